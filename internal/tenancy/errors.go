@@ -1,0 +1,65 @@
+package tenancy
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What the package refuses with. Each is one kind of refusal that a caller answers differently;
+// there is no outcome but these and a fenced value.
+var (
+	// ErrTenant says that a scope was asked for with no tenant, too many, or an unfit name.
+	ErrTenant = errors.New("unfit tenant")
+	// ErrExtra says that the selector of a token's claim is none.
+	ErrExtra = errors.New("unfit selector in the token")
+	// ErrScope says that the zero [Scope] was used.
+	ErrScope = errors.New("no scope")
+	// ErrTooLong says that a text is longer than Config.MaxQueryBytes.
+	ErrTooLong = errors.New("query is too long")
+	// ErrNotSelector says that a bare stream selector was wanted and the text is something else.
+	ErrNotSelector = errors.New("only a stream selector is taken here, without a pipeline or function")
+)
+
+// InvalidError is LogQL that Loki's parser refuses.
+type InvalidError struct {
+	// Message is the parser's own, without its position.
+	Message string
+	// Line and Column are where in the caller's text, from 1 and in characters; 0 where the parser
+	// does not say.
+	Line, Column int
+}
+
+func (e *InvalidError) Error() string {
+	if e.Line == 0 {
+		return "invalid query: " + e.Message
+	}
+	return fmt.Sprintf("invalid query at line %d, column %d: %s", e.Line, e.Column, e.Message)
+}
+
+// TooComplexError is a text that Loki's parser might take, at a cost that nobody should bear.
+type TooComplexError struct {
+	// What is counted, as the caller would say it.
+	What string
+	// Limit is how much of it is taken.
+	Limit int
+}
+
+func (e *TooComplexError) Error() string {
+	return fmt.Sprintf("query is too complex: more than %d %s", e.Limit, e.What)
+}
+
+// UnsupportedError is LogQL that could not be proven to be confined: a construct that the fence
+// does not know, or one that did not come through unchanged. Reason is fit for the caller; a
+// refusal without one is a bug of ours or of Loki's lexer, and wants to be looked into.
+type UnsupportedError struct {
+	Reason string
+	// Proof is what the proof found, for the log; empty where the construct is simply not supported.
+	Proof string
+}
+
+func (e *UnsupportedError) Error() string {
+	if e.Proof == "" {
+		return "unsupported query: " + e.Reason
+	}
+	return "unsupported query: " + e.Reason + " (" + e.Proof + ")"
+}

@@ -1,0 +1,154 @@
+package tenancy
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/grafana/loki/v3/pkg/logql/syntax"
+)
+
+// want says what a text has to be.
+type want int
+
+const (
+	wantQuery want = iota
+	wantSelector
+)
+
+// Query fences a query. The error is [ErrScope], [ErrTooLong], an [*InvalidError], a
+// [*TooComplexError] or an [*UnsupportedError].
+//
+// Parsing is the dearest thing that logfence does with a request: callers are to let only so many
+// run at once. [Scope.Recall] tells whether it is needed at all.
+func (s Scope) Query(text string) (Query, error) {
+	if q, ok := s.Recall(text); ok {
+		return q, nil
+	}
+	q, err := s.fenceText(text, wantQuery)
+	if err != nil {
+		return Query{}, err
+	}
+	s.fence.lately.keep(s.key(text), q)
+	return q, nil
+}
+
+// Recall is the query of a text that was fenced lately in a scope like this one.
+func (s Scope) Recall(text string) (Query, bool) {
+	if s.fence == nil {
+		return Query{}, false
+	}
+	return s.fence.lately.find(s.key(text))
+}
+
+// key tells scopes and texts apart: the prefix is the whole scope, and holds no line break that is
+// not quoted.
+func (s Scope) key(text string) string { return s.plain.text + "\n" + text }
+
+// Selector fences a bare stream selector; the empty text is every stream in the scope. The errors
+// are those of [Scope.Query], and [ErrNotSelector].
+func (s Scope) Selector(text string) (Selector, error) {
+	if s.fence == nil {
+		return Selector{}, ErrScope
+	}
+	if text == "" {
+		return s.all, nil
+	}
+	q, err := s.fenceText(text, wantSelector)
+	if err != nil {
+		return Selector{}, err
+	}
+	return Selector{logql: q.logql}, nil
+}
+
+// fenceText is the fence: scan, parse, insert, parse again, prove. The first doubt is the end, and
+// there is no other outcome than a fenced query or a refusal.
+func (s Scope) fenceText(text string, w want) (Query, error) {
+	if s.fence == nil || s.plain.text == "" {
+		return Query{}, ErrScope
+	}
+	if len(text) > s.fence.maxBytes {
+		return Query{}, ErrTooLong
+	}
+	seen, err := takeSurvey(text)
+	if err != nil {
+		return Query{}, err
+	}
+	// Without validation: `{}` and selectors that Loki refuses as too wide are narrowed by the fence.
+	asked, err := parse(text, syntax.ParseExprWithoutValidation)
+	if err != nil {
+		return Query{}, err
+	}
+	if _, isSelector := asked.(*syntax.MatchersExpr); w == wantSelector && !isSelector {
+		return Query{}, ErrNotSelector
+	}
+	p := s.prefix(seen.hasAbsent)
+	if len(text)+len(seen.braces)*(len(p.text)+1) > maxFencedBytes {
+		return Query{}, &TooComplexError{What: "selectors for as many tenants as the token names", Limit: maxFencedBytes / (len(p.text) + 1)}
+	}
+	fencedText := seen.insert(text, p.text)
+	fenced, err := parse(fencedText, syntax.ParseExpr)
+	if err != nil {
+		return Query{}, refuseFenced(err)
+	}
+	if err := prove(asked, fenced, p.matchers, len(seen.braces)); err != nil {
+		return Query{}, &UnsupportedError{Reason: reasonOf(err), Proof: err.Error()}
+	}
+	return Query{logql: fencedText, kind: kindOf(fenced)}, nil
+}
+
+// refuseFenced tells apart why Loki's parser refuses a fenced text whose original it parsed. What
+// validation finds in the expression carries no position and is the caller's to mend; anything with
+// a position means that the text came apart where we touched it.
+func refuseFenced(err error) error {
+	invalid, ok := err.(*InvalidError) //nolint:errorlint // parse returns it unwrapped
+	if ok && invalid.Line == 0 {
+		return invalid
+	}
+	return &UnsupportedError{Reason: unproven, Proof: "fenced text does not parse: " + err.Error()}
+}
+
+func kindOf(e syntax.Expr) Kind {
+	switch e.(type) {
+	case *syntax.MatchersExpr, *syntax.PipelineExpr:
+		return KindLogs
+	default:
+		// prove has refused every type that is not a sample expression. Not by interface: Loki's
+		// LiteralExpr and VectorExpr are log selectors and samples at once.
+		return KindMetrics
+	}
+}
+
+// position is how Loki's ParseError prints itself (pkg/logqlmodel/error.go, v3.7.8); its fields are
+// not exported.
+var position = regexp.MustCompile(`(?s)^parse error at line (\d+), col (\d+): (.*)$`)
+
+// parse calls Loki's parser with a net under it: it panics on some texts, and returns neither an
+// expression nor an error when it recovers from a panic that is not an error.
+func parse(text string, with func(string) (syntax.Expr, error)) (e syntax.Expr, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			e, err = nil, &UnsupportedError{Reason: unproven, Proof: fmt.Sprintf("parser panicked: %v", r)}
+		}
+	}()
+	e, err = with(text)
+	if err != nil {
+		return nil, invalid(err.Error())
+	}
+	if e == nil {
+		return nil, &UnsupportedError{Reason: unproven, Proof: "parser returned nothing"}
+	}
+	return e, nil
+}
+
+func invalid(message string) *InvalidError {
+	if m := position.FindStringSubmatch(message); m != nil {
+		line, lineErr := strconv.Atoi(m[1])
+		column, columnErr := strconv.Atoi(m[2])
+		if lineErr == nil && columnErr == nil {
+			return &InvalidError{Message: m[3], Line: line, Column: column}
+		}
+	}
+	return &InvalidError{Message: strings.TrimPrefix(message, "parse error : ")}
+}

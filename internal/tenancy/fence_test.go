@@ -1,0 +1,337 @@
+package tenancy
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func newScope(tb testing.TB, tenants ...string) Scope {
+	tb.Helper()
+	f, err := New(Config{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s, err := f.Scope(tenants, "")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
+// queryCases is the fence, in text and out text, for the scope of the single tenant acme.
+var queryCases = []struct{ name, in, want string }{
+	{"selector", `{app="api"}`, `{tenant_id="acme",app="api"}`},
+	{"several matchers", `{app="api", env=~"p.*",a!="b",c!~"d"}`, `{tenant_id="acme",app="api", env=~"p.*",a!="b",c!~"d"}`},
+	{"pipeline", `{app="api"} |= "error" | json | level="warn"`, `{tenant_id="acme",app="api"} |= "error" | json | level="warn"`},
+	{"metric", `rate({app="api"}[5m])`, `rate({tenant_id="acme",app="api"}[5m])`},
+	{"both legs of a ratio", `rate({app="api"}[5m]) / rate({app="web"}[5m])`, `rate({tenant_id="acme",app="api"}[5m]) / rate({tenant_id="acme",app="web"}[5m])`},
+	{"right leg of an or", `sum(rate({a="b"}[1m])) or sum(rate({c="d"}[1m]))`, `sum(rate({tenant_id="acme",a="b"}[1m])) or sum(rate({tenant_id="acme",c="d"}[1m]))`},
+	{"three legs", `rate({a="1"}[1m])+rate({a="2"}[1m])*rate({a="3"}[1m])`, `rate({tenant_id="acme",a="1"}[1m])+rate({tenant_id="acme",a="2"}[1m])*rate({tenant_id="acme",a="3"}[1m])`},
+	{"nested aggregations", `topk(3, sum by (app) (max_over_time({a="b"} | unwrap d [5m])))`, `topk(3, sum by (app) (max_over_time({tenant_id="acme",a="b"} | unwrap d [5m])))`},
+	// Loki's own DepthFirstTraversal stops at label_replace.
+	{"under label_replace", `label_replace(rate({app="api"}[1m]), "a", "$1", "b", "(.*)")`, `label_replace(rate({tenant_id="acme",app="api"}[1m]), "a", "$1", "b", "(.*)")`},
+	// absent_over_time answers with the selector's equality labels; a regular expression leaves no trace.
+	{"absent", `absent_over_time({app="api"}[5m])`, `absent_over_time({tenant_id=~"acme",app="api"}[5m])`},
+	{"offset and unwrap", `sum_over_time({a="b"} | logfmt | unwrap duration(x) [5m] offset 1h)`, `sum_over_time({tenant_id="acme",a="b"} | logfmt | unwrap duration(x) [5m] offset 1h)`},
+
+	// The caller's matcher stays and both apply, so the answer is empty, or what it would be anyway.
+	{"another tenant", `{tenant_id="globex"}`, `{tenant_id="acme",tenant_id="globex"}`},
+	{"not me", `{app="api", tenant_id!="acme"}`, `{tenant_id="acme",app="api", tenant_id!="acme"}`},
+	{"any tenant", `{tenant_id=~".+"}`, `{tenant_id="acme",tenant_id=~".+"}`},
+	{"no tenant", `{tenant_id=""}`, `{tenant_id="acme",tenant_id=""}`},
+	{"not like me", `{tenant_id!~"acme|x"}`, `{tenant_id="acme",tenant_id!~"acme|x"}`},
+	{"my own", `{tenant_id="acme"}`, `{tenant_id="acme",tenant_id="acme"}`},
+
+	// What Loki refuses as too wide is narrowed by the fence.
+	{"everything", `{}`, `{tenant_id="acme"}`},
+	{"everything, spaced", "{ \t\n }", "{tenant_id=\"acme\" \t\n }"},
+	{"empty-compatible", `{app=~".*"}`, `{tenant_id="acme",app=~".*"}`},
+	{"only negative", `count_over_time({app!="x"}[1m])`, `count_over_time({tenant_id="acme",app!="x"}[1m])`},
+
+	// No selector, no stream: Grafana's health check.
+	{"health check", `vector(1)+vector(1)`, `vector(1)+vector(1)`},
+	{"number", `1+1`, `1+1`},
+	{"not a number", `1/0`, `1/0`},
+
+	// Braces that open no selector.
+	{"brace in a string", `{app="api"} |= "{app=\"x\"}"`, `{tenant_id="acme",app="api"} |= "{app=\"x\"}"`},
+	{"brace in a raw string", "{app=\"api\"} |= `{x=\"` |= `\"}`", "{tenant_id=\"acme\",app=\"api\"} |= `{x=\"` |= `\"}`"},
+	{"template", `{a="b"} | line_format "{{.msg}} {{ if .x }}y{{ end }}"`, `{tenant_id="acme",a="b"} | line_format "{{.msg}} {{ if .x }}y{{ end }}"`},
+	{"quote in a raw string", "{a=\"b\"} |= `\"` | x=\"{\"", "{tenant_id=\"acme\",a=\"b\"} |= `\"` | x=\"{\""},
+	{"escaped quote", `{a="\"{"} |= "\\"`, `{tenant_id="acme",a="\"{"} |= "\\"`},
+	{"brace in a number's range", `rate({a="b"}[1m])`, `rate({tenant_id="acme",a="b"}[1m])`},
+
+	// Comments cost Loki's parser dearly, so they go; what looks like one stays.
+	{"comment", "{a=\"b\"} # {c=\"d\"}\n|= \"x\"", "{tenant_id=\"acme\",a=\"b\"}          \n|= \"x\""},
+	{"comment at the end", `{a="b"} # no line break`, `{tenant_id="acme",a="b"}                `},
+	{"comment in a selector", "{ # {\n a=\"b\"}", "{tenant_id=\"acme\",    \n a=\"b\"}"},
+	{"comment in an empty selector", "{ # }\n}", "{tenant_id=\"acme\"    \n}"},
+	{"slashes", `{a="b"} // {c="d"}`, `{tenant_id="acme",a="b"}           `},
+	{"block comment", "{a=\"b\"} /* {\n{ */ |= \"x\"", "{tenant_id=\"acme\",a=\"b\"}     \n     |= \"x\""},
+	{"hash in a string", `{a="#"} |= "# {"`, `{tenant_id="acme",a="#"} |= "# {"`},
+	{"quote in a comment", "{a=\"b\"} # it's \"\n", "{tenant_id=\"acme\",a=\"b\"}         \n"},
+
+	// What expr.String() of v3.7.8 would change or break.
+	{"binary units", `{a="b"} | logfmt | size > 20KiB`, `{tenant_id="acme",a="b"} | logfmt | size > 20KiB`},
+	{"precision", `vector(0.1234567)`, `vector(0.1234567)`},
+	{"ignoring nothing", `rate({a="b"}[1m]) / ignoring() group_left rate({c="d"}[1m])`, `rate({tenant_id="acme",a="b"}[1m]) / ignoring() group_left rate({tenant_id="acme",c="d"}[1m])`},
+	{"labels beyond ASCII", `{größe="b"}`, `{tenant_id="acme",größe="b"}`},
+	{"group_left", `rate({a="b"}[1m]) > on(x) group_left rate({c="d"}[1m]) * 2`, `rate({tenant_id="acme",a="b"}[1m]) > on(x) group_left rate({tenant_id="acme",c="d"}[1m]) * 2`},
+
+	// Units and words that the lexer takes apart differently from the Scanner.
+	{"label named like a function", `sum by (duration) (rate({a="b"} | json | duration > 5s [1m]))`, `sum by (duration) (rate({tenant_id="acme",a="b"} | json | duration > 5s [1m]))`},
+	{"letters behind a unit", `{a="b"} | x > 5m y > 5m`, `{tenant_id="acme",a="b"} | x > 5m y > 5m`},
+	{"ip", `{a="b"} |= ip("10.0.0.0/8") | addr=ip("::1")`, `{tenant_id="acme",a="b"} |= ip("10.0.0.0/8") | addr=ip("::1")`},
+	{"drop and keep", `{a="b"} | drop x, y="z" | keep q=~"r.*"`, `{tenant_id="acme",a="b"} | drop x, y="z" | keep q=~"r.*"`},
+	{"or chain", `{a="b"} |= "x" or "y" != "z" or ip("1.1.1.1")`, `{tenant_id="acme",a="b"} |= "x" or "y" != "z" or ip("1.1.1.1")`},
+	{"parentheses", `({a="b"})`, `({tenant_id="acme",a="b"})`},
+	{"upper case", `SUM(RATE({a="b"}[1m])) BY (x)`, `SUM(RATE({tenant_id="acme",a="b"}[1m])) BY (x)`},
+}
+
+// TestScopeQuery guarantees that each selector, and nothing else, gains the tenant's matcher.
+func TestScopeQuery(t *testing.T) {
+	t.Parallel()
+	s := newScope(t, "acme")
+	for _, tt := range queryCases {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := s.Query(tt.in)
+			if err != nil {
+				t.Fatalf("Query(%s): %v", tt.in, err)
+			}
+			if got.LogQL() != tt.want {
+				t.Errorf("Query(%s)\n got %s\nwant %s", tt.in, got.LogQL(), tt.want)
+			}
+			again, ok := s.Recall(tt.in)
+			if !ok || again != got {
+				t.Errorf("Recall(%s) = %v, %v; want what Query gave", tt.in, again, ok)
+			}
+		})
+	}
+}
+
+// TestScopeQueryRefuses guarantees that what cannot be parsed or proven makes no query, and says why.
+func TestScopeQueryRefuses(t *testing.T) {
+	t.Parallel()
+	s := newScope(t, "acme")
+	for _, tt := range []struct{ name, in, want string }{
+		{"empty", ``, `invalid query`},
+		{"no closing brace", `{a="b"`, `invalid query at line 1, column 7`},
+		{"second line", "{a=\"b\"}\n| |", `invalid query at line 2, column 3`},
+		{"two queries", `{a="b"} {c="d"}`, `invalid query at line 1, column 9`},
+		{"trailing comma", `{a="b",}`, `invalid query`},
+		{"comma only", `{,}`, `invalid query`},
+		{"unterminated string", `{a="b}`, `literal not terminated`},
+		{"closes the selector early", `{a="b"} or {tenant_id="globex"}`, `unexpected type for left leg`},
+		{"invalid UTF-8", "{a=\"\xff\"}", `invalid query`},
+		{"NUL", "{a=\"b\"}\x00", `invalid query`},
+		{"bad regular expression", `{a=~"("}`, `invalid query`},
+		{"grouping where none goes", `count_over_time({a="b"}[1m]) by (x)`, `grouping not allowed`},
+		{"variants", `variants(count_over_time({a="b"}[1m])) of ({a="b"}[1m])`, `this construct of LogQL is not supported (MultiVariantExpr)`},
+		{"internal operation", `__count_min_sketch__({a="b"})`, `invalid query`},
+		{"prose", `give me everything`, `invalid query`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := s.Query(tt.in)
+			if err == nil {
+				t.Fatalf("Query(%s) = %s, want an error", tt.in, got.LogQL())
+			}
+			if got != (Query{}) {
+				t.Errorf("Query(%s) gave %q beside its error", tt.in, got.LogQL())
+			}
+			if !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("Query(%s): %v; want %q in it", tt.in, err, tt.want)
+			}
+		})
+	}
+}
+
+// TestScopeSelector guarantees that operations which take a bare selector get one, always narrowed.
+func TestScopeSelector(t *testing.T) {
+	t.Parallel()
+	s := newScope(t, "acme")
+	for _, tt := range []struct{ in, want string }{
+		{``, `{tenant_id="acme"}`},
+		{`{}`, `{tenant_id="acme"}`},
+		{`{app="x"}`, `{tenant_id="acme",app="x"}`},
+		{`{tenant_id=~".*"}`, `{tenant_id="acme",tenant_id=~".*"}`},
+	} {
+		got, err := s.Selector(tt.in)
+		if err != nil || got.LogQL() != tt.want {
+			t.Errorf("Selector(%s) = %s, %v; want %s", tt.in, got.LogQL(), err, tt.want)
+		}
+	}
+	for _, in := range []string{`{a="b"} |= "x"`, `rate({a="b"}[1m])`, `vector(1)`, `1`} {
+		if got, err := s.Selector(in); !errors.Is(err, ErrNotSelector) || got != (Selector{}) {
+			t.Errorf("Selector(%s) = %s, %v; want ErrNotSelector", in, got.LogQL(), err)
+		}
+	}
+	var invalid *InvalidError
+	if _, err := s.Selector(`{`); !errors.As(err, &invalid) {
+		t.Errorf("Selector({): %v, want an InvalidError", err)
+	}
+}
+
+// TestScope guarantees that only fit names make a scope, and that a union is exactly that union.
+func TestScope(t *testing.T) {
+	t.Parallel()
+	f, err := New(Config{Label: "org"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name    string
+		tenants []string
+		extra   string
+		want    string // the fenced {a="b"}, "" for a refusal
+	}{
+		{"one", []string{"acme"}, "", `{org="acme",a="b"}`},
+		{"union, sorted and once each", []string{"b", "a", "b"}, "", `{org=~"a|b",a="b"}`},
+		{"quoted for the regular expression", []string{"a.c", "abc"}, "", `{org=~"a\\.c|abc",a="b"}`},
+		{"not quoted for equality", []string{"a.c"}, "", `{org="a.c",a="b"}`},
+		{"extra matchers", []string{"a"}, `{ns=~"shop|pay", env!="prod"}`, `{org="a",ns=~"shop|pay",env!="prod",a="b"}`},
+		{"extra on the tenant's label only adds", []string{"a"}, `{org="b"}`, `{org="a",org="b",a="b"}`},
+		{"longest name", []string{strings.Repeat("x", 128)}, "", `{org="` + strings.Repeat("x", 128) + `",a="b"}`},
+		{"none", nil, "", ""},
+		{"empty name", []string{""}, "", ""},
+		{"too long a name", []string{strings.Repeat("x", 129)}, "", ""},
+		{"alternation in a name", []string{"a|b"}, "", ""},
+		{"quote in a name", []string{`a"`}, "", ""},
+		{"wildcard in a name", []string{".*"}, "", ""},
+		{"line break in a name", []string{"a\n"}, "", ""},
+		{"letter beyond ASCII", []string{"ä"}, "", ""},
+		{"too many", manyNames(65), "", ""},
+		{"extra is a query", []string{"a"}, `{a="b"} |= "x"`, ""},
+		{"extra is empty", []string{"a"}, `{}`, ""},
+		{"extra is prose", []string{"a"}, `a="b"`, ""},
+		{"extra is two", []string{"a"}, `{a="b"} or {c="d"}`, ""},
+		{"extra is dear", []string{"a"}, `{a=~"` + strings.Repeat("a{9}", 600) + `"}`, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s, err := f.Scope(tt.tenants, tt.extra)
+			if tt.want == "" {
+				if err == nil {
+					t.Fatalf("Scope(%q, %q) = %s, want an error", tt.tenants, tt.extra, s.All().LogQL())
+				}
+				if _, err := s.Query(`{a="b"}`); !errors.Is(err, ErrScope) {
+					t.Errorf("a refused scope fenced a query: %v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if q, err := s.Query(`{a="b"}`); err != nil || q.LogQL() != tt.want {
+				t.Errorf("Query = %s, %v; want %s", q.LogQL(), err, tt.want)
+			}
+		})
+	}
+}
+
+func manyNames(n int) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = strings.Repeat("x", i+1)
+	}
+	return names
+}
+
+// TestZeroValues guarantees that what was never made by a fence opens nothing.
+func TestZeroValues(t *testing.T) {
+	t.Parallel()
+	var s Scope
+	if _, err := s.Query(`{a="b"}`); !errors.Is(err, ErrScope) {
+		t.Errorf("zero Scope: Query: %v", err)
+	}
+	if _, err := s.Selector(``); !errors.Is(err, ErrScope) {
+		t.Errorf("zero Scope: Selector: %v", err)
+	}
+	if s.All().LogQL() != "" || (Query{}).LogQL() != "" || (Query{}).Kind() != KindUnknown {
+		t.Error("a zero value holds LogQL")
+	}
+}
+
+// TestScopesDoNotShareMemory guarantees that a query remembered for one scope is not found in another.
+func TestScopesDoNotShareMemory(t *testing.T) {
+	t.Parallel()
+	f, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]string{}
+	for _, who := range []struct {
+		tenants []string
+		extra   string
+	}{{[]string{"a"}, ""}, {[]string{"b"}, ""}, {[]string{"a", "b"}, ""}, {[]string{"a"}, `{n="1"}`}, {[]string{"a"}, `{n="2"}`}} {
+		s, err := f.Scope(who.tenants, who.extra)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := s.Recall(`{x="y"}`); ok {
+			t.Errorf("scope %v %s recalls another's query", who.tenants, who.extra)
+		}
+		q, err := s.Query(`{x="y"}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other, ok := seen[q.LogQL()]; ok {
+			t.Errorf("scope %v %s fences like %s", who.tenants, who.extra, other)
+		}
+		seen[q.LogQL()] = strings.Join(who.tenants, "+") + who.extra
+	}
+}
+
+// TestKind guarantees that line queries and metric queries are told apart.
+func TestKind(t *testing.T) {
+	t.Parallel()
+	s := newScope(t, "acme")
+	for in, want := range map[string]Kind{
+		`{a="b"}`: KindLogs, `({a="b"})`: KindLogs, `{a="b"} | json`: KindLogs,
+		`rate({a="b"}[1m])`: KindMetrics, `vector(1)`: KindMetrics, `1`: KindMetrics, `(1)`: KindMetrics,
+		`label_replace(vector(1),"a","b","c","d")`: KindMetrics, `vector(1) > 0`: KindMetrics,
+	} {
+		if q, err := s.Query(in); err != nil || q.Kind() != want {
+			t.Errorf("Query(%s).Kind() = %v, %v; want %v", in, q.Kind(), err, want)
+		}
+	}
+}
+
+// TestTooLong guarantees the length limit, and that a union's matchers in many selectors cannot
+// make more of a text than Loki's parser takes.
+func TestTooLong(t *testing.T) {
+	t.Parallel()
+	s := newScope(t, "acme")
+	if _, err := s.Query(`{a="` + strings.Repeat("x", DefaultMaxQueryBytes) + `"}`); !errors.Is(err, ErrTooLong) {
+		t.Errorf("16 KiB and more: %v, want ErrTooLong", err)
+	}
+	names := make([]string, MaxTenants)
+	for i := range names {
+		names[i] = strings.Repeat(string(rune('a'+i%26)), 100) + strings.Repeat("x", i%28)
+	}
+	var complexity *TooComplexError
+	wide := newScope(t, names...)
+	if _, err := wide.Query(`count_over_time({}[1m])` + strings.Repeat(`+count_over_time({}[1m])`, 60)); !errors.As(err, &complexity) {
+		t.Errorf("64 tenants in 61 selectors: %v, want TooComplexError", err)
+	}
+}
+
+// TestConfig guarantees that a label which LogQL cannot match on is refused at the start.
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	for _, label := range []string{"by", "sum", "SUM", "duration", "json", "a-b", "1a", `a"`, "größe", "a b", "or"} {
+		if _, err := New(Config{Label: label}); err == nil {
+			t.Errorf("label %q was taken", label)
+		}
+	}
+	for _, label := range []string{"", "tenant_id", "org", "_x", "summary"} {
+		if _, err := New(Config{Label: label}); err != nil {
+			t.Errorf("label %q: %v", label, err)
+		}
+	}
+	if _, err := New(Config{MaxQueryBytes: 1 << 20}); err == nil {
+		t.Error("MaxQueryBytes of 1 MiB was taken")
+	}
+}

@@ -1,0 +1,48 @@
+package tenancy
+
+// Kind tells what a query answers with.
+type Kind int
+
+// The kinds of query.
+const (
+	// KindUnknown is the kind of the zero [Query]; no operation takes it.
+	KindUnknown Kind = iota
+	// KindLogs is a query for log lines: a selector, with or without a pipeline.
+	KindLogs
+	// KindMetrics is a query for samples, expressions without a selector (`vector(1)`) included.
+	KindMetrics
+)
+
+// String gives the word that the API uses for the kind.
+func (k Kind) String() string {
+	switch k {
+	case KindLogs:
+		return "logs"
+	case KindMetrics:
+		return "metrics"
+	default:
+		return "unknown"
+	}
+}
+
+// Query is LogQL in which every stream selector carries the matchers of the [Scope] that made it.
+// Only [Scope.Query] makes one; the zero Query holds no text and must be refused by whoever gets it.
+type Query struct {
+	logql string
+	kind  Kind
+}
+
+// LogQL is the fenced text, to be sent to Loki as it is; empty for the zero Query.
+func (q Query) LogQL() string { return q.logql }
+
+// Kind tells whether the query asks for lines or for samples.
+func (q Query) Kind() Kind { return q.kind }
+
+// Selector is one stream selector that carries the matchers of the [Scope] that made it.
+// Only [Scope.Selector] and [Scope.All] make one; the zero Selector must be refused.
+type Selector struct {
+	logql string
+}
+
+// LogQL is the fenced text, to be sent to Loki as it is; empty for the zero Selector.
+func (s Selector) LogQL() string { return s.logql }

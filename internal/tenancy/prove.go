@@ -1,0 +1,219 @@
+package tenancy
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+
+	"github.com/grafana/loki/v3/pkg/logql/log"
+	"github.com/grafana/loki/v3/pkg/logql/syntax"
+	"github.com/prometheus/prometheus/model/labels"
+)
+
+// unproven is what a caller is told when a proof fails.
+const unproven = "logfence could not prove that this query stays within the tenant; please report it"
+
+// unknownError is a construct that the fence does not know, and therefore refuses.
+type unknownError struct{ construct string }
+
+func (e *unknownError) Error() string { return "unknown construct " + e.construct }
+
+// reasonOf is what the caller may know of a failed proof.
+func reasonOf(err error) string {
+	var unknown *unknownError
+	if errors.As(err, &unknown) {
+		return "this construct of LogQL is not supported (" + unknown.construct + ")"
+	}
+	return unproven
+}
+
+// prove holds the fenced expression against the one that was asked: the same nodes and fields all
+// over, but that every selector has the scope's matchers before its own, and as many selectors as
+// the text has braces. It walks both trees once, fields that Loki does not export included, and by
+// reflection, so that a field that a later Loki adds is compared without a change here, and a type
+// that it adds is refused. Not by String(), Clone or JSON: in v3.7.8 each of them loses something.
+func prove(asked, fenced syntax.Expr, scope []*labels.Matcher, braces int) error {
+	p := prover{scope: scope}
+	// Behind a pointer to the interface, so that the two dynamic types are compared as well.
+	if err := p.same(reflect.ValueOf(&asked).Elem(), reflect.ValueOf(&fenced).Elem()); err != nil {
+		return err
+	}
+	if p.selectors != braces {
+		return fmt.Errorf("%d selectors behind %d braces", p.selectors, braces)
+	}
+	return nil
+}
+
+type prover struct {
+	scope     []*labels.Matcher
+	selectors int
+}
+
+// known are the structures that an expression may be made of. For each, the fields that Loki
+// derives from the others, and that are not compared: compiled regular expressions and the like.
+// MultiVariantExpr is not among them: `variants (…) of (…)` selects by its second part alone,
+// is off by default, and was removed after Loki 3.7.
+var known = map[reflect.Type]map[string]bool{
+	reflect.TypeFor[syntax.MatchersExpr]():               nil,
+	reflect.TypeFor[syntax.PipelineExpr]():               nil,
+	reflect.TypeFor[syntax.LineFilterExpr]():             nil,
+	reflect.TypeFor[syntax.LineFilter]():                 nil,
+	reflect.TypeFor[syntax.LogfmtParserExpr]():           nil,
+	reflect.TypeFor[syntax.LineParserExpr]():             nil,
+	reflect.TypeFor[syntax.LabelFilterExpr]():            nil,
+	reflect.TypeFor[syntax.LineFmtExpr]():                nil,
+	reflect.TypeFor[syntax.DecolorizeExpr]():             nil,
+	reflect.TypeFor[syntax.DropLabelsExpr]():             nil,
+	reflect.TypeFor[syntax.KeepLabelsExpr]():             nil,
+	reflect.TypeFor[syntax.LabelFmtExpr]():               nil,
+	reflect.TypeFor[syntax.JSONExpressionParserExpr]():   nil,
+	reflect.TypeFor[syntax.LogfmtExpressionParserExpr](): nil,
+	reflect.TypeFor[syntax.UnwrapExpr]():                 nil,
+	reflect.TypeFor[syntax.LogRangeExpr]():               nil,
+	reflect.TypeFor[syntax.RangeAggregationExpr]():       nil,
+	reflect.TypeFor[syntax.VectorAggregationExpr]():      nil,
+	reflect.TypeFor[syntax.Grouping]():                   nil,
+	reflect.TypeFor[syntax.BinOpExpr]():                  nil,
+	reflect.TypeFor[syntax.BinOpOptions]():               nil,
+	reflect.TypeFor[syntax.VectorMatching]():             nil,
+	reflect.TypeFor[syntax.LiteralExpr]():                nil,
+	reflect.TypeFor[syntax.VectorExpr]():                 nil,
+	reflect.TypeFor[syntax.LabelReplaceExpr]():           {"Re": true}, // compiled from Regex
+	reflect.TypeFor[log.BinaryLabelFilter]():             nil,
+	reflect.TypeFor[log.NoopLabelFilter]():               nil,
+	reflect.TypeFor[log.BytesLabelFilter]():              nil,
+	reflect.TypeFor[log.DurationLabelFilter]():           nil,
+	reflect.TypeFor[log.NumericLabelFilter]():            nil,
+	reflect.TypeFor[log.StringLabelFilter]():             nil,
+	reflect.TypeFor[log.LineFilterLabelFilter]():         {"Filter": true},               // made from the Matcher
+	reflect.TypeFor[log.IPLabelFilter]():                 {"ip": true, "patError": true}, // made from Pattern
+	reflect.TypeFor[log.LabelFmt]():                      nil,
+	reflect.TypeFor[log.NamedLabelMatcher]():             nil,
+	reflect.TypeFor[log.LabelExtractionExpr]():           nil,
+	reflect.TypeFor[labels.Matcher]():                    {"re": true}, // compiled from Value
+}
+
+var (
+	matchersExpr = reflect.TypeFor[*syntax.MatchersExpr]()
+	errorType    = reflect.TypeFor[error]()
+)
+
+func (p *prover) same(asked, fenced reflect.Value) error {
+	switch asked.Kind() {
+	case reflect.Interface:
+		return p.sameInterface(asked, fenced)
+	case reflect.Pointer:
+		if asked.IsNil() || fenced.IsNil() {
+			return sameNil(asked, fenced)
+		}
+		if asked.Type() == matchersExpr {
+			return p.sameSelector(asked.Elem(), fenced.Elem())
+		}
+		return p.same(asked.Elem(), fenced.Elem())
+	case reflect.Struct:
+		return p.sameStruct(asked, fenced)
+	case reflect.Slice:
+		return p.sameSlice(asked, fenced)
+	default:
+		return sameScalar(asked, fenced)
+	}
+}
+
+func (p *prover) sameInterface(asked, fenced reflect.Value) error {
+	if asked.IsNil() || fenced.IsNil() {
+		return sameNil(asked, fenced)
+	}
+	// An error that the parser left in the tree for later: whatever it stands for is not known.
+	if asked.Type() == errorType {
+		return errors.New("expression holds an error")
+	}
+	a, f := asked.Elem(), fenced.Elem()
+	if a.Type() != f.Type() {
+		return fmt.Errorf("%s became %s", a.Type(), f.Type())
+	}
+	return p.same(a, f)
+}
+
+func sameNil(asked, fenced reflect.Value) error {
+	if asked.IsNil() != fenced.IsNil() {
+		return fmt.Errorf("%s came or went", asked.Type())
+	}
+	return nil
+}
+
+// sameSelector is the one place where the two trees are to differ.
+func (p *prover) sameSelector(asked, fenced reflect.Value) error {
+	p.selectors++
+	own, all := asked.FieldByName("Mts"), fenced.FieldByName("Mts")
+	if all.Len() != len(p.scope)+own.Len() {
+		return fmt.Errorf("selector has %d matchers, want %d and %d", all.Len(), len(p.scope), own.Len())
+	}
+	for i, want := range p.scope {
+		if all.Index(i).IsNil() {
+			return errors.New("selector has an empty matcher")
+		}
+		if err := p.same(reflect.ValueOf(want).Elem(), all.Index(i).Elem()); err != nil {
+			return fmt.Errorf("matcher %d is not the scope's: %w", i, err)
+		}
+	}
+	return p.sameElements(own, all.Slice(len(p.scope), all.Len()))
+}
+
+func (p *prover) sameStruct(asked, fenced reflect.Value) error {
+	derived, ok := known[asked.Type()]
+	if !ok {
+		return &unknownError{construct: asked.Type().Name()}
+	}
+	for i := range asked.NumField() {
+		if derived != nil && derived[asked.Type().Field(i).Name] {
+			continue
+		}
+		if err := p.same(asked.Field(i), fenced.Field(i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *prover) sameSlice(asked, fenced reflect.Value) error {
+	if err := sameNil(asked, fenced); err != nil {
+		return err
+	}
+	return p.sameElements(asked, fenced)
+}
+
+func (p *prover) sameElements(asked, fenced reflect.Value) error {
+	if asked.Len() != fenced.Len() {
+		return fmt.Errorf("%s of %d became one of %d", asked.Type(), asked.Len(), fenced.Len())
+	}
+	for i := range asked.Len() {
+		if err := p.same(asked.Index(i), fenced.Index(i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sameScalar(asked, fenced reflect.Value) error {
+	var same bool
+	switch {
+	case asked.Kind() == reflect.String:
+		same = asked.String() == fenced.String()
+	case asked.Kind() == reflect.Bool:
+		same = asked.Bool() == fenced.Bool()
+	case asked.CanInt():
+		same = asked.Int() == fenced.Int()
+	case asked.CanUint():
+		same = asked.Uint() == fenced.Uint()
+	case asked.CanFloat():
+		// By bits: NaN (`1/0` is one by the time it is parsed) equals itself here.
+		same = math.Float64bits(asked.Float()) == math.Float64bits(fenced.Float())
+	default:
+		return &unknownError{construct: asked.Type().String()}
+	}
+	if !same {
+		return fmt.Errorf("a %s changed", asked.Type())
+	}
+	return nil
+}

@@ -1,0 +1,240 @@
+// Package tenancy confines LogQL to the tenants of one caller.
+//
+// Guarantee: every stream selector in a [Query] or [Selector] carries the matchers of the [Scope]
+// that made it, added to whatever the caller wrote, and nothing else of the text's meaning is
+// changed. Only this package can make either, and package loki sends nothing else upstream.
+//
+// Not promised here: who the caller is (package auth), how often and how much a caller may ask
+// (package limits), or which labels exist.
+//
+// The package is pure: no clock, no network, no logging. It is the only one that imports Loki's
+// LogQL parser. That parser can be made to cost seconds, gigabytes or the process itself by texts
+// of a few kilobytes, so nothing reaches it before [survey] has counted what it would cost.
+package tenancy
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/grafana/loki/v3/pkg/logql/syntax"
+	"github.com/prometheus/prometheus/model/labels"
+)
+
+// Defaults and bounds of [Config].
+const (
+	// DefaultLabel is the stream label that tells tenants apart.
+	DefaultLabel = "tenant_id"
+	// DefaultMaxQueryBytes is the longest LogQL text taken.
+	DefaultMaxQueryBytes = 16 << 10
+	// maxFencedBytes is what Loki's parser takes at the most (maxInputSize in its parser.go, v3.7.8).
+	maxFencedBytes = 131072 - 1
+	// MaxTenants is how many tenants one scope may hold.
+	MaxTenants = 64
+	// maxTenantBytes is how long a tenant's name may be.
+	maxTenantBytes = 128
+	// defaultCacheBytes bounds the fenced queries remembered, text and result together.
+	defaultCacheBytes = 8 << 20
+)
+
+// Config is what a [Fence] is made of. The zero value is usable.
+type Config struct {
+	// Label is the stream label that tells tenants apart; "" is [DefaultLabel]. A wrong one makes
+	// every answer empty, never another tenant's.
+	Label string
+	// MaxQueryBytes is the longest LogQL text taken, in bytes; 0 is [DefaultMaxQueryBytes]. At most
+	// 128 KiB, which is where Loki's own parser stops.
+	MaxQueryBytes int
+	// CacheBytes bounds the memory for fenced queries that are remembered; 0 is 8 MiB, negative none.
+	CacheBytes int
+}
+
+var labelName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+
+// Validate reports every mistake in c, each as "Field: problem".
+func (c Config) Validate() error {
+	var errs []error
+	if c.Label != "" {
+		if err := checkLabel(c.Label); err != nil {
+			errs = append(errs, fmt.Errorf("Label: %w", err))
+		}
+	}
+	if c.MaxQueryBytes < 0 || c.MaxQueryBytes > maxFencedBytes {
+		errs = append(errs, fmt.Errorf("MaxQueryBytes: %d is out of range; write 1 to %d bytes", c.MaxQueryBytes, maxFencedBytes))
+	}
+	return errors.Join(errs...)
+}
+
+// checkLabel makes sure that a matcher on the label is one identifier to Loki's lexer: `by` or
+// `sum` are good label names elsewhere, and keywords inside a selector.
+func checkLabel(name string) error {
+	if !labelName.MatchString(name) {
+		return fmt.Errorf("%q is no stream label; write letters, digits and underscores, such as %s", name, DefaultLabel)
+	}
+	if functionNames[strings.ToLower(name)] {
+		return fmt.Errorf("%q is the name of a LogQL function, which makes every query dear to parse; use another label", name)
+	}
+	ms, err := syntax.ParseMatchers("{"+name+`="x"}`, true)
+	if err != nil || len(ms) != 1 || ms[0].Name != name {
+		return fmt.Errorf("%q is a word of LogQL and cannot be matched in a selector; use another label", name)
+	}
+	return nil
+}
+
+// Fence makes scopes. It holds what they share: the label, the limits and the memory of queries
+// fenced lately. It is safe for use by many goroutines.
+type Fence struct {
+	label    string
+	maxBytes int
+	lately   *memory
+}
+
+// New makes a fence, or reports every mistake in c.
+func New(c Config) (*Fence, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if c.Label == "" {
+		c.Label = DefaultLabel
+	}
+	if c.MaxQueryBytes == 0 {
+		c.MaxQueryBytes = DefaultMaxQueryBytes
+	}
+	if c.CacheBytes == 0 {
+		c.CacheBytes = defaultCacheBytes
+	}
+	lately, err := newMemory(c.CacheBytes)
+	if err != nil {
+		return nil, err
+	}
+	return &Fence{label: c.Label, maxBytes: c.MaxQueryBytes, lately: lately}, nil
+}
+
+// Label is the stream label that tells tenants apart.
+func (f *Fence) Label() string { return f.label }
+
+// MaxQueryBytes is the longest LogQL text that the fence's scopes take.
+func (f *Fence) MaxQueryBytes() int { return f.maxBytes }
+
+// Scope is what one caller may read: the streams of one or several tenants, narrowed further by
+// matchers of the caller's token. The zero Scope fences nothing and refuses everything.
+type Scope struct {
+	fence   *Fence
+	tenants []string
+	// plain is what each selector gains. absent is the same as regular expressions; see [Scope.prefix].
+	plain, absent prefix
+	all           Selector
+}
+
+// prefix is the text that goes behind each `{`, and the matchers that it must parse to.
+type prefix struct {
+	text     string
+	matchers []*labels.Matcher
+}
+
+// Scope makes the scope of one or several tenants: a union, which a stream of any of them is in.
+// Names are 1 to 128 bytes of [A-Za-z0-9._-]; [ErrTenant] otherwise.
+//
+// extra narrows it: one stream selector whose matchers are added beside the tenant's, as it stands
+// in a token's claim; "" adds none. [ErrExtra] if it is not a selector.
+func (f *Fence) Scope(tenants []string, extra string) (Scope, error) {
+	names := slices.Clone(tenants)
+	slices.Sort(names)
+	names = slices.Compact(names)
+	if len(names) == 0 || len(names) > MaxTenants {
+		return Scope{}, fmt.Errorf("%w: %d names, want 1 to %d", ErrTenant, len(names), MaxTenants)
+	}
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		if !validTenant(name) {
+			return Scope{}, fmt.Errorf("%w: name %d of %d is not 1 to %d bytes of A-Z, a-z, 0-9, '.', '_', '-'",
+				ErrTenant, i+1, len(names), maxTenantBytes)
+		}
+		quoted[i] = regexp.QuoteMeta(name)
+	}
+	more, err := f.extraMatchers(extra)
+	if err != nil {
+		return Scope{}, err
+	}
+	union, err := labels.NewMatcher(labels.MatchRegexp, f.label, strings.Join(quoted, "|"))
+	if err != nil {
+		return Scope{}, fmt.Errorf("%w: %w", ErrTenant, err)
+	}
+	one := union
+	if len(names) == 1 {
+		one = labels.MustNewMatcher(labels.MatchEqual, f.label, names[0])
+	}
+	s := Scope{fence: f, tenants: names, plain: newPrefix(one, more), absent: newPrefix(union, more)}
+	s.all = Selector{logql: "{" + s.plain.text + "}"}
+	// The scope's own selector passes through the same proof as everybody's: a label or a matcher
+	// that does not come back from Loki's parser as it went in makes no scope.
+	if _, err := s.fenceText("{}", wantSelector); err != nil {
+		return Scope{}, fmt.Errorf("%w: %w", ErrTenant, err)
+	}
+	return s, nil
+}
+
+// Tenants are the names of the tenants in the scope, sorted.
+func (s Scope) Tenants() []string { return slices.Clone(s.tenants) }
+
+// All is the selector of every stream in the scope.
+func (s Scope) All() Selector { return s.all }
+
+func newPrefix(tenant *labels.Matcher, more []*labels.Matcher) prefix {
+	p := prefix{matchers: append([]*labels.Matcher{tenant}, more...)}
+	texts := make([]string, len(p.matchers))
+	for i, m := range p.matchers {
+		texts[i] = m.String()
+	}
+	p.text = strings.Join(texts, ",")
+	return p
+}
+
+// prefix is what each selector of a text gains. Loki answers absent_over_time with the labels of
+// the selector's equality matchers (absentLabels in its evaluator.go, v3.7.8), so the tenant's
+// label would turn up in the answer: there a regular expression says the same and leaves no trace.
+func (s Scope) prefix(hasAbsent bool) prefix {
+	if hasAbsent {
+		return s.absent
+	}
+	return s.plain
+}
+
+func validTenant(name string) bool {
+	if name == "" || len(name) > maxTenantBytes {
+		return false
+	}
+	for _, c := range []byte(name) {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '_', c == '-':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// extraMatchers reads the selector of a token's claim. Its matchers stand in every query of the
+// caller, so it is held to the same costs.
+func (f *Fence) extraMatchers(text string) ([]*labels.Matcher, error) {
+	if text == "" {
+		return nil, nil
+	}
+	if len(text) > f.maxBytes {
+		return nil, fmt.Errorf("%w: longer than %d bytes", ErrExtra, f.maxBytes)
+	}
+	if _, err := takeSurvey(text); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrExtra, err)
+	}
+	expr, err := parse(text, syntax.ParseExprWithoutValidation)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrExtra, err)
+	}
+	m, ok := expr.(*syntax.MatchersExpr)
+	if !ok || len(m.Mts) == 0 {
+		return nil, fmt.Errorf("%w: want one selector with at least one matcher", ErrExtra)
+	}
+	return m.Mts, nil
+}
