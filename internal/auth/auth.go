@@ -1,0 +1,268 @@
+// Package auth says who is asking.
+//
+// Guarantee: a [Principal] with tenants comes only out of a token that one of the configured
+// issuers signed, with a key and an algorithm that the configuration allows, for our audience, and
+// that is neither expired nor early; its tenants, its selector and its scopes are what that token
+// says, read strictly. Whatever is in doubt is refused.
+//
+// Not promised here: what a tenant may see (package tenancy, which also parses the selector), that
+// a name is fit to be an organization of Loki's ("." and ".." are names here), or that a token
+// which its issuer withdrew early is noticed before it expires.
+package auth
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// What the package refuses with. Every error of [Verifier.Verify] and [BearerToken] wraps exactly
+// one of them; the rest of its text is the cause, for the log and never for the caller.
+var (
+	// ErrNoToken says that the request carries no token at all: 401 without an error code (RFC
+	// 6750, section 3.1).
+	ErrNoToken = errors.New("no token")
+	// ErrInvalidToken says that the token is not to be believed: 401 invalid_token.
+	ErrInvalidToken = errors.New("invalid token")
+	// ErrNoTenant says that the token is genuine and does not name the caller's tenants: 403.
+	ErrNoTenant = errors.New("no tenant")
+	// ErrInvalidSelectorClaim says that the token is genuine, the configuration wants a selector
+	// in it, and there is none: 403. Going on without it would show more than was meant.
+	ErrInvalidSelectorClaim = errors.New("invalid selector claim")
+	// ErrInsufficientScope says that the token is genuine and lacks the required scope: 403
+	// insufficient_scope.
+	ErrInsufficientScope = errors.New("insufficient scope")
+	// ErrKeysUnavailable says that the token cannot be judged, since its issuer's keys could not be
+	// had, or have not been confirmed for too long: 503.
+	ErrKeysUnavailable = errors.New("verification keys unavailable")
+)
+
+// Errors lists what the package refuses with, so that a test can see that each has its answer.
+func Errors() []error {
+	return []error{
+		ErrNoToken, ErrInvalidToken, ErrNoTenant, ErrInvalidSelectorClaim, ErrInsufficientScope, ErrKeysUnavailable,
+	}
+}
+
+// A Principal is who a verified token speaks for.
+type Principal struct {
+	// Issuer is the token's `iss`, one of the configured ones.
+	Issuer string
+	// Subject is the token's `sub`, empty where there is none. It is unique within an issuer only.
+	Subject string
+	// Tenants are the caller's, sorted and without repetition, 1 to 64.
+	Tenants []string
+	// Selector is the text of the selector claim, not parsed; empty only where none is configured.
+	Selector string
+	// Scopes are those of the claims `scope` and `scp`, in the token's order, without repetition.
+	Scopes []string
+	// Expiry is the token's `exp`, without leeway.
+	Expiry time.Time
+}
+
+// An Option passes what a Verifier works with, beside its configuration.
+type Option func(*options)
+
+type options struct {
+	clock     Clock
+	log       *slog.Logger
+	transport http.RoundTripper
+}
+
+// WithClock lets c tell the time, instead of the system.
+func WithClock(c Clock) Option { return func(o *options) { o.clock = c } }
+
+// WithLogger sends what becomes of the keys to log; by default it is dropped. What becomes of a
+// token is in the errors of Verify.
+func WithLogger(log *slog.Logger) Option { return func(o *options) { o.log = log } }
+
+// WithTransport fetches keys through rt. Time-outs, sizes and redirects stay the package's own.
+func WithTransport(rt http.RoundTripper) Option { return func(o *options) { o.transport = rt } }
+
+// A Verifier verifies tokens of the configured issuers, and keeps their keys fresh until it is
+// closed. It is for many goroutines at once.
+type Verifier struct {
+	issuers map[string]*issuer
+	order   []*issuer // as configured, for Ready and Stats
+	policy  policy
+	clock   Clock
+	cache   *cache
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+}
+
+// An issuer is one configured issuer with its keys.
+type issuer struct {
+	url      string
+	audience string
+	tenant   claimPath
+	selector claimPath // nil: none configured
+	keys     *keyring
+}
+
+// A policy is what holds for all issuers.
+type policy struct {
+	algorithms    map[string]bool
+	leeway        time.Duration
+	requiredScope string
+}
+
+// New starts a Verifier. Keys from files are read at once, and one that cannot be is an error; keys
+// from the network are fetched in the background, so that a provider that is down delays no start:
+// see [Verifier.Ready]. The Verifier ends with ctx or with Close, whichever comes first.
+func New(ctx context.Context, c Config, opts ...Option) (*Verifier, error) {
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("auth configuration: %w", err)
+	}
+	o := options{clock: systemClock{}, log: slog.New(slog.DiscardHandler), transport: defaultTransport()}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	remembered, err := newCache(c.CacheEntries)
+	if err != nil {
+		return nil, err
+	}
+	v := &Verifier{
+		issuers: make(map[string]*issuer, len(c.Issuers)),
+		policy:  policy{algorithms: make(map[string]bool), leeway: c.Leeway, requiredScope: c.RequiredScope},
+		clock:   o.clock,
+		cache:   remembered,
+	}
+	for _, alg := range c.Algorithms {
+		v.policy.algorithms[alg] = true
+	}
+	for i, ic := range c.Issuers {
+		iss, err := newIssuer(ctx, ic, c, o)
+		if err != nil {
+			return nil, fmt.Errorf("auth configuration: %w", &FieldError{
+				Field: fmt.Sprintf("Issuers[%d].KeysFile", i), Problem: err.Error(),
+			})
+		}
+		v.issuers[ic.URL] = iss
+		v.order = append(v.order, iss)
+	}
+	ctx, v.cancel = context.WithCancel(ctx)
+	for _, iss := range v.order {
+		v.running.Go(func() { iss.keys.run(ctx) })
+	}
+	return v, nil
+}
+
+// newIssuer makes an issuer of a valid configuration. Its one error is a keys file that cannot be used.
+func newIssuer(ctx context.Context, ic Issuer, c Config, o options) (*issuer, error) {
+	iss := &issuer{url: ic.URL, audience: ic.Audience}
+	iss.tenant, _ = parseClaimPath(ic.TenantClaim) // Validate has seen to both
+	if ic.SelectorClaim != "" {
+		iss.selector, _ = parseClaimPath(ic.SelectorClaim)
+	}
+	iss.keys = newKeyring(ic.URL, sourceOf(ic, c.DangerouslyAllowHTTPJWKS, o.transport), c.KeysMaxStale, o.clock, o.log)
+	if ic.KeysFile != "" {
+		// A file is the operator's own: a mistake in it is theirs to see now, not at the first request.
+		if err := iss.keys.fetchNow(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return iss, nil
+}
+
+// Close ends the background refresh and waits for it. Tokens are still verified afterward, with the
+// keys as they are, until those are too stale.
+func (v *Verifier) Close() {
+	v.cancel()
+	v.running.Wait()
+}
+
+// Ready is nil while every issuer has keys that are fresh enough. Its error names the issuers that
+// do not, and holds no secrets.
+func (v *Verifier) Ready() error {
+	var errs []error
+	for _, iss := range v.order {
+		if _, err := iss.keys.usable(); err != nil {
+			errs = append(errs, fmt.Errorf("issuer %s: %w", iss.url, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Verify says whom the token speaks for. On the errors that answer 403 the token is genuine, and the
+// Principal tells its issuer, subject, scopes and expiry for the record, with no tenants; on all
+// others it is zero. The errors never hold a part of the token but the short names in it that say
+// why it was refused.
+//
+// It waits on the network only where the issuer has no usable key yet, or none by the token's name
+// for it, and then for no longer than two seconds.
+func (v *Verifier) Verify(ctx context.Context, token string) (Principal, error) {
+	if len(token) > MaxTokenBytes {
+		return Principal{}, invalid("%d bytes; at most %d are read", len(token), MaxTokenBytes)
+	}
+	digest := sha256.Sum256([]byte(token))
+	if p, ok := v.cache.get(digest, v.clock.Now()); ok {
+		return p, nil
+	}
+	t, err := parseToken(token)
+	if err != nil {
+		return Principal{}, err
+	}
+	iss, err := v.issuerOf(t)
+	if err != nil {
+		return Principal{}, err
+	}
+	// Before the signature: a token that would be refused anyway must not make us fetch keys, or an
+	// old page that goes on asking with an expired token would use up what a rotation needs.
+	expiry, err := v.policy.admit(t, iss, v.clock.Now())
+	if err != nil {
+		return Principal{}, err
+	}
+	set, err := iss.keys.verify(ctx, t)
+	if err != nil {
+		return Principal{}, err
+	}
+	p, err := v.policy.principal(t.claims, iss, expiry)
+	if err != nil {
+		return p, err
+	}
+	v.cache.put(digest, remembered{
+		principal: p, keys: iss.keys, set: set, until: earlier(v.clock.Now().Add(rememberFor), expiry.Add(v.policy.leeway)),
+	})
+	return p.clone(), nil
+}
+
+// issuerOf picks the configured issuer by the token's `iss`, compared byte by byte: URLs that a
+// browser would take for the same are different issuers (OpenID Connect Core, section 3.1.3.7).
+func (v *Verifier) issuerOf(t *token) (*issuer, error) {
+	name, ok := t.claims["iss"].(string)
+	if !ok {
+		return nil, invalid("no iss, or one that is not a string")
+	}
+	iss, ok := v.issuers[name]
+	if !ok {
+		return nil, invalid("issuer %s is not configured", brief(name))
+	}
+	return iss, nil
+}
+
+// invalid is a refusal of the token, with its cause.
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{ErrInvalidToken}, args...)...)
+}
+
+// brief quotes what a token says of itself, short enough for a log line.
+func brief(s string) string {
+	const most = 120
+	if len(s) > most {
+		return fmt.Sprintf("%q…", s[:most])
+	}
+	return fmt.Sprintf("%q", s)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,80 @@
+package auth
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+)
+
+// rememberFor is the longest that a verified token is not looked at again.
+const rememberFor = time.Minute
+
+// A cache remembers whom verified tokens speak for: one page makes many requests, and the signature
+// is by far the dearest part of each. Refusals are not remembered, so that nobody can push honest
+// entries out without a genuine token.
+//
+// Not the expirable kind of the same library: its goroutine cannot be ended, and it asks the system
+// for the time.
+type cache struct {
+	entries      *lru.Cache[[sha256.Size]byte, remembered] // nil: nothing is remembered
+	hits, misses atomic.Uint64
+}
+
+// remembered is an entry: good until its time, and as long as the keys are those that verified it.
+type remembered struct {
+	principal Principal
+	keys      *keyring
+	set       *keySet
+	until     time.Time
+}
+
+func newCache(size int) (*cache, error) {
+	if size == 0 {
+		return &cache{}, nil
+	}
+	entries, err := lru.New[[sha256.Size]byte, remembered](size)
+	if err != nil {
+		return nil, fmt.Errorf("token cache: %w", err)
+	}
+	return &cache{entries: entries}, nil
+}
+
+func (c *cache) get(digest [sha256.Size]byte, now time.Time) (Principal, bool) {
+	if c.entries == nil {
+		return Principal{}, false
+	}
+	e, ok := c.entries.Get(digest)
+	if ok && e.good(now) {
+		c.hits.Add(1)
+		return e.principal.clone(), true
+	}
+	if ok {
+		c.entries.Remove(digest)
+	}
+	c.misses.Add(1)
+	return Principal{}, false
+}
+
+func (c *cache) put(digest [sha256.Size]byte, e remembered) {
+	if c.entries != nil {
+		c.entries.Add(digest, e)
+	}
+}
+
+func (c *cache) size() int {
+	if c.entries == nil {
+		return 0
+	}
+	return c.entries.Len()
+}
+
+func (e remembered) good(now time.Time) bool {
+	if !now.Before(e.until) {
+		return false
+	}
+	set, err := e.keys.usable()
+	return err == nil && set == e.set
+}

@@ -1,0 +1,194 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	maxTenants     = 64
+	maxTenantBytes = 128
+)
+
+// A claimPath leads to a claim: names of objects within each other, at least one.
+type claimPath []string
+
+// parseClaimPath reads the syntax that Issuer.TenantClaim describes.
+func parseClaimPath(text string) (claimPath, error) {
+	if hasSpace(text) {
+		return nil, fmt.Errorf("%q contains spaces or control characters; write a claim name, or names joined by dots", text)
+	}
+	if strings.Contains(text, "://") && !strings.Contains(text, `\`) {
+		return claimPath{text}, nil
+	}
+	var path claimPath
+	var name strings.Builder
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; c {
+		case '\\':
+			i++
+			if i == len(text) || text[i] != '.' && text[i] != '\\' {
+				return nil, fmt.Errorf(`%q has a backslash that escapes nothing; write \. for a dot in a name, \\ for a backslash`, text)
+			}
+			name.WriteByte(text[i])
+		case '.':
+			path = append(path, name.String())
+			name.Reset()
+		default:
+			name.WriteByte(c)
+		}
+	}
+	path = append(path, name.String())
+	if slices.Contains(path, "") {
+		return nil, fmt.Errorf(`%q has an empty name in it; write names joined by single dots, and \. for a dot in a name`, text)
+	}
+	if len(path) > maxClaimPath {
+		return nil, fmt.Errorf("%q is %d names deep; at most %d are read", text, len(path), maxClaimPath)
+	}
+	return path, nil
+}
+
+// in finds the claim.
+func (p claimPath) in(claims map[string]any) (any, bool) {
+	var v any = claims
+	for _, name := range p {
+		object, ok := v.(map[string]any)
+		if !ok {
+			return nil, false
+		}
+		if v, ok = object[name]; !ok {
+			return nil, false
+		}
+	}
+	return v, true
+}
+
+// principal reads whom verified claims speak for. Scope comes first, so that a token that was never
+// meant for this API is told so, whatever else it lacks.
+func (p policy) principal(claims map[string]any, iss *issuer, expiry time.Time) (Principal, error) {
+	subject, _ := claims["sub"].(string) // admit has seen to its type
+	caller := Principal{Issuer: iss.url, Subject: subject, Scopes: scopes(claims), Expiry: expiry}
+	if p.requiredScope != "" && !slices.Contains(caller.Scopes, p.requiredScope) {
+		return caller, fmt.Errorf("%w: the token lacks %q", ErrInsufficientScope, p.requiredScope)
+	}
+	claim, _ := iss.tenant.in(claims)
+	tenants, err := readTenants(claim)
+	if err != nil {
+		return caller, fmt.Errorf("%w: %w", ErrNoTenant, err)
+	}
+	selector, err := readSelector(iss.selector, claims)
+	if err != nil {
+		return caller, fmt.Errorf("%w: %w", ErrInvalidSelectorClaim, err)
+	}
+	caller.Tenants, caller.Selector = tenants, selector
+	return caller, nil
+}
+
+// readTenants takes a name, or an array of them. One unfit name refuses them all: leaving it out
+// would be a guess at what the issuer meant.
+func readTenants(claim any) ([]string, error) {
+	var names []any
+	switch claim := claim.(type) {
+	case nil:
+		return nil, errors.New("the tenant claim is absent or null")
+	case string:
+		names = []any{claim}
+	case []any:
+		names = claim
+	default:
+		return nil, errors.New("the tenant claim is neither a string nor an array")
+	}
+	if len(names) == 0 || len(names) > maxTenants {
+		return nil, fmt.Errorf("the tenant claim holds %d names; 1 to %d are taken", len(names), maxTenants)
+	}
+	tenants := make([]string, 0, len(names))
+	for _, n := range names {
+		name, ok := n.(string)
+		if !ok || !isTenant(name) {
+			return nil, fmt.Errorf("a name in the tenant claim is not 1 to %d bytes of [A-Za-z0-9._-]", maxTenantBytes)
+		}
+		tenants = append(tenants, name)
+	}
+	slices.Sort(tenants)
+	return slices.Compact(tenants), nil
+}
+
+func isTenant(name string) bool {
+	if name == "" || len(name) > maxTenantBytes {
+		return false
+	}
+	for i := range len(name) {
+		if c := name[i]; !isAlphanumeric(c) && c != '.' && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// readSelector is the selector's text where one is configured.
+func readSelector(path claimPath, claims map[string]any) (string, error) {
+	if path == nil {
+		return "", nil
+	}
+	claim, ok := path.in(claims)
+	if !ok {
+		return "", errors.New("absent")
+	}
+	text, ok := claim.(string)
+	if !ok || strings.TrimSpace(text) == "" {
+		return "", errors.New("empty or not a string")
+	}
+	return text, nil
+}
+
+// scopes gathers `scope` (RFC 9068: a string with spaces) and `scp` (its namesake with some
+// providers), each a string or an array of strings. What is in them and not a scope is passed over:
+// a scope only ever allows, so what cannot be read allows nothing.
+func scopes(claims map[string]any) []string {
+	var found []string
+	seen := make(map[string]bool)
+	add := func(scope string) {
+		if isScope(scope) && !seen[scope] {
+			seen[scope] = true
+			found = append(found, scope)
+		}
+	}
+	for _, name := range []string{"scope", "scp"} {
+		switch v := claims[name].(type) {
+		case string:
+			for scope := range strings.SplitSeq(v, " ") {
+				add(scope)
+			}
+		case []any:
+			for _, item := range v {
+				scope, _ := item.(string)
+				add(scope)
+			}
+		}
+	}
+	return found
+}
+
+// isScope tells a scope-token of RFC 6749, section 3.3.
+func isScope(s string) bool {
+	if s == "" {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+// clone is for handing out what is also remembered: a caller who sorts or appends must not change
+// the next one's tenants.
+func (p Principal) clone() Principal {
+	p.Tenants = slices.Clone(p.Tenants)
+	p.Scopes = slices.Clone(p.Scopes)
+	return p
+}

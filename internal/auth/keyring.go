@@ -1,0 +1,292 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// refreshInterval is how often keys are fetched unasked: a key that the provider withdraws is
+	// believed for about as long.
+	refreshInterval = 5 * time.Minute
+	// retryInterval is the pause after a first failure; it doubles up to refreshInterval.
+	retryInterval = 5 * time.Second
+	// demandInterval is the least time between fetches that requests ask for, however many they are.
+	demandInterval = 10 * time.Second
+	// maxWait is how long a request waits for keys.
+	maxWait = 2 * time.Second
+)
+
+// A keyring holds one issuer's keys and keeps them fresh. Its own goroutine does all the fetching,
+// one fetch at a time; requests may ask for one and wait for its end.
+//
+// Good keys are replaced by good keys only. A fetch that fails leaves them as they are, and they are
+// used until maxStale after the last that did not.
+type keyring struct {
+	issuer   string
+	source   source
+	maxStale time.Duration
+	clock    Clock
+	log      *slog.Logger
+
+	held              atomic.Pointer[holding] // nil: nothing fetched yet
+	fetches, failures atomic.Uint64
+
+	mu         sync.Mutex
+	running    *flight // nil: none
+	nextDemand time.Time
+	lastErr    error // how the last fetch ended
+	failed     int   // how many in a row have failed
+	closed     bool
+	wake       chan struct{} // capacity 1; filled, under mu, with the flight that a request started
+}
+
+// A holding is the outcome of the last good fetch. Every good fetch makes a new one; its set is the
+// same as long as the keys are.
+type holding struct {
+	set *keySet
+	at  time.Time
+}
+
+// A flight is one fetch under way, for any number of requests to wait on.
+type flight struct {
+	started time.Time
+	done    chan struct{}
+	err     error // to be read when done is closed
+}
+
+func newKeyring(issuer string, s source, maxStale time.Duration, c Clock, log *slog.Logger) *keyring {
+	return &keyring{
+		issuer: issuer, source: s, maxStale: maxStale, clock: c,
+		log:     log.With("issuer", issuer),
+		lastErr: errors.New("not fetched yet"),
+		wake:    make(chan struct{}, 1),
+	}
+}
+
+// usable is the set to verify with, unless there is none or it is too stale. The error is fit for
+// everybody.
+func (r *keyring) usable() (*keySet, error) {
+	return r.usableOf(r.held.Load())
+}
+
+func (r *keyring) usableOf(h *holding) (*keySet, error) {
+	if h == nil {
+		return nil, fmt.Errorf("%w: none fetched yet", ErrKeysUnavailable)
+	}
+	if age := r.clock.Now().Sub(h.at); age > r.maxStale {
+		return nil, fmt.Errorf("%w: last fetched %s ago, more than %s", ErrKeysUnavailable, age.Round(time.Second), r.maxStale)
+	}
+	return h.set, nil
+}
+
+// verify checks the token's signature and returns the set whose key made it. Where no key has the
+// name that the token gives, the keys are fetched again, within the limits of demand.
+func (r *keyring) verify(ctx context.Context, t *token) (*keySet, error) {
+	// The first look finds a known key. The second has waited for a fetch that was under way already
+	// and may have been too early to bring it, the third for one that was not.
+	const looks = 3
+	for look := 1; ; look++ {
+		seen := r.held.Load()
+		set, err := r.usableOf(seen)
+		if err == nil {
+			var named bool
+			if named, err = set.verify(t); err == nil {
+				return set, nil
+			}
+			if named {
+				return nil, err
+			}
+		}
+		if look == looks {
+			return nil, err
+		}
+		again, unavailable := r.demand(ctx, seen)
+		switch {
+		case unavailable != nil:
+			return nil, unavailable
+		case !again:
+			return nil, err
+		}
+	}
+}
+
+// verify tries the keys that may have signed the token. named is as with candidates.
+func (s *keySet) verify(t *token) (named bool, err error) {
+	fit, named := s.candidates(t)
+	if len(fit) > maxTries {
+		return named, invalid("%d keys might have signed it; at most %d are tried", len(fit), maxTries)
+	}
+	for _, k := range fit {
+		if k.verify(t) == nil {
+			return named, nil
+		}
+	}
+	switch {
+	case len(fit) > 0:
+		return named, invalid("signature is not by a key of the issuer")
+	case named:
+		return named, invalid("algorithm %s does not go with its key", brief(t.algorithm))
+	default:
+		return named, invalid("no key named %s for algorithm %s", brief(t.keyID), brief(t.algorithm))
+	}
+}
+
+// demand has the keys fetched for a request that found nothing in what it saw, and waits. It tells
+// whether to look again; an error says that the provider, not the token, is the reason if not.
+func (r *keyring) demand(ctx context.Context, seen *holding) (again bool, err error) {
+	f, err := r.join(seen)
+	if f == nil {
+		return r.held.Load() != seen, err
+	}
+	// Counted from the start of the fetch: when a provider hangs, the requests of the first two
+	// seconds wait, and all that come later are answered at once.
+	left := maxWait - r.clock.Now().Sub(f.started)
+	if left <= 0 {
+		return false, fmt.Errorf("%w: the provider does not answer", ErrKeysUnavailable)
+	}
+	select {
+	case <-f.done:
+		if f.err != nil {
+			return false, fmt.Errorf("%w: %w", ErrKeysUnavailable, f.err)
+		}
+		return true, nil
+	case <-r.clock.After(left):
+		return false, fmt.Errorf("%w: the provider does not answer", ErrKeysUnavailable)
+	case <-ctx.Done():
+		return false, fmt.Errorf("%w: %w", ErrKeysUnavailable, context.Cause(ctx))
+	}
+}
+
+// join is the fetch under way, or a new one if it is time for one. No fetch and no error means that
+// the keys are as fresh as they may be, or have changed since they were seen.
+func (r *keyring) join(seen *holding) (*flight, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.clock.Now()
+	switch {
+	case r.held.Load() != seen: // a fetch ended between the look and the lock
+		return nil, nil //nolint:nilnil // documented above
+	case r.running != nil:
+		return r.running, nil
+	case r.closed:
+		return nil, fmt.Errorf("%w: shutting down", ErrKeysUnavailable)
+	case now.Before(r.nextDemand):
+		if r.lastErr != nil {
+			return nil, fmt.Errorf("%w: %w", ErrKeysUnavailable, r.lastErr)
+		}
+		return nil, nil //nolint:nilnil // documented above
+	}
+	r.nextDemand = now.Add(demandInterval)
+	r.running = &flight{started: now, done: make(chan struct{})}
+	r.wake <- struct{}{} // never blocks: begin empties it before a flight ends
+	return r.running, nil
+}
+
+// run fetches until ctx ends: at once, at every interval, and whenever a request asks.
+func (r *keyring) run(ctx context.Context) {
+	defer r.close()
+	if r.held.Load() == nil {
+		_ = r.fetchNow(ctx) // recorded and logged
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.wake:
+		case <-r.clock.After(r.pause()):
+		}
+		if ctx.Err() == nil {
+			_ = r.fetchNow(ctx)
+		}
+	}
+}
+
+// fetchNow fetches the keys once. It is called by one goroutine at a time.
+func (r *keyring) fetchNow(ctx context.Context) error {
+	f := r.begin()
+	set, err := r.source.fetch(ctx)
+	r.finish(f, set, err)
+	return err
+}
+
+// begin is the flight that a request has started already, or a new one.
+func (r *keyring) begin() *flight {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.running == nil {
+		r.running = &flight{started: r.clock.Now(), done: make(chan struct{})}
+	}
+	select {
+	case <-r.wake:
+	default:
+	}
+	r.fetches.Add(1)
+	return r.running
+}
+
+func (r *keyring) finish(f *flight, set *keySet, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before := r.held.Load()
+	if err == nil {
+		r.failed = 0
+		after := &holding{set: set, at: r.clock.Now()}
+		if before != nil && set.equal(before.set) {
+			after.set = before.set // what was verified with it stays verified
+		} else {
+			r.log.Info("verification keys loaded", "keys", len(set.keys), "ignored", set.ignored)
+		}
+		r.held.Store(after)
+	} else {
+		r.failed++
+		r.failures.Add(1)
+		r.warn(before, err)
+	}
+	r.lastErr, f.err, r.running = err, err, nil
+	close(f.done)
+}
+
+// warn logs that keys could not be fetched, louder once half of their time is over.
+func (r *keyring) warn(held *holding, err error) {
+	if held == nil {
+		r.log.Error("no verification keys yet; tokens of this issuer are refused", "error", err)
+		return
+	}
+	log, age := r.log.Warn, r.clock.Now().Sub(held.at)
+	if age > r.maxStale/2 {
+		log = r.log.Error
+	}
+	log("verification keys not refreshed; the old ones stay in use until they are too stale",
+		"error", err, "age", age.String(), "max_stale", r.maxStale.String())
+}
+
+// pause is the time to the next fetch unasked, give or take a tenth, so that many of us do not ask
+// the provider in step.
+func (r *keyring) pause() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	d := refreshInterval
+	if r.failed > 0 && r.failed < 8 { // beyond, the doubling is past the interval anyway
+		d = min(d, retryInterval<<(r.failed-1))
+	}
+	return d - d/10 + rand.N(d/5) //nolint:gosec // spreads load; nothing is secret about it
+}
+
+// close lets nobody wait for a fetch that will not come.
+func (r *keyring) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	if r.running != nil { // asked for after the last look
+		r.running.err = errors.New("shutting down")
+		close(r.running.done)
+		r.running = nil
+	}
+}

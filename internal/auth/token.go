@@ -1,0 +1,178 @@
+package auth
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// A token is a JWT in its three parts, read but not believed.
+type token struct {
+	algorithm string
+	keyID     string // empty: none
+	claims    map[string]any
+	signed    []byte // what the signature is over: the text as it came, never encoded again
+	signature []byte
+}
+
+// parseToken reads the compact form of a signed JWT (RFC 7515, section 7.1), and only that: the JSON
+// forms, which can hold several signatures, and encrypted tokens are refused.
+func parseToken(raw string) (*token, error) {
+	if strings.Count(raw, ".") != 2 {
+		return nil, invalid("not three parts")
+	}
+	end := strings.LastIndexByte(raw, '.')
+	head, body, _ := strings.Cut(raw[:end], ".")
+	t := &token{signed: []byte(raw[:end])}
+
+	header, err := decodePart(head)
+	if err != nil {
+		return nil, invalid("header: %w", err)
+	}
+	if err := t.readHeader(header); err != nil {
+		return nil, invalid("header: %w", err)
+	}
+	if t.claims, err = decodePart(body); err != nil {
+		return nil, invalid("claims: %w", err)
+	}
+	if t.signature, err = decodeBase64(raw[end+1:]); err != nil || len(t.signature) == 0 {
+		return nil, invalid("no signature, or one that is not base64url")
+	}
+	return t, nil
+}
+
+// readHeader takes what we use of the header. What would let the token bring its own key, or change
+// what its parts mean, is refused rather than overlooked: nobody honest sends it here.
+func (t *token) readHeader(header map[string]any) error {
+	for _, name := range []string{"jku", "jwk", "x5u", "x5c", "crit", "b64", "zip"} {
+		if _, ok := header[name]; ok {
+			return fmt.Errorf("%s is not taken", name)
+		}
+	}
+	var ok bool
+	if t.algorithm, ok = header["alg"].(string); !ok {
+		return fmt.Errorf("no alg, or one that is not a string")
+	}
+	if kid, given := header["kid"]; given {
+		if t.keyID, ok = kid.(string); !ok || t.keyID == "" {
+			return fmt.Errorf("kid is empty or not a string")
+		}
+	}
+	if typ, given := header["typ"]; given {
+		if name, ok := typ.(string); !ok || !isTokenType(name) {
+			return fmt.Errorf("typ is not one of a token to come in with")
+		}
+	}
+	return nil
+}
+
+// isTokenType tells identity and access tokens from what else an issuer signs with the same key,
+// such as logout+jwt or secevent+jwt (RFC 8725, section 3.11). Letter case does not count, and
+// "application/" may be left out (RFC 7515, section 4.1.9).
+func isTokenType(typ string) bool {
+	switch strings.TrimPrefix(strings.ToLower(typ), "application/") {
+	case "jwt", "at+jwt":
+		return true
+	default:
+		return false
+	}
+}
+
+func decodePart(part string) (map[string]any, error) {
+	data, err := decodeBase64(part)
+	if err != nil {
+		return nil, err
+	}
+	return decodeObject(data)
+}
+
+// decodeBase64 takes the one way to write the bytes: no padding, no line breaks (which the decoder
+// would pass over), no stray bits at the end. Else one signature could be written in many ways.
+func decodeBase64(s string) ([]byte, error) {
+	if strings.ContainsAny(s, "\r\n") {
+		return nil, fmt.Errorf("not base64url")
+	}
+	data, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	if err != nil {
+		return nil, fmt.Errorf("not base64url")
+	}
+	return data, nil
+}
+
+// admit checks everything about a token that needs no key and is not about tenants, and returns when
+// the token expires.
+func (p policy) admit(t *token, iss *issuer, now time.Time) (time.Time, error) {
+	if !p.algorithms[t.algorithm] {
+		return time.Time{}, invalid("algorithm %s is not allowed", brief(t.algorithm))
+	}
+	if !hasAudience(t.claims["aud"], iss.audience) {
+		return time.Time{}, invalid("not for our audience")
+	}
+	if sub, given := t.claims["sub"]; given {
+		if _, ok := sub.(string); !ok {
+			return time.Time{}, invalid("sub is not a string")
+		}
+	}
+	expiry, given, err := dateClaim(t.claims, "exp")
+	switch {
+	case err != nil:
+		return time.Time{}, err
+	case !given:
+		return time.Time{}, invalid("no exp")
+	case !now.Before(expiry.Add(p.leeway)): // "on or after" exp is expired: RFC 7519, section 4.1.4
+		return time.Time{}, invalid("expired at %s", expiry.UTC().Format(time.RFC3339))
+	}
+	for _, name := range []string{"nbf", "iat"} {
+		from, given, err := dateClaim(t.claims, name)
+		if err != nil {
+			return time.Time{}, err
+		}
+		if given && now.Before(from.Add(-p.leeway)) {
+			return time.Time{}, invalid("%s is %s, which is yet to come", name, from.UTC().Format(time.RFC3339))
+		}
+	}
+	return expiry, nil
+}
+
+// hasAudience compares exactly: `aud` is the audience, or an array of strings with it among them.
+func hasAudience(aud any, want string) bool {
+	switch aud := aud.(type) {
+	case string:
+		return aud == want
+	case []any:
+		found := false
+		for _, a := range aud {
+			s, ok := a.(string)
+			if !ok {
+				return false
+			}
+			found = found || s == want
+		}
+		return found
+	default:
+		return false
+	}
+}
+
+// dateClaim reads a NumericDate, which may have a fraction. One that is there and cannot be read is
+// an error, as is one after the year 9999: those are milliseconds, and a token that lives for ever.
+func dateClaim(claims map[string]any, name string) (at time.Time, given bool, err error) {
+	v, given := claims[name]
+	if !given {
+		return time.Time{}, false, nil
+	}
+	n, ok := v.(json.Number)
+	if !ok {
+		return time.Time{}, true, invalid("%s is not a number", name)
+	}
+	const year9999 = 253402300799
+	f, err := n.Float64()
+	if err != nil || math.IsNaN(f) || f < 0 || f > year9999 {
+		return time.Time{}, true, invalid("%s is not a date", name)
+	}
+	seconds, fraction := math.Modf(f)
+	return time.Unix(int64(seconds), int64(fraction*float64(time.Second))), true, nil
+}
