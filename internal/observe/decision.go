@@ -1,0 +1,111 @@
+// Package observe records what was decided about each request.
+//
+// Guarantee: a [Decision] becomes exactly one log line, granted or not, and no line of a logger made
+// here holds a token: the Decision has no field for one, and whatever looks like a credential in any
+// text is taken out on the way to the sink (see [Redact]).
+//
+// Not promised here: that a caller's own query is not a secret (it is logged as asked), or who may
+// read the log.
+package observe
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+)
+
+// Decision is what was decided about one request and what came of it. Every field may be empty: a
+// request that was refused early has no tenant, or no query.
+type Decision struct {
+	Time      time.Time // when the request arrived
+	RequestID string    // the one that the answer carries, see [RequestID]
+
+	Tenants []string // whose data it may read
+	Subject string   // who asked: the token's sub
+	Issuer  string   // who says so: the token's iss
+
+	Operation string   // the operationId of openapi.yaml
+	Asked     []string // LogQL as the caller wrote it: one text, or several selectors
+	Fenced    []string // LogQL as it went to Loki, in the same order
+
+	Status   int           // of the answer
+	Code     string        // the problem's code; empty when granted
+	Bytes    int64         // of the answer's body, as sent
+	Duration time.Duration // until the answer's last byte
+	Client   netip.Addr    // where the request came from
+
+	Cause error // why it was refused or failed: for the log only, never for the caller
+}
+
+// Granted says whether the request was answered with what it asked for.
+func (d Decision) Granted() bool { return d.Code == "" && d.Status < http.StatusBadRequest }
+
+// Recorder records decisions.
+type Recorder struct {
+	log *slog.Logger
+}
+
+// NewRecorder makes a recorder that writes to the logger.
+func NewRecorder(log *slog.Logger) *Recorder { return &Recorder{log: log} }
+
+// Record writes the decision as one line: an error when logfence or Loki failed, a warning when the
+// request was refused, otherwise information. It is written even if the caller has left.
+func (r *Recorder) Record(ctx context.Context, d Decision) {
+	r.log.LogAttrs(context.WithoutCancel(ctx), d.level(), "request", d.attrs()...)
+}
+
+func (d Decision) level() slog.Level {
+	switch {
+	case d.Status >= http.StatusInternalServerError:
+		return slog.LevelError
+	case !d.Granted():
+		return slog.LevelWarn
+	default:
+		return slog.LevelInfo
+	}
+}
+
+// attrs are the line's fields; what is empty is left out, so that a line is as long as its story.
+func (d Decision) attrs() []slog.Attr {
+	attrs := make([]slog.Attr, 0, 16)
+	text := func(key, value string) {
+		if value != "" {
+			attrs = append(attrs, slog.String(key, Redact(value)))
+		}
+	}
+	texts := func(key string, values []string) {
+		if len(values) > 0 {
+			attrs = append(attrs, slog.Any(key, redactAll(values)))
+		}
+	}
+	if !d.Time.IsZero() {
+		attrs = append(attrs, slog.Time("at", d.Time))
+	}
+	text("request_id", d.RequestID)
+	text("operation", d.Operation)
+	attrs = append(attrs, slog.Int("status", d.Status))
+	text("code", d.Code)
+	texts("tenants", d.Tenants)
+	text("subject", d.Subject)
+	text("issuer", d.Issuer)
+	texts("query", d.Asked)
+	texts("fenced", d.Fenced)
+	attrs = append(attrs, slog.Int64("bytes", d.Bytes), slog.Duration("duration", d.Duration))
+	if d.Client.IsValid() {
+		attrs = append(attrs, slog.String("client", d.Client.String()))
+	}
+	if d.Cause != nil {
+		text("cause", d.Cause.Error())
+	}
+	return attrs
+}
+
+func redactAll(texts []string) []string {
+	clean := make([]string, len(texts))
+	for i, text := range texts {
+		clean[i] = Redact(text)
+	}
+	return clean
+}

@@ -1,0 +1,37 @@
+package observe
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+)
+
+// Format is how log lines are written.
+type Format string
+
+// The formats.
+const (
+	FormatJSON Format = "json" // one JSON object a line, for machines
+	FormatText Format = "text" // key=value, for people
+)
+
+// UnmarshalText reads a format's name.
+func (f *Format) UnmarshalText(text []byte) error {
+	switch got := Format(text); got {
+	case FormatJSON, FormatText:
+		*f = got
+		return nil
+	default:
+		return fmt.Errorf("%q is not a format; write json or text", text)
+	}
+}
+
+// NewLogger makes a logger whose lines hold no token, whatever is logged (see [Redact]). An unknown
+// format is JSON: a log that cannot be written as wished is better than none.
+func NewLogger(level slog.Leveler, format Format, w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if format == FormatText {
+		return slog.New(slog.NewTextHandler(redactor{w}, options))
+	}
+	return slog.New(slog.NewJSONHandler(redactor{w}, options))
+}
