@@ -40,11 +40,14 @@ func (e *InvalidError) Error() string {
 type TooComplexError struct {
 	// What is counted, as the caller would say it.
 	What string
-	// Limit is how much of it is taken.
+	// Limit is how much of it is taken; 0 where it is weighed with the rest of the text.
 	Limit int
 }
 
 func (e *TooComplexError) Error() string {
+	if e.Limit == 0 {
+		return "query is too complex: too many " + e.What
+	}
 	return fmt.Sprintf("query is too complex: more than %d %s", e.Limit, e.What)
 }
 

@@ -1,7 +1,6 @@
 package tenancy
 
 import (
-	"regexp"
 	"strings"
 	"sync"
 	"unicode"
@@ -10,24 +9,8 @@ import (
 	"github.com/prometheus/prometheus/util/strutil"
 )
 
-// What a text may hold before Loki's parser is let near it. The parser's lexer (lex.go, v3.7.8)
-// copies a scanner of 131 KB for every number, function name and minus sign, recurses for every
-// comment, and reads to the end of the text, over and over, at a function's name that is not
-// called; its regular expressions are compiled while it parses. BenchmarkCost measures each.
-const (
-	// maxComments bounds a recursion whose frames are 262 KB: a stack overflow cannot be recovered.
-	maxComments = 50
-	// maxUncalled bounds the sum over function names that stand as plain words of the square of
-	// what follows them, in bytes².
-	maxUncalled = 200_000_000
-	// maxCopies bounds copies of the scanner: two for a number, one for a function or a minus.
-	maxCopies = 2000
-	// maxOrs bounds `or`: a chain of line filters is walked again for each of its links.
-	maxOrs = 1000
-	// maxDearRegexp bounds the bytes of all strings that hold what makes a regular expression dear
-	// to compile: counted repetition and folding of case.
-	maxDearRegexp = 2000
-)
+// maxComments bounds a recursion whose frames are 262 KB: a stack overflow cannot be recovered.
+const maxComments = 50
 
 // functionNames are the words that Loki's lexer takes for functions when they are called, and
 // searches the rest of the text for when they are not (functionTokens in lex.go, not exported;
@@ -64,7 +47,8 @@ type survey struct {
 	comments  []span
 	hasAbsent bool
 
-	copies, ors, uncalled, dearRegexp int
+	ors  int
+	cost bill
 }
 
 // scanners are 131 KB each.
@@ -118,9 +102,9 @@ func (v *survey) take(s *syntax.Scanner, text string, token, previous rune) {
 	case syntax.Comment:
 		v.comments = append(v.comments, span{s.Offset, s.Pos().Offset})
 	case syntax.Int, syntax.Float:
-		v.copies += 2
+		v.cost.add(numbers, priceNumber)
 	case '-':
-		v.copies++
+		v.cost.add(numbers, priceMinus)
 	case syntax.String, syntax.RawString:
 		v.str(s.TokenText())
 	case syntax.Ident:
@@ -136,14 +120,15 @@ func (v *survey) word(word, rest string, afterNumber bool) {
 	switch word {
 	case syntax.OpTypeOr:
 		v.ors++
+		v.cost.add(alternatives, float64(2*v.ors-1)*priceOr) // adds up to ors² × priceOr
 	case syntax.OpRangeTypeAbsent:
 		v.hasAbsent = true
 	}
 	for name := word; name != ""; name = name[1:] {
 		if functionNames[name] {
-			v.copies++
+			v.cost.add(functions, priceFunction)
 			if !called(rest) {
-				v.uncalled += len(rest) * len(rest)
+				v.cost.add(uncalled, float64(len(rest))*float64(len(rest))*priceUncalled)
 			}
 			return
 		}
@@ -167,31 +152,18 @@ func called(rest string) bool {
 	return false
 }
 
-// dear finds what makes a regular expression cost far more than its length.
-var dear = regexp.MustCompile(`\{\d|\(\?[a-zA-Z]*i`)
-
-// str weighs a string: any may be a regular expression, and which are only the parser knows.
+// str prices a string: any may be a regular expression, and which are only the parser knows.
 func (v *survey) str(token string) {
-	value, err := strutil.Unquote(token)
-	if err == nil && dear.MatchString(value) {
-		v.dearRegexp += len(value)
+	if value, err := strutil.Unquote(token); err == nil {
+		v.cost.add(regexps, priceRegexp(value))
 	}
 }
 
 func (v *survey) check() error {
-	switch {
-	case len(v.comments) > maxComments:
+	if len(v.comments) > maxComments {
 		return &TooComplexError{What: "comments", Limit: maxComments}
-	case v.copies > maxCopies:
-		return &TooComplexError{What: "numbers, functions and minus signs (numbers count twice)", Limit: maxCopies}
-	case v.ors > maxOrs:
-		return &TooComplexError{What: "alternatives joined by `or`", Limit: maxOrs}
-	case v.uncalled > maxUncalled:
-		return &TooComplexError{What: "bytes² behind labels that bear the name of a function (sum, duration, bytes …)", Limit: maxUncalled}
-	case v.dearRegexp > maxDearRegexp:
-		return &TooComplexError{What: "bytes of regular expressions with {n} or (?i)", Limit: maxDearRegexp}
 	}
-	return nil
+	return v.cost.check()
 }
 
 // insert puts the matchers behind every opening brace, and blanks out comments, which Loki's parser

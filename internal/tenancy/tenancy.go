@@ -20,6 +20,7 @@ import (
 	"strings"
 
 	"github.com/grafana/loki/v3/pkg/logql/syntax"
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/prometheus/prometheus/model/labels"
 )
 
@@ -37,6 +38,8 @@ const (
 	maxTenantBytes = 128
 	// defaultCacheBytes bounds the fenced queries remembered, text and result together.
 	defaultCacheBytes = 8 << 20
+	// maxScopes bounds the scopes remembered: at most 64 names of 128 bytes and a selector each.
+	maxScopes = 1024
 )
 
 // Config is what a [Fence] is made of. The zero value is usable.
@@ -89,6 +92,8 @@ type Fence struct {
 	label    string
 	maxBytes int
 	lately   *memory
+	// scopes are those made lately, by what they were asked with: one page makes many requests.
+	scopes *lru.Cache[string, Scope]
 }
 
 // New makes a fence, or reports every mistake in c.
@@ -109,7 +114,11 @@ func New(c Config) (*Fence, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Fence{label: c.Label, maxBytes: c.MaxQueryBytes, lately: lately}, nil
+	scopes, err := lru.New[string, Scope](maxScopes)
+	if err != nil {
+		return nil, err
+	}
+	return &Fence{label: c.Label, maxBytes: c.MaxQueryBytes, lately: lately, scopes: scopes}, nil
 }
 
 // Label is the stream label that tells tenants apart.
@@ -140,11 +149,28 @@ type prefix struct {
 // extra narrows it: one stream selector whose matchers are added beside the tenant's, as it stands
 // in a token's claim; "" adds none. [ErrExtra] if it is not a selector.
 func (f *Fence) Scope(tenants []string, extra string) (Scope, error) {
+	// Names are counted before they are joined: no key is longer than what makes a scope.
+	if len(tenants) > MaxTenants {
+		return Scope{}, fmt.Errorf("%w: %d names, want 1 to %d", ErrTenant, len(tenants), MaxTenants)
+	}
+	// Quoted, so that no two lists of names and no selector make the same key.
+	key := fmt.Sprintf("%q %q", tenants, extra)
+	if s, ok := f.scopes.Get(key); ok {
+		return s, nil
+	}
+	s, err := f.newScope(tenants, extra)
+	if err == nil {
+		f.scopes.Add(key, s)
+	}
+	return s, err
+}
+
+func (f *Fence) newScope(tenants []string, extra string) (Scope, error) {
 	names := slices.Clone(tenants)
 	slices.Sort(names)
 	names = slices.Compact(names)
-	if len(names) == 0 || len(names) > MaxTenants {
-		return Scope{}, fmt.Errorf("%w: %d names, want 1 to %d", ErrTenant, len(names), MaxTenants)
+	if len(names) == 0 {
+		return Scope{}, fmt.Errorf("%w: no names", ErrTenant)
 	}
 	quoted := make([]string, len(names))
 	for i, name := range names {
@@ -171,7 +197,11 @@ func (f *Fence) Scope(tenants []string, extra string) (Scope, error) {
 	// The scope's own selector passes through the same proof as everybody's: a label or a matcher
 	// that does not come back from Loki's parser as it went in makes no scope.
 	if _, err := s.fenceText("{}", wantSelector); err != nil {
-		return Scope{}, fmt.Errorf("%w: %w", ErrTenant, err)
+		unfit := ErrTenant
+		if extra != "" {
+			unfit = ErrExtra
+		}
+		return Scope{}, fmt.Errorf("%w: %w", unfit, err)
 	}
 	return s, nil
 }

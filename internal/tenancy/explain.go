@@ -1,0 +1,96 @@
+package tenancy
+
+import (
+	"fmt"
+
+	"github.com/grafana/loki/v3/pkg/logql/syntax"
+	"github.com/prometheus/prometheus/model/labels"
+)
+
+// Explanation is what the fence makes of a query, for editors and for support.
+type Explanation struct {
+	Query Query
+	// Selectors are the stream selectors of the text as the caller wrote it, in its order.
+	Selectors []SelectorPart
+}
+
+// SelectorPart is one stream selector of a caller's text.
+type SelectorPart struct {
+	// Text is the selector as LogQL prints it, without the fence's matchers.
+	Text string
+	// Line and Column are where its opening brace stands, from 1 and in characters.
+	Line, Column int
+	Matchers     []Matcher
+}
+
+// Matcher is one label matcher of a selector: Op is one of =, !=, =~ and !~.
+type Matcher struct{ Name, Op, Value string }
+
+// Explain fences a text and tells of its parts. The errors are those of [Scope.Query].
+func (s Scope) Explain(text string) (Explanation, error) {
+	q, err := s.Query(text)
+	if err != nil {
+		return Explanation{}, err
+	}
+	// The text has been surveyed and parsed within Query; both are repeated for an editor's sake
+	// only, so that queries don't carry what nobody else reads.
+	seen, err := takeSurvey(text)
+	if err != nil {
+		return Explanation{}, err
+	}
+	expr, err := parse(text, syntax.ParseExprWithoutValidation)
+	if err != nil {
+		return Explanation{}, err
+	}
+	parts := partsOf(expr)
+	if len(parts) != len(seen.braces) {
+		return Explanation{}, &UnsupportedError{Reason: unproven, Proof: fmt.Sprintf("%d selectors behind %d braces", len(parts), len(seen.braces))}
+	}
+	for i, b := range seen.braces {
+		parts[i].Line, parts[i].Column = b.line, b.column
+	}
+	return Explanation{Query: q, Selectors: parts}, nil
+}
+
+// partsOf lists the selectors of an expression in the order of the text: Walk goes from left to right.
+func partsOf(expr syntax.Expr) []SelectorPart {
+	var parts []SelectorPart
+	// Walk, not Accept: Loki's DepthFirstTraversal (v3.7.8) passes over what label_replace holds.
+	expr.Walk(func(e syntax.Expr) bool {
+		if m, ok := e.(*syntax.MatchersExpr); ok {
+			parts = append(parts, SelectorPart{Text: m.String(), Matchers: matchersOf(m.Mts)})
+		}
+		return true
+	})
+	return parts
+}
+
+func matchersOf(ms []*labels.Matcher) []Matcher {
+	matchers := make([]Matcher, len(ms))
+	for i, m := range ms {
+		matchers[i] = Matcher{Name: m.Name, Op: m.Type.String(), Value: m.Value}
+	}
+	return matchers
+}
+
+// Format lays a query out over several lines, as Loki's format_query does, without its costs. The
+// result is text for people, not a [Query]. The errors are those of [Scope.Query].
+func (f *Fence) Format(text string) (formatted string, err error) {
+	if len(text) > f.maxBytes {
+		return "", ErrTooLong
+	}
+	if _, err := takeSurvey(text); err != nil {
+		return "", err
+	}
+	expr, err := parse(text, syntax.ParseExpr)
+	if err != nil {
+		return "", err
+	}
+	// Loki's printer panics on some expressions that its parser takes.
+	defer func() {
+		if r := recover(); r != nil {
+			formatted, err = "", &UnsupportedError{Reason: "this query cannot be formatted", Proof: fmt.Sprintf("printer panicked: %v", r)}
+		}
+	}()
+	return syntax.Prettify(expr), nil
+}
