@@ -1,0 +1,233 @@
+package demo
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// EnvLoki names the environment variable that holds the path of the Loki to use.
+const EnvLoki = "LOGFENCE_DEMO_LOKI"
+
+// ErrNoLoki says that there is no Loki and no way to build one; its text says what to do.
+var ErrNoLoki = errors.New("no Loki found: put loki 3.1 or newer on PATH, set " + EnvLoki +
+	" to one, or run `make run` in a checkout of logfence, which builds it")
+
+// Binaries says where a real Loki is.
+type Binaries struct {
+	Loki    string // path of the server
+	Logcli  string // path of its command line client; empty when none was asked for and none is beside Loki
+	Version string // of the server, such as 3.7.8
+}
+
+// FindOptions say how to look for Loki. The zero value finds one without a word.
+type FindOptions struct {
+	// Loki is the path of the Loki to use, before all others; empty means the variable [EnvLoki],
+	// and what the system has if that is empty too.
+	Loki string
+	// Logcli asks for logcli too: it is built if there is none beside the Loki found or on PATH.
+	Logcli bool
+	// Progress is told what is being done and for how long; nil for nobody. A terminal gets one line
+	// that is written over, everything else a line from time to time.
+	Progress io.Writer
+}
+
+// Find says where a real Loki is, and builds one if there is none: the path given, by
+// [FindOptions] or [EnvLoki], then a Grafana Loki on PATH, then one built earlier, then a new build
+// from the module internal/tools/loki of the checkout around the working directory, kept in the
+// user's cache folder. A path that was given and is wrong is an error, not a reason to look further.
+// Processes that look at the same time wait for one build.
+func Find(ctx context.Context, o FindOptions) (Binaries, error) {
+	if o.Progress == nil {
+		o.Progress = io.Discard
+	}
+	found, err := findInstalled(ctx, o)
+	if err != nil || (found.Loki != "" && (found.Logcli != "" || !o.Logcli)) {
+		return found, err
+	}
+	built, err := findBuilt(ctx, o.Progress)
+	if err != nil {
+		return Binaries{}, err
+	}
+	if found.Loki != "" { // only its logcli was missing
+		found.Logcli = built.Logcli
+		return found, nil
+	}
+	return built, nil
+}
+
+// findInstalled looks for a Loki that somebody else put there; it finds nothing without an error.
+func findInstalled(ctx context.Context, o FindOptions) (Binaries, error) {
+	given := o.Loki
+	if given == "" {
+		given = os.Getenv(EnvLoki)
+	}
+	if given != "" {
+		version, err := lokiVersion(ctx, given)
+		if err != nil {
+			return Binaries{}, fmt.Errorf("%s: %w", EnvLoki, err)
+		}
+		return Binaries{Loki: given, Logcli: findLogcli(given), Version: version}, nil
+	}
+	path, err := exec.LookPath("loki")
+	if err != nil {
+		return Binaries{}, nil //nolint:nilerr // not on PATH: look further
+	}
+	version, err := lokiVersion(ctx, path)
+	if err != nil {
+		if ctx.Err() != nil {
+			return Binaries{}, ctx.Err()
+		}
+		say(o.Progress, "The loki on PATH is not used: %v.\n", err)
+		return Binaries{}, nil
+	}
+	return Binaries{Loki: path, Logcli: findLogcli(path), Version: version}, nil
+}
+
+// findLogcli prefers the logcli beside Loki, which is of the same version, to the one on PATH.
+func findLogcli(loki string) string {
+	beside := filepath.Join(filepath.Dir(loki), "logcli")
+	if path, err := exec.LookPath(beside); err == nil {
+		return path
+	}
+	if path, err := exec.LookPath("logcli"); err == nil {
+		return path
+	}
+	return ""
+}
+
+var versionLine = regexp.MustCompile(`^loki, version v?((\d+)\.(\d+)\.\d+\S*) `)
+
+// lokiVersion asks a program for its version and refuses all but Grafana's Loki from 3.1 on: label
+// names are confined to a query only since then. Debian has a genetics program of the same name.
+func lokiVersion(ctx context.Context, path string) (string, error) {
+	// A program that is not Loki may do anything on -version, such as wait.
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, "-version") //nolint:gosec // the user names the program to run
+	cmd.WaitDelay = time.Second
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("run %s -version: %w", path, err)
+	}
+	m := versionLine.FindStringSubmatch(string(out))
+	if m == nil {
+		return "", fmt.Errorf("%s is not Grafana Loki: its -version does not begin with \"loki, version\" and a number", path)
+	}
+	major, _ := strconv.Atoi(m[2])
+	minor, _ := strconv.Atoi(m[3])
+	if major < 3 || major == 3 && minor < 1 {
+		return "", fmt.Errorf("%s is Loki %s, and logfence needs 3.1 or newer", path, m[1])
+	}
+	return m[1], nil
+}
+
+// A recipe is what a build of Loki depends on.
+type recipe struct {
+	module  string // folder of the Go module that builds it
+	version string // of Loki
+	key     string // of the result in the cache: changes with whatever would change the result
+}
+
+// buildRecipe is raised when the way of building changes, so that older results are not taken.
+const buildRecipe = "1"
+
+// findBuilt answers with the Loki and logcli of the checkout, built now if they never were.
+func findBuilt(ctx context.Context, progress io.Writer) (Binaries, error) {
+	r, err := readRecipe()
+	if err != nil {
+		return Binaries{}, err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return Binaries{}, fmt.Errorf("find the cache folder for Loki: %w", err)
+	}
+	home := filepath.Join(cache, "logfence", r.key)
+	if !isFile(filepath.Join(home, lokiName)) || !isFile(filepath.Join(home, logcliName)) {
+		if err := build(ctx, r, home, progress); err != nil {
+			return Binaries{}, err
+		}
+	}
+	return Binaries{
+		Loki:    filepath.Join(home, lokiName),
+		Logcli:  filepath.Join(home, logcliName),
+		Version: r.version,
+	}, nil
+}
+
+var lokiRequired = regexp.MustCompile(`(?m)^\s*(?:require\s+)?github\.com/grafana/loki/v3\s+v(\S+)`)
+
+// readRecipe reads the module that builds Loki, in the checkout around the working directory. The
+// version of Go is left out of the key: Loki behaves as its sources say, and a new Go is no reason
+// to build for five minutes again.
+func readRecipe() (recipe, error) {
+	root, err := checkout()
+	if err != nil {
+		return recipe{}, err
+	}
+	r := recipe{module: filepath.Join(root, "internal", "tools", "loki")}
+	h := sha256.New()
+	for _, part := range []string{"go.mod", "go.sum"} {
+		text, err := os.ReadFile(filepath.Join(r.module, part)) //nolint:gosec // a file of our checkout
+		if err != nil {
+			return recipe{}, fmt.Errorf("read the module that builds Loki: %w", err)
+		}
+		if part == "go.mod" {
+			m := lokiRequired.FindSubmatch(text)
+			if m == nil {
+				return recipe{}, fmt.Errorf("%s does not require github.com/grafana/loki/v3", filepath.Join(r.module, part))
+			}
+			r.version = string(m[1])
+		}
+		_, _ = fmt.Fprintf(h, "%s %d\n%s", part, len(text), text)
+	}
+	_, _ = fmt.Fprintf(h, "%s %s/%s", buildRecipe, runtime.GOOS, runtime.GOARCH)
+	r.key = "loki-" + r.version + "-" + hex.EncodeToString(h.Sum(nil))[:12]
+	return r, nil
+}
+
+var ourModule = regexp.MustCompile(`(?m)^module github\.com/logfence/logfence$`)
+
+// checkout walks up from the working directory to the folder of logfence's go.mod.
+func checkout() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("find the checkout: %w", err)
+	}
+	for {
+		text, err := os.ReadFile(filepath.Join(dir, "go.mod")) //nolint:gosec // looked at, not trusted
+		if err == nil && ourModule.MatchString(strings.ReplaceAll(string(text), "\r", "")) {
+			return dir, nil
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("find the checkout: %w", err)
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", ErrNoLoki
+		}
+		dir = parent
+	}
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// say writes one message to whoever watches; that nobody can be told is no reason to stop.
+func say(w io.Writer, format string, args ...any) {
+	_, _ = fmt.Fprintf(w, format, args...)
+}

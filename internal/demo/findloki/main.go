@@ -1,0 +1,25 @@
+// Command findloki makes sure that there is a real Loki for the demo and the tests, building it if
+// need be, and prints where it is. `make` runs it before the tests: go test hides what a test says
+// while it runs, and counts a build of minutes against the time of the test.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/logfence/logfence/internal/demo"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	found, err := demo.Find(ctx, demo.FindOptions{Logcli: true, Progress: os.Stderr})
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "findloki:", err)
+		os.Exit(1)
+	}
+	fmt.Println(found.Loki)
+}
