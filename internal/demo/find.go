@@ -173,7 +173,7 @@ var lokiRequired = regexp.MustCompile(`(?m)^\s*(?:require\s+)?github\.com/grafan
 // version of Go is left out of the key: Loki behaves as its sources say, and a new Go is no reason
 // to build for five minutes again.
 func readRecipe() (recipe, error) {
-	root, err := checkout()
+	root, err := ourCheckout()
 	if err != nil {
 		return recipe{}, err
 	}
@@ -200,8 +200,8 @@ func readRecipe() (recipe, error) {
 
 var ourModule = regexp.MustCompile(`(?m)^module github\.com/logfence/logfence$`)
 
-// checkout walks up from the working directory to the folder of logfence's go.mod.
-func checkout() (string, error) {
+// ourCheckout walks up from the working directory to the folder of logfence's go.mod.
+func ourCheckout() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return "", fmt.Errorf("find the checkout: %w", err)
