@@ -35,11 +35,11 @@ func (c TurnsConfig) Validate() error {
 		value int
 	}{{"AtOnce", c.AtOnce}, {"PerKey", c.PerKey}, {"QueuePerKey", c.QueuePerKey}, {"Queue", c.Queue}} {
 		if f.value < 0 {
-			errs = append(errs, fmt.Errorf("%s: %d is negative", f.name, f.value))
+			errs = append(errs, fmt.Errorf("%s: %d is negative; write 0 or more", f.name, f.value))
 		}
 	}
-	if c.QueuePerKey > c.Queue {
-		errs = append(errs, fmt.Errorf("QueuePerKey: %d is more than may wait in all (%d)", c.QueuePerKey, c.Queue))
+	if c.QueuePerKey > max(c.Queue, 0) {
+		errs = append(errs, fmt.Errorf("QueuePerKey: %d is more than may wait in all; write at most %d", c.QueuePerKey, max(c.Queue, 0)))
 	}
 	return errors.Join(errs...)
 }

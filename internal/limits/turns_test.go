@@ -137,7 +137,8 @@ func TestLeaveWithTheTurn(t *testing.T) {
 // TestTurnsConfigValidate guarantees that every mistake is named, and a key cannot fill the queue.
 func TestTurnsConfigValidate(t *testing.T) {
 	_, err := NewTurns(TurnsConfig{AtOnce: -1, PerKey: -2, QueuePerKey: 3, Queue: 2})
-	want := "turns: AtOnce: -1 is negative\nPerKey: -2 is negative\nQueuePerKey: 3 is more than may wait in all (2)"
+	want := "turns: AtOnce: -1 is negative; write 0 or more\nPerKey: -2 is negative; write 0 or more\n" +
+		"QueuePerKey: 3 is more than may wait in all; write at most 2"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}

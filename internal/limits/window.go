@@ -21,6 +21,12 @@ type Config struct {
 	// MaxLines is the most lines that one query may ask for. Loki has a bound of its own
 	// (max_entries_limit_per_query, 5,000 by default) and refuses what is above it. Required.
 	MaxLines int
+	// MaxExportLines is the most lines that one export may write, over as many pages as that takes.
+	// Required.
+	MaxExportLines int
+	// MaxTails is how many live tails a tenant may have open; each holds a connection to Loki, and
+	// Loki has a bound of its own (max_concurrent_tail_requests, 10 by default). Required.
+	MaxTails int
 	// Parsing bounds the queries that are parsed at the same time. Parsing cannot be cancelled, so a
 	// turn is held to its end.
 	Parsing TurnsConfig
@@ -30,10 +36,15 @@ type Config struct {
 func (c Config) Validate() error {
 	var errs []error
 	if c.MaxRange <= 0 {
-		errs = append(errs, fmt.Errorf("MaxRange: %s is not more than nothing; no query could pass", c.MaxRange))
+		errs = append(errs, fmt.Errorf("MaxRange: %s lets no query pass; write more than 0s, such as 720h", c.MaxRange))
 	}
-	if c.MaxLines <= 0 {
-		errs = append(errs, fmt.Errorf("MaxLines: %d is not more than nothing; no query could pass", c.MaxLines))
+	for _, f := range []struct {
+		name           string
+		value, example int
+	}{{"MaxLines", c.MaxLines, 5000}, {"MaxExportLines", c.MaxExportLines, 1_000_000}, {"MaxTails", c.MaxTails, 100}} {
+		if f.value <= 0 {
+			errs = append(errs, fmt.Errorf("%s: %d lets nothing pass; write at least 1, such as %d", f.name, f.value, f.example))
+		}
 	}
 	if err := c.Parsing.Validate(); err != nil {
 		errs = append(errs, within("Parsing", err))

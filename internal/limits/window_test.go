@@ -45,15 +45,16 @@ func TestCheckLines(t *testing.T) {
 
 // TestConfigValidate guarantees that every mistake is named by its field, those of Parsing as well.
 func TestConfigValidate(t *testing.T) {
-	err := Config{MaxRange: -time.Hour, Parsing: TurnsConfig{AtOnce: -1, Queue: -2}}.Validate()
-	want := "MaxRange: -1h0m0s is not more than nothing; no query could pass\n" +
-		"MaxLines: 0 is not more than nothing; no query could pass\n" +
-		"Parsing.AtOnce: -1 is negative\nParsing.Queue: -2 is negative\n" +
-		"Parsing.QueuePerKey: 0 is more than may wait in all (-2)"
+	err := Config{MaxRange: -time.Hour, MaxExportLines: -3, Parsing: TurnsConfig{AtOnce: -1, Queue: -2}}.Validate()
+	want := "MaxRange: -1h0m0s lets no query pass; write more than 0s, such as 720h\n" +
+		"MaxLines: 0 lets nothing pass; write at least 1, such as 5000\n" +
+		"MaxExportLines: -3 lets nothing pass; write at least 1, such as 1000000\n" +
+		"MaxTails: 0 lets nothing pass; write at least 1, such as 100\n" +
+		"Parsing.AtOnce: -1 is negative; write 0 or more\nParsing.Queue: -2 is negative; write 0 or more"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
-	if err := (Config{MaxRange: time.Hour, MaxLines: 1}).Validate(); err != nil {
+	if err := (Config{MaxRange: time.Hour, MaxLines: 1, MaxExportLines: 1, MaxTails: 1}).Validate(); err != nil {
 		t.Errorf("a good configuration: %v", err)
 	}
 }
