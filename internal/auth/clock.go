@@ -10,7 +10,9 @@ type Clock interface {
 	After(d time.Duration) <-chan time.Time
 }
 
+// systemClock is the wall clock alone. What time.Now measures beside it stands still while the machine
+// sleeps, and a token remembered before would then outlive its expiry.
 type systemClock struct{}
 
-func (systemClock) Now() time.Time                         { return time.Now() }
+func (systemClock) Now() time.Time                         { return time.Now().Round(0) }
 func (systemClock) After(d time.Duration) <-chan time.Time { return time.After(d) }

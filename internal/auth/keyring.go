@@ -18,6 +18,9 @@ const (
 	// retryInterval is the pause after a first failure; it doubles up to refreshInterval.
 	retryInterval = 5 * time.Second
 	// demandInterval is the least time between fetches that requests ask for, however many they are.
+	// Within it an unknown key is a bad token: to say "try again" to each would turn garbage into
+	// outages on a dashboard. Fetches unasked do not count, so that one just before a rotation does
+	// not keep the new key out.
 	demandInterval = 10 * time.Second
 	// maxWait is how long a request waits for keys.
 	maxWait = 2 * time.Second

@@ -251,7 +251,8 @@ type fakeClock struct {
 	moved   *sync.Cond
 	now     time.Time
 	waiting []waiter
-	waits   int // how often anybody has begun to wait
+	pauses  int // how often a keyring has begun to wait for its next fetch
+	waits   int // how often a request has begun to wait for keys
 }
 
 type waiter struct {
@@ -276,7 +277,11 @@ func (c *fakeClock) After(d time.Duration) <-chan time.Time {
 	defer c.mu.Unlock()
 	w := waiter{c.now.Add(d), make(chan time.Time, 1)}
 	c.waiting = append(c.waiting, w)
-	c.waits++
+	if d > maxWait {
+		c.pauses++
+	} else {
+		c.waits++
+	}
 	c.moved.Broadcast()
 	return w.c
 }
@@ -297,23 +302,22 @@ func (c *fakeClock) advance(d time.Duration) {
 	c.waiting = still
 }
 
-// awaitWaits blocks until anybody has begun to wait for the nth time.
+// awaitPauses blocks until a keyring has begun to wait for its next fetch for the nth time.
+func (c *fakeClock) awaitPauses(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.pauses < n {
+		c.moved.Wait()
+	}
+}
+
+// awaitWaits does the same for requests that wait for keys.
 func (c *fakeClock) awaitWaits(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.waits < n {
 		c.moved.Wait()
 	}
-}
-
-// refresh moves the time past the next fetch unasked, and blocks until that is over: with one
-// issuer, and no request about, only the keyring waits.
-func (c *fakeClock) refresh(d time.Duration) {
-	c.mu.Lock()
-	n := c.waits
-	c.mu.Unlock()
-	c.advance(d)
-	c.awaitWaits(n + 1)
 }
 
 // nextRefresh is past any jitter.
@@ -340,8 +344,17 @@ func start(tb testing.TB, p *provider, change func(*Config)) *fixture {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(v.Close)
-	clock.awaitWaits(len(c.Issuers))
+	clock.awaitPauses(len(c.Issuers))
 	return &fixture{v, clock, p}
+}
+
+// refresh moves the time past the next fetch unasked, and blocks until that is over. A keyring pauses
+// once after each fetch, so it is known when it is ready for the time to move, and when it is done.
+func (f *fixture) refresh(d time.Duration) {
+	fetched := int(f.Stats().Issuers[0].Fetches)
+	f.clock.awaitPauses(fetched)
+	f.clock.advance(d)
+	f.clock.awaitPauses(fetched + 1)
 }
 
 // genuineVerifier is one whose issuer has the genuine key.
