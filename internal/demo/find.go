@@ -75,6 +75,10 @@ func findInstalled(ctx context.Context, o FindOptions) (Binaries, error) {
 		given = os.Getenv(EnvLoki)
 	}
 	if given != "" {
+		given, err := filepath.Abs(given) // it will be run in another folder
+		if err != nil {
+			return Binaries{}, fmt.Errorf("%s: %w", EnvLoki, err)
+		}
 		version, err := lokiVersion(ctx, given)
 		if err != nil {
 			return Binaries{}, fmt.Errorf("%s: %w", EnvLoki, err)

@@ -115,7 +115,8 @@ func (l *Loki) Exited() <-chan struct{} {
 	return l.child.done
 }
 
-// Stop ends Loki in order: queries and tails are finished, the data stays. It returns when Loki is gone.
+// Stop ends Loki in order: what it is answering gets a second to finish, the data stays. It returns
+// when Loki is gone.
 func (l *Loki) Stop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

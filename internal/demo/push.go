@@ -28,7 +28,8 @@ type Entry struct {
 const pushBytes = 8 << 20
 
 // Push writes the streams to a Loki that was started without MultiTenant. They can be queried when
-// it returns.
+// it returns, but for two things: Loki looks for patterns a second later, and index/stats counts only
+// what was flushed.
 func (l *Loki) Push(ctx context.Context, streams ...Stream) error {
 	return l.PushAs(ctx, "", streams...)
 }
