@@ -1,0 +1,211 @@
+package loki
+
+import (
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Answer is what Loki answered: JSON, as yet unread. Whoever gets one closes its Body, which also ends
+// what Loki still does for it.
+type Answer struct {
+	// ContentEncoding is "" or, only where [Call] allowed it, "gzip".
+	ContentEncoding string
+	// Body fails with an [Error] or with the error of the caller's context: an answer that ends without
+	// io.EOF is not whole.
+	Body io.ReadCloser
+}
+
+// ask sends one request to a path of Loki's API and hands over the answer as it comes.
+func (c *Client) ask(ctx context.Context, call Call, path string, params url.Values) (*Answer, error) {
+	return c.send(ctx, call, "/loki/api/v1/"+path, params, mediaJSON)
+}
+
+func (c *Client) send(ctx context.Context, call Call, path string, params url.Values, media string) (*Answer, error) {
+	limited, cancel := c.limit(ctx)
+	request, err := c.newRequest(limited, call, path, params)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		defer cancel() // after its state has been read
+		return nil, classify(ctx, limited, ErrUnreachable, err)
+	}
+	body := &body{
+		from:   response.Body,
+		cancel: cancel,
+		failed: func(err error) error { return classify(ctx, limited, ErrFailed, err) },
+	}
+	encoding, err := accept(response, body, call.AcceptGzip, media)
+	if err != nil {
+		body.Close() //nolint:errcheck,gosec // the answer is not wanted
+		return nil, err
+	}
+	return &Answer{ContentEncoding: encoding, Body: body}, nil
+}
+
+// accept lets an answer pass that is 200, of the media type expected, and encoded as we allowed. All
+// else is an error; nothing of it but Loki's refusals is ever shown to a caller.
+func accept(r *http.Response, body io.Reader, gzipAllowed bool, media string) (encoding string, err error) {
+	if r.StatusCode != http.StatusOK {
+		return "", refusal(r, body)
+	}
+	if got := mediaType(r.Header); got != media {
+		return "", failed("answer of media type %q instead of %q", got, media)
+	}
+	if r.ProtoMajor == 1 && r.ContentLength < 0 && len(r.TransferEncoding) == 0 {
+		// It ends when the connection does, so that half of it would look whole.
+		return "", failed("answer of unknown length")
+	}
+	switch encoding := strings.ToLower(strings.Join(r.Header.Values("Content-Encoding"), ",")); {
+	case encoding == "", encoding == "identity":
+		return "", nil
+	case encoding == "gzip" && gzipAllowed:
+		return encoding, nil
+	default:
+		return "", failed("answer in content encoding %q, which was not asked for", encoding)
+	}
+}
+
+// mediaType is the type without its parameters, "" where there is none or it cannot be read.
+func mediaType(h http.Header) string {
+	media, _, err := mime.ParseMediaType(h.Get("Content-Type"))
+	if err != nil {
+		return ""
+	}
+	return media
+}
+
+// refusal turns every status but 200 into an error.
+func refusal(r *http.Response, body io.Reader) error {
+	message, readable, err := readMessage(r, body)
+	if err != nil {
+		return err
+	}
+	cause := fmt.Errorf("status %d: %s", r.StatusCode, message)
+	switch status := r.StatusCode; {
+	case status == http.StatusTooManyRequests:
+		return &Error{Kind: ErrRateLimited, Cause: cause}
+	case status == http.StatusGatewayTimeout, status == http.StatusRequestTimeout:
+		return &Error{Kind: ErrTimeout, Cause: cause}
+	case readable && aboutQuery(status):
+		return &RefusedError{Status: status, Message: message}
+	default:
+		return &Error{Kind: ErrFailed, Cause: cause}
+	}
+}
+
+// aboutQuery tells which statuses are Loki's word on a query. Others of the 4xx (no organization, no such
+// path, not allowed) speak of logfence's own settings or of what stands before Loki, and would tell a
+// caller what it has no part in.
+func aboutQuery(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		return true
+	default:
+		return false
+	}
+}
+
+// maxMessage is how much is read of a refusal: Loki's own quote the query and are rarely longer.
+const maxMessage = 4 << 10
+
+// readMessage gives the text of an error answer. It is readable to a caller if it came in one of the
+// types in which Loki writes its errors: a proxy's HTML page would be of no use.
+func readMessage(r *http.Response, body io.Reader) (message string, readable bool, err error) {
+	if strings.EqualFold(r.Header.Get("Content-Encoding"), "gzip") {
+		unzipped, err := gzip.NewReader(body)
+		if err != nil {
+			return "", false, messageError(err)
+		}
+		body = unzipped
+	}
+	raw, err := io.ReadAll(io.LimitReader(body, maxMessage))
+	if err != nil {
+		return "", false, messageError(err)
+	}
+	switch mediaType(r.Header) {
+	case mediaJSON:
+		return plain(jsonMessage(raw)), true, nil
+	case mediaText:
+		return plain(string(raw)), true, nil
+	default:
+		return plain(string(raw)), false, nil
+	}
+}
+
+// messageError keeps what body has classified; a gzip reader's own complaints are Loki's failure.
+func messageError(err error) error {
+	var known *Error
+	if errors.As(err, &known) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return failed("read error answer: %w", err)
+}
+
+// jsonMessage finds the message in the shapes that Loki uses; failing that it is all of the text.
+func jsonMessage(raw []byte) string {
+	var shape struct {
+		Error   string `json:"error"`
+		Message string `json:"message"`
+	}
+	switch err := json.Unmarshal(raw, &shape); {
+	case err == nil && shape.Error != "":
+		return shape.Error
+	case err == nil && shape.Message != "":
+		return shape.Message
+	default:
+		return string(raw)
+	}
+}
+
+// plain makes text fit for a log and a terminal: valid UTF-8 without control characters.
+func plain(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n', r == '\t':
+			return ' '
+		case unicode.IsControl(r), unicode.Is(unicode.Cf, r), r == utf8.RuneError:
+			return -1
+		default:
+			return r
+		}
+	}, s)
+	return strings.TrimSpace(s)
+}
+
+// body is an answer's, with the request's time-out: both end with Close.
+type body struct {
+	from   io.ReadCloser
+	cancel func()
+	failed func(error) error
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.from.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = b.failed(err)
+	}
+	return n, err
+}
+
+// Close cancels first: closing alone would wait for the rest of an HTTP/1 answer in some cases, and Loki
+// would go on working for nobody.
+func (b *body) Close() error {
+	b.cancel()
+	if err := b.from.Close(); err != nil {
+		return fmt.Errorf("close answer: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+package loki
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// DefaultTimeout is how long a request may take where [Config] does not say.
+const DefaultTimeout = 60 * time.Second
+
+// Config is what a [Client] is made of.
+type Config struct {
+	// URL is Loki's base URL, such as http://loki:3100, up to where its own paths (/loki/api/v1/…) begin;
+	// a path in it is kept. It has no default: guessing could show one installation's logs to another's
+	// tenants. User name and password in it are sent as basic authentication and never shown.
+	URL string
+	// Timeout is how long one request may take from connecting to the last byte of the answer; 0 is
+	// [DefaultTimeout]. Too short, and wide queries fail; too long, and slow ones pile up.
+	Timeout time.Duration
+	// OrgID is sent as X-Scope-OrgID, for a Loki that separates organizations (auth_enabled: true): a
+	// fixed text (`logs`, or `a|b` for several), or a template that holds {tenant}. Empty sends none.
+	// A template with several tenants needs multi_tenant_queries_enabled in Loki.
+	OrgID string
+}
+
+// Validate tells all that is wrong, one error for each mistake, with what to write instead.
+func (c Config) Validate() error {
+	var errs []error
+	if _, err := parseURL(c.URL); err != nil {
+		errs = append(errs, err)
+	}
+	if c.Timeout < 0 {
+		errs = append(errs, fmt.Errorf("Timeout: %s is negative; write how long an answer may take, such as 60s", c.Timeout))
+	}
+	if err := orgID(c.OrgID).validate(); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func parseURL(text string) (*url.URL, error) {
+	if text == "" {
+		return nil, errors.New("URL: required; write Loki's base URL, such as http://loki:3100")
+	}
+	u, err := url.Parse(text)
+	// "loki:3100" is read as the scheme loki, "10.0.0.1:3100" as no URL at all, "loki" as a path.
+	if err != nil || u.Host == "" {
+		return nil, withoutHost(text)
+	}
+	shown := u.Redacted()
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, fmt.Errorf("URL: %q has the scheme %q; write http or https", shown, u.Scheme)
+	case u.Hostname() == "":
+		return nil, fmt.Errorf("URL: %q names no host; write Loki's, such as http://loki:3100", shown)
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, fmt.Errorf("URL: %q has a query or fragment; write only the base, such as %q", shown, base(u))
+	case strings.Contains(u.Path, "/loki/api/"):
+		return nil, fmt.Errorf("URL: %q holds a path of Loki's API; write what is before it, such as %q", shown, base(u))
+	}
+	u.Path = strings.TrimRight(u.Path, "/")
+	u.RawPath = strings.TrimRight(u.RawPath, "/")
+	return u, nil
+}
+
+// withoutHost says what is wrong with text that is no URL, without showing a password that is in it:
+// where the parser failed there is no telling which part that would be.
+func withoutHost(text string) error {
+	if strings.Contains(text, "@") {
+		return errors.New("URL: not a URL; write one such as http://loki:3100 (what was read is not shown, since it may hold a password)")
+	}
+	if !strings.Contains(text, "://") {
+		if u, err := url.Parse("http://" + text); err == nil && u.Hostname() != "" {
+			return fmt.Errorf("URL: %q has no scheme; did you mean %q?", text, "http://"+text)
+		}
+	}
+	return fmt.Errorf("URL: %q is not a URL; write one such as http://loki:3100", text)
+}
+
+func base(u *url.URL) string {
+	path, _, _ := strings.Cut(u.Path, "/loki/api/")
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: path}).String()
+}

@@ -1,0 +1,318 @@
+package loki
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/logfence/logfence/internal/tenancy"
+)
+
+// Window is a span of time. The zero time is absent, and Loki's default holds; time.Unix(0, 0) is not
+// absent, and is sent. There is no "since": whoever reads one has a clock to make a start of it, and the
+// limits on ranges are then about the same span that Loki sees.
+type Window struct {
+	Start, End time.Time
+}
+
+// RangeParams are the optional parameters of a range query. Zero values are not sent.
+type RangeParams struct {
+	Window
+	Limit     int    // most lines
+	Direction string // "forward" or "backward"
+	Step      time.Duration
+	Interval  time.Duration
+}
+
+// InstantParams are the optional parameters of an instant query. Zero values are not sent.
+type InstantParams struct {
+	Time      time.Time
+	Limit     int
+	Direction string // "forward" or "backward"
+}
+
+// VolumeParams are the optional parameters of volumes. Zero values are not sent.
+type VolumeParams struct {
+	Window
+	Limit int // most series
+	// TargetLabels are the labels to add up by. Without them Loki takes those that the selector names,
+	// the tenant's own label included.
+	TargetLabels []string
+	AggregateBy  string        // "series" or "labels"
+	Step         time.Duration // of VolumeRange alone
+}
+
+// PatternParams are the optional parameters of patterns. Zero values are not sent.
+type PatternParams struct {
+	Window
+	Step      time.Duration
+	LineLimit int
+}
+
+// FieldParams are the optional parameters of detected fields and of their values. Zero values are not sent.
+type FieldParams struct {
+	Window
+	Step      time.Duration
+	LineLimit int // lines to look at
+	Limit     int // most fields or values
+}
+
+// QueryRange asks for lines or samples over a span of time.
+func (c *Client) QueryRange(ctx context.Context, call Call, q tenancy.Query, p RangeParams) (*Answer, error) {
+	return c.askWith(ctx, call, "query_range", query(q).window(p.Window).integer("limit", p.Limit).
+		oneOf("direction", p.Direction, "forward", "backward").duration("step", p.Step).duration("interval", p.Interval))
+}
+
+// QueryInstant asks for samples at one time.
+func (c *Client) QueryInstant(ctx context.Context, call Call, q tenancy.Query, p InstantParams) (*Answer, error) {
+	return c.askWith(ctx, call, "query", query(q).time("time", p.Time).integer("limit", p.Limit).
+		oneOf("direction", p.Direction, "forward", "backward"))
+}
+
+// Labels asks for the names of the labels of the streams selected.
+func (c *Client) Labels(ctx context.Context, call Call, s tenancy.Selector, w Window) (*Answer, error) {
+	return c.askWith(ctx, call, "labels", selector(s).window(w))
+}
+
+// LabelValues asks for the values that a label has in the streams selected.
+func (c *Client) LabelValues(ctx context.Context, call Call, name string, s tenancy.Selector, w Window) (*Answer, error) {
+	return c.askWith(ctx, call, "label/"+name+"/values", selector(s).window(w).labelName(name))
+}
+
+// Series asks for the labels of the streams that any of the selectors selects; there must be one, since
+// Loki takes none as all.
+func (c *Client) Series(ctx context.Context, call Call, selectors []tenancy.Selector, w Window) (*Answer, error) {
+	if len(selectors) == 0 {
+		return nil, ErrNoSelector
+	}
+	p := newParams()
+	for _, s := range selectors {
+		p.logQL("match[]", s.LogQL())
+	}
+	return c.askWith(ctx, call, "series", p.window(w))
+}
+
+// IndexStats asks for an estimate of the streams, chunks, bytes and entries selected.
+func (c *Client) IndexStats(ctx context.Context, call Call, s tenancy.Selector, w Window) (*Answer, error) {
+	return c.askWith(ctx, call, "index/stats", selector(s).window(w))
+}
+
+// Volume asks for the bytes of the streams selected, added up by labels.
+func (c *Client) Volume(ctx context.Context, call Call, s tenancy.Selector, p VolumeParams) (*Answer, error) {
+	return c.askWith(ctx, call, "index/volume", volume(s, p))
+}
+
+// VolumeRange asks for the bytes of the streams selected, step by step.
+func (c *Client) VolumeRange(ctx context.Context, call Call, s tenancy.Selector, p VolumeParams) (*Answer, error) {
+	return c.askWith(ctx, call, "index/volume_range", volume(s, p).duration("step", p.Step))
+}
+
+func volume(s tenancy.Selector, p VolumeParams) *params {
+	for _, name := range p.TargetLabels {
+		if !isLabelName(name) {
+			return refused(fmt.Errorf("%w: targetLabels: %q is no label name", ErrParameter, name))
+		}
+	}
+	return selector(s).window(p.Window).integer("limit", p.Limit).
+		text("targetLabels", strings.Join(p.TargetLabels, ",")).oneOf("aggregateBy", p.AggregateBy, "series", "labels")
+}
+
+// Patterns asks for the patterns of the lines of the streams selected. Loki of 3.7.8 refuses pipelines
+// here (pkg/pattern parses matchers), so a selector is what it takes.
+func (c *Client) Patterns(ctx context.Context, call Call, s tenancy.Selector, p PatternParams) (*Answer, error) {
+	return c.askWith(ctx, call, "patterns", selector(s).window(p.Window).duration("step", p.Step).integer("line_limit", p.LineLimit))
+}
+
+// DetectedLabels asks for the labels of the streams selected and how many values each has.
+func (c *Client) DetectedLabels(ctx context.Context, call Call, s tenancy.Selector, w Window) (*Answer, error) {
+	return c.askWith(ctx, call, "detected_labels", selector(s).window(w))
+}
+
+// DetectedFields asks for the fields found in the lines that a log query gives.
+func (c *Client) DetectedFields(ctx context.Context, call Call, q tenancy.Query, p FieldParams) (*Answer, error) {
+	return c.askWith(ctx, call, "detected_fields", fields(q, p))
+}
+
+// DetectedFieldValues asks for the values of one field in the lines that a log query gives.
+func (c *Client) DetectedFieldValues(ctx context.Context, call Call, name string, q tenancy.Query, p FieldParams) (*Answer, error) {
+	return c.askWith(ctx, call, "detected_field/"+name+"/values", fields(q, p).labelName(name))
+}
+
+func fields(q tenancy.Query, p FieldParams) *params {
+	return query(q).window(p.Window).duration("step", p.Step).integer("line_limit", p.LineLimit).integer("limit", p.Limit)
+}
+
+// BuildInfo is what Loki says of itself.
+type BuildInfo struct {
+	Version   string `json:"version"`
+	Revision  string `json:"revision"`
+	Branch    string `json:"branch"`
+	BuildUser string `json:"buildUser"`
+	BuildDate string `json:"buildDate"`
+	GoVersion string `json:"goVersion"`
+}
+
+const maxBuildInfo = 16 << 10
+
+// BuildInfo asks Loki for its version. It reads no logs, so no tenant is named.
+func (c *Client) BuildInfo(ctx context.Context) (BuildInfo, error) {
+	answer, err := c.withoutTenant().ask(ctx, Call{}, "status/buildinfo", nil)
+	if err != nil {
+		return BuildInfo{}, err
+	}
+	defer answer.Body.Close() //nolint:errcheck // it has been read, or given up
+	raw, err := io.ReadAll(io.LimitReader(answer.Body, maxBuildInfo))
+	if err != nil {
+		return BuildInfo{}, err //nolint:wrapcheck // classified by body
+	}
+	var info BuildInfo
+	if err := json.Unmarshal(raw, &info); err != nil {
+		return BuildInfo{}, failed("decode build information: %w", err)
+	}
+	return info, nil
+}
+
+// Ready tells whether Loki takes queries; nil is yes. It reads no logs, so no tenant is named.
+func (c *Client) Ready(ctx context.Context) error {
+	answer, err := c.withoutTenant().send(ctx, Call{}, "/ready", nil, mediaText)
+	if err != nil {
+		return err
+	}
+	return answer.Body.Close()
+}
+
+// withoutTenant is a client that sends the fixed organization, or none where the caller's is wanted.
+func (c *Client) withoutTenant() *Client {
+	if !c.org.isTemplate() {
+		return c
+	}
+	other := *c
+	other.org = ""
+	return &other
+}
+
+// params gathers what is sent, and the first thing that keeps it from being sent.
+type params struct {
+	values url.Values
+	err    error
+}
+
+func newParams() *params { return &params{values: url.Values{}} }
+
+func refused(err error) *params { return &params{err: err} }
+
+// query and selector are the two doors through which LogQL comes in.
+func query(q tenancy.Query) *params { return newParams().logQL("query", q.LogQL()) }
+
+func selector(s tenancy.Selector) *params { return newParams().logQL("query", s.LogQL()) }
+
+// askWith sends what was gathered.
+func (c *Client) askWith(ctx context.Context, call Call, path string, p *params) (*Answer, error) {
+	if p.err != nil {
+		return nil, p.err
+	}
+	return c.ask(ctx, call, path, p.values)
+}
+
+func (p *params) refuse(format string, args ...any) *params {
+	if p.err == nil {
+		p.err = fmt.Errorf(format, args...)
+	}
+	return p
+}
+
+// logQL adds fenced text; the zero value's is empty.
+func (p *params) logQL(name, text string) *params {
+	if text == "" {
+		return p.refuse("%s: %w", name, ErrNotFenced)
+	}
+	p.values.Add(name, text)
+	return p
+}
+
+func (p *params) text(name, value string) *params {
+	if value != "" && p.err == nil {
+		p.values.Set(name, value)
+	}
+	return p
+}
+
+func (p *params) oneOf(name, value string, allowed ...string) *params {
+	for _, a := range append(allowed, "") {
+		if value == a {
+			return p.text(name, value)
+		}
+	}
+	return p.refuse("%w: %s: %q", ErrParameter, name, value)
+}
+
+func (p *params) integer(name string, value int) *params {
+	switch {
+	case value < 0:
+		return p.refuse("%w: %s: %d is negative", ErrParameter, name, value)
+	case value == 0:
+		return p
+	default:
+		return p.text(name, strconv.Itoa(value))
+	}
+}
+
+func (p *params) window(w Window) *params { return p.time("start", w.Start).time("end", w.End) }
+
+// The times that nanoseconds in 64 bits can hold, from 1970 on.
+var (
+	earliest = time.Unix(0, 0)
+	latest   = time.Unix(0, 1<<63-1)
+)
+
+// time adds a time in nanoseconds. Loki takes up to ten digits as seconds, so that the first ten seconds
+// of 1970 would become years: the digits are filled up to nineteen.
+func (p *params) time(name string, t time.Time) *params {
+	switch {
+	case t.IsZero():
+		return p
+	case t.Before(earliest) || t.After(latest):
+		return p.refuse("%w: %s: %s is out of range", ErrParameter, name, t.Format(time.RFC3339))
+	default:
+		return p.text(name, fmt.Sprintf("%019d", t.UnixNano()))
+	}
+}
+
+// duration adds a duration in whole milliseconds where it can, which Loki reads exactly; finer ones go as
+// seconds with a fraction.
+func (p *params) duration(name string, d time.Duration) *params {
+	switch {
+	case d < 0:
+		return p.refuse("%w: %s: %s is negative", ErrParameter, name, d)
+	case d == 0:
+		return p
+	case d%time.Millisecond == 0:
+		return p.text(name, strconv.FormatInt(d.Milliseconds(), 10)+"ms")
+	default:
+		return p.text(name, strconv.FormatFloat(d.Seconds(), 'f', -1, 64))
+	}
+}
+
+// labelName refuses what would change the path that it becomes a part of.
+func (p *params) labelName(name string) *params {
+	if !isLabelName(name) {
+		return p.refuse("%w: %q is no label name", ErrParameter, name)
+	}
+	return p
+}
+
+// isLabelName holds ^[a-zA-Z_:][a-zA-Z0-9_:]*$, in which nothing means anything in a path.
+func isLabelName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if c != '_' && c != ':' && (c|0x20 < 'a' || c|0x20 > 'z') && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return s != ""
+}

@@ -1,0 +1,100 @@
+package loki
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+const (
+	tenantVariable = "{tenant}"
+	orgSeparator   = "|" // Loki reads a|b as two organizations, and answers from both
+	maxOrgID       = 150 // bytes; MaxTenantIDLength of the dskit that Loki 3.7.8 is built with
+)
+
+// orgID is the text or template of Config.OrgID.
+type orgID string
+
+// validate tells a mistake of the operator's.
+func (o orgID) validate() error {
+	text := string(o)
+	if text == "" {
+		return nil
+	}
+	names := strings.Split(text, orgSeparator)
+	if o.isTemplate() {
+		if len(names) > 1 {
+			return fmt.Errorf("OrgID: %q is a template with %q; name one organization, several tenants are joined by themselves", text, orgSeparator)
+		}
+		names[0] = strings.ReplaceAll(text, tenantVariable, "tenant")
+	}
+	for _, name := range names {
+		if err := checkOrg(name); err != nil {
+			return fmt.Errorf("OrgID: %q: %s; write a name that Loki takes, or %s for the caller's tenant", text, err, tenantVariable) //nolint:errorlint // the text alone: this is no caller's mistake
+		}
+	}
+	return nil
+}
+
+func (o orgID) isTemplate() bool { return strings.Contains(string(o), tenantVariable) }
+
+// of is the header's value for a caller of these tenants; "" means that none is sent. A tenant's name is
+// checked before it is put anywhere: `a|b` would be two organizations, and `../x` has been a path in
+// object stores. Any error wraps [ErrOrgID].
+func (o orgID) of(tenants []string) (string, error) {
+	if !o.isTemplate() {
+		return o.fixed(), nil
+	}
+	if len(tenants) == 0 {
+		return "", fmt.Errorf("%w: no tenant to put in its place", ErrOrgID)
+	}
+	names := make([]string, 0, len(tenants))
+	for _, tenant := range tenants {
+		if err := checkOrg(tenant); err != nil {
+			return "", fmt.Errorf("%w: tenant %q: %w", ErrOrgID, tenant, err)
+		}
+		name := strings.ReplaceAll(string(o), tenantVariable, tenant)
+		if err := checkOrg(name); err != nil {
+			return "", fmt.Errorf("%w: %q: %w", ErrOrgID, name, err)
+		}
+		names = append(names, name)
+	}
+	return join(names), nil
+}
+
+func (o orgID) fixed() string {
+	if o == "" {
+		return ""
+	}
+	return join(strings.Split(string(o), orgSeparator))
+}
+
+// join gives the one spelling of a set of organizations, as Loki normalizes it.
+func join(names []string) string {
+	slices.Sort(names)
+	return strings.Join(slices.Compact(names), orgSeparator)
+}
+
+// checkOrg repeats dskit's tenant.ValidTenantID, and refuses the empty name, which dskit leaves to its
+// callers.
+func checkOrg(name string) error {
+	switch {
+	case name == "":
+		return errors.New("the name is empty")
+	case len(name) > maxOrgID:
+		return fmt.Errorf("the name is longer than %d bytes", maxOrgID)
+	case name == "." || name == "..":
+		return errors.New(`"." and ".." are no names`)
+	}
+	for i := range len(name) {
+		if !isOrgByte(name[i]) {
+			return fmt.Errorf("%q is not allowed in a name", name[i])
+		}
+	}
+	return nil
+}
+
+func isOrgByte(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("!-_.*'()", c) >= 0
+}

@@ -1,0 +1,89 @@
+package loki
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Call is what of the caller's request, its parameters apart, changes the request to Loki.
+type Call struct {
+	// Tenants are the caller's, for the template of Config.OrgID. They fence nothing: that is the
+	// query's own.
+	Tenants []string
+	// AcceptGzip lets Loki answer compressed; the caller gets the compressed bytes.
+	AcceptGzip bool
+	// CategorizeLabels asks for structured metadata and parsed labels apart from the stream's own.
+	CategorizeLabels bool
+}
+
+// Names of headers. The ones of a request to Loki are written in newRequest and nowhere else.
+const (
+	headerOrgID         = "X-Scope-Orgid" // canonical for net/http; header names have no case
+	headerEncodingFlags = "X-Loki-Response-Encoding-Flags"
+	headerIdempotency   = "Idempotency-Key"
+	userAgent           = "logfence"
+
+	mediaForm = "application/x-www-form-urlencoded"
+	mediaJSON = "application/json"
+	mediaText = "text/plain"
+)
+
+// maxURL is where a request moves into a form. What stands before Loki takes request lines of 8 KiB at
+// most by default (nginx, HAProxy), and other headers share that room in some.
+const maxURL = 4 << 10
+
+// newRequest builds the request from nothing: these headers, and X-Scope-OrgID last, are all there are.
+func (c *Client) newRequest(ctx context.Context, call Call, path string, params url.Values) (*http.Request, error) {
+	org, err := c.org.of(call.Tenants)
+	if err != nil {
+		return nil, err
+	}
+	target, encoded := c.url(path), params.Encode()
+	method, form := http.MethodGet, io.Reader(nil)
+	if len(target.EscapedPath())+1+len(encoded) < maxURL {
+		target.RawQuery = encoded
+	} else {
+		method, form = http.MethodPost, strings.NewReader(encoded)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, target.String(), form)
+	if err != nil {
+		return nil, failed("make request: %w", err)
+	}
+	r.Header = http.Header{"User-Agent": {userAgent}, "Accept-Encoding": {"identity"}}
+	if form != nil {
+		r.Header.Set("Content-Type", mediaForm)
+		repeatable(r)
+	}
+	if call.AcceptGzip {
+		r.Header.Set("Accept-Encoding", "gzip")
+	}
+	if call.CategorizeLabels {
+		r.Header.Set(headerEncodingFlags, "categorize-labels")
+	}
+	c.basicAuth(r)
+	if org != "" {
+		r.Header.Set(headerOrgID, org)
+	}
+	return r, nil
+}
+
+// repeatable makes a POST that net/http sends again by itself, as it does a GET. A connection that idled
+// may be closed by Loki just as we write to it; then it "only retries a request [...] if the request is
+// idempotent and either has no body or has its Request.GetBody defined" (net/http, Transport), which
+// http.NewRequest has done for a strings.Reader, and "if the idempotency key value is a zero-length slice,
+// the request is treated as idempotent but the header is not sent on the wire". Nothing is repeated after
+// the first byte of an answer.
+func repeatable(r *http.Request) { r.Header[headerIdempotency] = []string{} }
+
+// url is the base with a path of Loki's appended; not resolved against it, which would drop a prefix.
+func (c *Client) url(path string) *url.URL {
+	u := *c.base
+	u.Path += path
+	if u.RawPath != "" {
+		u.RawPath += path // ours hold nothing that is escaped
+	}
+	return &u
+}
