@@ -1,0 +1,168 @@
+// Package config reads logfence's settings.
+//
+// Guarantee: what [Load] returns is whole and valid, or it returns every mistake at once, each under
+// the name that the operator wrote; nothing unknown is passed over, and no secret is shown.
+//
+// Not promised here: that Loki or the issuers can be reached, which is only known while running.
+//
+// Settings are environment variables, and a YAML file may hold the same keys; the environment wins.
+// There is one table of them (see settings), from which reading, help and README all come. A library
+// that fills a struct by its tags, such as caarlos0/env, would be a second table beside it, names its
+// mistakes by the struct's fields and values, and takes an empty variable for an absent one.
+package config
+
+import (
+	"log/slog"
+	"strings"
+
+	"github.com/logfence/logfence/internal/auth"
+	"github.com/logfence/logfence/internal/limits"
+	"github.com/logfence/logfence/internal/loki"
+	"github.com/logfence/logfence/internal/observe"
+	"github.com/logfence/logfence/internal/tenancy"
+)
+
+// Prefix is what the name of every environment variable begins with.
+const Prefix = "LOGFENCE_"
+
+// Config is everything that can be set, in the form in which the packages want it.
+type Config struct {
+	Addr        string // where the API is served
+	AdminAddr   string // where health, metrics and profiles are served
+	TLSCertFile string // PEM; empty: plain HTTP
+	TLSKeyFile  string // PEM
+
+	Auth       auth.Config
+	BasicToken bool // take a token as the password of HTTP Basic as well
+	Tenancy    tenancy.Config
+	Limits     limits.Config
+	Loki       loki.Config
+	LokiCompat bool // serve Loki's own paths
+
+	CORSOrigins []string // origins whose pages may call the API
+
+	LogLevel  slog.Level
+	LogFormat observe.Format
+
+	effective []Value
+}
+
+// Value is one setting as it is in force.
+type Value struct {
+	Name string // the variable, or the path in the file
+	Text string // what was written, without passwords; empty: not set
+	From string // "default", "environment", or the file's name and line
+}
+
+// Effective lists the settings in force, in the table's order. It holds nothing secret.
+func (c Config) Effective() []Value { return c.effective }
+
+// draft is a Config in the making.
+type draft struct {
+	Config
+	issuer  auth.Issuer // what the JWT_… settings say of the one issuer
+	issuers []fileIssuer
+	given   map[string]text   // by variable, the file's and the environment's
+	from    map[string]origin // of each setting that was given
+	bad     problems
+}
+
+// origin tells where a value was read.
+type origin struct {
+	file string // empty: the environment
+	line int
+}
+
+// Load reads the settings from an environment, as [os.Environ] gives it, and from a file unless its
+// name is empty. Its error is an [*Error].
+func Load(env []string, file string) (Config, error) {
+	d := draft{from: map[string]origin{}, bad: problems{file: file}}
+	d.given = d.readFile(file)
+	d.readEnvironment(env)
+	for i := range settings {
+		d.read(&settings[i])
+	}
+	d.chooseIssuers()
+	d.validate()
+	if err := d.bad.err(); err != nil {
+		return Config{}, err
+	}
+	return d.Config, nil
+}
+
+// text is a setting as it was written.
+type text struct {
+	value  string
+	list   []string // the items, where the file has a list
+	origin origin
+}
+
+// read puts one setting, or its default, into the draft.
+func (d *draft) read(s *setting) {
+	t, ok := d.given[s.Name()]
+	switch {
+	case ok:
+		d.from[s.name] = t.origin
+	case s.fallback == "":
+		d.effective = append(d.effective, Value{Name: s.Name(), From: "default"})
+		return
+	default:
+		t = text{value: s.fallback}
+	}
+	if problem := s.set(d, t); problem != "" {
+		d.bad.add(t.origin, s.Name(), problem)
+		return
+	}
+	from := "default"
+	if ok {
+		from = t.origin.String()
+	}
+	d.effective = append(d.effective, Value{Name: s.Name(), Text: s.shown(t), From: from})
+}
+
+// chooseIssuers takes the issuers from the file's list or, without one, the one of the JWT_… settings.
+func (d *draft) chooseIssuers() {
+	if d.issuers == nil {
+		d.Auth.Issuers = []auth.Issuer{d.issuer}
+		return
+	}
+	for _, name := range []string{"JWT_ISSUER", "JWT_AUDIENCE", "JWT_JWKS_URL", "JWT_KEYS_FILE"} {
+		if o, ok := d.from[name]; ok {
+			d.bad.add(o, Prefix+name, "given beside the list of issuers in the file; write one of the two")
+		}
+	}
+	d.Auth.Issuers = make([]auth.Issuer, 0, len(d.issuers))
+	for _, i := range d.issuers {
+		if i.TenantClaim == "" {
+			i.TenantClaim = d.issuer.TenantClaim
+		}
+		if i.SelectorClaim == "" {
+			i.SelectorClaim = d.issuer.SelectorClaim
+		}
+		d.Auth.Issuers = append(d.Auth.Issuers, i.Issuer)
+	}
+}
+
+// readEnvironment adds the environment's settings to those of the file, over which they win.
+func (d *draft) readEnvironment(env []string) {
+	seen := map[string]bool{}
+	for _, variable := range env {
+		name, value, _ := strings.Cut(variable, "=")
+		if !strings.HasPrefix(strings.ToUpper(name), Prefix) || fromKubernetes(name, value) || notSettings[name] {
+			continue
+		}
+		switch {
+		case find(name) == nil:
+			d.bad.add(origin{}, name, "unknown variable"+didYouMean(name))
+		case seen[name]:
+			d.bad.add(origin{}, name, "given twice; write it once")
+		case value == "":
+			// Not the same as absent: a secret that was not filled in must not switch a check off.
+			d.bad.add(origin{}, name, "empty; write a value, or leave the variable out")
+			d.given[name] = text{}
+		default:
+			d.given[name] = text{value: value}
+		}
+		seen[name] = true
+	}
+}

@@ -1,0 +1,445 @@
+package config
+
+import (
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/logfence/logfence/internal/auth"
+	"github.com/logfence/logfence/internal/observe"
+	"github.com/logfence/logfence/internal/tenancy"
+)
+
+// least is the shortest environment that logfence serves with.
+var least = []string{
+	"LOGFENCE_LOKI_URL=http://loki:3100",
+	"LOGFENCE_JWT_ISSUER=https://id.example.com/",
+	"LOGFENCE_JWT_AUDIENCE=logfence",
+}
+
+// TestLoadDefaults guarantees that three settings are enough, and that what the table shows as a default
+// is what the packages call one.
+func TestLoadDefaults(t *testing.T) {
+	c := load(t, append([]string{"PATH=/bin", "HOME=", "OTEL_SERVICE_NAME=x"}, least...), "")
+	want := auth.Defaults()
+	want.Issuers = []auth.Issuer{{URL: "https://id.example.com/", Audience: "logfence", TenantClaim: "tenant_id"}}
+	if diff := cmp.Diff(want, c.Auth); diff != "" {
+		t.Errorf("Auth (-want +got):\n%s", diff)
+	}
+	if c.Tenancy.Label != tenancy.DefaultLabel || c.Tenancy.MaxQueryBytes != tenancy.DefaultMaxQueryBytes {
+		t.Errorf("Tenancy: %+v", c.Tenancy)
+	}
+	if c.Limits.MaxRange != 720*time.Hour || c.Limits.MaxLines != 5000 || c.Limits.MaxExportLines != 1_000_000 || c.Limits.MaxTails != 100 {
+		t.Errorf("Limits: %+v", c.Limits)
+	}
+	if c.Addr != ":8080" || c.AdminAddr != "127.0.0.1:9090" || !c.LokiCompat || c.BasicToken ||
+		c.LogLevel != slog.LevelInfo || c.LogFormat != observe.FormatJSON || c.Loki.Timeout != time.Minute {
+		t.Errorf("%+v", c)
+	}
+}
+
+// TestEverySettingIsRead guarantees, for each row of the table, that a value reaches the Config, from
+// the environment and from the file alike, and that the environment wins.
+func TestEverySettingIsRead(t *testing.T) {
+	certificate, key, keys := writeKeys(t)
+	other := map[string]string{
+		"LOKI_URL": "https://loki.example.com", "LOKI_ORG_ID": "{tenant}", "ADDR": "127.0.0.1:1", "ADMIN_ADDR": ":2",
+		"TLS_CERT_FILE": certificate, "TLS_KEY_FILE": key, "CORS_ORIGINS": "https://a.example, https://b.example:8443",
+		"JWT_ISSUER": "https://other.example", "JWT_AUDIENCE": "other", "JWT_JWKS_URL": "https://other.example/keys",
+		"JWT_KEYS_FILE": keys, "JWT_ALGORITHMS": "ES256,EdDSA", "REQUIRED_SCOPE": "logs:read",
+		"TENANT_LABEL": "team", "TENANT_CLAIM": "app.team", "SELECTOR_CLAIM": "logs", "LOG_LEVEL": "warn", "LOG_FORMAT": "text",
+		"PARSE_QUEUE_PER_TENANT": "7",
+	}
+	byKind := map[kind]string{kindDuration: "37m", kindSize: "12KiB", kindNumber: "700", kindSwitch: "true"}
+	for _, s := range settings {
+		value := other[s.name]
+		if value == "" {
+			value = byKind[s.kind]
+		}
+		if s.fallback == "true" {
+			value = "false"
+		}
+		if s.name == "JWT_LEEWAY" {
+			value = "1m"
+		}
+		t.Run(s.name, func(t *testing.T) {
+			base := slices.DeleteFunc(slices.Clone(least), func(v string) bool { return strings.HasPrefix(v, s.Name()+"=") })
+			switch s.name { // one comes with the other
+			case "TLS_CERT_FILE":
+				base = append(base, "LOGFENCE_TLS_KEY_FILE="+key)
+			case "TLS_KEY_FILE":
+				base = append(base, "LOGFENCE_TLS_CERT_FILE="+certificate)
+			}
+			fromEnv := load(t, append(slices.Clone(base), s.Name()+"="+value), "")
+			file := write(t, s.Name()+": '"+value+"'\n")
+			fromFile := load(t, base, file)
+			if diff := cmp.Diff(plain(fromEnv), plain(fromFile)); diff != "" {
+				t.Errorf("environment and file differ:\n%s", diff)
+			}
+			if s.fallback != "" || !slices.ContainsFunc(least, func(v string) bool { return strings.HasPrefix(v, s.Name()+"=") }) {
+				if reflect.DeepEqual(plain(load(t, least, "")), plain(fromEnv)) {
+					t.Errorf("%s=%s changed nothing", s.Name(), value)
+				}
+			}
+			if s.fallback != "" {
+				won := load(t, append(slices.Clone(base), s.Name()+"="+s.fallback), file)
+				if i := slices.IndexFunc(won.Effective(), func(v Value) bool { return v.Name == s.Name() }); won.Effective()[i].From != "environment" {
+					t.Errorf("the environment did not win over the file: %+v", won.Effective()[i])
+				}
+			}
+		})
+	}
+}
+
+// TestLoadReports guarantees the text for every kind of mistake: what, where, and what to write instead.
+func TestLoadReports(t *testing.T) {
+	for _, tt := range []struct{ name, env, file, want string }{
+		{"nothing at all", "-", "", `environment: 3 problems
+  LOGFENCE_LOKI_URL: required; *
+  LOGFENCE_JWT_ISSUER: required; write the issuer exactly as the tokens' iss has it, such as https://id.example.com/
+  LOGFENCE_JWT_AUDIENCE: required; without it a token made for another service would be accepted`},
+		{"everything at once, from both sources", "LOGFENCE_MAX_LINES=many LOGFENCE_MAX_RNAGE=1h LOGFENCE_JWT_ALGORITHMS=RS256,HS256 LOGFENCE_ADDR=8080",
+			"LOGFENCE_JWT_LEEWAY: 1h\nLOGFENCE_LOKI_COMPAT: yes\nmax_range: 30d\n", `FILE: 3 problems
+  LOGFENCE_LOKI_COMPAT: "yes" is neither; write true or false (line 2)
+  LOGFENCE_JWT_LEEWAY: 1h0m0s; write 0s to 5m0s, such as 30s (line 1)
+  max_range: unknown key; did you mean "LOGFENCE_MAX_RANGE"? (line 3)
+environment: 4 problems
+  LOGFENCE_ADDR: "8080" is a port alone; did you mean ":8080"?
+  LOGFENCE_JWT_ALGORITHMS: "HS256" is symmetric: whoever can verify could also sign; write some of RS256,*
+  LOGFENCE_MAX_LINES: "many" is not a number; write it in digits, such as 5000
+  LOGFENCE_MAX_RNAGE: unknown variable; did you mean "LOGFENCE_MAX_RANGE"?`},
+		{"missing from a file", "-", "LOGFENCE_LOKI_URL: http://loki:3100\nLOGFENCE_JWT_ISSUER: https://id.example.com\n", `FILE: 1 problem
+  LOGFENCE_JWT_AUDIENCE: required; without it a token made for another service would be accepted`},
+		{"a unit that Go does not have", "LOGFENCE_MAX_RANGE=30d", "", `environment: 1 problem
+  LOGFENCE_MAX_RANGE: "30d" is in days, which are not a unit here; did you mean "720h"?`},
+		{"no unit", "LOGFENCE_LOKI_TIMEOUT=60", "", `environment: 1 problem
+  LOGFENCE_LOKI_TIMEOUT: "60" has no unit; did you mean "60s"?`},
+		{"a size in the other thousand", "LOGFENCE_MAX_QUERY_BYTES=16KB", "", `environment: 1 problem
+  LOGFENCE_MAX_QUERY_BYTES: "16KB" is not a size; write bytes, KiB or MiB, such as 16384 or 16KiB`},
+		{"a number with separators", "LOGFENCE_EXPORT_MAX_LINES=1,000,000", "", `environment: 1 problem
+  LOGFENCE_EXPORT_MAX_LINES: "1,000,000" is not a whole number in digits alone; did you mean "1000000"?`},
+		{"a limit that lets nothing pass", "LOGFENCE_MAX_LINES=0", "", `environment: 1 problem
+  LOGFENCE_MAX_LINES: 0 lets nothing pass; write at least 1, such as 5000`},
+		{"an empty variable", "LOGFENCE_REQUIRED_SCOPE=", "", `environment: 1 problem
+  LOGFENCE_REQUIRED_SCOPE: empty; write a value, or leave the variable out`},
+		{"given twice", "LOGFENCE_MAX_LINES=1 LOGFENCE_MAX_LINES=2", "", `environment: 1 problem
+  LOGFENCE_MAX_LINES: given twice; write it once`},
+		{"in lower case", "logfence_max_lines=1", "", `environment: 1 problem
+  logfence_max_lines: unknown variable; did you mean "LOGFENCE_MAX_LINES"?`},
+		{"a part of a name", "LOGFENCE_AUDIENCE=x", "", `environment: 1 problem
+  LOGFENCE_AUDIENCE: unknown variable; did you mean "LOGFENCE_JWT_AUDIENCE"?`},
+		{"like nothing there is", "LOGFENCE_FROBNICATE=x", "", `environment: 1 problem
+  LOGFENCE_FROBNICATE: unknown variable; logfence serve --help lists what there is`},
+		{"a port by a name that Kubernetes also uses", "LOGFENCE_PORT=8080", "", `environment: 1 problem
+  LOGFENCE_PORT: unknown variable; *`},
+		{"both listeners in one place", "LOGFENCE_ADMIN_ADDR=:8080", "", `environment: 1 problem
+  LOGFENCE_ADMIN_ADDR: ":8080" is the API's address, too; the admin listener asks for no token, keep it apart`},
+		{"an address with a scheme", "LOGFENCE_ADDR=http://localhost:8080", "", `environment: 1 problem
+  LOGFENCE_ADDR: "http://localhost:8080" is not host:port; write an address such as :8080`},
+		{"every origin", "LOGFENCE_CORS_ORIGINS=*", "", `environment: 1 problem
+  LOGFENCE_CORS_ORIGINS: "*" would let every page on the web read with its visitor's token; name the origins`},
+		{"an origin that never matches", "LOGFENCE_CORS_ORIGINS=https://Grafana.example.com:443/", "", `environment: 1 problem
+  LOGFENCE_CORS_ORIGINS: "https://Grafana.example.com:443/" is not how browsers send an origin; did you mean "https://grafana.example.com"?`},
+		{"a comma too many", "LOGFENCE_CORS_ORIGINS=https://a.example,", "", `environment: 1 problem
+  LOGFENCE_CORS_ORIGINS: has an empty item; write the items with one comma between each`},
+		{"keys over plain HTTP", "LOGFENCE_JWT_JWKS_URL=http://id.example.com/keys", "", `environment: 1 problem
+  LOGFENCE_JWT_JWKS_URL: "http://id.example.com/keys" is plain http, *LOGFENCE_DANGEROUSLY_ALLOW_HTTP_JWKS=true`},
+		{"a keys file that is not there", "LOGFENCE_JWT_KEYS_FILE=/nowhere/keys.pem", "", `environment: 1 problem
+  LOGFENCE_JWT_KEYS_FILE: *no such file or directory`},
+		{"a certificate without its key", "LOGFENCE_TLS_CERT_FILE=/nowhere/cert.pem", "", `environment: 1 problem
+  LOGFENCE_TLS_KEY_FILE: required beside the certificate; name the file of its private key`},
+		{"a certificate that is not there", "LOGFENCE_TLS_CERT_FILE=/nowhere/cert.pem LOGFENCE_TLS_KEY_FILE=/nowhere/key.pem", "", `environment: 1 problem
+  LOGFENCE_TLS_CERT_FILE: certificate and key cannot be used: open /nowhere/cert.pem: no such file or directory`},
+		{"a label that is a word of LogQL", "LOGFENCE_TENANT_LABEL=by", "", `environment: 1 problem
+  LOGFENCE_TENANT_LABEL: "by" is a word of LogQL and cannot be matched in a selector; use another label`},
+		{"a queue that one tenant could fill", "LOGFENCE_PARSE_QUEUE=10", "", `environment: 1 problem
+  LOGFENCE_PARSE_QUEUE_PER_TENANT: 64 is more than may wait in all; write at most 10`},
+		{"the line break of a secret's file", "LOGFENCE_JWT_AUDIENCE=logfence\n", "", `environment: 1 problem
+  LOGFENCE_JWT_AUDIENCE: begins or ends with white space; write it without`},
+
+		{"a file that is not YAML", "", "LOGFENCE_ADDR: \"secret\nLOGFENCE: [", `FILE: 1 problem
+  not YAML: *`},
+		{"a file with a list at its top", "", "- LOGFENCE_ADDR\n", `FILE: 1 problem
+  not keys and values; write lines like "LOGFENCE_LOKI_URL: http://loki:3100" (line 1)`},
+		{"a key twice", "", "LOGFENCE_ADDR: \":1\"\nLOGFENCE_ADDR: \":2\"\n", `FILE: 1 problem
+  *`},
+		{"an empty value", "", "LOGFENCE_REQUIRED_SCOPE:\n", `FILE: 1 problem
+  LOGFENCE_REQUIRED_SCOPE: empty; write a value, or leave the key out (line 1)`},
+		{"a mapping where a value belongs", "", "LOGFENCE_ADDR:\n  port: 1\n", `FILE: 1 problem
+  LOGFENCE_ADDR: not a plain value; write one value, in quotes if YAML would read more into it (line 2)`},
+		{"braces without quotes", "", "LOGFENCE_LOKI_ORG_ID: {tenant}\n", `FILE: 1 problem
+  LOGFENCE_LOKI_ORG_ID: not a plain value; write one value, in quotes if YAML would read more into it (line 1)`},
+		{"an anchor", "", "LOGFENCE_ADDR: &a \":1\"\n", `FILE: 1 problem
+  LOGFENCE_ADDR: not a plain value; write one value, in quotes if YAML would read more into it (line 1)`},
+		{"a list where a value belongs", "", "LOGFENCE_ADDR: [\":1\"]\n", `FILE: 1 problem
+  LOGFENCE_ADDR: a list; write one value (line 1)`},
+		{"two documents", "", "LOGFENCE_MAX_LINES: 1\n---\nLOGFENCE_MAX_LINES: 2\n", `FILE: 1 problem
+  a second YAML document; write one (line 3)`},
+		{"issuers beside the one", "", "issuers:\n- issuer: https://a.example\n  audience: a\n", `environment: 2 problems
+  LOGFENCE_JWT_ISSUER: given beside the list of issuers in the file; write one of the two
+  LOGFENCE_JWT_AUDIENCE: given beside the list of issuers in the file; write one of the two`},
+		{"mistakes in the list of issuers", "LOGFENCE_LOKI_URL=http://loki:3100 -", `issuers:
+- issuer: https://a.example
+  audeince: a
+- issuer: https://b.example
+  audience: b
+  jwks_url: id.example.com/keys
+  jwks: x
+- issuer: https://a.example
+  audience: [a]
+`, `FILE: 6 problems
+  issuers[0].audeince: unknown key; did you mean "audience"? (line 3)
+  issuers[1].jwks: unknown key; did you mean "jwks_url"? (line 7)
+  issuers[2].audience: a list; write one value (line 9)
+  issuers[0].audience: required; without it a token made for another service would be accepted (line 2)
+  issuers[1].jwks_url: "id.example.com/keys" has no scheme; did you mean "https://id.example.com/keys"? (line 4)
+  issuers[2].issuer: "https://a.example" is * already; name each issuer once (line 8)`},
+		{"issuers that are no list", "LOGFENCE_LOKI_URL=http://loki:3100 -", "issuers: https://a.example\n", `FILE: 1 problem
+  issuers: not a list; write *`},
+		{"an empty list of issuers", "LOGFENCE_LOKI_URL=http://loki:3100 -", "issuers: []\n", `FILE: 1 problem
+  issuers: required; name at least one issuer, for without one no token could be believed`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var env []string
+			if tt.env != "-" && !strings.HasSuffix(tt.env, " -") {
+				env = append(env, least...)
+			}
+			for _, v := range strings.Split(tt.env, " ") {
+				if name, _, ok := strings.Cut(v, "="); ok {
+					env = slices.DeleteFunc(env, func(v string) bool {
+						return strings.HasPrefix(v, name+"=") && slices.Contains(least, v)
+					})
+					env = append(env, v)
+				}
+			}
+			file := ""
+			if tt.file != "" {
+				file = write(t, tt.file)
+			}
+			_, err := Load(env, file)
+			var mistakes *Error
+			if !errors.As(err, &mistakes) {
+				t.Fatalf("Load: %v, want an *Error", err)
+			}
+			got := err.Error()
+			if file != "" {
+				got = strings.ReplaceAll(got, file, "FILE")
+			}
+			if !matches(got, tt.want) {
+				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestSecretsAreNotShown guarantees that a password in a URL is in no error and in no listing.
+func TestSecretsAreNotShown(t *testing.T) {
+	const secret = "hunter2"
+	for _, env := range [][]string{
+		{"LOGFENCE_LOKI_URL=http://admin:" + secret + "@loki:3100"},
+		{"LOGFENCE_LOKI_URL=http://" + secret + "@loki:3100"},
+		{"LOGFENCE_LOKI_URL=admin:" + secret + "@loki:3100"},
+		{"LOGFENCE_LOKI_URL=http://admin:" + secret + "@loki:port"},
+		{"LOGFENCE_LOKI_URL=http://loki:3100?key=" + secret},
+		{"LOGFENCE_JWT_JWKS_URL=https://admin:" + secret + "@id.example.com/keys"},
+		{"LOGFENCE_JWT_JWKS_URL=https://id.example.com/keys?key=" + secret},
+		{"LOGFENCE_JWT_JWKS_URL=ftp://admin:" + secret + "@id.example.com/keys?key=" + secret},
+		{"LOGFENCE_CORS_ORIGINS=https://admin:" + secret + "@id.example.com"},
+	} {
+		t.Run(env[0], func(t *testing.T) {
+			name, _, _ := strings.Cut(env[0], "=")
+			env = append(env, slices.DeleteFunc(slices.Clone(least), func(v string) bool { return strings.HasPrefix(v, name) })...)
+			c, err := Load(env, "")
+			if err != nil && strings.Contains(err.Error(), secret) {
+				t.Errorf("in the error: %v", err)
+			}
+			for _, v := range c.Effective() {
+				if strings.Contains(v.Text, secret) {
+					t.Errorf("in the listing: %+v", v)
+				}
+			}
+		})
+	}
+	_, err := Load(least, write(t, "LOGFENCE_ADDR: ':1'\n  bad indent\npassword: "+secret+"\n: ["))
+	if err == nil || strings.Contains(err.Error(), secret) {
+		t.Errorf("a YAML error quotes the file: %v", err)
+	}
+}
+
+// TestNotOurs guarantees that variables which share the prefix without being settings are let pass:
+// those of the demo, and those that Kubernetes makes for a Service named logfence.
+func TestNotOurs(t *testing.T) {
+	load(t, append([]string{
+		"LOGFENCE_DEMO_LOKI=/usr/bin/loki",
+		"LOGFENCE_SERVICE_HOST=10.0.0.1", "LOGFENCE_SERVICE_PORT=8080", "LOGFENCE_SERVICE_PORT_HTTP=8080",
+		"LOGFENCE_PORT=tcp://10.0.0.1:8080", "LOGFENCE_PORT_8080_TCP=tcp://10.0.0.1:8080",
+		"LOGFENCE_PORT_8080_TCP_PROTO=tcp", "LOGFENCE_PORT_8080_TCP_PORT=8080", "LOGFENCE_PORT_8080_TCP_ADDR=10.0.0.1",
+		"LOGFENCE_ADMIN_SERVICE_HOST=10.0.0.2", "LOGFENCE_ADMIN_PORT=tcp://10.0.0.2:9090",
+	}, least...), "")
+}
+
+// TestIssuersFromFile guarantees that a list of issuers is read whole, and that what an issuer does not
+// say of its claims, the settings do.
+func TestIssuersFromFile(t *testing.T) {
+	c := load(t, nil, write(t, `
+# two providers
+LOGFENCE_LOKI_URL: http://loki:3100
+LOGFENCE_TENANT_CLAIM: team
+LOGFENCE_JWT_ALGORITHMS: [ES256, EdDSA]
+issuers:
+  - issuer: https://a.example
+    audience: a
+  - issuer: https://b.example
+    audience: "b"
+    jwks_url: https://b.example/keys
+    tenant_claim: https://b.example/tenants
+    selector_claim: logs
+`))
+	want := []auth.Issuer{
+		{URL: "https://a.example", Audience: "a", TenantClaim: "team"},
+		{URL: "https://b.example", Audience: "b", JWKSURL: "https://b.example/keys", TenantClaim: "https://b.example/tenants", SelectorClaim: "logs"},
+	}
+	if diff := cmp.Diff(want, c.Auth.Issuers); diff != "" {
+		t.Errorf("issuers (-want +got):\n%s", diff)
+	}
+	if got := fmt.Sprint(c.Auth.Algorithms); got != "[ES256 EdDSA]" {
+		t.Errorf("a YAML list was read as %s", got)
+	}
+}
+
+// TestYAMLTextIsKept guarantees that a value is what was written and not what YAML takes it for.
+func TestYAMLTextIsKept(t *testing.T) {
+	for _, org := range []string{"1e3", "0x10", "007", "1_000", "no", ".inf", "2026-11-23", "1.10"} {
+		c := load(t, least, write(t, "LOGFENCE_LOKI_ORG_ID: "+org+"\n"))
+		if c.Loki.OrgID != org {
+			t.Errorf("%s was read as %q", org, c.Loki.OrgID)
+		}
+	}
+}
+
+// TestTable guarantees that help and README name every setting, with its default, and that each is said
+// to be filled by one row only.
+func TestTable(t *testing.T) {
+	markdown, help := Markdown(), Help()
+	seen := map[string]bool{}
+	for _, s := range settings {
+		if !strings.Contains(markdown, "| `"+s.Name()+"` | ") || !strings.Contains(help, "  "+s.Name()+" (") {
+			t.Errorf("%s is not in both tables", s.Name())
+		}
+		if s.fallback != "" && (!strings.Contains(markdown, "`"+s.fallback+"`") || !strings.Contains(help, "default "+s.fallback)) {
+			t.Errorf("the default of %s is not in both tables", s.Name())
+		}
+		if s.field != "" && seen[s.field] {
+			t.Errorf("%s is filled twice", s.field)
+		}
+		seen[s.field] = true
+	}
+	if n := strings.Count(markdown, "\n"); n != len(settings)+2 {
+		t.Errorf("%d lines of Markdown for %d settings", n, len(settings))
+	}
+	if strings.Contains(help, "`") {
+		t.Error("help for a terminal has Markdown in it")
+	}
+}
+
+// TestLoadNeverPanics feeds Load what nobody should write.
+func TestLoadNeverPanics(t *testing.T) {
+	dir := t.TempDir()
+	rapid.Check(t, func(t *rapid.T) {
+		piece := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{
+			": ", "\n", "- ", "issuers:\n", "  audience: ", "issuer: a\n", "{", "}", "[", "]", "&a ", "*a", "<<: ", "!!int ", "? ", "|\n", "\"", "LOGFENCE_ADDR", "---\n", "#",
+		}))
+		file := filepath.Join(dir, "f.yaml")
+		content := strings.Join(rapid.SliceOfN(piece, 0, 20).Draw(t, "file"), "")
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = Load(rapid.SliceOf(rapid.StringMatching(`(LOGFENCE_)?[A-Z_]{0,12}=?.{0,9}`)).Draw(t, "env"), file)
+	})
+}
+
+func load(t *testing.T, env []string, file string) Config {
+	t.Helper()
+	c, err := Load(env, file)
+	if err != nil {
+		t.Fatalf("Load: %v", err)
+	}
+	return c
+}
+
+// plain is the Config without where it came from.
+func plain(c Config) string {
+	c.effective = nil
+	return fmt.Sprintf("%+v", c)
+}
+
+func write(t *testing.T, content string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// matches compares line by line, a * standing for anything.
+func matches(got, want string) bool {
+	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
+	if len(g) != len(w) {
+		return false
+	}
+	for i := range w {
+		before, after, open := strings.Cut(w[i], "*")
+		if open && strings.HasPrefix(g[i], before) && strings.HasSuffix(g[i], after) {
+			continue
+		}
+		if g[i] != w[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// writeKeys makes files of a certificate, its key, and its public key.
+func writeKeys(t *testing.T) (certificate, key, public string) {
+	t.Helper()
+	pub, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	cert, err := x509.CreateCertificate(nil, template, template, pub, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	privateDER, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	publicDER, err := x509.MarshalPKIXPublicKey(pub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := func(name, kind string, der []byte) string {
+		file := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	return block("cert.pem", "CERTIFICATE", cert), block("key.pem", "PRIVATE KEY", privateDER), block("keys.pem", "PUBLIC KEY", publicDER)
+}

@@ -1,0 +1,254 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"github.com/logfence/logfence/internal/auth"
+)
+
+// maxFile is the largest settings file read. It is there for the slip of naming another file.
+const maxFile = 1 << 20
+
+// issuersKey is the one key of the file that is not a variable.
+const issuersKey = "issuers"
+
+// fileIssuer is an issuer of the file's list.
+type fileIssuer struct {
+	auth.Issuer
+	line int // where it begins
+}
+
+// issuerKey is a key of an issuer in the file's list, and the field it fills.
+type issuerKey struct {
+	key, field string
+	into       func(*auth.Issuer) *string
+}
+
+var issuerKeys = []issuerKey{
+	{"issuer", "URL", func(i *auth.Issuer) *string { return &i.URL }},
+	{"audience", "Audience", func(i *auth.Issuer) *string { return &i.Audience }},
+	{"jwks_url", "JWKSURL", func(i *auth.Issuer) *string { return &i.JWKSURL }},
+	{"keys_file", "KeysFile", func(i *auth.Issuer) *string { return &i.KeysFile }},
+	{"tenant_claim", "TenantClaim", func(i *auth.Issuer) *string { return &i.TenantClaim }},
+	{"selector_claim", "SelectorClaim", func(i *auth.Issuer) *string { return &i.SelectorClaim }},
+}
+
+// readFile reads the settings in the file, if one is named. It walks the syntax tree instead of
+// filling a struct: the text counts as it was written (1e3 is a fine X-Scope-OrgID and not a number),
+// and each mistake has its line. What YAML offers beyond plain keys and values is refused.
+func (d *draft) readFile(file string) map[string]text {
+	given := map[string]text{}
+	if file == "" {
+		return given
+	}
+	content, err := readBounded(file)
+	if err != nil {
+		d.bad.add(origin{file: file}, "", err.Error())
+		return given
+	}
+	tree, err := parser.ParseBytes(content, 0)
+	if err != nil {
+		d.bad.add(syntaxError(file, err))
+		return given
+	}
+	at := func(n ast.Node) origin { return origin{file: file, line: n.GetToken().Position.Line} }
+	for i, doc := range tree.Docs {
+		if i > 0 && doc.Body != nil {
+			d.bad.add(at(doc.Body), "", "a second YAML document; write one")
+			continue
+		}
+		d.readMapping(doc.Body, at, "", func(key string, value ast.Node) {
+			if key == issuersKey {
+				d.readIssuers(value, at)
+				return
+			}
+			if find(key) == nil {
+				d.bad.add(at(value), key, "unknown key"+meantKey(key))
+				return
+			}
+			if t, ok := d.readValue(key, value, at); ok {
+				given[key] = t
+			}
+		})
+	}
+	return given
+}
+
+func readBounded(file string) ([]byte, error) {
+	info, err := os.Stat(file)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("cannot be read: %w", withoutPath(err))
+	case info.IsDir():
+		return nil, errors.New("is a directory; name the file")
+	case info.Size() > maxFile:
+		return nil, fmt.Errorf("has more than %d bytes; is it the right file?", maxFile)
+	}
+	content, err := os.ReadFile(filepath.Clean(file))
+	if err != nil {
+		return nil, fmt.Errorf("cannot be read: %w", withoutPath(err))
+	}
+	return content, nil
+}
+
+// withoutPath is the error without the file's name, which the heading has.
+func withoutPath(err error) error {
+	var pathError *os.PathError
+	if errors.As(err, &pathError) {
+		return pathError.Err
+	}
+	return err
+}
+
+// syntaxError is the library's message without the excerpt of the file that it adds: a secret may
+// stand in the next line.
+func syntaxError(file string, err error) (origin, string, string) {
+	o := origin{file: file}
+	message := "not YAML that can be read"
+	var syntax yaml.Error
+	if errors.As(err, &syntax) {
+		message = "not YAML: " + syntax.GetMessage()
+		if t := syntax.GetToken(); t != nil && t.Position != nil {
+			o.line = t.Position.Line
+		}
+	}
+	return o, "", message
+}
+
+// readMapping calls each with the keys and values of a mapping.
+func (d *draft) readMapping(n ast.Node, at func(ast.Node) origin, path string, each func(key string, value ast.Node)) {
+	var pairs []*ast.MappingValueNode
+	switch n := n.(type) {
+	case nil:
+		return // an empty file, or one of comments
+	case *ast.CommentGroupNode:
+		return
+	case *ast.MappingNode:
+		pairs = n.Values
+	case *ast.MappingValueNode:
+		pairs = []*ast.MappingValueNode{n}
+	default:
+		d.bad.add(at(n), path, "not keys and values; write lines like \"LOGFENCE_LOKI_URL: http://loki:3100\"")
+		return
+	}
+	seen := map[string]bool{}
+	for _, pair := range pairs {
+		key, ok := scalar(pair.Key)
+		switch {
+		case !ok:
+			d.bad.add(at(pair.Key), pair.Key.String(), "not a plain key; anchors, merges and tags are not read")
+		case seen[key]:
+			d.bad.add(at(pair.Key), path+key, "given twice; write it once")
+		default:
+			seen[key] = true
+			each(key, pair.Value)
+		}
+	}
+}
+
+// readValue is a setting's text, or the items of its list.
+func (d *draft) readValue(name string, n ast.Node, at func(ast.Node) origin) (text, bool) {
+	t := text{origin: at(n)}
+	if list, ok := n.(*ast.SequenceNode); ok {
+		t.list = []string{}
+		for _, item := range list.Values {
+			value, ok := scalar(item)
+			if !ok {
+				d.bad.add(at(item), name, "has an item that is not plain text; write a list of texts")
+				return text{}, false
+			}
+			t.list = append(t.list, value)
+		}
+		return t, true
+	}
+	value, ok := scalar(n)
+	switch {
+	case !ok:
+		d.bad.add(t.origin, name, "not a plain value; write one value, in quotes if YAML would read more into it")
+		return text{}, false
+	case value == "":
+		d.bad.add(t.origin, name, "empty; write a value, or leave the key out")
+		return text{}, false
+	}
+	t.value = value
+	return t, true
+}
+
+// scalar is a node's text as it was written, null being no text.
+func scalar(n ast.Node) (string, bool) {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		return n.Value, true
+	case *ast.LiteralNode:
+		return n.Value.Value, true
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
+		return n.GetToken().Value, true
+	case *ast.NullNode:
+		return "", true
+	default:
+		return "", false
+	}
+}
+
+// readIssuers reads the list of issuers. What their values must be is package auth's to say.
+func (d *draft) readIssuers(n ast.Node, at func(ast.Node) origin) {
+	d.issuers = []fileIssuer{}
+	list, ok := n.(*ast.SequenceNode)
+	if !ok {
+		d.bad.add(at(n), issuersKey, "not a list; write \"- issuer: https://id.example.com\" and below it audience: and the others")
+		return
+	}
+	for i, item := range list.Values {
+		d.issuers = append(d.issuers, d.readIssuer(fmt.Sprintf("%s[%d].", issuersKey, i), item, at))
+	}
+}
+
+func (d *draft) readIssuer(path string, n ast.Node, at func(ast.Node) origin) fileIssuer {
+	issuer := fileIssuer{line: at(n).line}
+	d.readMapping(n, at, path, func(key string, value ast.Node) {
+		i := slices.IndexFunc(issuerKeys, func(k issuerKey) bool { return k.key == key })
+		if i < 0 {
+			d.bad.add(at(value), path+key, "unknown key"+nearest(key, issuerKeyNames()))
+			return
+		}
+		t, ok := d.readValue(path+key, value, at)
+		if !ok {
+			return
+		}
+		if t.list != nil {
+			d.bad.add(t.origin, path+key, "a list; write one value")
+			return
+		}
+		plain, problem := readText(t.value)
+		if problem != "" {
+			d.bad.add(t.origin, path+key, problem)
+		}
+		*issuerKeys[i].into(&issuer.Issuer) = plain
+	})
+	return issuer
+}
+
+func issuerKeyNames() []string {
+	keys := make([]string, 0, len(issuerKeys))
+	for _, k := range issuerKeys {
+		keys = append(keys, k.key)
+	}
+	return keys
+}
+
+// meantKey suggests a key of the file: a variable, or the list of issuers.
+func meantKey(key string) string {
+	if distance(strings.ToLower(key), issuersKey) <= 2 {
+		return fmt.Sprintf("; did you mean %q?", issuersKey)
+	}
+	return didYouMean(key)
+}

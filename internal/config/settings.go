@@ -1,0 +1,248 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/logfence/logfence/internal/auth"
+	"github.com/logfence/logfence/internal/observe"
+)
+
+// setting is one row of the table.
+type setting struct {
+	name     string // without the prefix
+	kind     kind
+	fallback string // the default, as an operator would write it; empty: none
+	required string // says when the setting is required; shown in place of a default
+	meaning  string // one line: what it does, and what to know before changing it
+	into     func(*draft) any
+	// field is where the packages' own Validate finds it, as it names the field.
+	field string
+}
+
+// Name is the setting's variable, which is its key in the file, too.
+func (s *setting) Name() string { return Prefix + s.name }
+
+// kind is what a setting's value looks like.
+type kind string
+
+const (
+	kindText     kind = "text"
+	kindURL      kind = "URL"
+	kindAddress  kind = "host:port"
+	kindFile     kind = "file"
+	kindDuration kind = "duration"
+	kindSize     kind = "size"
+	kindNumber   kind = "number"
+	kindSwitch   kind = "true or false"
+	kindList     kind = "list"
+	kindLevel    kind = "debug, info, warn, error"
+	kindFormat   kind = "json, text"
+)
+
+// notSettings are variables with our prefix that other commands read.
+var notSettings = map[string]bool{
+	Prefix + "DEMO_LOKI": true, // package demo: the Loki to start instead of building one
+}
+
+// settings is every setting, in the order in which help and README show them.
+var settings = []setting{
+	{name: "LOKI_URL", kind: kindURL, required: "required", field: "Loki.URL",
+		meaning: "Loki's base URL, such as `http://loki:3100`",
+		into:    func(d *draft) any { return &d.Loki.URL }},
+	{name: "LOKI_TIMEOUT", kind: kindDuration, fallback: "60s", field: "Loki.Timeout",
+		meaning: "longest wait for an answer of Loki, tails and exports apart",
+		into:    func(d *draft) any { return &d.Loki.Timeout }},
+	{name: "LOKI_ORG_ID", kind: kindText, field: "Loki.OrgID",
+		meaning: "`X-Scope-OrgID` to send to Loki: fixed text, or with `{tenant}`",
+		into:    func(d *draft) any { return &d.Loki.OrgID }},
+	{name: "LOKI_COMPAT", kind: kindSwitch, fallback: "true",
+		meaning: "serve Loki's own paths, `/loki/api/v1/…`, for logcli and Grafana",
+		into:    func(d *draft) any { return &d.LokiCompat }},
+
+	{name: "ADDR", kind: kindAddress, fallback: ":8080", field: "Addr",
+		meaning: "where the API is served",
+		into:    func(d *draft) any { return &d.Addr }},
+	{name: "ADMIN_ADDR", kind: kindAddress, fallback: "127.0.0.1:9090", field: "AdminAddr",
+		meaning: "where health, metrics and profiles are served, without authentication",
+		into:    func(d *draft) any { return &d.AdminAddr }},
+	{name: "TLS_CERT_FILE", kind: kindFile, field: "TLSCertFile",
+		meaning: "certificate chain in PEM: serve the API over TLS",
+		into:    func(d *draft) any { return &d.TLSCertFile }},
+	{name: "TLS_KEY_FILE", kind: kindFile, field: "TLSKeyFile",
+		meaning: "the certificate's private key in PEM",
+		into:    func(d *draft) any { return &d.TLSKeyFile }},
+	{name: "CORS_ORIGINS", kind: kindList, field: "CORSOrigins",
+		meaning: "origins whose pages may call the API, compared exactly, such as `https://grafana.example.com`",
+		into:    func(d *draft) any { return &d.CORSOrigins }},
+
+	{name: "JWT_ISSUER", kind: kindText, required: "required", field: "Auth.Issuers[0].URL",
+		meaning: "the tokens' `iss`, compared exactly; its keys are found by OpenID Connect discovery unless they are named",
+		into:    func(d *draft) any { return &d.issuer.URL }},
+	{name: "JWT_AUDIENCE", kind: kindText, required: "required", field: "Auth.Issuers[0].Audience",
+		meaning: "the tokens' `aud`, compared exactly",
+		into:    func(d *draft) any { return &d.issuer.Audience }},
+	{name: "JWT_JWKS_URL", kind: kindURL, field: "Auth.Issuers[0].JWKSURL",
+		meaning: "where the issuer publishes its keys, if not by discovery",
+		into:    func(d *draft) any { return &d.issuer.JWKSURL }},
+	{name: "JWT_KEYS_FILE", kind: kindFile, field: "Auth.Issuers[0].KeysFile",
+		meaning: "public keys in a file, PEM or JWKS, instead of `LOGFENCE_JWT_JWKS_URL`",
+		into:    func(d *draft) any { return &d.issuer.KeysFile }},
+	{name: "JWT_ALGORITHMS", kind: kindList, fallback: strings.Join(auth.SupportedAlgorithms(), ","), field: "Auth.Algorithms",
+		meaning: "signature algorithms taken; there are no symmetric ones",
+		into:    func(d *draft) any { return &d.Auth.Algorithms }},
+	{name: "JWT_LEEWAY", kind: kindDuration, fallback: "30s", field: "Auth.Leeway",
+		meaning: "clock skew allowed when a token's times are checked",
+		into:    func(d *draft) any { return &d.Auth.Leeway }},
+	{name: "JWT_KEYS_MAX_STALE", kind: kindDuration, fallback: "24h", field: "Auth.KeysMaxStale",
+		meaning: "how long keys are used that could not be fetched again; after that, requests are refused",
+		into:    func(d *draft) any { return &d.Auth.KeysMaxStale }},
+	{name: "JWT_CACHE_TOKENS", kind: kindNumber, fallback: "4096", field: "Auth.CacheEntries",
+		meaning: "verified tokens remembered, by their SHA-256 and for a minute at most; 0 verifies each anew",
+		into:    func(d *draft) any { return &d.Auth.CacheEntries }},
+	{name: "REQUIRED_SCOPE", kind: kindText, field: "Auth.RequiredScope",
+		meaning: "a scope that every token must have, in `scope` or `scp`",
+		into:    func(d *draft) any { return &d.Auth.RequiredScope }},
+	{name: "BASIC_TOKEN", kind: kindSwitch, fallback: "false",
+		meaning: "take a token as the password of HTTP Basic too, for clients that can send nothing else",
+		into:    func(d *draft) any { return &d.BasicToken }},
+	{name: "DANGEROUSLY_ALLOW_HTTP_JWKS", kind: kindSwitch, fallback: "false", field: "Auth.DangerouslyAllowHTTPJWKS",
+		meaning: "fetch keys over plain HTTP: whoever is on the way can be any tenant",
+		into:    func(d *draft) any { return &d.Auth.DangerouslyAllowHTTPJWKS }},
+
+	{name: "TENANT_LABEL", kind: kindText, fallback: "tenant_id", field: "Tenancy.Label",
+		meaning: "the stream label that tells tenants apart",
+		into:    func(d *draft) any { return &d.Tenancy.Label }},
+	{name: "TENANT_CLAIM", kind: kindText, fallback: "tenant_id", field: "Auth.Issuers[0].TenantClaim",
+		meaning: "the claim that names the caller's tenants; dots lead into objects, `\\.` is a dot",
+		into:    func(d *draft) any { return &d.issuer.TenantClaim }},
+	{name: "SELECTOR_CLAIM", kind: kindText, field: "Auth.Issuers[0].SelectorClaim",
+		meaning: "a claim with a stream selector that confines the caller further; a token without it is refused",
+		into:    func(d *draft) any { return &d.issuer.SelectorClaim }},
+
+	{name: "MAX_QUERY_BYTES", kind: kindSize, fallback: "16KiB", field: "Tenancy.MaxQueryBytes",
+		meaning: "longest LogQL text taken",
+		into:    func(d *draft) any { return &d.Tenancy.MaxQueryBytes }},
+	{name: "MAX_RANGE", kind: kindDuration, fallback: "720h", field: "Limits.MaxRange",
+		meaning: "widest span of time that a query may cover",
+		into:    func(d *draft) any { return &d.Limits.MaxRange }},
+	{name: "MAX_LINES", kind: kindNumber, fallback: "5000", field: "Limits.MaxLines",
+		meaning: "most lines that a query may ask for; Loki's `max_entries_limit_per_query` holds as well",
+		into:    func(d *draft) any { return &d.Limits.MaxLines }},
+	{name: "EXPORT_MAX_LINES", kind: kindNumber, fallback: "1000000", field: "Limits.MaxExportLines",
+		meaning: "most lines that an export may write",
+		into:    func(d *draft) any { return &d.Limits.MaxExportLines }},
+	{name: "TENANT_MAX_TAILS", kind: kindNumber, fallback: "100", field: "Limits.MaxTails",
+		meaning: "live tails that a tenant may have open",
+		into:    func(d *draft) any { return &d.Limits.MaxTails }},
+	{name: "PARSE_AT_ONCE", kind: kindNumber, fallback: "0", field: "Limits.Parsing.AtOnce",
+		meaning: "queries parsed at the same time; 0 is one for each core",
+		into:    func(d *draft) any { return &d.Limits.Parsing.AtOnce }},
+	{name: "PARSE_QUEUE", kind: kindNumber, fallback: "512", field: "Limits.Parsing.Queue",
+		meaning: "queries that may wait to be parsed, of all tenants; beyond it the answer is 503",
+		into:    func(d *draft) any { return &d.Limits.Parsing.Queue }},
+	{name: "PARSE_QUEUE_PER_TENANT", kind: kindNumber, fallback: "64", field: "Limits.Parsing.QueuePerKey",
+		meaning: "queries of one tenant that may wait to be parsed",
+		into:    func(d *draft) any { return &d.Limits.Parsing.QueuePerKey }},
+
+	{name: "LOG_LEVEL", kind: kindLevel, fallback: "info",
+		meaning: "least level that is logged",
+		into:    func(d *draft) any { return &d.LogLevel }},
+	{name: "LOG_FORMAT", kind: kindFormat, fallback: "json",
+		meaning: "how log lines are written",
+		into:    func(d *draft) any { return &d.LogFormat }},
+}
+
+// find is the setting with the variable's name, or nil.
+func find(name string) *setting {
+	for i := range settings {
+		if settings[i].Name() == name {
+			return &settings[i]
+		}
+	}
+	return nil
+}
+
+// set reads the text into the draft, and says what is wrong with it otherwise.
+func (s *setting) set(d *draft, t text) (problem string) {
+	if t.list != nil && s.kind != kindList {
+		return "a list; write one value"
+	}
+	switch into := s.into(d).(type) {
+	case *time.Duration:
+		*into, problem = readDuration(t.value)
+	case *int:
+		if s.kind == kindSize {
+			*into, problem = readSize(t.value)
+		} else {
+			*into, problem = readNumber(t.value)
+		}
+	case *bool:
+		*into, problem = readSwitch(t.value)
+	case *[]string:
+		*into, problem = readList(t)
+	case *slog.Level:
+		*into, problem = readLevel(t.value)
+	case *observe.Format:
+		if err := into.UnmarshalText([]byte(t.value)); err != nil {
+			problem = err.Error()
+		}
+	case *string:
+		*into, problem = readText(t.value)
+	default:
+		panic(fmt.Sprintf("config: %s is read into a %T", s.name, into))
+	}
+	return problem
+}
+
+// shown is the setting's text without what may be a secret in it.
+func (s *setting) shown(t text) string {
+	if t.list != nil {
+		return strings.Join(t.list, ",")
+	}
+	if s.kind != kindURL {
+		return t.value
+	}
+	u, err := url.Parse(t.value)
+	if err != nil {
+		return "(not a URL)"
+	}
+	if u.User != nil {
+		u.User = url.User("xxxxx") // not only the password: some put a token in the user's place
+	}
+	if u.RawQuery != "" {
+		u.RawQuery = "xxxxx"
+	}
+	if _, host, ok := strings.Cut(u.Opaque, "@"); ok { // user:password@host, where the scheme was forgotten
+		return "xxxxx@" + host
+	}
+	return u.String()
+}
+
+// hide takes out of a sentence about a URL what may be a secret in the URL: the packages show what
+// they read, and where a token is in the query they cannot know.
+func (s *setting) hide(problem, value string) string {
+	u, err := url.Parse(value)
+	if s.kind != kindURL || err != nil {
+		return problem
+	}
+	for _, part := range []string{u.RawQuery, u.User.String()} {
+		if part != "" {
+			problem = strings.ReplaceAll(problem, part, "xxxxx")
+		}
+	}
+	return problem
+}
+
+// names are the variables, for whom to suggest one.
+func names() []string {
+	all := make([]string, 0, len(settings))
+	for _, s := range settings {
+		all = append(all, s.Name())
+	}
+	return slices.Clip(all)
+}

@@ -1,0 +1,212 @@
+package config
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/logfence/logfence/internal/auth"
+)
+
+// validate asks every package what it thinks of its part, and puts what it answers under the names
+// that the operator wrote.
+func (d *draft) validate() {
+	for _, part := range []struct {
+		name string
+		err  error
+	}{
+		{"Loki", d.Loki.Validate()},
+		{"", d.validateListeners()},
+		{"Auth", d.Auth.Validate()},
+		{"Tenancy", d.Tenancy.Validate()},
+		{"Limits", d.Limits.Validate()},
+	} {
+		for _, err := range each(part.err) {
+			d.blame(part.name, err.Error())
+		}
+	}
+	d.validateKeysFiles()
+}
+
+// each takes a joined error apart.
+func each(err error) []error {
+	if err == nil {
+		return nil
+	}
+	//nolint:errorlint // only what errors.Join joined here is taken apart, not what is wrapped deeper
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []error
+		for _, e := range joined.Unwrap() {
+			all = append(all, each(e)...)
+		}
+		return all
+	}
+	return []error{err}
+}
+
+// blame puts a package's "Field: problem" under the setting that fills the field. What fits none is
+// kept as it is: better an odd name than a mistake that nobody hears of.
+func (d *draft) blame(part, message string) {
+	field, problem, ok := strings.Cut(message, ": ")
+	if !ok {
+		field, problem = part, message
+	} else if part != "" {
+		field = part + "." + field
+	}
+	problem = inSettings(problem)
+	if d.issuers != nil {
+		if name, line, ok := d.issuerPath(field); ok {
+			d.bad.add(origin{file: d.bad.file, line: line}, name, problem)
+			return
+		}
+	}
+	for i := range settings {
+		s := &settings[i]
+		// Algorithms[2] is an item of the setting Algorithms.
+		if s.field == "" || s.field != field && s.field != listItem.ReplaceAllString(field, "") {
+			continue
+		}
+		if o, given := d.from[s.name]; given {
+			d.bad.add(o, s.Name(), s.hide(problem, d.given[s.Name()].value))
+		} else {
+			d.bad.missing(s.Name(), problem)
+		}
+		return
+	}
+	d.bad.missing(field, problem)
+}
+
+var (
+	listItem    = regexp.MustCompile(`\[\d+\]$`)
+	issuerField = regexp.MustCompile(`^Auth\.Issuers(?:\[(\d+)\])?(?:\.(\w+))?$`)
+)
+
+// issuerPath is the path in the file of a field of the list of issuers.
+func (d *draft) issuerPath(field string) (path string, line int, ok bool) {
+	m := issuerField.FindStringSubmatch(field)
+	switch {
+	case m == nil:
+		return "", 0, false
+	case m[1] == "":
+		return issuersKey, 0, true
+	}
+	i, err := strconv.Atoi(m[1])
+	if err != nil || i >= len(d.issuers) {
+		return issuersKey, 0, true
+	}
+	for _, k := range issuerKeys {
+		if k.field == m[2] {
+			return fmt.Sprintf("%s[%d].%s", issuersKey, i, k.key), d.issuers[i].line, true
+		}
+	}
+	return fmt.Sprintf("%s[%d]", issuersKey, i), d.issuers[i].line, true
+}
+
+// inSettings replaces the one field that another field's advice names.
+func inSettings(problem string) string {
+	return strings.ReplaceAll(problem, "with DangerouslyAllowHTTPJWKS", "with "+Prefix+"DANGEROUSLY_ALLOW_HTTP_JWKS=true")
+}
+
+// validateListeners checks what is this package's own.
+func (d *draft) validateListeners() error {
+	errs := []error{checkAddress("Addr", d.Addr, ":8080"), checkAddress("AdminAddr", d.AdminAddr, "127.0.0.1:9090")}
+	if d.Addr == d.AdminAddr && d.Addr != "" && !strings.HasSuffix(d.Addr, ":0") {
+		errs = append(errs, fmt.Errorf("AdminAddr: %q is the API's address, too; the admin listener asks for no token, keep it apart", d.AdminAddr))
+	}
+	for _, o := range d.CORSOrigins {
+		if problem := checkOrigin(o); problem != "" {
+			errs = append(errs, fmt.Errorf("CORSOrigins: %s", problem))
+		}
+	}
+	return errors.Join(append(errs, d.validateTLS())...)
+}
+
+func checkAddress(field, address, example string) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		if _, alone := strconv.ParseUint(address, 10, 16); alone == nil {
+			return fmt.Errorf("%s: %q is a port alone; did you mean %q?", field, address, ":"+address)
+		}
+		return fmt.Errorf("%s: %q is not host:port; write an address such as %s", field, address, example)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("%s: %q has no port from 0 to 65535; write an address such as %s", field, address, example)
+	}
+	if strings.ContainsAny(host, "/@ ") {
+		return fmt.Errorf("%s: %q has no host name before the port; write an address such as %s", field, address, example)
+	}
+	return nil
+}
+
+// checkOrigin takes an origin as browsers send it (RFC 6454 section 6.2), since it is compared exactly.
+func checkOrigin(origin string) string {
+	switch origin {
+	case "*":
+		return `"*" would let every page on the web read with its visitor's token; name the origins`
+	case "null":
+		return `"null" is every sandboxed page and local file; name the origins`
+	}
+	u, err := url.Parse(origin)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return fmt.Sprintf("%s is not an origin; write scheme and host such as https://grafana.example.com", quoteUnlessUser(origin, u))
+	}
+	host := strings.ToLower(u.Host)
+	if port := u.Port(); u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
+		host = strings.TrimSuffix(host, ":"+port)
+	}
+	if exact := u.Scheme + "://" + host; exact != origin {
+		return fmt.Sprintf("%q is not how browsers send an origin; did you mean %q?", origin, exact)
+	}
+	return ""
+}
+
+func quoteUnlessUser(s string, u *url.URL) string {
+	if u == nil || u.User != nil {
+		return "an item"
+	}
+	return strconv.Quote(s)
+}
+
+// validateTLS reads the certificate: found missing when the first client connects would be late.
+func (d *draft) validateTLS() error {
+	switch {
+	case d.TLSCertFile == "" && d.TLSKeyFile == "":
+		return nil
+	case d.TLSKeyFile == "":
+		return errors.New("TLSKeyFile: required beside the certificate; name the file of its private key")
+	case d.TLSCertFile == "":
+		return errors.New("TLSCertFile: required beside the key; name the file of its certificate chain")
+	}
+	if _, err := tls.LoadX509KeyPair(d.TLSCertFile, d.TLSKeyFile); err != nil {
+		return fmt.Errorf("TLSCertFile: certificate and key cannot be used: %w", err)
+	}
+	return nil
+}
+
+// validateKeysFiles has the verifier read the files of keys; nothing is fetched for it.
+func (d *draft) validateKeysFiles() {
+	for i, issuer := range d.Auth.Issuers {
+		alone := d.Auth
+		alone.Issuers = []auth.Issuer{issuer}
+		if issuer.KeysFile == "" || alone.Validate() != nil {
+			continue
+		}
+		verifier, err := auth.New(context.Background(), alone)
+		if err == nil {
+			verifier.Close()
+			continue
+		}
+		var mistake *auth.FieldError
+		if errors.As(err, &mistake) {
+			d.blame("Auth", fmt.Sprintf("Issuers[%d].KeysFile: %s", i, mistake.Problem))
+		} else {
+			d.blame("Auth", fmt.Sprintf("Issuers[%d].KeysFile: %s", i, err))
+		}
+	}
+}
