@@ -227,9 +227,60 @@ func TestHangingProvider(t *testing.T) {
 	if err := <-result; !errors.Is(err, ErrKeysUnavailable) {
 		t.Errorf("after the wait: %v; want %v", err, ErrKeysUnavailable)
 	}
-	mustFail(t, v, unknown, ErrKeysUnavailable) // at once, or this would block
+	mustFail(t, v, unknown, ErrKeysUnavailable)
+	if n := v.clock.waits - waits; n != 1 {
+		t.Errorf("%d requests waited; want the first alone", n)
+	}
 	release()
 	v.Close() // and the fetch under way ends
+}
+
+// TestFetchUnderWayIsTooEarly guarantees that a token of a new key is not refused because a fetch was
+// under way that had been answered before there was one.
+func TestFetchUnderWayIsTooEarly(t *testing.T) {
+	old, fresh := genuine(), edSigner
+	v := start(t, newProvider(jwksOf(t, old.jwk(t, nil))), nil)
+	release := v.provider.setHang()
+	v.clock.advance(nextRefresh)
+	<-v.provider.hanging
+	v.provider.serve(testJWKS, jwksOf(t, old.jwk(t, nil), fresh.jwk(t, nil)))
+	token := fresh.token(t, nil)
+	result := make(chan error)
+	go func() {
+		_, err := v.Verify(t.Context(), token)
+		result <- err
+	}()
+	v.clock.awaitWaits(1)
+	release()
+	if err := <-result; err != nil {
+		t.Error(err)
+	}
+	if n := v.provider.count(testJWKS); n != 3 {
+		t.Errorf("%d fetches; want 3", n)
+	}
+}
+
+// TestDemandAfterFetch guarantees that a request which looked just before a fetch ended looks again,
+// and has no other made.
+func TestDemandAfterFetch(t *testing.T) {
+	v := genuineVerifier(t, nil)
+	ring := v.order[0].keys
+	seen := ring.held.Load()
+	v.refresh(nextRefresh)
+	again, err := ring.demand(t.Context(), seen)
+	if n := v.provider.count(testJWKS); !again || err != nil || n != 2 {
+		t.Errorf("again %t, %v, %d fetches; want true after 2", again, err, n)
+	}
+	newest := ring.held.Load()
+	for range 2 { // the second comes with a look that is as old by then, and no fetch is due
+		again, err = ring.demand(t.Context(), newest)
+		if n := v.provider.count(testJWKS); !again || err != nil || n != 3 {
+			t.Errorf("again %t, %v, %d fetches; want true after 3", again, err, n)
+		}
+	}
+	if again, err = ring.demand(t.Context(), ring.held.Load()); again || err != nil {
+		t.Errorf("with the newest look: again %t, %v", again, err)
+	}
 }
 
 // TestCallerLeaves guarantees that a request that is over waits no longer.

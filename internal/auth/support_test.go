@@ -165,6 +165,7 @@ type provider struct {
 	pages    map[string]page
 	down     bool
 	hang     chan struct{} // closed to let go; nil: no hang
+	hanging  chan struct{} // sent to by each request that hangs; has room for a few
 	requests map[string]int
 }
 
@@ -175,7 +176,7 @@ type page struct {
 }
 
 func newProvider(jwks string) *provider {
-	p := &provider{pages: map[string]page{}, requests: map[string]int{}}
+	p := &provider{pages: map[string]page{}, requests: map[string]int{}, hanging: make(chan struct{}, 8)}
 	p.serve(testJWKS, jwks)
 	return p
 }
@@ -217,20 +218,19 @@ func (p *provider) RoundTrip(req *http.Request) (*http.Response, error) {
 	url := req.URL.String()
 	p.mu.Lock()
 	p.requests[url]++
-	hang := p.hang
+	pg, ok := p.pages[url] // as it is when asked, however late the answer
+	hang, down := p.hang, p.down
 	p.mu.Unlock()
 	if hang != nil {
+		p.hanging <- struct{}{}
 		select {
 		case <-hang:
 		case <-req.Context().Done():
 			return nil, req.Context().Err()
 		}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	pg, ok := p.pages[url]
 	switch {
-	case p.down:
+	case down:
 		return nil, io.ErrUnexpectedEOF
 	case !ok:
 		pg = page{status: 404}
