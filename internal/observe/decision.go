@@ -10,9 +10,11 @@ package observe
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -97,9 +99,23 @@ func (d Decision) attrs() []slog.Attr {
 		attrs = append(attrs, slog.String("client", d.Client.String()))
 	}
 	if d.Cause != nil {
-		text("cause", d.Cause.Error())
+		text("cause", causeText(d.Cause))
 	}
 	return attrs
+}
+
+// causeText is the error's text, with what an error in it tells the log alone: one whose own text is
+// public is a [slog.LogValuer] when it knows more, such as an address.
+func causeText(err error) string {
+	message := err.Error()
+	var more interface {
+		error
+		slog.LogValuer
+	}
+	if !errors.As(err, &more) {
+		return message
+	}
+	return strings.Replace(message, more.Error(), slog.AnyValue(more).Resolve().String(), 1)
 }
 
 func redactAll(texts []string) []string {

@@ -43,6 +43,9 @@ func TestRecord(t *testing.T) {
 		{"failed", Decision{Status: 502, Code: "loki_unreachable", Cause: errors.New("connection refused")},
 			`{"level":"ERROR","msg":"request","status":502,"code":"loki_unreachable","bytes":0,"duration":0,` +
 				`"cause":"connection refused"}`},
+		{"failed, with a cause that is not public", Decision{Status: 502, Cause: fmt.Errorf("query: %w", publicError{})},
+			`{"level":"ERROR","msg":"request","status":502,"bytes":0,"duration":0,` +
+				`"cause":"query: loki cannot be reached: dial 10.0.0.1:3100: connection refused"}`},
 		{"a query that searches for a token", Decision{Status: 200, Asked: []string{`{app="web"} |= "` + token + `"`}},
 			`{"level":"INFO","msg":"request","status":200,"query":["{app=\"web\"} |= \"[redacted]\""],"bytes":0,"duration":0}`},
 	} {
@@ -138,6 +141,15 @@ func TestFormat(t *testing.T) {
 	if err := f.UnmarshalText([]byte("yaml")); err == nil || err.Error() != `"yaml" is not a format; write json or text` {
 		t.Errorf("yaml: %v", err)
 	}
+}
+
+// publicError is an error that tells the log more than callers.
+type publicError struct{}
+
+func (publicError) Error() string { return "loki cannot be reached" }
+
+func (publicError) LogValue() slog.Value {
+	return slog.StringValue("loki cannot be reached: dial 10.0.0.1:3100: connection refused")
 }
 
 func BenchmarkRecord(b *testing.B) {
