@@ -1,0 +1,124 @@
+package lokitest
+
+import (
+	"compress/gzip"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// Instead has every request answered by h, until [Loki.Behave]. Requests are recorded all the same.
+func (l *Loki) Instead(h http.Handler) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.instead = h
+}
+
+// Behave ends [Loki.Instead].
+func (l *Loki) Behave() { l.Instead(nil) }
+
+// Fail answers with a status and plain text, as Loki writes its errors.
+func Fail(status int, message string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fail(w, status, message) })
+}
+
+// FailGzip is [Fail] with a compressed text, whether that was asked for or not.
+func FailGzip(status int, message string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Content-Encoding", "gzip")
+		w.WriteHeader(status)
+		z := gzip.NewWriter(w)
+		io.WriteString(z, message) //nolint:errcheck,gosec // the client may be gone
+		z.Close()                  //nolint:errcheck,gosec // as above
+	})
+}
+
+// Garbage answers 200 with what is no answer of Loki's.
+func Garbage() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		io.WriteString(w, "<html>It works!</html>") //nolint:errcheck,gosec // the client may be gone
+	})
+}
+
+// Hanging are requests that wait for [Hanging.Release].
+type Hanging struct {
+	// Arrived and Left get a value for each request that comes, and that ends.
+	Arrived, Left <-chan struct{}
+
+	once    sync.Once
+	release chan struct{}
+}
+
+// Release lets all requests go on, and those that still come.
+func (h *Hanging) Release() { h.once.Do(func() { close(h.release) }) }
+
+// Hang has requests wait for Release, and then answers as before; a request also ends when its client goes.
+func (l *Loki) Hang() *Hanging {
+	const room = 1024
+	arrived, left, release := make(chan struct{}, room), make(chan struct{}, room), make(chan struct{})
+	l.Instead(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		arrived <- struct{}{}
+		defer func() { left <- struct{}{} }()
+		select {
+		case <-release:
+			l.serve(w, r)
+		case <-r.Context().Done():
+		}
+	}))
+	return &Hanging{Arrived: arrived, Left: left, release: release}
+}
+
+// CutAfter sends the first n bytes of each answer and then drops the connection.
+func (l *Loki) CutAfter(n int) {
+	l.Instead(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		l.serve(&cutter{ResponseWriter: w, left: n}, r)
+	}))
+}
+
+// cutter is a writer that breaks off.
+type cutter struct {
+	http.ResponseWriter
+	left int
+}
+
+func (c *cutter) Write(p []byte) (int, error) {
+	if len(p) < c.left {
+		c.left -= len(p)
+		return c.ResponseWriter.Write(p) //nolint:wrapcheck // it is that writer
+	}
+	c.ResponseWriter.Write(p[:c.left]) //nolint:errcheck,gosec // it is cut in any case
+	if err := http.NewResponseController(c.ResponseWriter).Flush(); err != nil {
+		panic(err)
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// Unwrap is for http.ResponseController.
+func (c *cutter) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
+// Generate answers every request with a well-formed answer of streams of at least so many bytes, which it
+// makes as it goes: its memory does not grow with it.
+func Generate(bytes int) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json; charset=UTF-8")
+		out, finish := compressed(w, r)
+		defer finish()
+		io.WriteString(out, `{"status":"success","data":{"resultType":"streams","result":[{"stream":{"app":"generated"},"values":[`) //nolint:errcheck,gosec // the client may be gone
+		line := `","` + strings.Repeat("x", 1000) + `"]`
+		const first = 1_700_000_000_000_000_000
+		for sent := 0; sent < bytes; sent += len(line) + 22 {
+			comma := ","
+			if sent == 0 {
+				comma = ""
+			}
+			if _, err := io.WriteString(out, comma+`["`+strconv.Itoa(first+sent)+line); err != nil {
+				return
+			}
+		}
+		io.WriteString(out, `]}],"stats":{}}}`) //nolint:errcheck,gosec // the client may be gone
+	})
+}
