@@ -28,7 +28,7 @@ const Prefix = "LOGFENCE_"
 // Config is everything that can be set, in the form in which the packages want it.
 type Config struct {
 	Addr        string // where the API is served
-	AdminAddr   string // where health, metrics and profiles are served
+	AdminAddr   string // where health is served to operators
 	TLSCertFile string // PEM; empty: plain HTTP
 	TLSKeyFile  string // PEM
 

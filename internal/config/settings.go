@@ -68,7 +68,7 @@ var settings = []setting{
 		meaning: "where the API is served",
 		into:    func(d *draft) any { return &d.Addr }},
 	{name: "ADMIN_ADDR", kind: kindAddress, fallback: "127.0.0.1:9090", field: "AdminAddr",
-		meaning: "where health, metrics and profiles are served, without authentication",
+		meaning: "where health is served to operators, without authentication",
 		into:    func(d *draft) any { return &d.AdminAddr }},
 	{name: "TLS_CERT_FILE", kind: kindFile, field: "TLSCertFile",
 		meaning: "certificate chain in PEM: serve the API over TLS",
