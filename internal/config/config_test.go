@@ -112,7 +112,8 @@ func TestLoadReports(t *testing.T) {
   LOGFENCE_LOKI_URL: required; *
   LOGFENCE_JWT_ISSUER: required; write the issuer exactly as the tokens' iss has it, such as https://id.example.com/
   LOGFENCE_JWT_AUDIENCE: required; without it a token made for another service would be accepted`},
-		{"everything at once, from both sources", "LOGFENCE_MAX_LINES=many LOGFENCE_MAX_RNAGE=1h LOGFENCE_JWT_ALGORITHMS=RS256,HS256 LOGFENCE_ADDR=8080",
+		{
+			"everything at once, from both sources", "LOGFENCE_MAX_LINES=many LOGFENCE_MAX_RNAGE=1h LOGFENCE_JWT_ALGORITHMS=RS256,HS256 LOGFENCE_ADDR=8080",
 			"LOGFENCE_JWT_LEEWAY: 1h\nLOGFENCE_LOKI_COMPAT: yes\nmax_range: 30d\n", `FILE: 3 problems
   LOGFENCE_LOKI_COMPAT: "yes" is neither; write true or false (line 2)
   LOGFENCE_JWT_LEEWAY: 1h0m0s; write 0s to 5m0s, such as 30s (line 1)
@@ -121,7 +122,8 @@ environment: 4 problems
   LOGFENCE_ADDR: "8080" is a port alone; did you mean ":8080"?
   LOGFENCE_JWT_ALGORITHMS: "HS256" is symmetric: whoever can verify could also sign; write some of RS256,*
   LOGFENCE_MAX_LINES: "many" is not a number; write it in digits, such as 5000
-  LOGFENCE_MAX_RNAGE: unknown variable; did you mean "LOGFENCE_MAX_RANGE"?`},
+  LOGFENCE_MAX_RNAGE: unknown variable; did you mean "LOGFENCE_MAX_RANGE"?`,
+		},
 		{"missing from a file", "-", "LOGFENCE_LOKI_URL: http://loki:3100\nLOGFENCE_JWT_ISSUER: https://id.example.com\n", `FILE: 1 problem
   LOGFENCE_JWT_AUDIENCE: required; without it a token made for another service would be accepted`},
 		{"a unit that Go does not have", "LOGFENCE_MAX_RANGE=30d", "", `environment: 1 problem
@@ -194,7 +196,7 @@ environment: 4 problems
   LOGFENCE_JWT_AUDIENCE: given beside the list of issuers in the file; write one of the two`},
 		{"mistakes in the list of issuers", "LOGFENCE_LOKI_URL=http://loki:3100 -", `issuers:
 - issuer: https://a.example
-  audeince: a
+  audiences: a
 - issuer: https://b.example
   audience: b
   jwks_url: id.example.com/keys
@@ -202,7 +204,7 @@ environment: 4 problems
 - issuer: https://a.example
   audience: [a]
 `, `FILE: 6 problems
-  issuers[0].audeince: unknown key; did you mean "audience"? (line 3)
+  issuers[0].audiences: unknown key; did you mean "audience"? (line 3)
   issuers[1].jwks: unknown key; did you mean "jwks_url"? (line 7)
   issuers[2].audience: a list; write one value (line 9)
   issuers[0].audience: required; without it a token made for another service would be accepted (line 2)

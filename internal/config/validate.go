@@ -39,7 +39,6 @@ func each(err error) []error {
 	if err == nil {
 		return nil
 	}
-	//nolint:errorlint // only what errors.Join joined here is taken apart, not what is wrapped deeper
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []error
 		for _, e := range joined.Unwrap() {

@@ -429,7 +429,8 @@ func newTurns(t *testing.T, c TurnsConfig) *Turns {
 func assertForgotten(t interface {
 	Helper()
 	Errorf(string, ...any)
-}, turns *Turns) {
+}, turns *Turns,
+) {
 	t.Helper()
 	turns.mu.Lock()
 	defer turns.mu.Unlock()

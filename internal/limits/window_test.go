@@ -18,14 +18,20 @@ func TestCheckRange(t *testing.T) {
 		want       string
 	}{
 		{"exactly as wide as allowed", 7 * day, start, start.Add(7 * day), ""},
-		{"one nanosecond wider", 7 * day, start, start.Add(7*day + 1),
-			"The query spans 7d1ns; it may span 7d. Narrow start and end."},
+		{
+			"one nanosecond wider", 7 * day, start, start.Add(7*day + 1),
+			"The query spans 7d1ns; it may span 7d. Narrow start and end.",
+		},
 		{"a month", 7 * day, start, start.Add(31 * day), "The query spans 31d; it may span 7d. Narrow start and end."},
-		{"hours and minutes", 90 * time.Minute, start, start.Add(day + 2*time.Hour),
-			"The query spans 1d2h; it may span 1h30m. Narrow start and end."},
-		{"from the first to the last nanosecond that Loki can name", 720 * time.Hour,
+		{
+			"hours and minutes", 90 * time.Minute, start, start.Add(day + 2*time.Hour),
+			"The query spans 1d2h; it may span 1h30m. Narrow start and end.",
+		},
+		{
+			"from the first to the last nanosecond that Loki can name", 720 * time.Hour,
 			time.Unix(0, math.MinInt64), time.Unix(0, math.MaxInt64),
-			"The query spans 106751d23h47m16.854775807s; it may span 30d. Narrow start and end."},
+			"The query spans 106751d23h47m16.854775807s; it may span 30d. Narrow start and end.",
+		},
 		// The order of start and end is not a matter of cost.
 		{"an end before its start", 7 * day, start, start.Add(-31 * day), ""},
 	} {

@@ -40,14 +40,23 @@ func TestRecord(t *testing.T) {
 			Status: 401, Code: "invalid_token", Cause: fmt.Errorf("verify: %w", errors.New("token "+token+" is expired")),
 		}, `{"level":"WARN","msg":"request","status":401,"code":"invalid_token","bytes":0,"duration":0,` +
 			`"cause":"verify: token [redacted] is expired"}`},
-		{"failed", Decision{Status: 502, Code: "loki_unreachable", Cause: errors.New("connection refused")},
+		{
+			"failed",
+			Decision{Status: 502, Code: "loki_unreachable", Cause: errors.New("connection refused")},
 			`{"level":"ERROR","msg":"request","status":502,"code":"loki_unreachable","bytes":0,"duration":0,` +
-				`"cause":"connection refused"}`},
-		{"failed, with a cause that is not public", Decision{Status: 502, Cause: fmt.Errorf("query: %w", publicError{})},
+				`"cause":"connection refused"}`,
+		},
+		{
+			"failed, with a cause that is not public",
+			Decision{Status: 502, Cause: fmt.Errorf("query: %w", publicError{})},
 			`{"level":"ERROR","msg":"request","status":502,"bytes":0,"duration":0,` +
-				`"cause":"query: loki cannot be reached: dial 10.0.0.1:3100: connection refused"}`},
-		{"a query that searches for a token", Decision{Status: 200, Asked: []string{`{app="web"} |= "` + token + `"`}},
-			`{"level":"INFO","msg":"request","status":200,"query":["{app=\"web\"} |= \"[redacted]\""],"bytes":0,"duration":0}`},
+				`"cause":"query: loki cannot be reached: dial 10.0.0.1:3100: connection refused"}`,
+		},
+		{
+			"a query that searches for a token",
+			Decision{Status: 200, Asked: []string{`{app="web"} |= "` + token + `"`}},
+			`{"level":"INFO","msg":"request","status":200,"query":["{app=\"web\"} |= \"[redacted]\""],"bytes":0,"duration":0}`,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var out bytes.Buffer
