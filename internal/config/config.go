@@ -12,6 +12,7 @@
 package config
 
 import (
+	"fmt"
 	"log/slog"
 	"strings"
 
@@ -132,7 +133,7 @@ func (d *draft) chooseIssuers() {
 		}
 	}
 	d.Auth.Issuers = make([]auth.Issuer, 0, len(d.issuers))
-	for _, i := range d.issuers {
+	for n, i := range d.issuers {
 		if i.TenantClaim == "" {
 			i.TenantClaim = d.issuer.TenantClaim
 		}
@@ -140,6 +141,19 @@ func (d *draft) chooseIssuers() {
 			i.SelectorClaim = d.issuer.SelectorClaim
 		}
 		d.Auth.Issuers = append(d.Auth.Issuers, i.Issuer)
+		d.list(n, i)
+	}
+}
+
+// list adds an issuer of the file to the settings in force.
+func (d *draft) list(n int, i fileIssuer) {
+	for _, k := range issuerKeys {
+		value := setting{kind: k.kind}
+		d.effective = append(d.effective, Value{
+			Name: fmt.Sprintf("%s[%d].%s", issuersKey, n, k.key),
+			Text: value.shown(text{value: *k.into(&i.Issuer)}),
+			From: origin{file: d.bad.file, line: i.line}.String(),
+		})
 	}
 }
 

@@ -318,6 +318,10 @@ issuers:
 	if diff := cmp.Diff(want, c.Auth.Issuers); diff != "" {
 		t.Errorf("issuers (-want +got):\n%s", diff)
 	}
+	last := c.Effective()[len(c.Effective())-5]
+	if last.Name != "issuers[1].audience" || last.Text != "b" || !strings.HasSuffix(last.From, "config.yaml:9") {
+		t.Errorf("issuers are listed as %+v", last)
+	}
 	if got := fmt.Sprint(c.Auth.Algorithms); got != "[ES256 EdDSA]" {
 		t.Errorf("a YAML list was read as %s", got)
 	}

@@ -30,16 +30,17 @@ type fileIssuer struct {
 // issuerKey is a key of an issuer in the file's list, and the field it fills.
 type issuerKey struct {
 	key, field string
+	kind       kind
 	into       func(*auth.Issuer) *string
 }
 
 var issuerKeys = []issuerKey{
-	{"issuer", "URL", func(i *auth.Issuer) *string { return &i.URL }},
-	{"audience", "Audience", func(i *auth.Issuer) *string { return &i.Audience }},
-	{"jwks_url", "JWKSURL", func(i *auth.Issuer) *string { return &i.JWKSURL }},
-	{"keys_file", "KeysFile", func(i *auth.Issuer) *string { return &i.KeysFile }},
-	{"tenant_claim", "TenantClaim", func(i *auth.Issuer) *string { return &i.TenantClaim }},
-	{"selector_claim", "SelectorClaim", func(i *auth.Issuer) *string { return &i.SelectorClaim }},
+	{"issuer", "URL", kindText, func(i *auth.Issuer) *string { return &i.URL }},
+	{"audience", "Audience", kindText, func(i *auth.Issuer) *string { return &i.Audience }},
+	{"jwks_url", "JWKSURL", kindURL, func(i *auth.Issuer) *string { return &i.JWKSURL }},
+	{"keys_file", "KeysFile", kindFile, func(i *auth.Issuer) *string { return &i.KeysFile }},
+	{"tenant_claim", "TenantClaim", kindText, func(i *auth.Issuer) *string { return &i.TenantClaim }},
+	{"selector_claim", "SelectorClaim", kindText, func(i *auth.Issuer) *string { return &i.SelectorClaim }},
 }
 
 // readFile reads the settings in the file, if one is named. It walks the syntax tree instead of
