@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/logfence/logfence/internal/config"
+)
+
+func (p process) checkCommand() *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use:   "check",
+		Short: "Check the settings, and show those in force",
+		Long: `Check reads the settings exactly as serve does, and every mistake is listed at once, with
+what to write instead; the exit status is then 2. Otherwise it shows what is in force, without
+passwords. It opens no connection.`,
+		Example: "  logfence check --config /etc/logfence/config.yaml",
+		Args:    exactly(0, "none"),
+		RunE: func(*cobra.Command, []string) error {
+			c, err := config.Load(p.env, file)
+			if err != nil {
+				return err
+			}
+			return p.show(c)
+		},
+	}
+	configFlag(c, &file)
+	return c
+}
+
+// show prints the settings that are in force, each with where it comes from.
+func (p process) show(c config.Config) error {
+	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	for _, v := range c.Effective() {
+		if v.Text != "" {
+			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", v.Name, v.Text, v.From) // Flush has the error
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("print settings: %w", err)
+	}
+	return nil
+}

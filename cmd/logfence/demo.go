@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/logfence/logfence/internal/config"
+	"github.com/logfence/logfence/internal/demo"
+	"github.com/logfence/logfence/internal/observe"
+	"github.com/logfence/logfence/internal/tenancy"
+)
+
+func (p process) demoCommand() *cobra.Command {
+	var binary string
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "Try it: a real Loki with two tenants' logs, and logfence before it",
+		Long: `Demo starts a real Loki with the logs of two tenants, an issuer of tokens, and logfence
+before them, and prints lines to paste into a shell. Everything listens on this machine alone and is
+gone after Ctrl-C. Settings that the demo does not make itself can be given as for serve.
+
+Loki is the one of --loki or of LOGFENCE_DEMO_LOKI, or the one on PATH, or it is built.`,
+		Args: exactly(0, "none"),
+		RunE: func(command *cobra.Command, _ []string) error { return p.demo(command.Context(), binary) },
+	}
+	c.Flags().StringVar(&binary, "loki", "", "`path` of the Loki to start")
+	return c
+}
+
+// demo runs until the context ends, or until something of it fails.
+func (p process) demo(ctx context.Context, binary string) (err error) {
+	d, err := demo.Start(ctx, demo.Options{Loki: binary, Progress: p.stderr})
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // Ctrl-C while it started
+		}
+		return fmt.Errorf("start the demo: %w", err)
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	addr, adminAddr := demoPort(ctx, "127.0.0.1:8080"), demoPort(ctx, "127.0.0.1:9090")
+	own := demoSettings{loki: d.Loki.URL(), issuer: d.Issuer.URL(), jwks: d.Issuer.JWKSURL()}
+	c, err := config.Load(own.environment(p.env, addr, adminAddr), "") //nolint:contextcheck // reads files alone
+	if err != nil {
+		return err
+	}
+	g, err := newGateway(ctx, c, observe.NewLogger(c.LogLevel, c.LogFormat, p.stderr))
+	if err != nil {
+		return err
+	}
+	defer g.close()
+	l, err := listen(ctx, c.Addr, c.AdminAddr)
+	if err != nil {
+		return err
+	}
+	if err := d.Instructions(p.stdout, publicURL(c, l.public.Addr())); err != nil {
+		return errors.Join(err, l.public.Close(), l.admin.Close())
+	}
+	return serveDemo(ctx, g, l, d)
+}
+
+// serveDemo ends when the demo ends, too.
+func serveDemo(ctx context.Context, g *gateway, l listeners, d *demo.Demo) error {
+	running, ctx := errgroup.WithContext(ctx)
+	ctx, stop := context.WithCancel(ctx)
+	running.Go(func() error {
+		defer stop()
+		return g.serve(ctx, l)
+	})
+	running.Go(func() error {
+		select {
+		case err := <-d.Failed():
+			return fmt.Errorf("the demo failed: %w", err)
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	return running.Wait()
+}
+
+// demoSettings are what the demo brings.
+type demoSettings struct {
+	loki, issuer, jwks string // URLs
+}
+
+// environment is the caller's with what the demo brings: over the caller's where it must be, under it
+// where it may be otherwise.
+func (d demoSettings) environment(env []string, addr, adminAddr string) []string {
+	must := []string{
+		"LOGFENCE_LOKI_URL=" + d.loki,
+		"LOGFENCE_JWT_ISSUER=" + d.issuer,
+		"LOGFENCE_JWT_JWKS_URL=" + d.jwks,
+		"LOGFENCE_JWT_AUDIENCE=" + demo.Audience,
+		"LOGFENCE_DANGEROUSLY_ALLOW_HTTP_JWKS=true", // it is plain HTTP on the loopback interface
+		"LOGFENCE_TENANT_LABEL=" + tenancy.DefaultLabel,
+		"LOGFENCE_TENANT_CLAIM=tenant_id",
+	}
+	may := []string{"LOGFENCE_ADDR=" + addr, "LOGFENCE_ADMIN_ADDR=" + adminAddr, "LOGFENCE_LOG_FORMAT=text"}
+	merged := slices.Clone(env)
+	for _, v := range must {
+		merged = append(without(merged, v), v)
+	}
+	for _, v := range may {
+		if len(without(merged, v)) == len(merged) {
+			merged = append(merged, v)
+		}
+	}
+	for _, name := range []string{"JWT_KEYS_FILE", "SELECTOR_CLAIM", "REQUIRED_SCOPE", "LOKI_ORG_ID"} {
+		merged = without(merged, config.Prefix+name) // its tokens and its Loki have none of it
+	}
+	return merged
+}
+
+// without leaves out the variable that v sets.
+func without(env []string, v string) []string {
+	name, _, _ := strings.Cut(v, "=")
+	return slices.DeleteFunc(slices.Clone(env), func(e string) bool { return strings.HasPrefix(e, name+"=") })
+}
+
+// demoPort is the address, or one with any free port if that is taken: 9090 is Prometheus's, too.
+func demoPort(ctx context.Context, addr string) string {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return "127.0.0.1:0"
+	}
+	_ = l.Close() // nobody connected
+	return addr
+}
+
+// publicURL is where the API is reached from this machine.
+func publicURL(c config.Config, addr net.Addr) string {
+	scheme := "http"
+	if c.TLSCertFile != "" {
+		scheme = "https"
+	}
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return scheme + "://" + addr.String()
+	}
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
+}

@@ -1,0 +1,127 @@
+// Command logfence is the multi-tenant gateway in front of Grafana Loki.
+//
+// Exit status: 0 when all went well, 1 for failures (an invalid query, a port that is taken), 2 for
+// mistakes in the settings and on the command line, which starting again cannot mend.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/logfence/logfence/internal/config"
+)
+
+// Exit statuses.
+const (
+	exitFailure = 1
+	exitMistake = 2
+)
+
+func main() {
+	os.Exit(status())
+}
+
+// status is apart from main, so that what it defers is done before the process ends.
+func status() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// After the first signal the second has its usual effect: who presses Ctrl-C twice means it.
+	context.AfterFunc(ctx, stop)
+	return run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
+}
+
+// process is what a command may touch of the world.
+type process struct {
+	env            []string
+	stdin          io.Reader
+	stdout, stderr io.Writer
+}
+
+// usageError is a mistake on the command line.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// run is the program, as a test can be its operating system: it gives the exit status.
+func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	p := process{env: env, stdin: stdin, stdout: stdout, stderr: stderr}
+	root := p.rootCommand() //nolint:contextcheck // commands take the context that cobra hands on
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	command, err := root.ExecuteContextC(ctx)
+	return report(stderr, command, err)
+}
+
+// report tells the error the way that its reader can act on, and gives the exit status.
+func report(stderr io.Writer, command *cobra.Command, err error) int {
+	var settings *config.Error
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &settings):
+		// A heading for each source, and the problems indented below it.
+		for line := range strings.SplitSeq(settings.Error(), "\n") {
+			if !strings.HasPrefix(line, " ") {
+				line = "logfence: " + line
+			}
+			_, _ = fmt.Fprintln(stderr, line)
+		}
+		return exitMistake
+	case errors.As(err, &usage):
+		_, _ = fmt.Fprintf(stderr, "logfence: %v\nSee %s --help.\n", err, command.CommandPath())
+		return exitMistake
+	default:
+		_, _ = fmt.Fprintf(stderr, "logfence: %v\n", err)
+		return exitFailure
+	}
+}
+
+func (p process) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "logfence",
+		Short: "The multi-tenant gateway in front of Grafana Loki",
+		Long: `logfence stands in front of Grafana Loki and confines every query to the tenants that
+the caller's token names: the bytes of an answer come from their streams alone.
+
+Its settings are environment variables; "logfence serve --help" lists them.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usageError{errors.New("no command given; there are serve, check, fence, demo and version")}
+			}
+			return usageError{fmt.Errorf("unknown command %q; there are serve, check, fence, demo and version", args[0])}
+		},
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(p.serveCommand(), p.checkCommand(), p.fenceCommand(), p.demoCommand(), p.versionCommand())
+	return root
+}
+
+// exactly takes so many arguments, and says what they are.
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usageError{fmt.Errorf("%d arguments given; want %s", len(args), what)}
+		}
+		return nil
+	}
+}
+
+// configFlag is the flag that serve and check share.
+func configFlag(c *cobra.Command, file *string) {
+	c.Flags().StringVar(file, "config", "", "YAML `file` with settings; the environment wins over it")
+}

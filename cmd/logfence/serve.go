@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/logfence/logfence/internal/auth"
+	"github.com/logfence/logfence/internal/config"
+	"github.com/logfence/logfence/internal/httpapi"
+	"github.com/logfence/logfence/internal/limits"
+	"github.com/logfence/logfence/internal/loki"
+	"github.com/logfence/logfence/internal/observe"
+	"github.com/logfence/logfence/internal/tenancy"
+)
+
+const (
+	// drainTime is how long answers under way may take to end after a signal. Kubernetes kills after 30s.
+	drainTime = 20 * time.Second
+	// endTime is for what is cut off after that to end visibly.
+	endTime = 5 * time.Second
+	// headerTime and idleTime bound connections that say nothing. There is no bound on a whole request
+	// (http.Server.ReadTimeout): it would cut off answers that stream for longer.
+	headerTime = 10 * time.Second
+	idleTime   = 2 * time.Minute
+	// maxHeaderBytes lets a large token through and not much more.
+	maxHeaderBytes = 64 << 10
+)
+
+func (p process) serveCommand() *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the API, between callers with tokens and Loki",
+		Long: `Serve checks all settings, then serves the API on LOGFENCE_ADDR, and health for operators on
+LOGFENCE_ADMIN_ADDR, until SIGINT or SIGTERM; answers under way then have 20 seconds to end.
+
+Settings are environment variables. A YAML file given by --config may hold the same keys
+("LOGFENCE_LOKI_URL: http://loki:3100"), and the environment wins over it. A file may also hold
+several issuers, in place of the JWT_ settings of the one:
+
+  issuers:
+    - issuer: https://id.example.com
+      audience: logfence
+      # jwks_url: or keys_file:, if not by discovery; tenant_claim:, selector_claim:
+
+Durations are written as 30s, 5m or 720h, sizes in bytes or as 16KiB or 1MiB. Settings:
+
+` + config.Help(),
+		Example: "  LOGFENCE_LOKI_URL=http://loki:3100 LOGFENCE_JWT_ISSUER=https://id.example.com LOGFENCE_JWT_AUDIENCE=logfence logfence serve",
+		Args:    exactly(0, "none"),
+		RunE: func(command *cobra.Command, _ []string) error {
+			c, err := config.Load(p.env, file)
+			if err != nil {
+				return err
+			}
+			return p.serve(command.Context(), c)
+		},
+	}
+	configFlag(c, &file)
+	return c
+}
+
+// serve serves until the context ends.
+func (p process) serve(ctx context.Context, c config.Config) error {
+	log := observe.NewLogger(c.LogLevel, c.LogFormat, p.stderr)
+	g, err := newGateway(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	defer g.close()
+	if ctx.Err() != nil {
+		return nil // a signal while it started
+	}
+	l, err := listen(ctx, c.Addr, c.AdminAddr)
+	if err != nil {
+		return err
+	}
+	log.InfoContext(ctx, "ready", "addr", l.public.Addr().String(), "admin_addr", l.admin.Addr().String(), "tls", c.TLSCertFile != "")
+	return g.serve(ctx, l)
+}
+
+// gateway is everything that serves, before it has a port.
+type gateway struct {
+	log           *slog.Logger
+	public, admin http.Handler
+	// certificate and key are files; empty: no TLS.
+	certificate, key string
+	drain            time.Duration
+	close            func() // ends what newGateway has started
+}
+
+// newGateway wires the packages.
+func newGateway(ctx context.Context, c config.Config, log *slog.Logger) (*gateway, error) {
+	fence, err := tenancy.New(c.Tenancy)
+	if err != nil {
+		return nil, fmt.Errorf("make the fence: %w", err)
+	}
+	parsing, err := limits.NewTurns(c.Limits.Parsing)
+	if err != nil {
+		return nil, fmt.Errorf("make the limits: %w", err)
+	}
+	client, err := loki.New(c.Loki)
+	if err != nil {
+		return nil, fmt.Errorf("make the client of Loki: %w", err)
+	}
+	if err := checkLoki(ctx, client, log); err != nil {
+		return nil, err
+	}
+	// Its own context: keys are needed until the last answer under way has ended.
+	verifier, err := auth.New(context.WithoutCancel(ctx), c.Auth, auth.WithLogger(log))
+	if err != nil {
+		return nil, fmt.Errorf("make the verifier of tokens: %w", err)
+	}
+	server, err := httpapi.New(httpapi.Config{
+		Verifier: verifier, Fence: fence, Loki: client, Parsing: parsing, Limits: c.Limits,
+		Recorder: observe.NewRecorder(log), Log: log,
+		Compat: c.LokiCompat, BasicToken: c.BasicToken, CORSOrigins: c.CORSOrigins,
+	})
+	if err != nil {
+		verifier.Close()
+		return nil, fmt.Errorf("make the server: %w", err)
+	}
+	return &gateway{
+		log: log, public: server.Public(), admin: server.Admin(),
+		certificate: c.TLSCertFile, key: c.TLSKeyFile,
+		drain: drainTime, close: verifier.Close,
+	}, nil
+}
+
+// listeners are the two ports.
+type listeners struct {
+	public, admin net.Listener
+}
+
+func listen(ctx context.Context, addr, adminAddr string) (l listeners, err error) {
+	var lc net.ListenConfig
+	if l.public, err = lc.Listen(ctx, "tcp", addr); err != nil {
+		return listeners{}, fmt.Errorf("listen for the API: %w", err)
+	}
+	if l.admin, err = lc.Listen(ctx, "tcp", adminAddr); err != nil {
+		return listeners{}, errors.Join(fmt.Errorf("listen for the admin handlers: %w", err), l.public.Close())
+	}
+	return l, nil
+}
+
+// serve serves on both ports until the context ends or one of them fails, and then ends in order: no
+// new requests, those under way to their end or cut off after a while, and health last of all.
+func (g *gateway) serve(ctx context.Context, l listeners) error {
+	// Requests live on past the signal. What is still under way when they had their time ends with this.
+	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	public, admin := g.newServer(requests, g.public), g.newServer(requests, g.admin)
+
+	servers, failed := errgroup.WithContext(ctx)
+	servers.Go(func() error {
+		if g.certificate != "" {
+			return ended(public.ServeTLS(l.public, g.certificate, g.key))
+		}
+		return ended(public.Serve(l.public))
+	})
+	servers.Go(func() error { return ended(admin.Serve(l.admin)) })
+	servers.Go(func() error {
+		<-failed.Done()
+		g.log.InfoContext(requests, "stopping", "drain", g.drain.String())
+		return errors.Join(stop(requests, public, g.drain, cut), admin.Close())
+	})
+	if err := servers.Wait(); err != nil {
+		return fmt.Errorf("serve: %w", err)
+	}
+	g.log.InfoContext(requests, "stopped")
+	return nil
+}
+
+func (g *gateway) newServer(ctx context.Context, h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ReadHeaderTimeout: headerTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelWarn),
+	}
+}
+
+// stop lets the requests under way end, and cuts off what does not.
+func stop(ctx context.Context, s *http.Server, drain time.Duration, cut context.CancelFunc) error {
+	ctx = context.WithoutCancel(ctx) // cut is to end the requests, not the waiting for them
+	drained, cancel := context.WithTimeout(ctx, drain)
+	defer cancel()
+	err := s.Shutdown(drained)
+	cut()
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	end, cancel := context.WithTimeout(ctx, endTime)
+	defer cancel()
+	if err := s.Shutdown(end); err != nil {
+		return s.Close()
+	}
+	return nil
+}
+
+// ended is nil for the end that was asked for.
+func ended(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
