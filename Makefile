@@ -1,0 +1,79 @@
+# `make` alone explains the targets. Everything they need beyond Go, make and git they install
+# themselves, as Go modules and npm packages.
+
+# One set of flags everywhere: others would compile everything a second time.
+export GOFLAGS := -trimpath
+# The tools' own modules are found by their folder, never through a workspace.
+export GOWORK := off
+
+STATIC  := CGO_ENABLED=0
+BIN     := bin
+GO_TOOL := go tool -modfile=internal/tools/go.mod
+
+# The race detector needs a C compiler; a machine without one runs the tests without it.
+RACE := $(if $(shell command -v $(firstword $(or $(CC),gcc)) 2>/dev/null),-race)
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help: ## explain the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/logfence
+	@mkdir -p $(BIN)
+	$(STATIC) go build -o $(BIN)/logfence ./cmd/logfence
+
+.PHONY: run
+run: build ## a demo: a real Loki with two tenants' logs, and logfence before it
+	@exec $(BIN)/logfence demo
+
+.PHONY: loki
+loki: ## find or build the Loki and logcli that the demo and the tests run
+	@$(STATIC) go run ./internal/demo/findloki
+
+.PHONY: test
+test: loki ## run every test, those against a real Loki included
+	go test $(RACE) -count=1 -timeout=20m ./...
+
+.PHONY: bench
+bench: ## run the benchmarks, in a form that benchstat reads
+	$(STATIC) go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: fuzz
+fuzz: ## look for queries and tokens that pass where they must not (FUZZTIME each, default 2m)
+	$(STATIC) go test -run '^$$' -fuzz '^FuzzQuery$$' -fuzztime $(or $(FUZZTIME),2m) ./internal/tenancy
+	$(STATIC) go test -run '^$$' -fuzz '^FuzzVerify$$' -fuzztime $(or $(FUZZTIME),2m) ./internal/auth
+
+.PHONY: generate
+generate: ## generate gen/ from openapi.yaml
+	go generate ./gen/...
+
+.PHONY: lint
+lint: $(BIN)/golangci-lint ## run the linters
+	$(STATIC) $(BIN)/golangci-lint run ./...
+
+.PHONY: lint-spec
+lint-spec: internal/tools/node/node_modules ## run the linter of openapi.yaml (needs Node)
+	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true internal/tools/node/node_modules/.bin/redocly lint
+
+internal/tools/node/node_modules: internal/tools/node/package-lock.json
+	npm ci --prefix internal/tools/node --no-fund --no-audit
+	@touch $@
+
+# Rebuilt when its module changes.
+$(BIN)/golangci-lint: internal/tools/lint/go.mod internal/tools/lint/go.sum
+	@echo "building golangci-lint (once, about three minutes)"
+	@mkdir -p $(BIN)
+	$(STATIC) go build -C internal/tools/lint -o $(CURDIR)/$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+.PHONY: generated
+generated: generate ## fail when gen/ is stale
+	@git diff --exit-code -- gen || { echo "gen/ is stale: run 'make generate' and commit it" >&2; exit 1; }
+	@test -z "$$(git status --porcelain -- gen)" || { git status --short -- gen; echo "gen/ has files that are not committed" >&2; exit 1; }
+
+.PHONY: tidy
+tidy: ## fail when go.mod is not tidy
+	go mod tidy -diff
+
+.PHONY: check
+check: generated tidy lint lint-spec ## what CI runs beside the tests

@@ -1,0 +1,92 @@
+// Package internal holds the arrows between logfence's packages.
+package internal_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	module = "github.com/logfence/logfence/"
+	syntax = "github.com/grafana/loki/v3/pkg/logql"
+)
+
+// mayImport are the packages of this module that each may import: a package that is missing here may
+// import none, and must be added by whoever means otherwise.
+var mayImport = map[string][]string{
+	"internal/loki":    {"internal/tenancy"},
+	"internal/config":  {"internal/auth", "internal/limits", "internal/loki", "internal/observe", "internal/tenancy"},
+	"internal/httpapi": {"gen/api", "internal/auth", "internal/limits", "internal/loki", "internal/observe", "internal/tenancy"},
+	"cmd/logfence": {
+		"internal/auth", "internal/config", "internal/demo", "internal/httpapi", "internal/limits", "internal/loki",
+		"internal/observe", "internal/tenancy",
+	},
+	"internal/demo/findloki": {"internal/demo"},
+}
+
+// mayParse are the packages that may import Loki's LogQL: the fence, and the fake Loki of the tests,
+// which is never linked into the binary.
+var mayParse = []string{"internal/tenancy", "internal/lokitest"}
+
+type listed struct {
+	ImportPath, Name   string
+	Imports, Deps      []string
+	TestGoFiles, Match []string
+}
+
+func list(t *testing.T, patterns ...string) []listed {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,Name,Imports,Deps"}, patterns...)...).Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var packages []listed
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+}
+
+// TestArrows guarantees who imports whom: the fence is one package that depends on none of ours, and
+// no other touches LogQL.
+func TestArrows(t *testing.T) {
+	t.Parallel()
+	packages := list(t, module+"...")
+	if len(packages) < 8 {
+		t.Fatalf("only %d packages found", len(packages))
+	}
+	for _, p := range packages {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		for _, imported := range p.Imports {
+			if ours, ok := strings.CutPrefix(imported, module); ok && !slices.Contains(mayImport[name], ours) {
+				t.Errorf("%s may not import %s", name, ours)
+			}
+			if strings.HasPrefix(imported, syntax) && !slices.Contains(mayParse, name) {
+				t.Errorf("%s may not import %s: only the fence touches LogQL", name, imported)
+			}
+		}
+	}
+}
+
+// TestBinary guarantees that no test support is linked into what users run.
+func TestBinary(t *testing.T) {
+	t.Parallel()
+	for _, p := range list(t, module+"cmd/logfence") {
+		for _, dep := range p.Deps {
+			switch {
+			case dep == "testing", dep == module+"internal/lokitest", strings.HasPrefix(dep, "github.com/oauth2-proxy/mockoidc"):
+				t.Errorf("the binary links %s", dep)
+			}
+		}
+	}
+}

@@ -1,0 +1,54 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+// readyTimeout is how long /readyz waits for Loki; probes give up after a few seconds themselves.
+const readyTimeout = 2 * time.Second
+
+// newAdmin serves health to operators. It is not part of openapi.yaml, and not for callers: it tells
+// what stands behind.
+func (s *Server) newAdmin() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		answerHealth(w, health{Status: "alive"}, http.StatusOK)
+	})
+	mux.HandleFunc("GET /readyz", s.readyz)
+	return mux
+}
+
+// health is the answer of both probes. Checks holds "ok" or what is wrong, by what was checked.
+type health struct {
+	Status string            `json:"status"`
+	Checks map[string]string `json:"checks,omitempty"`
+}
+
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+	defer cancel()
+	h, status := health{Status: "ready", Checks: map[string]string{}}, http.StatusOK
+	for name, check := range map[string]func() error{
+		"keys": s.verifier.Ready,
+		"loki": func() error { return s.loki.Ready(ctx) },
+	} {
+		h.Checks[name] = "ok"
+		if err := check(); err != nil {
+			h.Checks[name] = err.Error()
+			h.Status, status = "not ready", http.StatusServiceUnavailable
+		}
+	}
+	answerHealth(w, h, status)
+}
+
+func answerHealth(w http.ResponseWriter, h health, status int) {
+	w.Header().Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
+	w.Header().Set(echo.HeaderCacheControl, "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(h) // a probe that has left needs no answer
+}

@@ -1,0 +1,93 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/logfence/logfence/internal/loki"
+)
+
+// headerEncodingFlags asks Loki to tell structured metadata from parsed labels. It is the one header
+// of Loki's own that is passed on, and only with the one value that has a meaning.
+const (
+	headerEncodingFlags = "X-Loki-Response-Encoding-Flags"
+	flagCategorize      = "categorize-labels"
+)
+
+// callOf is what of a request's headers changes the request to Loki.
+func callOf(c echo.Context) loki.Call {
+	r := c.Request()
+	return loki.Call{
+		Tenants:          callerOf(c).Tenants,
+		AcceptGzip:       acceptsGzip(r.Header),
+		CategorizeLabels: r.Header.Get(headerEncodingFlags) == flagCategorize,
+	}
+}
+
+// acceptsGzip tells whether the client takes gzip (RFC 9110, section 12.5.3). Doubt is no: identity is
+// always understood.
+func acceptsGzip(h http.Header) bool {
+	accepted := false
+	for _, element := range strings.Split(strings.Join(h.Values(echo.HeaderAcceptEncoding), ","), ",") {
+		coding, params, err := mime.ParseMediaType(strings.TrimSpace(element))
+		if err != nil || coding != "gzip" && coding != "*" {
+			continue
+		}
+		q, err := strconv.ParseFloat(params["q"], 64)
+		if params["q"] != "" && (err != nil || q <= 0) {
+			return false
+		}
+		accepted = true
+	}
+	return accepted
+}
+
+// buffers carry answers. Memory does not grow with an answer: a request holds one of them.
+var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// pass streams Loki's answer on, as it comes, without reading what is in it.
+func (s *Server) pass(c echo.Context, answer *loki.Answer, err error) error {
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close() //nolint:errcheck // it has been read to its end, or the answer is broken off
+	h := c.Response().Header()
+	h.Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
+	h.Add(echo.HeaderVary, echo.HeaderAcceptEncoding)
+	if answer.ContentEncoding != "" {
+		h.Set(echo.HeaderContentEncoding, answer.ContentEncoding)
+	}
+	buffer, _ := buffers.Get().(*[32 << 10]byte)
+	defer buffers.Put(buffer)
+	return stream(c.Response(), answer.Body, buffer[:])
+}
+
+// stream copies until the end, passing on each piece when it comes. The header goes out with the
+// first piece, so that an answer that fails before it is still a problem and not half an answer.
+func stream(w *echo.Response, body io.Reader, buffer []byte) error {
+	for {
+		n, err := body.Read(buffer)
+		if n > 0 {
+			if _, err := w.Write(buffer[:n]); err != nil {
+				return fmt.Errorf("%w: %w", errAborted, err)
+			}
+			w.Flush()
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil && w.Committed:
+			return fmt.Errorf("%w: %w", errAborted, err)
+		case err != nil:
+			return err
+		}
+	}
+}

@@ -1,0 +1,253 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/labstack/echo/v4"
+)
+
+const (
+	// compatPrefix is where Loki's own paths are.
+	compatPrefix = "/loki/"
+	// maxParameters bounds the parameters of one request: repeated selectors, and no more than one
+	// of each other.
+	maxParameters = 64
+	// maxBody bounds a form or JSON body. The longest query, every byte of it escaped, fits.
+	maxBody = 3*128<<10 + 16<<10
+)
+
+// operation is one operation of openapi.yaml, prepared for serving.
+type operation struct {
+	id string
+	// fence is how the operation is confined: query, selector or none (x-logfence-fence).
+	fence string
+	// route is what a request is validated against. A form's parameters are those of the GET
+	// operation of the same path, and are read and validated as such: one meaning, one way.
+	route *routers.Route
+	// repeats tells of each parameter in the URL or the form whether it may be repeated.
+	repeats map[string]bool
+	body    bodyKind
+}
+
+type bodyKind int
+
+const (
+	bodyNone bodyKind = iota
+	bodyForm
+	bodyJSON
+)
+
+// contract is openapi.yaml as the server keeps it: operations by method and Echo's path.
+type contract map[string]*operation
+
+// fences are the rules that an operation may name. Unknown means refused.
+var fences = []string{"query", "selector", "none"}
+
+// newContract prepares every operation of the spec, and refuses a spec that leaves anything open: an
+// operation without security or without a fence would be served unconfined.
+func newContract(spec *openapi3.T) (contract, error) {
+	c := contract{}
+	var errs []error
+	for path, item := range spec.Paths.Map() {
+		for method, op := range item.Operations() {
+			prepared, err := newOperation(spec, path, item, method, op)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s %s: %w", method, path, err))
+				continue
+			}
+			c[method+" "+echoPath(path)] = prepared
+		}
+	}
+	return c, errors.Join(errs...)
+}
+
+func newOperation(spec *openapi3.T, path string, item *openapi3.PathItem, method string, op *openapi3.Operation) (*operation, error) {
+	if op.OperationID == "" || op.Security == nil || len(*op.Security) == 0 {
+		return nil, errors.New("operation has no id or no security")
+	}
+	fence, _ := op.Extensions["x-logfence-fence"].(string)
+	if !slices.Contains(fences, fence) {
+		return nil, fmt.Errorf("x-logfence-fence is %q, want one of %v", fence, fences)
+	}
+	o := &operation{
+		id: op.OperationID, fence: fence, repeats: map[string]bool{},
+		route: &routers.Route{Spec: spec, Path: path, PathItem: item, Method: method, Operation: op},
+	}
+	if op.RequestBody != nil {
+		content := op.RequestBody.Value.Content
+		switch {
+		case content.Get(echo.MIMEApplicationForm) != nil:
+			if item.Get == nil {
+				return nil, errors.New("a form needs a GET operation of the same parameters")
+			}
+			o.body = bodyForm
+			o.route = &routers.Route{Spec: spec, Path: path, PathItem: item, Method: http.MethodGet, Operation: item.Get}
+		case content.Get(echo.MIMEApplicationJSON) != nil:
+			o.body = bodyJSON
+		default:
+			return nil, errors.New("body is neither a form nor JSON")
+		}
+	}
+	for _, p := range append(slices.Clone(item.Parameters), o.route.Operation.Parameters...) {
+		if p.Value.In == openapi3.ParameterInQuery {
+			o.repeats[p.Value.Name] = p.Value.Schema.Value.Type.Is(openapi3.TypeArray)
+		}
+	}
+	return o, nil
+}
+
+// echoPath is a path template of OpenAPI as Echo writes it.
+func echoPath(path string) string {
+	return strings.NewReplacer("{", ":", "}", "").Replace(path)
+}
+
+// readParameters reads a request's parameters once: from the URL, or from the form. What is given
+// twice, in both places, or by a name that the operation doesn't have, is refused, never guessed.
+func (o *operation) readParameters(r *http.Request) (url.Values, error) {
+	source := r.URL.RawQuery
+	if o.body != bodyNone && (source != "" || r.URL.ForceQuery) {
+		return nil, parameterInvalid("", "Parameters of this request go into its body; the URL has some as well.")
+	}
+	switch o.body {
+	case bodyNone:
+		if r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
+			return nil, parameterInvalid("", "This request takes no body; parameters go into the URL.")
+		}
+	case bodyForm:
+		form, err := readBody(r, echo.MIMEApplicationForm)
+		if err != nil {
+			return nil, err
+		}
+		source = string(form)
+	case bodyJSON:
+		body, err := readBody(r, echo.MIMEApplicationJSON)
+		if err != nil {
+			return nil, err
+		}
+		if err := oneMeaning(body); err != nil {
+			return nil, parameterInvalid("", "The body is not as described: %s.", err)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		return url.Values{}, nil
+	}
+	return o.parse(source)
+}
+
+func (o *operation) parse(source string) (url.Values, error) {
+	if strings.Count(source, "&") >= maxParameters {
+		return nil, parameterInvalid("", "More than %d parameters.", maxParameters)
+	}
+	values, err := url.ParseQuery(source)
+	if err != nil {
+		// Escapes that are none, and `;`, which some servers take for `&`.
+		return nil, parameterInvalid("", "The parameters are not encoded as application/x-www-form-urlencoded.")
+	}
+	for name, given := range values {
+		repeats, known := o.repeats[name]
+		switch {
+		case !known:
+			return nil, parameterInvalid(printable(name), "There is no parameter %s here.", printable(name))
+		case len(given) > 1 && !repeats:
+			return nil, parameterInvalid(name, "%s is given %d times; one is taken.", name, len(given))
+		}
+		for _, value := range given {
+			if !utf8.ValidString(value) || strings.ContainsRune(value, 0) {
+				return nil, parameterInvalid(name, "%s is not text in UTF-8.", name)
+			}
+		}
+	}
+	return values, nil
+}
+
+// printable is a caller's text, short and harmless enough to be said back.
+func printable(s string) string {
+	s = strings.ToValidUTF8(s, "?")
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '?'
+		}
+		return r
+	}, s)
+	if runes := []rune(s); len(runes) > 40 {
+		return fmt.Sprintf("%q", string(runes[:40])+"…")
+	}
+	return fmt.Sprintf("%q", s)
+}
+
+// readBody reads a body of just that media type, up to maxBody.
+func readBody(r *http.Request, mediaType string) ([]byte, error) {
+	got, params, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType))
+	charset, hasCharset := params["charset"]
+	if err != nil || got != mediaType || len(r.Header.Values(echo.HeaderContentType)) != 1 ||
+		hasCharset && !strings.EqualFold(charset, "utf-8") || r.Header.Get(echo.HeaderContentEncoding) != "" {
+		return nil, codeMediaTypeUnsupported.problem(err, "Send the body as %s, in UTF-8 and not compressed.", mediaType)
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, codeBodyTooLarge.problem(err, "The body is larger than %d bytes.", maxBody)
+	case err != nil:
+		return nil, parameterInvalid("", "The body ended early.")
+	}
+	return body, nil
+}
+
+// validate holds a request against the spec.
+func (o *operation) validate(ctx context.Context, r *http.Request, path map[string]string, values url.Values) error {
+	err := openapi3filter.ValidateRequest(ctx, &openapi3filter.RequestValidationInput{
+		Request: r, PathParams: path, QueryParams: values, Route: o.route, Options: validation,
+	})
+	if err == nil {
+		return nil
+	}
+	var invalid *openapi3filter.RequestError
+	if !errors.As(err, &invalid) {
+		return fmt.Errorf("validate request: %w", err)
+	}
+	if invalid.Parameter != nil {
+		return parameterInvalid(invalid.Parameter.Name, "%s: %s.", invalid.Parameter.Name, reason(invalid))
+	}
+	return parameterInvalid("", "The body is not as described: %s.", reason(invalid))
+}
+
+// validation leaves the request as it is (no defaults are written into it), and authentication to
+// the middleware, which has done it by then.
+var validation = func() *openapi3filter.Options {
+	o := &openapi3filter.Options{
+		SkipSettingDefaults: true,
+		AuthenticationFunc:  openapi3filter.NoopAuthenticationFunc,
+	}
+	// The default message prints the whole schema.
+	o.WithCustomSchemaErrorFunc(func(e *openapi3.SchemaError) string { return e.Reason })
+	return o
+}()
+
+func reason(invalid *openapi3filter.RequestError) string {
+	var schema *openapi3.SchemaError
+	switch {
+	case errors.As(invalid.Err, &schema):
+		return schema.Reason
+	case errors.Is(invalid.Err, openapi3filter.ErrInvalidRequired):
+		return "it is required"
+	case errors.Is(invalid.Err, openapi3filter.ErrInvalidEmptyValue):
+		return "it must not be empty"
+	case invalid.Reason != "":
+		return invalid.Reason
+	default:
+		return "it is not as described"
+	}
+}

@@ -1,0 +1,119 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/logfence/logfence/gen/api"
+	"github.com/logfence/logfence/internal/tenancy"
+)
+
+// ExplainQuery answers POST /api/v1/logs/explain, without asking Loki. A query that is not valid is
+// what editors ask about, and an answer; one that would cost too much to look at is refused.
+func (s *Server) ExplainQuery(c echo.Context) error {
+	var request api.ExplainRequest
+	if err := readJSON(c.Request(), &request); err != nil {
+		return err
+	}
+	who, d := callerOf(c), decisionOf(c)
+	d.Asked = []string{request.Query}
+	var explained tenancy.Explanation
+	err := s.fenced(c.Request().Context(), who, func() (err error) {
+		explained, err = who.scope.Explain(request.Query)
+		return err
+	})
+	if p := ofQuery(err); p != nil && p.Status == http.StatusBadRequest {
+		return c.JSON(http.StatusOK, api.RefusedQuery{Valid: api.False, Error: queryError(p)})
+	}
+	if err != nil {
+		return err
+	}
+	d.Fenced = []string{explained.Query.LogQL()}
+	return c.JSON(http.StatusOK, api.ExplainedQuery{
+		Valid: api.True, Kind: api.ExplainedQueryKind(explained.Query.Kind().String()),
+		Fenced: explained.Query.LogQL(), Selectors: selectorsOf(explained.Selectors),
+	})
+}
+
+func queryError(p *problem) api.QueryError {
+	e := api.QueryError{Code: p.Code, Message: p.Detail}
+	if p.Line > 0 {
+		e.Line, e.Column = &p.Line, &p.Column
+	}
+	return e
+}
+
+func selectorsOf(parts []tenancy.SelectorPart) []api.ExplainedSelector {
+	selectors := make([]api.ExplainedSelector, len(parts))
+	for i, part := range parts {
+		matchers := make([]api.ExplainedMatcher, len(part.Matchers))
+		for j, m := range part.Matchers {
+			matchers[j] = api.ExplainedMatcher{Name: m.Name, Op: api.ExplainedMatcherOp(m.Op), Value: m.Value}
+		}
+		selectors[i] = api.ExplainedSelector{Text: part.Text, Line: part.Line, Column: part.Column, Matchers: matchers}
+	}
+	return selectors
+}
+
+// readJSON reads a body that validation has held against the spec.
+func readJSON(r *http.Request, into any) error {
+	d := json.NewDecoder(r.Body)
+	if err := d.Decode(into); err != nil {
+		return parameterInvalid("", "The body is not JSON as described.")
+	}
+	return nil
+}
+
+// oneMeaning refuses JSON that readers understand differently: a name given twice in an object, or
+// more than one value.
+func oneMeaning(body []byte) error {
+	d := json.NewDecoder(bytes.NewReader(body))
+	if err := walk(d, 0); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("there is more than one value")
+	}
+	return nil
+}
+
+// maxDepth bounds the nesting of a body; the deepest that the spec describes is one object.
+const maxDepth = 16
+
+// walk passes over one value.
+func walk(d *json.Decoder, depth int) error {
+	token, err := d.Token()
+	if err != nil || depth > maxDepth {
+		return errors.New("it is not JSON")
+	}
+	delim, ok := token.(json.Delim)
+	if !ok {
+		return nil
+	}
+	names := map[string]bool{}
+	for d.More() {
+		if delim == '{' {
+			name, err := d.Token()
+			if err != nil {
+				return errors.New("it is not JSON")
+			}
+			text, _ := name.(string)
+			if names[text] {
+				return errors.New("a name is given twice")
+			}
+			names[text] = true
+		}
+		if err := walk(d, depth+1); err != nil {
+			return err
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return errors.New("it is not JSON")
+	}
+	return nil
+}

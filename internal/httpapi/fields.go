@@ -1,0 +1,76 @@
+package httpapi
+
+import (
+	"github.com/labstack/echo/v4"
+
+	"github.com/logfence/logfence/gen/api"
+	"github.com/logfence/logfence/internal/loki"
+	"github.com/logfence/logfence/internal/tenancy"
+)
+
+// ListPatterns answers GET /api/v1/logs/patterns.
+func (s *Server) ListPatterns(c echo.Context, p api.ListPatternsParams) error {
+	w, err := s.window(p.Start, p.End, p.Since, queryDefaultSince)
+	if err != nil {
+		return err
+	}
+	step, err := parseStep("step", p.Step)
+	if err != nil {
+		return err
+	}
+	sel, err := s.selector(c, &p.Query)
+	if err != nil {
+		return err
+	}
+	answer, err := s.loki.Patterns(c.Request().Context(), callOf(c), sel, loki.PatternParams{
+		Window: w, Step: step,
+	})
+	return s.pass(c, answer, err)
+}
+
+// ListFields answers GET /api/v1/logs/fields.
+func (s *Server) ListFields(c echo.Context, p api.ListFieldsParams) error {
+	q, f, err := s.fields(c, p)
+	if err != nil {
+		return err
+	}
+	answer, err := s.loki.DetectedFields(c.Request().Context(), callOf(c), q, f)
+	return s.pass(c, answer, err)
+}
+
+// ListFieldValues answers GET /api/v1/logs/fields/{name}/values.
+func (s *Server) ListFieldValues(c echo.Context, name string, p api.ListFieldValuesParams) error {
+	q, f, err := s.fields(c, api.ListFieldsParams(p))
+	if err != nil {
+		return err
+	}
+	answer, err := s.loki.DetectedFieldValues(c.Request().Context(), callOf(c), name, q, f)
+	return s.pass(c, answer, err)
+}
+
+func (s *Server) fields(c echo.Context, p api.ListFieldsParams) (tenancy.Query, loki.FieldParams, error) {
+	refuse := func(err error) (tenancy.Query, loki.FieldParams, error) {
+		return tenancy.Query{}, loki.FieldParams{}, err
+	}
+	w, err := s.window(p.Start, p.End, p.Since, queryDefaultSince)
+	if err != nil {
+		return refuse(err)
+	}
+	step, err := parseStep("step", p.Step)
+	if err != nil {
+		return refuse(err)
+	}
+	// Loki reads limit, and field_limit, its older name, where there is no limit.
+	limit := p.Limit
+	if limit == nil {
+		limit = p.FieldLimit
+	}
+	q, err := s.query(c, p.Query)
+	if err != nil {
+		return refuse(err)
+	}
+	if q.Kind() != tenancy.KindLogs {
+		return refuse(codeKindWrong.problem(nil, "Fields are found in log lines: this takes a log query, not a metric query."))
+	}
+	return q, loki.FieldParams{Window: w, Step: step, LineLimit: number(p.LineLimit), Limit: number(limit)}, nil
+}

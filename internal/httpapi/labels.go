@@ -1,0 +1,123 @@
+package httpapi
+
+import (
+	"github.com/labstack/echo/v4"
+
+	"github.com/logfence/logfence/gen/api"
+	"github.com/logfence/logfence/internal/tenancy"
+)
+
+// ListLabels answers GET /api/v1/logs/labels.
+func (s *Server) ListLabels(c echo.Context, p api.ListLabelsParams) error {
+	w, err := s.window(p.Start, p.End, p.Since, indexDefaultSince)
+	if err != nil {
+		return err
+	}
+	sel, err := s.selector(c, p.Query)
+	if err != nil {
+		return err
+	}
+	answer, err := s.loki.Labels(c.Request().Context(), callOf(c), sel, w)
+	return s.pass(c, answer, err)
+}
+
+// ListLabelValues answers GET /api/v1/logs/labels/{name}/values.
+func (s *Server) ListLabelValues(c echo.Context, name string, p api.ListLabelValuesParams) error {
+	w, err := s.window(p.Start, p.End, p.Since, indexDefaultSince)
+	if err != nil {
+		return err
+	}
+	sel, err := s.selector(c, p.Query)
+	if err != nil {
+		return err
+	}
+	answer, err := s.loki.LabelValues(c.Request().Context(), callOf(c), name, sel, w)
+	return s.pass(c, answer, err)
+}
+
+// ListDetectedLabels answers GET /api/v1/logs/labels/detected.
+func (s *Server) ListDetectedLabels(c echo.Context, p api.ListDetectedLabelsParams) error {
+	w, err := s.window(p.Start, p.End, p.Since, queryDefaultSince)
+	if err != nil {
+		return err
+	}
+	sel, err := s.selector(c, p.Query)
+	if err != nil {
+		return err
+	}
+	answer, err := s.loki.DetectedLabels(c.Request().Context(), callOf(c), sel, w)
+	return s.pass(c, answer, err)
+}
+
+// ListSeries answers GET /api/v1/logs/series.
+func (s *Server) ListSeries(c echo.Context, p api.ListSeriesParams) error {
+	return s.series(c, texts(p.Match), p.Start, p.End, p.Since)
+}
+
+// series lists the streams that any of the selectors selects; no selector is every stream of the scope.
+func (s *Server) series(c echo.Context, match []string, start, end, since *string) error {
+	w, err := s.window(start, end, since, queryDefaultSince)
+	if err != nil {
+		return err
+	}
+	if len(match) == 0 {
+		match = []string{""}
+	}
+	selectors := make([]tenancy.Selector, len(match))
+	for i := range match {
+		if selectors[i], err = s.selector(c, &match[i]); err != nil {
+			return err
+		}
+	}
+	answer, err := s.loki.Series(c.Request().Context(), callOf(c), selectors, w)
+	return s.pass(c, answer, err)
+}
+
+func texts(values *[]string) []string {
+	if values == nil {
+		return nil
+	}
+	return *values
+}
+
+// LokiLabels answers GET /loki/api/v1/labels.
+func (s *Server) LokiLabels(c echo.Context, p api.LokiLabelsParams) error {
+	return s.ListLabels(c, api.ListLabelsParams(p))
+}
+
+// LokiLabelsForm answers POST /loki/api/v1/labels.
+func (s *Server) LokiLabelsForm(c echo.Context) error { return s.bound().LokiLabels(c) }
+
+// LokiLabel answers GET /loki/api/v1/label, the older name of labels.
+func (s *Server) LokiLabel(c echo.Context, p api.LokiLabelParams) error {
+	return s.ListLabels(c, api.ListLabelsParams(p))
+}
+
+// LokiLabelForm answers POST /loki/api/v1/label.
+func (s *Server) LokiLabelForm(c echo.Context) error { return s.bound().LokiLabel(c) }
+
+// LokiLabelValues answers GET /loki/api/v1/label/{name}/values.
+func (s *Server) LokiLabelValues(c echo.Context, name string, p api.LokiLabelValuesParams) error {
+	return s.ListLabelValues(c, name, api.ListLabelValuesParams(p))
+}
+
+// LokiLabelValuesForm answers POST /loki/api/v1/label/{name}/values.
+func (s *Server) LokiLabelValuesForm(c echo.Context, _ string) error {
+	return s.bound().LokiLabelValues(c)
+}
+
+// LokiDetectedLabels answers GET /loki/api/v1/detected_labels.
+func (s *Server) LokiDetectedLabels(c echo.Context, p api.LokiDetectedLabelsParams) error {
+	return s.ListDetectedLabels(c, api.ListDetectedLabelsParams(p))
+}
+
+// LokiDetectedLabelsForm answers POST /loki/api/v1/detected_labels.
+func (s *Server) LokiDetectedLabelsForm(c echo.Context) error { return s.bound().LokiDetectedLabels(c) }
+
+// LokiSeries answers GET /loki/api/v1/series. Loki takes both names of the parameter, and the union.
+func (s *Server) LokiSeries(c echo.Context, p api.LokiSeriesParams) error {
+	return s.series(c, append(texts(p.Match), texts(p.MatchBrackets)...), p.Start, p.End, p.Since)
+}
+
+// LokiSeriesForm answers POST /loki/api/v1/series.
+func (s *Server) LokiSeriesForm(c echo.Context) error { return s.bound().LokiSeries(c) }

@@ -1,0 +1,118 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"path"
+	"runtime/debug"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/logfence/logfence/internal/observe"
+)
+
+const decisionKey = "logfence.decision"
+
+// decisionOf is the record of a request, to be filled in on the way.
+func decisionOf(c echo.Context) *observe.Decision {
+	if d, ok := c.Get(decisionKey).(*observe.Decision); ok {
+		return d
+	}
+	return &observe.Decision{} // outside of observed, where nothing is recorded
+}
+
+// errAborted is an answer that ended early, after its first bytes were sent: nothing can be said to
+// the caller any more but by breaking the connection, which a client can tell from a whole answer.
+var errAborted = errors.New("answer ended early")
+
+// statusClientClosed is what the record says of a caller who left; nobody receives it.
+const statusClientClosed = 499
+
+// observed turns every outcome into an answer and a record: errors, panics and lost callers alike.
+func (s *Server) observed(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		d := &observe.Decision{Time: s.now(), RequestID: observe.RequestID(c.Request().Header.Get(observe.HeaderRequestID)), Client: clientOf(c.Request())}
+		c.Set(decisionKey, d)
+		h := c.Response().Header()
+		h.Set(observe.HeaderRequestID, d.RequestID)
+		h.Set(echo.HeaderXContentTypeOptions, "nosniff")
+		h.Set(echo.HeaderCacheControl, "no-store")
+		abort := s.settle(c, d, caught(next, c))
+		d.Bytes, d.Duration = c.Response().Size, s.now().Sub(d.Time)
+		s.recorder.Record(c.Request().Context(), *d)
+		if abort {
+			// The server closes the connection without the end of a chunked body.
+			panic(http.ErrAbortHandler)
+		}
+		return nil
+	}
+}
+
+// caught runs the rest of the chain and makes an error of a panic.
+func caught(next echo.HandlerFunc, c echo.Context) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return next(c)
+}
+
+// settle answers what went wrong, where it still can be answered, and says whether the connection is
+// to be broken.
+func (s *Server) settle(c echo.Context, d *observe.Decision, err error) (abort bool) {
+	d.Status = c.Response().Status
+	if err == nil {
+		return false
+	}
+	d.Cause = err
+	if errors.Is(err, context.Canceled) && c.Request().Context().Err() != nil {
+		d.Status, d.Code = statusClientClosed, "client_closed_request"
+		return true
+	}
+	p := problemOf(err)
+	d.Code = p.Code
+	if c.Response().Committed {
+		return true
+	}
+	p.RequestID = d.RequestID
+	d.Status = p.Status
+	if err := p.send(c); err != nil {
+		d.Cause = errors.Join(d.Cause, err)
+	}
+	return false
+}
+
+func clientOf(r *http.Request) netip.Addr {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr.Unmap()
+}
+
+// exactPath takes a path only as the spec writes it: no `//`, `.` or `..`, no slash at the end, and
+// nothing escaped but the colon, which clients escape in label names. What another server on the way
+// would take for another path is not found here.
+func exactPath(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		u := c.Request().URL
+		if u.RawPath != "" && strings.NewReplacer("%3A", ":", "%3a", ":").Replace(u.RawPath) != u.Path {
+			return echo.ErrNotFound
+		}
+		if u.Path == "" || path.Clean(u.Path) != u.Path {
+			return echo.ErrNotFound
+		}
+		u.RawPath = ""
+		return next(c)
+	}
+}

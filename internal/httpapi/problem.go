@@ -1,0 +1,255 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/logfence/logfence/internal/auth"
+	"github.com/logfence/logfence/internal/limits"
+	"github.com/logfence/logfence/internal/loki"
+	"github.com/logfence/logfence/internal/tenancy"
+)
+
+// problem is a refusal as the caller sees it: RFC 9457, with a code that is for ever. It is an error,
+// so that whatever finds a mistake can return one; everything else is turned into one by [problemOf].
+type problem struct {
+	Type      string `json:"type"`
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Detail    string `json:"detail"`
+	Code      string `json:"code"`
+	RequestID string `json:"request_id,omitempty"`
+	// Parameter names the parameter at fault; Line and Column the place in the query, from 1.
+	Parameter string `json:"parameter,omitempty"`
+	Line      int    `json:"line,omitempty"`
+	Column    int    `json:"column,omitempty"`
+
+	// header is sent beside it; cause is for the log alone.
+	header map[string]string
+	cause  error
+}
+
+func (p *problem) Error() string { return p.Code + ": " + p.Detail }
+
+func (p *problem) Unwrap() error { return p.cause }
+
+// code is a stable code with its status and title. A code is never reused for something else.
+type code struct {
+	name   string
+	status int
+	title  string
+}
+
+// The codes of the API. TestEveryCodeIsProduced holds each to a request that meets it.
+var (
+	codeQueryInvalid         = code{"query_invalid", http.StatusBadRequest, "Query is not valid LogQL"}
+	codeQueryUnsupported     = code{"query_unsupported", http.StatusBadRequest, "Query cannot be confined"}
+	codeKindWrong            = code{"kind_wrong", http.StatusBadRequest, "Query is of the wrong kind"}
+	codeParameterInvalid     = code{"parameter_invalid", http.StatusBadRequest, "Parameter is not valid"}
+	codeLokiRefused          = code{"loki_refused", http.StatusBadRequest, "Loki refused the query"}
+	codeUnauthorized         = code{"unauthorized", http.StatusUnauthorized, "Token is missing or not valid"}
+	codeNoTenant             = code{"no_tenant", http.StatusForbidden, "Token names no tenant"}
+	codeInsufficientScope    = code{"insufficient_scope", http.StatusForbidden, "Token lacks a scope"}
+	codeNotFound             = code{"not_found", http.StatusNotFound, "No such resource"}
+	codeMethodNotAllowed     = code{"method_not_allowed", http.StatusMethodNotAllowed, "Method is not allowed here"}
+	codeBodyTooLarge         = code{"body_too_large", http.StatusRequestEntityTooLarge, "Body is too large"}
+	codeMediaTypeUnsupported = code{"media_type_unsupported", http.StatusUnsupportedMediaType, "Media type is not supported"}
+	codeQueryTooLong         = code{"query_too_long", http.StatusUnprocessableEntity, "Query is too long"}
+	codeQueryTooComplex      = code{"query_too_complex", http.StatusUnprocessableEntity, "Query is too complex"}
+	codeQueryTooWide         = code{"query_too_wide", http.StatusUnprocessableEntity, "Query covers too much time"}
+	codeTooManyLines         = code{"too_many_lines", http.StatusUnprocessableEntity, "Query asks for too many lines"}
+	codeRateLimited          = code{"rate_limited", http.StatusTooManyRequests, "Too many requests"}
+	codeInternal             = code{"internal", http.StatusInternalServerError, "Something went wrong in logfence"}
+	codeLokiUnreachable      = code{"loki_unreachable", http.StatusBadGateway, "Loki cannot be reached"}
+	codeLokiFailed           = code{"loki_failed", http.StatusBadGateway, "Loki failed"}
+	codeOverloaded           = code{"overloaded", http.StatusServiceUnavailable, "Too much to do"}
+	codeKeysUnavailable      = code{"keys_unavailable", http.StatusServiceUnavailable, "Tokens cannot be checked"}
+	codeLokiTimeout          = code{"loki_timeout", http.StatusGatewayTimeout, "Loki took too long"}
+)
+
+func (c code) problem(cause error, format string, args ...any) *problem {
+	return &problem{
+		Type: "/docs/problems#" + c.name, Title: c.title, Status: c.status, Code: c.name,
+		Detail: fmt.Sprintf(format, args...), cause: cause,
+	}
+}
+
+func (p *problem) with(header, value string) *problem {
+	if p.header == nil {
+		p.header = map[string]string{}
+	}
+	p.header[header] = value
+	return p
+}
+
+func parameterInvalid(name, format string, args ...any) *problem {
+	p := codeParameterInvalid.problem(nil, format, args...)
+	p.Parameter = name
+	return p
+}
+
+const retryLater = "1" // seconds
+
+// problemOf is the one place that turns errors into answers. Unknown errors are ours, and say
+// nothing: a detail that nobody has looked at may hold an address or another tenant's name.
+func problemOf(err error) *problem {
+	for _, in := range []func(error) *problem{ready, ofToken, ofQuery, ofLimits, ofLoki, ofRouter} {
+		if p := in(err); p != nil {
+			return p
+		}
+	}
+	return codeInternal.problem(err, "The request could not be handled. Report it with its request id.")
+}
+
+func ready(err error) *problem {
+	var p *problem
+	if errors.As(err, &p) {
+		return p
+	}
+	return nil
+}
+
+func ofToken(err error) *problem {
+	switch {
+	case errors.Is(err, auth.ErrNoToken):
+		// RFC 6750 section 3.1: a request without a token is told the scheme and no error.
+		return codeUnauthorized.problem(err, "Send a bearer token in the Authorization header.").
+			with(echo.HeaderWWWAuthenticate, `Bearer realm="logfence"`)
+	case errors.Is(err, auth.ErrInvalidToken):
+		return codeUnauthorized.problem(err, "The token is not valid. Get a new one from your identity provider.").
+			with(echo.HeaderWWWAuthenticate, `Bearer realm="logfence", error="invalid_token"`)
+	case errors.Is(err, auth.ErrNoTenant), errors.Is(err, tenancy.ErrTenant):
+		return codeNoTenant.problem(err, "The token does not say which tenant's logs it may read.")
+	case errors.Is(err, auth.ErrInvalidSelectorClaim), errors.Is(err, tenancy.ErrExtra):
+		return codeNoTenant.problem(err, "The token's selector cannot be applied, so nothing may be read with it.")
+	case errors.Is(err, auth.ErrInsufficientScope):
+		return codeInsufficientScope.problem(err, "The token lacks the scope that reading logs takes.").
+			with(echo.HeaderWWWAuthenticate, `Bearer realm="logfence", error="insufficient_scope"`)
+	case errors.Is(err, auth.ErrKeysUnavailable):
+		return codeKeysUnavailable.problem(err, "The identity provider's keys are not there. Try again shortly.").
+			with(echo.HeaderRetryAfter, retryLater)
+	}
+	return nil
+}
+
+func ofQuery(err error) *problem {
+	var (
+		invalid     *tenancy.InvalidError
+		complexity  *tenancy.TooComplexError
+		unsupported *tenancy.UnsupportedError
+	)
+	switch {
+	case errors.As(err, &invalid):
+		p := codeQueryInvalid.problem(err, "%s", invalid.Message)
+		p.Line, p.Column = invalid.Line, invalid.Column
+		return p
+	case errors.Is(err, tenancy.ErrNotSelector):
+		return codeQueryInvalid.problem(err, "Only a stream selector is taken here, such as {app=\"api\"}, without a pipeline or function.")
+	case errors.As(err, &complexity):
+		return codeQueryTooComplex.problem(err, "%s.", sentence(complexity.Error()))
+	case errors.As(err, &unsupported):
+		return codeQueryUnsupported.problem(err, "%s.", sentence(unsupported.Reason))
+	case errors.Is(err, tenancy.ErrTooLong):
+		return codeQueryTooLong.problem(err, "The query is longer than this server takes. Shorten it.")
+	}
+	return nil
+}
+
+func ofLimits(err error) *problem {
+	var exceeded *limits.ExceededError
+	switch {
+	case errors.As(err, &exceeded):
+		c := codeTooManyLines
+		if exceeded.Code == codeQueryTooWide.name {
+			c = codeQueryTooWide
+		}
+		return c.problem(err, "%s", exceeded.Detail)
+	case errors.Is(err, limits.ErrOverloaded):
+		return codeOverloaded.problem(err, "Too many queries are waiting. Try again shortly.").
+			with(echo.HeaderRetryAfter, retryLater)
+	}
+	return nil
+}
+
+func ofLoki(err error) *problem {
+	var refused *loki.RefusedError
+	switch {
+	case errors.As(err, &refused):
+		return codeLokiRefused.problem(err, "%s", refused.Message)
+	case errors.Is(err, loki.ErrOrgID):
+		return codeNoTenant.problem(err, "The token's tenant is not one that Loki can be asked for.")
+	case errors.Is(err, loki.ErrRateLimited):
+		return codeRateLimited.problem(err, "Loki takes no more queries at present. Try again shortly.").
+			with(echo.HeaderRetryAfter, retryLater)
+	case errors.Is(err, loki.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
+		return codeLokiTimeout.problem(err, "Loki did not answer in time. Ask for less: a shorter range, a narrower selector.")
+	case errors.Is(err, loki.ErrUnreachable):
+		return codeLokiUnreachable.problem(err, "Loki cannot be reached at present. Try again shortly.")
+	case errors.Is(err, loki.ErrFailed):
+		return codeLokiFailed.problem(err, "Loki could not answer. Try again shortly.")
+	}
+	return nil
+}
+
+func ofRouter(err error) *problem {
+	var he *echo.HTTPError
+	if !errors.As(err, &he) {
+		return nil
+	}
+	switch he.Code {
+	case http.StatusNotFound:
+		return codeNotFound.problem(err, "There is nothing here. /openapi.yaml lists what there is.")
+	case http.StatusMethodNotAllowed:
+		return codeMethodNotAllowed.problem(err, "This resource does not take that method; the Allow header lists those it does.")
+	case http.StatusBadRequest: // the generated binding of parameters
+		return codeParameterInvalid.problem(err, "A parameter is not valid.")
+	}
+	return nil
+}
+
+func sentence(s string) string {
+	s = strings.TrimSuffix(s, ".")
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// send writes the problem: as RFC 9457 on logfence's own paths, as Loki writes its errors on Loki's,
+// where Loki's clients look for plain text.
+func (p *problem) send(c echo.Context) error {
+	h := c.Response().Header()
+	for name, value := range p.header {
+		h.Set(name, value)
+	}
+	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusRequestEntityTooLarge {
+		// What is left of the body is not read.
+		h.Set(echo.HeaderConnection, "close")
+	}
+	if strings.HasPrefix(c.Request().URL.Path, compatPrefix) {
+		return c.Blob(p.Status, echo.MIMETextPlainCharsetUTF8, []byte(p.lokiText()+"\n"))
+	}
+	body, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("encode problem: %w", err)
+	}
+	return c.Blob(p.Status, "application/problem+json", body)
+}
+
+// lokiText is the problem in Loki's words: editors look for the position in a parse error's text.
+func (p *problem) lokiText() string {
+	if p.Code != codeQueryInvalid.name {
+		return p.Detail
+	}
+	if p.Line == 0 {
+		return "parse error : " + p.Detail
+	}
+	return "parse error at line " + strconv.Itoa(p.Line) + ", col " + strconv.Itoa(p.Column) + ": " + p.Detail
+}

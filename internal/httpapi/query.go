@@ -1,0 +1,146 @@
+package httpapi
+
+import (
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/logfence/logfence/gen/api"
+	"github.com/logfence/logfence/internal/loki"
+	"github.com/logfence/logfence/internal/tenancy"
+)
+
+// Loki's own default, sent on so that a lower LOGFENCE_MAX_LINES holds for it too.
+const defaultLines = 100
+
+// QueryLogs answers GET /api/v1/logs/query.
+func (s *Server) QueryLogs(c echo.Context, p api.QueryLogsParams) error {
+	w, err := s.window(p.Start, p.End, p.Since, queryDefaultSince)
+	if err != nil {
+		return err
+	}
+	lines, err := s.lines(p.Limit)
+	if err != nil {
+		return err
+	}
+	step, err := parseStep("step", p.Step)
+	if err != nil {
+		return err
+	}
+	interval, err := parseStep("interval", p.Interval)
+	if err != nil {
+		return err
+	}
+	q, err := s.query(c, p.Query)
+	if err != nil {
+		return err
+	}
+	answer, err := s.loki.QueryRange(c.Request().Context(), callOf(c), q, loki.RangeParams{
+		Window: w, Limit: lines, Direction: word(p.Direction), Step: step, Interval: interval,
+	})
+	return s.pass(c, answer, err)
+}
+
+// QueryLogsForm answers POST /api/v1/logs/query. By now the form's parameters are read and in the URL.
+func (s *Server) QueryLogsForm(c echo.Context, _ api.QueryLogsFormParams) error {
+	return s.bound().QueryLogs(c)
+}
+
+// QueryInstant answers GET /api/v1/logs/query/instant.
+func (s *Server) QueryInstant(c echo.Context, p api.QueryInstantParams) error {
+	at, err := optionalTime("time", p.Time)
+	if err != nil {
+		return err
+	}
+	lines, err := s.lines(p.Limit)
+	if err != nil {
+		return err
+	}
+	q, err := s.query(c, p.Query)
+	if err != nil {
+		return err
+	}
+	if q.Kind() != tenancy.KindMetrics {
+		return codeKindWrong.problem(nil, "An instant query takes a metric query, such as count_over_time({app=\"api\"}[5m]); for log lines use a range query.")
+	}
+	answer, err := s.loki.QueryInstant(c.Request().Context(), callOf(c), q, loki.InstantParams{
+		Time: at, Limit: lines, Direction: word(p.Direction),
+	})
+	return s.pass(c, answer, err)
+}
+
+// QueryInstantForm answers POST /api/v1/logs/query/instant.
+func (s *Server) QueryInstantForm(c echo.Context, _ api.QueryInstantFormParams) error {
+	return s.bound().QueryInstant(c)
+}
+
+// LokiQueryRange answers GET /loki/api/v1/query_range.
+func (s *Server) LokiQueryRange(c echo.Context, p api.LokiQueryRangeParams) error {
+	return s.QueryLogs(c, api.QueryLogsParams(p))
+}
+
+// LokiQueryRangeForm answers POST /loki/api/v1/query_range.
+func (s *Server) LokiQueryRangeForm(c echo.Context, _ api.LokiQueryRangeFormParams) error {
+	return s.bound().LokiQueryRange(c)
+}
+
+// LokiQuery answers GET /loki/api/v1/query.
+func (s *Server) LokiQuery(c echo.Context, p api.LokiQueryParams) error {
+	return s.QueryInstant(c, api.QueryInstantParams(p))
+}
+
+// LokiQueryForm answers POST /loki/api/v1/query.
+func (s *Server) LokiQueryForm(c echo.Context, _ api.LokiQueryFormParams) error {
+	return s.bound().LokiQuery(c)
+}
+
+// bound is the generated binding of parameters, for operations whose form has been read into the URL.
+func (s *Server) bound() *api.ServerInterfaceWrapper {
+	return &api.ServerInterfaceWrapper{Handler: s}
+}
+
+// window reads a span of time and holds it to the limit.
+func (s *Server) window(start, end, since *string, otherwise time.Duration) (loki.Window, error) {
+	w, err := windowOf(s.now(), start, end, since, otherwise)
+	if err != nil {
+		return loki.Window{}, err
+	}
+	if err := s.limits.CheckRange(w.start, w.end); err != nil {
+		return loki.Window{}, err
+	}
+	return loki.Window{Start: w.start, End: w.end}, nil
+}
+
+// lines is how many lines are asked for, at most as many as one may.
+func (s *Server) lines(limit *int) (int, error) {
+	if limit == nil {
+		return min(defaultLines, s.limits.MaxLines), nil
+	}
+	if err := s.limits.CheckLines(*limit); err != nil {
+		return 0, err
+	}
+	return *limit, nil
+}
+
+func optionalTime(name string, value *string) (time.Time, error) {
+	if value == nil {
+		return time.Time{}, nil
+	}
+	return parseTime(name, *value)
+}
+
+// word is the value of an optional parameter that the spec has held to its list.
+func word[T ~string](value *T) string {
+	if value == nil {
+		return ""
+	}
+	return string(*value)
+}
+
+// number is the value of an optional parameter that the spec has held to be at least 1.
+func number(value *int) int {
+	if value == nil {
+		return 0
+	}
+	return *value
+}

@@ -1,0 +1,273 @@
+// Package httpapi serves openapi.yaml: it implements the generated interface, natively and as Loki's
+// own API, with one implementation behind both.
+//
+// Guarantee: only what the spec describes is served; every operation is authenticated, its parameters
+// are read once and held against the spec, and what carries LogQL goes to package loki as a fenced
+// value of the caller's scope. Any error on the way is an answer without data. One
+// [observe.Decision] is recorded for each request.
+//
+// Not promised here: that a token is genuine (package auth), that a fenced value is confined (package
+// tenancy), or what Loki answers (package loki).
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/jub0bs/cors"
+	"github.com/labstack/echo/v4"
+
+	"github.com/logfence/logfence/gen/api"
+	"github.com/logfence/logfence/internal/limits"
+	"github.com/logfence/logfence/internal/loki"
+	"github.com/logfence/logfence/internal/observe"
+	"github.com/logfence/logfence/internal/tenancy"
+)
+
+// Config is what a [Server] is made of. All but the optional fields are required.
+type Config struct {
+	Verifier Verifier
+	Fence    *tenancy.Fence
+	Loki     *loki.Client
+	// Parsing lets so many queries be parsed at once: the dearest thing that a request costs.
+	Parsing *limits.Turns
+	// Limits bound what one query may ask for.
+	Limits   limits.Config
+	Recorder *observe.Recorder
+	Log      *slog.Logger
+
+	// Compat serves Loki's own paths beside the native ones.
+	Compat bool
+	// BasicToken takes a token also as the password of HTTP Basic.
+	BasicToken bool
+	// CORSOrigins are the origins, exactly, whose pages may read answers; none by default.
+	CORSOrigins []string
+	// Now is the clock; nil is the system's.
+	Now func() time.Time
+}
+
+// Server answers requests. It is made once and safe for use by many goroutines.
+type Server struct {
+	verifier   Verifier
+	fence      *tenancy.Fence
+	loki       *loki.Client
+	parsing    *limits.Turns
+	limits     limits.Config
+	recorder   *observe.Recorder
+	log        *slog.Logger
+	basicToken bool
+	now        func() time.Time
+
+	contract contract
+	public   http.Handler
+	admin    http.Handler
+}
+
+// The generated interface, held by the compiler: an operation that the spec gains is missing here.
+var _ api.ServerInterface = (*Server)(nil)
+
+// New makes a server, or says what is wrong with the spec that is built in or with c.
+func New(c Config) (*Server, error) {
+	spec, err := api.GetSpec()
+	if err != nil {
+		return nil, fmt.Errorf("read the embedded spec: %w", err)
+	}
+	prepared, err := newContract(spec)
+	if err != nil {
+		return nil, fmt.Errorf("openapi.yaml: %w", err)
+	}
+	s := &Server{
+		verifier: c.Verifier, fence: c.Fence, loki: c.Loki, parsing: c.Parsing, limits: c.Limits,
+		recorder: c.Recorder, log: c.Log, basicToken: c.BasicToken, now: c.Now, contract: prepared,
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.public, err = s.newPublic(spec, c); err != nil {
+		return nil, err
+	}
+	s.admin = s.newAdmin()
+	return s, nil
+}
+
+// Public is what callers reach.
+func (s *Server) Public() http.Handler { return s.public }
+
+// Admin is what operators reach: health and readiness. It belongs on a listener of its own.
+func (s *Server) Admin() http.Handler { return s.admin }
+
+func (s *Server) newPublic(spec *openapi3.T, c Config) (http.Handler, error) {
+	e := echo.New()
+	e.HTTPErrorHandler = func(err error, _ echo.Context) {
+		// observed has answered by then; what arrives here is the loss of the connection.
+		s.log.Debug("answer not sent", "error", err)
+	}
+	e.Pre(s.observed, exactPath)
+	r := &registrar{server: s, echo: e, compat: c.Compat}
+	api.RegisterHandlers(r, s)
+	if len(r.errs) > 0 {
+		return nil, errors.Join(r.errs...)
+	}
+	if err := registerSpec(e, spec); err != nil {
+		return nil, err
+	}
+	if len(c.CORSOrigins) == 0 {
+		return e, nil
+	}
+	return withCORS(e, c.CORSOrigins)
+}
+
+// withCORS lets pages of just these origins read answers. Tokens travel in a header that pages set
+// themselves, so credentials of the browser's own (cookies) are not allowed.
+func withCORS(h http.Handler, origins []string) (http.Handler, error) {
+	mw, err := cors.NewMiddleware(cors.Config{
+		Origins: origins,
+		Methods: []string{http.MethodGet, http.MethodPost},
+		RequestHeaders: []string{
+			echo.HeaderAuthorization, echo.HeaderContentType, observe.HeaderRequestID, headerEncodingFlags,
+		},
+		ResponseHeaders: []string{observe.HeaderRequestID, echo.HeaderRetryAfter, echo.HeaderWWWAuthenticate},
+		MaxAgeInSeconds: 600,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("CORSOrigins: %w", err)
+	}
+	return mw.Wrap(h), nil
+}
+
+// registrar registers the generated routes, each behind the guard of its operation. A route that the
+// contract does not know has no guard, and is an error rather than open.
+type registrar struct {
+	api.EchoRouter // of its methods only the two that the spec uses are meant to be called
+
+	server *Server
+	echo   *echo.Echo
+	compat bool
+	errs   []error
+}
+
+func (r *registrar) add(method, path string, h echo.HandlerFunc) *echo.Route {
+	op, ok := r.server.contract[method+" "+path]
+	if !ok {
+		r.errs = append(r.errs, fmt.Errorf("%s %s is not in the spec", method, path))
+		return nil
+	}
+	if !r.compat && strings.HasPrefix(path, compatPrefix) {
+		return nil
+	}
+	return r.echo.Add(method, path, r.server.guarded(op, h))
+}
+
+// GET registers an operation.
+func (r *registrar) GET(path string, h echo.HandlerFunc, _ ...echo.MiddlewareFunc) *echo.Route {
+	return r.add(http.MethodGet, path, h)
+}
+
+// POST registers an operation.
+func (r *registrar) POST(path string, h echo.HandlerFunc, _ ...echo.MiddlewareFunc) *echo.Route {
+	return r.add(http.MethodPost, path, h)
+}
+
+// guarded is the way to every operation's handler: who asks, then what they ask, each refused at the
+// first doubt. Who comes first, so that strangers learn nothing about parameters.
+func (s *Server) guarded(op *operation, h echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		d := decisionOf(c)
+		d.Operation = op.id
+		who, err := s.identify(c.Request())
+		d.Tenants, d.Subject, d.Issuer = who.Tenants, who.Subject, who.Issuer
+		if err != nil {
+			return err
+		}
+		c.Set(callerKey, who)
+		if err := s.read(c, op); err != nil {
+			return err
+		}
+		return h(c)
+	}
+}
+
+// read leaves a request whose URL holds its parameters as they were understood, wherever they came
+// from, so that the generated binding of the GET operation serves the form as well.
+func (s *Server) read(c echo.Context, op *operation) error {
+	r := c.Request()
+	if err := refuseOverrides(r.Header); err != nil {
+		return err
+	}
+	values, err := op.readParameters(r)
+	if err != nil {
+		return err
+	}
+	path := map[string]string{}
+	for i, name := range c.ParamNames() {
+		path[name] = c.ParamValues()[i]
+	}
+	if err := op.validate(r.Context(), r, path, values); err != nil {
+		return err
+	}
+	r.URL.RawQuery = values.Encode()
+	return nil
+}
+
+// refuseOverrides refuses headers by which some servers take a request for another.
+func refuseOverrides(h http.Header) error {
+	for _, name := range []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Original-Url", "X-Rewrite-Url"} {
+		if len(h.Values(name)) > 0 {
+			return parameterInvalid("", "The header %s is not taken.", name)
+		}
+	}
+	return nil
+}
+
+// fenced parses a text in its turn, so that one tenant's flood of dear texts leaves the others' alone.
+func (s *Server) fenced(ctx context.Context, who caller, parse func() error) error {
+	release, err := s.parsing.Acquire(ctx, strings.Join(who.Tenants, ","))
+	if err != nil {
+		return fmt.Errorf("wait to parse: %w", err)
+	}
+	defer release()
+	return parse()
+}
+
+// query fences a query of the caller's.
+func (s *Server) query(c echo.Context, text string) (q tenancy.Query, err error) {
+	who, d := callerOf(c), decisionOf(c)
+	d.Asked = append(d.Asked, text)
+	q, ok := who.scope.Recall(text)
+	if !ok {
+		err = s.fenced(c.Request().Context(), who, func() (err error) {
+			q, err = who.scope.Query(text)
+			return err
+		})
+	}
+	if err != nil {
+		return tenancy.Query{}, err
+	}
+	d.Fenced = append(d.Fenced, q.LogQL())
+	return q, nil
+}
+
+// selector fences a selector of the caller's; none is the scope's own.
+func (s *Server) selector(c echo.Context, text *string) (sel tenancy.Selector, err error) {
+	who, d := callerOf(c), decisionOf(c)
+	if text == nil || *text == "" {
+		sel = who.scope.All()
+	} else {
+		d.Asked = append(d.Asked, *text)
+		err = s.fenced(c.Request().Context(), who, func() (err error) {
+			sel, err = who.scope.Selector(*text)
+			return err
+		})
+	}
+	if err != nil {
+		return tenancy.Selector{}, err
+	}
+	d.Fenced = append(d.Fenced, sel.LogQL())
+	return sel, nil
+}

@@ -1,0 +1,91 @@
+package httpapi
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/logfence/logfence/gen/api"
+	"github.com/logfence/logfence/internal/loki"
+	"github.com/logfence/logfence/internal/tenancy"
+)
+
+// GetStats answers GET /api/v1/logs/stats.
+func (s *Server) GetStats(c echo.Context, p api.GetStatsParams) error {
+	w, err := s.window(p.Start, p.End, p.Since, queryDefaultSince)
+	if err != nil {
+		return err
+	}
+	sel, err := s.selector(c, p.Query)
+	if err != nil {
+		return err
+	}
+	answer, err := s.loki.IndexStats(c.Request().Context(), callOf(c), sel, w)
+	return s.pass(c, answer, err)
+}
+
+// GetVolume answers GET /api/v1/logs/volume.
+func (s *Server) GetVolume(c echo.Context, p api.GetVolumeParams) error {
+	sel, v, err := s.volume(c, p)
+	if err != nil {
+		return err
+	}
+	answer, err := s.loki.Volume(c.Request().Context(), callOf(c), sel, v)
+	return s.pass(c, answer, err)
+}
+
+// GetVolumeRange answers GET /api/v1/logs/volume/range.
+func (s *Server) GetVolumeRange(c echo.Context, p api.GetVolumeRangeParams) error {
+	sel, v, err := s.volume(c, api.GetVolumeParams{
+		Query: p.Query, Start: p.Start, End: p.End, Since: p.Since, Limit: p.Limit, TargetLabels: p.TargetLabels,
+		AggregateBy: p.AggregateBy,
+	})
+	if err != nil {
+		return err
+	}
+	if v.Step, err = parseStep("step", p.Step); err != nil {
+		return err
+	}
+	answer, err := s.loki.VolumeRange(c.Request().Context(), callOf(c), sel, v)
+	return s.pass(c, answer, err)
+}
+
+func (s *Server) volume(c echo.Context, p api.GetVolumeParams) (tenancy.Selector, loki.VolumeParams, error) {
+	w, err := s.window(p.Start, p.End, p.Since, queryDefaultSince)
+	if err != nil {
+		return tenancy.Selector{}, loki.VolumeParams{}, err
+	}
+	sel, err := s.selector(c, p.Query)
+	if err != nil {
+		return tenancy.Selector{}, loki.VolumeParams{}, err
+	}
+	v := loki.VolumeParams{Window: w, Limit: number(p.Limit), AggregateBy: word(p.AggregateBy)}
+	if p.TargetLabels != nil && *p.TargetLabels != "" {
+		v.TargetLabels = strings.Split(*p.TargetLabels, ",")
+	} else {
+		v.TargetLabels = s.namedLabels(c, p.Query)
+	}
+	return sel, v, nil
+}
+
+// namedLabels are the labels that the caller's own selector names. Where a request names no target
+// labels Loki adds up by those of the selector, and would find the tenant's among them.
+func (s *Server) namedLabels(c echo.Context, text *string) []string {
+	if text == nil || *text == "" {
+		return nil
+	}
+	parts, err := callerOf(c).scope.Explain(*text)
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, selector := range parts.Selectors {
+		for _, m := range selector.Matchers {
+			if !slices.Contains(names, m.Name) {
+				names = append(names, m.Name)
+			}
+		}
+	}
+	return names
+}
