@@ -1388,7 +1388,7 @@ type ListFieldsParams struct {
 	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded; written as `start` is. Default: now.
+	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
@@ -1415,7 +1415,7 @@ type ListFieldValuesParams struct {
 	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded; written as `start` is. Default: now.
+	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
@@ -1442,7 +1442,7 @@ type ListLabelsParams struct {
 	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded; written as `start` is. Default: now.
+	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
@@ -1457,7 +1457,7 @@ type ListDetectedLabelsParams struct {
 	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded; written as `start` is. Default: now.
+	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
@@ -1472,7 +1472,7 @@ type ListLabelValuesParams struct {
 	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded; written as `start` is. Default: now.
+	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
@@ -1487,7 +1487,7 @@ type ListPatternsParams struct {
 	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded; written as `start` is. Default: now.
+	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
@@ -1505,7 +1505,7 @@ type QueryLogsParams struct {
 	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded; written as `start` is. Default: now.
+	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
@@ -1565,7 +1565,7 @@ type ListSeriesParams struct {
 	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded; written as `start` is. Default: now.
+	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
@@ -1580,7 +1580,7 @@ type GetStatsParams struct {
 	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded; written as `start` is. Default: now.
+	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
@@ -1595,7 +1595,7 @@ type GetVolumeParams struct {
 	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded; written as `start` is. Default: now.
+	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
@@ -1619,7 +1619,7 @@ type GetVolumeRangeParams struct {
 	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded; written as `start` is. Default: now.
+	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
@@ -1646,7 +1646,7 @@ type LokiDetectedFieldValuesParams struct {
 	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded; written as `start` is. Default: now.
+	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
@@ -1673,7 +1673,7 @@ type LokiDetectedFieldsParams struct {
 	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded; written as `start` is. Default: now.
+	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
@@ -1700,7 +1700,7 @@ type LokiDetectedLabelsParams struct {
 	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded; written as `start` is. Default: now.
+	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
@@ -1721,7 +1721,7 @@ type LokiIndexStatsParams struct {
 	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded; written as `start` is. Default: now.
+	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
@@ -1736,7 +1736,7 @@ type LokiIndexVolumeParams struct {
 	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded; written as `start` is. Default: now.
+	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
@@ -1760,7 +1760,7 @@ type LokiIndexVolumeRangeParams struct {
 	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded; written as `start` is. Default: now.
+	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
@@ -1787,7 +1787,7 @@ type LokiLabelParams struct {
 	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded; written as `start` is. Default: now.
+	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
@@ -1802,7 +1802,7 @@ type LokiLabelValuesParams struct {
 	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded; written as `start` is. Default: now.
+	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
@@ -1817,7 +1817,7 @@ type LokiLabelsParams struct {
 	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded; written as `start` is. Default: now.
+	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
@@ -1832,7 +1832,7 @@ type LokiPatternsParams struct {
 	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded; written as `start` is. Default: now.
+	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
@@ -1874,7 +1874,7 @@ type LokiQueryRangeParams struct {
 	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded; written as `start` is. Default: now.
+	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
@@ -1913,7 +1913,7 @@ type LokiSeriesParams struct {
 	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded; written as `start` is. Default: now.
+	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
@@ -4332,298 +4332,293 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rcts4tij8Kvg4u6rtaVqR5EtipVK7nMTJ5Gzn0okzmTORPwsWIYljElAToBVN2qfO0+wH209yCmsB",
-	"vImUKFnq2N3qHx2LJO4L63757vRFOBaccSWdzndnxKjHIvjzI/s1ZlK9eal/eEz2I3+sfMGdjvOOhkwS",
-	"NfIlifAr4nOiRoxIFt2w6CdJAjFskF9ioRjx4S0lERuLSDUc12HfaDgOmNNxmq3/Ovl4+Pfmi/3TJ28P",
-	"zo/+2f7l+EvrH397/M5xHd23HzHP6agoZq4j+yMWUj2dkH47Y3yoRk6n1X7iOqHPk9+uo6Zj3bdUkc+H",
-	"zu2t63xkKpqeDBSLZhcDj8lITEhI+ZRI1hfck0QJoqIpoUPq89ycW3Mn5nM/jMPsNHyu2JBFMI8vX76c",
-	"xGrEuPL7VLHZyZyPGOmPaBAwPmREDMjHVy/I0ePDZoO8UUTSqSQ9FkUietZ1fH5DA9+7VOKa8a7TI5MR",
-	"g1OIGJlQSSiBNy65ihXhQpHJiCriSzKJBB+Sia9GxC+cx3NGIxaRiNEgfNZ1AjEcMN5nXcclFcPOPafZ",
-	"kyjswKe+GC+zDa5eZMQA1mACJKD9a71WqXtaYTEyHgz8vs+4uoQuYEXVK7h1nTGNaMiUuSYnw2HEhlSx",
-	"59PZdXwZMX0eGpio55F4TK6mpCdZ5DPZIzuM9kekL8Irn1PdQq/0hgYxk/ovWCONhkyRgF6xQO4SEUEH",
-	"+NN2AL8IpyFz4YjZDYuIryR2tZvfExzbcR1fz+/XmEVTx3V0Y6fj0MxaspvwHxEbOB3nL49SZPEI38pH",
-	"2fXr3XnpR6yPyy87VRF5LNKrC8SQBD5n0iWUe0QKMhn5/ZFZeEgo6QV+6KseCRi90TsSF2D1ivavJzTy",
-	"KhbjJROpu5R06nohp9wrXwLjXnI8fshIRPmQuYR96wexx7ynZBL5SjFOqCQ9qWikesSXDfKSDWgcqA7h",
-	"YpJfSevx8eHBQXO/dVyxFsa92qs490MmFQ3HsIpXPgu8M72Rs4t5K6QiA/2BdDVopaBH8bELgMvlhEWA",
-	"LhqkSQDnD2LJPFcv8Exc++aBLGKTVrPZLF8PnGztFWXWkF/S+6DiiESgoUwPpldjAOlpAlF9EXMlDSq5",
-	"EmpEaMTI0L9hvOYCYHsu776Md9Bd2RJghJ+kuddUArwFvlR6RXhoZERn9tyBC2bBaEzVKJ00/DMPXc+b",
-	"PcwU5i2ikKpfYD9KZ34mhr+cEdgwDT/6NjBCOSsA/Xc6Hj/rOhN21XVuf/uXFPw3QgJ2w4JnXQfwM6Di",
-	"st23P1dbCS4AZuncus63PUsY9B+/Bkn/t67zhisW3dCghGtIb0WKyojSFFbDElUabUmFTNKARoSOaaSI",
-	"4MG0Qyjx4ggx/k5vvyl7gNkp4XF4hdjRcCEuoVfihpF/s0g0yFumIr8PO+vr2zbkImIzALDfrELvvl1N",
-	"3Z36pBhikTNNYqphFSiQgdX8ZOh4vElYnIfYMqeSQ2JPSVi1j+REkVDAqWVY2d7Z+9evTt+9OL18e/KP",
-	"y7M3704/9cjOYbPZJDEPmJREMrXrEhZIRg7abdJTQlxqZvISxu8tiTbb68CZKZ458zmrvU+BENcaeAci",
-	"MkhGQ6uEmbnARFJyJWJNAZHhx41dnjBUrZGzy5UXKoY1sVKW/SCTkZDMYlR9d/UeME9vQYP0vt9q4k00",
-	"TzUlUkWMhgnxZ5xyVYrU+iPWvxax6jq3G0FhZ2JYC3+9pao/KkFediWSBayvROTCzRCxPt6xP2Z6Zxrk",
-	"tX8D0hvIQAASwG8O4giYWsFZB28KdIaMQxCkHFyEBIt5DfJOcECK+n397fxatp8X+oNxIDxm96xsf0NY",
-	"eW1EZ/bhzJdK75tUUzjOgYhCp3SL7c4lu/w8ov1rhlL0LPRJzYpofhDm1XM1G68XDSwKUI3XER1QTom+",
-	"Lw3yXDMlIZ2SK8OXPK250+vcvq8X69vAodgzXed3a/HmArKud7E7Gib1riCGR65WDAxdlYQG+r2M+yM4",
-	"ixsYZKe12yvISHGoz2cHmJFdsgPs4qW4YdGlZvh3vjN+86zrjCPhdZ3br63Rxe7uRq45rr3WTX8PW0ID",
-	"exC6axoEYnIajtX075qzt2OvgAtchFFOo0hMZA7x65vtIp7UchzlhOkRiWLfkBWqjTpzu7pgP+vt38ym",
-	"3C4Et3qA5uZJCEKZAbpFBIH8RjSzS35LmcBu3GzuM7LfbIZyU/RiMQh9ZHIsuGSnvC88nw9fBXRYgs6+",
-	"aJa316eKDUXk/5vtWW0EHOzIjzzCAhYyDpIKaijMThHFgkBqWIj7Ko6Yp/eMelRRMohEiAoq3Q3M6SdJ",
-	"xjSS+uJGjHqoJ0ix4E/SqEUAyhRQcQNeBtjgujfIFwPOPvQ9Rf48CAgNBR+WdWg5bewZmJ7BgPWL6NWZ",
-	"2QN7dqhFTQ/vH3uaG9qzG7xnd3gPt7juKWYPBjie7GUvoTl1aPzSDM4yt3Q1YF3itn4CDn4ed4v6roII",
-	"4KIwTaMhAw1IJFWDfAFtALCtil4zSZrA8ugvPdTcuKDKTthcoht0UD2VqBYA0LhUjHp1Wd7VuN1PPu+X",
-	"iGN/ExMSaLi+YgMt1fQY93pkR0T2ARcTq0TFdwHIQMjND2J9LXcLui0CSiyZ1S/7knBhtVs5gRYkYt0+",
-	"5r7SDI/suaQH/wv1/zTz0/P0/yb6f9MC7W2NKmBKwnprq/LMdHCr9Cyr7ghI5bPaPJ+jNq8Dquf9/f1j",
-	"YCY+c/8bfkelpnVGua97iMcaylpN4vlDvfIdI8PvuoTCkbAo+XyHUy7se5T9Pdb3QxqQQUT7qBmw77MY",
-	"TG+l3oiePU6FCsn8Jrab7aO9VmuvvX/eanf2m51m859V2wp7s5puEdQDpdvq+VJR3keEPBFkLHyuEqU2",
-	"3sQSNYhLeodhTWVIok2lpH3YVKPZQ9RAPRmJgGU6sGqZFpGptN9quVqYN5ME8gAzLOL7VjOs3EU2Xl6r",
-	"cg7K/TMkHdWKFZkzH7hEsjGNqGKeZlL7IgxpVrmsMs0sObUoE8QNOaOhcYHRrViayk6yNpxkG8FS/Srd",
-	"USiAVVCCsBsaxFRpOfFe3Lo6+vpG+/iwauP8kK10sW414UROAcDiOfWMLVb/6guuGIc/6Xgc+H24QI/G",
-	"kbgKWPizZi31OzNZ6CAQ1/6lIVr69w1KA7ovD0hQ9r2WDxT1AxACvxHGFRBQIFNkzCKjQmHf+ox5zHPN",
-	"G8PChvTbpWmCepzLMYsusQmozJr2S/1j1/AITKpL31tkDpaKqlg6nQNNSpWv4CgyaiYvZR2dxPr6yBN9",
-	"aXdH/iW31Jwx79LYNcs2aPajzC7BMjsWXYWxVFpoTzGNBp2kgwzBv+PCP9gukRYrYidWvvDZJejVw2bN",
-	"W3n+A9fpiyAOudNpHWV2QE650qASRSLqkJizb2Pglsl/MO65BH/6fEhu9aVzHRf0fIkl/Q6bANJabgNQ",
-	"Sqvchvx64K7Vu6AfsAdsMovFEjeIzFQAdSUgaV7BwxzQ+koL0WqkNwjM9ob2ICelhaMGeSE8Jjukl5u+",
-	"Jpf4IOYyHo9FpBg8vPa5dwlGfv1r5uT1w+w9AA4s4/jxjz2DbvbQ96NsW8znj1InEdiY52wqONq45IrI",
-	"ClekhLjU2LsaJpMvMoB4nt1sg/zViHK0wqBCH5n7Bvk00vvFjWp6BThst0vgUAlBzKzmAWAy+fQS6kcT",
-	"32PzVwxflK5YjimXZL/lPc2tFnRAkuw3vQZ5B+obw/NqYdowjmtZfF/caEldb0AY90fEkL9FuwAL2sg9",
-	"jLmGUCWEhx4wVF5LkOhC5JspB22hbRHSaQe8Jn4tniVcYyE0qzUO2DcXvsqwmfqdXgZcbf3OWlMEeBQV",
-	"b689+/T66iem8/xD3at+UrQnre++Cm96LsSZZtdWvK9XwjNrsp0UobfwRQF69Vu4rvqlua4HzeOjZpNc",
-	"TRVyqysAaGs/BdDnZgg4UDOHcrgsTHV9cFm2SmpALaRTUL+QK5bCSn4m6zzy2A+8N3wg5px3FROp/5Vx",
-	"GNJoalmvq9gPFGrvNOi/FiQUXhzoLU7g4CqivD9yOo7jOvp77yX4viU/P0tgjBzXGYq/s0jitsG53/jp",
-	"r5vk1X7jcePJMqeTLrrkfPQ6fpLEdJ8aL5EQy/Vt/UumgC9CuchqA5c9h0RcTE/ilX9jhb7svnu58ZzO",
-	"1+9On0aez2ngqynwX9AIHIxunFu38L6dvqfj8ez7THtUFeoLOq8XTZP8PrsECWnmw/30QxRIby/0rnHk",
-	"jfIrfid4FsSWAIWKQyiDC5SiJyJSIyJHYuLz4Qah4/TbOKDoB7gkSGT493SHTkjoS83rWN2eFYwS8AB+",
-	"vSavnzDsIZOSDtkKXP8tDK2nOaCBZLfp7/y0kY2fmS0ogb0S61xEFdv5ngDgs65Dg/GIdh230vTy9TBE",
-	"k53mlLWgi+p+TT+MpsTcFrMD7WZ2B6jqj5j5wjpOgpuLGDsd51k66WRo5/bCdRT7pso9BPRbsxUqitkS",
-	"wJyFmRII/pKzp5C+4NKXoIcDXqXSH3g9AA0ObmB5XBXX1bv65u8CTvx74szYA5e4XhaYUAbvHKZNvzqt",
-	"FrhftlqtJ/jPY/znCP85dC6WOJiytZcc0N9nPS43hl9gSqueBLrHFKkOuMyIAflfn96/c0kghoMQBYsy",
-	"C9+ORImLebu5e216LhKn9mFKDoARRDWKxJvn4GDORdbNvoRCZYiPimifXQJmS/rhcRDMxAsUOzl2Hb0l",
-	"H6ga6ZFjif6Vnh7cdq4fFvr+Cq0WzTBD9Cy5vrTq2OWmqTcsO090BM3M0XqGLjnDYr9WZ5/tOnk2r/fk",
-	"I43vzA1sNZvNDRD5AqyX3LxXxu15c9dNRFe+5zG+olzFxSXStDKRKn1ZkKYwJsITDPVQkk6NWz1+joE5",
-	"kvgg74JZfUX5qpmRr85hULAtEC5IMrNyGSud+/rEK1y2L63iDSJe8vMBiofBImAS6Yux8bzSu6D5FNgZ",
-	"ox2yYlgyWS2GzwaLFOWyL1++7BUDfObBTGk0zK17R7iz7tmr4nroQbEZzix5McudaQxf9OlOHV1mvbot",
-	"HDky7veZlMvAQtkKK+CiMOP13e433GPfPik6V825Kktj6F2n6Tr9Ucyv8U9jVoG/jR+g0wHkKe08MrRZ",
-	"xJH1FizpGRQsae8Hmd4PnmT7P1jiXDJ7UnIcp1L5IVVskzj3DZeK8jsB/4jRQI3ym2lcM3+SBLh2ZNeA",
-	"p5EijvrMzbgS/pw6Fc7ej+9OxGQcKOB2UOjQdC357mvGsLh/+Nh12s6FJpbY6hzRKQ7glB27Od8PkdB3",
-	"inkfWPQJzJkIQN9YH+2wzUaz2do/fHzYQrmmqsWvMYtZ2qTZfPL44OjYdeSIRp6BxHEAun79Z3xlXOrh",
-	"pxKKBs9z80mfnyK4fWQqjrh+0TIvznLTSRt8EFK98gPFIvgiffEpYTXfGk5zZsxbe0kKGEcDNg1oVMRz",
-	"aMpzSa/1c2v+KR61mketg4N266D1eB+Oq3BYZoC7H9bjg/3DoyVP67h5fPDkD3RaN4mzW3pabxPRvdZd",
-	"M5qljlF+lF+99vGh67TaTedCM8OzbX1QJFY3bR9UNp3QiC8edT1X/qj9+ODo4LgIS4dH+63Dwzmg9OSw",
-	"vX8wC04HzeP9x49TcGotDU77h/v7R1UgtV8BUkCPyoEqfbUYrA4fH1VC1hIUroS+lNC6xH1UgYkJXVzc",
-	"rFvTRomgYhGnwWmq3lta+PBNH2WyR/KuIHpYQ1pfxIEH0scVIyPKvYB5DfIRgv+14GH0TJnUASvKIIdZ",
-	"T4BPImTGhs64MiotnxPrPlopjiTLWY80ckLAacj4h8PQDZKzTHpk4HNPmrQIs0kTrOhhJ7ZG28+dDA8g",
-	"TxUsQEnkeQkC/mq0oozfOK5jdRo5E4CbsRtcVCD9WgxzObmYqxWkaDApm3eitnW1JFMxs9rAstjQgOk0",
-	"kgDsDeIG3WulO5li39SjcUD9ug5kv4ODWBeo5TwnrcX+V9hHlasTKqzQjAGtfM5IyyV9EZDWUYcsaebo",
-	"cmcJ0BDXPqLpH+NWdCIhTAfd4Sd0ij1AwLYEFA2rXjf8VfsIVUNgpVfQqj4/WaAocb1Zg2PNxiDh/ji2",
-	"/Bj4qfZZqYafSi+Vej4o6z3L2s4gP2R/X1E/QDS/qqtxzCNG+yN6FbBKd+PsNxlGEhbYp9ywj/AN8zRe",
-	"HkdMMq4a5NxmZSJgUAqmq3KP7YIX8cyw872IsytYD+9YPgu4fQM4lJQ5LM4g8enED3trBokKW0b1fSuz",
-	"XqxqoFjv5Vu7qWC1S3oPLAXmZEOqPqasXT2BIOM+Mpd/ai3NP2VtA4ZZ20siVJe2D1hIcMtB1Tq9dJLA",
-	"PoxX1CC3NoD7dcZHfYbBf0oEagRSQMpzfuu9zvM0BNVXukQncGe5f31X++5y9w8htm+Z59Pz6Zh9Tl34",
-	"a59IqBtfahKVjQDIns8nZkKmgeXQUkDmTn/bm0wmewMRhXtxFDCuybPn6s35fP5q7wkwsvo49UoiUKNt",
-	"gg8agWwiIKMILIjoBVkWngErq4yjEnZxBRlmTJP+iEa0r1hEJFPYCmaPPKvMTv7HnPBHqjD9zhIHG1Fl",
-	"0uDkjzMTnMwFsvs2idF8DmmN52aYf3uvZCe5bz9JK4TqvyYcBX8UTbiYQGCl4WlWPQvI47mXJPKcfxRJ",
-	"ys+7k8lzP2QivlP8nUq7KGWI7fsiM+z5eAtN+LpGXX4IssE17GzAJOZoAtk2svHL1CTrgIuBPo2r8skH",
-	"BT5ZCXG9ONAlt6g18sdV+5HjjM24a2aDP3MaqxEkfKh/l+NCo1lmOMsaNMhrpvThsQlgPnCsn4o4Ir6n",
-	"eT81JeNI3Pgei9aLjJOYfnS/hZkhATUbXcKyozXciiY/hA9ew93+zOkN9QMrrdY6VHHDokBQr3CkFjcm",
-	"SBky8fqavd0sVrYoGKhpGoIliCcylCHRHM7A0k+SXLNpmu8Ekjw8NCT9eYxuK6UKjAXK7XKVxWrqiPUd",
-	"aw2FwA/haexOl5PFBVs9SwjXTujWfALVM/ud976GtFCXJ1koOyTcScWXGT5l3VLGihF/hymf8jYVJAx1",
-	"zU68nGGpWOeaYwB/R3HHckTlC1sjb/SBKsUivskoD2ubrbISj80U8p2cTwSxb8iOGjE/MrlMJSmPRjDD",
-	"FHx9kv5taNoz/ZiETI2E9+z16bkeZfTsUZ9GiuD8nrWt8eAZ2DP7l2jW1BBrl/4V3X/2H+83m26rfeHa",
-	"30f69376+xjfg09RzpNodmL68fyJHTQP1j+xO9rIZyCo5ArZbzZoHr+L42iaDM4rhsnaNIGgKYWsPT10",
-	"je5hTjZSlkhuxp2N5dPyfS1JP5f4jQEII402c89Go6FPRgeSuCWuGdYlruCikWuWemt0MMjOybhZfP1q",
-	"8+K0HoMhX//Xclzne9cJ5bDrdLoQWEI81tf74XUdt4tBKV2n02q1jt1uEiMCX+8fHYQSvoolfPS96/he",
-	"1+m0b28d9ztqnjEDvA0t6WAjx9VDQoq+zICOa2JgOjbYy4btdJw2Zi0tupFlw2gvC76Dt3ghl91mg1E2",
-	"uMtYY2Ec0P7vs8nZ8da1x+hjeXsx6wyZerUv5Q253zo6OmztF70h95vt9hxfyP0n+09as76Q7aPDUkfI",
-	"Vj1HyOPDx5Wute0KP8hW66jKDzJ9tdgPsrV/3K72sA2pivxvpR62ln6aLGnzyOdSrrdZcqPJi9NqOwmB",
-	"edK2T+q44s501T4odqWf1HHNrT2rInSaHVwSOA/294+eHD4pAufj9tHj9sE8+Dx88uR41ld3/7i532oe",
-	"pSDaTkG0XdNXt3XYery0r277SaWvbvKqhq9u63AOjFawi0mS2bnwuCZkMuOgf9A+XM45/3D/yV2OpxJ9",
-	"NH9MHIWNFyplfBZgiDkEtIL0/iEYmIXcQzlN/ANwFesj6gcHT54cFiMc2q399rzAJr3M2QvZ0nj2D0fS",
-	"a0tgC2MazrLZzpP8+hsTxarNpnU1XBVG1ESvlXtftLqtYmRdMZPacTaQumBcrVRW5Sa/JhXVmiy7Vu2U",
-	"nWLvHpgIMFf4D9RRmdJ7teJ0Ez0UUoUJu1oO8WODMpxfo0ujWlq6y41IvhvVXtxRbVUAqQq9L9ZnlAwT",
-	"YJvD3iDqnGOmros7K4zWCe7MvS9NQbGqUXvFbBStYjYKX5LQl9JHL/fF+XFzK1qbzv/uVnWLTbPz690r",
-	"G3q1/bwutJVa0xNYy7zNQtqStvYVfV/2C8Q5MatXAlJmuusBow3Z9i1gpfOF1MFsKi/j9ETvA+H+uwji",
-	"kH2kfMg2T73n6ArWknih1T54fNg6Ptyvry4ojeBvHz55kJqCGzjM/Ek8n5IeHY97oGK8g4KxwCiU6fIO",
-	"j48bx8fHrtNutZ9kNHot+/zg8HBW25hyTHP7bD1ut8v63D96crA+XeGM7mn/qHnQPnhyR4B6fEdwav8A",
-	"cKqNXstQSAmqhYHJ1dSwbFBvyjfldzfDq5mJrS8V7PNpvh64r0YkU9b7WbV9cc6VqshYcdzSwH3cftIq",
-	"prtADn3pZpaXX7phgelfun1WNKjTeFM5eQ4fHx21ju54k1t3vMmHP4Qw3CMa3Ww2n+y3n8w1vPweB3EP",
-	"KbRGiT24pr1VybJbKwfPcavtOq3mMeRddWt1Nyctj+nt8fGBU0na63f05PGTozr9zEn2k+1nU8ikdXwP",
-	"kMnBA2ALanMEG2MEkhlDNycpvUbfCAhtw/zpPpjTCrFvtjYYVtvsi/DKx6TQRAxMUhGy08PWWF7Nfpvy",
-	"CmSnZwp57kKxKx6HTudrOmTqYlTMQ5svKVBWN/XaJ1ds5HMvjc1zXGcciTGLlNGJ2iIBZT3gO+MXqSCd",
-	"RVp34KkpODtJ6zdmtSoNp2TGmSoEM+VNR5AgIh1k5f6xrMFs/8JM3l+p60yJhLKtMlUM9MG/Frhjdxkt",
-	"rcBQNlhfhCFUVV3XudxULS1fo6Gk7W222ujXpKMUXMXVv1gfhMJcBYDZod5zo7KdhdFcXuSyypugkTIX",
-	"zldkRKVLmEl86TXIyZWE5FSoGAQf36YeBdOUYm6towPHdUKf+6G+gM1sbmY2RF1KUD7xN0rCTV68O9jB",
-	"wr3JGUuo5/lYTflDZk8glX+9wgk+J1yQMY2U348DGhGwHzfIia0YjbMwu5MpM8pLsEWxtMV3x1cMHRBq",
-	"F3/Q6w19/gYbtpLdoFFEpxg0PrM9fsT6KoFQi5evaP96QiPPKVP/o908Wy+6Q3q2BdTehULwbJLUonVJ",
-	"byAifA0+4YGXqVNrrkI/8PXSMNzABDUzH53EqWRYLfkKysgz41suDXBY3J6ZthnPcZ3nJy/+68vJx5eO",
-	"67x6/xH+KsP5SYHVGTA8uUMt2LLCvIXysPtQhDOk384YH6qR0zk6yHpB//9fm3vHdO/fFz//RxmCwWro",
-	"wGC9TFwPc7m4hC0ZTBWhQYbkQ9EZG92RlDlHbpkIyDLkhyWgannimiCKk0PLEkAo/WYgtFmE0Dzf+D05",
-	"V8NAlh1bwlLOL1CKOXzzSCMzVuJmbDssQyW5atWZ2ZW6Lc8e1IIi5Jrk9ObX1e4RKq+ZRwYiyqJeoO7J",
-	"G2LkTn1utc4nX4R79kg0BzytoCoGAXTSREs+x+KmmcqkEEBDcCfMfYAK/Po+T6pqr1Nu0ScWfYU665bO",
-	"SDKII8AMpjBsX4Rohctdrju7P4G/8LI+1JltF5y9H4DwOFvqYP6RqGhqi81e5O7MfhbFtytOKyUiSxC5",
-	"THleMQCzZlrlXh+BNbfo7bf15WeRQ+pdvTCF4Cemqv2n67UuI2lQQsbnmZSAczchP33MzLIwwG74y9kM",
-	"OsGmF9UzYt5brLSz5MGcEFOhB7M8ZqPf85NHZWFl2eVSBlWMyxk/ZOb04qktG23Q3TPHdf4//b9n/0f/",
-	"9X9msZ3rfNvTX+/d0Mgk2fzqvB+f/hpDktX343dCpT9wU6R9YX9e3OYKf83gyvwETRX8mP8aC4Xznc8x",
-	"mnSdYpxofeae3C8WLpa8UGOoMw/nlikDNXt0thhU2eEp9s1gQQzHhLQ0V4yA21bZmWIRqBI5EFBmmmnR",
-	"yPyIhIOsOxw8MT5x2bMPxBCiJEyO6lKCnBacKuPnk9euTVqTsJPKrPUpsMipUJGp8mSSYkpCA8NF1yNx",
-	"9hg/mdHL6FySR9MsVkUxSxd4JUTAKJ+Vy4wTBux5dvWuPdO5cJVMaFmUkFRAp8hu92kQsIhMIgHMMxpK",
-	"RKzMrppUZAaRlAiCpjBYuVCs3+nd16hfjBn3+ZBcRbTPXHR9acFhJqGcADKJxNcqlfig+FgpqtIEZ95Y",
-	"iztPC5p9XxI+LIIuAQ+sdlY2Y3sUsAlZn0I6FbFajIqgZ7MlSZG6zCoqAYhXCixwv3+SiH6qS6M9JUoE",
-	"HqH6M4jiw3LKesop61Jr434xGc3mf27SspmPL2wNr3LmEupo3VuVRVpAqgTPJj37nNAEorGoGAAx4L1Y",
-	"Sd/THHMOj80g1CIgLlCWgHxnfYisLF1KJpLCVt/LCZeE8scabgY+9zJpxvSCnhIeBwEIHCW10eavSLdE",
-	"7yqNY0uumhH/Sqm+tGcbCHFNAv86pwFIOBAfCjYNAkH1vxZ7u9nCXlg65qKebsl8le5a2a0EaD7DQmAZ",
-	"dUqr2WwuwlkVtQWXZDduiuX3VtRGBekaZvFzoiEFc36O2cosKE1WXg0ISyqrsMTZKxGFq3FimHLbJkv3",
-	"JSTXG5iif1HGtFAoX0ih7NLsLjG+UNA590MmFQ3Hev7Q42WytwvrvSEk3brOSk04qzdU0qSu7GPEH9eR",
-	"Pu+zhRrKpEge6FYitdSWScXGi7U7bLyENDZbNnIJSLJV9taq+01rUdbiVpBmzr8+7t2vcOkNBCKJAFDC",
-	"dsALZD5c4/xr3Kaj2LgJJykqe2fvX786fffi9PLtyT8uf/l8+vF/Xz7/3+enn3rkSsQmr6VR8zTyCtLW",
-	"fqv5uA3rTx6VyaDWNqf/+DWwuVGdfE25JGfoElDwZTRN8lun2YyS2mwlmMIOUqq/jGVWnZhPEltPuP4E",
-	"vbzBlsheXRRvhBnJNZO5qDxeaL8CljVsJ1HCbMVc5FkL22ThbYkbXl4xcKmllBTaKxhsSrXtSX5c46kG",
-	"vN9VxOi1BH2nzz3GlTEmZBjFQKDGdg58zEWBGXeX0jOH2ZbtVb7uXwk3Db7ZiZTDPBvvQUZCk8eEs04Z",
-	"W73GbyX2cKzU973UISFrTTJspmQEy/mtwJ3bOoDFwV7Ac0R94CdOxyggJzUCVhgsqTT4vTLC8O4rygQk",
-	"5wf5hC+W7nIGUmzIltk7NylSbNdXDj5pAanE/uTr+YU+p0axEdLx2HrCmfp0FWAMb6GftDjaPKsSfHqb",
-	"QNr0HbpLZiw7t3VF2VyHC25bOk0QYrObsCbu1Cjo8uW25mBTL2vHncuOJR/W5SuX4w8xuUbCIio/ZEsw",
-	"fLVRfFVhzOXLlhU0ICC9pvDTq0b8deuqWRhdEpO74G3n8+HCJl/sd8tj/8SSUgmxJSxLmW+EqzfP+mpk",
-	"cupvNFFT+XJWZe1nilZJSCtXl/Ln9EozDP9KMvCaqH/pwZcpKRbpKBLZbz7rnyPm94nrrye35FgRVAtY",
-	"S8i9WotN8lmhKDOq3qQKA6jqKBmzSAreICckW+ZiRDG/JyTD0NyKr7La7ImIPNkhvQWVxf7n//53r5SJ",
-	"fQtxQeX+KRZHJw4ngErQZaVM5VLwoqjr2SBT75LagjZOO/VcqeesYoKgfrCzSm7uK/AjGLNmHAHwNNxZ",
-	"362Z80n9x+ua/0v0hHN3B0nLbYm+MLtdZh5J96VblGFVFmO0e4gD3hl7f7bTZrvgPUb3/n2y98/LzoX5",
-	"q7l3fNm5+GupM9n7MYJI1ipZvi0oLiSmL+saa3z/EnujmGxA7VNji2TGzmvSbH5KeJISCx7UuUPvCsXG",
-	"iROTcWBCV6WRtS2l1GFEMU2w2W9EnHkXpELe0RTIZ4S1Mjvmt9TRZ67Xj10jKxdE3/NkjulaxECljuGS",
-	"MV5iBkD+rFSHqF9Zq32yIxYONH2YtbNxocg11zBRbo4yQDsLc4kjErqL5dK89vSuI90SA4wBAGYeZPwb",
-	"asnILC7OFAKqg3jyYLQI/9jFpOOUYSCbAXbNJo1xNrHsuowXtaS/rH/Fw7QOlKV+XuJYbPMcF4mEMxSa",
-	"bELOBl5JP61ssRRIVjIom1Ye2iQPJVcWqrZS9Db2Ofn46gU5Pjh8XOZ54pVhZfD3tDkoUD53gYUdR2IY",
-	"0VBqFla3JdeMjZF7DRkFdxH9Gbth0VNMdhXSKTiIaomOaLqlCOVdHnPARcDgXE2NW6NecaPLu/yg2eyQ",
-	"Xq7Gbo/sJGlXkAw+JT19wCaKED03eibzCYvYrmt7yKYpJztoMujyKwY5LRgnfcEHPmeebnHtc+8SePce",
-	"2aElIpXBqaFVbmh5k14znmTMwMzqEzrt8kjTVN3rTMXhHtlJH8KkJZpsdm3lRVN4t0d2Mk4tIZOSDhk6",
-	"N3R5D/OX9HYbestaM3ldyEFzv0N6SfXEnkt6PpfxYOD3fcbVJdQihO8O4Dt1OdBThieHnS7vYervS/0G",
-	"KtRiry3da74GKjw+nJMevssP2u3kUG3p3Z6bfWIqx+YfTnwP6lHqvzUHcAnHgB0ezyQGI4cAOmm1c3LY",
-	"bNepcEkOYa+y+Uu6vCSBCTmEvcrXBermc6cD3wcsn+b3Kti9ek5fgLt8qUHMOoAYSbmuP5bNcVMqqGru",
-	"IyluD/WITVob4yAO3t+CeKKUii/2I7v79JNbUukpg6+1SAzKlIrAszRZTykPSkNmnfkwpJL0suGXvQXm",
-	"odke/3Z+/sGiNOSkcZGHx8eZJR80S+0NJklQ6ZGBv6FGvRrhyqdJKA4iXuDAEHHj/lMFX5fOv8rVxyjR",
-	"cBhfEmYdzXJ2jjjy9yI2YJFm/hf72aHwjCtzM+QNwdNFUpQ7qTKiV9vWYXNPz1MuGFtHYt2p4mHg9Rqt",
-	"Hfke66hBUnPHymbzk+xFpFWG1QqGwAKDudIWwrCKbcyB8KeuzegkbXKSoW94kZiLqIw6N9aCKC1yeToj",
-	"Bo0opE8DgWUdbrIbGNSQ+IWKxYJ+MCfqmRfoLIeHBByGFIv9Yc01tNOovINrNbWB+pFmDMEbMLctK3IB",
-	"C3GDBWoXizgbMec9cF+vBfbB8hTAG7EI3ntTYM43e1l3qBnf8krsnnhCLdys00wylVxgBsyhfmRGtbtT",
-	"lUoQ1GXC56okrjEX02htyLDkeKz5VDWKGCMe6/shDYzmMHFazkdCwpUCr3CLoHvv6DstFvz8hg+MULmn",
-	"/yxRKWLWlfbxoeu02k1nbtQhTnOxWwMMAD7IxajDov6RCzQZ86kZqWjfTIYs6iS+1/Z0vyhRaGSnWKJ0",
-	"AHdvnw/34PSS48lvq6b7ya5mJKadd/Tdb19/3rt4wwe/7f3n1+be8cXPO91uA//a/c8dpt/+p/25WypT",
-	"ZXxDSiaIM2qQNwlYwbkDZFkwy8Rm79C0CDhS1N2nULIfyL4BqaDUp3RdhrJ6tphyS5hx9vnBlrCljRn3",
-	"wMSTtV/Y+a/kkZmGiXGvPnuzEd3wjHHp9+AqbucAxJkvVSlPMAsS8inibf3Ml6huMw7UfGrYcPu1rB2W",
-	"mN2JFNceFdMi1ICQyGerGBHsBORmwQMi2epuBpyKbfT14qEc0FDsGa8liCF8HtH+NYN6BwsO7wddgWLp",
-	"gFUSBRRTwN/RnJH1Cvi9LRkVHtCJugtjea3Lv5AYi90wudM8T2rez8c8UUnKKiXsn0+T+EsuVFoGlaAi",
-	"39gniBKiLN6xP2K1KOULCoHzIDh67FutNuD+jU2GTM5Jgl1oZT42uN+v2e4X860+0DQD4MJmn8y35aCc",
-	"LL3i+ARnBDaRDOkNq/BL/8j6zL8pi8BH//TIvE+93KHLUq/rWY0KDPHJJMEt6x7UNSA9LNexJyY8ENQ7",
-	"98syP7zL5GCRYz2E5h3BQrbKKowf+CvN9MwOZhIlEjDfLNejUXKzOb2miW+W6vmTEtG8biW8r9knXH7k",
-	"4z5p5tCbv+M2o0FCU00mG7vrRjtZe/ikhM7MqGb/5PIQNP9CVSFEm7ALvoFbBT57ybAFBDaK+XV9BLYc",
-	"/so0AY9r9On6WE98yXUAFG2VhtEKbaSlv8u31L9WaXhjU4Mu2bIaROy5Vhj1QE4Vg0zIS1HPbyt7P58X",
-	"GXTFBgKNQVOirwvxWL6yeh00yWoOdse+TcbXajXjHfuvSCE7J6iqJDZ/lUmMGPXgvOeOlz9xIpUfBOSK",
-	"aYIziXyl0MVsmeEWbuj6h1zPHq9tXuNiOuHqvQDyMqb6WJFnhWay5kCQo/hljAn65w8EJB59a6BgvzD5",
-	"b1cnNy+pou/h0QKaw9mERYTxoc+hQpv3lPybRUIm6W58VZaTbMiem7RS9TwvdQv50jBXSOiXb5XATd2m",
-	"n/qU8/qjJZDxUUzkEo0+RMyDQ35ZhhaX7WTVwefcszpdRezuy6joY5kVVXRxt8VhHnE6ZC8L7H3dtnoF",
-	"J9kaVqvfzDeWFaug8siYG163KvI3ECJEUK0rqAhOoNWSSAzQ7Uc2kGdCXMfjuqMFQlxbx8E5Ebrz7uCL",
-	"+RHHARsoQgeKRWZFJkNnjTEwh311etrSzcNGy6D+FzVCppMzhlA/b5nuPy2IX77LALG++CmMyercdzmY",
-	"QnYylrn0F1lrYtWNSDUl81jfTDw8NpA2J8ZIBF5OIYRiKJkyVZZtt3/zhfqqHJY/5Q7elIsDOM6NnFlg",
-	"apmDUespYOBLe5QZUlrgiPBF9ijN+EmuwuWgEdOxeZVAmaAdOwyMjInTloJO4K3KFTQF/upuy/qINWVL",
-	"snclXQJCvRs39UuqkqsFoAAI5Rk6fBadJkU4qoAv2RjTAqr6XRMlhswaxe4OfJWr/WR7mrdWKqvl0Pr6",
-	"CfgyS2ZeMdUf1aUyVF5bJ7WEUNalafLlkpo+qxnUIy5F0voCQNEX/IXgKhLBGVWM96fzB01AAM71J0nS",
-	"bvSfuh/ATvXFXqqouPpXrXPJSg+aKPtjpm/sl4iOxyxColBDOEdzEZlgs9TmTmyHSMVNTse6CsOP1j+1",
-	"hCmsk6Q1lqCnLE2xV6RZZsjPknl/b5+CkFQ9RKlERTMe0uUjZNBzXkAqxdBe8sny2P+jPvZ1syPVaCQ1",
-	"SJQ4Z8ehiVBmNyyaQoJ1MweN6cY0UhWGhbIyRTVS4IxtM0j4rJvVVXwvh62nsIBSDF1ZZan6Bq0860zV",
-	"pprTTpHJLGkxRZ++z8RmRaqkH40xA0huqQSEngNDWpc5N1WlVhzLFlioM1KmaNWMI0swoVNJmk9JDydk",
-	"nMdwJ3oIpEl8/zI3sViiahnQXWacmTJbc101bUGL5QwopWW7agDzMt1/+F3VdYtLii2ltFxuxeWYlI0X",
-	"F1DB4ilUkh44P/SwEPSIhbnUPDBLvPxPCb0SNwxUffnyKftNubB4ysneP+nevxs/71WUUEEJdBUniBQm",
-	"TZ4E6Kk8s7lNyZy4js8SDJlMZEPJE7CUx6LYZTONubkTsvEj1TDu5vHpD0zlYc64dhIPG5Dzo30XjUNL",
-	"dmbmUdnMzmk0ZCqt/lGSqQlYJekSycY0grx9V+B9ElKZv1l0PHYx/j93vw6ax0e1EkzsuFVvdsujEVOX",
-	"pRIEgqm7OhBHvL+/fwyYInWbpVDAyKAmfePQGbvVJJ4/1Mhmx2CSXZdQSLbIouTznUytml3EQMZ/mwwi",
-	"Cnc1bZ/fpHazfbTXau21989b7c5+s9Ns/rMmPupUI6R55ZwqUprdl5Q5xWJPD6m+U27uy1MDYaMG8llz",
-	"1pYjp6439txMOOULB9eANYVToZ/BXP9Rmi8HOm9R2cqhK0RQbSAi6oe4MbuOKqD2uQ2z35byaZny8WuO",
-	"ZJ2ftbNYrW49wazZANVFlbWKE7jI78ZaL0E2p9n2OvygWMENXp3qwMJ8lWUQxstrKdYJHSxe1nsaQFio",
-	"Pb1gTyoKY66wOzlsch835ktmiArPFpSABaSOoVciVpqdNdHrthjxkN4wQoMgSbfgEhn3R4b3peNxJL75",
-	"IbWiZd0wO/BG7MeRr6af9FqN7pLRiEUnMRa4wV+vrEbgf305ny3ZjYGMX9gVORfXjBPpDzlKF6Cm9RhX",
-	"vppCwhvfs8tSSaAVUVEslXQT22USf0Vjz2e8z+AWcaEI+zbWm98gbxRKM5kCWD9Jk3xObwGcHaivYf4p",
-	"qz1SaozF0f3SIt82YINIRSHAi5NBJJCz+/o6ogPKKZzbxY7uSnYePRri00ZfhI+ElI8Cce0/2oU5B0xJ",
-	"U8gci3TZCL4uD8TQWjH9CPLrmNmTv/71nSBXUwVB/ikw9IVeL1jukngX2MmkEnWfRtE0tyNdjp3+9a8u",
-	"WJ3ZTc7AIOkUUx795S/ky0gQKq+l/nl6o98ar2PoFnRuxXOGnHfSpCzpkN6Jyf4DgNghz2HrCaZsU7qF",
-	"SduGUXYK+5BdXgtekoPxJZFM2ZhbDTpPYRq+lDGL3DzQgIgoBgg40y6nkb5IoDKFFMMals6TtIXEL9pH",
-	"cZI7sKcB9UPSS9IR91wS84BJmYPZLk+DBs9P3528O798cXby5m3PwCvlkKJp1yUcDiMZyex2g3wx7my2",
-	"bCBOQSVe43qSB82W2+Um3Dr/GbU3gwu7qoPmvj3l84kgsHoFp62f9h7Rsf/opvVIQ+Sj//m//w11nEPq",
-	"YVIXgH7GPYkR0RBSjZmn0hRduTxfrg0Dl4peBYz0+sJjvYYeCG6GGc0OlEkwdfLhDSIBPZCtCb1jLp2r",
-	"IaAf+LumfzsRaQoHVh3C2fv/enP54v3bDyfnz4CJ6xEVRxxCN8Vg0CDPsZo/lJf2JYhvvhanQlutASO5",
-	"0wOA1Xd5ZuL6XjTIex5ME9+OQqAPAG10w7wOmpFMoq4xxUEpOWgeuLlXmPyqy/WrQ3t87zmzqc70kw8p",
-	"7wnoymofP388Q2b09ek5yTzXTCi++PD+07kFQZ/D4k1iYJPQCEmPTHKlufYJGfo3GtAmft8WaoQtk7lM",
-	"ZKmDC+ggGEzh8/mrvSd4xyDhAB7kQbNpl3eK2hXAQfpWGm2LhMLruLXUYtKkaiSAeA8yg/fIUCNcgyMz",
-	"0dQwoZEIPJlmLDJ6vi63ZAe7kklfYEe5YooiwvIj0gMNQg+gX45EpBhnHubfCvw+M7yPCQY8ef3hbG+/",
-	"0dwTPJg6rhNHgaE/mmhMJpPGkMcNEQ0fmbbyER2OA92kMVJhkEnFlFAlkLIgrMzpOM1Gq9HEQq6M07Hv",
-	"dBzddh9j20dAzHN322RSAr9YURYAC6n30vqRxmtB76MmH2g7tllTfGkQj94mMTD+Tdc+99xMseYkSBMB",
-	"FK5Sl6tFpU3JKxER5vlJgCoUm8NMPQAsScGZDKTBdFL4SwiGKdNjEu25cN9SFkuIDmk3mya/KPTRIYgo",
-	"Gl0Od9ou+YpNhcEECYsCcpXGGiQAtR/M1qSS8zEtLuUmb/bOQbu9a5M/JHlRuxwLJ5si7bC8j4x6gMER",
-	"SDu2sjfiEQwYwyjEpOqMfmVCFak0Gb+r89vYU7C7ADkXM8VE7XhXWEbUcCi2dqw3y7XAJdAMPKDMN57T",
-	"sZVOMa1IEsT0XHhTjAHRZEWZSgHgeu4L/uhfEh0dM4UEjDDqyDjUPMIOqKZ3yU5EFdv5TsfjZ92kXkDX",
-	"uSW/Ed0J+XoYXuzugmQAjHzNSqC2ePRtnttXUcxQiQkyDlyudrNZ1Wny3aNsuc5b1zmo0+Y59ZJp6Cat",
-	"xU0+Z3IvYqP9xY1eiejK9zyGM2vVaKFP71yIMy28YaPDxY3eMs+n59Mx+5xm24LG7XaNEeHSgWYCpLbD",
-	"Ohv4xmRgTBLJHNbZjs9pqsWccARaqKxY9PXi9iITx2oh3d44LW2Awv2rfaOFw0wwOOLyJJ33rZvH02lR",
-	"uCGrqONmShem+HPgG2mFEkw7bAlkUrwpMVl2yizAmZSLvtIMlL5DhgbqeYeqlxQG1Sxyg7xIqrGCcBCx",
-	"pCCUTJnYHuh3esjhQiSkyRMeUKm6fCTiqEG+zBbOKPC7NF9bD3DkC5M41WZwhc207FUhR4DeGMz41jPU",
-	"CRgfZaQ8lwypz/MJzLvcll43YWiwzZJBadl0txKJKleFGQV5JEMYLq800w2pFqDsHjCuEwboPkfL0ppy",
-	"hfywGb6pDNme+VJhhUInk7ZSVipQ008g0dfcGr6Zbz+Buq7Gh6fcq9Uf6AtrDQwavcWL8TmzasyFH+fq",
-	"Zi7x9fvAczQGWJ4aFCpQ3m+CsAp6PmgfL270kSo8JJzaqii9xvT0pX0FSXZXowK6zUG9Yc4xH+9ylENf",
-	"W4PMM1TDXOQViMaj71r6uH2UeodUkpC04K2wJbfr0Y8lsfsJJzbfNg5iMp7h+J0CplcjxovoPhXAUeOq",
-	"v2sbqXFLBUqpAJaT3pKC+04KCmW/t/RgSw9UmuEvW458SfKw7M2HPsEQD3bxHGkJEvtpJTFBlbOtCQPf",
-	"m9S/tmQsvUmSsGdKriI+jUDdAUp88OlHHTAUbaDQtUbDGp2zEJV7UoQMZBWDlUVkIiwTSlSTSJEjoqmU",
-	"bHQ5ZHsFlTStrudXRnIseenkCyBZwqE79DzmESUs9SkjJk8L43W5HtCdKaqUUjNFr1mmdlsVPTAW7WUB",
-	"osS6/6NIwkrotVAQcotZt5jVsmFYOz3Fp+aGlOPTNGFfOVp85DEFDPJc/GhQouWpDVKcwYcmEC1iZCIi",
-	"NQK7B8QbiaR+ozF/6XZJAe4uT/3mUTNrmWvAMAGjNxo7AzMqJCMT+L8hMYEQ1yTwr63ldeCzqJzH7/JZ",
-	"/LlODc49R6QvzUH/SRFqfvlbxLpFrEXEKvNYa20YdlWdhvHAC4UJvbZodyY9Xx02FLrePB9KTjL1yXAB",
-	"BX1JyqeirgSY1WVUJA+BX11Rf7FlWre49Q+vDgCssDxyXVoXqLut0AjYMqNzkbH9KGulhPRxhu3NxVDm",
-	"VM0GURtWN61YC56UtmZtp8tNgVXdPl+hA1Ka90XMlUHtWClynCnRmeNgJRE8mCISFeDG5atRl/dMg0ub",
-	"9qXBuD54r1cXrQN7vDkkXIVDbS3SpRHoPUCcdRXAKyHYmRqvWxS7RbEqhxgStFRX41rNvyZhNKU4MhMr",
-	"ndagAt+xWGXSjYfurAeXlrj9/ijhZCci49VN5TU4gHW5x/q+xyTpZWpYdTTGAvSK9XAwwKvXIBBkY3Gz",
-	"EdxpxBCzZuJkCZWmjpHs8h1YwG4Skpv5BlUSkuyYle2isxriSGCjxyblTEW9lY8n716f9ghVXQ4FlHce",
-	"t5tkZJ2uJVO7LmGBZOSg3Z6p2TqLoNHhbjFm/nNbEMH8dyaGy5OO+284rG3ey5buW5s58o0t6VfjW0ue",
-	"CjHZK5G8fCG8Lb37k9O7X8p9gjPE7heTa2iRfVHILVHbErV7SNQweMRW1X59em4ESVA9pSEzBiquhDft",
-	"5BzmlRCQKMQ8/PzxDE/588czEsZ6m+kNQ33XXBIKEeXLktF5qL+OA/23vclksjcQUbgXR4GJvil41EPw",
-	"uJMWk3SS+PB2EvvtzHrWO0m4dlX2E4zNdlrNsL7ffVrQd10u9w+J4j0Mp/stjV0HjYVcPZgKYllyWypZ",
-	"PjKVbyolzBNDgA1eYzc0iCHxUy6FUCNHSjUq7WEqjx7Q8B7W8uzlY4oGlhR2OZQhTQLSe62fW70GOUk/",
-	"TPV8xdC/3rXPvUuoHdyDPBnGDDOAzKf+1s+/gri8Mee+LG3BDFK1BTXIyvnD5Kp1ykBmw7ai0BZNz6Dp",
-	"HC5clxi0xbxbIeLuQoRBW/dWjpgVGooxumCDu9Sc0KXmg3a+M37zrOuMI+F1nduvrdHF7q6+c5D/2cmX",
-	"t68vQmTR+1oliQdIN7YCxZ+DUq1RmJBJ3sv5/qtJ0ee5PqwumukF7zNIh8wFJMn3+3FAI0yMPKPHwmQE",
-	"K5jPZQdHm6UuZA5xeVrm2+/avBR38F0yGUSX5suhSvoD81UqFBLfctNbQ3oS7nN3188k+W8pSvqbmJBQ",
-	"s71lbkNYZGsGL3VStyKsiuMSZktMcw8SrskGeRWJ0OSk6nJ0A9VvpQAPduNw37HFPYGh1NxNQMcZDyDg",
-	"eiB1XBwEmcwKE4qZagZBLEdY9Qs9Sq8YCX0pfT68J45FG/HufM0Upmv+s7l1QiVFk6l6iyb/3GjyBeCG",
-	"xagog0IxveryOBRTEc9HopRPcbxlUKlrcEg8TpK6dgglqLvIRRdhxsVZ3EqqUGuDvGPMk6SHk7+0Dpd6",
-	"EqYpptxKEGWX/yExJR76Q0aVNT4EFrK2+jifoXnx97mU2Ssh7kJi4y3y/pMj7xPPIL1sPuu1YepH6Imz",
-	"DnwNQrFUbDwb7FSBvNFlpstzsaEZ5H2SpExM0kNyW3kkF+CJVCBVKmMGzknkK9QsAxlI0qeujw6UMswo",
-	"0z98OvDR+GhticFaiMFGYwzKygRsKceWcsxSjiRF+YokJJtP26YhuIRsMds8YH/uPGDi2rfx+tt8YH/8",
-	"fGD6vFcgHbrZSuQDsO3SJARmuQoZ0Q1XISW63erk5PMY8caSZMVs6kqkxQ65udxhepQ9PT5Vvp7dxpKI",
-	"VXnGbEnO1j3m7u4xFQTOeMps1FP+9/aPx9jTtbq1PGxS06rZaiUvF93wTp4uWyL3g4hcuUPMUvRuvky1",
-	"zci/zch/FxlsK379ATPzbyWvLVGqyOK/rKhVKS5tSctW1rpPstZWzPqDk5SthLUlZhp0NylS1SgqsE2a",
-	"/cCTZmcIxzZp9iqJXbfSxRYh10uwXQsn55LBVoobW7T7oNDuPZIOEMv9rtJBLp54kWRQWxiw5Gat4sCD",
-	"pwVbsWBLhWap0F2EhGp3Nt0dVZfzM+haZcok8pUC4z2bZByEsYTCVMSqkVaDx44lZM5TkgUDmL+CfOWR",
-	"ZKZ4vK+wmLrsco1MjQrIVyODRgHdogOyIVymCD2V10ZnM1PDXeVKtcM0FFZrn1EpWaVTVdn3Cjz8Cjq1",
-	"BdeX9N3ItF1Rg572sBJyw/YfUe31kHjdu2CLVa78MtcWN7WkMnm9C6qp/rwsN3/a+3cPuK7MfVs7y1XQ",
-	"vk7YVde5/e1fUvDfCIHkLs+6DtNg3HWW0LEWZrw2RetDxzwPj7N6ODjvLvwJor8ibwIxS9sMBX/ADAUI",
-	"sEmw/jZPwVZDuZUNN5LTYF0Kyy2efQB49h4wyylq26on/0DIf6uS3JKdhbh8MxpKlAK2OXYePK+/zbTz",
-	"cDPtbMWPLR1YmJVnrbLGFplvBYoC6bi/EoW+AxlM3tEzcUF9X1/YyKxxXaLGg0X2W3FjS2byZGbzssXl",
-	"NivcNivcPPKzzQ3358gNt5V1tkSofh65HyH0bOnLQ6Qv90uYAtx4nyWqTHDp+sSrdNVrlrEeKKXZClpb",
-	"GldB4zYjcaHOcF40KqchS6KijCM8WP0TKkhv2Kzqr2FLK1IP0S7SHo0rfeUC/YGu0fwvFQuxSL4UIQNX",
-	"AYP1NW4dKJN/wNbLr+UgcARESDa6vOdRRaHOJL0Cf9aSMlgPURg6MwrfP5e31jamdIti7x7Ng3gtccIX",
-	"gcciMqZqtKHo0i0a3fL8KdLeOmP9wXD7lnHfUpV5VGWD3PvKNQ+MfBFqfJZNeTCjxKpDhKDrzVMhcsK7",
-	"3Ca3xgUUklunVAoTWwOpWiaf9UNg+lesa7Bl/bes/zaDciaD8hpcppbLbKvHW7pSwBZRb8WKWmLFD6gG",
-	"sBUutsLFlm79ELq1QZlCbk0CD9gksBUMtoLBFsGuqr3ZGgC2BoCNc+pbJn3LpG+Z9D+2BWDtrPmYKr2h",
-	"85lz+1G2boqIeRKdl5RImSmekkSUA0YciQkRA8WMe+uEajTOeKfLsfYKtP/M/W9Esr7gnqn8gak/DNW6",
-	"Zmws0xklxM84iEoieDBFlY/+Cwbu8p5pcOnzIZOKRQ3rj3pPcoNUYfYP9nyWZb8fRjDC6u7/dmO2DPoW",
-	"ua6IXLNIJEFhG2LVtyj090Ch94AVt3jpgfjd1+bMc+taF2f+gJH4ljffko8S8rEZLn1R7vaQqcjvGyTG",
-	"bmgQU8jHrMDWG4qQaeTfi5iMA6VhCjQuPYz06rlERKQn+zSgUS+HD8WAYIkR2eU00H3JuD/SuLXX+rnV",
-	"a5CT9MOUgqUV9xD79q597l1OIsGHvTSsDD9JEPe24m2RkqyWfP4tgELtWrca/OuVnK0ZMPzSj1gfALPG",
-	"xxbvn2qK5/Phq0BfmFUzrurTv0Pq6q1Q8CfH6gA6eaS57hq0W1S9rSB7ZxEjW6dgOeIwD9+uS06BqG6n",
-	"007FExmHGlR2IJx3l+yALHopblh0qfyQ7eTFl6+t0cXurr54mjRlJZ5G+/iwvsCSpQdrzu76oAnNVnDZ",
-	"krgssdlAZVp4vCDZ0lkqMYnIUEVJ9IixpodgcFYjFrqQCpzQnP36y8jvjxJf1YnIFKSh8hpK0nS5x/q+",
-	"x2SOlnZIz+jTekBJMWlGr0H0biZY2+TJoBFDVRqnXCTqNKlJnM+Hsst3YAG7uqe8yk1aWkx2zMp2Ecuj",
-	"UgzM6mNq6u+w6IZFP0nSO3v/+tXpuxenl29P/nH58eTd69MeoarLQyEV2XncbpIRiXnApCSSqV2XsEAy",
-	"ctBuGwp7qYS4nPgeK9HI+aqeKm4rdiFeXykRVG2p64cZXDYjxqEZZ/F3gGdvaPB7i4ZbmXBLMO9EMGdI",
-	"0Lrlwi013FLDrWSbob33VrwtMcPNSrym1l9/xPrXIlYbM8qtX7jdSrVbqfaPQqQ3INliusS5znIGOTO1",
-	"uO6/i04cgveZq99yoRGt8vtxQCMiIo9FM7QLEyKu4FwhOzjaLFkic6jS0zKHbBcncaeoEsxDu7x5S0/1",
-	"eUT710zVSkgLDR5a7AluzlZi2SLDFX0TDMrZkDPbFsXdwxgQxBm/h9sZ7OXXCw1VpYxuttK1aytcT2jE",
-	"9euL9YWKJOtdF/P7YNHulvvdInzjJbwJ9zPMm/HoKvYDz+cDMT8hFIukL7ilDIBpr9jI5x6xQ4JnweuI",
-	"DiinoMAIxLAf+ITKaxOFSJQgAaMRxxqvasSmoCeKJWLbjxC7yIVZdyeLvNXI50OIaedTg8DzqqwGOSE3",
-	"NPA9osQ146gFQeRBaBAgQaNhJaZ9rvfhjd6HVZBM2voBsXXby7qmy3rOgsDmvzc3ZdVS+jBsdGMFpxI2",
-	"zTQ0McH6W80V+ZJkvm04rhNHgdNxHoGwYqZS7O8Lxv32RWjzRQDj4qbFBOS1vnZ6BbpLTsF54/TbOKA+",
-	"GpFKOkwdkfqCS43HxMA1gRFXUxIIAZ1SRSjB+AaDVsLMGK98FniydAgfiigga4oYgkbMNeVMyQTeJ3HT",
-	"bAo6biUCj1DNpGbGyBRAKSru4Sg1exgx6pGTD29cg8Mk6Qe+hp8G+ZCwgC7x2IDGgTKaW0BIWKdBQeEG",
-	"MchUXXhKmL4R5j37lptSAVbK5pYYFfRY1VaFTK+/xCiXz/aWLQ8OqNZNaj2YrrIVITJdYvp86dxe3P6/",
-	"AAAA//8=",
+	"7L37cts4ti/8Kvg4u6rtaVqRZDuJlUrtctJOJmc7l3acyZyJ/FmwCEkcU4CaAK1o0j51nmY/2H6SU1gL",
+	"4E2kRMlSYndz/piORRLXhd+6YF2+OX0xngjOuJJO55szYtRjIfzzjP0WMane/KL/8Jjsh/5E+YI7Hecd",
+	"HTNJ1MiXJMS3iM+JGjEiWXjDwp8kCcSwQX6NhGLEh6eUhGwiQtVwXId9peNJwJyO02z91/HZ4d+bL/dP",
+	"nr49OH/8z/avR59b//jbk3eO6+i2/ZB5TkeFEXMd2R+xMdXDGdOvp4wP1cjptNpPXWfs8/hv11GziW5b",
+	"qtDnQ+f21nXOmApnxwPFwvnJwM9kJKZkTPmMSNYX3JNECaLCGaFD6vPMmFsLB+ZzfxyN08PwuWJDFsI4",
+	"Pn/+fBypEePK71PF5gdzPmKkP6JBwPiQETEgZ69eksdPDpsN8kYRSWeS9FgYivB51/H5DQ1871KJa8a7",
+	"To9MRwx2IWRkSiWhBJ645CpShAtFpiOqiC/JNBR8SKa+GhE/tx8vGA1ZSEJGg/HzrhOI4YDxPus6Linp",
+	"duE+ze9EbgU+9sVklWVw9SRDBrQGAyAB7V/ruUrd0hqTkdFg4Pd9xtUlNAEzKp/BretMaEjHTJljcjwc",
+	"hmxIFXsxm5/H5xHT+6GJiXoeiSbkakZ6koU+kz2yw2h/RPpifOVzqr/QM72hQcSk/hfMkYZDpkhAr1gg",
+	"d4kIoQH80zYAfxFOx8yFLWY3LCS+ktjUbnZNsG/HdXw9vt8iFs4c19EfOx2HpuaSXoT/CNnA6Th/eZSA",
+	"xSN8Kh+l569X5xc/ZH2cftGuitBjoZ5dIIYk8DmTLqHcI1KQ6cjvj8zEx4SSXuCPfdUjAaM3ekWiHK1e",
+	"0f71lIZeyWS8eCBVp5IMXU/khHvFU2Dci7fHHzMSUj5kLmFf+0HkMY8MRJjMDibn89SjMVOh35fPyDT0",
+	"lWKcUEl6UtFQ9YgvG+QXNqBRoDqEi2l2wq0nR4cHB8391lHJlBn3Kk/23B8zqeh4ApN95bPAO9XrPT/n",
+	"t0IqMtAvSFdTYEKhFH92gb65nLIQUKVBmgRYwyCSzHP1BE/FtW9+kHnQaTWbzeL5AAFUnlFqDtkpvQ9K",
+	"dlIEmhh1Z3o2ht6exYTXFxFX0iDOlVAjQkNGhv4N4xUnAMtzefdpvIPmiqYAPfwkzfGnEsgy8KXSM8JN",
+	"IyM6t+YOnENLRhOqRsmg4T+LUH3R6GGkMG4Rjqn6FdajcOSnYvjrKYEF0/SjTwMjlLMc0X+jk8nzrjNl",
+	"V13n9vd/ScF/JyRgNyx43nUAxgGxi1bf/rneTHACMErn1nW+7ln+of/xWxC3f+s6b7hi4Q0NCoSL5FSk",
+	"MEFpRqxpiSqNblKhLDWgIaETGioieDDrEEq8KETGsNPbb8oeMABKeDS+QhA1wopL6JW4YeTfLBQN8hYA",
+	"BlbW16dtyEXI5ghgv1nGBXw7m6or9VExRJFTzYnKaRUYlaHV7GDoZLJNWlwEbKldyYDYMwPUBetIjhUZ",
+	"C9i1lMTbO33/+tXJu5cnl2+P/3F5+ubdycce2TlsNpsk4gGTkkimdl3CAsnIQbtNekqISy1zXkL/vRVh",
+	"s70JzExw5tTnrPI6BUJca+LV/AxBRlOrhJG5IGtSciUizShRL8CFXZ0xlM2Rs8u1JyqGFVEpLaWQ6UhI",
+	"ZhFVn129BsjSG6T37VYzb6JFrxmRKmR0HMsIjFOuCkGtP2L9axGprnO7FQg7FcNK+PWWqv6oALzsTCQL",
+	"WF+J0IWTISK9vRN/wvTKNMhr/waUPFCVgCRALB1EIci+grMOnhRoDAWHIEgEvRAZFvMa5J3gAIr6efXl",
+	"/FK0nhf6hUkgPGbXrGh9xzDzykBn1uHUl0qvm1Qz2M6BCMdO4RLblYtX+UVI+9cMle156pNaFNHyIIyr",
+	"52ppX08aRBTgGq9DOqCcEn1eGuSFFkrGdEaujFzyrOJKb3L5vlxsbgGHYs80nV2t5YsLYF3tYHc0TepV",
+	"MaI4SLViYPiqJDTQz2XUH8Fe3EAnO63dXk6VisZ6f3ZAGNklOyAuXoobFl5qvWDnG+M3z7vOJBRe17n9",
+	"0hpd7O5u5Zjj3Cud9PewJDSwG6GbpkEgpifjiZr9XUv2tu81sMBFGuU0DMVUZoBfn2wXcVJrRJQTpnsk",
+	"in1FUagydGZWdcl6Vlu/uUW5XUpu1QjNzbIQpDJDdMsYAvmdaGGX/J4Igd2o2dxnZL/ZHMtt8YvlJHTG",
+	"5ERwyU54X3g+H74K6LAAzj5rkbfXp4oNRej/m+1ZowVs7MgPPcICNmYcNBU0ZJiVIooFgdS0EPVVFDJP",
+	"rxn1qKJkEIox2rF0MzCmnySZ0FDqgxsy6qE5IUHBn6SxngCVKeDihrwMscFxb5DPhpx9aHuG8nkQEDoW",
+	"fFjUoJW0sWUQegYD1s/DqzO3Bnbv0NiabN4/9rQ0tGcXeM+u8B4ucdVdTG8MSDzpw17Ac6rw+JUFnFVO",
+	"6XrEusJp/QgS/CLpFs1iORXARWWahkMGFpBQqgb5DNYAEFsVvWaSNEHk0W96aLlxweIdi7lEf9BBK1Zs",
+	"WgBC41Ix6lUVedeTdj/6vF+gjv1NTEmg6fqKDbRW02Pc65EdEdofuJhaWys+C0AHQml+EOljuZszgREw",
+	"Ysm0GdqXhAtr3cootKAR6+8j7ist8MieS3rwf2P9f1r46Xn6/6b6/2Y53tsaldCUhPlWtviZ4eBS6VGW",
+	"nRHQyueNftay1wEL9f7+/hEIE5+4/xXfo1LzOnMHoFuIJprKWk3i+UM98x2jw++6hMKWsDB+fYdTLuxz",
+	"1P091vfHNCCDkPbRMmCfpxFML6VeiJ7dToV2y+witpvtx3ut1l57/7zV7uw3O83mP8uWFdZmPdsimAcK",
+	"l9XzpaK8j4A8FWQifK5i2zeexAIziEt6h+OKxpDYmkpJ+7CpRvObqIl6OhIBSzVgzTItIhNtv9VytTJv",
+	"BgnsAUaYx/tWc1y6imyyulXlHO4ATpF1lBtWZOaWwSWSTWhIFfO0kNoX4zFNG5dV6jPLTi1kgroh5yw0",
+	"Lgi6JVNT6UFWppP0RzBVv8x2NBYgKihB2A0NIqq0nngvTl0Ve32jfXRYtnD+mK11sG4140RJAcjiBfXM",
+	"la3+qy+4Yhz+SSeTwO/DAXo0CcVVwMY/a9FSPzODhQYCce1fGqal/75BbUC35QELSj/X+oGifgBK4FfC",
+	"uAIGCmyKTFhoTCjsa58xj3mueWJE2DH9emk+QTvO5YSFl/gJmMya9k39x66REZhUl7637NZYKqoi6XQO",
+	"NCtVvoKtSJmZvER0dOJL2kee6Eu7OvIvmalm7vwuzfVn0QLNv5RaJZhmx8LVOJJKK+0J0mjSiRtIMfw7",
+	"TvyDbRJ5sSJ2YMUTn5+Cnj0s1qKZZ19wnb4IojF3Oq3HqRWQM640qYShCDsk4uzrBKRl8h+Mey7BP30+",
+	"JLf60LmOC3a++ML9DosA2lpmAVBLK12G7HzgrFU7oB+wBfxkHsVib4nUUAC6YpI0j+DHDNH6SivRaqQX",
+	"CG73De9BSUorRw3yUnhMdkgvM3zNLvGHiMtoMhGhYvDjtc+9S/AF0H/N7bz+MX0OQAJL+Yf8Y8/AzR66",
+	"iBQti3n9UeJLAgvzgs0ExzsuuSZY4YyUEJcavctpMn4jRYjn6cU24K9GlOMtDBr0UbhvkI8jvV7cmKbX",
+	"oMN2u4AOlRDEjGoRAcaDTw6h/mnqe2zxjOGNwhnLCeWS7Le8Z5nZgg1Ikv2m1yDvwHxjZF6tTBvBcSOT",
+	"74sbranrBRhH/REx7G/ZKsCEtnIOI64pVAnhoaMMldcS7+lRbqYcrIX2izGddcC54rf8XsIxFkKLWpOA",
+	"fXXhrZSYqZ/pacDR1s/sbYoAx6P86bV7nxxf/YtpPPujblX/kr9P2tx5Fd7sXIhTLa6teV6vhGfmZBvJ",
+	"U2/ujRz16qdwXPVDc1wPmkePm01yNVMora5BoK39hEBfmC5gQ80YiukyN9TN0WXRLKkhtTGdgfmFXLGE",
+	"VrIj2eSWR37gveEDsWC/y4RI/V8Zjcc0nFnR6yryA4XWO036rwUZCy8K9BLHdHAVUt4fOR3HcR39vvcL",
+	"uMjFf36SIBg5rjMUf2ehxGWDfb/xk79u4kf7jSeNp6vsTjLpgv3R8/hJEtN8cnmJjFhubul/YQrkItSL",
+	"rDVw1X2I1cVkJ175N1bpS6+7l+nP6Xz55vRp6PmcBr6agfwFH4GD0Y1z6+aet5PndDKZf576Hk2F+oAu",
+	"akXzJL/PLkFDmntxP3kRFdLbC71qHGWj7IzfCZ4msRVIoWQTiugCteipCNWIyJGY+ny4Reo4+ToJKLoL",
+	"rkgSKfk9WaFjMvallnWsbc8qRjF5gLxeUdaPBfYxk5IO2RpS/y10rYc5oIFkt8nf2WGjGD83WjACewW3",
+	"cyFVbOdbTIDPuw4NJiPaddzSq5cvh2O8stOSslZ00dyv+YexlJjTYlag3UyvAFX9ETNvWP9KcHMRE6fj",
+	"PE8GHXft3F64jmJfVbGHgH5qlkKFEVuBmNM0U0DBnzP3KaQvuPQl2OFAVil1G94MQYODG9w8rot11Y6+",
+	"+XcOE/8eOzP2wCWulyYm1ME7h8mnX5xWC9wvW63WU/zPE/zPY/zPoXOxwsYUzb1gg/4+73G5NXyBIa27",
+	"E+gek+c64DIjBuR/fXz/ziWBGA7GqFgU3fDtSNS4mLebOdem5Txzah8m7AAEQTSjSDx5DnbmXKS98Qs4",
+	"VIr5qJD22SUgW9wOj4JgLqwg38iR6+gl+UDVSPccSfSv9HTntnH9Y67tL/DVshGmmJ5l15fWHLvaMPWC",
+	"pceJjqCpMVrP0BVHmG/X2uzTTce/LWo9fknjnTmBrWazuQUmn6P1gpP3yrg9b++4ifDK9zzG19SruLhE",
+	"nlakUiUPc9oUhk54gqEdStKZ8b7H1zF+RxIf9F24Vl9Tv2qm9Ktz6BTuFggXJB5ZsY6VjH1z6hVO25fW",
+	"8AaBMdnxAMfDmBK4EumLifG80qug5RRYGWMdsmpYPFiths/HlOT1ss+fP+/l44AW0Uxh0Myte0e6s+7Z",
+	"62I9tKDYnGQWP5iXzjTC5326E0eXea9uS0eOjPp9JuUqtFA0wxK6yI14c6f7DffY14+KLjRzrivSGH7X",
+	"abpOfxTxa/ynuVaBfxs/QKcD4CntOFK8WUSh9RYsaBkMLEnrB6nWD56m2z9YYV9Sa1KwHSdS+WOq2DYx",
+	"9w2XivI7Ef+I0UCNsotpXDN/kgSkdhTXQKaRIgr7zE25Ev6cOBXOn49vTshkFCiQdlDp0Hwtfu9L6mJx",
+	"//CJ67SdC80s8atzhFPswCnadj0V1se71maj2WztHz45bLmOEooGL/TWfwiFPm76bDfN7ye482dMRSHX",
+	"D+wHpz7PfnBriS13cjWB0ICGebzAKzGX9Fo/txavxuNW83Hr4KDdOmg92Ydp5yZtOqg26ScH+4ePv8Os",
+	"b2Lnq2TWb2NVstLeG0tHxyjjxaTQPjp0nVa76Vxo4Wz+Wx8MW+Wftg9KP53SkC/v9Q4kePh4v3V4WLIZ",
+	"+4f7+4/LNmS/ZEMOnpZuyQpQVQAUBaAV+wEquCtAXwU37Z+yVTRTLOQ0OEnsNCtLkb5po0iIjJ/lZEh7",
+	"I9IXUeCBGHnFyIhyL2Beg5xBsLeWII3BIBUqvqYweZi+0v0oxsxchjKujG3C58T6AZbKlfF0NiNWHhPw",
+	"/jCOvtB1g2SumDwy8LknTRj8fJC8lSHtwDZoxL+TBRkE45wpP440LkCuL8a8xfiN4zpWOc3Yct2UAfii",
+	"BC0rST7FOLvQvEPR8l007tj+5mqRtGRklYllucUY0yfEkbRbxAbdaqlfkGJf1aNJQP2qnkDfwdOnC2xm",
+	"kbfNckcabKPMZwUtD2iPhq98zkjLJX0RkNbjDlnRXt3lzgqkIa59hOkf4x9yLCHeAv2ap3SGLUDkrQSI",
+	"hllvmv7KnT3KKbDUvWNd5400URT4UGzAQ2JrlHB/PBR+DP2UOx+U00+pu0E1Z4LN7mXlW/0fsr6vqB8g",
+	"zK/rMxrxkNH+iF4FrNRvNP1OSpCECfYpN+IjvMM8jcuTkEnGVYOc2yw8BG4Ggtm60mM75w461+1id9D0",
+	"DDYjOxaPAk7fADYlEQ7zI4id8/DF3oZJosQoXX7eiszQ61qaN3v4Nm7zXe+Q3gOTr9nZMVVniWhXTSFI",
+	"+QEslJ9aK8tPaSOvEdb24lDDlQ29lhLcYlK13gudOEILA880yW2M4H6bczaeE/CfEYEWgYSQspLfZo/z",
+	"IgtB+ZEusAncWe/f3NG+u979Q5jtW+b59Hw2YZ8SX+zKOzLWH19qFpV25U7vz0dmYl9B5NBaQOpMf92b",
+	"Tqd7AxGO96IwYFyzZ8/Vi/Pp/NXeUxBk9XbqmYRgRduGHDQC3URAagiYENETsiI8A1FWGY8TbOIKUoWY",
+	"T/ojGtK+YiGRTOFXMHqUWWV68D9mh8+owjwqK2xsSJXJZ5LdzlSUKRco7ttsNIslpA3umxH+7bmSnfi8",
+	"/SStEqr/NeWo+KNqwsUUIuSMTLPuXkDexr04cePirYhTPN6dTZ77YyaiOwVSqaSJQoHYPs8Lw56Pp9DE",
+	"IWvo8segG1xjZjkmMdkO6LahDUSlJusCHAx0TltXTj7IyclKiOvlEQuZSW1QPi5bj4xkbPrdsBj8idNI",
+	"jSByv/pZjnIfzQvDadGgQV4zpTePTQH5wEN6JqKQ+J6W/dSMTEJx43ss3CwYx8HZ6EcJI0MGaha6QGTH",
+	"a02rmvwQOXgDZ/sTpzfUD6y2WmlTxQ0LA0G93JZabIxBGTKv+lq83S4qWwgGbprE0gjiiRRniC2Hc7T0",
+	"kyTXbJYkroBo/YcG0p8m6H9QaMBYYtwuNlmsZ47Y3LZWMAj8EJnGrnQxW1yy1POMcOOMbsM7UD6y77z2",
+	"FbSFqjLJUt0hlk5K3kzJKZvWMtYM3TpM5JS3iSJhuGt64MUCS8k8NxzM9R3VHSsRFU9sg7LRB6oUC/k2",
+	"3fXt3WzZLfHEDCHbyPlUEPuE7KgR80OTlFKSYrdy003OSSZu38YYPdc/kzFTI+E9f31yrnsZPX/Up6Ei",
+	"OL7nbXt58BzuM/uXeK2pKdZO/Qv6zew/2W823Vb7wrV/P9Z/7yd/H+FzcMbJuODMD0z/vHhgB82DzQ/s",
+	"jnfkcxRUcITsO1u8Hr+LB2CS1cvLxzvafG9gKYX0Kz30ce1hci1SlBFszg+MZfOrfSnIIxY7XAEJI482",
+	"Y0+HFaFPRgeyccWuGdaXLOeikfks8dboYLSUk3Kz+PLFJjhpPYGLfP2/luM637rOWA67TqcLEQLEY329",
+	"Hl7XcbsYXdB1Oq1W68jtxs7+8Pb+44OxhLciCS996zq+13U67dtbx/2GlmdM5W1jBDr4kePqLiHXWqpD",
+	"xzXBDB0btWPjLzpOG9NP2viTtyb8JB0PeZlzurvFA7nqMhtE2eIqY079SUD732eR0/1tao3ROfH2Yt6L",
+	"MHFPXu5GuN+EjANFToRHh09KnTrbJT6ErdbjcrfOMVWh/7XQrdPyHpMqahHrWcnfMw3VGpqdVtuJwflp",
+	"2/5Sxf9zrqn2Qb4p/UsVf9DKo8rvrFnBKhv7pP34SfugbG/3W4etJys7iLaflm9uiYwSp6hcuJF3oeCD",
+	"9uGqLsnNNRyxreN+IeNaQqULALAEOv8QDGgp+hdj2h+AK9wNlNut/Xbr+4ByZflzqUf3aTppb5wmemuC",
+	"aPmlUVX9vuQKKdbqM8/zdw7rXDGtmRDoKB0PmLtaKlXVM4PfkIK+oXstq3Snh9i7BwZSTHn7AzV0U2iq",
+	"UrhZrIUjpk7Z1WqwiR8UIWaFJo1ivXKTW5H7t6q73VFpz5FUidULq5FJhnlczWZvEToXXNJVxc6SK7sY",
+	"OzPPCyOp173SWzOoupUPqvYlGftS+ujjuzzNY2ZGG7N43v1O0aJpeny9e3WDWH57WJXaCu8SY1pLPU1T",
+	"2oo3jWve/O/nmHN8qVhKSKnhboaMtnSzaQkrGS9kwGQzeRklO3ofGPffRRCN2RnlQ7Z97r1Aaa0cvNlq",
+	"Hzw5bB0d7n8HvfUGFic7sxcz0qOTSQ+MLncwueQYb5F14/DoqHF0dOQ67Vb7acrG0bK/HxwezttfEglk",
+	"YZutJ+12UZv7j58e3NF6sv+4edA+eLrqBrVX3aDKAFBE5AVgACMlVzMjVEBhD9/UOdyONGEGtrmcey9m",
+	"2fqsvhqRVJnV5+X2/wVEWhKKfdTS5HLUftrKx3GjDLnyZ1baXPnDnFi68vdp4bXKx3dJfnD45PHj1sp5",
+	"AA5XB6/vjMvNZvPpfvtpqdH0u+GyPrY9IKXeumDsVkqAcNRqu06reQRJ2NxKzS3IiWBae3J04JQCevWG",
+	"nj55+rhKOwsyLaTbuQvBt47WIfiDbTODynxga/Afj7i4sDcEHKRLaOciEuIC3wvKeu/Y4t+2lneugjfZ",
+	"scW9sW43j8ZO50vSZXLxm0/zls3YW1SW7NonV2zkcy+JmHBcZxKKCQuVsdXYHLxFLeAz462iIMg4Sev7",
+	"zNRzmyblkdLaXsMpGHEqyW9B4XSe6WTt9jFr8Hz7wgzeX6vpVAbioqUySYL1xr8WuGJ36S1JcFxYKF+M",
+	"x1C0bFP7clM2tWwK5IJvb9PFvL7EDSXkKq7+xfogXGcS7M539Z4bU9I8jWbSDhYVtgJN2Rw4X2lN0iXM",
+	"5JXyGuT4SkLKEDRYgOdVU/eCWcAw48njA8d1xj73x/oANtOpD9kQdbygeOBvVFLgePHqYANL1yZjxKWe",
+	"52Oxwg+pNYFMudXyEvuccEEmNFR+PwpoiAX5G+TYFmTEUZjVSVXx4gVokc8c/c3xFcNrxcq5lfV8xz5/",
+	"gx+24tWgYUhnGMo3tzxxnf4MLl/R/vWUhp5TZJbE27B0OcYO6dkvoLQd1Fll07jUm0t6AxHiY2WKxSdl",
+	"4MxR6Ac+gxrxUL0cQ82Yj657VDIsRgil48fMePxJW/3aYHtq2KY/x3VeHL/8r8/HZ784rvPq/Rn8qwjz",
+	"4/plBbV71y+1VlT3Lld9bR9qXI3p11PGh2rkdB4fpH3T/v8vzb0juvfvi5//owhgsNgoiCy/xA4hmQwp",
+	"wlbkw2LACcuHnO7W5zauIoryJxGQ+8EfF5CqlTIrkigODi3eQKH0q6HQZp5Cs5LYt3hfjUhWtG2xkLa4",
+	"/hemyMuCRqqv2PnLNlgEJZlikKnRFTqTzW/UkhqfmuX0Fpet7BEq4zrZCfQCd4+fEKMb6X2rtD/ZGpfz",
+	"W6LF11kJVzEA0EnSX/gca4elCn+BWzPBlTDnAQrc6vM8LSttSrmFT6ypBmVMLZ+RcUVsU3etL8Z4O5Cr",
+	"xnxHpwbw4lrVsy217IKz9wNQx+YzCS/eEhXObC23i8yZ2U9DfLtktxImsgKTS1W/EwO4bkmKyOotsGZg",
+	"vfy2fOs8OCQ+b0sTO31kqtyrrdrXRSwNMrT7PJWoaeEiZIf/my1GXKG2bw5O8NOL8hEx7y0msl9xY46J",
+	"SYCPubfSMYnZwaOJqLSqYaGAKibFgh8Kc3ry1FZlNHD33HGd/0//3/P/o//1f+bRznW+7um3925oaFKf",
+	"fXHeT05+iyD13fvJO6GSP3BRpH1g/7y4zdTVmMPK7ABNkdmI/xYJUzV4scRokqiJSWxHWbhzcZHqFQ/U",
+	"BMq4wr6lqizMb52ttVC0eVDXG44gBslAsoArRsCdpGhPscZCgR4IkJnkvzI6P4JwprY2/JKurm32PhBQ",
+	"PNlWbyhkyEk9hyJ5Pn7s2lQCsTipzFyfgYicKBWpIgrZuvLVWZzdxnSh4zxyxtnNzGRVGLFkgldCBIzy",
+	"eb3MXA7Dmqdn79o9XUhXmeLxq0BCXGCUorjdp0HAQjINBQjPSenppKz0T9ICSYEiaOpuFCvF+plefQ39",
+	"YsK4z4fkKqR95uKVfAs2Mw6wAZKJNb5WocYHtT0KoUoznEV9LW88qRfybUX6sABdQB5YTKSwonFc7tvn",
+	"GV8nOhORWg5F0LJZkrgGTGoWpQTESxWWVDV3JcsrjzwjSgQeofo1iK3AaoV6yInoUmnhfjV5Zha/bpLl",
+	"mJcvbImMYuESylTcW5NFUp+hAGfjln1OaEzRWLMDiBhwL1LS97TEnMGxOUDNE+ISYwnod9a3werShWwi",
+	"rhvxrZhxSaguqOlm4HMvlfxFT+gZ4VEQgMJRUHpk8Yz0l+j1gUXq546aUf8Kub60exsIcU0C/zpjAYgl",
+	"EB/qIQwCQfV/LXq76boZmJn9opptybyVrFrRqQRqTtXGN+aUVrPZXIZZJaV7VhQ3bvLVbda0RgXF9f0R",
+	"n2MLKVziZoSt1ISSFLLlhLCisQoriLwS4Xg9SQwTodoUtr6ElEcDU1MnTF0t5KoDUahqML9KjHsrVJl2",
+	"sfDOZby2S8upICXdus5an3BWrav4k6q6j1F/XAfq4i+1UMY1aFxT+n6VJZOm4H2l6u7VtLH5qkwrUJIt",
+	"YrNR229S6qmStII8c/Hxce9+hAtPIDBJJIACsQMeoPDhGqdE484ZRsZ9MU4c1jt9//rVybuXJ5dvj/9x",
+	"+eunk7P/ffnif5+ffOyRKxGZbGPGzNPIGkhb+63mkzbMP/6pSAe1d3P6H78Fcb34bMmWOJPbClTweTSL",
+	"s44mOSbi0icFSGE7KbRfRjJtTsym7qumXH+EVt7glyheXeRPhOnJNYO5KN1e+H4NlDViJ1HCLMVC8KyE",
+	"Nml6W+GEFxfkWWkqBXVschc2hdb2OGuh8U8C2e8qZPRagr3T5x7jylwmpATFQKDFdgF9LITAlANJ4Z7D",
+	"aIvWKltWp0CaBp/RWMthnvVDJyOh2WMsWSeCrZ7j14L7cCyE863QISF9m2TETMkIVstZQzq3ZXbynb2E",
+	"3xH6wH+VTlBBjjM3r9FZXMjnW2nk091nlAozzHbyER+s3OQcpdhQErN2blwD0M6vmHySsh7x/ZOvxzf2",
+	"OTWGjTGdTKy3lilbU0LG8BTaSWq9LLpVgldvY0qbvUMnudTNzm1VVTbT4JLTlgwTlNj0ImxIOjUGumwR",
+	"lAVo6qXvcReKY/GLVeXK1eRDDNuORUSoSV9d4KsM8WV1p1YvJpOzgID2mtBPrxz4q1a7sTS6IpK74L/m",
+	"8+HSTz7b91ZH//gmpZRiC0SWIt8IVy+e9dVIZTreavqM4umsK9rPlRKRkOynKufP2JXmBP61dOANcf/C",
+	"jS8yUiyzUcS632LRP8PM75PUX01vyYgiaBawNyH3ai429VqJocyYeuPc2GCqo2TCQil4gxyTdPLxEcWs",
+	"axDirqUVX6Wt2VMRerJDekvqvfzP//3vXqEQ+xbiK4r9UyxGxw4nACXoslJkcsl5UVT1bJCJd0llRRuH",
+	"nXiuVHNWMcEkP9hZJTP2NeQRjP0xjgC4G+6879bc/iQe2VWv/wvshAtXB1nLbYG9ML1cZhxx84VLlBJV",
+	"liPaPcSAd+a+P91os53zHqN7/z7e++dl58L8q7l3dNm5+GuhM9n7CZJI+layeFlQXYivvqxrrPH9i+8b",
+	"xXQLZp8KSyRT97wm+dnHWCYpuMGD6kPoXaHYJHZiMg5M6Ko0sndLCXcYUUzeaNYbgTPrgpTLBpcQ+Zyy",
+	"VnSP+TVx9Fno9WPnyIoV0fc8HmMyFzFQiWO4ZIwXXAOgfFZoQ9SP7K19vCKWDjR/mL9n40KRa65povg6",
+	"yhDtPM3FjkjoLpZJvtfTq458SwwwBgCEedDxb6hlI/NYnCrPUAV4smS0DH/sZJJ+ihDI5uXb8JXGJJ3u",
+	"b1OXF5W0v7R/xcO8HShKyLnCttjPM1IkMs6x0GwTYsl5Kf+0usVKJFkqoGzbeGiDzwuOLNTSo+ht7HNy",
+	"9uolOTo4fFLkeeIVoTL4e9rYeNTPXRBhJ6EYhnQstQirvyXXjE1Qeh0zCu4i+jV2w8JnmIRnTGfgIKo1",
+	"OqL5liKUd3nEAYtAwLmaGbdGPeNGl3f5QbPZIb1M5cMe2YnTQSAbfEZ6eoNNXB56bvRMRgYWsl3XtpBO",
+	"Hkt28Mqgy68YxNozTvqCD3zOPP3Ftc+9S5Dde2SHFqhUBlPH1rih9U16zXgcyY/5bqd01uWh5qm61bk6",
+	"kD2yk/wIg5Z4ZbNr62GZcog9spNyahkzKemQoXNDl/cwr0Jvt6GXrDWXb4IcNPerFPUnB80DeE9dDvSQ",
+	"4ZfDTpf3MCHrpX4CdQOx1ZZuNVuZDn4+XJC0t8sP2u14U21BxJ6b/sXU88v+OPU9qBKm/60lgEvYBmzw",
+	"aC5hETkE0klq0JLDZrtK3TFyCGuVzqvQ5QWJFcghrFW2WkM3m9EW5D4Q+bS8VyLuVXP6AuzypSYx6wBi",
+	"NOWq/lg290ahoqqlj7jkMFSJNOk2jIM4eH8L4olCLr7cj+zuw49PSamnDD7WKjEYU0oCz5IkIoUyKB0z",
+	"68yHIZWklw6/7C25Hppv8W/n5x8spKEkjZM8PDpKTfmgWXjfYJKXFG4Z+Btq6NWAK5/FoTgIvCCBIXDj",
+	"+lMFbxeOv8zVxxjRsBtfEmYdzTL3HFHo74VswMJsmeoyPztUnnFmboq9IXm6yIoyO1XE9CrfddispouM",
+	"C+auI77dKZNh4PEGbzuyLVYxgyTXHWtfmx+nDyItu1gtEQgsMZgjbSkMawtGHBh/4tqMTtImVxL6hueZ",
+	"uQiLuHNjI0BpweXZnBo0opDWCRSWTbjJbqFTw+KXGhZz9sGMqmceoLMcbhJIGFIs94c1x9AOo/QMbvSq",
+	"DcyPNHURvIXrtlVVLhAhbrBs4HIVZyvXeQ/c12vJ/WBxatKt3Aje+6vAjG/2qu5Qc77lpegee0ItXayT",
+	"VHqSTGAGjKF6ZEa5u1OZSRDMZcLnqiCuMRPTaO+QYcrRRMupahQyRjzW98c0MJbD2Gk5GwkJRwq8wi1A",
+	"997Rd1ot+PkNHxilck//s8CkiHlM2keHrtNqN52FUYc4zOVuDdAB+CDnow7z9kcu8MqYz0xP+fvNuMu8",
+	"TeJbZU/3iwKDRnqIBUYHcPf2+XAPdi/enuyyar4fr2pKY9p5R9/9/uXnvYs3fPD73n9+ae4dXfy80+02",
+	"8F+7/7nD9NP/tH/uFupUKd+QggHiiBrkTUxWsO9AWZbMUrHZOzQpzYocdfcZFFIGtm9IKij0Kd3URVm1",
+	"u5jimzDj7PODb8JWvsy4B1c86fsLO/61PDKTMDHuVRdvtmIbnrtc+h5Sxe0Cgjj1pSqUCeZJQj5D3Na/",
+	"+Vi+nBsHaj4zYrh9W1YOS0yvRIK1j/NpESpQSOizdS4R7ADkdskDItmqLgbsiv3oy8VD2aCh2DNeSxBD",
+	"+CKk/WsGediXbN4POgL5lObrJArIp6a+43VG2ivge99klHhAx+YujOW1Lv9CYix2w+RO8zypZT8f80TF",
+	"KauUsP98FsdfcqGS4nQEDfnmfoIoIYriHfsjVolTvqQQOA+Ko8e+VvoG3L/xkyGTC5Lz5r4yLxvs9yt+",
+	"96t5V29oklNv6WcfzbvFpBxPvWT7BGcEFpEM6Q0r8Us/Y33m3xRF4KN/emieJ17u0GSh1/W8RQW6+GhS",
+	"nxY1D+Ya0B5Wa9gTUx4I6p37RZkf3qVysMiJ7kLLjnBDts4sjB/4Ky30zHdmshwSuL5ZrUVj5GYLWk0S",
+	"36zU8kclwkXNSnhesU04/CjHfdTCobd4xW1Gg5inmkw2dtWNdbJy93Fpj7lezfrJ1Slo8YEqA0SbsAve",
+	"gVMFPntxtzkAG0X8ujqArYZfqU/A4xp9us6qqS+ZBoCjrfNhuMY30vLf1b/Uf63z4Y1NDbril+UkYve1",
+	"5FIP9FQxSIW85O38tt7qi0WRQVdsIPAyaEb0cSEey9a7rQKTrGJnd2wbErouMjPesf2Pc6mSXiwJqiqI",
+	"zV9nECNGPdjvhf1ld5xI5QcBuWKa4UxDXyl0MVulu6ULuvkuN7PGGxvXREj1yg8UC5euBbCXCdXbijIr",
+	"fCYrdgQZiX+JMC374o6AxaNvDZRRFib/7frs5heq6Hv4aQnP4WzKQsL40OdQOcp7Rv7NQiHjdDe+KspJ",
+	"NmQvTFqpap6X+gv5ixGukNGv/lVMN1U//dinnFfvLaaMMzGVK3z0IWQebPIvRbC4aiPrdr7gnFVpKmR3",
+	"n0ZJG6vMqKSJu00OjuIHOmS/5MT7qt/qGRyna+usfzLfWFGshMujYG5k3bLI30CIMZJqVUVFcAJfrQhi",
+	"ALdnbCBPhbiOJlV7C4S4to6DCyJ0F53Bl4sjjgM2UIQOFAvNjEyGzgp9yBENPVmenrZw8fCjVaD/ZYWQ",
+	"6XiPIdTPW6X5j0vil+/SQaQPfkJjsjz3XYamUJyMZCb9Rfo2sexEJJaSRaJvKh4eP5A2J8ZIBF7GIIRq",
+	"KJkxVZRtt3/zmfqqmJY/ZjbelLECOs70nJpgcjMHvVYzwMCbditTrDQnEeGD9Faa/uNchatRI6Zj80qJ",
+	"MoYd2w30jInTVqJOkK2KDTQ5+epu0zrDWpcF2bviJgFQ7yZN/ZqY5CoRKBBCcYYOn4UnccmLMuKLF8Z8",
+	"AdXGrokSQ2Yvxe5OfKWz/WhbWjRXKsv10Or2CXgzzWZeMdUfVeUyVF5bJ7WYUVblafKXFS191jKoe1yJ",
+	"pfUFkKIv+EvBVSiCU6oY788WdxqTAOzrT5Ikzeh/6nYAnaqrvVRRcfWvSvuS1h40U/YnTJ/YzyGdTFiI",
+	"TKGCco7XRWSKnyV37sQ2iFzc5HSsajA8s/6pBUJhlSStkQQ7ZWGKvTzPMl1+ksz7e/sElKTyLgo1Kpry",
+	"kC7uIQXPWQWpEKG9+JXV0f9Mb/umxZFyGEkuJAqcs6OxiVBmNyycQYJ1MwaNdBMaqpKLhbi8zwcWIl5W",
+	"SoEzsZ9Bwmf9WVXD92poPYMJFCJ0kKlOtGD4p3cf9W8Ri9hKw07AZJ61gOw739IHyMU8145GzACSWyoB",
+	"oecgkFYVzvWn6/dlCyxU6Sm6Mlk9CxxZgimdSdJ8Rno4IOM8hivRQyKN4/tXOYn5mlarkO4q/czVyFro",
+	"qmkLWqx2gVJYc6sCMa/S/Ifvaq4rMTNU2a8io+VqMy5GUjZZXkAFi6dQSXrg/NDDArUjNs6k5oFR4uF/",
+	"RuiVuGFg6suWT9lvyqXFU473/kn3/t34ea+khApqoOs4QSQ0afIkQEvFmc1tSubYdXyeYch4IFtKnoCl",
+	"PJbFLpthLMydkI4fKadxN4unPzCVh9njykk8bEDOj/ZdNA4t6ZGZn4pGdk7DIVNJ9Y+CTE0gKkmXSDah",
+	"IeTtuwLvkzGV2ZNFJxMX4/8z5+ugefS4UoKJHbfsyW5xNGLislQAIJi6qwNxxPv7+0eAFInbLIUCRgaa",
+	"9IlDZ+xWk3j+UIPNjkGSXZdQSLbIwvj1nVStml1EIOO/TQYhhbOafJ9dpHaz/Xiv1dpr75+32p39ZqfZ",
+	"/GdFPOqUA9Kick4lKc3uS8qcfLGnh1TfKTP21bmBsFED2aw5G8uRU9Ube2EmnOKJg2vAhsKp0M9gof8o",
+	"zZYDXTSpdOXQNSKothAR9UPcmF1H5aB94YfpdwvltFTR8A1Hsi7O2pmvVreZYNZ0gOqyylr5AVxkV2Oj",
+	"hyCd06w+Dj8oVnCLR6c8sLCk2v56oYP5w3pPAwjn6/0vrjxdWBhzjdXJoMl9XJjPqS5KPFtQAxaQOoZe",
+	"iUhpcdZEr9tixEN6wwgNgjjdgktk1B8Z2ZdOJqH46o+pVS2rhtmBN2I/Cn01+6jnamyXjIYsPI6wwA3+",
+	"9cpaBP7X5/P5kt0YyPiZXZFzcc04kf6Qo3YBZlqPceWrGSS88T07LRUHWhEVRlJJN767jOOvaOT5jPcZ",
+	"nCIuFGFfJ3rxG+SNQm0mVQDrJ2mSz+klgL0D8zWMPxG1R0pNsDi6X1jk2wZsEKkoBHhxMggFSnZfXod0",
+	"QDmFfbvY0U3JzqNHQ/y10RfjR0LKR4G49h/twpgDpqQpZI5FumwEX5cHYmhvMf0Q8uuY0ZO//vWdIFcz",
+	"BUH+CTH0hZ4v3NzF8S6wknEl6j4Nw1lmRbocG/3rX124dWY3mQsGSWeY8ugvfyGfR4JQeS31nyc3+qnx",
+	"OoZmweaW32fIeSdNypIO6R2b7D9AiB3yApaeYMo2pb8wadswyk5hG7LLK9FLvDG+JJIpG3OrSecZDMOX",
+	"MmKhmyUaUBHFAAln1uU01AcJTKaQYljT0nmctpD4+ftRHOQOrGlA/THpxemIey6JeMCkzNBslydBg+cn",
+	"747fnV++PD1+87Zn6JVySNG06xIOmxH3ZFa7QT4bdzZbNhCHoGKvcT3Ig2bL7XITbp19jdqTwYWd1UFz",
+	"3+7y+VQQmL2C3da/9h7Rif/opvVIU+Sj//m//w11nMfUw6QuQP2MexIjoiGkGjNPJSm6Mnm+XBsGLhW9",
+	"Chjp9YXHeg3dEZwM05vtKJVg6vjDGwQB3ZGtCb1jDp2rKaAf+LumfTsQaQoHlm3C6fv/enP58v3bD8fn",
+	"z0GI6xEVhRxCN8Vg0CAv2Mi35aV9Ceqbr9Wpsa3WgJHcyQbA7Ls8NXB9LhrkPQ9msW9HLtAHiDa8YV4H",
+	"r5FMoq4JxU4pOWgeuJlHmPyqy/WjQ7t97zmzqc70Lx8S2RPgylofP52dojD6+uScpH7XQig++PD+47kl",
+	"QZ/D5E1iYJPQCFmPjHOlufYXMvRvNKFN/b4t1AhLJjOZyBIHF7BBMBjCp/NXe0/xjEHCAdzIg2bTTu8E",
+	"rSuAQfpUGmuLhMLruLTUImlcNRJIvAeZwXtkqAHXYGQqmhoGNBKBJ5OMRcbO1+WW7WBTMm4L7lGumKII",
+	"WH5IemBB6AH1y5EIFePMw/xbgd9nRvYxwYDHrz+c7u03mnuCBzPHdaIwMPxHM43pdNoY8qghwuEj8618",
+	"RIeTQH/SGKlxkErFFHMl0LIgrMzpOM1Gq9HEQq6M04nvdBz97T7Gto+AmWfOtsmkBH6xoigAFlLvJfUj",
+	"jdeCXkfNPvDu2GZN8aUBHr1MYmD8m6597rmpYs1xkCYSKBylLlfLSpuSVyIkzPPjAFUoNoeZeoBY4oIz",
+	"KUqD4ST0FzMMU6bHJNpz4bwlIpYQHdJuNk1+UWijQxAoGl0OZ9pO+YrNhEGCWEQBvUqjBgnA7AejNank",
+	"fEyLS7nJm71z0G7v2uQPcV7ULsfCyaZIO0zvjFEPEByJtGMreyOOYMAYRiHGVWf0IxOqSKXJ+F2e38bu",
+	"gl0FyLmYKiZq+7vCMqJGQrG1Y715qQUOgRbgATLfeE7HVjrFtCJxENML4c0wBkSzFWUqBYDruS/4o39J",
+	"dHRMFRIwyqgjo7GWEXbANL1LdkKq2M43Opk878b1ArrOLfmd6EbIl8Pxxe4uaAYgyFesBGqLR99mpX0V",
+	"RgyNmKDjwOFqN5tljcbvPUqX67x1nYMq37ygXjwM/Ulr+SefUrkX8aP95R+9EuGV73kMR9aq8IXevXMh",
+	"TrXyhh8dLv/oLfN8ej6bsE9Jti34uN2u0CMcOrBMgNZ2WGUB35gMjHEimcMqy/EpSbWYUY7ACpVWi75c",
+	"3F6k4lgtpdsTp7UNMLh/sU+0cpgKBkcsj9N537pZnE6Kwg1ZSR03U7owwc+Bb7QVSjDtsGWQcfGm+Mqy",
+	"U3QDnEq56CstQOkzZHigHvdY9eLCoFpEbpCXcTVWUA5CFheEkokQ2wP7Tg8lXIiENHnCAypVl49EFDbI",
+	"5/nCGTl5l2Zr6wFGvjSJU20GV1hMK17lcgTohcGMbz3DnUDwUUbLc8mQ+jybwLzLbel1E4YGyywZlJZN",
+	"VivWqDJVmFGRRzaE4fJKC92QagHK7oHgOmUA9xleltSUy+WHTclNRWB76kuFFQqdVNpKWWpATV6BRF8L",
+	"a/im3v0I5roKL55wr1J7YC+s1DFY9JZPxufMmjGXvpypm7nC2+8Dz9EIsDo3yFWgvN8MYR14PmgfLf/o",
+	"jCrcJBzaupBeYXj60L6CJLvrcQH9zUG1bs4xH+9qnEMfWwPmKa5hDvIaTOPRN6193D5KvENKWUhS8FbY",
+	"ktvV+MeK6H7Mic23jZ2YjGfYfyeH9GrEeB7uEwUcLa76vbbRGmsuUMgFsJx0zQruOyvIlf2u+UHND1SS",
+	"4S9djnxF9rDqyYc24SIe7sUzrCWI709LmQmanG1NGHjfpP61JWPpTZyEPVVyFfE0BHMHGPHBpx9twFC0",
+	"gULTGoY1nLMxGvekGDPQVQwqi9BEWMacqCKTIo+J5lKy0eWQ7RVM0rS8nl8Ry7HspZMtgGQZh27Q85hH",
+	"lLDcp4iZPMv11+W6Q3euqFLCzRS9ZqnabWX8wNxor0oQBbf7P4olrAWvuYKQNbLWyGrFMKydnuCpOSHF",
+	"eJok7CuGxUceUyAgL8RHA4lWpjagOIeHJhAtZGQqQjWCew+INxJx/UZz/aW/iwtwd3niN4+WWStcA8IE",
+	"jN5odAZhVEhGpvD/hsUEQlyTwL+2N68Dn4XFMn6Xz+PnJi049xxIfzEb/ScF1Oz0a2CtgTUPrDKLWhtD",
+	"2HVtGsYDbyxM6LWF3bn0fFXEUGh6+3IoOU7VJ8MJ5OwliZyKthIQVlcxkTwEeXVN+0UttNbY+oc3BwAq",
+	"rA6uK9sCdbMlFgFbZnQhGNuX0reUkD7OiL2ZGMqMqdkAtRF1k4q14Elpa9Z2utwUWNXfZyt0QErzvoi4",
+	"MtCOlSInqRKdGQlWEsGDGYKoADcuX426vGc+uLRpXxqM6433elVhHcTj7YFwGYbaWqQrA+g9AM6qBuC1",
+	"AHauxmsNsTXEqgwwxLBU1eJaLr/GYTSFGJmKlU5qUIHvWKRS6cbH7rwHl9a4/f4olmSnIuXVTeU1OIB1",
+	"ucf6vsck6aVqWHU0YgG8Yj0cDPDqNQgE2VhsNoo7DRkiaypOllBp6hjJLt+BCezGIbmpd9AkIcmOmdku",
+	"OqshRoIYPTEpZ0rqrZwdv3t90iNUdTkUUN550m6SkXW6lkztuoQFkpGDdnuuZus8QKPD3XJk/nPfIML1",
+	"36kYrs467v/FYeXrvXTpvo1dR76xJf0qvGvZUy4mey2Wly2EV/O7Pzm/+7XYJzjF7H41uYaW3S8KWTO1",
+	"mqndQ6aGwSO2qvbrk3OjSILpKQmZMVRxJbxZJ+Mwr4SARCHmx09np7jLn85OyTjSy0xvGNq7FrJQiChf",
+	"lY0ugv4qDvRf96bT6d5AhOO9KAxM9E3Oox6Cx52kmKQTx4e349hvZ96z3onDtcuyn2BsttNqjqv73ScF",
+	"fTflcv+QON7DcLqveewmeCzk6sFUEKuy20LN8pGpfFOqYR4bBmxwjd3QIILET5kUQo0MK9VQ2sNUHj3g",
+	"4T2s5dnLxhQNLCvscihDGgek91o/t3oNcpy8mNj58qF/vWufe5dQO7gHeTLMNcwAMp/6tZ9/CXN5Y/Z9",
+	"Vd6CGaQqK2qQlfOH6VWb1IHMgtWqUA3TczCdwcJNqUE18tZKxN2VCANb91aPmFca8jG6cAd3qSWhSy0H",
+	"7Xxj/OZ515mEwus6t19ao4vdXX3mIP+zky1vX12FSMP7RjWJB8g3aoXiz8GpNqhMyDjv5WL/1bjo80If",
+	"Vhev6QXvM0iHzAUkyff7UUBDTIw8Z8fCZARrXJ/LDvY2z13IAubyrMi337V5Ke7gu2QyiK4sl0OV9Afm",
+	"q5QrJF5L0/VFehzuc3fXzzj5byEk/U1MyViLvUVuQ1hkaw6XOolbEVbFcQmzJaa5BwnXZIO8CsXY5KTq",
+	"cnQD1U+lAA9243DfscU9QaDU0k1AJykPIJB6IHVcFASpzApTiplqBkEkR1j1Cz1KrxgZ+1L6fHhPHIu2",
+	"4t35milM1/xnc+uESoomU3UNk39umHwJ2LAcilIQiulVV8dQTEW8GEQpn2F/q0CpazAkmsRJXTuEErRd",
+	"ZKKLMOPiPLaSMmhtkHeMeZL0cPCX1uFSD8J8iim3YqDs8j8kUuKmP2SorPAiiJCVzcfZDM3L38+kzF4L",
+	"uHOJjWvw/pOD97FnQC+dz3pjSP0IPXE2gdegFEvFJvPBTiXgjS4zXZ6JDU2B93GcMjFOD8lt5ZFMgCdy",
+	"gcSojBk4p6Gv0LIMbCBOn7o5PlAoMKNO//D5wJnx0aqZwUaYwVZjDIrKBNSco+Yc85wjTlG+JgtJ59O2",
+	"aQguIVtMnQfsz50HTFz7Nl6/zgf2x88Hpvd7DdahP1uLfQDarsxCYJTrsBH94TqsRH+3Pjv5NEHcWJGt",
+	"mEVdi7XYLreXO0z3sqf7p8rXo9taErEyz5ia5dTuMXd3jylhcMZTZque8t/bPx5jTzfq1vKwWU2r4ldr",
+	"ebnoD+/k6VIzuR/E5IodYlbid4t1qjojf52R/y46WK1+/QEz89eaV82USrL4r6pqlapLNWupda37pGvV",
+	"atYfnKXUGlbNzDTpblOlqlBUoE6a/cCTZqcYR500e53ErrV2UQNytQTblTA5kwy2VN2oYfdBwe490g4Q",
+	"5b6rdpCJJ16mGVRWBiy72ag68OB5Qa0W1FxongvdRUkod2fTzVF1uTiDrjWmTENfKbi8Z9OUgzCWUJiJ",
+	"SDWSavDYsITMeUqyYADjV5CvPJTMFI/3FRZTl12uwdSYgHw1MjAKcIsOyIZxmSL0VF4bm81cDXeVKdUO",
+	"w1BYrX3OpGSNTmVl30tw+BU0aguur+i7kfp2TQt60sJa4Ibfn6HZ6yHJundBi3WO/CrHFhe1oDJ5tQOq",
+	"uf6iLDd/2vN3D6Su1HnbuMiVs75O2VXXuf39X1Lw3wmB5C7Puw7TZNx1VrCx5ka8MUPrQ0eehydZPRzM",
+	"u4t8gvCXl00gZqnOUPAHzFCABBsH69d5CmoLZa0bbiWnwaYMljXOPgCcvQfCcgJttXnyDwT+tUmyZjtL",
+	"sXw7FkrUAuocOw9e1q8z7TzcTDu1+lHzgaVZeTaqa9RgXisUOdZxfzUKfQZSSN7RI3HBfF9d2UjNcVOq",
+	"xoMF+1rdqNlMls1sX7e4rLPC1VnhFrGfOjfcnyM3XK3r1Eyoeh65H6H01PzlIfKX+6VMATbeZ40qFVy6",
+	"OfUqmfWGdawHymlqRavmcSU8bjsaF9oMF0WjcjpmcVSUcYSHW/+YC9IbNm/6a9jSitRD2EXeo7HSVy7w",
+	"H2gar/+lYmMski/FmIGrgEF9ja0DZfIP2Hr5lRwEHgMTko0u73lUUagzSa/An7WgDNZDVIZOjcH3z+Wt",
+	"VceU1hB792gexLXYCV8EHgvJhKrRlqJLaxitZf4EtGtnrD8YtteCe81VFnGVLUrva9c8MPrFWONZOuXB",
+	"nBGrChOCprfPhcgx73Kb3BonkEtunXApTGwNrGqVfNYPQehfs65BLfrXon+dQTmVQXkDLlOrZbbV/a1c",
+	"KaAG6lqtqKRW/IBqALVyUSsXNd/6IXxrizqFrK8EHvCVQK0Y1IpBDbDrWm/qC4D6AmDrknotpNdCei2k",
+	"/7FvADYumk+o0gu6WDi3L6XrpoiIx9F5cYmUueIpcUQ5IOJITIkYKGbcW6dUwzjjnS7H2ivw/SfufyWS",
+	"9QX3TOUPTP1huNY1YxOZjChmfsZBVBLBgxmafPS/oOMu75kPLn0+ZFKxsGH9Ue9JbpAyZP9g92dV8fth",
+	"BCOs7/5vF6YW0GtwXRNc0yASQ9iWRPUaQr8HhN4DUdzi0gPxu68smWfmtSnJ/AGDeC2b1+yjgH1sR0pf",
+	"lrt9zFTo9w2IsRsaRBTyMSu46x2LMdPg3wuZjAKlaQosLj2M9Oq5RISkJ/s0oGEvg4diQLDEiOxyGui2",
+	"ZNQfaWzttX5u9RrkOHkx4WBJxT1E3961z73LaSj4sJeEleErMXDXFW/znGS95PNvgRQq17rV5F+t5GzF",
+	"gOFf/JD1gTArvGxx/0RzPJ8PXwX6wKybcVXv/h1SV9dKwZ8c1YF0sqC56Rq0NVTXFWTvrGKk6xSsxhwW",
+	"4e2m9BSI6nY67UQ9kdFYk8oOhPPukh3QRS/FDQsvlT9mO1n15UtrdLG7qw+eZk1pjafRPjqsrrCk+cGG",
+	"s7s+aEZTKy41i0szmy1UpoWflyRbOk00JhEariiJ7jHS/BAunNWIjV1IBU5o5v7688jvj2Jf1alIFaSh",
+	"8hpK0nS5x/q+x2SGl3ZIz9jTesBJMWlGr0H0asaobfJk0JChKY1TLmJzmtQszudD2eU7MIFd3VLW5CYt",
+	"LyY7Zma7iPJoFINr9Qk19XdYeMPCnyTpnb5//erk3cuTy7fH/7g8O373+qRHqOrysZCK7DxpN8mIRDxg",
+	"UhLJ1K5LWCAZOWi3DYe9VEJcTn2PFVjkfFXNFFerXYjrayWCqqx1/bALl+2ocXiNs/w9wNkbGnxv1bDW",
+	"CWuGeSeGOceCNq0X1tyw5oa1ZpvivfdWvS24hpvXeE2tv/6I9a9FpLZ2Kbd55bbWamut9o/CpLeg2WK6",
+	"xIXOcgacmVpe999FJw7B+8zVT7nQQKv8fhTQkIjQY+Ec78KEiGs4V8gO9jbPlsgCrvSsyCHbxUHcKaoE",
+	"89Cufr2lh/oipP1rpiolpIUPHlrsCS5OrbHUYLimb4KBnC05s9UQdw9jQBAzvofbGazllwtNVYWCbrrS",
+	"tWsrXE9pyPXji82FisTz3ZTw+2Bht5Z+a8A3XsLbcD/DvBmPriI/8Hw+EIsTQrFQ+oJbzgBIe8VGPveI",
+	"7RI8C16HdEA5BQNGIIb9wCdUXpsoRKIECRgNOdZ4VSM2AztRJBFtzyB2kQsz704avNXI50OIaeczA+BZ",
+	"U1aDHJMbGvgeUeKacbSCIHgQGgTI0Oi4FGlf6HV4o9dhHZBJvn5AYl19WDd0WM9ZENj89+akrFtKH7oN",
+	"b6ziVCCmmQ9NTLB+V0tFviSpdxuO60Rh4HScR6CsmKHk2/uMcb99Mbb5IkBwcZNiAvJaHzs9A90kp+C8",
+	"cfJ1ElAfL5EKGkwckfqCS41jYuCawIirGQmEgEapIpRgfIOBlXGqj1c+CzxZ2IUPRRRQNEWEoCFzTTlT",
+	"MoXncdw0m4GNW4nAI1QLqak+UgVQ8oZ72EotHoaMeuT4wxvXYJgk/cDX9NMgH2IR0CUeG9AoUMZyC4CE",
+	"dRoUFG4Qg1TVhWeE6RNhnrOvmSHlaKVobPGlgu6r/FYh1eqvEerl862ly4MD1LpxrQfTVLoiRKpJTJ8v",
+	"nduL2/8XAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
