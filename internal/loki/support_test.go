@@ -1,0 +1,101 @@
+package loki_test
+
+import (
+	"context"
+	"io"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/logfence/logfence/internal/loki"
+	"github.com/logfence/logfence/internal/lokitest"
+	"github.com/logfence/logfence/internal/tenancy"
+)
+
+// TestMain guarantees that nothing goes on after an answer is closed.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var noon = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+
+// twoTenants is a Loki with a line of alpha's and one of beta's.
+func twoTenants(t *testing.T) *lokitest.Loki {
+	t.Helper()
+	return lokitest.New(t,
+		lokitest.Lines(map[string]string{"tenant_id": "alpha", "app": "web"}, noon, "alpha's line"),
+		lokitest.Lines(map[string]string{"tenant_id": "beta", "app": "web"}, noon, "beta's line"),
+	)
+}
+
+func client(t *testing.T, c loki.Config) *loki.Client {
+	t.Helper()
+	l, err := loki.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.CloseIdleConnections)
+	return l
+}
+
+func alpha(t testing.TB) tenancy.Scope {
+	t.Helper()
+	fence, err := tenancy.New(tenancy.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	scope, err := fence.Scope([]string{"alpha"}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return scope
+}
+
+func query(t testing.TB, text string) tenancy.Query {
+	t.Helper()
+	q, err := alpha(t).Query(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
+func selector(t testing.TB, text string) tenancy.Selector {
+	t.Helper()
+	s, err := alpha(t).Selector(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func around(t time.Time) loki.Window {
+	return loki.Window{Start: t.Add(-time.Hour), End: t.Add(time.Hour)}
+}
+
+func rangeOf(t time.Time) loki.RangeParams { return loki.RangeParams{Window: around(t)} }
+
+// read gives the whole of an answer.
+func read(t testing.TB, a *loki.Answer, err error) string {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Body.Close()
+	all, err := io.ReadAll(a.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(all)
+}
+
+// ask sends a plain query, and reads its answer to the end or to the first error.
+func ask(ctx context.Context, t testing.TB, c *loki.Client, call loki.Call) error {
+	t.Helper()
+	a, err := c.QueryRange(ctx, call, query(t, `{app="web"}`), rangeOf(noon))
+	if err != nil {
+		return err
+	}
+	defer a.Body.Close()
+	_, err = io.Copy(io.Discard, a.Body)
+	return err
+}
