@@ -9,7 +9,7 @@ import (
 
 // ListLabels answers GET /api/v1/logs/labels.
 func (s *Server) ListLabels(c echo.Context, p api.ListLabelsParams) error {
-	w, err := s.window(p.Start, p.End, p.Since, indexDefaultSince)
+	w, err := s.window(p.Start, p.End, p.Since)
 	if err != nil {
 		return err
 	}
@@ -23,7 +23,7 @@ func (s *Server) ListLabels(c echo.Context, p api.ListLabelsParams) error {
 
 // ListLabelValues answers GET /api/v1/logs/labels/{name}/values.
 func (s *Server) ListLabelValues(c echo.Context, name string, p api.ListLabelValuesParams) error {
-	w, err := s.window(p.Start, p.End, p.Since, indexDefaultSince)
+	w, err := s.window(p.Start, p.End, p.Since)
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (s *Server) ListLabelValues(c echo.Context, name string, p api.ListLabelVal
 
 // ListDetectedLabels answers GET /api/v1/logs/labels/detected.
 func (s *Server) ListDetectedLabels(c echo.Context, p api.ListDetectedLabelsParams) error {
-	w, err := s.window(p.Start, p.End, p.Since, queryDefaultSince)
+	w, err := s.window(p.Start, p.End, p.Since)
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (s *Server) ListSeries(c echo.Context, p api.ListSeriesParams) error {
 
 // series lists the streams that any of the selectors selects; no selector is every stream of the scope.
 func (s *Server) series(c echo.Context, match []string, start, end, since *string) error {
-	w, err := s.window(start, end, since, queryDefaultSince)
+	w, err := s.window(start, end, since)
 	if err != nil {
 		return err
 	}

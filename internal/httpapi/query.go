@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -15,7 +16,7 @@ const defaultLines = 100
 
 // QueryLogs answers GET /api/v1/logs/query.
 func (s *Server) QueryLogs(c echo.Context, p api.QueryLogsParams) error {
-	w, err := s.window(p.Start, p.End, p.Since, queryDefaultSince)
+	w, err := s.window(p.Start, p.End, p.Since)
 	if err != nil {
 		return err
 	}
@@ -100,8 +101,8 @@ func (s *Server) bound() *api.ServerInterfaceWrapper {
 }
 
 // window reads a span of time and holds it to the limit.
-func (s *Server) window(start, end, since *string, otherwise time.Duration) (loki.Window, error) {
-	w, err := windowOf(s.now(), start, end, since, otherwise)
+func (s *Server) window(start, end, since *string) (loki.Window, error) {
+	w, err := windowOf(s.now(), start, end, since)
 	if err != nil {
 		return loki.Window{}, err
 	}
@@ -134,7 +135,7 @@ func word[T ~string](value *T) string {
 	if value == nil {
 		return ""
 	}
-	return string(*value)
+	return strings.ToLower(string(*value)) // logcli sends FORWARD
 }
 
 // number is the value of an optional parameter that the spec has held to be at least 1.

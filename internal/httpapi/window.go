@@ -12,19 +12,17 @@ import (
 // Times and durations are read as Loki 3.7.8 reads them (pkg/loghttp/params.go), once, and sent on as
 // what was understood.
 
-// The spans that Loki takes where a request names no start.
-const (
-	queryDefaultSince = time.Hour
-	indexDefaultSince = 6 * time.Hour
-)
+// defaultSince is the span that Loki takes where a request names no start, on labels as well (its own
+// documentation says six hours there; its code does not).
+const defaultSince = time.Hour
 
 // window is a span of time.
 type window struct{ start, end time.Time }
 
 // windowOf reads start, end and since. Where start is missing it is that long before the end, or
 // before now when the end lies in the future.
-func windowOf(now time.Time, start, end, since *string, otherwise time.Duration) (window, error) {
-	span := otherwise
+func windowOf(now time.Time, start, end, since *string) (window, error) {
+	span := defaultSince
 	if since != nil {
 		d, err := model.ParseDuration(*since)
 		if err != nil {

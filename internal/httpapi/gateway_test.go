@@ -1,0 +1,233 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+
+	"github.com/logfence/logfence/gen/api"
+	"github.com/logfence/logfence/internal/auth"
+	"github.com/logfence/logfence/internal/limits"
+	"github.com/logfence/logfence/internal/loki"
+	"github.com/logfence/logfence/internal/lokitest"
+	"github.com/logfence/logfence/internal/observe"
+	"github.com/logfence/logfence/internal/tenancy"
+)
+
+// now is the time of every test.
+var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// people tells whom a token speaks for, by the token's text; what it doesn't know is not valid.
+type people map[string]any // an auth.Principal or an error
+
+func (p people) Verify(_ context.Context, token string) (auth.Principal, error) {
+	switch who := p[token].(type) {
+	case auth.Principal:
+		return who, nil
+	case error:
+		return auth.Principal{}, who
+	default:
+		return auth.Principal{}, auth.ErrInvalidToken
+	}
+}
+
+func (p people) Ready() error {
+	err, _ := p["ready"].(error)
+	return err
+}
+
+// The tokens of the tests. They are long enough to be found where none may be.
+const (
+	alphaToken = "token-of-alpha-0123456789"
+	betaToken  = "token-of-beta-0123456789"
+)
+
+func everybody() people {
+	principal := func(tenant string) auth.Principal {
+		return auth.Principal{Issuer: "https://id.example", Subject: "ann@" + tenant, Tenants: []string{tenant}, Expiry: now.Add(time.Hour)}
+	}
+	return people{
+		alphaToken: principal("alpha"), betaToken: principal("beta"),
+		"of-nobody": auth.ErrNoTenant, "of-little-scope": auth.ErrInsufficientScope,
+		"of-no-keys": auth.ErrKeysUnavailable, "of-a-fault": errors.New("no such error: 10.0.0.1"),
+	}
+}
+
+// gateway is a server before a fake Loki, and what it logged.
+type gateway struct {
+	*testing.T
+
+	loki *lokitest.Loki
+	url  string
+	log  *syncBuffer
+}
+
+// syncBuffer is a buffer that may be read while it is written.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// streams are those of two tenants, of one that looks like the first, and of none.
+func streams() []lokitest.Stream {
+	at := now.Add(-time.Minute)
+	return []lokitest.Stream{
+		lokitest.Lines(map[string]string{"tenant_id": "alpha", "app": "api", "env": "prod"}, at, `{"level":"info","msg":"alpha one"}`, `{"level":"warn","msg":"alpha two"}`),
+		lokitest.Lines(map[string]string{"tenant_id": "alpha", "app": "web", "alphaonly": "x"}, at, `alpha three`),
+		lokitest.Lines(map[string]string{"tenant_id": "beta", "app": "api", "betaonly": "betavalue"}, at, `{"level":"info","betafield":"beta one"}`),
+		lokitest.Lines(map[string]string{"tenant_id": "alpha-2", "app": "api"}, at, `betalike lookalike`),
+		lokitest.Lines(map[string]string{"app": "api", "nobodys": "betaless"}, at, `betaless line of no tenant`),
+	}
+}
+
+type option func(*Config, *loki.Config)
+
+func newGateway(t *testing.T, options ...option) *gateway {
+	t.Helper()
+	g := &gateway{T: t, loki: lokitest.New(t, streams()...), log: &syncBuffer{}}
+	g.loki.Now = func() time.Time { return now }
+	log := observe.NewLogger(slog.LevelDebug, observe.FormatJSON, g.log)
+	fence, err := tenancy.New(tenancy.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	turns, err := limits.NewTurns(limits.TurnsConfig{AtOnce: 2, Queue: 8, QueuePerKey: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Config{
+		Verifier: everybody(), Fence: fence, Parsing: turns, Limits: limits.Config{MaxRange: 30 * 24 * time.Hour, MaxLines: 1000, MaxExportLines: 10_000, MaxTails: 4},
+		Recorder: observe.NewRecorder(log), Log: log, Compat: true, Now: func() time.Time { return now },
+	}
+	l := loki.Config{URL: g.loki.URL, Timeout: 10 * time.Second}
+	for _, o := range options {
+		o(&c, &l)
+	}
+	if c.Loki, err = loki.New(l); err != nil {
+		t.Fatal(err)
+	}
+	s, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(s.Public())
+	t.Cleanup(server.Close)
+	t.Cleanup(c.Loki.CloseIdleConnections)
+	g.url = server.URL
+	return g
+}
+
+// answer is what came back, read to its end.
+type answer struct {
+	*http.Response
+
+	text string
+	err  error // of reading the body
+}
+
+// send sends a request as the holder of a token, and holds the answer against the spec.
+func (g *gateway) send(token string, r *http.Request) answer {
+	g.Helper()
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	transport := &http.Transport{DisableCompression: true}
+	defer transport.CloseIdleConnections()
+	response, err := transport.RoundTrip(r)
+	if err != nil {
+		g.Fatalf("%s %s: %v", r.Method, r.URL, err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	a := answer{Response: response, text: string(body), err: err}
+	if err == nil {
+		g.validate(r, a)
+	}
+	return a
+}
+
+func (g *gateway) get(token, path string, params ...string) answer {
+	g.Helper()
+	return g.send(token, g.request(http.MethodGet, path, params...))
+}
+
+// request makes a request; params are names and values in turn, in the URL or, for a POST, in a form.
+func (g *gateway) request(method, path string, params ...string) *http.Request {
+	g.Helper()
+	values := url.Values{}
+	for i := 0; i+1 < len(params); i += 2 {
+		values.Add(params[i], params[i+1])
+	}
+	target, body := g.url+path, io.Reader(http.NoBody)
+	if method == http.MethodPost {
+		body = strings.NewReader(values.Encode())
+	} else if len(values) > 0 {
+		target += "?" + values.Encode()
+	}
+	r, err := http.NewRequestWithContext(g.Context(), method, target, body)
+	if err != nil {
+		g.Fatal(err)
+	}
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	return r
+}
+
+var specRouter = sync.OnceValues(func() (routers.Router, error) {
+	spec, err := api.GetSpec()
+	if err != nil {
+		return nil, err
+	}
+	spec.Servers = nil
+	return gorillamux.NewRouter(spec)
+})
+
+// validate holds an answer against what the spec declares for its operation and status.
+func (g *gateway) validate(r *http.Request, a answer) {
+	g.Helper()
+	router, err := specRouter()
+	if err != nil {
+		g.Fatal(err)
+	}
+	route, path, err := router.FindRoute(r)
+	if err != nil {
+		return // not of the spec: 404 and 405 are tested by themselves
+	}
+	if a.Header.Get("Content-Encoding") != "" {
+		return
+	}
+	err = openapi3filter.ValidateResponse(g.Context(), &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: r, PathParams: path, Route: route},
+		Status:                 a.StatusCode, Header: a.Header, Body: io.NopCloser(strings.NewReader(a.text)),
+		Options: &openapi3filter.Options{IncludeResponseStatus: true},
+	})
+	if err != nil {
+		g.Errorf("%s %s answered %d %.300s\nwhich is not as openapi.yaml says: %.1000s", r.Method, r.URL, a.StatusCode, a.text, err.Error())
+	}
+}
