@@ -37,7 +37,7 @@ func (c *Client) send(ctx context.Context, call Call, path string, params url.Va
 		cancel()
 		return nil, err
 	}
-	response, err := c.http.Do(request)
+	response, err := c.http.Do(request) //nolint:bodyclose // body closes it, for which the caller or a refusal below sees
 	if err != nil {
 		defer cancel() // after its state has been read
 		return nil, classify(ctx, limited, ErrUnreachable, err)

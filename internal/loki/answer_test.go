@@ -40,7 +40,7 @@ func TestOutcomes(t *testing.T) {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set(name, value)
 			w.WriteHeader(status)
-			io.WriteString(w, body)
+			say(w, body)
 		})
 	}
 	for _, tt := range []struct {
@@ -85,8 +85,8 @@ func gzipped() http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Content-Encoding", "gzip")
 		z := gzip.NewWriter(w)
-		io.WriteString(z, `{"status":"success"}`)
-		z.Close()
+		say(z, `{"status":"success"}`)
+		drop(z)
 	})
 }
 
@@ -112,7 +112,7 @@ func TestRefusals(t *testing.T) {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json; charset=utf-8")
 			w.WriteHeader(http.StatusBadRequest)
-			io.WriteString(w, body)
+			say(w, body)
 		})
 	}
 	for _, tt := range []struct {
@@ -150,7 +150,7 @@ func TestGzipPassesUntouched(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer a.Body.Close()
+	defer drop(a.Body)
 	z, err := gzip.NewReader(a.Body)
 	if err != nil || a.ContentEncoding != "gzip" {
 		t.Fatalf("encoding %q: %v", a.ContentEncoding, err)
@@ -173,8 +173,8 @@ func TestTimeoutBeforeAnswer(t *testing.T) {
 func stalls(left chan<- struct{}) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		io.WriteString(w, `{"status":`)
-		http.NewResponseController(w).Flush()
+		say(w, `{"status":`)
+		flush(w)
 		<-r.Context().Done()
 		left <- struct{}{}
 	})
@@ -215,7 +215,7 @@ func TestCallerLeaves(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer a.Body.Close()
+		defer drop(a.Body)
 		cancel()
 		_, err = io.Copy(io.Discard, a.Body)
 		if !errors.Is(err, context.Canceled) {
@@ -246,7 +246,7 @@ func TestCloseEndsLokisWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.Body.Close()
+	drop(a.Body)
 	<-left
 }
 
@@ -266,8 +266,8 @@ func TestBrokenAnswer(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			defer conn.Close()
-			io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{\"status\":")
+			defer drop(conn)
+			say(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{\"status\":")
 		}))
 		t.Cleanup(server.Close)
 		failsWith(t, ask(t.Context(), t, client(t, loki.Config{URL: server.URL}), loki.Call{}), loki.ErrFailed)
@@ -284,7 +284,7 @@ func TestMemoryDoesNotGrow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer a.Body.Close()
+	defer drop(a.Body)
 	buffer := make([]byte, 32<<10)
 	var before, after runtime.MemStats
 	runtime.GC()

@@ -33,7 +33,7 @@ func (c Config) Validate() error {
 		errs = append(errs, err)
 	}
 	if c.Timeout < 0 {
-		errs = append(errs, fmt.Errorf("Timeout: %s is negative; write how long an answer may take, such as 60s", c.Timeout))
+		errs = append(errs, unfit("Timeout", "%s is negative; write how long an answer may take, such as 60s", c.Timeout))
 	}
 	if err := orgID(c.OrgID).validate(); err != nil {
 		errs = append(errs, err)
@@ -41,9 +41,14 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// unfit is a mistake in one field.
+func unfit(field, format string, args ...any) error {
+	return errors.New(field + ": " + fmt.Sprintf(format, args...))
+}
+
 func parseURL(text string) (*url.URL, error) {
 	if text == "" {
-		return nil, errors.New("URL: required; write Loki's base URL, such as http://loki:3100")
+		return nil, unfit("URL", "required; write Loki's base URL, such as http://loki:3100")
 	}
 	u, err := url.Parse(text)
 	// "loki:3100" is read as the scheme loki, "10.0.0.1:3100" as no URL at all, "loki" as a path.
@@ -53,13 +58,13 @@ func parseURL(text string) (*url.URL, error) {
 	shown := u.Redacted()
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fmt.Errorf("URL: %q has the scheme %q; write http or https", shown, u.Scheme)
+		return nil, unfit("URL", "%q has the scheme %q; write http or https", shown, u.Scheme)
 	case u.Hostname() == "":
-		return nil, fmt.Errorf("URL: %q names no host; write Loki's, such as http://loki:3100", shown)
+		return nil, unfit("URL", "%q names no host; write Loki's, such as http://loki:3100", shown)
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return nil, fmt.Errorf("URL: %q has a query or fragment; write only the base, such as %q", shown, base(u))
+		return nil, unfit("URL", "%q has a query or fragment; write only the base, such as %q", shown, base(u))
 	case strings.Contains(u.Path, "/loki/api/"):
-		return nil, fmt.Errorf("URL: %q holds a path of Loki's API; write what is before it, such as %q", shown, base(u))
+		return nil, unfit("URL", "%q holds a path of Loki's API; write what is before it, such as %q", shown, base(u))
 	}
 	u.Path = strings.TrimRight(u.Path, "/")
 	u.RawPath = strings.TrimRight(u.RawPath, "/")
@@ -70,14 +75,14 @@ func parseURL(text string) (*url.URL, error) {
 // where the parser failed there is no telling which part that would be.
 func withoutHost(text string) error {
 	if strings.Contains(text, "@") {
-		return errors.New("URL: not a URL; write one such as http://loki:3100 (what was read is not shown, since it may hold a password)")
+		return unfit("URL", "not a URL; write one such as http://loki:3100 (what was read is not shown, since it may hold a password)")
 	}
 	if !strings.Contains(text, "://") {
 		if u, err := url.Parse("http://" + text); err == nil && u.Hostname() != "" {
-			return fmt.Errorf("URL: %q has no scheme; did you mean %q?", text, "http://"+text)
+			return unfit("URL", "%q has no scheme; did you mean %q?", text, "http://"+text)
 		}
 	}
-	return fmt.Errorf("URL: %q is not a URL; write one such as http://loki:3100", text)
+	return unfit("URL", "%q is not a URL; write one such as http://loki:3100", text)
 }
 
 func base(u *url.URL) string {

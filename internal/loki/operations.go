@@ -168,7 +168,7 @@ func (c *Client) BuildInfo(ctx context.Context) (BuildInfo, error) {
 	defer answer.Body.Close() //nolint:errcheck // it has been read, or given up
 	raw, err := io.ReadAll(io.LimitReader(answer.Body, maxBuildInfo))
 	if err != nil {
-		return BuildInfo{}, err //nolint:wrapcheck // classified by body
+		return BuildInfo{}, err
 	}
 	var info BuildInfo
 	if err := json.Unmarshal(raw, &info); err != nil {

@@ -105,7 +105,7 @@ func TestOperationsSendNothingElse(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			a.Body.Close()
+			drop(a.Body)
 			want := cloneOf(op.want)
 			if want.Set(op.logQL, f.selector.LogQL()); takesQuery(op.name) {
 				want.Set(op.logQL, f.query.LogQL())
@@ -152,7 +152,7 @@ func TestOptionalParametersAreAbsent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.Body.Close()
+	drop(a.Body)
 	got := only(t, fake)
 	if diff := cmp.Diff(url.Values{"query": {`{tenant_id="alpha",app="web"}`}}, got.Params); diff != "" {
 		t.Error(diff)
@@ -246,7 +246,7 @@ func TestTimes(t *testing.T) {
 				return
 			}
 			if err == nil {
-				a.Body.Close()
+				drop(a.Body)
 			}
 			if diff := cmp.Diff(tt.want, only(t, fake).Params["start"]); diff != "" {
 				t.Error(diff)

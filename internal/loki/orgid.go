@@ -25,13 +25,13 @@ func (o orgID) validate() error {
 	names := strings.Split(text, orgSeparator)
 	if o.isTemplate() {
 		if len(names) > 1 {
-			return fmt.Errorf("OrgID: %q is a template with %q; name one organization, several tenants are joined by themselves", text, orgSeparator)
+			return unfit("OrgID", "%q is a template with %q; name one organization, several tenants are joined by themselves", text, orgSeparator)
 		}
 		names[0] = strings.ReplaceAll(text, tenantVariable, "tenant")
 	}
 	for _, name := range names {
 		if err := checkOrg(name); err != nil {
-			return fmt.Errorf("OrgID: %q: %s; write a name that Loki takes, or %s for the caller's tenant", text, err, tenantVariable) //nolint:errorlint // the text alone: this is no caller's mistake
+			return unfit("OrgID", "%q: %s; write a name that Loki takes, or %s for the caller's tenant", text, err, tenantVariable)
 		}
 	}
 	return nil

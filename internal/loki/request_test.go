@@ -115,12 +115,12 @@ func closesOnReuse(t *testing.T) reuse {
 			serveOnce(conn, served.requests)
 		}
 	}()
-	t.Cleanup(func() { listener.Close(); <-done })
+	t.Cleanup(func() { drop(listener); <-done })
 	return served
 }
 
 func serveOnce(conn net.Conn, requests chan<- *http.Request) {
-	defer conn.Close()
+	defer drop(conn)
 	in := bufio.NewReader(conn)
 	for i := range 2 {
 		r, err := http.ReadRequest(in)

@@ -291,7 +291,7 @@ func send(w http.ResponseWriter, r *http.Request, answer any, err error) {
 	out, finish := compressed(w, r)
 	defer finish()
 	w.WriteHeader(status)
-	json.NewEncoder(out).Encode(answer) //nolint:errcheck,gosec,errchkjson // the client may be gone
+	json.NewEncoder(out).Encode(answer) //nolint:errcheck,gosec // the client may be gone
 }
 
 // compressed is w, or a gzip writer before it where the client takes gzip.

@@ -88,7 +88,7 @@ type cutter struct {
 func (c *cutter) Write(p []byte) (int, error) {
 	if len(p) < c.left {
 		c.left -= len(p)
-		return c.ResponseWriter.Write(p) //nolint:wrapcheck // it is that writer
+		return c.ResponseWriter.Write(p)
 	}
 	c.ResponseWriter.Write(p[:c.left]) //nolint:errcheck,gosec // it is cut in any case
 	if err := http.NewResponseController(c.ResponseWriter).Flush(); err != nil {

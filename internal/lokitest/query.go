@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/grafana/loki/v3/pkg/logql/syntax"
+	"github.com/grafana/loki/v3/pkg/logqlmodel"
 	"github.com/grafana/loki/v3/pkg/logqlmodel/stats"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
@@ -73,6 +74,8 @@ func (l *Loki) query(r request) (any, error) {
 		return nil, badRequest(err)
 	}
 	switch e := expr.(type) {
+	case *syntax.MultiVariantExpr: // before samples: it is one of them
+		return nil, badRequest(logqlmodel.ErrVariantsDisabled)
 	case *syntax.LiteralExpr:
 		v, err := e.Value()
 		if err != nil {
@@ -107,7 +110,9 @@ func (l *Loki) queryRange(r request) (any, error) {
 		return nil, badRequest(err)
 	}
 	switch e := expr.(type) {
-	case syntax.SampleExpr: // first: literals are both
+	case *syntax.MultiVariantExpr: // before samples: it is one of them
+		return nil, badRequest(logqlmodel.ErrVariantsDisabled)
+	case syntax.SampleExpr: // before lines: literals are both
 		step, err := r.step(window)
 		if err != nil {
 			return nil, err
@@ -123,7 +128,7 @@ func (l *Loki) queryRange(r request) (any, error) {
 		return success(result{ResultType: "matrix", Result: series, Stats: st}), nil
 	case syntax.LogSelectorExpr:
 		return l.logs(r, e, window)
-	default: // variants are off in Loki unless asked for
+	default:
 		return nil, badRequest(fmt.Errorf("unsupported expression %T", expr))
 	}
 }
