@@ -1,11 +1,16 @@
 // Package observe records what was decided about each request.
 //
-// Guarantee: a [Decision] becomes exactly one log line, granted or not, and no line of a logger made
-// here holds a token: the Decision has no field for one, and whatever looks like a credential in any
-// text is taken out on the way to the sink (see [Redact]).
+// Guarantee: a [Decision] becomes exactly one log line, granted or not, and one record of the audit
+// where that is on; and no line written here holds a token: the Decision has no field for one, and
+// whatever looks like a credential in any text is taken out on the way to the sink (see [Redact]).
+// Where records are required ([AuditConfig]), nothing is granted that the sink has not taken a record
+// of: as status and size are known only at an answer's end, a first record ("asked") is written before
+// its first byte, and the usual one ("answered") when it has ended. Both have the request's id. Should
+// the second be lost, the first still says who asked for what.
 //
-// Not promised here: that a caller's own query is not a secret (it is logged as asked), or who may
-// read the log.
+// Not promised here: that a caller's own query is not a secret (it is logged as asked), who may read
+// the log, or that records outlive a machine that loses power: they are handed to the system, not
+// waited for on the disk.
 package observe
 
 import (
@@ -28,9 +33,11 @@ type Decision struct {
 	Subject string   // who asked: the token's sub
 	Issuer  string   // who says so: the token's iss
 
-	Operation string   // the operationId of openapi.yaml
-	Asked     []string // LogQL as the caller wrote it: one text, or several selectors
-	Fenced    []string // LogQL as it went to Loki, in the same order
+	Operation string    // the operationId of openapi.yaml
+	Asked     []string  // LogQL as the caller wrote it: one text, or several selectors
+	Fenced    []string  // LogQL as it went to Loki, in the same order
+	Start     time.Time // the span of time asked for, for the audit
+	End       time.Time
 
 	Status   int           // of the answer
 	Code     string        // the problem's code; empty when granted
@@ -46,15 +53,36 @@ func (d Decision) Granted() bool { return d.Code == "" && d.Status < http.Status
 
 // Recorder records decisions.
 type Recorder struct {
-	log *slog.Logger
+	log   *slog.Logger
+	audit *Audit
 }
 
+// RecorderOption is what a recorder does beside logging.
+type RecorderOption func(*Recorder)
+
+// WithAudit records decisions in the audit, too. The recorder does not close it.
+func WithAudit(a *Audit) RecorderOption { return func(r *Recorder) { r.audit = a } }
+
 // NewRecorder makes a recorder that writes to the logger.
-func NewRecorder(log *slog.Logger) *Recorder { return &Recorder{log: log} }
+func NewRecorder(log *slog.Logger, options ...RecorderOption) *Recorder {
+	r := &Recorder{log: log}
+	for _, option := range options {
+		option(r)
+	}
+	return r
+}
+
+// Begin is to be called before the first byte of an answer that grants anything, with what is known of
+// the decision by then. On an error there must be no such answer; see [Audit.Begin].
+func (r *Recorder) Begin(d Decision) error { return r.audit.Begin(d) }
+
+// Ready is nil unless decisions have to be recorded and cannot be.
+func (r *Recorder) Ready() error { return r.audit.Ready() }
 
 // Record writes the decision as one line: an error when logfence or Loki failed, a warning when the
 // request was refused, otherwise information. It is written even if the caller has left.
 func (r *Recorder) Record(ctx context.Context, d Decision) {
+	r.audit.Record(d)
 	r.log.LogAttrs(context.WithoutCancel(ctx), d.level(), "request", d.attrs()...)
 }
 

@@ -1,0 +1,276 @@
+package observe
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// ErrNotRecorded says that an answer may not be given, since its audit record cannot be written and
+// has to be: 503. It wraps what the sink said, for the log.
+var ErrNotRecorded = errors.New("audit record not written")
+
+// The sinks that are not a file.
+const (
+	AuditOff    = "off"
+	AuditStderr = "stderr"
+)
+
+// AuditQueries is how much of a query an audit record holds.
+type AuditQueries string
+
+// The ways to record queries.
+const (
+	AuditText AuditQueries = "text" // as asked and as fenced
+	AuditHash AuditQueries = "hash" // their SHA-256, for where queries hold personal data
+)
+
+// UnmarshalText reads the name of a way.
+func (q *AuditQueries) UnmarshalText(text []byte) error {
+	switch got := AuditQueries(text); got {
+	case AuditText, AuditHash:
+		*q = got
+		return nil
+	default:
+		return fmt.Errorf("%q is not known; write text or hash", text)
+	}
+}
+
+// AuditConfig says what is recorded, and where.
+type AuditConfig struct {
+	// Log is where records go: [AuditOff], [AuditStderr] or the path of a file, which is made with
+	// mode 0600 or appended to. A path has a slash in it, so that a word is not taken for one.
+	Log string
+	// Queries is how queries are recorded. It speaks of the audit alone: the log has them as asked.
+	Queries AuditQueries
+	// Required refuses what cannot be recorded. A full disk then is an outage; without it, a gap.
+	Required bool
+}
+
+// Validate tells all mistakes at once, each as "Field: problem". It opens nothing.
+func (c AuditConfig) Validate() error {
+	var errs []error
+	if c.Log != AuditOff && c.Log != AuditStderr && !strings.ContainsAny(c.Log, `/\`) {
+		errs = append(errs, fmt.Errorf("Log: %q is neither off, stderr nor a path; write a path such as /var/log/logfence/audit.jsonl", c.Log))
+	}
+	if c.Queries != AuditText && c.Queries != AuditHash {
+		errs = append(errs, fmt.Errorf("Queries: %q is not known; write text or hash", string(c.Queries)))
+	}
+	if c.Required && c.Log == AuditOff {
+		errs = append(errs, errors.New("Required: records are required, and there is no place for them; name one as the audit log"))
+	}
+	return errors.Join(errs...)
+}
+
+// Audit is the place for audit records. Its methods may be used from many goroutines, and by those
+// who have none: a nil Audit is off.
+type Audit struct {
+	config AuditConfig
+	log    *slog.Logger
+
+	mu      sync.Mutex
+	sink    io.Writer
+	file    io.Closer // the sink, where it is a file of ours
+	torn    bool      // the sink may end within a line
+	failing bool      // the last record was not written
+	gap     uint64    // how many were not, since one was
+	stats   AuditStats
+}
+
+// AuditStats is what a metrics page tells about an [Audit].
+type AuditStats struct {
+	// Written counts the records in the sink, Lost those that it did not take.
+	Written, Lost uint64
+}
+
+// OpenAudit opens the sink. What becomes of it is told to log; stderr is where [AuditStderr] writes.
+// The caller closes it.
+func OpenAudit(c AuditConfig, stderr io.Writer, log *slog.Logger) (*Audit, error) {
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("audit: %w", err)
+	}
+	a := &Audit{config: c, log: log}
+	switch c.Log {
+	case AuditOff:
+		return nil, nil //nolint:nilnil // nil is off, and works
+	case AuditStderr:
+		a.sink = stderr
+		return a, nil
+	}
+	return a, a.Reopen()
+}
+
+// Begin writes a record of what is about to be answered, where records are required; it is called
+// before the first byte of an answer that grants anything. On an error, which is [ErrNotRecorded],
+// there must be no such answer.
+func (a *Audit) Begin(d Decision) error {
+	if a == nil || !a.config.Required {
+		return nil
+	}
+	if err := a.append(a.record(d, "asked", nil)); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotRecorded, err)
+	}
+	return nil
+}
+
+// Record writes the record of what was decided. That it could not is logged: the answer is out.
+func (a *Audit) Record(d Decision) {
+	if a == nil {
+		return
+	}
+	_ = a.append(a.record(d, "answered", &auditOutcome{
+		Outcome: outcome(d), Code: d.Code, Status: d.Status, Bytes: d.Bytes, Seconds: d.Duration.Seconds(),
+	}))
+}
+
+// Ready is nil unless records are required and cannot be written. It finds out when that ends.
+func (a *Audit) Ready() error {
+	if a == nil || !a.config.Required {
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.resume()
+}
+
+// Stats counts.
+func (a *Audit) Stats() AuditStats {
+	if a == nil {
+		return AuditStats{}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.stats
+}
+
+// auditRecord is one line. Its names are for ever: people search in years of them.
+type auditRecord struct {
+	Type      string    `json:"type"`  // always "audit", to be told from log lines
+	Stage     string    `json:"stage"` // "asked" before an answer, "answered" after it, "gap" where some are missing
+	Time      time.Time `json:"time"`
+	RequestID string    `json:"request_id,omitempty"`
+	Subject   string    `json:"subject,omitempty"`
+	Issuer    string    `json:"issuer,omitempty"`
+	Tenants   []string  `json:"tenants,omitempty"`
+	Client    string    `json:"client,omitempty"`
+	Operation string    `json:"operation,omitempty"`
+	Query     []string  `json:"query,omitempty"`
+	Fenced    []string  `json:"fenced,omitempty"`
+	Start     time.Time `json:"start,omitzero"`
+	End       time.Time `json:"end,omitzero"`
+	Lost      uint64    `json:"lost,omitempty"` // of a gap: how many are missing
+	*auditOutcome
+}
+
+type auditOutcome struct {
+	Outcome string  `json:"outcome"` // granted, refused or failed
+	Code    string  `json:"code,omitempty"`
+	Status  int     `json:"status"`
+	Bytes   int64   `json:"bytes"`
+	Seconds float64 `json:"duration_seconds"`
+}
+
+func outcome(d Decision) string {
+	switch {
+	case d.Granted():
+		return "granted"
+	case d.Status < http.StatusBadRequest || d.Status == statusClientClosed || d.Status >= http.StatusInternalServerError:
+		return "failed"
+	default:
+		return "refused"
+	}
+}
+
+// statusClientClosed stands for a caller who left; nobody receives it.
+const statusClientClosed = 499
+
+func (a *Audit) record(d Decision, stage string, o *auditOutcome) auditRecord {
+	r := auditRecord{
+		Type: "audit", Stage: stage, Time: d.Time.UTC(), RequestID: Redact(d.RequestID),
+		Subject: Redact(d.Subject), Issuer: Redact(d.Issuer), Tenants: redactAll(d.Tenants),
+		Operation: d.Operation, Query: a.queries(d.Asked), Fenced: a.queries(d.Fenced),
+		Start: d.Start.UTC(), End: d.End.UTC(), auditOutcome: o,
+	}
+	if d.Client.IsValid() {
+		r.Client = d.Client.String()
+	}
+	return r
+}
+
+func (a *Audit) queries(texts []string) []string {
+	if a.config.Queries != AuditHash {
+		return redactAll(texts)
+	}
+	hashes := make([]string, len(texts))
+	for i, text := range texts {
+		sum := sha256.Sum256([]byte(text))
+		hashes[i] = "sha256:" + hex.EncodeToString(sum[:])
+	}
+	return hashes
+}
+
+// append writes one record, and keeps count of those that are lost.
+func (a *Audit) append(r auditRecord) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	err := a.resume()
+	if err == nil {
+		err = a.write(r)
+	}
+	if err == nil {
+		return nil
+	}
+	a.gap++
+	a.stats.Lost++
+	if !a.failing {
+		// Once, not for each: whoever fills the disk would fill the log with it.
+		a.log.LogAttrs(context.Background(), slog.LevelError, "audit records are not written",
+			slog.String("error", err.Error()), slog.Bool("required", a.config.Required))
+	}
+	a.failing = true
+	return err
+}
+
+// resume ends a gap with a record of it, so that readers of the audit alone know that some are missing.
+func (a *Audit) resume() error {
+	if !a.failing {
+		return nil
+	}
+	if err := a.write(auditRecord{Type: "audit", Stage: "gap", Time: time.Now().UTC(), Lost: a.gap}); err != nil {
+		return err
+	}
+	a.log.LogAttrs(context.Background(), slog.LevelWarn, "audit records are written again", slog.Uint64("lost", a.gap))
+	a.failing, a.gap = false, 0
+	return nil
+}
+
+// write writes one line with one call, so that lines of others in the same sink are not cut in two.
+func (a *Audit) write(r auditRecord) error {
+	var line bytes.Buffer
+	if a.torn {
+		line.WriteByte('\n')
+	}
+	encoder := json.NewEncoder(&line)
+	encoder.SetEscapeHTML(false) // LogQL is full of < and >
+	if err := encoder.Encode(r); err != nil {
+		return fmt.Errorf("encode audit record: %w", err)
+	}
+	n, err := io.WriteString(a.sink, Redact(line.String()))
+	if err != nil {
+		a.torn = a.torn || n > 0
+		return fmt.Errorf("write audit record: %w", err)
+	}
+	a.torn = false
+	a.stats.Written++
+	return nil
+}

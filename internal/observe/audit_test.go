@@ -1,0 +1,365 @@
+package observe
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func asked() Decision {
+	at := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	return Decision{
+		Time: at, RequestID: "r1", Tenants: []string{"acme", "beta"}, Subject: "alice", Issuer: "https://issuer.example",
+		Operation: "queryLogs", Asked: []string{`{app="web"} |= "<a>"`}, Fenced: []string{`{tenant_id=~"acme|beta",app="web"} |= "<a>"`},
+		Start: at.Add(-time.Hour), End: at, Client: netip.MustParseAddr("192.0.2.1"),
+	}
+}
+
+func answered() Decision {
+	d := asked()
+	d.Status, d.Bytes, d.Duration = 200, 512, 30*time.Millisecond
+	return d
+}
+
+// openAudit opens an audit for a test, with its log.
+func openAudit(t *testing.T, c AuditConfig) (*Audit, *bytes.Buffer) {
+	t.Helper()
+	if c.Queries == "" {
+		c.Queries = AuditText
+	}
+	var log bytes.Buffer
+	a, err := OpenAudit(c, &log, NewLogger(slog.LevelInfo, FormatJSON, &log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return a, &log
+}
+
+func lines(t *testing.T, path string) []string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSuffix(string(content), "\n"), "\n")
+}
+
+// TestAuditRecord guarantees the record of a decision, field by field: auditors search in it for years.
+func TestAuditRecord(t *testing.T) {
+	const who = `"time":"2026-11-23T10:00:00Z","request_id":"r1","subject":"alice","issuer":"https://issuer.example",` +
+		`"tenants":["acme","beta"],"client":"192.0.2.1","operation":"queryLogs",`
+	const texts = `"query":["{app=\"web\"} |= \"<a>\""],"fenced":["{tenant_id=~\"acme|beta\",app=\"web\"} |= \"<a>\""],`
+	const span = `"start":"2026-11-23T09:00:00Z","end":"2026-11-23T10:00:00Z"`
+	for _, tt := range []struct {
+		name     string
+		decision Decision
+		want     string
+	}{
+		{"granted", answered(), `{"type":"audit","stage":"answered",` + who + texts + span +
+			`,"outcome":"granted","status":200,"bytes":512,"duration_seconds":0.03}`},
+		{"refused before anything was known", Decision{Time: asked().Time, Status: 401, Code: "invalid_token", Cause: errors.New("token " + token)},
+			`{"type":"audit","stage":"answered","time":"2026-11-23T10:00:00Z","outcome":"refused","code":"invalid_token","status":401,"bytes":0,"duration_seconds":0}`},
+		{"failed", Decision{Time: asked().Time, Status: 502, Code: "loki_unreachable"},
+			`{"type":"audit","stage":"answered","time":"2026-11-23T10:00:00Z","outcome":"failed","code":"loki_unreachable","status":502,"bytes":0,"duration_seconds":0}`},
+		{"cut off within the answer", Decision{Time: asked().Time, Status: 200, Code: "loki_failed", Bytes: 7},
+			`{"type":"audit","stage":"answered","time":"2026-11-23T10:00:00Z","outcome":"failed","code":"loki_failed","status":200,"bytes":7,"duration_seconds":0}`},
+		{"the caller left", Decision{Time: asked().Time, Status: 499, Code: "client_closed_request"},
+			`{"type":"audit","stage":"answered","time":"2026-11-23T10:00:00Z","outcome":"failed","code":"client_closed_request","status":499,"bytes":0,"duration_seconds":0}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "audit.jsonl")
+			a, _ := openAudit(t, AuditConfig{Log: path})
+			if err := a.Begin(tt.decision); err != nil { // not required: writes nothing
+				t.Fatal(err)
+			}
+			a.Record(tt.decision)
+			if got := lines(t, path); len(got) != 1 || got[0] != tt.want {
+				t.Errorf("recorded\n got %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestAuditHash guarantees that hashes stand for the texts: nothing of a query is there, and who knows
+// a query can look for it.
+func TestAuditHash(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	a, _ := openAudit(t, AuditConfig{Log: path, Queries: AuditHash})
+	d := answered()
+	d.Asked, d.Fenced = []string{"abc"}, []string{"abc", ""}
+	a.Record(d)
+	line := lines(t, path)[0]
+	const abc, empty = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", // FIPS 180-2, appendix B.1
+		"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	if want := `"query":["` + abc + `"],"fenced":["` + abc + `","` + empty + `"]`; !strings.Contains(line, want) {
+		t.Errorf("got %s\nwant in it %s", line, want)
+	}
+}
+
+// TestAuditRequired guarantees that where records are required one is written before the answer, and
+// that a full disk refuses answers from its first moment to its last, leaving a record of the gap.
+func TestAuditRequired(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	a, log := openAudit(t, AuditConfig{Log: path, Required: true})
+	if err := a.Begin(asked()); err != nil {
+		t.Fatal(err)
+	}
+	a.Record(answered())
+	got := lines(t, path)
+	if len(got) != 2 || !strings.HasPrefix(got[0], `{"type":"audit","stage":"asked",`) || strings.Contains(got[0], "status") ||
+		!strings.HasPrefix(got[1], `{"type":"audit","stage":"answered",`) {
+		t.Fatalf("recorded %s", got)
+	}
+
+	file := a.sink
+	a.sink = &fullDisk{after: 10}
+	for range 3 {
+		if err := a.Begin(asked()); !errors.Is(err, ErrNotRecorded) || !errors.Is(err, syscall.ENOSPC) {
+			t.Fatalf("Begin on a full disk: %v", err)
+		}
+		if err := a.Ready(); err == nil {
+			t.Fatal("ready on a full disk")
+		}
+	}
+	if n := strings.Count(log.String(), "audit records are not written"); n != 1 {
+		t.Errorf("logged %d times:\n%s", n, log)
+	}
+	a.sink = file
+	if err := a.Ready(); err != nil {
+		t.Fatalf("not ready when there is room again: %v", err)
+	}
+	if err := a.Begin(asked()); err != nil {
+		t.Fatal(err)
+	}
+	got = lines(t, path)
+	// The disk took the beginning of a line, so the next begins a new one.
+	if len(got) != 5 || got[2] != "" || !strings.Contains(got[3], `"stage":"gap"`) || !strings.Contains(got[3], `"lost":3`) {
+		t.Errorf("after the gap:\n%s", strings.Join(got, "\n"))
+	}
+	if got := a.Stats(); got.Lost != 3 || got.Written != 4 {
+		t.Errorf("Stats() = %+v", got)
+	}
+}
+
+// fullDisk takes so many bytes and then no more.
+type fullDisk struct{ after int }
+
+func (f *fullDisk) Write(p []byte) (int, error) {
+	n := min(f.after, len(p))
+	f.after -= n
+	return n, syscall.ENOSPC
+}
+
+// TestAuditFullDevice guarantees the same of a real device, through the system's own error.
+func TestAuditFullDevice(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("no /dev/full on " + runtime.GOOS)
+	}
+	a, _ := openAudit(t, AuditConfig{Log: "/dev/full", Required: true})
+	if err := a.Begin(asked()); !errors.Is(err, ErrNotRecorded) || !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("Begin: %v", err)
+	}
+	optional, log := openAudit(t, AuditConfig{Log: "/dev/full"})
+	if err := optional.Begin(asked()); err != nil {
+		t.Errorf("Begin where records are not required: %v", err)
+	}
+	optional.Record(answered())
+	if optional.Stats().Lost != 1 || !strings.Contains(log.String(), "no space left") || optional.Ready() != nil {
+		t.Errorf("the loss is not told: %+v\n%s", optional.Stats(), log)
+	}
+}
+
+// TestAuditRotation guarantees that rename and Reopen lose no record and cut none, under load.
+func TestAuditRotation(t *testing.T) {
+	const writers, each, rotations = 8, 50, 5
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	a, _ := openAudit(t, AuditConfig{Log: path})
+	var writing sync.WaitGroup
+	for range writers {
+		writing.Go(func() {
+			for range each {
+				a.Record(answered())
+			}
+		})
+	}
+	files := []string{path}
+	for n := range rotations {
+		rotated := fmt.Sprintf("%s.%d", path, n)
+		if err := os.Rename(path, rotated); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Reopen(); err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, rotated)
+	}
+	writing.Wait()
+	a.Record(answered())
+	records := 0
+	for _, file := range files {
+		for _, line := range lines(t, file) {
+			if line != "" && !json.Valid([]byte(line)) {
+				t.Fatalf("not one record: %s", line)
+			} else if line != "" {
+				records++
+			}
+		}
+	}
+	if records != writers*each+1 {
+		t.Errorf("%d records of %d", records, writers*each+1)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the new file: %v, %v", info.Mode(), err)
+	}
+}
+
+// TestAuditReopenFails guarantees that records go on into the old file when there can be no new one.
+func TestAuditReopenFails(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "logs")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	a, _ := openAudit(t, AuditConfig{Log: filepath.Join(dir, "audit.jsonl"), Required: true})
+	if err := os.Rename(dir, dir+".old"); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Reopen(); err == nil {
+		t.Fatal("reopened in a folder that is not there")
+	}
+	if err := a.Begin(asked()); err != nil {
+		t.Errorf("Begin: %v", err)
+	}
+	if got := lines(t, filepath.Join(dir+".old", "audit.jsonl")); len(got) != 1 {
+		t.Errorf("recorded %q", got)
+	}
+}
+
+// TestAuditAppends guarantees that a new process goes on where the last one stopped, on a line of its
+// own even if that one was killed within a line.
+func TestAuditAppends(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	if err := os.WriteFile(path, []byte("{\"whole\":1}\n{\"type\":\"aud"), 0o640); err != nil { //nolint:gosec // a mode to be kept
+		t.Fatal(err)
+	}
+	for range 2 {
+		a, _ := openAudit(t, AuditConfig{Log: path})
+		a.Record(answered())
+		if err := a.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := lines(t, path)
+	if len(got) != 4 || got[0] != `{"whole":1}` || !json.Valid([]byte(got[2])) || !json.Valid([]byte(got[3])) {
+		t.Errorf("the file:\n%s", strings.Join(got, "\n"))
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("the mode that the operator chose: %v, %v", info.Mode(), err)
+	}
+}
+
+// TestAuditClosed guarantees that required records are missed rather than lost in silence.
+func TestAuditClosed(t *testing.T) {
+	a, _ := openAudit(t, AuditConfig{Log: filepath.Join(t.TempDir(), "audit.jsonl"), Required: true})
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Begin(asked()); !errors.Is(err, ErrNotRecorded) {
+		t.Errorf("Begin: %v", err)
+	}
+}
+
+// TestOpenAudit guarantees what is taken for a sink.
+func TestOpenAudit(t *testing.T) {
+	dir := t.TempDir()
+	for _, tt := range []struct {
+		name   string
+		config AuditConfig
+		want   string
+	}{
+		{"a word that is no sink", AuditConfig{Log: "stdout", Queries: AuditText}, `Log: "stdout" is neither off`},
+		{"nothing", AuditConfig{Queries: AuditText}, `Log: "" is neither off`},
+		{"required and off", AuditConfig{Log: AuditOff, Queries: AuditText, Required: true}, "Required: "},
+		{"an unknown way to record queries", AuditConfig{Log: AuditOff, Queries: "sha1"}, `Queries: "sha1"`},
+		{"a folder", AuditConfig{Log: dir, Queries: AuditText}, "neither a file nor a device"},
+		{"in no folder", AuditConfig{Log: filepath.Join(dir, "no", "audit"), Queries: AuditText}, "no such file"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := OpenAudit(tt.config, &bytes.Buffer{}, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("OpenAudit: %v, want %q in it", err, tt.want)
+			}
+		})
+	}
+	off, err := OpenAudit(AuditConfig{Log: AuditOff, Queries: AuditText}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	off.Record(answered()) // does nothing
+	if err := errors.Join(off.Begin(asked()), off.Ready(), off.Reopen(), off.Close()); err != nil {
+		t.Errorf("off: %v", err)
+	}
+	toStderr, log := openAudit(t, AuditConfig{Log: AuditStderr})
+	NewRecorder(slog.New(slog.DiscardHandler), WithAudit(toStderr)).Record(t.Context(), answered())
+	if err := toStderr.Reopen(); err != nil || !strings.HasPrefix(log.String(), `{"type":"audit"`) {
+		t.Errorf("stderr: %v, %s", err, log)
+	}
+}
+
+// TestNoAuditRecordHoldsAToken guarantees that a token is in no record, in whatever field it came, and
+// that a record remains one line of JSON.
+func TestNoAuditRecordHoldsAToken(t *testing.T) {
+	segment := rapid.StringMatching(`[A-Za-z0-9_-]{10,60}`)
+	rapid.Check(t, func(t *rapid.T) {
+		secret := "eyJ" + segment.Draw(t, "header") + "." + segment.Draw(t, "payload") + "." + segment.Draw(t, "signature")
+		around := rapid.String().Draw(t, "before") + " " + secret + " " + rapid.String().Draw(t, "after")
+		var out bytes.Buffer
+		a := &Audit{config: AuditConfig{Log: AuditStderr, Required: true, Queries: AuditText}, log: slog.New(slog.DiscardHandler), sink: &out}
+		d := Decision{
+			RequestID: around, Subject: around, Issuer: around, Tenants: []string{around}, Operation: around,
+			Asked: []string{around, around}, Fenced: []string{around}, Code: around, Cause: errors.New(around),
+		}
+		if err := a.Begin(d); err != nil {
+			t.Fatal(err)
+		}
+		a.Record(d)
+		for _, part := range strings.Split(secret, ".") {
+			if strings.Contains(out.String(), part) {
+				t.Fatalf("a part of the token is in the record: %s", out.String())
+			}
+		}
+		got := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+		if len(got) != 2 || !json.Valid([]byte(got[0])) || !json.Valid([]byte(got[1])) {
+			t.Fatalf("not two lines of JSON: %s", out.String())
+		}
+	})
+}
+
+func BenchmarkAudit(b *testing.B) {
+	a, err := OpenAudit(AuditConfig{Log: filepath.Join(b.TempDir(), "audit.jsonl"), Queries: AuditText}, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = a.Close() }()
+	d := answered()
+	b.ReportAllocs()
+	for b.Loop() {
+		a.Record(d)
+	}
+}

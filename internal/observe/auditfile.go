@@ -1,0 +1,83 @@
+package observe
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// Reopen opens the file of that name anew, after it was renamed to make place for the next: no record
+// is lost between the two. If it cannot be opened, records go on into the one that is open. It does
+// nothing where the sink is not a file.
+func (a *Audit) Reopen() error {
+	if a == nil || a.config.Log == AuditStderr {
+		return nil
+	}
+	file, torn, err := openAppend(a.config.Log)
+	if err != nil {
+		return fmt.Errorf("open audit log: %w", err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	old := a.file
+	a.sink, a.file, a.torn = file, file, torn
+	if old != nil {
+		if err := old.Close(); err != nil {
+			return fmt.Errorf("close the audit log before: %w", err)
+		}
+	}
+	return nil
+}
+
+// Close closes the file. What is recorded afterward is lost, and said to be so.
+func (a *Audit) Close() error {
+	if a == nil {
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.file == nil {
+		return nil
+	}
+	err := a.file.Close()
+	a.file = nil
+	if err != nil {
+		return fmt.Errorf("close audit log: %w", err)
+	}
+	return nil
+}
+
+// openAppend opens a file for appending, and tells whether it may end within a line. A file that is
+// there keeps its mode: whoever lets a group read it has a reason.
+func openAppend(path string) (file *os.File, torn bool, err error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, false, err
+	case !info.Mode().IsRegular() && info.Mode()&fs.ModeCharDevice == 0:
+		// Opening a pipe waits for its reader, and writing to a full one for ever.
+		return nil, false, fmt.Errorf("%s is neither a file nor a device", path)
+	default:
+		torn = info.Mode().IsRegular() && !endsLine(path, info.Size())
+	}
+	file, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600) //nolint:gosec // the operator's own path
+	return file, torn, err
+}
+
+// endsLine tells whether a file ends with a newline. When in doubt it does not: an empty line does no
+// harm, two records in one line do.
+func endsLine(path string, size int64) bool {
+	if size == 0 {
+		return true
+	}
+	file, err := os.Open(path) //nolint:gosec // the operator's own path
+	if err != nil {
+		return false
+	}
+	defer func() { _ = file.Close() }() // only read
+	last := make([]byte, 1)
+	_, err = file.ReadAt(last, size-1)
+	return err == nil && last[0] == '\n'
+}
