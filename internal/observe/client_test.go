@@ -1,0 +1,109 @@
+package observe
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// TestClient guarantees whose word counts about where a request came from: a caller cannot put on
+// another's address, whatever headers it sends.
+func TestClient(t *testing.T) {
+	proxies, err := ParseTrustedProxies([]string{"10.0.0.0/8", "2001:db8::/32", "192.0.2.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	type header = map[string][]string
+	for _, tt := range []struct {
+		name, peer string
+		header     header
+		want       string
+	}{
+		{"no proxy", "198.51.100.1:999", nil, "198.51.100.1"},
+		{"IPv6", "[2001:1::1]:999", nil, "2001:1::1"},
+		{"IPv4 in IPv6", "[::ffff:198.51.100.1]:999", nil, "198.51.100.1"},
+		{"a caller that claims another's address", "198.51.100.1:999", header{"X-Forwarded-For": {"203.0.113.9"}, "Forwarded": {"for=203.0.113.9"}}, "198.51.100.1"},
+		{"through a proxy", "10.0.0.1:999", header{"X-Forwarded-For": {"203.0.113.9"}}, "203.0.113.9"},
+		{"through a proxy that says nothing", "10.0.0.1:999", nil, "10.0.0.1"},
+		{"through a proxy over IPv4 in IPv6", "[::ffff:10.0.0.1]:999", header{"X-Forwarded-For": {"203.0.113.9"}}, "203.0.113.9"},
+		{"through two proxies", "10.0.0.1:999", header{"X-Forwarded-For": {"203.0.113.9, 192.0.2.1"}}, "203.0.113.9"},
+		{"the left part is the caller's own writing", "10.0.0.1:999", header{"X-Forwarded-For": {"192.0.2.77, 203.0.113.9, 192.0.2.1"}}, "203.0.113.9"},
+		{"a proxy that adds a line", "10.0.0.1:999", header{"X-Forwarded-For": {"192.0.2.77", "203.0.113.9"}}, "203.0.113.9"},
+		{"all of them proxies", "10.0.0.1:999", header{"X-Forwarded-For": {"10.0.0.3, 10.0.0.2"}}, "10.0.0.3"},
+		{"with a port", "10.0.0.1:999", header{"X-Forwarded-For": {"203.0.113.9:1234"}}, "203.0.113.9"},
+		{"IPv6 with a port", "10.0.0.1:999", header{"X-Forwarded-For": {"[2001:1::1]:1234"}}, "2001:1::1"},
+		{"IPv6 in brackets", "10.0.0.1:999", header{"X-Forwarded-For": {"[2001:1::1]"}}, "2001:1::1"},
+		{"a zone is any text", "10.0.0.1:999", header{"X-Forwarded-For": {"fe80::1%x\"y"}}, "fe80::1"},
+		{"what is no address ends the trail", "10.0.0.1:999", header{"X-Forwarded-For": {"203.0.113.9, unknown, 192.0.2.1"}}, "192.0.2.1"},
+		{"empty", "10.0.0.1:999", header{"X-Forwarded-For": {""}}, "10.0.0.1"},
+		{"Forwarded", "10.0.0.1:999", header{"Forwarded": {`for=192.0.2.77, for=203.0.113.9;proto=https;by=10.0.0.1`}}, "203.0.113.9"},
+		{"Forwarded, quoted", "10.0.0.1:999", header{"Forwarded": {`proto=https; FOR="[2001:1::1]:4711"`}}, "2001:1::1"},
+		{"Forwarded, hidden", "10.0.0.1:999", header{"Forwarded": {`for=203.0.113.9, for=_hidden`}}, "10.0.0.1"},
+		{"Forwarded, without a for", "10.0.0.1:999", header{"Forwarded": {`for=203.0.113.9, proto=https`}}, "10.0.0.1"},
+		{"Forwarded, two in one", "10.0.0.1:999", header{"Forwarded": {`for=203.0.113.9;for=192.0.2.77`}}, "10.0.0.1"},
+		{"Forwarded, a separator in quotes", "10.0.0.1:999", header{"Forwarded": {`for=203.0.113.9;host="a,for=192.0.2.77;b\", for=192.0.2.78"`}}, "203.0.113.9"},
+		{"Forwarded, a quote left open before the proxy's element", "10.0.0.1:999", header{"Forwarded": {`for=192.0.2.77;host="`, `for=203.0.113.9`}}, "10.0.0.1"},
+		{"both, alike", "10.0.0.1:999", header{"X-Forwarded-For": {"203.0.113.9"}, "Forwarded": {"for=203.0.113.9"}}, "203.0.113.9"},
+		{"both, and one of them is the caller's", "10.0.0.1:999", header{"X-Forwarded-For": {"203.0.113.9"}, "Forwarded": {"for=192.0.2.77"}}, "10.0.0.1"},
+		{"no address at all", "@", nil, "invalid IP"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := &http.Request{RemoteAddr: tt.peer, Header: tt.header}
+			if got := proxies.Client(r).String(); got != tt.want {
+				t.Errorf("Client() = %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestClientCannotBeClaimed guarantees that whatever a caller writes into the header that its proxy adds
+// to, the record shows the caller's own address or the proxy's.
+func TestClientCannotBeClaimed(t *testing.T) {
+	proxies, err := ParseTrustedProxies([]string{"10.0.0.0/8"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const caller = "203.0.113.9"
+	rapid.Check(t, func(t *rapid.T) {
+		pieces := rapid.SliceOf(rapid.SampledFrom([]string{"for=", "192.0.2.77", `"`, `\`, ",", ";", " ", "[", "]", "10.0.0.2", "host=", ":1"}))
+		written := strings.Join(pieces.Draw(t, "written"), "")
+		header := map[string][]string{}
+		switch rapid.IntRange(0, 2).Draw(t, "header") {
+		case 0:
+			header["X-Forwarded-For"] = []string{written + ", " + caller}
+		case 1:
+			header["Forwarded"] = []string{written + `, for="` + caller + `:99"`}
+		case 2:
+			header["Forwarded"], header["X-Forwarded-For"] = []string{written}, []string{caller}
+		}
+		got := proxies.Client(&http.Request{RemoteAddr: "10.0.0.1:99", Header: header}).String()
+		if got != caller && got != "10.0.0.1" {
+			t.Fatalf("%q is taken for %s", header, got)
+		}
+	})
+}
+
+// TestParseTrustedProxies guarantees that a network that trusts more than it says is not taken.
+func TestParseTrustedProxies(t *testing.T) {
+	for _, tt := range []struct{ in, want string }{
+		{"0.0.0.0/0", "everybody"},
+		{"::/0", "everybody"},
+		{"10.0.0.1/8", `did you mean "10.0.0.0/8"?`},
+		{"proxy.example", "not a network"},
+		{"10.0.0.0-10.0.0.9", "not a network"},
+		{"fe80::1%eth0", "not a network"},
+		{"::ffff:10.0.0.0/104", "not a network"},
+		{"", "not a network"},
+	} {
+		if _, err := ParseTrustedProxies([]string{"192.0.2.1", tt.in}); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("ParseTrustedProxies(%q): %v, want %q in it", tt.in, err, tt.want)
+		}
+	}
+	got, err := ParseTrustedProxies([]string{"::ffff:192.0.2.1", "2001:db8::/32"})
+	if err != nil || got[0] != netip.MustParsePrefix("192.0.2.1/32") || got[1] != netip.MustParsePrefix("2001:db8::/32") {
+		t.Errorf("ParseTrustedProxies: %v, %v", got, err)
+	}
+}
