@@ -42,6 +42,9 @@ type Config struct {
 
 	CORSOrigins []string // origins whose pages may call the API
 
+	Audit          observe.AuditConfig
+	TrustedProxies observe.TrustedProxies // whose word counts about where a request came from
+
 	LogLevel  slog.Level
 	LogFormat observe.Format
 

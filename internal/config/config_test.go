@@ -47,7 +47,7 @@ func TestLoadDefaults(t *testing.T) {
 		t.Errorf("Limits: %+v", c.Limits)
 	}
 	if c.Addr != ":8080" || c.AdminAddr != "127.0.0.1:9090" || !c.LokiCompat || c.BasicToken ||
-		c.LogLevel != slog.LevelInfo || c.LogFormat != observe.FormatJSON || c.Loki.Timeout != time.Minute {
+		c.Audit != (observe.AuditConfig{Log: "off", Queries: "text"}) || c.TrustedProxies != nil || c.LogLevel != slog.LevelInfo || c.LogFormat != observe.FormatJSON || c.Loki.Timeout != time.Minute {
 		t.Errorf("%+v", c)
 	}
 }
@@ -63,6 +63,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"JWT_KEYS_FILE": keys, "JWT_ALGORITHMS": "ES256,EdDSA", "REQUIRED_SCOPE": "logs:read",
 		"TENANT_LABEL": "team", "TENANT_CLAIM": "app.team", "SELECTOR_CLAIM": "logs", "LOG_LEVEL": "warn", "LOG_FORMAT": "text",
 		"PARSE_QUEUE_PER_TENANT": "7",
+		"AUDIT_LOG":              "/var/log/logfence/audit.jsonl", "AUDIT_QUERIES": "hash", "TRUSTED_PROXIES": "10.0.0.0/8,192.0.2.1",
 	}
 	byKind := map[kind]string{kindDuration: "37m", kindSize: "12KiB", kindNumber: "700", kindSwitch: "true"}
 	for _, s := range settings {
@@ -83,6 +84,8 @@ func TestEverySettingIsRead(t *testing.T) {
 				base = append(base, "LOGFENCE_TLS_KEY_FILE="+key)
 			case "TLS_KEY_FILE":
 				base = append(base, "LOGFENCE_TLS_CERT_FILE="+certificate)
+			case "AUDIT_REQUIRED":
+				base = append(base, "LOGFENCE_AUDIT_LOG=stderr")
 			}
 			fromEnv := load(t, append(slices.Clone(base), s.Name()+"="+value), "")
 			file := write(t, s.Name()+": '"+value+"'\n")
@@ -172,6 +175,13 @@ environment: 4 problems
   LOGFENCE_PARSE_QUEUE_PER_TENANT: 64 is more than may wait in all; write at most 10`},
 		{"the line break of a secret's file", "LOGFENCE_JWT_AUDIENCE=logfence\n", "", `environment: 1 problem
   LOGFENCE_JWT_AUDIENCE: begins or ends with white space; write it without`},
+		{"an audit that goes nowhere", "LOGFENCE_AUDIT_REQUIRED=true", "", `environment: 1 problem
+  LOGFENCE_AUDIT_REQUIRED: records are required, and there is no place for them; name one as the audit log`},
+		{"an audit into a word", "LOGFENCE_AUDIT_LOG=stdout LOGFENCE_AUDIT_QUERIES=sha1", "", `environment: 2 problems
+  LOGFENCE_AUDIT_LOG: "stdout" is neither off, stderr nor a path; write a path such as /var/log/logfence/audit.jsonl
+  LOGFENCE_AUDIT_QUERIES: "sha1" is not known; write text or hash`},
+		{"everybody a proxy", "LOGFENCE_TRUSTED_PROXIES=10.0.0.0/8,0.0.0.0/0", "", `environment: 1 problem
+  LOGFENCE_TRUSTED_PROXIES: "0.0.0.0/0" is everybody: each caller could claim any address; name the proxies' networks`},
 
 		{"a file that is not YAML", "", "LOGFENCE_ADDR: \"secret\nLOGFENCE: [", `FILE: 1 problem
   not YAML: *`},

@@ -42,6 +42,9 @@ const (
 	kindList     kind = "list"
 	kindLevel    kind = "debug, info, warn, error"
 	kindFormat   kind = "json, text"
+	kindSink     kind = "off, stderr or file"
+	kindQueries  kind = "text, hash"
+	kindNetworks kind = "list of networks"
 )
 
 // notSettings are variables with our prefix that other commands read.
@@ -212,6 +215,26 @@ var settings = []setting{
 	},
 
 	{
+		name: "AUDIT_LOG", kind: kindSink, fallback: "off", field: "Audit.Log",
+		meaning: "where one JSON record for each decision goes; a file is made with mode 0600, and reopened on SIGHUP",
+		into:    func(d *draft) any { return &d.Audit.Log },
+	},
+	{
+		name: "AUDIT_QUERIES", kind: kindQueries, fallback: "text", field: "Audit.Queries",
+		meaning: "queries in audit records as text, or as their SHA-256; the log has them as asked either way",
+		into:    func(d *draft) any { return &d.Audit.Queries },
+	},
+	{
+		name: "AUDIT_REQUIRED", kind: kindSwitch, fallback: "false", field: "Audit.Required",
+		meaning: "refuse requests that cannot be recorded: a full disk is an outage then",
+		into:    func(d *draft) any { return &d.Audit.Required },
+	},
+	{
+		name: "TRUSTED_PROXIES", kind: kindNetworks, field: "TrustedProxies",
+		meaning: "networks of proxies whose `X-Forwarded-For` or `Forwarded` tells the caller's address, such as `10.0.0.0/8`",
+		into:    func(d *draft) any { return &d.TrustedProxies },
+	},
+	{
 		name: "LOG_LEVEL", kind: kindLevel, fallback: "info",
 		meaning: "least level that is logged",
 		into:    func(d *draft) any { return &d.LogLevel },
@@ -235,7 +258,7 @@ func find(name string) *setting {
 
 // set reads the text into the draft, and says what is wrong with it otherwise.
 func (s *setting) set(d *draft, t text) (problem string) {
-	if t.list != nil && s.kind != kindList {
+	if t.list != nil && s.kind != kindList && s.kind != kindNetworks {
 		return "a list; write one value"
 	}
 	switch into := s.into(d).(type) {
@@ -257,6 +280,12 @@ func (s *setting) set(d *draft, t text) (problem string) {
 		if err := into.UnmarshalText([]byte(t.value)); err != nil {
 			problem = err.Error()
 		}
+	case *observe.AuditQueries:
+		if err := into.UnmarshalText([]byte(t.value)); err != nil {
+			problem = err.Error()
+		}
+	case *observe.TrustedProxies:
+		*into, problem = readNetworks(t)
 	case *string:
 		*into, problem = readText(t.value)
 	default:

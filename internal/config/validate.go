@@ -26,6 +26,7 @@ func (d *draft) validate() {
 		{"Auth", d.Auth.Validate()},
 		{"Tenancy", d.Tenancy.Validate()},
 		{"Limits", d.Limits.Validate()},
+		{"Audit", d.Audit.Validate()},
 	} {
 		for _, err := range each(part.err) {
 			d.blame(part.name, err.Error())

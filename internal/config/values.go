@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/logfence/logfence/internal/observe"
 )
 
 // Each of these reads a value or says, in a clause, what was read and what to write instead.
@@ -87,6 +89,18 @@ func readList(t text) ([]string, string) {
 		list = append(list, item)
 	}
 	return list, ""
+}
+
+func readNetworks(t text) (observe.TrustedProxies, string) {
+	list, problem := readList(t)
+	if problem != "" {
+		return nil, problem
+	}
+	networks, err := observe.ParseTrustedProxies(list)
+	if err != nil {
+		return nil, err.Error()
+	}
+	return networks, ""
 }
 
 func readLevel(s string) (slog.Level, string) {
