@@ -200,8 +200,8 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close cancels first: closing alone would wait for the rest of an HTTP/1 answer in some cases, and Loki
-// would go on working for nobody.
+// Close ends the time-out, which would otherwise be kept until it passes, and with the connection or
+// stream whatever Loki still does for an answer that was not read to its end.
 func (b *body) Close() error {
 	b.cancel()
 	if err := b.from.Close(); err != nil {

@@ -264,22 +264,27 @@ func (p *params) integer(name string, value int) *params {
 
 func (p *params) window(w Window) *params { return p.time("start", w.Start).time("end", w.End) }
 
-// The times that nanoseconds in 64 bits can hold, from 1970 on.
+// The times that are sent: 1970 itself, and from its first minute's end to where nanoseconds in 64 bits end.
 var (
-	earliest = time.Unix(0, 0)
-	latest   = time.Unix(0, 1<<63-1)
+	earliest    = time.Unix(0, 0)
+	firstMinute = time.Unix(60, 0)
+	latest      = time.Unix(0, 1<<63-1)
 )
 
-// time adds a time in nanoseconds. Loki takes up to ten digits as seconds, so that the first ten seconds
-// of 1970 would become years: the digits are filled up to nineteen.
+// time adds a time in nanoseconds. Loki (3.7.8) takes up to ten digits as seconds, so that one of the first
+// ten seconds of 1970 becomes any time until 2286, and the narrowest window the widest. Filling the digits
+// up does not help: Loki's frontend prints the number again for its querier, aligned to the step. So the
+// first minute is refused, but for 0, which is the same either way.
 func (p *params) time(name string, t time.Time) *params {
 	switch {
 	case t.IsZero():
 		return p
-	case t.Before(earliest) || t.After(latest):
-		return p.refuse("%w: %s: %s is out of range", ErrParameter, name, t.Format(time.RFC3339))
+	case t.Equal(earliest):
+		return p.text(name, "0")
+	case t.Before(firstMinute) || t.After(latest):
+		return p.refuse("%w: %s: %s is out of range", ErrParameter, name, t.Format(time.RFC3339Nano))
 	default:
-		return p.text(name, fmt.Sprintf("%019d", t.UnixNano()))
+		return p.text(name, strconv.FormatInt(t.UnixNano(), 10))
 	}
 }
 

@@ -226,9 +226,12 @@ func TestTimes(t *testing.T) {
 		want []string // nil: absent; empty: refused
 	}{
 		{"absent", time.Time{}, nil},
-		{"1970 is not absent", time.Unix(0, 0), []string{"0000000000000000000"}},
-		// Ten digits or fewer are seconds to Loki.
-		{"first seconds of 1970", time.Unix(5, 1), []string{"0000000005000000001"}},
+		{"1970 is not absent", time.Unix(0, 0), []string{"0"}},
+		// Ten digits or fewer are seconds to Loki: five seconds would be the year 2128.
+		{"first seconds of 1970", time.Unix(5, 0), []string{}},
+		{"first nanosecond of 1970", time.Unix(0, 1), []string{}},
+		{"end of the first minute", time.Unix(60, -1), []string{}},
+		{"after the first minute", time.Unix(60, 0), []string{"60000000000"}},
 		{"nanoseconds", noon.Add(1), []string{"1769860800000000001"}},
 		{"another zone", noon.In(time.FixedZone("", 3600)), []string{"1769860800000000000"}},
 		{"last", time.Unix(0, math.MaxInt64), []string{"9223372036854775807"}},
