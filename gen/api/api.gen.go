@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
@@ -56,21 +57,6 @@ func (e Direction) Valid() bool {
 	case FORWARD:
 		return true
 	case Forward:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for EmptyVectorDataResultType.
-const (
-	EmptyVectorDataResultTypeVector EmptyVectorDataResultType = "vector"
-)
-
-// Valid indicates whether the value is a known member of the EmptyVectorDataResultType enum.
-func (e EmptyVectorDataResultType) Valid() bool {
-	switch e {
-	case EmptyVectorDataResultTypeVector:
 		return true
 	default:
 		return false
@@ -271,13 +257,13 @@ func (e Success) Valid() bool {
 
 // Defines values for VectorDataResultType.
 const (
-	VectorDataResultTypeVector VectorDataResultType = "vector"
+	Vector VectorDataResultType = "vector"
 )
 
 // Valid indicates whether the value is a known member of the VectorDataResultType enum.
 func (e VectorDataResultType) Valid() bool {
 	switch e {
-	case VectorDataResultTypeVector:
+	case Vector:
 		return true
 	default:
 		return false
@@ -329,18 +315,6 @@ type Direction string
 //
 // Example: 1h30m
 type Duration = string
-
-// EmptyVectorData No series at all, as Loki 3.7.8 writes an empty volume over time.
-type EmptyVectorData struct {
-	Result     []VectorSeries            `json:"result"`
-	ResultType EmptyVectorDataResultType `json:"resultType"`
-
-	// Stats What the fenced query cost Loki. Loki adds to it from version to version; what is not described here may come too.
-	Stats Stats `json:"stats"`
-}
-
-// EmptyVectorDataResultType defines model for EmptyVectorData.ResultType.
-type EmptyVectorDataResultType string
 
 // EncodingFlag defines model for EncodingFlag.
 type EncodingFlag string
@@ -616,8 +590,50 @@ type MatrixSeries struct {
 	Values []Sample `json:"values"`
 }
 
+// Me Who asks, and what they may see.
+type Me struct {
+	// ExpiresAt When the token expires.
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Issuer The identity provider that says so (the token's `iss`).
+	Issuer string `json:"issuer"`
+
+	// Limits What one query of the caller's may ask for.
+	Limits MyLimits `json:"limits"`
+
+	// Scopes The token's scopes.
+	Scopes []string `json:"scopes"`
+
+	// Selector A stream selector that confines every query beyond the tenants; absent where the server reads none from tokens.
+	Selector *string `json:"selector,omitempty"`
+
+	// Subject Who it is (the token's `sub`), unique within the issuer; absent where the token does not say.
+	Subject *string `json:"subject,omitempty"`
+
+	// Tenants The tenants whose logs this request may read, sorted: those of the token, or the one of the header `X-Logfence-Tenant`.
+	Tenants []TenantName `json:"tenants"`
+}
+
 // MetricLogQL A LogQL query of metrics. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
 type MetricLogQL = string
+
+// MyLimits What one query of the caller's may ask for.
+type MyLimits struct {
+	// MaxExportLines The most lines that an export may write.
+	MaxExportLines int `json:"max_export_lines"`
+
+	// MaxLines The most lines that a query may ask for.
+	MaxLines int `json:"max_lines"`
+
+	// MaxQueryBytes The longest LogQL text that is taken.
+	MaxQueryBytes int `json:"max_query_bytes"`
+
+	// MaxRangeSeconds The widest span of time that a query may cover.
+	MaxRangeSeconds int64 `json:"max_range_seconds"`
+
+	// MaxTails The live tails that a tenant may have open.
+	MaxTails int `json:"max_tails"`
+}
 
 // Name defines model for Name.
 type Name = string
@@ -1159,6 +1175,9 @@ type Success string
 // Example: app,level
 type TargetLabels = string
 
+// TenantName The name of a tenant, as the token has it.
+type TenantName = string
+
 // Timestamp A moment: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds).
 //
 // Example: 2026-11-23T12:30:00Z
@@ -1221,7 +1240,8 @@ type VolumeForm struct {
 	TargetLabels *TargetLabels `json:"targetLabels,omitempty"`
 }
 
-// VolumeRangeData defines model for VolumeRangeData.
+// VolumeRangeData Points over time; a `vector` where no series has more than one of them, or where there is none at all,
+// as Loki 3.7.8 answers.
 type VolumeRangeData struct {
 	union json.RawMessage
 }
@@ -1263,6 +1283,8 @@ type VolumeRangeForm struct {
 
 // VolumeRangeResponse Bytes by label and time.
 type VolumeRangeResponse struct {
+	// Data Points over time; a `vector` where no series has more than one of them, or where there is none at all,
+	// as Loki 3.7.8 answers.
 	Data   VolumeRangeData `json:"data"`
 	Status Success         `json:"status"`
 
@@ -1339,6 +1361,9 @@ type Since = Duration
 // Example: 2026-11-23T12:30:00Z
 type Start = Timestamp
 
+// Tenant The name of a tenant, as the token has it.
+type Tenant = TenantName
+
 // Time A moment: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds).
 //
 // Example: 2026-11-23T12:30:00Z
@@ -1380,6 +1405,12 @@ type Unauthorized = Problem
 // Unavailable A refusal, as in RFC 9457.
 type Unavailable = Problem
 
+// ExplainQueryParams defines parameters for ExplainQuery.
+type ExplainQueryParams struct {
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+}
+
 // ListFieldsParams defines parameters for ListFields.
 type ListFieldsParams struct {
 	// Query The LogQL query of log lines whose fields are looked for. `{}` is every stream of the tenant.
@@ -1405,6 +1436,9 @@ type ListFieldsParams struct {
 
 	// FieldLimit The older name of `limit`; `limit` counts where both are given.
 	FieldLimit *FieldLimitOld `form:"field_limit,omitempty" json:"field_limit,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // ListFieldValuesParams defines parameters for ListFieldValues.
@@ -1432,6 +1466,9 @@ type ListFieldValuesParams struct {
 
 	// FieldLimit The older name of `limit`; `limit` counts where both are given.
 	FieldLimit *FieldLimitOld `form:"field_limit,omitempty" json:"field_limit,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // ListLabelsParams defines parameters for ListLabels.
@@ -1447,6 +1484,9 @@ type ListLabelsParams struct {
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // ListDetectedLabelsParams defines parameters for ListDetectedLabels.
@@ -1462,6 +1502,9 @@ type ListDetectedLabelsParams struct {
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // ListLabelValuesParams defines parameters for ListLabelValues.
@@ -1477,6 +1520,9 @@ type ListLabelValuesParams struct {
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // ListPatternsParams defines parameters for ListPatterns.
@@ -1495,6 +1541,9 @@ type ListPatternsParams struct {
 
 	// Step The distance of two points of the answer: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in whole seconds, at least 1 s. At most 11,000 points are answered.
 	Step *Step `form:"step,omitempty" json:"step,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // QueryLogsParams defines parameters for QueryLogs.
@@ -1525,12 +1574,18 @@ type QueryLogsParams struct {
 
 	// XLokiResponseEncodingFlags With `categorize-labels` the third element of each log line tells structured metadata from what the query's parsers read, and the stream's labels are those of the stream alone. Without it they are all among the stream's labels. Metrics are not affected.
 	XLokiResponseEncodingFlags *ResponseEncodingFlags `json:"X-Loki-Response-Encoding-Flags,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // QueryLogsFormParams defines parameters for QueryLogsForm.
 type QueryLogsFormParams struct {
 	// XLokiResponseEncodingFlags With `categorize-labels` the third element of each log line tells structured metadata from what the query's parsers read, and the stream's labels are those of the stream alone. Without it they are all among the stream's labels. Metrics are not affected.
 	XLokiResponseEncodingFlags *ResponseEncodingFlags `json:"X-Loki-Response-Encoding-Flags,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // QueryInstantParams defines parameters for QueryInstant.
@@ -1549,12 +1604,18 @@ type QueryInstantParams struct {
 
 	// XLokiResponseEncodingFlags With `categorize-labels` the third element of each log line tells structured metadata from what the query's parsers read, and the stream's labels are those of the stream alone. Without it they are all among the stream's labels. Metrics are not affected.
 	XLokiResponseEncodingFlags *ResponseEncodingFlags `json:"X-Loki-Response-Encoding-Flags,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // QueryInstantFormParams defines parameters for QueryInstantForm.
 type QueryInstantFormParams struct {
 	// XLokiResponseEncodingFlags With `categorize-labels` the third element of each log line tells structured metadata from what the query's parsers read, and the stream's labels are those of the stream alone. Without it they are all among the stream's labels. Metrics are not affected.
 	XLokiResponseEncodingFlags *ResponseEncodingFlags `json:"X-Loki-Response-Encoding-Flags,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // ListSeriesParams defines parameters for ListSeries.
@@ -1570,6 +1631,9 @@ type ListSeriesParams struct {
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // GetStatsParams defines parameters for GetStats.
@@ -1585,6 +1649,9 @@ type GetStatsParams struct {
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // GetVolumeParams defines parameters for GetVolume.
@@ -1609,6 +1676,9 @@ type GetVolumeParams struct {
 
 	// AggregateBy Whether to add up by `series` (each combination of values of the target labels) or by `labels` (each label name, whatever its value).
 	AggregateBy *AggregateBy `form:"aggregateBy,omitempty" json:"aggregateBy,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // GetVolumeRangeParams defines parameters for GetVolumeRange.
@@ -1636,6 +1706,15 @@ type GetVolumeRangeParams struct {
 
 	// Step The distance of two points of the answer: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in whole seconds, at least 1 s. At most 11,000 points are answered.
 	Step *Step `form:"step,omitempty" json:"step,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+}
+
+// GetMeParams defines parameters for GetMe.
+type GetMeParams struct {
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiDetectedFieldValuesParams defines parameters for LokiDetectedFieldValues.
@@ -1663,6 +1742,15 @@ type LokiDetectedFieldValuesParams struct {
 
 	// FieldLimit The older name of `limit`; `limit` counts where both are given.
 	FieldLimit *FieldLimitOld `form:"field_limit,omitempty" json:"field_limit,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+}
+
+// LokiDetectedFieldValuesFormParams defines parameters for LokiDetectedFieldValuesForm.
+type LokiDetectedFieldValuesFormParams struct {
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiDetectedFieldsParams defines parameters for LokiDetectedFields.
@@ -1690,6 +1778,15 @@ type LokiDetectedFieldsParams struct {
 
 	// FieldLimit The older name of `limit`; `limit` counts where both are given.
 	FieldLimit *FieldLimitOld `form:"field_limit,omitempty" json:"field_limit,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+}
+
+// LokiDetectedFieldsFormParams defines parameters for LokiDetectedFieldsForm.
+type LokiDetectedFieldsFormParams struct {
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiDetectedLabelsParams defines parameters for LokiDetectedLabels.
@@ -1705,12 +1802,30 @@ type LokiDetectedLabelsParams struct {
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+}
+
+// LokiDetectedLabelsFormParams defines parameters for LokiDetectedLabelsForm.
+type LokiDetectedLabelsFormParams struct {
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiFormatQueryParams defines parameters for LokiFormatQuery.
 type LokiFormatQueryParams struct {
 	// Query The LogQL query to write anew.
 	Query FormatQuery `form:"query" json:"query"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+}
+
+// LokiFormatQueryFormParams defines parameters for LokiFormatQueryForm.
+type LokiFormatQueryFormParams struct {
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiIndexStatsParams defines parameters for LokiIndexStats.
@@ -1726,6 +1841,15 @@ type LokiIndexStatsParams struct {
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+}
+
+// LokiIndexStatsFormParams defines parameters for LokiIndexStatsForm.
+type LokiIndexStatsFormParams struct {
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiIndexVolumeParams defines parameters for LokiIndexVolume.
@@ -1750,6 +1874,15 @@ type LokiIndexVolumeParams struct {
 
 	// AggregateBy Whether to add up by `series` (each combination of values of the target labels) or by `labels` (each label name, whatever its value).
 	AggregateBy *AggregateBy `form:"aggregateBy,omitempty" json:"aggregateBy,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+}
+
+// LokiIndexVolumeFormParams defines parameters for LokiIndexVolumeForm.
+type LokiIndexVolumeFormParams struct {
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiIndexVolumeRangeParams defines parameters for LokiIndexVolumeRange.
@@ -1777,6 +1910,15 @@ type LokiIndexVolumeRangeParams struct {
 
 	// Step The distance of two points of the answer: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in whole seconds, at least 1 s. At most 11,000 points are answered.
 	Step *Step `form:"step,omitempty" json:"step,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+}
+
+// LokiIndexVolumeRangeFormParams defines parameters for LokiIndexVolumeRangeForm.
+type LokiIndexVolumeRangeFormParams struct {
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiLabelParams defines parameters for LokiLabel.
@@ -1792,6 +1934,15 @@ type LokiLabelParams struct {
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+}
+
+// LokiLabelFormParams defines parameters for LokiLabelForm.
+type LokiLabelFormParams struct {
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiLabelValuesParams defines parameters for LokiLabelValues.
@@ -1807,6 +1958,15 @@ type LokiLabelValuesParams struct {
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+}
+
+// LokiLabelValuesFormParams defines parameters for LokiLabelValuesForm.
+type LokiLabelValuesFormParams struct {
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiLabelsParams defines parameters for LokiLabels.
@@ -1822,6 +1982,15 @@ type LokiLabelsParams struct {
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+}
+
+// LokiLabelsFormParams defines parameters for LokiLabelsForm.
+type LokiLabelsFormParams struct {
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiPatternsParams defines parameters for LokiPatterns.
@@ -1840,6 +2009,15 @@ type LokiPatternsParams struct {
 
 	// Step The distance of two points of the answer: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in whole seconds, at least 1 s. At most 11,000 points are answered.
 	Step *Step `form:"step,omitempty" json:"step,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+}
+
+// LokiPatternsFormParams defines parameters for LokiPatternsForm.
+type LokiPatternsFormParams struct {
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiQueryParams defines parameters for LokiQuery.
@@ -1858,12 +2036,18 @@ type LokiQueryParams struct {
 
 	// XLokiResponseEncodingFlags With `categorize-labels` the third element of each log line tells structured metadata from what the query's parsers read, and the stream's labels are those of the stream alone. Without it they are all among the stream's labels. Metrics are not affected.
 	XLokiResponseEncodingFlags *ResponseEncodingFlags `json:"X-Loki-Response-Encoding-Flags,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiQueryFormParams defines parameters for LokiQueryForm.
 type LokiQueryFormParams struct {
 	// XLokiResponseEncodingFlags With `categorize-labels` the third element of each log line tells structured metadata from what the query's parsers read, and the stream's labels are those of the stream alone. Without it they are all among the stream's labels. Metrics are not affected.
 	XLokiResponseEncodingFlags *ResponseEncodingFlags `json:"X-Loki-Response-Encoding-Flags,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiQueryRangeParams defines parameters for LokiQueryRange.
@@ -1894,12 +2078,18 @@ type LokiQueryRangeParams struct {
 
 	// XLokiResponseEncodingFlags With `categorize-labels` the third element of each log line tells structured metadata from what the query's parsers read, and the stream's labels are those of the stream alone. Without it they are all among the stream's labels. Metrics are not affected.
 	XLokiResponseEncodingFlags *ResponseEncodingFlags `json:"X-Loki-Response-Encoding-Flags,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiQueryRangeFormParams defines parameters for LokiQueryRangeForm.
 type LokiQueryRangeFormParams struct {
 	// XLokiResponseEncodingFlags With `categorize-labels` the third element of each log line tells structured metadata from what the query's parsers read, and the stream's labels are those of the stream alone. Without it they are all among the stream's labels. Metrics are not affected.
 	XLokiResponseEncodingFlags *ResponseEncodingFlags `json:"X-Loki-Response-Encoding-Flags,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiSeriesParams defines parameters for LokiSeries.
@@ -1918,6 +2108,21 @@ type LokiSeriesParams struct {
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+}
+
+// LokiSeriesFormParams defines parameters for LokiSeriesForm.
+type LokiSeriesFormParams struct {
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+}
+
+// LokiBuildInfoParams defines parameters for LokiBuildInfo.
+type LokiBuildInfoParams struct {
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // ExplainQueryJSONRequestBody defines body for ExplainQuery for application/json ContentType.
@@ -2393,15 +2598,15 @@ func (t *VolumeRangeData) MergeMatrixData(v MatrixData) error {
 	return err
 }
 
-// AsEmptyVectorData returns the union data inside the VolumeRangeData as a EmptyVectorData
-func (t VolumeRangeData) AsEmptyVectorData() (EmptyVectorData, error) {
-	var body EmptyVectorData
+// AsVectorData returns the union data inside the VolumeRangeData as a VectorData
+func (t VolumeRangeData) AsVectorData() (VectorData, error) {
+	var body VectorData
 	err := json.Unmarshal(t.union, &body)
 	return body, err
 }
 
-// FromEmptyVectorData overwrites any union data inside the VolumeRangeData as the provided EmptyVectorData
-func (t *VolumeRangeData) FromEmptyVectorData(v EmptyVectorData) error {
+// FromVectorData overwrites any union data inside the VolumeRangeData as the provided VectorData
+func (t *VolumeRangeData) FromVectorData(v VectorData) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return err
@@ -2411,8 +2616,8 @@ func (t *VolumeRangeData) FromEmptyVectorData(v EmptyVectorData) error {
 	return err
 }
 
-// MergeEmptyVectorData performs a merge with any union data inside the VolumeRangeData, using the provided EmptyVectorData
-func (t *VolumeRangeData) MergeEmptyVectorData(v EmptyVectorData) error {
+// MergeVectorData performs a merge with any union data inside the VolumeRangeData, using the provided VectorData
+func (t *VolumeRangeData) MergeVectorData(v VectorData) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return err
@@ -2444,7 +2649,7 @@ func (t VolumeRangeData) ValueByDiscriminator() (interface{}, error) {
 	case "matrix":
 		return t.AsMatrixData()
 	case "vector":
-		return t.AsEmptyVectorData()
+		return t.AsVectorData()
 	default:
 		return nil, errors.New("unknown discriminator value: " + discriminator)
 	}
@@ -2464,7 +2669,7 @@ func (t *VolumeRangeData) UnmarshalJSON(b []byte) error {
 type ServerInterface interface {
 	// ExplainQuery Explain a query
 	// (POST /api/v1/logs/explain)
-	ExplainQuery(ctx echo.Context) error
+	ExplainQuery(ctx echo.Context, params ExplainQueryParams) error
 	// ListFields List fields
 	// (GET /api/v1/logs/fields)
 	ListFields(ctx echo.Context, params ListFieldsParams) error
@@ -2507,72 +2712,75 @@ type ServerInterface interface {
 	// GetVolumeRange Add up bytes by label and time
 	// (GET /api/v1/logs/volume/range)
 	GetVolumeRange(ctx echo.Context, params GetVolumeRangeParams) error
+	// GetMe Tell who asks
+	// (GET /api/v1/me)
+	GetMe(ctx echo.Context, params GetMeParams) error
 	// LokiDetectedFieldValues List the values of a field
 	// (GET /loki/api/v1/detected_field/{name}/values)
 	LokiDetectedFieldValues(ctx echo.Context, name FieldName, params LokiDetectedFieldValuesParams) error
 	// LokiDetectedFieldValuesForm List the values of a field, by a form
 	// (POST /loki/api/v1/detected_field/{name}/values)
-	LokiDetectedFieldValuesForm(ctx echo.Context, name FieldName) error
+	LokiDetectedFieldValuesForm(ctx echo.Context, name FieldName, params LokiDetectedFieldValuesFormParams) error
 	// LokiDetectedFields List fields
 	// (GET /loki/api/v1/detected_fields)
 	LokiDetectedFields(ctx echo.Context, params LokiDetectedFieldsParams) error
 	// LokiDetectedFieldsForm List fields, by a form
 	// (POST /loki/api/v1/detected_fields)
-	LokiDetectedFieldsForm(ctx echo.Context) error
+	LokiDetectedFieldsForm(ctx echo.Context, params LokiDetectedFieldsFormParams) error
 	// LokiDetectedLabels List labels worth showing
 	// (GET /loki/api/v1/detected_labels)
 	LokiDetectedLabels(ctx echo.Context, params LokiDetectedLabelsParams) error
 	// LokiDetectedLabelsForm List labels worth showing, by a form
 	// (POST /loki/api/v1/detected_labels)
-	LokiDetectedLabelsForm(ctx echo.Context) error
+	LokiDetectedLabelsForm(ctx echo.Context, params LokiDetectedLabelsFormParams) error
 	// LokiFormatQuery Format a query
 	// (GET /loki/api/v1/format_query)
 	LokiFormatQuery(ctx echo.Context, params LokiFormatQueryParams) error
 	// LokiFormatQueryForm Format a query, by a form
 	// (POST /loki/api/v1/format_query)
-	LokiFormatQueryForm(ctx echo.Context) error
+	LokiFormatQueryForm(ctx echo.Context, params LokiFormatQueryFormParams) error
 	// LokiIndexStats Count streams, chunks, entries and bytes
 	// (GET /loki/api/v1/index/stats)
 	LokiIndexStats(ctx echo.Context, params LokiIndexStatsParams) error
 	// LokiIndexStatsForm Count streams, chunks, entries and bytes, by a form
 	// (POST /loki/api/v1/index/stats)
-	LokiIndexStatsForm(ctx echo.Context) error
+	LokiIndexStatsForm(ctx echo.Context, params LokiIndexStatsFormParams) error
 	// LokiIndexVolume Add up bytes by label
 	// (GET /loki/api/v1/index/volume)
 	LokiIndexVolume(ctx echo.Context, params LokiIndexVolumeParams) error
 	// LokiIndexVolumeForm Add up bytes by label, by a form
 	// (POST /loki/api/v1/index/volume)
-	LokiIndexVolumeForm(ctx echo.Context) error
+	LokiIndexVolumeForm(ctx echo.Context, params LokiIndexVolumeFormParams) error
 	// LokiIndexVolumeRange Add up bytes by label and time
 	// (GET /loki/api/v1/index/volume_range)
 	LokiIndexVolumeRange(ctx echo.Context, params LokiIndexVolumeRangeParams) error
 	// LokiIndexVolumeRangeForm Add up bytes by label and time, by a form
 	// (POST /loki/api/v1/index/volume_range)
-	LokiIndexVolumeRangeForm(ctx echo.Context) error
+	LokiIndexVolumeRangeForm(ctx echo.Context, params LokiIndexVolumeRangeFormParams) error
 	// LokiLabel List label names, by the older path
 	// (GET /loki/api/v1/label)
 	LokiLabel(ctx echo.Context, params LokiLabelParams) error
 	// LokiLabelForm List label names, by the older path, by a form
 	// (POST /loki/api/v1/label)
-	LokiLabelForm(ctx echo.Context) error
+	LokiLabelForm(ctx echo.Context, params LokiLabelFormParams) error
 	// LokiLabelValues List the values of a label
 	// (GET /loki/api/v1/label/{name}/values)
 	LokiLabelValues(ctx echo.Context, name LabelName, params LokiLabelValuesParams) error
 	// LokiLabelValuesForm List the values of a label, by a form
 	// (POST /loki/api/v1/label/{name}/values)
-	LokiLabelValuesForm(ctx echo.Context, name LabelName) error
+	LokiLabelValuesForm(ctx echo.Context, name LabelName, params LokiLabelValuesFormParams) error
 	// LokiLabels List label names
 	// (GET /loki/api/v1/labels)
 	LokiLabels(ctx echo.Context, params LokiLabelsParams) error
 	// LokiLabelsForm List label names, by a form
 	// (POST /loki/api/v1/labels)
-	LokiLabelsForm(ctx echo.Context) error
+	LokiLabelsForm(ctx echo.Context, params LokiLabelsFormParams) error
 	// LokiPatterns List patterns of log lines
 	// (GET /loki/api/v1/patterns)
 	LokiPatterns(ctx echo.Context, params LokiPatternsParams) error
 	// LokiPatternsForm List patterns of log lines, by a form
 	// (POST /loki/api/v1/patterns)
-	LokiPatternsForm(ctx echo.Context) error
+	LokiPatternsForm(ctx echo.Context, params LokiPatternsFormParams) error
 	// LokiQuery Query at one moment
 	// (GET /loki/api/v1/query)
 	LokiQuery(ctx echo.Context, params LokiQueryParams) error
@@ -2590,10 +2798,10 @@ type ServerInterface interface {
 	LokiSeries(ctx echo.Context, params LokiSeriesParams) error
 	// LokiSeriesForm List streams, by a form
 	// (POST /loki/api/v1/series)
-	LokiSeriesForm(ctx echo.Context) error
+	LokiSeriesForm(ctx echo.Context, params LokiSeriesFormParams) error
 	// LokiBuildInfo Tell Loki's version
 	// (GET /loki/api/v1/status/buildinfo)
-	LokiBuildInfo(ctx echo.Context) error
+	LokiBuildInfo(ctx echo.Context, params LokiBuildInfoParams) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -2605,8 +2813,28 @@ type ServerInterfaceWrapper struct {
 func (w *ServerInterfaceWrapper) ExplainQuery(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExplainQueryParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ExplainQuery(ctx)
+	err = w.Handler.ExplainQuery(ctx, params)
 	return err
 }
 
@@ -2670,6 +2898,23 @@ func (w *ServerInterfaceWrapper) ListFields(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "field_limit", ctx.QueryParams(), &params.FieldLimit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter field_limit: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -2746,6 +2991,23 @@ func (w *ServerInterfaceWrapper) ListFieldValues(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter field_limit: %s", err))
 	}
 
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListFieldValues(ctx, name, params)
 	return err
@@ -2785,6 +3047,23 @@ func (w *ServerInterfaceWrapper) ListLabels(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
 	}
 
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListLabels(ctx, params)
 	return err
@@ -2822,6 +3101,23 @@ func (w *ServerInterfaceWrapper) ListDetectedLabels(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", ctx.QueryParams(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -2870,6 +3166,23 @@ func (w *ServerInterfaceWrapper) ListLabelValues(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
 	}
 
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListLabelValues(ctx, name, params)
 	return err
@@ -2914,6 +3227,23 @@ func (w *ServerInterfaceWrapper) ListPatterns(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "step", ctx.QueryParams(), &params.Step, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter step: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -2999,6 +3329,21 @@ func (w *ServerInterfaceWrapper) QueryLogs(ctx echo.Context) error {
 
 		params.XLokiResponseEncodingFlags = &XLokiResponseEncodingFlags
 	}
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.QueryLogs(ctx, params)
@@ -3027,6 +3372,21 @@ func (w *ServerInterfaceWrapper) QueryLogsForm(ctx echo.Context) error {
 		}
 
 		params.XLokiResponseEncodingFlags = &XLokiResponseEncodingFlags
+	}
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -3084,6 +3444,21 @@ func (w *ServerInterfaceWrapper) QueryInstant(ctx echo.Context) error {
 
 		params.XLokiResponseEncodingFlags = &XLokiResponseEncodingFlags
 	}
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.QueryInstant(ctx, params)
@@ -3112,6 +3487,21 @@ func (w *ServerInterfaceWrapper) QueryInstantForm(ctx echo.Context) error {
 		}
 
 		params.XLokiResponseEncodingFlags = &XLokiResponseEncodingFlags
+	}
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -3153,6 +3543,23 @@ func (w *ServerInterfaceWrapper) ListSeries(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
 	}
 
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListSeries(ctx, params)
 	return err
@@ -3190,6 +3597,23 @@ func (w *ServerInterfaceWrapper) GetStats(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", ctx.QueryParams(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -3250,6 +3674,23 @@ func (w *ServerInterfaceWrapper) GetVolume(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "aggregateBy", ctx.QueryParams(), &params.AggregateBy, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter aggregateBy: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -3319,8 +3760,54 @@ func (w *ServerInterfaceWrapper) GetVolumeRange(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter step: %s", err))
 	}
 
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetVolumeRange(ctx, params)
+	return err
+}
+
+// GetMe converts echo context to params.
+func (w *ServerInterfaceWrapper) GetMe(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetMeParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetMe(ctx, params)
 	return err
 }
 
@@ -3393,6 +3880,23 @@ func (w *ServerInterfaceWrapper) LokiDetectedFieldValues(ctx echo.Context) error
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter field_limit: %s", err))
 	}
 
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiDetectedFieldValues(ctx, name, params)
 	return err
@@ -3409,8 +3913,28 @@ func (w *ServerInterfaceWrapper) LokiDetectedFieldValuesForm(ctx echo.Context) e
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LokiDetectedFieldValuesFormParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.LokiDetectedFieldValuesForm(ctx, name)
+	err = w.Handler.LokiDetectedFieldValuesForm(ctx, name, params)
 	return err
 }
 
@@ -3476,6 +4000,23 @@ func (w *ServerInterfaceWrapper) LokiDetectedFields(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter field_limit: %s", err))
 	}
 
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiDetectedFields(ctx, params)
 	return err
@@ -3485,8 +4026,28 @@ func (w *ServerInterfaceWrapper) LokiDetectedFields(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) LokiDetectedFieldsForm(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LokiDetectedFieldsFormParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.LokiDetectedFieldsForm(ctx)
+	err = w.Handler.LokiDetectedFieldsForm(ctx, params)
 	return err
 }
 
@@ -3524,6 +4085,23 @@ func (w *ServerInterfaceWrapper) LokiDetectedLabels(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
 	}
 
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiDetectedLabels(ctx, params)
 	return err
@@ -3533,8 +4111,28 @@ func (w *ServerInterfaceWrapper) LokiDetectedLabels(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) LokiDetectedLabelsForm(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LokiDetectedLabelsFormParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.LokiDetectedLabelsForm(ctx)
+	err = w.Handler.LokiDetectedLabelsForm(ctx, params)
 	return err
 }
 
@@ -3551,6 +4149,23 @@ func (w *ServerInterfaceWrapper) LokiFormatQuery(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter query: %s", err))
 	}
 
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiFormatQuery(ctx, params)
 	return err
@@ -3560,8 +4175,28 @@ func (w *ServerInterfaceWrapper) LokiFormatQuery(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) LokiFormatQueryForm(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LokiFormatQueryFormParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.LokiFormatQueryForm(ctx)
+	err = w.Handler.LokiFormatQueryForm(ctx, params)
 	return err
 }
 
@@ -3599,6 +4234,23 @@ func (w *ServerInterfaceWrapper) LokiIndexStats(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
 	}
 
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiIndexStats(ctx, params)
 	return err
@@ -3608,8 +4260,28 @@ func (w *ServerInterfaceWrapper) LokiIndexStats(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) LokiIndexStatsForm(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LokiIndexStatsFormParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.LokiIndexStatsForm(ctx)
+	err = w.Handler.LokiIndexStatsForm(ctx, params)
 	return err
 }
 
@@ -3668,6 +4340,23 @@ func (w *ServerInterfaceWrapper) LokiIndexVolume(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter aggregateBy: %s", err))
 	}
 
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiIndexVolume(ctx, params)
 	return err
@@ -3677,8 +4366,28 @@ func (w *ServerInterfaceWrapper) LokiIndexVolume(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) LokiIndexVolumeForm(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LokiIndexVolumeFormParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.LokiIndexVolumeForm(ctx)
+	err = w.Handler.LokiIndexVolumeForm(ctx, params)
 	return err
 }
 
@@ -3744,6 +4453,23 @@ func (w *ServerInterfaceWrapper) LokiIndexVolumeRange(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter step: %s", err))
 	}
 
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiIndexVolumeRange(ctx, params)
 	return err
@@ -3753,8 +4479,28 @@ func (w *ServerInterfaceWrapper) LokiIndexVolumeRange(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) LokiIndexVolumeRangeForm(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LokiIndexVolumeRangeFormParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.LokiIndexVolumeRangeForm(ctx)
+	err = w.Handler.LokiIndexVolumeRangeForm(ctx, params)
 	return err
 }
 
@@ -3792,6 +4538,23 @@ func (w *ServerInterfaceWrapper) LokiLabel(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
 	}
 
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiLabel(ctx, params)
 	return err
@@ -3801,8 +4564,28 @@ func (w *ServerInterfaceWrapper) LokiLabel(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) LokiLabelForm(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LokiLabelFormParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.LokiLabelForm(ctx)
+	err = w.Handler.LokiLabelForm(ctx, params)
 	return err
 }
 
@@ -3847,6 +4630,23 @@ func (w *ServerInterfaceWrapper) LokiLabelValues(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
 	}
 
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiLabelValues(ctx, name, params)
 	return err
@@ -3863,8 +4663,28 @@ func (w *ServerInterfaceWrapper) LokiLabelValuesForm(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LokiLabelValuesFormParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.LokiLabelValuesForm(ctx, name)
+	err = w.Handler.LokiLabelValuesForm(ctx, name, params)
 	return err
 }
 
@@ -3902,6 +4722,23 @@ func (w *ServerInterfaceWrapper) LokiLabels(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
 	}
 
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiLabels(ctx, params)
 	return err
@@ -3911,8 +4748,28 @@ func (w *ServerInterfaceWrapper) LokiLabels(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) LokiLabelsForm(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LokiLabelsFormParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.LokiLabelsForm(ctx)
+	err = w.Handler.LokiLabelsForm(ctx, params)
 	return err
 }
 
@@ -3957,6 +4814,23 @@ func (w *ServerInterfaceWrapper) LokiPatterns(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter step: %s", err))
 	}
 
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiPatterns(ctx, params)
 	return err
@@ -3966,8 +4840,28 @@ func (w *ServerInterfaceWrapper) LokiPatterns(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) LokiPatternsForm(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LokiPatternsFormParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.LokiPatternsForm(ctx)
+	err = w.Handler.LokiPatternsForm(ctx, params)
 	return err
 }
 
@@ -4021,6 +4915,21 @@ func (w *ServerInterfaceWrapper) LokiQuery(ctx echo.Context) error {
 
 		params.XLokiResponseEncodingFlags = &XLokiResponseEncodingFlags
 	}
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiQuery(ctx, params)
@@ -4049,6 +4958,21 @@ func (w *ServerInterfaceWrapper) LokiQueryForm(ctx echo.Context) error {
 		}
 
 		params.XLokiResponseEncodingFlags = &XLokiResponseEncodingFlags
+	}
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -4134,6 +5058,21 @@ func (w *ServerInterfaceWrapper) LokiQueryRange(ctx echo.Context) error {
 
 		params.XLokiResponseEncodingFlags = &XLokiResponseEncodingFlags
 	}
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiQueryRange(ctx, params)
@@ -4162,6 +5101,21 @@ func (w *ServerInterfaceWrapper) LokiQueryRangeForm(ctx echo.Context) error {
 		}
 
 		params.XLokiResponseEncodingFlags = &XLokiResponseEncodingFlags
+	}
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -4210,6 +5164,23 @@ func (w *ServerInterfaceWrapper) LokiSeries(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
 	}
 
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiSeries(ctx, params)
 	return err
@@ -4219,8 +5190,28 @@ func (w *ServerInterfaceWrapper) LokiSeries(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) LokiSeriesForm(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LokiSeriesFormParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.LokiSeriesForm(ctx)
+	err = w.Handler.LokiSeriesForm(ctx, params)
 	return err
 }
 
@@ -4228,8 +5219,28 @@ func (w *ServerInterfaceWrapper) LokiSeriesForm(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) LokiBuildInfo(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LokiBuildInfoParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.LokiBuildInfo(ctx)
+	err = w.Handler.LokiBuildInfo(ctx, params)
 	return err
 }
 
@@ -4295,6 +5306,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v1/logs/fields", wrapper.ListFields, options.OperationMiddlewares["listFields"]...)
 	router.GET(options.BaseURL+"/api/v1/logs/fields/:name/values", wrapper.ListFieldValues, options.OperationMiddlewares["listFieldValues"]...)
 	router.POST(options.BaseURL+"/api/v1/logs/explain", wrapper.ExplainQuery, options.OperationMiddlewares["explainQuery"]...)
+	router.GET(options.BaseURL+"/api/v1/me", wrapper.GetMe, options.OperationMiddlewares["getMe"]...)
 	router.GET(options.BaseURL+"/loki/api/v1/query_range", wrapper.LokiQueryRange, options.OperationMiddlewares["lokiQueryRange"]...)
 	router.POST(options.BaseURL+"/loki/api/v1/query_range", wrapper.LokiQueryRangeForm, options.OperationMiddlewares["lokiQueryRangeForm"]...)
 	router.GET(options.BaseURL+"/loki/api/v1/query", wrapper.LokiQuery, options.OperationMiddlewares["lokiQuery"]...)
@@ -4332,292 +5344,313 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L37cts4ti/8Kvg4u6rtaVqRZDuJlUrtctJOJmc7l3acyZyJ/FmwCEkcU4CaAK1o0j51nmY/2H6SU1gL",
-	"4E2kRMlSYndz/piORRLXhd+6YF2+OX0xngjOuJJO55szYtRjIfzzjP0WMane/KL/8Jjsh/5E+YI7Hecd",
-	"HTNJ1MiXJMS3iM+JGjEiWXjDwp8kCcSwQX6NhGLEh6eUhGwiQtVwXId9peNJwJyO02z91/HZ4d+bL/dP",
-	"nr49OH/8z/avR59b//jbk3eO6+i2/ZB5TkeFEXMd2R+xMdXDGdOvp4wP1cjptNpPXWfs8/hv11GziW5b",
-	"qtDnQ+f21nXOmApnxwPFwvnJwM9kJKZkTPmMSNYX3JNECaLCGaFD6vPMmFsLB+ZzfxyN08PwuWJDFsI4",
-	"Pn/+fBypEePK71PF5gdzPmKkP6JBwPiQETEgZ69eksdPDpsN8kYRSWeS9FgYivB51/H5DQ1871KJa8a7",
-	"To9MRwx2IWRkSiWhBJ645CpShAtFpiOqiC/JNBR8SKa+GhE/tx8vGA1ZSEJGg/HzrhOI4YDxPus6Linp",
-	"duE+ze9EbgU+9sVklWVw9SRDBrQGAyAB7V/ruUrd0hqTkdFg4Pd9xtUlNAEzKp/BretMaEjHTJljcjwc",
-	"hmxIFXsxm5/H5xHT+6GJiXoeiSbkakZ6koU+kz2yw2h/RPpifOVzqr/QM72hQcSk/hfMkYZDpkhAr1gg",
-	"d4kIoQH80zYAfxFOx8yFLWY3LCS+ktjUbnZNsG/HdXw9vt8iFs4c19EfOx2HpuaSXoT/CNnA6Th/eZSA",
-	"xSN8Kh+l569X5xc/ZH2cftGuitBjoZ5dIIYk8DmTLqHcI1KQ6cjvj8zEx4SSXuCPfdUjAaM3ekWiHK1e",
-	"0f71lIZeyWS8eCBVp5IMXU/khHvFU2Dci7fHHzMSUj5kLmFf+0HkMY8MRJjMDibn89SjMVOh35fPyDT0",
-	"lWKcUEl6UtFQ9YgvG+QXNqBRoDqEi2l2wq0nR4cHB8391lHJlBn3Kk/23B8zqeh4ApN95bPAO9XrPT/n",
-	"t0IqMtAvSFdTYEKhFH92gb65nLIQUKVBmgRYwyCSzHP1BE/FtW9+kHnQaTWbzeL5AAFUnlFqDtkpvQ9K",
-	"dlIEmhh1Z3o2ht6exYTXFxFX0iDOlVAjQkNGhv4N4xUnAMtzefdpvIPmiqYAPfwkzfGnEsgy8KXSM8JN",
-	"IyM6t+YOnENLRhOqRsmg4T+LUH3R6GGkMG4Rjqn6FdajcOSnYvjrKYEF0/SjTwMjlLMc0X+jk8nzrjNl",
-	"V13n9vd/ScF/JyRgNyx43nUAxgGxi1bf/rneTHACMErn1nW+7ln+of/xWxC3f+s6b7hi4Q0NCoSL5FSk",
-	"MEFpRqxpiSqNblKhLDWgIaETGioieDDrEEq8KETGsNPbb8oeMABKeDS+QhA1wopL6JW4YeTfLBQN8hYA",
-	"BlbW16dtyEXI5ghgv1nGBXw7m6or9VExRJFTzYnKaRUYlaHV7GDoZLJNWlwEbKldyYDYMwPUBetIjhUZ",
-	"C9i1lMTbO33/+tXJu5cnl2+P/3F5+ubdycce2TlsNpsk4gGTkkimdl3CAsnIQbtNekqISy1zXkL/vRVh",
-	"s70JzExw5tTnrPI6BUJca+LV/AxBRlOrhJG5IGtSciUizShRL8CFXZ0xlM2Rs8u1JyqGFVEpLaWQ6UhI",
-	"ZhFVn129BsjSG6T37VYzb6JFrxmRKmR0HMsIjFOuCkGtP2L9axGprnO7FQg7FcNK+PWWqv6oALzsTCQL",
-	"WF+J0IWTISK9vRN/wvTKNMhr/waUPFCVgCRALB1EIci+grMOnhRoDAWHIEgEvRAZFvMa5J3gAIr6efXl",
-	"/FK0nhf6hUkgPGbXrGh9xzDzykBn1uHUl0qvm1Qz2M6BCMdO4RLblYtX+UVI+9cMle156pNaFNHyIIyr",
-	"52ppX08aRBTgGq9DOqCcEn1eGuSFFkrGdEaujFzyrOJKb3L5vlxsbgGHYs80nV2t5YsLYF3tYHc0TepV",
-	"MaI4SLViYPiqJDTQz2XUH8Fe3EAnO63dXk6VisZ6f3ZAGNklOyAuXoobFl5qvWDnG+M3z7vOJBRe17n9",
-	"0hpd7O5u5Zjj3Cud9PewJDSwG6GbpkEgpifjiZr9XUv2tu81sMBFGuU0DMVUZoBfn2wXcVJrRJQTpnsk",
-	"in1FUagydGZWdcl6Vlu/uUW5XUpu1QjNzbIQpDJDdMsYAvmdaGGX/J4Igd2o2dxnZL/ZHMtt8YvlJHTG",
-	"5ERwyU54X3g+H74K6LAAzj5rkbfXp4oNRej/m+1ZowVs7MgPPcICNmYcNBU0ZJiVIooFgdS0EPVVFDJP",
-	"rxn1qKJkEIox2rF0MzCmnySZ0FDqgxsy6qE5IUHBn6SxngCVKeDihrwMscFxb5DPhpx9aHuG8nkQEDoW",
-	"fFjUoJW0sWUQegYD1s/DqzO3Bnbv0NiabN4/9rQ0tGcXeM+u8B4ucdVdTG8MSDzpw17Ac6rw+JUFnFVO",
-	"6XrEusJp/QgS/CLpFs1iORXARWWahkMGFpBQqgb5DNYAEFsVvWaSNEHk0W96aLlxweIdi7lEf9BBK1Zs",
-	"WgBC41Ix6lUVedeTdj/6vF+gjv1NTEmg6fqKDbRW02Pc65EdEdofuJhaWys+C0AHQml+EOljuZszgREw",
-	"Ysm0GdqXhAtr3cootKAR6+8j7ist8MieS3rwf2P9f1r46Xn6/6b6/2Y53tsaldCUhPlWtviZ4eBS6VGW",
-	"nRHQyueNftay1wEL9f7+/hEIE5+4/xXfo1LzOnMHoFuIJprKWk3i+UM98x2jw++6hMKWsDB+fYdTLuxz",
-	"1P091vfHNCCDkPbRMmCfpxFML6VeiJ7dToV2y+witpvtx3ut1l57/7zV7uw3O83mP8uWFdZmPdsimAcK",
-	"l9XzpaK8j4A8FWQifK5i2zeexAIziEt6h+OKxpDYmkpJ+7CpRvObqIl6OhIBSzVgzTItIhNtv9VytTJv",
-	"BgnsAUaYx/tWc1y6imyyulXlHO4ATpF1lBtWZOaWwSWSTWhIFfO0kNoX4zFNG5dV6jPLTi1kgroh5yw0",
-	"Lgi6JVNT6UFWppP0RzBVv8x2NBYgKihB2A0NIqq0nngvTl0Ve32jfXRYtnD+mK11sG4140RJAcjiBfXM",
-	"la3+qy+4Yhz+SSeTwO/DAXo0CcVVwMY/a9FSPzODhQYCce1fGqal/75BbUC35QELSj/X+oGifgBK4FfC",
-	"uAIGCmyKTFhoTCjsa58xj3mueWJE2DH9emk+QTvO5YSFl/gJmMya9k39x66REZhUl7637NZYKqoi6XQO",
-	"NCtVvoKtSJmZvER0dOJL2kee6Eu7OvIvmalm7vwuzfVn0QLNv5RaJZhmx8LVOJJKK+0J0mjSiRtIMfw7",
-	"TvyDbRJ5sSJ2YMUTn5+Cnj0s1qKZZ19wnb4IojF3Oq3HqRWQM640qYShCDsk4uzrBKRl8h+Mey7BP30+",
-	"JLf60LmOC3a++ML9DosA2lpmAVBLK12G7HzgrFU7oB+wBfxkHsVib4nUUAC6YpI0j+DHDNH6SivRaqQX",
-	"CG73De9BSUorRw3yUnhMdkgvM3zNLvGHiMtoMhGhYvDjtc+9S/AF0H/N7bz+MX0OQAJL+Yf8Y8/AzR66",
-	"iBQti3n9UeJLAgvzgs0ExzsuuSZY4YyUEJcavctpMn4jRYjn6cU24K9GlOMtDBr0UbhvkI8jvV7cmKbX",
-	"oMN2u4AOlRDEjGoRAcaDTw6h/mnqe2zxjOGNwhnLCeWS7Le8Z5nZgg1Ikv2m1yDvwHxjZF6tTBvBcSOT",
-	"74sbranrBRhH/REx7G/ZKsCEtnIOI64pVAnhoaMMldcS7+lRbqYcrIX2izGddcC54rf8XsIxFkKLWpOA",
-	"fXXhrZSYqZ/pacDR1s/sbYoAx6P86bV7nxxf/YtpPPujblX/kr9P2tx5Fd7sXIhTLa6teV6vhGfmZBvJ",
-	"U2/ujRz16qdwXPVDc1wPmkePm01yNVMora5BoK39hEBfmC5gQ80YiukyN9TN0WXRLKkhtTGdgfmFXLGE",
-	"VrIj2eSWR37gveEDsWC/y4RI/V8Zjcc0nFnR6yryA4XWO036rwUZCy8K9BLHdHAVUt4fOR3HcR39vvcL",
-	"uMjFf36SIBg5rjMUf2ehxGWDfb/xk79u4kf7jSeNp6vsTjLpgv3R8/hJEtN8cnmJjFhubul/YQrkItSL",
-	"rDVw1X2I1cVkJ175N1bpS6+7l+nP6Xz55vRp6PmcBr6agfwFH4GD0Y1z6+aet5PndDKZf576Hk2F+oAu",
-	"akXzJL/PLkFDmntxP3kRFdLbC71qHGWj7IzfCZ4msRVIoWQTiugCteipCNWIyJGY+ny4Reo4+ToJKLoL",
-	"rkgSKfk9WaFjMvallnWsbc8qRjF5gLxeUdaPBfYxk5IO2RpS/y10rYc5oIFkt8nf2WGjGD83WjACewW3",
-	"cyFVbOdbTIDPuw4NJiPaddzSq5cvh2O8stOSslZ00dyv+YexlJjTYlag3UyvAFX9ETNvWP9KcHMRE6fj",
-	"PE8GHXft3F64jmJfVbGHgH5qlkKFEVuBmNM0U0DBnzP3KaQvuPQl2OFAVil1G94MQYODG9w8rot11Y6+",
-	"+XcOE/8eOzP2wCWulyYm1ME7h8mnX5xWC9wvW63WU/zPE/zPY/zPoXOxwsYUzb1gg/4+73G5NXyBIa27",
-	"E+gek+c64DIjBuR/fXz/ziWBGA7GqFgU3fDtSNS4mLebOdem5Txzah8m7AAEQTSjSDx5DnbmXKS98Qs4",
-	"VIr5qJD22SUgW9wOj4JgLqwg38iR6+gl+UDVSPccSfSv9HTntnH9Y67tL/DVshGmmJ5l15fWHLvaMPWC",
-	"pceJjqCpMVrP0BVHmG/X2uzTTce/LWo9fknjnTmBrWazuQUmn6P1gpP3yrg9b++4ifDK9zzG19SruLhE",
-	"nlakUiUPc9oUhk54gqEdStKZ8b7H1zF+RxIf9F24Vl9Tv2qm9Ktz6BTuFggXJB5ZsY6VjH1z6hVO25fW",
-	"8AaBMdnxAMfDmBK4EumLifG80qug5RRYGWMdsmpYPFiths/HlOT1ss+fP+/l44AW0Uxh0Myte0e6s+7Z",
-	"62I9tKDYnGQWP5iXzjTC5326E0eXea9uS0eOjPp9JuUqtFA0wxK6yI14c6f7DffY14+KLjRzrivSGH7X",
-	"abpOfxTxa/ynuVaBfxs/QKcD4CntOFK8WUSh9RYsaBkMLEnrB6nWD56m2z9YYV9Sa1KwHSdS+WOq2DYx",
-	"9w2XivI7Ef+I0UCNsotpXDN/kgSkdhTXQKaRIgr7zE25Ev6cOBXOn49vTshkFCiQdlDp0Hwtfu9L6mJx",
-	"//CJ67SdC80s8atzhFPswCnadj0V1se71maj2WztHz45bLmOEooGL/TWfwiFPm76bDfN7ye482dMRSHX",
-	"D+wHpz7PfnBriS13cjWB0ICGebzAKzGX9Fo/txavxuNW83Hr4KDdOmg92Ydp5yZtOqg26ScH+4ePv8Os",
-	"b2Lnq2TWb2NVstLeG0tHxyjjxaTQPjp0nVa76Vxo4Wz+Wx8MW+Wftg9KP53SkC/v9Q4kePh4v3V4WLIZ",
-	"+4f7+4/LNmS/ZEMOnpZuyQpQVQAUBaAV+wEquCtAXwU37Z+yVTRTLOQ0OEnsNCtLkb5po0iIjJ/lZEh7",
-	"I9IXUeCBGHnFyIhyL2Beg5xBsLeWII3BIBUqvqYweZi+0v0oxsxchjKujG3C58T6AZbKlfF0NiNWHhPw",
-	"/jCOvtB1g2SumDwy8LknTRj8fJC8lSHtwDZoxL+TBRkE45wpP440LkCuL8a8xfiN4zpWOc3Yct2UAfii",
-	"BC0rST7FOLvQvEPR8l007tj+5mqRtGRklYllucUY0yfEkbRbxAbdaqlfkGJf1aNJQP2qnkDfwdOnC2xm",
-	"kbfNckcabKPMZwUtD2iPhq98zkjLJX0RkNbjDlnRXt3lzgqkIa59hOkf4x9yLCHeAv2ap3SGLUDkrQSI",
-	"hllvmv7KnT3KKbDUvWNd5400URT4UGzAQ2JrlHB/PBR+DP2UOx+U00+pu0E1Z4LN7mXlW/0fsr6vqB8g",
-	"zK/rMxrxkNH+iF4FrNRvNP1OSpCECfYpN+IjvMM8jcuTkEnGVYOc2yw8BG4Ggtm60mM75w461+1id9D0",
-	"DDYjOxaPAk7fADYlEQ7zI4id8/DF3oZJosQoXX7eiszQ61qaN3v4Nm7zXe+Q3gOTr9nZMVVniWhXTSFI",
-	"+QEslJ9aK8tPaSOvEdb24lDDlQ29lhLcYlK13gudOEILA880yW2M4H6bczaeE/CfEYEWgYSQspLfZo/z",
-	"IgtB+ZEusAncWe/f3NG+u979Q5jtW+b59Hw2YZ8SX+zKOzLWH19qFpV25U7vz0dmYl9B5NBaQOpMf92b",
-	"Tqd7AxGO96IwYFyzZ8/Vi/Pp/NXeUxBk9XbqmYRgRduGHDQC3URAagiYENETsiI8A1FWGY8TbOIKUoWY",
-	"T/ojGtK+YiGRTOFXMHqUWWV68D9mh8+owjwqK2xsSJXJZ5LdzlSUKRco7ttsNIslpA3umxH+7bmSnfi8",
-	"/SStEqr/NeWo+KNqwsUUIuSMTLPuXkDexr04cePirYhTPN6dTZ77YyaiOwVSqaSJQoHYPs8Lw56Pp9DE",
-	"IWvo8segG1xjZjkmMdkO6LahDUSlJusCHAx0TltXTj7IyclKiOvlEQuZSW1QPi5bj4xkbPrdsBj8idNI",
-	"jSByv/pZjnIfzQvDadGgQV4zpTePTQH5wEN6JqKQ+J6W/dSMTEJx43ss3CwYx8HZ6EcJI0MGaha6QGTH",
-	"a02rmvwQOXgDZ/sTpzfUD6y2WmlTxQ0LA0G93JZabIxBGTKv+lq83S4qWwgGbprE0gjiiRRniC2Hc7T0",
-	"kyTXbJYkroBo/YcG0p8m6H9QaMBYYtwuNlmsZ47Y3LZWMAj8EJnGrnQxW1yy1POMcOOMbsM7UD6y77z2",
-	"FbSFqjLJUt0hlk5K3kzJKZvWMtYM3TpM5JS3iSJhuGt64MUCS8k8NxzM9R3VHSsRFU9sg7LRB6oUC/k2",
-	"3fXt3WzZLfHEDCHbyPlUEPuE7KgR80OTlFKSYrdy003OSSZu38YYPdc/kzFTI+E9f31yrnsZPX/Up6Ei",
-	"OL7nbXt58BzuM/uXeK2pKdZO/Qv6zew/2W823Vb7wrV/P9Z/7yd/H+FzcMbJuODMD0z/vHhgB82DzQ/s",
-	"jnfkcxRUcITsO1u8Hr+LB2CS1cvLxzvafG9gKYX0Kz30ce1hci1SlBFszg+MZfOrfSnIIxY7XAEJI482",
-	"Y0+HFaFPRgeyccWuGdaXLOeikfks8dboYLSUk3Kz+PLFJjhpPYGLfP2/luM637rOWA67TqcLEQLEY329",
-	"Hl7XcbsYXdB1Oq1W68jtxs7+8Pb+44OxhLciCS996zq+13U67dtbx/2GlmdM5W1jBDr4kePqLiHXWqpD",
-	"xzXBDB0btWPjLzpOG9NP2viTtyb8JB0PeZlzurvFA7nqMhtE2eIqY079SUD732eR0/1tao3ROfH2Yt6L",
-	"MHFPXu5GuN+EjANFToRHh09KnTrbJT6ErdbjcrfOMVWh/7XQrdPyHpMqahHrWcnfMw3VGpqdVtuJwflp",
-	"2/5Sxf9zrqn2Qb4p/UsVf9DKo8rvrFnBKhv7pP34SfugbG/3W4etJys7iLaflm9uiYwSp6hcuJF3oeCD",
-	"9uGqLsnNNRyxreN+IeNaQqULALAEOv8QDGgp+hdj2h+AK9wNlNut/Xbr+4ByZflzqUf3aTppb5wmemuC",
-	"aPmlUVX9vuQKKdbqM8/zdw7rXDGtmRDoKB0PmLtaKlXVM4PfkIK+oXstq3Snh9i7BwZSTHn7AzV0U2iq",
-	"UrhZrIUjpk7Z1WqwiR8UIWaFJo1ivXKTW5H7t6q73VFpz5FUidULq5FJhnlczWZvEToXXNJVxc6SK7sY",
-	"OzPPCyOp173SWzOoupUPqvYlGftS+ujjuzzNY2ZGG7N43v1O0aJpeny9e3WDWH57WJXaCu8SY1pLPU1T",
-	"2oo3jWve/O/nmHN8qVhKSKnhboaMtnSzaQkrGS9kwGQzeRklO3ofGPffRRCN2RnlQ7Z97r1Aaa0cvNlq",
-	"Hzw5bB0d7n8HvfUGFic7sxcz0qOTSQ+MLncwueQYb5F14/DoqHF0dOQ67Vb7acrG0bK/HxwezttfEglk",
-	"YZutJ+12UZv7j58e3NF6sv+4edA+eLrqBrVX3aDKAFBE5AVgACMlVzMjVEBhD9/UOdyONGEGtrmcey9m",
-	"2fqsvhqRVJnV5+X2/wVEWhKKfdTS5HLUftrKx3GjDLnyZ1baXPnDnFi68vdp4bXKx3dJfnD45PHj1sp5",
-	"AA5XB6/vjMvNZvPpfvtpqdH0u+GyPrY9IKXeumDsVkqAcNRqu06reQRJ2NxKzS3IiWBae3J04JQCevWG",
-	"nj55+rhKOwsyLaTbuQvBt47WIfiDbTODynxga/Afj7i4sDcEHKRLaOciEuIC3wvKeu/Y4t+2lneugjfZ",
-	"scW9sW43j8ZO50vSZXLxm0/zls3YW1SW7NonV2zkcy+JmHBcZxKKCQuVsdXYHLxFLeAz462iIMg4Sev7",
-	"zNRzmyblkdLaXsMpGHEqyW9B4XSe6WTt9jFr8Hz7wgzeX6vpVAbioqUySYL1xr8WuGJ36S1JcFxYKF+M",
-	"x1C0bFP7clM2tWwK5IJvb9PFvL7EDSXkKq7+xfogXGcS7M539Z4bU9I8jWbSDhYVtgJN2Rw4X2lN0iXM",
-	"5JXyGuT4SkLKEDRYgOdVU/eCWcAw48njA8d1xj73x/oANtOpD9kQdbygeOBvVFLgePHqYANL1yZjxKWe",
-	"52Oxwg+pNYFMudXyEvuccEEmNFR+PwpoiAX5G+TYFmTEUZjVSVXx4gVokc8c/c3xFcNrxcq5lfV8xz5/",
-	"gx+24tWgYUhnGMo3tzxxnf4MLl/R/vWUhp5TZJbE27B0OcYO6dkvoLQd1Fll07jUm0t6AxHiY2WKxSdl",
-	"4MxR6Ac+gxrxUL0cQ82Yj657VDIsRgil48fMePxJW/3aYHtq2KY/x3VeHL/8r8/HZ784rvPq/Rn8qwjz",
-	"4/plBbV71y+1VlT3Lld9bR9qXI3p11PGh2rkdB4fpH3T/v8vzb0juvfvi5//owhgsNgoiCy/xA4hmQwp",
-	"wlbkw2LACcuHnO7W5zauIoryJxGQ+8EfF5CqlTIrkigODi3eQKH0q6HQZp5Cs5LYt3hfjUhWtG2xkLa4",
-	"/hemyMuCRqqv2PnLNlgEJZlikKnRFTqTzW/UkhqfmuX0Fpet7BEq4zrZCfQCd4+fEKMb6X2rtD/ZGpfz",
-	"W6LF11kJVzEA0EnSX/gca4elCn+BWzPBlTDnAQrc6vM8LSttSrmFT6ypBmVMLZ+RcUVsU3etL8Z4O5Cr",
-	"xnxHpwbw4lrVsy217IKz9wNQx+YzCS/eEhXObC23i8yZ2U9DfLtktxImsgKTS1W/EwO4bkmKyOotsGZg",
-	"vfy2fOs8OCQ+b0sTO31kqtyrrdrXRSwNMrT7PJWoaeEiZIf/my1GXKG2bw5O8NOL8hEx7y0msl9xY46J",
-	"SYCPubfSMYnZwaOJqLSqYaGAKibFgh8Kc3ry1FZlNHD33HGd/0//3/P/o//1f+bRznW+7um3925oaFKf",
-	"fXHeT05+iyD13fvJO6GSP3BRpH1g/7y4zdTVmMPK7ABNkdmI/xYJUzV4scRokqiJSWxHWbhzcZHqFQ/U",
-	"BMq4wr6lqizMb52ttVC0eVDXG44gBslAsoArRsCdpGhPscZCgR4IkJnkvzI6P4JwprY2/JKurm32PhBQ",
-	"PNlWbyhkyEk9hyJ5Pn7s2lQCsTipzFyfgYicKBWpIgrZuvLVWZzdxnSh4zxyxtnNzGRVGLFkgldCBIzy",
-	"eb3MXA7Dmqdn79o9XUhXmeLxq0BCXGCUorjdp0HAQjINBQjPSenppKz0T9ICSYEiaOpuFCvF+plefQ39",
-	"YsK4z4fkKqR95uKVfAs2Mw6wAZKJNb5WocYHtT0KoUoznEV9LW88qRfybUX6sABdQB5YTKSwonFc7tvn",
-	"GV8nOhORWg5F0LJZkrgGTGoWpQTESxWWVDV3JcsrjzwjSgQeofo1iK3AaoV6yInoUmnhfjV5Zha/bpLl",
-	"mJcvbImMYuESylTcW5NFUp+hAGfjln1OaEzRWLMDiBhwL1LS97TEnMGxOUDNE+ISYwnod9a3werShWwi",
-	"rhvxrZhxSaguqOlm4HMvlfxFT+gZ4VEQgMJRUHpk8Yz0l+j1gUXq546aUf8Kub60exsIcU0C/zpjAYgl",
-	"EB/qIQwCQfV/LXq76boZmJn9opptybyVrFrRqQRqTtXGN+aUVrPZXIZZJaV7VhQ3bvLVbda0RgXF9f0R",
-	"n2MLKVziZoSt1ISSFLLlhLCisQoriLwS4Xg9SQwTodoUtr6ElEcDU1MnTF0t5KoDUahqML9KjHsrVJl2",
-	"sfDOZby2S8upICXdus5an3BWrav4k6q6j1F/XAfq4i+1UMY1aFxT+n6VJZOm4H2l6u7VtLH5qkwrUJIt",
-	"YrNR229S6qmStII8c/Hxce9+hAtPIDBJJIACsQMeoPDhGqdE484ZRsZ9MU4c1jt9//rVybuXJ5dvj/9x",
-	"+eunk7P/ffnif5+ffOyRKxGZbGPGzNPIGkhb+63mkzbMP/6pSAe1d3P6H78Fcb34bMmWOJPbClTweTSL",
-	"s44mOSbi0icFSGE7KbRfRjJtTsym7qumXH+EVt7glyheXeRPhOnJNYO5KN1e+H4NlDViJ1HCLMVC8KyE",
-	"Nml6W+GEFxfkWWkqBXVschc2hdb2OGuh8U8C2e8qZPRagr3T5x7jylwmpATFQKDFdgF9LITAlANJ4Z7D",
-	"aIvWKltWp0CaBp/RWMthnvVDJyOh2WMsWSeCrZ7j14L7cCyE863QISF9m2TETMkIVstZQzq3ZXbynb2E",
-	"3xH6wH+VTlBBjjM3r9FZXMjnW2nk091nlAozzHbyER+s3OQcpdhQErN2blwD0M6vmHySsh7x/ZOvxzf2",
-	"OTWGjTGdTKy3lilbU0LG8BTaSWq9LLpVgldvY0qbvUMnudTNzm1VVTbT4JLTlgwTlNj0ImxIOjUGumwR",
-	"lAVo6qXvcReKY/GLVeXK1eRDDNuORUSoSV9d4KsM8WV1p1YvJpOzgID2mtBPrxz4q1a7sTS6IpK74L/m",
-	"8+HSTz7b91ZH//gmpZRiC0SWIt8IVy+e9dVIZTreavqM4umsK9rPlRKRkOynKufP2JXmBP61dOANcf/C",
-	"jS8yUiyzUcS632LRP8PM75PUX01vyYgiaBawNyH3ai429VqJocyYeuPc2GCqo2TCQil4gxyTdPLxEcWs",
-	"axDirqUVX6Wt2VMRerJDekvqvfzP//3vXqEQ+xbiK4r9UyxGxw4nACXoslJkcsl5UVT1bJCJd0llRRuH",
-	"nXiuVHNWMcEkP9hZJTP2NeQRjP0xjgC4G+6879bc/iQe2VWv/wvshAtXB1nLbYG9ML1cZhxx84VLlBJV",
-	"liPaPcSAd+a+P91os53zHqN7/z7e++dl58L8q7l3dNm5+GuhM9n7CZJI+layeFlQXYivvqxrrPH9i+8b",
-	"xXQLZp8KSyRT97wm+dnHWCYpuMGD6kPoXaHYJHZiMg5M6Ko0sndLCXcYUUzeaNYbgTPrgpTLBpcQ+Zyy",
-	"VnSP+TVx9Fno9WPnyIoV0fc8HmMyFzFQiWO4ZIwXXAOgfFZoQ9SP7K19vCKWDjR/mL9n40KRa65povg6",
-	"yhDtPM3FjkjoLpZJvtfTq458SwwwBgCEedDxb6hlI/NYnCrPUAV4smS0DH/sZJJ+ihDI5uXb8JXGJJ3u",
-	"b1OXF5W0v7R/xcO8HShKyLnCttjPM1IkMs6x0GwTYsl5Kf+0usVKJFkqoGzbeGiDzwuOLNTSo+ht7HNy",
-	"9uolOTo4fFLkeeIVoTL4e9rYeNTPXRBhJ6EYhnQstQirvyXXjE1Qeh0zCu4i+jV2w8JnmIRnTGfgIKo1",
-	"OqL5liKUd3nEAYtAwLmaGbdGPeNGl3f5QbPZIb1M5cMe2YnTQSAbfEZ6eoNNXB56bvRMRgYWsl3XtpBO",
-	"Hkt28Mqgy68YxNozTvqCD3zOPP3Ftc+9S5Dde2SHFqhUBlPH1rih9U16zXgcyY/5bqd01uWh5qm61bk6",
-	"kD2yk/wIg5Z4ZbNr62GZcog9spNyahkzKemQoXNDl/cwr0Jvt6GXrDWXb4IcNPerFPUnB80DeE9dDvSQ",
-	"4ZfDTpf3MCHrpX4CdQOx1ZZuNVuZDn4+XJC0t8sP2u14U21BxJ6b/sXU88v+OPU9qBKm/60lgEvYBmzw",
-	"aC5hETkE0klq0JLDZrtK3TFyCGuVzqvQ5QWJFcghrFW2WkM3m9EW5D4Q+bS8VyLuVXP6AuzypSYx6wBi",
-	"NOWq/lg290ahoqqlj7jkMFSJNOk2jIM4eH8L4olCLr7cj+zuw49PSamnDD7WKjEYU0oCz5IkIoUyKB0z",
-	"68yHIZWklw6/7C25Hppv8W/n5x8spKEkjZM8PDpKTfmgWXjfYJKXFG4Z+Btq6NWAK5/FoTgIvCCBIXDj",
-	"+lMFbxeOv8zVxxjRsBtfEmYdzTL3HFHo74VswMJsmeoyPztUnnFmboq9IXm6yIoyO1XE9CrfddispouM",
-	"C+auI77dKZNh4PEGbzuyLVYxgyTXHWtfmx+nDyItu1gtEQgsMZgjbSkMawtGHBh/4tqMTtImVxL6hueZ",
-	"uQiLuHNjI0BpweXZnBo0opDWCRSWTbjJbqFTw+KXGhZz9sGMqmceoLMcbhJIGFIs94c1x9AOo/QMbvSq",
-	"DcyPNHURvIXrtlVVLhAhbrBs4HIVZyvXeQ/c12vJ/WBxatKt3Aje+6vAjG/2qu5Qc77lpegee0ItXayT",
-	"VHqSTGAGjKF6ZEa5u1OZSRDMZcLnqiCuMRPTaO+QYcrRRMupahQyRjzW98c0MJbD2Gk5GwkJRwq8wi1A",
-	"997Rd1ot+PkNHxilck//s8CkiHlM2keHrtNqN52FUYc4zOVuDdAB+CDnow7z9kcu8MqYz0xP+fvNuMu8",
-	"TeJbZU/3iwKDRnqIBUYHcPf2+XAPdi/enuyyar4fr2pKY9p5R9/9/uXnvYs3fPD73n9+ae4dXfy80+02",
-	"8F+7/7nD9NP/tH/uFupUKd+QggHiiBrkTUxWsO9AWZbMUrHZOzQpzYocdfcZFFIGtm9IKij0Kd3URVm1",
-	"u5jimzDj7PODb8JWvsy4B1c86fsLO/61PDKTMDHuVRdvtmIbnrtc+h5Sxe0Cgjj1pSqUCeZJQj5D3Na/",
-	"+Vi+nBsHaj4zYrh9W1YOS0yvRIK1j/NpESpQSOizdS4R7ADkdskDItmqLgbsiv3oy8VD2aCh2DNeSxBD",
-	"+CKk/WsGediXbN4POgL5lObrJArIp6a+43VG2ivge99klHhAx+YujOW1Lv9CYix2w+RO8zypZT8f80TF",
-	"KauUsP98FsdfcqGS4nQEDfnmfoIoIYriHfsjVolTvqQQOA+Ko8e+VvoG3L/xkyGTC5Lz5r4yLxvs9yt+",
-	"96t5V29oklNv6WcfzbvFpBxPvWT7BGcEFpEM6Q0r8Us/Y33m3xRF4KN/emieJ17u0GSh1/W8RQW6+GhS",
-	"nxY1D+Ya0B5Wa9gTUx4I6p37RZkf3qVysMiJ7kLLjnBDts4sjB/4Ky30zHdmshwSuL5ZrUVj5GYLWk0S",
-	"36zU8kclwkXNSnhesU04/CjHfdTCobd4xW1Gg5inmkw2dtWNdbJy93Fpj7lezfrJ1Slo8YEqA0SbsAve",
-	"gVMFPntxtzkAG0X8ujqArYZfqU/A4xp9us6qqS+ZBoCjrfNhuMY30vLf1b/Uf63z4Y1NDbril+UkYve1",
-	"5FIP9FQxSIW85O38tt7qi0WRQVdsIPAyaEb0cSEey9a7rQKTrGJnd2wbErouMjPesf2Pc6mSXiwJqiqI",
-	"zV9nECNGPdjvhf1ld5xI5QcBuWKa4UxDXyl0MVulu6ULuvkuN7PGGxvXREj1yg8UC5euBbCXCdXbijIr",
-	"fCYrdgQZiX+JMC374o6AxaNvDZRRFib/7frs5heq6Hv4aQnP4WzKQsL40OdQOcp7Rv7NQiHjdDe+KspJ",
-	"NmQvTFqpap6X+gv5ixGukNGv/lVMN1U//dinnFfvLaaMMzGVK3z0IWQebPIvRbC4aiPrdr7gnFVpKmR3",
-	"n0ZJG6vMqKSJu00OjuIHOmS/5MT7qt/qGRyna+usfzLfWFGshMujYG5k3bLI30CIMZJqVUVFcAJfrQhi",
-	"ALdnbCBPhbiOJlV7C4S4to6DCyJ0F53Bl4sjjgM2UIQOFAvNjEyGzgp9yBENPVmenrZw8fCjVaD/ZYWQ",
-	"6XiPIdTPW6X5j0vil+/SQaQPfkJjsjz3XYamUJyMZCb9Rfo2sexEJJaSRaJvKh4eP5A2J8ZIBF7GIIRq",
-	"KJkxVZRtt3/zmfqqmJY/ZjbelLECOs70nJpgcjMHvVYzwMCbditTrDQnEeGD9Faa/uNchatRI6Zj80qJ",
-	"MoYd2w30jInTVqJOkK2KDTQ5+epu0zrDWpcF2bviJgFQ7yZN/ZqY5CoRKBBCcYYOn4UnccmLMuKLF8Z8",
-	"AdXGrokSQ2Yvxe5OfKWz/WhbWjRXKsv10Or2CXgzzWZeMdUfVeUyVF5bJ7WYUVblafKXFS191jKoe1yJ",
-	"pfUFkKIv+EvBVSiCU6oY788WdxqTAOzrT5Ikzeh/6nYAnaqrvVRRcfWvSvuS1h40U/YnTJ/YzyGdTFiI",
-	"TKGCco7XRWSKnyV37sQ2iFzc5HSsajA8s/6pBUJhlSStkQQ7ZWGKvTzPMl1+ksz7e/sElKTyLgo1Kpry",
-	"kC7uIQXPWQWpEKG9+JXV0f9Mb/umxZFyGEkuJAqcs6OxiVBmNyycQYJ1MwaNdBMaqpKLhbi8zwcWIl5W",
-	"SoEzsZ9Bwmf9WVXD92poPYMJFCJ0kKlOtGD4p3cf9W8Ri9hKw07AZJ61gOw739IHyMU8145GzACSWyoB",
-	"oecgkFYVzvWn6/dlCyxU6Sm6Mlk9CxxZgimdSdJ8Rno4IOM8hivRQyKN4/tXOYn5mlarkO4q/czVyFro",
-	"qmkLWqx2gVJYc6sCMa/S/Ifvaq4rMTNU2a8io+VqMy5GUjZZXkAFi6dQSXrg/NDDArUjNs6k5oFR4uF/",
-	"RuiVuGFg6suWT9lvyqXFU473/kn3/t34ea+khApqoOs4QSQ0afIkQEvFmc1tSubYdXyeYch4IFtKnoCl",
-	"PJbFLpthLMydkI4fKadxN4unPzCVh9njykk8bEDOj/ZdNA4t6ZGZn4pGdk7DIVNJ9Y+CTE0gKkmXSDah",
-	"IeTtuwLvkzGV2ZNFJxMX4/8z5+ugefS4UoKJHbfsyW5xNGLislQAIJi6qwNxxPv7+0eAFInbLIUCRgaa",
-	"9IlDZ+xWk3j+UIPNjkGSXZdQSLbIwvj1nVStml1EIOO/TQYhhbOafJ9dpHaz/Xiv1dpr75+32p39ZqfZ",
-	"/GdFPOqUA9Kick4lKc3uS8qcfLGnh1TfKTP21bmBsFED2aw5G8uRU9Ube2EmnOKJg2vAhsKp0M9gof8o",
-	"zZYDXTSpdOXQNSKothAR9UPcmF1H5aB94YfpdwvltFTR8A1Hsi7O2pmvVreZYNZ0gOqyylr5AVxkV2Oj",
-	"hyCd06w+Dj8oVnCLR6c8sLCk2v56oYP5w3pPAwjn6/0vrjxdWBhzjdXJoMl9XJjPqS5KPFtQAxaQOoZe",
-	"iUhpcdZEr9tixEN6wwgNgjjdgktk1B8Z2ZdOJqH46o+pVS2rhtmBN2I/Cn01+6jnamyXjIYsPI6wwA3+",
-	"9cpaBP7X5/P5kt0YyPiZXZFzcc04kf6Qo3YBZlqPceWrGSS88T07LRUHWhEVRlJJN767jOOvaOT5jPcZ",
-	"nCIuFGFfJ3rxG+SNQm0mVQDrJ2mSz+klgL0D8zWMPxG1R0pNsDi6X1jk2wZsEKkoBHhxMggFSnZfXod0",
-	"QDmFfbvY0U3JzqNHQ/y10RfjR0LKR4G49h/twpgDpqQpZI5FumwEX5cHYmhvMf0Q8uuY0ZO//vWdIFcz",
-	"BUH+CTH0hZ4v3NzF8S6wknEl6j4Nw1lmRbocG/3rX124dWY3mQsGSWeY8ugvfyGfR4JQeS31nyc3+qnx",
-	"OoZmweaW32fIeSdNypIO6R2b7D9AiB3yApaeYMo2pb8wadswyk5hG7LLK9FLvDG+JJIpG3OrSecZDMOX",
-	"MmKhmyUaUBHFAAln1uU01AcJTKaQYljT0nmctpD4+ftRHOQOrGlA/THpxemIey6JeMCkzNBslydBg+cn",
-	"747fnV++PD1+87Zn6JVySNG06xIOmxH3ZFa7QT4bdzZbNhCHoGKvcT3Ig2bL7XITbp19jdqTwYWd1UFz",
-	"3+7y+VQQmL2C3da/9h7Rif/opvVIU+Sj//m//w11nMfUw6QuQP2MexIjoiGkGjNPJSm6Mnm+XBsGLhW9",
-	"Chjp9YXHeg3dEZwM05vtKJVg6vjDGwQB3ZGtCb1jDp2rKaAf+LumfTsQaQoHlm3C6fv/enP58v3bD8fn",
-	"z0GI6xEVhRxCN8Vg0CAv2Mi35aV9Ceqbr9Wpsa3WgJHcyQbA7Ls8NXB9LhrkPQ9msW9HLtAHiDa8YV4H",
-	"r5FMoq4JxU4pOWgeuJlHmPyqy/WjQ7t97zmzqc70Lx8S2RPgylofP52dojD6+uScpH7XQig++PD+47kl",
-	"QZ/D5E1iYJPQCFmPjHOlufYXMvRvNKFN/b4t1AhLJjOZyBIHF7BBMBjCp/NXe0/xjEHCAdzIg2bTTu8E",
-	"rSuAQfpUGmuLhMLruLTUImlcNRJIvAeZwXtkqAHXYGQqmhoGNBKBJ5OMRcbO1+WW7WBTMm4L7lGumKII",
-	"WH5IemBB6AH1y5EIFePMw/xbgd9nRvYxwYDHrz+c7u03mnuCBzPHdaIwMPxHM43pdNoY8qghwuEj8618",
-	"RIeTQH/SGKlxkErFFHMl0LIgrMzpOM1Gq9HEQq6M04nvdBz97T7Gto+AmWfOtsmkBH6xoigAFlLvJfUj",
-	"jdeCXkfNPvDu2GZN8aUBHr1MYmD8m6597rmpYs1xkCYSKBylLlfLSpuSVyIkzPPjAFUoNoeZeoBY4oIz",
-	"KUqD4ST0FzMMU6bHJNpz4bwlIpYQHdJuNk1+UWijQxAoGl0OZ9pO+YrNhEGCWEQBvUqjBgnA7AejNank",
-	"fEyLS7nJm71z0G7v2uQPcV7ULsfCyaZIO0zvjFEPEByJtGMreyOOYMAYRiHGVWf0IxOqSKXJ+F2e38bu",
-	"gl0FyLmYKiZq+7vCMqJGQrG1Y715qQUOgRbgATLfeE7HMeSGaUXiIKYXwpthDIhmK8pUCgDXc1/wR/+S",
-	"6OiYKiRglFFHRmMtI+yAaXqX7IRUsZ1vdDJ53o3rBXSdW/I70Y2QL4fji91d0AxAkK9YCdQWj77NSvsq",
-	"jBgaMUHHgcPVbjbLGo3fe5Qu13nrOgdVvnlBvXgY+pPW8k8+pXIv4kf7yz96JcIr3/MYjqxV4Qu9e+dC",
-	"nGrlDT86XP7RW+b59Hw2YZ+SbFvwcbtdoUc4dGCZAK3tsMoCvjEZGONEModVluNTkmoxoxyBFSqtFn25",
-	"uL1IxbHamr72xGltAwzuX+wTrRymgsERy+N03rduFqeTonBDVlLHzZQuTPBz4BtthRJMO2wZZFy8Kb6y",
-	"7BTdAKdSLvpKC1D6DBkeqMc9Vr24MKgWkRvkZVyNFZSDkMUFoWQixPbAvtNDCRciIU2e8IBK1eUjEYUN",
-	"8nm+cEZO3qXZ2nqAkS9N4lSbwRUW04pXuRwBemEw41vPcCcQfJTR8lwypD7PJjDvclt63YShwTJLBqVl",
-	"k9WKNapMFWZU5JENYbi80kI3pFqAsnsguE4ZwH2GlyU15XL5YVNyUxHYBr5UWKHQSaWtlKUG1OQVSPS1",
-	"sIZv6t2PYK6r8OIJ9yq1B/bCSh2DRW/5ZHzOrBlz6cuZupkrvP0+8ByNAKtzg1wFyvvNENaB54P20fKP",
-	"zqjCTcKhrQvpFYanD+0rSLK7HhfQ3xxU6+Yc8/GuxjlOfTCBmnNruYY5yGswjUfftPZx+yjxDillIUnB",
-	"W2FLblfjHyui+zEnNt82dmIynmH/nRzSqxHjebhPFHC0uOr32kZrrLlAIRfActI1K7jvrCBX9rvmBzU/",
-	"UEmGv3Q58hXZw6onH9qEi3i4F8+wliC+Py1lJmhytjVh4H2T+teWjKU3cRL2VMlVxNMQzB1gxAeffrQB",
-	"Q9EGCk1rGNZwzsZo3JNizEBXMagsQhNhGXOiikyKAI/qckj1CvZoWl7Mr4jfWN7SyVY/slxDN+h5zCNK",
-	"WNZTxEme5frrct2hO1dRKWFlil6zVOG2MmZgrrNXpYaCq/0fxQ/WwtZcNcgaVmtYtTIYFk5PwNSckGIw",
-	"TbL1FWPiI48pkI4XgqPBQytQG0ScA0MThRYyMhWhGsGlBwQbibh4o7n70t/F1be7PHGaR7OslawBYQJG",
-	"bzQ0gyQqJCNT+H/DXwIhrkngX9tr14HPwmIBv8tLwHND5pt7DqS/mI3+kwJqdvo1sNbAmgdWmUWtjSHs",
-	"ugYN4343Fibu2sLuXG6+KjIoNL1lIZQcpyqT4ehzlpJESEUrCUiqqxhHHoKwuqblopZYa2D9wxsCABVW",
-	"R9aVrYC62RJbgC0wuhCJ7Uvp+0lIHGdk3kz0ZMbIbFDayLlJrVrwobTVajtdbkqr6u+ztTkgmXlfRFwZ",
-	"XMcakZNUcc4M7EoieDBDEBXgwOWrUZf3zAeXNuFLg3G98V5vRcPCtkC4DENtFdKVAfQeAGdV0+9aADtX",
-	"3bWG2BpiVQYYYliqamstF17jAJpCjExFSSfVp8BrLFKpRONjd953S6vbfn8Ui7FTkfLnpvIaXL+63GN9",
-	"32OS9FLVqzoasQBesRIOhnb1GgTCayw2G62dhgyRNRUhS6g0FYxkl+/ABHbjYNzUO2iPkGTHzGwX3dQQ",
-	"I0GGnphkMyWVVs6O370+6RGquhxKJ+88aTfJyLpbS6Z2XcICychBuz1XrXUeoNHVbjky/7nvDjHHuRiu",
-	"zjru/5Vh5Yu9dNG+jV1EvrHF/Cq8a9lTLhp7LZaXLYFX87s/Ob/7tdgbOMXsfjVZhpbdLApZM7Waqd1D",
-	"poZhI7ae9uuTc6NIgukpCZYxVHElvFkn4yqvhIAUIebHT2enuMufzk7JONLLTG8Y2rsWslCIJV+VjS6C",
-	"/iqu81/3ptPp3kCE470oDEzcTc6XHsLGnaSMpBNHhrfjqG9n3qfeiQO1y/KeYFS202qOq3vcJ6V8N+Vs",
-	"/5A43sNwt6957CZ4LGTpwSQQq7LbQs3ykal5U6phHhsGbHCN3dAggpRPmeRBjQwr1VDawyQePeDhPazi",
-	"2ctGEw0sK+xyKEAah6L3Wj+3eg1ynLyY2PnyQX+9a597l1A1uAcZMswdzABynvq1h38Jc3lj9n1V3oK5",
-	"oyorapCP84fpVZvUgcyC1apQDdNzMJ3Bwk2pQTXy1krE3ZUIA1v3Vo+YVxry0blwB3epJaFLLQftfGP8",
-	"5nnXmYTC6zq3X1qji91dfeYg87OTLWxfXYVIw/tGNYkHyDdqheLPwak2qEzIOOPlYufVuNzzQgdWF6/p",
-	"Be8zSITMBaTH9/tRQENMiTxnx8I0BGtcn8sO9jbPXcgC5vKsyLHftRkp7uC7ZHKHriyXQ330B+arlCsh",
-	"XkvT9UV6HOhzd7/POO1vIST9TUzJWIu9RW5DWF5rDpc6iVsR1sNxCbPFpbkHqdZkg7wKxdhko+py9AHV",
-	"T6UA93Xjbd+xZT1BoNTSTUAnKQ8gkHogaVwUBKmcClOKOWoGQSRHWO8L3UmvGBn7Uvp8eE8ci7bi3Tlk",
-	"ChM1/9ncOqGGoslRXcPknxsmXwI2LIeiFIRiYtXVMRSTEC8GUcpn2N8qUOoaDIkmcTrXDqEEbReZ0CLM",
-	"tTiPraQMWhvkHWOeJD0c/KV1uNSDMJ9isq0YKLv8D4mUuOkPGSorvAgiZGXzcTY38/L3M8my1wLuXErj",
-	"Grz/5OB97BnQS2ey3hhSP0JPnE3gNSjFUrHJfKRTCXijy0yXZwJDU+B9HCdLjBNDcltzJBPdiVwgMSpj",
-	"7s1p6Cu0LAMbiBOnbo4PFArMqNM/fD5wZny0amawEWaw1RiDogIBNeeoOcc854iTk6/JQtKZtG0OgkvI",
-	"E1NnAPtzZwAT174N1q8zgf3xM4FpalyDdejP1mIfgLYrsxAY5TpsRH+4DivR363PTj5NEDdWZCtmUddi",
-	"LbbL7WUN073s6f6p8vXotpY+rMwzpmY5tXvM3d1jShic8ZTZqqf89/aPx9jTjbq1PGxW06r41VpeLvrD",
-	"O3m61EzuBzG5YoeYlfjdYp2qzsVf5+K/iw5Wq19/wJz8teZVM6WS/P2rqlql6lLNWmpd6z7pWrWa9Qdn",
-	"KbWGVTMzTbrbVKkqlBOoM2Y/8IzZKcZRZ8xeJ7FrrV3UgFwtu3YlTM4kgy1VN2rYfVCwe4+0A0S576od",
-	"ZOKJl2kGlZUBy242qg48eF5QqwU1F5rnQndREsrd2XRzVF0uzqBrjSnT0FcKLu/ZNOUgjCUUZiJSjaQO",
-	"PDYsIXOekiwYwPgV5CsPJTNl432FZdRll2swNSYgX40MjALcogOyYVym/DyV18ZmM1e9XWWKtMMwFNZp",
-	"nzMpWaNTWcH3Ehx+BY3aUusr+m6kvl3Tgp60sBa44fdnaPZ6SLLuXdBinSO/yrHFRS2oSV7tgGquvyjL",
-	"zZ/2/N0DqSt13jYucuWsr1N21XVuf/+XFPx3QiC5y/OuwzQZd50VbKy5EW/M0PrQkefhSVYPB/PuIp8g",
-	"/OVlE4hZqjMU/AEzFARAsHGwfp2noLZQ1rrhVnIabMpgWePsA8DZeyAsJ9BWmyf/QOBfmyRrtrMUy7dj",
-	"oUQtoM6x8+Bl/TrTzsPNtFOrHzUfWJqVZ6O6Rg3mtUKRYx33V6PQZyCF5B09EhfM99WVjdQcN6VqPFiw",
-	"r9WNms1k2cz2dYvLOitcnRVuEfupc8P9OXLD1bpOzYSq55H7EUpPzV8eIn+5X8oUYON91qhSwaWbU6+S",
-	"WW9Yx3qgnKZWtGoeV8LjtqNxoc1wUTQqp2MWR0UZR3i49Y+5IL1h86a/hi2tSD2EXeQ9Git95QL/gabx",
-	"+l8qNsYi+VKMGbgKGNTX2DpQJv+ArZe/ioNAz6OKQpFJegXOrAU1sB6iJnRqrL1/LletOqC0xte7h/Ig",
-	"qMUe+CLwWEgmVI22FFpaY2gt7RvErt2w/mDAXovsNUtZxFK2KLevXe3AaBZjjWfpZAdz5qsqHAia3jIL",
-	"Ise8y21Oaxx9Lqd1wqIwnzXwqVXSWD8EcX/Ncga10F8L/XXi5FTi5A14Sq2W0Fb3t3KBgBqla4ViuULx",
-	"AyoA1GpFrVbUTOuHMK0tahOyvgZ4qHpBrRLUKkGNrusabWqjf230366MXovntXhei+d/bKv/xoXyCVV6",
-	"QReL5faldJUUEfE4Fi8uiDJXKiWOHwdEHIkpEQPFjDPrlGoYZ7zT5VhpBb7/xP2vRLK+4J6p84GJPgzL",
-	"umZsIpMRxZzPsBRJBA9maOzR/4KOu7xnPrj0+ZBJxcKG9T69J5lAypD9g92fVWXvhxF6sL6zv12YWjqv",
-	"wXVNcE2DSAxhW5LTawj9HhB6D0Rxi0sPxMu+smSemdemJPMHDOK1bF6zjwL2sR0pfVmm9jFTod83IMZu",
-	"aBBRyL6s4Ip3LMZMg38vZDIKlKYpsLj0MK6r5xIRkp7s04CGvQweigHBgiKyy2mg25JRf6Sxtdf6udVr",
-	"kOPkxYSDJfX1EH171z73Lqeh4MNeEkSGr8TAXde3zXOS9VLNvwVSqFzZVpN/tQKzFcODf/FD1gfCrPCy",
-	"xf0TzfF8PnwV6AOzbn5Vvft3SFRdKwV/clQH0smC5qYrztZQXdeLvbOKka5KsBpzWIS3m9JTIIbb6bQT",
-	"9URGY00qOxC8u0t2QBe9FDcsvFT+mO1k1ZcvrdHF7q4+eJo1pTWeRvvosLrCkuYHG87l+qAZTa241Cwu",
-	"zWy2UIcWfl6SWuk00ZhEaLiiJLrHSPNDuG1WIzZ2IfE3oZnL688jvz+KXVSnIlV+hsprKEDT5R7r+x6T",
-	"GV7aIT1jT+sBJ8UUGb0G0asZo7bJikFDhqY0TrmIzWlSszifD2WX78AEdnVLWZObtLyY7JiZ7SLKo1EM",
-	"7tQn1FTbYeENC3+SpHf6/vWrk3cvTy7fHv/j8uz43euTHqGqy8dCKrLzpN0kIxLxgElJJFO7LmGBZOSg",
-	"3TYc9lIJcTn1PVZgkfNVNVNcrXYhrq+V9qmy1vXDLly2o8bhNc7y9wBnb2jwvVXDWiesGeadGOYcC9q0",
-	"Xlhzw5ob1pptivfeW/W24BpuXuM1lf36I9a/FpHa2qXc5pXbWquttdo/CpPegmaLyREXOssZcGZqeZV/",
-	"F504BO8zVz/lQgOt8vtRQEMiQo+Fc7wL0x+u4VwhO9jbPFsiC7jSsyKHbBcHcaeQEsw6u/r1lh7qi5D2",
-	"r5mqlH4WPnhogSe4OLXGUoPhmr4JBnK25MxWQ9w9jAFBzPgebmewll8uNFUVCrrputaurWc9pSHXjy82",
-	"FyoSz3dTwu+Dhd1a+q0B33gJb8P9DDNmPLqK/MDz+UAsTgLFQukLbjkDIO0VG/ncI7ZL8Cx4HdIB5RQM",
-	"GIEY9gOfUHltQhCJEiRgNORY0VWN2AzsRJFEtD2DwEUuzLw7afBWI58PIZqdzwyAZ01ZDXJMbmjge0SJ",
-	"a8bRCoLgQWgQIEOj41KkfaHX4Y1eh3VAJvn6AYl19WHd0GE9Z0Fgs92bk7Ju4XzoNryxilOBmGY+NAHB",
-	"+l0tFfmSpN5tOK4ThYHTcR6BsmKGkm/vMwb99sXYZoow9f/j0gHyWh87PQPdJKfgvHHydRJQHy+RChpM",
-	"HJH6gkuNY2LgmsCIqxkJhIBGqSKUYHyDgZVxqo9XPgs8WdiFDyUTUDRFhKAhc03xUjKF53HQNJuBjVuJ",
-	"wCNUC6mpPlLlTvKGe9hKLR6GjHrk+MMb12CYJP3A1/TTIB9iEdAlHhvQKFDGcguAhFUZFJRpEINUjYVn",
-	"hOkTYZ6zr5kh5WilaGzxpYLuq/xWIdXqrxHq5fOtpYuBA9S6cWUH01S6/kOqSUyWL53bi9v/FwAA//8=",
+	"7L39dts40id8K3j5POe0PU0rkmwnsXJynuOkkzzZcT46cTqzE/m1YBGSOCYBNQFZ0aS9Z69mL2yvZA+q",
+	"ABKkSImS5cTu1vwxHYskPgv1hapfffP6Ih4LzriSXuebN2I0YAn88wP7fcKkev2L/iNgsp+EYxUK7nW8",
+	"tzRmkqhRKEmCb5GQEzViRLLkiiU/SRKJYYP8OhGKkRCeUpKwsUhUw/M99pXG44h5Ha/Z+vvxh8Pfms/3",
+	"Xzx+c3D68J/tX48+t/7x34/eer6n2w4TFngdlUyY78n+iMVUDyemX08YH6qR12m1H/teHPL0b99Ts7Fu",
+	"W6ok5EPv+tr3PjCVzI4HiiXzk4GfyUhMSUz5jEjWFzyQRAmikhmhQxry3JhbCwcW8jCexO4wQq7YkCUw",
+	"js+fPx9P1IhxFfapYvODOR0x0h/RKGJ8yIgYkA8vn5OHjw6bDfJaEUlnkvRYkojkadcL+RWNwuBciUvG",
+	"u16PTEcMdiFhZEoloQSe+ORioggXikxHVJFQkmki+JBMQzUiYWE/njGasIQkjEbx064XieGA8T7rej6p",
+	"6HbhPs3vRGEFPvbFeJVl8PUkEwa0BgMgEe1f6rlK3dIak5GTwSDsh4yrc2gCZlQ9g2vfG9OExkyZY3I8",
+	"HCZsSBV7Npufx+cR0/uhiYkGAZmMycWM9CRLQiZ7ZIfR/oj0RXwRcqq/0DO9otGESf0vmCNNhkyRiF6w",
+	"SO4SkUAD+KdtAP4inMbMhy1mVywhoZLY1G5+TbBvz/dCPb7fJyyZeb6nP/Y6HnXm4i7CfyZs4HW8/3iQ",
+	"MYsH+FQ+cOevV+eXMGF9nH7ZrookYImeXSSGJAo5kz6hPCBSkOko7I/MxGNCSS8K41D1SMTolV6RSYFW",
+	"L2j/ckqToGIyQTqQulPJhq4n8oIH5VNgPEi3J4wZSSgfMp+wr/1oErCADESSzQ4mF3LnUcxUEvblEzJN",
+	"QqUYJ1SSnlQ0UT0Sygb5hQ3oJFIdwsU0P+HWo6PDg4PmfuuoYsqMB7UnexrGTCoaj2GyL0MWBSd6vefn",
+	"/EZIRQb6BelrCswolOLPPtA3l1OWAFdpkCYB0TCYSBb4eoIn4jI0P8gi02k1m83y+QAB1J6RM4f8lN5F",
+	"FTspIk2MujM9G0NvT1LC64sJV9JwnAuhRoQmjAzDK8ZrTgCW5/zm03gLzZVNAXr4SZrjTyWQZRRKpWeE",
+	"m0ZGdG7NPTiHlozGVI2yQcN/FnH1RaOHkcK4RRJT9SusR+nIT8Tw1xMCC6bpR58GRihnBaL/Rsfjp11v",
+	"yi663vUf/5KC/0FIxK5Y9LTrARsHjl22+vbP9WaCE4BRete+93XPyg/9j9+jtP1r33vNFUuuaFSiXGSn",
+	"wuEJSgtiTUtUae4mFepSA5oQOqaJIoJHsw6hJJgkKBh2evtN2QMBQAmfxBfIRI2y4hN6Ia4Y+TdLRIO8",
+	"AQYDKxvq0zbkImFzBLDfrJICoZ1N3ZX6qBhykRMtiappFQSVodX8YOh4fJu0uIixObuSY2JPDKMuWUdy",
+	"rEgsYNccjbd38u7Vyxdvn784f3P8j/OT129ffOyRncNms0kmPGJSEsnUrk9YJBk5aLdJTwlxrnXOc+i/",
+	"tyLbbG+CZ2Z85iTkrPY6RUJcauLV8gyZjKZWCSPzQdek5EJMtKBEuwAXdnXBUDVHzs7XnqgY1uRKrpZC",
+	"piMhmeWo+uzqNUCR3iC9b9daeBOtes2IVAmjcaojME65KmVq/RHrX4qJ6nrXt8LCTsSwFv96Q1V/VMK8",
+	"7Ewki1hficSHkyEmenvH4ZjplWmQV+EVGHlgKgFJgFo6mCSg+wrOOnhSoDFUHKIoU/QSFFgsaJC3ggNT",
+	"1M/rL+eXsvU80y+MIxEwu2Zl6xvDzGszOrMOJ6FUet2kmsF2DkQSe6VLbFcuXeVnCe1fMjS256lPalVE",
+	"64Mwrp6vtX09aVBRQGq8SuiAckr0eWmQZ1opiemMXBi95EnNld7k8n0529wCDsWeaTq/WssXF5h1vYPd",
+	"0TSpV8Wo4qDVioGRq5LQSD+Xk/4I9uIKOtlp7fYKptQk1vuzA8rILtkBdfFcXLHkXNsFO98Yv3ra9caJ",
+	"CLre9ZfW6Gx391aOOc691kl/B0tCI7sRumkaRWL6Ih6r2W9as7d9r8ELfKRRTpNETGWO8euT7SOf1BYR",
+	"5YTpHoliX1EVqs06c6u6ZD3rrd/colwvJbd6hObnRQhSmSG6ZQKB/EG0skv+yJTA7qTZ3Gdkv9mM5W3J",
+	"i+Uk9IHJseCSveB9EYR8+DKiwxJ29lmrvL0+VWwokvDfbM86LWBjR2ESEBaxmHGwVNCRYVaKKBZFUtPC",
+	"pK8mCQv0mtGAKkoGiYjRj6WbgTH9JMmYJlIf3ITRAN0JGRf8SRrvCVCZAiluyMsQGxz3BvlsyDmEtmeo",
+	"n0cRobHgw7IGraaNLYPSMxiwfpG9enNrYPcOna3Z5v1jT2tDe3aB9+wK7+ES191Fd2NA43EPe4nMqSPj",
+	"V1ZwVjml6xHrCqf1I2jwi7RbdIsVTAAfjWmaDBl4QBKpGuQzeANAbVX0kknSBJVHvxmg58YHj3eq5hL9",
+	"QQe9WKlrAQiNS8VoUFflXU/b/Rjyfok59t9iSiJN1xdsoK2aHuNBj+yIxP7AxdT6WvFZBDYQavODiT6W",
+	"uwUXGAEnlnTd0KEkXFjvVs6gBYtYfz/hodIKj+z5pAf/F+v/08pPL9D/N9X/NyvI3taogqYkzLe2x88M",
+	"B5dKj7LqjIBVPu/0s569Dnio9/f3j0CZ+MTDr/gelVrWmTsA3cJkrKms1SRBONQz3zE2/K5PKGwJS9LX",
+	"dzjlwj5H2z9g/TCmERkktI+eAfvc5WB6KfVC9Ox2KvRb5hex3Ww/3Gu19tr7p612Z7/ZaTb/WbWssDbr",
+	"+RbBPVC6rEEoFeV9ZMhTQcYi5Cr1feNJLHGD+KR3GNd0hqTeVErah001mt9ETdTTkYiY04B1y7SIzKz9",
+	"VsvXxrwZJIgHGGGR37eaceUqsvHqXpVTuAM4QdFR7ViRuVsGn0g2pglVLNBKal/EMXWdy8r5zIpTyzLB",
+	"3JBzHhofFN2KqSl3kLXpxP0IpgqiZH6S73gqtPs0isDfIqbciB7ZcehFT5VJVBS0UZoX7vo9FLv6ofOq",
+	"Yyc1yLFpGJcGmJiyNkNuDKEklBw094FV4k2P5XtoPtiG9KIK9cTtH+w1oqZhn9l2moU1j8YjukhZMCLP",
+	"rFrtVYfXU+eYPqzlZBULUM+UIOyKRhOqtG1+JzhdnTuSRvvosIpYw5itxcyutbKC2hkcxWc0MNfk+q++",
+	"4Ioh+dLxOAr7wLQejBNxEbH4Z63O62dmsNBAJC7Dc6Mo6L+v0ALTbQUg9t3n2iZTNIzA8P5KGFegtIBq",
+	"QMYsMW4r9rXPWMAC3zwxZkNMv56bT9B3dj5myTl+Am7Kpn1T/7Fr9DIm1XkYLLupl4qqifQ6B1p9UaGC",
+	"rXBce0GmrnvpxfiDQPSlXR35H7mp5u5Zz82Vc9kCzb/krBJMs2NFRDyRilw4TveWJp20AUfJuuHE39sm",
+	"LeuwAyuf+PwU9OxhsRbNPP+C7/VFNIm512k9dFZAzrjSpJIkIumQCWdfx2ChkP9kPPAJ/hnyIbnWh873",
+	"fPCtpkEON1gEsJBzC4CWceUy5OcDZ63eAX2PLeAn81wsjVBxhgKsKyVJ8wh+zBFtqBrkrVAjvUAQUWHk",
+	"PWqv2iBtkOciYLJDernhaxUFf5hwORmPRaIY/HgZ8uAc4i/0X3M7r390zwFovU5Mzj/2DLvZw7CcsmUx",
+	"rz/I4ndgYZ6xmeB4ryjXZFY4IyXEuebe1TSZvuEQ4qm72Ib5qxHlePOFlyhoUDXIx5FeL26uA9agw3a7",
+	"hA6VEMSMahEBpoPPDqH+aRoGbPGM4Y3SGcsx5ZLst4InudmC302S/WbQIG/BZWbsDMoDq6xvZPJ9ccUS",
+	"XIBYayVG/C1bBZjQrZzDCdcUqoQIMDiJykuJsRFoq1AO2pb9IqazDgS0/F7cSzjGQmhFbhyxrz685aj2",
+	"+pmeBhxt/czeYAkI9iqeXrv32fHVv5jG8z/qVvUvxTu8zZ1XEcxOhTjRKvKa5/VCBGZOtpEi9RbeKFCv",
+	"fgrHVT80x/WgefSw2SQXM4UWwhoE2trPCPSZ6QI21IyhnC4LQ90cXZbNkhpSi+kMXF7kgmW0kh/JJrd8",
+	"EkbBaz4QC/a7SonU/5WTOKbJzKpeF5MwUtYQkuSVILEIJpFe4pQOLhLK+yOv43m+p98PfoGwxPTPTxIU",
+	"I8/3huI3lkhcNtj3qzD76yp9tN941Hi8yu5kky7ZHz2PnyQxzWcXxiiI5eaW/hemQC9CW9R6YFfdh9RE",
+	"z3biZXhlDW133YNcf17nyzevT5Mg5DQK1Qz0L/gIgrquvGu/8LydPafj8fxz53u0QPUBXdSKlklhn52D",
+	"hTT34n72IjoBrs/0qnHUjfIzfiu4S2IrkELFJpTRBXoupiJRIyJHYhry4S1Sx4uv44hiiOaKJOHo79kK",
+	"HZM4lFrXsf5Uaxil5AH6ek1dP1XYYyYlHbI1tP5r6FoPc0Ajya6zv/PDRjV+brTghQhKbkQTqtjOt5QA",
+	"n3bRpdH1/Mrrri+HMV6Tak1ZG7p4xaLlh/FOmdNiVqDddFeAqv6ImTdsTCuEFomx1/GeZoNOu/auz3xP",
+	"sa+qPCpDPzVLoZIJW4GYXZopoeDPuTss0hdchhJ8n6CrVIZqb4agIagQbnvX5XX1jr75d4En/pYGkPYg",
+	"DLHnEhPa4J3D7NMvXqsFIa+tVusx/ucR/uch/ufQO1thY8rmXrJBv81Hud4af4EhrbsTGJJUlDoQpiQG",
+	"5H98fPfWJ5EYDmI0LMpuVXckWlws2M2da9NyUTi1DzNxAIogulEknjwPO/PO3AyIEgnlCB+V0D47B86W",
+	"tsMnUTSXylFs5Mj39JK8p2qke55IjGkNdOe2cf1joe0v8NWyETpCz4rrc+sCX22YesHccWLwrTNGG427",
+	"4giL7dp7Erfp9LdFracvaX5nTmCr2WzegpAv0HrJyXtpQs1v77iJ5CIMAsbXtKu4OFfpRUXRpMoeFqwp",
+	"TFcJBEM/lKQzk/GAr2POlCQh2LsQyrCmfdV07KtT6BTucwgXJB1ZuY2VjV0vk5HbXKjzmZjgqhdnO/dO",
+	"YdLmrmPusqI4pPRaTo/3J9kgbyEoP71yiUEq4h26c4dickJuukg4BOMgdC94Kldqbt6bs0eRTkJpPZWQ",
+	"vZVfLVwMSHyCe7u+GJvwQE02WrEDUgJ3WurqNEvWm9uLnmme5m691BzJZhZwSic9n/TmU6jAL1JYoKKZ",
+	"/Pnz571iKtyiI1yaN3bt35AN2AyFdUUvtKDYnKKcPphXlrXALaY1ZLFe84kNlmI9Oen3mVyJ0spmWEF1",
+	"hRFvjtm+5gH7+lHRhV7ndTVMo350mr7XH034Jf7T3HLBv00orNcBWSbtOBxVSUwSGzBb0jL4u7LWD5zW",
+	"Dx677R+ssC/OmpRsxwupwpgqdpsi8DWXivIbEf+I0UiN8otpopN/kgSMKNSeQcWUYpL0me9E0/6cxdXO",
+	"n49vXsLkJFKgfKINqNWM9L0vzj3v/uEj32t7Z1p3wa9OkWdjB17ZtuupsD5efTcbzWZr//DRYcv3lFA0",
+	"eqa3/n0i9HHTZ7tpfn+BO/+BqUnC9QP7wUnI8x9cW2IrnFxNIDSiSZFf4A2lT3qtn1uLV+Nhq/mwdXDQ",
+	"bh20Hu3DtAuTNh3Um/Sjg/3Dh99h1ldp/GE26zepZV9r743jqWN8I+Wk0D469L1Wu+mdaV15/tsQ/IzV",
+	"n7YPKj+d0oQv7/UGJHj4cL91eFixGfuH+/sPqzZkv2JDDh5XbskKrKqEUZQwrTQUFgNlMHTEd0O0bpWb",
+	"KZZwGr3I3GYrK/WhaaNMy02fFbRbe0HVF5MoAOXxgpER5UHEggb5AHgHWqE3/hsHLWFN3f7QvWH/KGJm",
+	"7qYZV8ZVFHJiQ2Erldd0OptRWo8JBOOYWHfoukFyN34BGYQ8kAYJYh4nwuqVdmAbvFO5kUMf9OLCzUqa",
+	"bF/Cub4YbyPjV57vWV9BzrXuO/74swpuWUvzKeezC71tFC8iysadukN9rZJWjKw2sSx34COCSJpMfou8",
+	"QbdaGaal2Ff1YBzRsG5g1ncIvOqCmFkU/LQ8rgnbqAohQkcQXg/AVyFnpOWTvohI62GHrHh90OXeCqQh",
+	"LkNk0z8mXOdYQsoRhvZP6QxbgORzCSwaZr1p+quOvammwMpom3VjaVyiKAlp2UDAyq1Rwt0JGPkx9FMd",
+	"C1JNP5XRH/ViOza7l7WDLH7I+r6kYYRsft0Q3glPGO2P6EXEKsN43XccRRIm2KfcqI/wDgs0Xx4nTDKu",
+	"GuTUAlERuKiJZutqj+1CdO5ct4ujc90ZbEZ3LB8FnL4BbEqmHBZHkMZK4ou9DZNExR1B9XkruxVY1/GP",
+	"rHqBA/57Odc3ywXusGt7Pb5zB7zYhlhjqj5k2mo9G8eJNFmoErZWVgldv7XRP/fSBOKVfdeWpvzy02fj",
+	"Yzpp3iWmk2ri3Rjp/j4Xzj5nszwhAp0cGSHlldnNcqhFTo9qLlXi5rixK2NzTOLmroQfoj+8YUFIT2dj",
+	"9imL9q+9I7H++FxLXTdZwN2fj8xktIMWpQ0b50x/3ZtOp3sDkcR7kyRiXGscga8X59Ppy73HoJvr7dQz",
+	"ScAxeBuq3QjMLQEpcDAhoidkrRIUNjaZDpu4AAAg80l/RBPaVywhkin8CkaParh0B/9jdvgDVYiOtMLG",
+	"JlQZlKL8djq541ygBWMxphYrfRvcN2PP2HMlO+l5+0lau9rkWMIM0NriYgp5r0ZNW3cvAI11L4VjXbwV",
+	"KXDrzcXkaRgzMblRqp7KmijV8e3zon4fhHgKTY6qZl1hDObOJeJFMokQWmCuJza9nBosFTgYGP64rup/",
+	"UFD9lRCXy3NicpPaoMpftR45Zd/0u2HN/hOnEzUCPI76Z3lS+Ghev3dVgwZ5xZTePDYFzgcx+FqFJ2Gg",
+	"dT81I+NEXIUBSzbLjFPIBYzUhZGhADULXWKF4E2ttbZ+iB68gbP9idMrGkbWAK+1qeKKJZGgQWFLLW9M",
+	"mTLgKYdavb1drmxZMEjTLFtLkEA4kiG1euZo6SdJLtksg6OBXPT09YT1RZIi11qFCoQy9qc1vks2Vo49",
+	"biBq7xuj/zTGsIxSv84Sn3+5J2c9L83mSKOGn+SH6EV2pctF65KlnhemGxeWG96B6pF957V/s+pV5gV6",
+	"srJrwY8iZqC6IxLP1Dpgctea7Os4TJg8p6oAF3PgwMVIOYEksZFSY9l58CAMGqbnRl/Engkolga3/5x9",
+	"1RYO5ktilDHAJ+tH5rfD9Ae8rDChWK2H+48P8HfY8XODB+F12odH7fQbrXZhw7DxYow5BGLMuLlznVz8",
+	"i/X1jPSiWDcbvGQRNy6YoislFbxh5UkeAq4qEJPMwpahx1sytklyWGqA1lVzl5qjqcJb8aaj+m7acF0z",
+	"3/QwU33fZLapUdjcgZfrwBXz3HAG6ne0oK2SXT6xDarb76lSLOG3mWNkIxiqYinGZgj5Rk6ngtgnZEeN",
+	"WJgY9GJJynNhTDeFULK0fZsY+VT/TGKmRiJ4+urFqe5l9PRBnyaK4Pietu0V21O49e+f4+W/plg79S8Y",
+	"Xbb/aL/Z9FvtM9/+/VD/vZ/9fYTPIWQtF6g2PzD98+KBHTQPNj+wG0aSzFFQyRGy79xiEMlN4mQz+Meg",
+	"mKRtgUHB+Q44XT2MBO8hCiMpg46ci5ZkeSDOLyWAk2lYIpAwqmxm7G4uJEYudQC2MQ1gshGXhUCm3GdZ",
+	"TJNFrXKCkb58sahMrUeHTfO/lud737peLIddr9OFtCYSsL5ej6Dr+V1Miep6nVardeR30wwleHv/4UEs",
+	"4a2JhJe+db0w6Hqd9vW153/Dywys+WATmzr4kefrLgGU0+nQ800GVsemGtqksY7XRpximzT3xuTMuUnc",
+	"54XQ1Gs8kKsus+Eot7jKWHxlHNH+91lkt79NrTGG8F6fzcfaZkH8y4Nt95sAk1IWant0+Kgy9LldEWnb",
+	"aj2sDn6OqUrCr6XBz1b2GEzBRaJnpahol1Vr1uy12l7KnB+37S91oqTnmmofFJvSv9SJmq49quLOmhWs",
+	"s7GP2g8ftQ+q9na/ddh6tHIYdftx9eZW6CgplvHCjbwJBR+0D1cN3G+uka5g01tKBdcSKl3AACtY559C",
+	"AC3l/uU87U8gFW7GlNut/Xbr+zDl2vrn0ryHExfdPa0ncGuKaPU9ZF37vuJWMrXqc8+L11jr3FquiWJ2",
+	"5CYxF24rK0313OA3ZKBv6KrUGt3uEHt3wF+O2Og/0EI3FQlrJWWmVjjy1Cm7WI1t4gdlHLNGk8awXrnJ",
+	"W9H7b9V2u6HRXiCpCq8Xlq2UDAG/zWbfIutccO9bl3dW3AKnvDP3vBT+Yd1b4jVBDlpFJIhQkjiUMsRI",
+	"+OXYtLkZbczjefNrastN3fH17tSldPWFdF1qK72eTmnNeepS2oqX12sGk+wXhHN6T11JSM5wN0NGd/iy",
+	"3BJnNmeA/mUzeT7JqEL/RidBqHI/3gGN4DcRTWL2gfIhu321YIE1XDt3utU+eHTYOjrc/w4G8RUsTn5m",
+	"z2akR8fjHnhzbuDLKUj0MrfJ4dFR4+joyPfarfZjx3nSsr8fHB7OO3Yy1WZhm61H7XZZm/sPHx/c0C2z",
+	"/7B50D54vOoGtVfdoNqcpYzIS7gMjJRczIy2AqWlQlNp93bUFDOwzSGQPpvlK4SHakScQt9Pqy8WFhBp",
+	"BRLCUUuTy1H7casIo4DK6cqfWTV25Q8L+u7K37tacZ2Pb4I9cvjo4cPWyjAch6szr+/Ml5vN5uP99uNK",
+	"b+x348v62PaAlHrrMmO/Fv7IUavte63mEUBS+rWaWwBJYlp7dHTgVTL0+g09fvT4YZ12FgCduO3chOBb",
+	"R+sQ/MFtC4PacuDW2H86YmjmOOPSeBUGyTEI1hwyxNrLZc/Y4k9YTrEv4osQEWi1ImvK9u/08Gusn2Xf",
+	"zSQE2emZSo27UFmHT2Kv8yXrMrtRLoJe5vHLywpjXobkgo1CHmTZPZ7vjRMxZokyTiCLSF7WAj4zYTAK",
+	"cvwzkPMnpqLoNCvQ55qRDa9kxA7k+Vz9yhFkzWedrN0+Yqh/K4kNw8GHazXt4LGXLZWBTNcb/0rgit2k",
+	"twzuvayzvojjUG1wX66qppYHhC/59totJ/klbSgjV4HBf0XM9/KaY0Ds8zSaA2EtK60IJrg5cCGYjD5h",
+	"BtYtaJDjCwmIPegJgZAuKP2FIHwIOPTwwPO9OORhrA9g0wWCZUO08aLygb9WWYn9xauDDSxdm5x3mAZB",
+	"iOVy3ztrArjh9VDaQ064IGOaqLA/iWhC4LqpQY5tSWAchVkdp44kL+EWRRz9b16oGN5X1kaa1/ONQ/4a",
+	"P2ylq0GThM4w7XRuecKE9VVKoZYvX9D+5ZQmgVfm78RrNrcgcIf07BdQXBUqfbNpWmzUJ72BSPAxhABG",
+	"gVOI1ByFfhTqqWGwsUmLZCHGBFLJMPT0AuqEMxNKKA1xWN7uDNv05/nes+Pnf/98/OEXz/devvsA/yrj",
+	"+WkFzZLq8esX+yyrvFqo/7kPVRZj+vWE8aEaeZ2HB27Q2///pbl3RPf+ffbzf5YxmFyNXDBPcClKQ6cW",
+	"fl1W+ljzwd7iar49QuUlC8hAJC4/AJGTPiFGYddzr0XX+dK/RUrWA1dlZauB1Rmq7GSQKCHH8n5ObT4I",
+	"4iW4EmaToO43xDdXVXym3J5pTL+H6s6W+UkymCRArqYcZV/E6AsvFKm/4RU+xCytGsflLLvg7N0AbIR5",
+	"sO/FW6KSmS1xeQbhQF8Nq9l3+U67YrcyzrYC53WKgooBXC5ktbX1Flinp15+W9V6nrlmEV5Lwb4+MlUd",
+	"w1Xv6zI+C0UUQu6Ady1chPzwf7c12muUPC8IRvz0rHpELHiDtSZW3JhjYmpUIB6bm9SZHzz6LSqLvZZq",
+	"TWJcro2ghqEnT22xWsPunnq+9//p/3v6v/S//tc8t/O9r3v67b0rmhg4vC/eu/GL3ycAh/hu/Fao7A9c",
+	"FGkf2D/PrnOlb+Z4ZX6Apvb2hP8+EaaY+mI1xgDriXFq3C/cubR2/4oHagzVrWHfnEIo81tny6GUbZ5i",
+	"Xw0XxAwhQFu4YASCJ8r2FMuglBgnttqsQaYwhigy4cgNSoFfTGSKu/eRgJrytsBKmZxzSq6UKZnpY99i",
+	"MaQ6jjJzfQJ6W6bpOnVODHydNCV6a4s4u41u/fci50wR78xkVTJh2QQvhIgY5fPGgrkKhTV3Z+/bPV1I",
+	"V26Z/ZVYQlp3mUoHfZ5MEwEaXVaRP6u2/5O0jKTEOjGlccotNf1Mr75m/ZATxYfaru4zHy+gW7CZaToJ",
+	"kExqhrRKzRAov1PKqkLEGKrsa3njWUmfbyvSh2XQJeSB9X5KC72brYBFcCN76MzUGljMiqBlsyRpmSZn",
+	"FpUExCu1aDjfP0lkP9XFgZ4QJaKAUP0aZBJgQVE95Ex1qbVwvxqgnsWvG7Qh8/KZrWJTrlxCJZk7a0dn",
+	"JVRK+GzacsgJTSkay+oAEQPfmygZBlpjzvGxOYZaJMQlFjz4Ge1NvjXwSsVEWtrlW7ngklAAVNPNIOSB",
+	"g56jJ/SE8EkUgcFRUh1o8Yz0lxjjoHlsyVGDvyukvrR7GwlxSaLwMmeWphpICCVLBpGg+r+We/tuaRtM",
+	"ET2r5/Awb2WrVnYqgZpPsBSOY+O3MM90Ic+qqK61orpxVSxAtaaLJMrmMM+fU7cd3CzmlC1nQhmscDUh",
+	"rOhBwSI/L0USr6eJITiuhTUOJWBGDUzZq8TxdxcKeFGodDG/SowHKxSC97E21nm6tksrHiElXfveWp9w",
+	"Vq+r9JO6to8xf3xPhrzPlrrN0jJRcN+SqJWWTCo2Xho6qN+pb43NF05bgZJsnamNOiSzamy1tBWUmYuP",
+	"j3/zI1x6AkFIIgGUqB3wAJUP34TgmeDFZGKC9VLktd7Ju1cvX7x9/uL8zfE/zn/99OLD/zx/9j9PX3zs",
+	"kQsxMXBtxs3TyHvtWvut5qM2zD/9qcwGtRdG+h+/Rxbyz8uX8Umh8Faggs+jWYpEm8VypeVwSjiF7WTe",
+	"XDJXkJk7MY99WM+4/gitvMYvUb06K54I05NvBnNWub3w/Rpc1qidRAmzFAuZZy1u49LbCie8vEjTSlMp",
+	"qW1UuEVIHYGlsI8maAZ0v4uE0UsJ/s6QB4wr4+F2FMVIoMd2AX0sZIFOVEPpnsNoy9YqX2qpRJuGCMnU",
+	"ymGBjbomI6HFY6pZZ4qtnuPXkktaROT4VnpL7l5xGDVTMoIVlNbQzm3ppWJnz+F3ZH0QaUnHaCCnaN5r",
+	"dJYWd/pWmedz8xk5SXX5Tj7ig5WbnKMUmzhh1s5Py3Ta+ZWTT1bq5Rd7IkI9vjjk1Dg2Yjoe2xAiU8qo",
+	"gozhKbST1f+pCL+Ap/DqdUpps7cYueUEmVzXNWVzDS45bdkwwYh1F2FD2qlx0OUL4yzgpoF7ubhQHUtf",
+	"rKtXrqYfYpJyqiKqMGYrKHy1WXxVLbLVCwwVPCBgvWb006tm/HUrIFkaXZGT+xBUFfLh0k8+2/dW5/7p",
+	"TUolxZaoLGUX9r5ePBtA4EBF3ypYRPl01lXt58rLSIC2qSv5c36lOYV/LRt4Q9K/dOPLnBTLfBSp7bdY",
+	"9c8J87uk9dezW3KqCLoF7E3InZqLxZ2rcJQZV28KLg6uOkrGLJGCN8gxcdHbRxQh5yChW2sroXK92VOR",
+	"BLJDektqAP3f//1/eqVK7BsI+v+l9NxYHi2gAA3EyV/MCIYOlrlcClEUdSMbJEakYdBuTUMbh42ZiWWe",
+	"WDeWNbPfTIbDWYUyv/w0mxqf+bPs9JXOwzZYdsBzY19DH8GEFBMIgLvhzwcUze1PFiZc9/q/xE+4cHVQ",
+	"tFyX+Avd5TLjSJsvXSK2stm/FJqvQK0OFGJprGhWVcK8mlPjA6rYHmhQJbRkIRTLLNC5xDW0eCSdSSIF",
+	"phyZwh6kF0oTtjvXRYbBuPCUzEyRKgc68VtVIY+fJJbnkKvdeUjnmnTuJhQsl+xCFKbaF3wADJxdaYmE",
+	"cukCSmo5N6LyCaEFsW3rViWMBii+jWGrRy/LTXSLDVkWrovmfX7F5eSit+uTCQ9/nzDwE5iLFdzTkkHN",
+	"l4MpHUmKSlkeRgAPyXQkJDMVUUahdAtgwayt4tMhCt50C8GkuY5ZIZgFhVRq38/j+2C85YKdHh4suyNw",
+	"z7w5EdkypPTouycxpetynpCZL8u1nDuoF6SncVXWZmykdG5uSXugDYpIuiU8fw6gtYz8YiGVrYwGnmfg",
+	"eSJBwoOLyvKLJAfktVa7ToUwZ8jl7eawYktd5YJDOClufBaJE2I5IV7ddAFutqzxaQiiVI4pRFeAE2pu",
+	"Dn2tGJV6d8r7NVC25X7/K0bgue3GVDjS/YzoFYOAi4q7gJx0LSxd2YzdjfPnacQdbNlBfGti2dzD0WwX",
+	"wnXp3r+P9/553jkz/2ruHZ13zv5WGr37boxH4eMCUYK7XBAoNhfBBFunsTRiegtXGjWOunRimAyM5cfU",
+	"3i6JToFqixg5qNg4DdA1+4S6zMjGTWSWz4iipDTrjUZBPry2gOuZ8fp6pJoFsS6MaLVzZOVO1nc8HWM2",
+	"FzFQWSaOZEjUhStu9D2UnhP9yPLAdEUsHWjbZz6GRIvlS65pojzUwhDtPM2lQbYYCp2DUe3pVUebTAww",
+	"6QocVXB6r6g1keY1Eqd2Ux35myejZbq1nUzWT9kBtgirG76uH7vArZu6mK/l2XRjB+/nzXcZtPIK22I/",
+	"z3lI0CgEITwATZJX2obWb7YSSVYa37d9MWZhREqOLNQOppjRGXLy4eVzcnRw+KgsqjIo48qQy2BRTtD3",
+	"7IN7ZpyIYUJj2SDHRH9LLhkbo2cmZhRCIfVr2qZ5gnBqqCHETCvtRMstrVh1+YQDLwKN7mJmQvb1jBtd",
+	"3uUHzWaH9HKVnntkJwX2QTH4hPT0BptEaIxK7BlsHZawXd+24MKAkx28Du/yCwbGJ+PWFAv0F5chD87B",
+	"L9UjO7TEXWh4amwd99r+oTnDA2KYp3TW5YmWqbrVubrXPbKT/dhDuxfCEXZt/U9T/rlHdpyAzZhJSYcM",
+	"A/e6vIcIOb3dhl6y1hxyEDlo7ndIL63h2fNJL+RyMhiE/ZBxdQ7WB7x3AO+p84EeMvxy2OnyHkJrQ7FO",
+	"qJOMrbZ0q/lKvPDz4QL49S4/aLfTTbUFoHu++4upX5z/Ueug+hf9b60BoHqGDR7NQc+RQyCdrOY+OWy2",
+	"69RZJYewVi66TZfPw9vo9w7mSjl189jkoPeByqf1vQp1r15AM/CuUGoSs8GNxgtcN9bYoiiVOmG19oEB",
+	"tyHPGduuB0mQQFS4X5bFSN98+OkpqYwCxceEKiyzWJHpm8FBleqgNGY2UD1zF2T57r0loQ/zLf736el7",
+	"y9JQk8ZJHh4dOVM+aJbepRsYqtItA7NXs17NcOWTNPcRGS9oYMi4cf3B1RSwcm9MRRirdepAN6HUZjAG",
+	"UeesvEkS7iVswBKt/C+PIUfHMM7Md8QbkqePoii3U2VCr/Y9vsWnXuQ4N/f4aeRClQ4Djzd4k59vsY6L",
+	"P7vKXzsk7Ng9iLQqaKhCIbDEYI60pTAsYTzhIPiztB1MADKod5j3VBTmIimTzo2NMErLXJ7MmUEjCgB9",
+	"YLBsIgXkFjo1In7ppVnh7itn6pkHGAie86wvz/Uwx9AOo/IMbjSMBK7WqBPkdAuhJKuaXKBCXGFN4eUm",
+	"zq2EqtzzOOYlsS/lINO3Eu1y58NccnlHazjG83lTldw9jfJdulgvHDyoXNIhjKF+1mF1KG+VSxDcZSLk",
+	"qiRnP5evb+OjYMqTsdZT1ShhjASsH8Y0Mp7DNCEnn+UPRwoyniyD7r2lb7VZ8PNrPjBG5Z7+Z4lLEYGj",
+	"2keHvtdqN72FGfU4zOUhe9AB5NcUM+qL/kcuMByKz0xPxWvKtMuiT+Jb7RvNsxKHhjvEEqcDpDKFfLgH",
+	"u5duT35ZtdxPV9WxmHbe0rd/fPl57+w1H/yx919fmntHZz/vdLsN/Nfuf+0w/fS/7J+7pTaVE/dYMkAc",
+	"UYO8TskK9h0oy5IZJDDvNx41HmvzP63bjhJ19wncP4LYNyQVleZLbCoIpF6cQXmUhwlk/cFRHitfZtyB",
+	"q0r3/sKOf61sgywFmgf11Ztb8Q3PXS59D63iegFBnIRSleoE8yQhnyDf1r/Za017RWtvgu3bsvaVvrsS",
+	"zoV+s8D3alBIErJ1LhHsAOTtkgdkadddDNgV+9GXs/uyQUOxZyJyIT/+WUL7lwziK5Zs3g86AsXiFOuA",
+	"4BSLDNzwOsONePveNxkV2T2puwtxKmw6m5CIM9IwYJVBANDlIQLzpRiBSth/PkmxBbhQWZlRgo58cz9B",
+	"lBBlufz9EaslKZ9TAIUBwzFgX2t9A6lN+MmQyQVo6IWvzMuG94c1v/vVvAsBYSmI6dLPPpp3y0k5nXrF",
+	"9gnOCCwiGdIrVpFz9YH1WXhVhi6DuVeJeZ5lcEGTNWNOoIuPBmu6rHlw14D1sFrDgZjySNDgNCxDNXrr",
+	"4IvJse5C645wQ7bOLEyO00ut9Mx3ZmBlCVzfrNaicXKzBa1moG4rtfxRiWRRsxKe12wTDj/qcR+1chgs",
+	"XnEbE5jKVIPSZlfdeCdrd58WaZrr1ayfXJ2CFh+oKoZoERLhHThVEI+edltgYKMJv6zPwFbjX84nkE2E",
+	"sYkf6pkvuQZAoq3zYbLGN9LK39W/1H+t8+GVxWJe8ctqErH7WnGpB3aqGDjpnEU/v62c/WxR1usFGwi8",
+	"DJoRfVxIwPKVy+uwSVazsxu2fVIegpm5GW/Y/sc5GMBnSxKGS3Bn1hnEiNEA9nthf/kdJ1KFUUQumBY4",
+	"tobLit0tXdDNd7mZNd7YuMZCqpdhpFiydC1AvIyp3lbUWeEzWbMjgID/ZYJ1MBZ3BCIeY2ugIL4wgOPr",
+	"i5tfqKLv4KclMoezKUsI48OQQw3A4An5N0uETKHcQlWGtzlkzwxkYr3IS/2F/MUoVyjoV/8qpZu6n37s",
+	"U87r95ZSxgcxlSt89D5hAWzyL2VscdVG1u18wTmr01TCbj6NijZWmVFFEzebHBzF93TIfimo93W/1TM4",
+	"dqukrX8yX1tVrELKo2JudN0qVItIiBhJta6hIjiBr1ZkYsBuP7CBPBHicjKu21skxKUNHFyAPrHoDD5f",
+	"jKYRsYEidKBYYmZk0Kdr9CFHNAlkNR546eLhR6uw/uc14EDSPYY09mCV5j8uwea4SQcTffAzGpPVuK45",
+	"mkJ1ciJz0E7ubWLVicg8JYtUXwfrBT+QFu9pJKIg5xBCM5TMWInwSlj/6jMNVTktf8xtvClICHSc69mZ",
+	"YHYzB73Wc8DAm3YrHVFa0IjwgbuVpv8Uh3c1akSo0aCSKFO2Y7uBnhEUdCXqBN2q3EFT0K9uNq0PWLW4",
+	"BJkybRIY6s20qV8zl1wtAgVCKEefClnyIq0xVEV86cKYL6Bu5CVRYsjspdjNia9yth9tS4vmSmW1HVrf",
+	"PwFvumLmJVP9UV0pQ+WlDVJLBWVdmSZ/WdHTZz2DuseVRFofs/lCwZ8LrhIRnVDFeH+2uNOUBGBff5Ik",
+	"a0b/U7cD3Km+2UsVFRf/qrUvrvWghXI4ZvrEfk7oeMwSFAo1jHOT7zfFz7I7d2IbRClu8IrrOgw/2PjU",
+	"EqWwDgD5RIKfshQ+tiizTJefJAt+a78AI6m6i1KLijoR0uU9OOw5byCVcuggfWV17v9Bb/um1ZFqNpJd",
+	"SJQEZ09ig74BufJQPMSMQXO6MU1UxcVCWk/tPUuQX9aCdxvbz6CYgf6sruN7NW49gwmUcugoVw5uwfBP",
+	"bj7q3ydswlYadsZM5kUL6L7zLb2HOgNz7WiOGQFwsxIAqwIKaV3lXH+6fl8qjOvevsjJhUGsLglkiaZ0",
+	"JknzCenhgEzwGK5ED4k0xa5Z5SQWiwiuQrqr9DNXlHBhqKY0NbhXu0ApLXJYg5hXaf79d3XXVbgZ6uxX",
+	"mdNytRmXc1I2Xl6xCqtVUUl6EPzQw9LfIxbnYOdglHj4nxB6Ia4YuPry9ar2m3JptarjvX/SvX83ft6r",
+	"qFmFFug6QRAZTRoMIGipvGqHLTeQho7PCwyZDuSWgIGwTNWy3GUzjIW4QG7+SDWN+3l++gNhqswe1wao",
+	"sgk5Pzp20QS0uCMzP5WN7JQmQ6ayylYlKISgKkmfSDamCWDSXkD0SUxl/mTR8djH/P/c+TpoHj2sBTCx",
+	"41c92S3PRnQAbkp1MCiiChkbmErq22w5BP5BeLZiAGb7cX6wyAuae0eN8yp2kIVOlTAyhMfsQD7z/v7+",
+	"EXCsLHyXaqFEDIvUg8Wg8FaTBOFQM70dw9F2fUIROCVJX99x6sHtIic0ceRkkFDgGdn3+c1qN9sP91qt",
+	"vfb+aavd2W92ms1/1uSLnWrG6MC91oUNvSuwdDj0VWHpDJzuDz70ubGvLpWEzV7II9NtDIeublT4QrS5",
+	"8olDiMKG0row3mFhHCvN14FeNCm3ZPQamVy3kJn1Q8KpfU8VRMzCD913S/VFUyCc8iErZzPvDcaiBb58",
+	"Qijp4THtmYRDLqw9oEWAeyttEyRjU91pDnVWcy8aRX6X27rjmHdhq49DUv2GUny/M1S3m7Tr10f1Pstv",
+	"ykbPogtfuj2VPyh18hZPcHWeZb7KP/gmrOdj9UzKIs+4o/mUv9l4u1prUlGYeY3VyTGSu7gwn50uKgJ9",
+	"0CEgAEmHXogJICGaZH5bDH9Ir5hm3in6hE/kpD8yKjgdjxPxNYyptbTrZh1CcGZ/koRq9lHP1bhyGU1Y",
+	"cjzBWnb410vrIPkfn0+9+cwryOv8zC7IKZgnMhxyNLZUNfisg62qkolU0k+vctN0NDoJQsb7DE4RF8qg",
+	"4gYN8lqhcZeHpURjqQFAn3o+XseMP9P4R0qNvetriKIdiPl9sfkrRCoK+W6cDBKBCuaXVwkdUE5h3852",
+	"dFOy8+DBEH9t9EX8QEj5IBKX4YNdGHPElESUEFOP0yY0djkArqLMDhOAGzKjJ3/721tBLmYKLcCUGPpC",
+	"zxcuMtP0H1jJFAa2T5NklluRLsdG//Y3Hy7h2VXuvkXSGSJA/cd/EAtmrP98ASC5FghWNwsuyOI+AwSg",
+	"NAguHdI7NmBIQIgd8gyWniCCHRiuBsUOkw7RlA1ll9eil3RjQkkkUzYFWZPOExgGwr36eaIBS1UMkHBm",
+	"XU4TfZDAgwzVBDQtZWC4JCxeF+MgAa63H9EwJr208kDPJxMeMSlzNNvlWQ7l6Yu3x29Pz5+fHL9+0zP0",
+	"SjkgVu36hMNmpD2Z1W6Qzya6z1YIxiGoNIheD/Kg2fK73GSf51+j9mRwYWd10NyHXT42L8UUazMQqYdA",
+	"IwsF3NG98LQMcFpEHViPq15mNSszvTM91V1ejQCMQ2uQ3gM6Dh9ctR7ErJfWckcEUuQgmjDJ5wIIc351",
+	"nx1/fP38/PTd31+8faqSCesRwMySgFWf7R3gvkZSkAtm8CulnIoE4rgANegZlWHf5LVTDpeQSZdj6UwI",
+	"kopCZrDPgV8jyA/lRDLkSnBBxiLJ7FE6nQoCJKbgSOlf0wnrY//g//7v/9PT2xjTAIGEgMUwHkjMwoc0",
+	"fkQ7y2DhcthydryaTV1EjPT6ImC9hu4I2I/pzXbkgJodv3+N89Id2bntGM7m62PWj8Jd074diDSFmKv2",
+	"4uTd31+fP3/35v3x6VPQlHtETRIO6cJiMGiQZ2wU8oBcCAUl4DTdhNp0jm31K0QPyKgcZt/lzsA182mQ",
+	"dzyapfFEheQy4AzJFQs6BuYbweHGFDul5KB54OceIeBal+tHh3b73nFm4fX0L+8zBR9kgvV4f/pwghr/",
+	"qxenxPlda/r44P27j6f2nIccJm8KLRgQLQMdnOLz+SmY8DC80qd5GvZt4WtYMplDv8uCqsDfxGAIn05f",
+	"7j1GRgYgF7iRB82mnd4L9KQBo9esz3jWJJEjMbXH0IirtAo38JEeVFrpkaGWakYQOZYkDGgkokBmKFnG",
+	"t9zlVrZb1HHbFtzdXTBFUSqECemBt6gH1C9HIlGMswDN0yjsM6NgmgTU41fvT/b2G809waOZ53uTJDJC",
+	"Xkvm6XTaGPJJQyTDB+Zb+YAOx5H+pDFSceTAf6WiHwxYSGX0Ol6z0Wo0sTA+43Qceh1Pf7uPeAoj0Jhy",
+	"Z9ugd2EstqWcShM2e8WAnnvXZxhqWYETmRXyNiE2egO0cMdABwvxE0ojFvT6ioEJxrsMeeCn2EVO8XWk",
+	"bDiDXa6W1ZgnL0VCWBCm2dRQ9RdhpYygMfftDonCcDLCTcW5qZdoUCF9OKiZAixEh7SbTQOGC210CHKY",
+	"RpcDM6DzaP6pAonI7kRwEoFvGEZrcA9DxHCm3BQw2Tlot3ctUkkK4tvlgOsUGPcJTO+DqQVgqLuTCoEw",
+	"y27ElNm0/J9+ZPJqqTSlV6rBmOwu2FUAAelUdbf9XWA9d6M/2iL+wbxOCadHm1fAa18HXsczdIoYOGnG",
+	"3TMRzDBhScsjZUo2QZ5EKPiDf0mMynUqOhlXgScnsdbgduAeZZfsJFSxnW90PH7aTQs3db1r8gfRjZAv",
+	"h/HZ7i7WiNBmVs2S7Cb9DzX4zBbT8h893WCBwqlsN5tVjabvPXDrpl/73kGdb57RIB2G/qS1/JNPDlAo",
+	"frS//KOXIrkIg4DhyFo1vtC7dyrEiTat8aPD5R+9YUFIT2dj9imDhoOP2+0aPcKhywp+HNZZwNcGLjRF",
+	"PTqssxyfMlzQnOkKvNU1Wr+caR6aJl17hnTsidO2INzKfLFPtOnuIBegEEhrKFz7eQafVecdsoqCuqaG",
+	"dMY/B6GxJSlBjGwrWdMqmun9eqcsXMHBBw2V1rz0GTLCU487Vr20Qrs2YBrkeVoWH0y3hKWVOWVmYvTA",
+	"+9ZD+wPSdg2ofUSl6vKRmCSOFu74kvPWCM0XOQYe+dyg/Fq4YVhMq5cVS7SE3MAT9ox0Ao1JGRvcJ0Ma",
+	"8jzafpdj5HNicyZhmSVjqP7b1UrtXcM4p4lQzLhZUAwhtoPS2jrggkD9Y9B4pwzYfU6WZcV9C2DGjsJV",
+	"xmyjUCosFe35K6oFJ2L4qynmsfTdj+BMrfHiCx7Uag+8ubU6Bn/r8smEnFkn89KXcwXMV3j7XRSAFrW6",
+	"NCiUAr/bAmEd9nzQPlr+0QeqcJNwaOuy9BrD04f2JSBCrycF9DcH9bo5RfDo1STHSQgOanNurdQwB3mh",
+	"0PDXVf7Lpc2Db9reuX6QxUBVyh58xd6Hw+f1BM+KYuGYE4sqj50YXD/sv1MQEcaxlJMTmcmPjnT9XtvY",
+	"qVvxUSo+fsP938qQOy5DcJ+2gmQrSBxBonLcmSLbvGW5Am2aQnrrC6EovUCvFDt452BrJMH7Bgrb5LxC",
+	"PTHjInXK6yPnxeqKcIsDOS7on4YiJhSa1gxbM34Wo+NRipiBOWT4t0hMxnEqs2qKMwLSrMsB+hh85bS6",
+	"cHOZZLJSqJOvBmbli24wCFhAlLBCqkzmPCn01+W6Q3+uwphT1pJeMqdIb5XYMPEMq9JNSWzHj5Ica3Hh",
+	"QuXvLQPeMmCrrQGnctiuOSHlbNdFr9yQRo/M8UHAFCjgC7mqYaRWZzesdI6LmnTOhJGpSNQIbnIga0+k",
+	"Fb7NhZ7+zjqCgi7Psk/QZWyVd2BNEaNXmqeDsiskM5VijQiLhLgkUXhpL+wHIUvKbYgur+C6G3It3XEO",
+	"/IvZ6L8oJ85Pf8uRtxy5yJFlnmv9eNa8rrPFRHzGwiAfWH49h45ZR+uFpm9Z7SXHTm1AHH3Bi5OpxejB",
+	"Ad14FcfNfVCP1/SqbHXkLUf+0zspgCvcPkuGZm/sp7DFgBfybPuSez0LII9Grc5lOudc5YafG1U6qysN",
+	"Ab62snSny00ZZP19vo4OFB7oiwlXRgJgPdexU0g3x6AlETyaIbsVEPgWqlGX98wH5xacqcG4JpGgt6LT",
+	"47bYdRW3tRWDV2a1d4DF1nVgr8WK5yoxb5nxlhmrHGNI2VJdj/Et6MdpWlgpc3WgELIScxBtN1FONYHY",
+	"n495a5DPEKBoNeWpcLIUqLyEkLkuD1g/DJgkPadEXUezOuDLWO4K0xR7DQJJY5apG48CTRiyZCf9nFBp",
+	"ypTJLt+BCeymme7OO+grkWTHzGwXw/uQuYKaPjaIUhXllD4cv331okeo6nKoj77zqN0kI5tEIJna9SGM",
+	"nBy023Mlmec5O4YoLmfpf+2rUyxkIIary5y7f2Na+17Trcy5sXvY17ZiZ413rVwrQB2sJSvzdS63gvIv",
+	"Lih/LY+idqTkrwZK7HYCdqqi9bfScCsNf7Q0xAQfW23/1YtTY7qCWyxLazJUcSGCWSeXm6CEAOAe8+On",
+	"Dye4y58+nJB4opeZXjH0xS2UvQCtsOoJWyQz6uQqfN2bTqd7A5HEe5MkMhlSheQFQFHwsiKzXgqU0E5B",
+	"ELz5JAYvxS2oQiNCkAKv1Yzrpzhkhb43ld1wn0Tl/chv2ArnTQhnwM5CTJRV5XSpSfrAVMSqNE2PjQA2",
+	"fI1d0WgCgHA5SK9GTpRqVmrhd0CG97DGby+fvjWworDLoTxxiszQa/3c6jXIcfZi5lkspmf2LkMenENN",
+	"8R4Axpj7oQEgIofblIoK4fLa7PuqsgUR3WpbeIDW+8MMsk0aT2bBtjbUlk3PsekcL/zh9tOWZW+tj5tb",
+	"H4bf3VkDZN7aKOZRw3XhuVahzrUCtfON8aunXW+ciKDrXX9pjc52d/VhBUB5x5RptI8O69serlzYqAly",
+	"DwXO1hL5a4i4DVohMgWwXRzKm1aRXxjO62NEgeB9BvjqXEDVjbA/iWiCSOtzDjAEjFjjpl92sLd56UIW",
+	"CJcnZfkRvsUOuUFAloECXlmh10O9bwFYH21l5K0avuVR9s7fovH/uCjYFP67lJf9t5iSWOvLZaFRWO5v",
+	"jqF1stAprM/lE2aL3fMAsA5lg7xMRGyQyrocI2L1UykgC8AkLXRsmWHQRLVaFNGxE+UE6hKgNk6iyIHN",
+	"mFKEIRpEEznC+oMYXHvBSBxKGfLhHQmeupVY1yFTCNj+VwtyhZquBqt+y1//2vz1OfCG5azI4b2IbPwd",
+	"mS/Chy/mvpTPcKCr8GDfMJ/JOAVi7hBK0FuSS+1ClNR5pkyqeHKDvGUskKSHgz+30ah6EOZTBGJLOWyX",
+	"/ylZLFLLfeaxNV4EpbW2pzuPqr78/RzM/VocvwBGvuX6f3GufxwYpudi0P94Fv8Aw5Q2wejBfpeKjecz",
+	"zSq4PoYFdXkuo9fh+scpAmeKNspttaNcWi6Kj8z/jUiw0yRU6AQH+ZHC+G5OgJSq6Oh+uP8C5IMJYNtK",
+	"kY1IkVvN3CirCbIVOVuRMy9y0noEP0j2LLAqPtuCHFkljRSGH3j7gCYAQK/QvyIBb72jrQa4oBwzikGp",
+	"vgGaNijfPxGochEqEtNZlyeMBliHwt4YwrPBJNF8FJ01E67CSHNX/iTNMjYozim+eApfb4oEIyA17XIL",
+	"ow/1VEZiahKVBRGDAcvjjytB+iOhpR9E4lp48urSBashP5ez9zemKt6KPObNHWcpdxH095RFEdAnlZeu",
+	"Qf/aVBepOHJajN/wuLn1FyzIyzlgfW1RHP/aKI7iMrRoKFs0xz8/mqOmxjX4sf5sLZ4MWtHKqh6Mch11",
+	"T3+4jsqnv1tf7fs0Rr6xovpnFnUtFdB2eXvIj7qXPd0/VaEe3R2AgKwsQrIVTtvYvBvH5lWIQhOmd6v5",
+	"Pd87qwdz9DcaU3e/hVKr5ldrhdjpD28UZrcVhz9IHJZH460kGRdbX9uSLduSLTex1raG2p+wdMvWRtsK",
+	"pYoyL7dqlNWys7YyaWuk3SUjbWuf/cll0dY020pBTbq3aYvVqCWzrXpwz6seOIJjW/VgHYztrVmyZcj1",
+	"KiTU4skbCCRaZKds+fW94td3yKxA9vhdzYocfMIyk6K2FWHl1EbtiHsvRLb2xFZ8zYuvm1gXmSQrGhi6",
+	"OarOF0OUWy/MNAmVgnABNnWSDLAMzkxMVIPYrgk2DJGqoZIsGsD4FVSSSCQ4hsCfRuB12eWamRrfUahG",
+	"ho0Cu8VAViO4QkxIpvLSOHvmgksz0NdQmmEAAJKc90VZb9UK8agRHteYIjjLyiq6++2aPvushbWYG37/",
+	"Af1l90lJvgm3WOfIr3JscVGtsF/5gN4wgLYaDewve3DvgLrmHNSN62oFf++UXXS96z/+JQX/gxAAwXra",
+	"9Zim/663gle3MOKNuXbvO8u6fyrZ/WGWN1FskG8WlRpImNwCsvwJAVkiINgUm2QLy7L1iW6NyluBcPnh",
+	"LtItg74HDPoOaNkZT9w6RP9EUmPrBN3Kq6W8/HZ8omg+bCHF7r2RsAUWu7/AYlu7ZSsHloKQ3Q0jZSsF",
+	"tpZIQebcXVNEHx5HBHT0SHy4MKhvpThz3JSNcm+lxNZO2cqnvHy6faPkfAuCuQXBXCR+tlCYfw0ozK2R",
+	"tBVC9WEz75W1tBVM91Ew3S0rDJjqXTbFnMzbzdll2aw3bJzdUxG1tdC2wrFCON6OqYZeykWpupzGLM38",
+	"MsH+EGeQSkF6xeZ9hg1bLZcGyHZR9iCusw/yB5rGgAOpWIwwzVLEDIITDNfXvHWgDDiDaXmlkIReQBWF",
+	"usH0AuJuS8oa3kcT6sT4l/9aUWXbbNstf715uhIytTRZQEQBS8iYqtFdy7vdMt+tmWBY/TZi7E8mEba6",
+	"/lYWLZJFt6jwr12mwpgkseZnLhLEnN+rjgSCpm9ZBJFj3uUWYhxHX4AYz0QUwouDnFoFVfw+2Alr1qHY",
+	"Wgtba2GLY+3gWH/voC4g4Fus7LDl51vTY7np8QNKN2wNkK0BshVvP0S83aLdIbc3DffVgtgaD1vjYctd",
+	"13XvbO8Vtqz2jir3W71+q9dv9fo/98XCxrX5MVV6QRfr8/Ylt7yNmPA0wTCtZDNX4ybNpgeOOBJTIgaK",
+	"mUDbKdVsnPFOl2OJHPj+Ew+/Esn6ggemQAvCnhiRdcnYWGYjSiWfESmSCB7N0Euk/wUdd3nPfHAe8iGT",
+	"iiUNGxl7R3BRqjj7e7s/q2oP9yOfYv0MBrswW7V+y1zXZK4uE0lZ2F1T8Le893vw3jugw1uGdk9SB2qr",
+	"9Ll5bUqlv8fcf6vUb+VOidy5HfV+GcR+zFQS9g0TY1c0mlBAv1ZwqRyLmGnm30uYnERK0xS4anqYrNbz",
+	"iUhIT/ZpRJNejh+KAcFKMLLLaaTbkpP+SPPWXuvnVq9BjrMXMwmWVVRE7tu7DHlwPk0EH/ayzDh8JWXc",
+	"21LIRUmyXo2AN0AKtYsga/KvV4u4ZrL0L2HC+kCYNV62fP+FlnghH76M9IFZF99W7/4NgMK31sRfnKsD",
+	"6eSZ5p0pTrzl8dvSwje2TdxyEqvR5yJGvSkDBzLavU47s2vkJNaksgOpzLtkB4zYc3HFknMVxmwnb/d8",
+	"aY3Odnf1idUyzTWVGu2jw/qWjitINoyle68l1Nbi2cpGV9jcQsli+HkJQtVJZmqJxEhFSXSPEy0P4X5b",
+	"jVjsA/A6obnr8s+jsD9Ko2mnwqkbROUlVA7q8oD1w4DJnCztkJ5xxPVAkiJgSK9B9GqmXNtghNCEoQ+O",
+	"Uy5SP5zUIi7kQ9nlOzCBXd1S3lcnrSwmO2Zmu8jl0ZsGt/hjasokseSKJT9J0jt59+rli7fPX5y/Of7H",
+	"+Yfjt69e9AhVXR4LqcjOo3aTjMiER0xKIpna9QmLJCMH7baRsOdKiPNpGLASV16o6vnwtvYa8vW10LNq",
+	"m2s/7Irnduw/vDha/h7w2SsafW+bcmtMbgXmjQTmnAi6MwblVoxuxejWJHaE9p21i0su/uZNZVPLsT9i",
+	"/UsxUbd2Dbh5q3hrDm/N4T+LdL8FkxgxJhfG9RnmzFQWPGKixksqB0DYiOB95uunXGhGq8L+JKIJEUnA",
+	"kjnZhSiSa4RzyA72Ni+WyAKp9KQsdtzHQdwobQZRf1e/UNNDfZbQ/iVTteB/4YP7llyDi7M1dbbMcM1o",
+	"CMNy7lrc3ZY33sE8F2Q23yNCDtbyy5kmx1IN2S2B7tvS51OacP34bHPpMOl8N6U131t+vVWbt5LCBDTf",
+	"RqQcwok8uJiEURDygViMpcUSGQpuJQNw2gs2CnlAbJcQy/AqoQPKKXg+IjHsRyGh8tKkWRIlSMRowrGG",
+	"rxqxGTiYJhK57QdIzuTCzLvjMm81CvkQUv35zDDwvA+sQY7JFY3CgChxyTi6T5B5EBpFKNBoXMlpn+l1",
+	"eK3XYR0mk319j/TB7WHd0GE9ZVFkqw2Yk7LyQdVawA00OxxvcmW/K9HvTI8mW1q/q9WpUBLn3Ybne5Mk",
+	"8jreA1AXzRyK7X3GjOi+iC3+Bmg8flbzQV7q86qnrpvkFOJMXnwdRzTE+66SBrOYqb7gUjNAMfBN8sfF",
+	"jERCQKNUEUowh8Pwo9jp42XIokCWdiHA5e5UEU85kGTMaeJ1wLjS+17WSAgFM1AxRv5EE+abYrlkCs/T",
+	"tHQ2A9e8ElFAqFaRnV6cKjnF+wYgJK2cJowG5Pj9a99wUEn6UahpoEHep0Tgk4AN6CRSxuEM7BBrcigo",
+	"0iEGToWNJ4Tp82ies6+5IRUotWxs6V2I7qv6MsRp9dcJuhPmW3OLzwOj99O6HqYpt/qH0ySWSpCa7v9f",
+	"AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -34,8 +34,9 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	h, status := health{Status: "ready", Checks: map[string]string{}}, http.StatusOK
 	for name, check := range map[string]func() error{
-		"keys": s.verifier.Ready,
-		"loki": func() error { return s.loki.Ready(ctx) },
+		"audit": s.recorder.Ready,
+		"keys":  s.verifier.Ready,
+		"loki":  func() error { return s.loki.Ready(ctx) },
 	} {
 		h.Checks[name] = "ok"
 		if err := check(); err != nil {

@@ -2,7 +2,9 @@ package httpapi
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/labstack/echo/v4"
 
@@ -31,6 +33,9 @@ func callerOf(c echo.Context) caller {
 	return who
 }
 
+// headerTenant narrows a caller of several tenants to one of its own.
+const headerTenant = "X-Logfence-Tenant"
+
 // identify checks the token and makes the caller's scope.
 func (s *Server) identify(r *http.Request) (caller, error) {
 	read := auth.BearerToken
@@ -45,9 +50,29 @@ func (s *Server) identify(r *http.Request) (caller, error) {
 	if err != nil {
 		return caller{}, err
 	}
+	if principal.Tenants, err = narrowed(r.Header, principal.Tenants); err != nil {
+		return caller{Principal: principal}, err
+	}
 	scope, err := s.fence.Scope(principal.Tenants, principal.Selector)
 	if err != nil {
 		return caller{Principal: principal}, err
 	}
 	return caller{Principal: principal, scope: scope}, nil
+}
+
+// narrowed are the tenants that the request is about: all of the caller's own, or the one of them that
+// the header names. It tells a foreign tenant from none at all to nobody; and without one the whole
+// union stays, for the record of who was refused.
+func narrowed(h http.Header, own []string) ([]string, error) {
+	given := h.Values(headerTenant)
+	switch {
+	case len(given) == 0:
+		return own, nil
+	case len(given) > 1:
+		return own, parameterInvalid(headerTenant, "The header %s is given %d times; one is taken.", headerTenant, len(given))
+	case !slices.Contains(own, given[0]):
+		return own, codeTenantNotYours.problem(fmt.Errorf("asked for the tenant %s", printable(given[0])),
+			"The header %s names no tenant of the token's. Name one of them, or leave the header out.", headerTenant)
+	}
+	return []string{given[0]}, nil
 }

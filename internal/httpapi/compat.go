@@ -14,7 +14,9 @@ func (s *Server) LokiIndexStats(c echo.Context, p api.LokiIndexStatsParams) erro
 }
 
 // LokiIndexStatsForm answers POST /loki/api/v1/index/stats.
-func (s *Server) LokiIndexStatsForm(c echo.Context) error { return s.bound().LokiIndexStats(c) }
+func (s *Server) LokiIndexStatsForm(c echo.Context, _ api.LokiIndexStatsFormParams) error {
+	return s.bound().LokiIndexStats(c)
+}
 
 // LokiIndexVolume answers GET /loki/api/v1/index/volume.
 func (s *Server) LokiIndexVolume(c echo.Context, p api.LokiIndexVolumeParams) error {
@@ -22,7 +24,9 @@ func (s *Server) LokiIndexVolume(c echo.Context, p api.LokiIndexVolumeParams) er
 }
 
 // LokiIndexVolumeForm answers POST /loki/api/v1/index/volume.
-func (s *Server) LokiIndexVolumeForm(c echo.Context) error { return s.bound().LokiIndexVolume(c) }
+func (s *Server) LokiIndexVolumeForm(c echo.Context, _ api.LokiIndexVolumeFormParams) error {
+	return s.bound().LokiIndexVolume(c)
+}
 
 // LokiIndexVolumeRange answers GET /loki/api/v1/index/volume_range.
 func (s *Server) LokiIndexVolumeRange(c echo.Context, p api.LokiIndexVolumeRangeParams) error {
@@ -30,7 +34,7 @@ func (s *Server) LokiIndexVolumeRange(c echo.Context, p api.LokiIndexVolumeRange
 }
 
 // LokiIndexVolumeRangeForm answers POST /loki/api/v1/index/volume_range.
-func (s *Server) LokiIndexVolumeRangeForm(c echo.Context) error {
+func (s *Server) LokiIndexVolumeRangeForm(c echo.Context, _ api.LokiIndexVolumeRangeFormParams) error {
 	return s.bound().LokiIndexVolumeRange(c)
 }
 
@@ -40,7 +44,9 @@ func (s *Server) LokiPatterns(c echo.Context, p api.LokiPatternsParams) error {
 }
 
 // LokiPatternsForm answers POST /loki/api/v1/patterns.
-func (s *Server) LokiPatternsForm(c echo.Context) error { return s.bound().LokiPatterns(c) }
+func (s *Server) LokiPatternsForm(c echo.Context, _ api.LokiPatternsFormParams) error {
+	return s.bound().LokiPatterns(c)
+}
 
 // LokiDetectedFields answers GET /loki/api/v1/detected_fields.
 func (s *Server) LokiDetectedFields(c echo.Context, p api.LokiDetectedFieldsParams) error {
@@ -48,7 +54,9 @@ func (s *Server) LokiDetectedFields(c echo.Context, p api.LokiDetectedFieldsPara
 }
 
 // LokiDetectedFieldsForm answers POST /loki/api/v1/detected_fields.
-func (s *Server) LokiDetectedFieldsForm(c echo.Context) error { return s.bound().LokiDetectedFields(c) }
+func (s *Server) LokiDetectedFieldsForm(c echo.Context, _ api.LokiDetectedFieldsFormParams) error {
+	return s.bound().LokiDetectedFields(c)
+}
 
 // LokiDetectedFieldValues answers GET /loki/api/v1/detected_field/{name}/values.
 func (s *Server) LokiDetectedFieldValues(c echo.Context, name string, p api.LokiDetectedFieldValuesParams) error {
@@ -56,7 +64,7 @@ func (s *Server) LokiDetectedFieldValues(c echo.Context, name string, p api.Loki
 }
 
 // LokiDetectedFieldValuesForm answers POST /loki/api/v1/detected_field/{name}/values.
-func (s *Server) LokiDetectedFieldValuesForm(c echo.Context, _ string) error {
+func (s *Server) LokiDetectedFieldValuesForm(c echo.Context, _ string, _ api.LokiDetectedFieldValuesFormParams) error {
 	return s.bound().LokiDetectedFieldValues(c)
 }
 
@@ -86,15 +94,16 @@ func (s *Server) LokiFormatQuery(c echo.Context, p api.LokiFormatQueryParams) er
 }
 
 // LokiFormatQueryForm answers POST /loki/api/v1/format_query.
-func (s *Server) LokiFormatQueryForm(c echo.Context) error { return s.bound().LokiFormatQuery(c) }
+func (s *Server) LokiFormatQueryForm(c echo.Context, _ api.LokiFormatQueryFormParams) error {
+	return s.bound().LokiFormatQuery(c)
+}
 
 // LokiBuildInfo answers GET /loki/api/v1/status/buildinfo, which Grafana and logcli ask for Loki's
 // version. Where it was built, and of what, is nobody's business here.
-func (s *Server) LokiBuildInfo(c echo.Context) error {
+func (s *Server) LokiBuildInfo(c echo.Context, _ api.LokiBuildInfoParams) error {
 	info, err := s.loki.BuildInfo(c.Request().Context())
 	if err != nil {
 		return err
 	}
 	return c.JSON(http.StatusOK, api.BuildInfo{Version: info.Version})
 }
-

@@ -15,7 +15,7 @@ import (
 
 // ExplainQuery answers POST /api/v1/logs/explain, without asking Loki. A query that is not valid is
 // what editors ask about, and an answer; one that would cost too much to look at is refused.
-func (s *Server) ExplainQuery(c echo.Context) error {
+func (s *Server) ExplainQuery(c echo.Context, _ api.ExplainQueryParams) error {
 	var request api.ExplainRequest
 	if err := readJSON(c.Request(), &request); err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 
 // ListPatterns answers GET /api/v1/logs/patterns.
 func (s *Server) ListPatterns(c echo.Context, p api.ListPatternsParams) error {
-	w, err := s.window(p.Start, p.End, p.Since)
+	w, err := s.window(c, p.Start, p.End, p.Since)
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func (s *Server) fields(c echo.Context, p api.ListFieldsParams) (tenancy.Query, 
 	refuse := func(err error) (tenancy.Query, loki.FieldParams, error) {
 		return tenancy.Query{}, loki.FieldParams{}, err
 	}
-	w, err := s.window(p.Start, p.End, p.Since)
+	w, err := s.window(c, p.Start, p.End, p.Since)
 	if err != nil {
 		return refuse(err)
 	}

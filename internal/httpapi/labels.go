@@ -9,7 +9,7 @@ import (
 
 // ListLabels answers GET /api/v1/logs/labels.
 func (s *Server) ListLabels(c echo.Context, p api.ListLabelsParams) error {
-	w, err := s.window(p.Start, p.End, p.Since)
+	w, err := s.window(c, p.Start, p.End, p.Since)
 	if err != nil {
 		return err
 	}
@@ -23,7 +23,7 @@ func (s *Server) ListLabels(c echo.Context, p api.ListLabelsParams) error {
 
 // ListLabelValues answers GET /api/v1/logs/labels/{name}/values.
 func (s *Server) ListLabelValues(c echo.Context, name string, p api.ListLabelValuesParams) error {
-	w, err := s.window(p.Start, p.End, p.Since)
+	w, err := s.window(c, p.Start, p.End, p.Since)
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (s *Server) ListLabelValues(c echo.Context, name string, p api.ListLabelVal
 
 // ListDetectedLabels answers GET /api/v1/logs/labels/detected.
 func (s *Server) ListDetectedLabels(c echo.Context, p api.ListDetectedLabelsParams) error {
-	w, err := s.window(p.Start, p.End, p.Since)
+	w, err := s.window(c, p.Start, p.End, p.Since)
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (s *Server) ListSeries(c echo.Context, p api.ListSeriesParams) error {
 
 // series lists the streams that any of the selectors selects; no selector is every stream of the scope.
 func (s *Server) series(c echo.Context, match []string, start, end, since *string) error {
-	w, err := s.window(start, end, since)
+	w, err := s.window(c, start, end, since)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,9 @@ func (s *Server) LokiLabels(c echo.Context, p api.LokiLabelsParams) error {
 }
 
 // LokiLabelsForm answers POST /loki/api/v1/labels.
-func (s *Server) LokiLabelsForm(c echo.Context) error { return s.bound().LokiLabels(c) }
+func (s *Server) LokiLabelsForm(c echo.Context, _ api.LokiLabelsFormParams) error {
+	return s.bound().LokiLabels(c)
+}
 
 // LokiLabel answers GET /loki/api/v1/label, the older name of labels.
 func (s *Server) LokiLabel(c echo.Context, p api.LokiLabelParams) error {
@@ -94,7 +96,9 @@ func (s *Server) LokiLabel(c echo.Context, p api.LokiLabelParams) error {
 }
 
 // LokiLabelForm answers POST /loki/api/v1/label.
-func (s *Server) LokiLabelForm(c echo.Context) error { return s.bound().LokiLabel(c) }
+func (s *Server) LokiLabelForm(c echo.Context, _ api.LokiLabelFormParams) error {
+	return s.bound().LokiLabel(c)
+}
 
 // LokiLabelValues answers GET /loki/api/v1/label/{name}/values.
 func (s *Server) LokiLabelValues(c echo.Context, name string, p api.LokiLabelValuesParams) error {
@@ -102,7 +106,7 @@ func (s *Server) LokiLabelValues(c echo.Context, name string, p api.LokiLabelVal
 }
 
 // LokiLabelValuesForm answers POST /loki/api/v1/label/{name}/values.
-func (s *Server) LokiLabelValuesForm(c echo.Context, _ string) error {
+func (s *Server) LokiLabelValuesForm(c echo.Context, _ string, _ api.LokiLabelValuesFormParams) error {
 	return s.bound().LokiLabelValues(c)
 }
 
@@ -112,7 +116,9 @@ func (s *Server) LokiDetectedLabels(c echo.Context, p api.LokiDetectedLabelsPara
 }
 
 // LokiDetectedLabelsForm answers POST /loki/api/v1/detected_labels.
-func (s *Server) LokiDetectedLabelsForm(c echo.Context) error { return s.bound().LokiDetectedLabels(c) }
+func (s *Server) LokiDetectedLabelsForm(c echo.Context, _ api.LokiDetectedLabelsFormParams) error {
+	return s.bound().LokiDetectedLabels(c)
+}
 
 // LokiSeries answers GET /loki/api/v1/series. Loki takes both names of the parameter, and the union.
 func (s *Server) LokiSeries(c echo.Context, p api.LokiSeriesParams) error {
@@ -120,4 +126,6 @@ func (s *Server) LokiSeries(c echo.Context, p api.LokiSeriesParams) error {
 }
 
 // LokiSeriesForm answers POST /loki/api/v1/series.
-func (s *Server) LokiSeriesForm(c echo.Context) error { return s.bound().LokiSeries(c) }
+func (s *Server) LokiSeriesForm(c echo.Context, _ api.LokiSeriesFormParams) error {
+	return s.bound().LokiSeries(c)
+}

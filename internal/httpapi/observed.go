@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/netip"
 	"path"
 	"runtime/debug"
 	"strings"
@@ -36,13 +34,20 @@ const statusClientClosed = 499
 // observed turns every outcome into an answer and a record: errors, panics and lost callers alike.
 func (s *Server) observed(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
-		d := &observe.Decision{Time: s.now(), RequestID: observe.RequestID(c.Request().Header.Get(observe.HeaderRequestID)), Client: clientOf(c.Request())}
+		d := &observe.Decision{Time: s.now(), RequestID: observe.RequestID(c.Request().Header.Get(observe.HeaderRequestID)), Client: s.proxies.Client(c.Request())}
 		c.Set(decisionKey, d)
 		h := c.Response().Header()
 		h.Set(observe.HeaderRequestID, d.RequestID)
 		h.Set(echo.HeaderXContentTypeOptions, "nosniff")
 		h.Set(echo.HeaderCacheControl, "no-store")
-		abort := s.settle(c, d, caught(next, c))
+		out := &recordedWriter{ResponseWriter: c.Response().Writer, begin: func() error { return s.recorder.Begin(*d) }}
+		c.Response().Writer = out
+		err = caught(next, c)
+		if out.err != nil {
+			takeBack(c.Response())
+			err = out.err
+		}
+		abort := s.settle(c, d, err)
 		d.Bytes, d.Duration = c.Response().Size, s.now().Sub(d.Time)
 		s.recorder.Record(c.Request().Context(), *d)
 		if abort {
@@ -88,18 +93,6 @@ func (s *Server) settle(c echo.Context, d *observe.Decision, err error) (abort b
 	return false
 }
 
-func clientOf(r *http.Request) netip.Addr {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return addr.Unmap()
-}
-
 // exactPath takes a path only as the spec writes it: no `//`, `.` or `..`, no slash at the end, and
 // nothing escaped but the colon, which clients escape in label names. What another server on the way
 // would take for another path is not found here.
@@ -114,5 +107,21 @@ func exactPath(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		u.RawPath = ""
 		return next(c)
+	}
+}
+
+// noOptions refuses OPTIONS as every method that the spec doesn't describe; Echo would answer it by
+// itself. Preflights of the configured origins are answered before.
+func noOptions(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if c.Request().Method != http.MethodOptions {
+			return next(c)
+		}
+		allow, ok := c.Get(echo.ContextKeyHeaderAllow).(string)
+		if !ok {
+			return echo.ErrNotFound
+		}
+		c.Response().Header().Set(echo.HeaderAllow, allow)
+		return echo.ErrMethodNotAllowed
 	}
 }

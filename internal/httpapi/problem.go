@@ -14,6 +14,7 @@ import (
 	"github.com/logfence/logfence/internal/auth"
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/loki"
+	"github.com/logfence/logfence/internal/observe"
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
@@ -36,7 +37,13 @@ type problem struct {
 	cause  error
 }
 
-func (p *problem) Error() string { return p.Code + ": " + p.Detail }
+// Error is the problem as the log has it.
+func (p *problem) Error() string {
+	if p.cause == nil {
+		return p.Code + ": " + p.Detail
+	}
+	return p.Code + ": " + p.Detail + " (" + p.cause.Error() + ")"
+}
 
 func (p *problem) Unwrap() error { return p.cause }
 
@@ -47,7 +54,7 @@ type code struct {
 	title  string
 }
 
-// The codes of the API. TestEveryCodeIsProduced holds each to a request that meets it.
+// The codes of the API.
 var (
 	codeQueryInvalid         = code{"query_invalid", http.StatusBadRequest, "Query is not valid LogQL"}
 	codeQueryUnsupported     = code{"query_unsupported", http.StatusBadRequest, "Query cannot be confined"}
@@ -56,6 +63,7 @@ var (
 	codeLokiRefused          = code{"loki_refused", http.StatusBadRequest, "Loki refused the query"}
 	codeUnauthorized         = code{"unauthorized", http.StatusUnauthorized, "Token is missing or not valid"}
 	codeNoTenant             = code{"no_tenant", http.StatusForbidden, "Token names no tenant"}
+	codeTenantNotYours       = code{"tenant_not_yours", http.StatusForbidden, "Tenant is not the caller's"}
 	codeInsufficientScope    = code{"insufficient_scope", http.StatusForbidden, "Token lacks a scope"}
 	codeNotFound             = code{"not_found", http.StatusNotFound, "No such resource"}
 	codeMethodNotAllowed     = code{"method_not_allowed", http.StatusMethodNotAllowed, "Method is not allowed here"}
@@ -71,6 +79,7 @@ var (
 	codeLokiFailed           = code{"loki_failed", http.StatusBadGateway, "Loki failed"}
 	codeOverloaded           = code{"overloaded", http.StatusServiceUnavailable, "Too much to do"}
 	codeKeysUnavailable      = code{"keys_unavailable", http.StatusServiceUnavailable, "Tokens cannot be checked"}
+	codeAuditUnavailable     = code{"audit_unavailable", http.StatusServiceUnavailable, "Request cannot be recorded"}
 	codeLokiTimeout          = code{"loki_timeout", http.StatusGatewayTimeout, "Loki took too long"}
 )
 
@@ -100,7 +109,7 @@ const retryLater = "1" // seconds
 // problemOf is the one place that turns errors into answers. Unknown errors are ours, and say
 // nothing: a detail that nobody has looked at may hold an address or another tenant's name.
 func problemOf(err error) *problem {
-	for _, in := range []func(error) *problem{ready, ofToken, ofQuery, ofLimits, ofLoki, ofRouter} {
+	for _, in := range []func(error) *problem{ready, ofToken, ofRecord, ofQuery, ofLimits, ofLoki, ofRouter} {
 		if p := in(err); p != nil {
 			return p
 		}
@@ -134,6 +143,14 @@ func ofToken(err error) *problem {
 			with(echo.HeaderWWWAuthenticate, `Bearer realm="logfence", error="insufficient_scope"`)
 	case errors.Is(err, auth.ErrKeysUnavailable):
 		return codeKeysUnavailable.problem(err, "The identity provider's keys are not there. Try again shortly.").
+			with(echo.HeaderRetryAfter, retryLater)
+	}
+	return nil
+}
+
+func ofRecord(err error) *problem {
+	if errors.Is(err, observe.ErrNotRecorded) {
+		return codeAuditUnavailable.problem(err, "Requests cannot be recorded at present, and may not be answered without. Try again shortly.").
 			with(echo.HeaderRetryAfter, retryLater)
 	}
 	return nil
@@ -185,6 +202,8 @@ func ofLoki(err error) *problem {
 		return codeLokiRefused.problem(err, "%s", refused.Message)
 	case errors.Is(err, loki.ErrOrgID):
 		return codeNoTenant.problem(err, "The token's tenant is not one that Loki can be asked for.")
+	case errors.Is(err, loki.ErrParameter): // such as the first minute of 1970, which Loki misreads
+		return codeParameterInvalid.problem(err, "A time or another parameter is out of the range that Loki takes.")
 	case errors.Is(err, loki.ErrRateLimited):
 		return codeRateLimited.problem(err, "Loki takes no more queries at present. Try again shortly.").
 			with(echo.HeaderRetryAfter, retryLater)

@@ -16,7 +16,7 @@ const defaultLines = 100
 
 // QueryLogs answers GET /api/v1/logs/query.
 func (s *Server) QueryLogs(c echo.Context, p api.QueryLogsParams) error {
-	w, err := s.window(p.Start, p.End, p.Since)
+	w, err := s.window(c, p.Start, p.End, p.Since)
 	if err != nil {
 		return err
 	}
@@ -53,6 +53,8 @@ func (s *Server) QueryInstant(c echo.Context, p api.QueryInstantParams) error {
 	if err != nil {
 		return err
 	}
+	d := decisionOf(c)
+	d.Start, d.End = at, at
 	lines, err := s.lines(p.Limit)
 	if err != nil {
 		return err
@@ -101,11 +103,13 @@ func (s *Server) bound() *api.ServerInterfaceWrapper {
 }
 
 // window reads a span of time and holds it to the limit.
-func (s *Server) window(start, end, since *string) (loki.Window, error) {
+func (s *Server) window(c echo.Context, start, end, since *string) (loki.Window, error) {
 	w, err := windowOf(s.now(), start, end, since)
 	if err != nil {
 		return loki.Window{}, err
 	}
+	d := decisionOf(c)
+	d.Start, d.End = w.start, w.end
 	if err := s.limits.CheckRange(w.start, w.end); err != nil {
 		return loki.Window{}, err
 	}

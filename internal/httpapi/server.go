@@ -48,6 +48,8 @@ type Config struct {
 	BasicToken bool
 	// CORSOrigins are the origins, exactly, whose pages may read answers; none by default.
 	CORSOrigins []string
+	// TrustedProxies are those whose word counts about where a request came from; none by default.
+	TrustedProxies observe.TrustedProxies
 	// Now is the clock; nil is the system's.
 	Now func() time.Time
 }
@@ -62,6 +64,7 @@ type Server struct {
 	recorder   *observe.Recorder
 	log        *slog.Logger
 	basicToken bool
+	proxies    observe.TrustedProxies
 	now        func() time.Time
 
 	contract contract
@@ -84,7 +87,7 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{
 		verifier: c.Verifier, fence: c.Fence, loki: c.Loki, parsing: c.Parsing, limits: c.Limits,
-		recorder: c.Recorder, log: c.Log, basicToken: c.BasicToken, now: c.Now, contract: prepared,
+		recorder: c.Recorder, log: c.Log, basicToken: c.BasicToken, proxies: c.TrustedProxies, now: c.Now, contract: prepared,
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -109,6 +112,7 @@ func (s *Server) newPublic(spec *openapi3.T, c Config) (http.Handler, error) {
 		s.log.Debug("answer not sent", "error", err)
 	}
 	e.Pre(s.observed, exactPath)
+	e.Use(noOptions)
 	r := &registrar{server: s, echo: e, compat: c.Compat}
 	api.RegisterHandlers(r, s)
 	if len(r.errs) > 0 {
@@ -130,7 +134,7 @@ func withCORS(h http.Handler, origins []string) (http.Handler, error) {
 		Origins: origins,
 		Methods: []string{http.MethodGet, http.MethodPost},
 		RequestHeaders: []string{
-			echo.HeaderAuthorization, echo.HeaderContentType, observe.HeaderRequestID, headerEncodingFlags,
+			echo.HeaderAuthorization, echo.HeaderContentType, observe.HeaderRequestID, headerTenant, headerEncodingFlags,
 		},
 		ResponseHeaders: []string{observe.HeaderRequestID, echo.HeaderRetryAfter, echo.HeaderWWWAuthenticate},
 		MaxAgeInSeconds: 600,
