@@ -1,0 +1,407 @@
+package httpapi
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/logfence/logfence/internal/auth"
+	"github.com/logfence/logfence/internal/loki"
+	"github.com/logfence/logfence/internal/observe"
+)
+
+const (
+	bothToken  = "token-of-both-0123456789"
+	shopToken  = "token-of-shop-0123456789"
+	widerToken = "token-of-wider-0123456789"
+)
+
+// several is everybody, and people with several tenants or a selector of their own.
+func several() people {
+	who := everybody()
+	who[bothToken] = auth.Principal{
+		Issuer: "https://id.example", Subject: "ben", Tenants: []string{"alpha", "beta"},
+		Scopes: []string{"openid", "logs"}, Expiry: now.Add(time.Hour),
+	}
+	who[shopToken] = auth.Principal{Tenants: []string{"alpha", "beta"}, Selector: `{app="api"}`, Expiry: now.Add(time.Hour)}
+	who[widerToken] = auth.Principal{Tenants: []string{"alpha"}, Selector: `{tenant_id=~".+"}`, Expiry: now.Add(time.Hour)}
+	return who
+}
+
+func withPeople(who people) option { return func(c *Config, _ *loki.Config) { c.Verifier = who } }
+
+// narrowedTo sends a GET with the header.
+func (g *gateway) narrowedTo(token, tenant, path string, params ...string) answer {
+	g.Helper()
+	r := g.request(http.MethodGet, path, params...)
+	r.Header.Set(headerTenant, tenant)
+	return g.send(token, r)
+}
+
+// TestSeveralTenants guarantees that a caller of several tenants sees the union of them and nothing
+// else, and one of them alone when the header names it.
+func TestSeveralTenants(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, withPeople(several()))
+	has := func(a answer, want ...string) {
+		t.Helper()
+		if a.StatusCode != http.StatusOK {
+			t.Fatalf("%d %s", a.StatusCode, a.text)
+		}
+		for _, word := range []string{"alpha one", "beta one", "lookalike", "betaless"} {
+			if wanted := strings.Contains(strings.Join(want, ","), word); wanted != strings.Contains(a.text, word) {
+				t.Errorf("%q: wanted %t in %s", word, wanted, a.text)
+			}
+		}
+	}
+	for _, path := range []string{"/api/v1/logs/query", "/loki/api/v1/query_range"} {
+		has(g.get(bothToken, path, "query", `{app="api"}`), "alpha one", "beta one")
+		has(g.narrowedTo(bothToken, "alpha", path, "query", `{app="api"}`), "alpha one")
+		has(g.narrowedTo(bothToken, "beta", path, "query", `{app="api"}`), "beta one")
+		has(g.narrowedTo(alphaToken, "alpha", path, "query", `{app="api"}`), "alpha one")
+	}
+}
+
+// TestNarrowing guarantees the answer to a header that names no tenant of the caller's: the same,
+// whether there is such a tenant or not, for every operation, and with nothing sent to Loki.
+func TestNarrowing(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, withPeople(several()))
+	each(t, func(method, path string, item *openapi3.PathItem, op *openapi3.Operation) {
+		var texts []string
+		for _, tenant := range []string{"alpha-2", "nobody", "alpha,beta", "alpha|beta", ".*", "", "ALPHA", "alpha ", strings.Repeat("a", 200)} {
+			r := g.sample(method, path, item, op, fitting(op, `{app="api"}`))
+			r.Header.Set(headerTenant, tenant)
+			if tenant == "alpha " {
+				r.Header[headerTenant] = []string{"alpha;"} // white space around a value is not part of it
+			}
+			a := g.send(bothToken, r)
+			if a.StatusCode != http.StatusForbidden || tenant != "" && strings.Contains(a.text, tenant) {
+				t.Errorf("%s, narrowed to %.20q: %d %s", op.OperationID, tenant, a.StatusCode, a.text)
+			}
+			texts = append(texts, strings.ReplaceAll(a.text, a.Header.Get(observe.HeaderRequestID), ""))
+		}
+		for _, text := range texts {
+			if text != texts[0] {
+				t.Errorf("%s tells two tenants apart: %s and %s", op.OperationID, text, texts[0])
+			}
+		}
+		twice := g.sample(method, path, item, op, fitting(op, `{app="api"}`))
+		twice.Header[headerTenant] = []string{"alpha", "alpha"}
+		if a := g.send(bothToken, twice); a.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s, with the header twice: %d %s", op.OperationID, a.StatusCode, a.text)
+		}
+	})
+	if n := len(g.loki.Requests()); n > 0 {
+		t.Errorf("%d requests arrived at Loki", n)
+	}
+	if a := g.narrowedTo("", "alpha", "/api/v1/me"); a.StatusCode != http.StatusUnauthorized {
+		t.Errorf("without a token: %d", a.StatusCode)
+	}
+	if a := g.narrowedTo(bothToken, "alpha-2", "/api/v1/me"); !strings.Contains(a.text, `"tenant_not_yours"`) {
+		t.Errorf("the code: %s", a.text)
+	}
+	if !strings.Contains(g.log.String(), `asked for the tenant \"nobody\"`) {
+		t.Error("the log does not tell which tenant was asked for")
+	}
+}
+
+// TestTheHeaderIsOfEveryOperation guarantees that the spec describes it wherever it counts.
+func TestTheHeaderIsOfEveryOperation(t *testing.T) {
+	t.Parallel()
+	each(t, func(_, path string, item *openapi3.PathItem, op *openapi3.Operation) {
+		if item.Parameters.GetByInAndName(openapi3.ParameterInHeader, headerTenant) == nil {
+			t.Errorf("%s %s does not have it", path, op.OperationID)
+		}
+	})
+}
+
+// TestSelectorOfTheToken guarantees that a token's selector confines beside the tenants, and widens
+// nothing whatever it says.
+func TestSelectorOfTheToken(t *testing.T) {
+	t.Parallel()
+	who := several()
+	who["of-no-selector"] = auth.ErrInvalidSelectorClaim
+	who["of-a-pipeline"] = auth.Principal{Tenants: []string{"alpha"}, Selector: `{app="api"} |= "x"`, Expiry: now.Add(time.Hour)}
+	who["of-two"] = auth.Principal{Tenants: []string{"alpha"}, Selector: `{app="api"} or {app="web"}`, Expiry: now.Add(time.Hour)}
+	g := newGateway(t, withPeople(who))
+	a := g.get(shopToken, "/api/v1/logs/query", "query", `{app=~".+"}`)
+	if !strings.Contains(a.text, "alpha one") || !strings.Contains(a.text, "beta one") || strings.Contains(a.text, "alpha three") {
+		t.Errorf("with {app=\"api\"}: %s", a.text)
+	}
+	a = g.get(widerToken, "/api/v1/logs/query", "query", `{app=~".+"}`)
+	if !strings.Contains(a.text, "alpha three") || strings.Contains(a.text, "beta") {
+		t.Errorf("with a selector of every tenant: %s", a.text)
+	}
+	for _, token := range []string{"of-no-selector", "of-a-pipeline", "of-two"} {
+		if a := g.get(token, "/api/v1/logs/labels"); a.StatusCode != http.StatusForbidden || !strings.Contains(a.text, "no_tenant") {
+			t.Errorf("%s: %d %s", token, a.StatusCode, a.text)
+		}
+	}
+}
+
+// TestMe guarantees what a caller learns about itself, and that it learns nothing else.
+func TestMe(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, withPeople(several()))
+	for _, tt := range []struct{ name, token, tenant, want string }{
+		{"of two tenants", bothToken, "", `{"subject":"ben","issuer":"https://id.example","tenants":["alpha","beta"],"scopes":["openid","logs"],`},
+		{"narrowed", bothToken, "beta", `{"subject":"ben","issuer":"https://id.example","tenants":["beta"],"scopes":["openid","logs"],`},
+		{"with a selector, and no name", shopToken, "", `{"issuer":"","tenants":["alpha","beta"],"selector":"{app=\"api\"}","scopes":[],`},
+	} {
+		a := g.get(tt.token, "/api/v1/me")
+		if tt.tenant != "" {
+			a = g.narrowedTo(tt.token, tt.tenant, "/api/v1/me")
+		}
+		want := tt.want + `"expires_at":"2026-03-01T13:00:00Z","limits":{"max_query_bytes":16384,"max_range_seconds":2592000,` +
+			`"max_lines":1000,"max_export_lines":10000,"max_tails":4}}`
+		if got, want := object(t, a.text), object(t, want); a.StatusCode != http.StatusOK || got != want {
+			t.Errorf("%s: %d\n got %s\nwant %s", tt.name, a.StatusCode, got, want)
+		}
+	}
+	if n := len(g.loki.Requests()); n > 0 {
+		t.Errorf("%d requests arrived at Loki", n)
+	}
+}
+
+// object is a JSON object with its members in order.
+func object(t *testing.T, text string) string {
+	t.Helper()
+	var members map[string]any
+	if err := json.Unmarshal([]byte(text), &members); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	return fmt.Sprint(members)
+}
+
+// TestBasicToken guarantees that a token is taken as the password of HTTP Basic, with any user name,
+// where the operator says so and nowhere else; and that browsers are not asked for a password.
+func TestBasicToken(t *testing.T) {
+	t.Parallel()
+	basic := func(user, password string) string {
+		return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
+	}
+	for _, tt := range []struct {
+		name   string
+		on     bool
+		header string
+		want   int
+	}{
+		{"on", true, basic("anybody", alphaToken), http.StatusOK},
+		{"on, without a name", true, basic("", alphaToken), http.StatusOK},
+		{"on, and a bearer token", true, "Bearer " + alphaToken, http.StatusOK},
+		{"on, a wrong token", true, basic("alpha", "secret"), http.StatusUnauthorized},
+		{"on, the token as the name", true, basic(alphaToken, ""), http.StatusUnauthorized},
+		{"off", false, basic("anybody", alphaToken), http.StatusUnauthorized},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			g := newGateway(t, func(c *Config, _ *loki.Config) { c.BasicToken = tt.on })
+			r := g.request(http.MethodGet, "/loki/api/v1/labels")
+			r.Header.Set("Authorization", tt.header)
+			a := g.send("", r)
+			if a.StatusCode != tt.want {
+				t.Errorf("%d %s", a.StatusCode, a.text)
+			}
+			if challenge := a.Header.Get("WWW-Authenticate"); strings.Contains(challenge, "Basic") {
+				t.Errorf("the challenge %q makes browsers ask for a password, and keep it", challenge)
+			}
+			if strings.Contains(g.log.String(), alphaToken) || strings.Contains(g.log.String(), strings.TrimPrefix(tt.header, "Basic ")) {
+				t.Errorf("the token is in the log: %s", g.log)
+			}
+		})
+	}
+}
+
+// TestBehindProxies guarantees that the record has the caller's address as trusted proxies tell it, and
+// the connection's without them.
+func TestBehindProxies(t *testing.T) {
+	t.Parallel()
+	for _, trusted := range []bool{false, true} {
+		var proxies observe.TrustedProxies
+		if trusted {
+			var err error
+			if proxies, err = observe.ParseTrustedProxies([]string{"127.0.0.0/8"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		g := newGateway(t, func(c *Config, _ *loki.Config) { c.TrustedProxies = proxies })
+		r := g.request(http.MethodGet, "/api/v1/me")
+		r.Header.Set("X-Forwarded-For", "192.0.2.77, 203.0.113.9")
+		g.send(alphaToken, r)
+		want := map[bool]string{false: `"client":"127.0.0.1"`, true: `"client":"203.0.113.9"`}[trusted]
+		if !strings.Contains(g.log.String(), want) {
+			t.Errorf("trusted %t: no %s in %s", trusted, want, g.log)
+		}
+	}
+}
+
+// audited makes the gateway record into a file.
+func audited(t *testing.T, path string, required bool) option {
+	t.Helper()
+	a, err := observe.OpenAudit(observe.AuditConfig{Log: path, Queries: observe.AuditText, Required: required}, io.Discard, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Close() })
+	return func(c *Config, _ *loki.Config) {
+		c.Recorder = observe.NewRecorder(slog.New(slog.DiscardHandler), observe.WithAudit(a))
+	}
+}
+
+// TestAudit guarantees one record for each request, granted or refused, that says who asked for what
+// of whom and what came of it; and no token in any.
+func TestAudit(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	g := newGateway(t, withPeople(several()), audited(t, path, false))
+	granted := g.get(bothToken, "/api/v1/logs/query", "query", `{app="api"}`, "start", "2026-03-01T11:00:00Z", "end", "2026-03-01T12:00:00Z")
+	g.get("a-token-that-nobody-made", "/api/v1/logs/labels")
+	g.narrowedTo(bothToken, "alpha-2", "/loki/api/v1/labels")
+	g.get(alphaToken, "/api/v1/logs/query", "query", `{app=`)
+	g.get(alphaToken, "/nothing/here")
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	records := strings.Split(strings.TrimSpace(string(content)), "\n")
+	wants := [][]string{
+		{
+			`"stage":"answered"`, `"time":"2026-03-01T12:00:00Z"`, `"request_id":"` + granted.Header.Get(observe.HeaderRequestID) + `"`, `"subject":"ben"`,
+			`"issuer":"https://id.example"`, `"tenants":["alpha","beta"]`, `"client":"127.0.0.1"`, `"operation":"queryLogs"`,
+			`"query":["{app=\"api\"}"]`, `"fenced":["{tenant_id=~\"alpha|beta\",app=\"api\"}"]`,
+			`"start":"2026-03-01T11:00:00Z","end":"2026-03-01T12:00:00Z"`, `"outcome":"granted"`, `"status":200`, fmt.Sprintf(`"bytes":%d`, len(granted.text)),
+		},
+		{`"operation":"listLabels"`, `"outcome":"refused","code":"unauthorized","status":401`},
+		{`"subject":"ben"`, `"tenants":["alpha","beta"]`, `"operation":"lokiLabels"`, `"code":"tenant_not_yours","status":403`},
+		{`"subject":"ann@alpha"`, `"query":["{app="]`, `"code":"query_invalid","status":400`},
+		{`"outcome":"refused","code":"not_found","status":404`},
+	}
+	if len(records) != len(wants) {
+		t.Fatalf("%d records for %d requests:\n%s", len(records), len(wants), content)
+	}
+	for i, want := range wants {
+		for _, part := range want {
+			if !strings.Contains(records[i], part) {
+				t.Errorf("no %s in %s", part, records[i])
+			}
+		}
+	}
+	if strings.Contains(string(content), "0123456789") || strings.Contains(string(content), "nobody-made") {
+		t.Errorf("a token is in the audit: %s", content)
+	}
+}
+
+// TestAuditRequired guarantees that with a full disk nothing is answered that grants anything, by any
+// operation, that refusals stay what they are, and that the answer says so.
+func TestAuditRequired(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("no /dev/full")
+	}
+	g := newGateway(t, audited(t, "/dev/full", true))
+	each(t, func(method, path string, item *openapi3.PathItem, op *openapi3.Operation) {
+		a := g.send(alphaToken, g.sample(method, path, item, op, fitting(op, `{app="api"}`)))
+		if a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" || strings.Contains(a.text, "alpha") {
+			t.Errorf("%s: %d %s", op.OperationID, a.StatusCode, a.text)
+		}
+	})
+	if a := g.get(alphaToken, "/api/v1/me"); !strings.Contains(a.text, `"audit_unavailable"`) || a.Header.Get("Content-Type") != "application/problem+json" {
+		t.Errorf("%s %s", a.Header, a.text)
+	}
+	r := g.request(http.MethodGet, "/api/v1/logs/query", "query", `{app="api"}`)
+	r.Header.Set("Accept-Encoding", "gzip")
+	if a := g.send(alphaToken, r); a.Header.Get("Content-Encoding") != "" || !strings.Contains(a.text, "audit_unavailable") {
+		t.Errorf("the headers of the answer that was not given: %s", a.Header)
+	}
+	if a := g.get("nobody", "/api/v1/logs/labels"); a.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a refusal: %d", a.StatusCode)
+	}
+	if a := g.get("", "/openapi.json"); a.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("the spec: %d", a.StatusCode)
+	}
+}
+
+// TestAuditComesFirst guarantees that the record is there before the first byte of the answer is.
+func TestAuditComesFirst(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	g := newGateway(t, audited(t, path, true))
+	goOn := make(chan struct{})
+	g.loki.Instead(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"status":`)
+		_ = http.NewResponseController(w).Flush()
+		<-goOn
+		_, _ = io.WriteString(w, `"success","data":{"resultType":"streams","result":[],"stats":{}}}`)
+	}))
+	r := g.request(http.MethodGet, "/api/v1/logs/query", "query", `{app="api"}`)
+	r.Header.Set("Authorization", "Bearer "+alphaToken)
+	response, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if _, err := response.Body.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil || strings.Count(string(content), "\n") != 1 || !strings.Contains(string(content), `"stage":"asked"`) ||
+		!strings.Contains(string(content), `"fenced":["{tenant_id=\"alpha\",app=\"api\"}"]`) {
+		t.Errorf("in the middle of the answer: %v %s", err, content)
+	}
+	close(goOn)
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestRecordedWriter guarantees that there is no way around the record: neither by flushing, by taking
+// the connection over, nor by an early status.
+func TestRecordedWriter(t *testing.T) {
+	t.Parallel()
+	full := func() error { return fmt.Errorf("%w: %w", observe.ErrNotRecorded, syscall.ENOSPC) }
+	for name, answer := range map[string]func(http.ResponseWriter) error{
+		"write": func(w http.ResponseWriter) error { _, err := w.Write([]byte("x")); return err },
+		"status, then write": func(w http.ResponseWriter) error {
+			w.WriteHeader(http.StatusOK)
+			_, err := w.Write([]byte("x"))
+			return err
+		},
+		"flush":  func(w http.ResponseWriter) error { return http.NewResponseController(w).Flush() },
+		"hijack": func(w http.ResponseWriter) error { _, _, err := http.NewResponseController(w).Hijack(); return err },
+		"early hints": func(w http.ResponseWriter) error {
+			w.WriteHeader(http.StatusEarlyHints)
+			return http.NewResponseController(w).Flush()
+		},
+	} {
+		out := httptest.NewRecorder()
+		out.Code = 0
+		w := &recordedWriter{ResponseWriter: out, begin: full}
+		if err := answer(w); !errors.Is(err, observe.ErrNotRecorded) || out.Flushed || out.Code != 0 || out.Body.Len() > 0 {
+			t.Errorf("%s: %v, flushed %t, status %d, %q", name, err, out.Flushed, out.Code, out.Body)
+		}
+		if w.err == nil {
+			t.Errorf("%s: whoever made the writer does not learn of it", name)
+		}
+	}
+	out := httptest.NewRecorder()
+	w := &recordedWriter{ResponseWriter: out, begin: full}
+	w.WriteHeader(http.StatusForbidden)
+	if _, err := w.Write([]byte("no")); err != nil || out.Code != http.StatusForbidden || out.Body.String() != "no" {
+		t.Errorf("a refusal: %v, %d %q", err, out.Code, out.Body)
+	}
+}
