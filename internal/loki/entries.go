@@ -1,0 +1,281 @@
+package loki
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/logfence/logfence/internal/tenancy"
+)
+
+// Entry is one log line as a log query gives it. Labels are kept as text, never as a map: they are compared
+// and passed on, and one text serves all entries of a stream.
+type Entry struct {
+	// Nanos is the timestamp, Unix time in nanoseconds.
+	Nanos int64
+	Line  string
+	// Labels are the stream's own, Metadata the line's structured metadata, Parsed what the query's parsers
+	// found: JSON objects of text, sorted by name. Metadata and Parsed are empty where there are none.
+	Labels, Metadata, Parsed string
+}
+
+// Time is the timestamp.
+func (e Entry) Time() time.Time { return time.Unix(0, e.Nanos) }
+
+// Size is how much memory the entry holds, more or less. Labels are shared and count once for each entry
+// all the same, so that a bound in bytes errs on the safe side.
+func (e Entry) Size() int {
+	const overhead = 96
+	return overhead + len(e.Line) + len(e.Labels) + len(e.Metadata) + len(e.Parsed)
+}
+
+// ErrTooLarge means that an answer held more bytes than the caller of [Client.Entries] takes. A smaller
+// limit may fit.
+var ErrTooLarge = errors.New("loki's answer is too large")
+
+// Entries asks for lines over a span of time and decodes the answer, of which it reads at most maxBytes.
+// They are in the order of time, forward or backward as p says (Loki's default is backward); those of one
+// nanosecond are in the order of their streams' labels, and within a stream as Loki has them.
+func (c *Client) Entries(ctx context.Context, call Call, q tenancy.Query, p RangeParams, maxBytes int64) ([]Entry, error) {
+	if q.Kind() != tenancy.KindLogs {
+		return nil, fmt.Errorf("%w: not a query for log lines", ErrParameter)
+	}
+	call.AcceptGzip, call.CategorizeLabels = false, true
+	answer, err := c.QueryRange(ctx, call, q, p)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close() //nolint:errcheck // it has been read, or given up
+	entries, err := decodeEntries(&bounded{from: answer.Body, left: maxBytes})
+	if err != nil {
+		return nil, err
+	}
+	backward := p.Direction != "forward"
+	slices.SortStableFunc(entries, func(a, b Entry) int { return compareEntries(a, b, backward) })
+	return entries, nil
+}
+
+func compareEntries(a, b Entry, backward bool) int {
+	if a.Nanos != b.Nanos {
+		if (a.Nanos < b.Nanos) != backward {
+			return -1
+		}
+		return 1
+	}
+	return strings.Compare(a.Labels, b.Labels)
+}
+
+// bounded fails where io.LimitReader would end: half an answer must not look like one that is malformed.
+type bounded struct {
+	from io.Reader
+	left int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, ErrTooLarge
+	}
+	if int64(len(p)) > b.left {
+		p = p[:b.left]
+	}
+	n, err := b.from.Read(p)
+	b.left -= int64(n)
+	return n, err //nolint:wrapcheck // body has classified it, and io.EOF is a word of the contract
+}
+
+// decodeEntries reads an answer stream by stream, so that the text of one stream at most is held beside
+// what is made of it.
+func decodeEntries(r io.Reader) ([]Entry, error) {
+	d := decoder{json: json.NewDecoder(r)}
+	var entries []Entry
+	for _, step := range []func() error{
+		func() error { return d.enter("data") },
+		func() error { return d.enter("result") },
+		func() (err error) { entries, err = d.streams(); return err },
+	} {
+		if err := step(); err != nil {
+			return nil, answerError(err)
+		}
+	}
+	return entries, nil
+}
+
+// answerError keeps what body has classified, and the bound; other errors are about the JSON.
+func answerError(err error) error {
+	var known *Error
+	if errors.As(err, &known) || errors.Is(err, ErrTooLarge) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return failed("decode answer: %w", err)
+}
+
+type decoder struct {
+	json   *json.Decoder
+	labels interner
+}
+
+// enter goes into the object that comes next, up to the value of a field. The answer must be one of
+// streams: an answer of another kind before that field is an error.
+func (d *decoder) enter(field string) error {
+	if err := d.delimiter('{'); err != nil {
+		return err
+	}
+	for d.json.More() {
+		name, err := d.json.Token()
+		if err != nil {
+			return err //nolint:wrapcheck // answerError does
+		}
+		if name == field {
+			return nil
+		}
+		var value json.RawMessage
+		if err := d.json.Decode(&value); err != nil {
+			return err //nolint:wrapcheck // as above
+		}
+		if name == "resultType" && string(value) != `"streams"` {
+			return fmt.Errorf("result is of type %.20s", value)
+		}
+	}
+	return fmt.Errorf("no %q in it", field)
+}
+
+func (d *decoder) delimiter(want json.Delim) error {
+	got, err := d.json.Token()
+	if err != nil {
+		return err //nolint:wrapcheck // answerError does
+	}
+	if got != want {
+		return fmt.Errorf("%v instead of %v", got, want)
+	}
+	return nil
+}
+
+func (d *decoder) streams() ([]Entry, error) {
+	if err := d.delimiter('['); err != nil {
+		return nil, err
+	}
+	var entries []Entry
+	for d.json.More() {
+		var s wireStream
+		if err := d.json.Decode(&s); err != nil {
+			return nil, err //nolint:wrapcheck // answerError does
+		}
+		var err error
+		if entries, err = s.appendTo(entries, &d.labels); err != nil {
+			return nil, err
+		}
+	}
+	// What follows is statistics. It is read all the same: an answer that was cut off there is not whole.
+	if err := d.delimiter(']'); err != nil {
+		return nil, err
+	}
+	for {
+		switch _, err := d.json.Token(); {
+		case errors.Is(err, io.EOF):
+			return entries, nil
+		case err != nil:
+			return nil, err //nolint:wrapcheck // answerError does
+		}
+	}
+}
+
+// wireStream is a stream as Loki writes it in answers and in tails.
+type wireStream struct {
+	Stream json.RawMessage `json:"stream"`
+	Values []wireValue     `json:"values"`
+}
+
+func (s wireStream) appendTo(entries []Entry, names *interner) ([]Entry, error) {
+	set, err := names.object(s.Stream)
+	if err != nil {
+		return nil, err
+	}
+	if set == "" {
+		set = "{}"
+	}
+	for _, v := range s.Values {
+		e := Entry{Nanos: v.nanos, Line: v.line, Labels: set}
+		if e.Metadata, err = names.object(v.categories.StructuredMetadata); err != nil {
+			return nil, err
+		}
+		if e.Parsed, err = names.object(v.categories.Parsed); err != nil {
+			return nil, err
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
+
+// wireValue is ["ns", "line"] or ["ns", "line", {structuredMetadata?, parsed?}].
+type wireValue struct {
+	nanos      int64
+	line       string
+	categories struct {
+		StructuredMetadata json.RawMessage `json:"structuredMetadata"`
+		Parsed             json.RawMessage `json:"parsed"`
+	}
+}
+
+// UnmarshalJSON reads the tuple.
+func (v *wireValue) UnmarshalJSON(raw []byte) error {
+	var nanos string
+	parts := []any{&nanos, &v.line, &v.categories}
+	if err := json.Unmarshal(raw, &parts); err != nil {
+		return err //nolint:wrapcheck // answerError does
+	}
+	if len(parts) < 2 || len(parts) > 3 {
+		return fmt.Errorf("a value of %d parts", len(parts))
+	}
+	var err error
+	v.nanos, err = strconv.ParseInt(nanos, 10, 64)
+	return err //nolint:wrapcheck // as above
+}
+
+// interner makes one text of labels that are the same, however Loki has ordered and escaped them.
+type interner struct {
+	texts map[string]string // by the raw text
+}
+
+// maxInterned bounds the memory of an interner that lives as long as a tail.
+const maxInterned = 1024
+
+// object is the sorted text of an object of text; "" for none and for the empty one.
+func (n *interner) object(raw json.RawMessage) (string, error) {
+	if len(raw) == 0 {
+		return "", nil
+	}
+	if text, ok := n.texts[string(raw)]; ok {
+		return text, nil
+	}
+	var set map[string]string
+	if err := json.Unmarshal(raw, &set); err != nil {
+		return "", err //nolint:wrapcheck // answerError does
+	}
+	text := ""
+	if len(set) > 0 {
+		text = ObjectText(set)
+	}
+	if n.texts == nil || len(n.texts) >= maxInterned {
+		n.texts = map[string]string{}
+	}
+	n.texts[string(raw)] = text
+	return text, nil
+}
+
+// ObjectText is the JSON of an object of text, sorted by name, in the one spelling that [Entry] uses.
+func ObjectText(set map[string]string) string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // it is JSON, and no page
+	if err := e.Encode(set); err != nil {
+		panic("loki: a map of text was not encoded: " + err.Error()) // it always can be
+	}
+	return string(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
+}

@@ -1,0 +1,242 @@
+package loki
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/logfence/logfence/internal/tenancy"
+)
+
+// How Loki's tail behaves (3.7.8, by its source and by experiment), for whoever builds on [Tail]:
+//
+//   - It answers 101 before it has begun. Refusals that come after (too many tails, which is more than 10
+//     unless max_concurrent_tail_requests says otherwise) are close frames of status 1011.
+//   - It begins with the newest lines since start, at most limit, oldest first; then come the lines that
+//     ingesters take in, whatever their timestamps. What is taken in between the two (some milliseconds)
+//     is in neither.
+//   - It pings every second once it has begun: the first ping says that no line will be missed from there.
+//   - It drops lines when the reader is slow, and when many streams are written at once: ingesters queue
+//     five streams. It tells some of those (dropped_entries, at most 1,000) and not others.
+//   - It ends after an hour (querier.tail_max_duration), and when it stops.
+//   - Without categorize-labels, live lines lack their structured metadata unless the query has a pipeline.
+
+// MaxTailDelay is how long Loki holds lines back at most, to bring those that arrive late into order.
+const MaxTailDelay = 5 * time.Second
+
+const (
+	// maxTailFrame bounds a frame: 100 entries at most, of lines of up to 256 KiB unless Loki is told
+	// otherwise. Escaped they can be longer; a line of ours is rarely either.
+	maxTailFrame = 32 << 20
+	// tailSilence is how long a tail may say nothing, pings included, before it is given up: what stands
+	// between us and Loki may have forgotten the connection.
+	tailSilence = 30 * time.Second
+)
+
+// TailParams are the optional parameters of a tail. Zero values are not sent.
+type TailParams struct {
+	Start time.Time     // of the lines that it begins with; Loki takes the past hour if there is none
+	Limit int           // most lines to begin with; Loki takes 100 if there is none
+	Delay time.Duration // whole seconds, at most MaxTailDelay
+}
+
+// Frame is one message of a tail: entries in the order in which Loki sent them, and those it says it has
+// dropped.
+type Frame struct {
+	Entries []Entry
+	Dropped []Dropped
+}
+
+// Dropped is an entry that was left out.
+type Dropped struct {
+	Nanos  int64
+	Labels string // as in [Entry]
+}
+
+// Tail is an open tail of Loki's. One goroutine at a time may call Receive.
+type Tail struct {
+	conn   *websocket.Conn
+	labels interner
+
+	begun chan struct{} // closed when Loki has begun
+	begin sync.Once
+
+	alive   context.Context // ends when Loki has been silent for too long
+	dead    context.CancelFunc
+	silence *time.Timer
+}
+
+// errSilent is the cause of alive's end.
+var errSilent = errors.New("loki fell silent")
+
+// Tail opens a tail. It has the time-out of a request for opening; then it lasts until Close, the end of
+// the context that Receive is called with, or Loki's own end.
+func (c *Client) Tail(ctx context.Context, call Call, q tenancy.Query, p TailParams) (*Tail, error) {
+	if q.Kind() != tenancy.KindLogs {
+		if q.LogQL() == "" {
+			return nil, fmt.Errorf("query: %w", ErrNotFenced)
+		}
+		return nil, fmt.Errorf("%w: not a query for log lines", ErrParameter)
+	}
+	params := query(q).time("start", p.Start).integer("limit", p.Limit).seconds("delay_for", p.Delay, MaxTailDelay)
+	if params.err != nil {
+		return nil, params.err
+	}
+	limited, cancel := c.limit(ctx)
+	defer cancel()
+	// Only its headers are used. A long query stays in the URL: a WebSocket has no form.
+	call.AcceptGzip, call.CategorizeLabels = false, true
+	request, err := c.newRequest(limited, call, "/loki/api/v1/tail", nil)
+	if err != nil {
+		return nil, err
+	}
+	request.URL.RawQuery = params.values.Encode()
+	t := &Tail{begun: make(chan struct{})}
+	t.alive, t.dead = context.WithCancel(context.Background())
+	//nolint:bodyclose // "You never need to close resp.Body yourself" (its documentation)
+	conn, response, err := websocket.Dial(limited, request.URL.String(), &websocket.DialOptions{
+		HTTPClient:      c.tailClient(),
+		HTTPHeader:      request.Header,
+		CompressionMode: websocket.CompressionDisabled, // each message's dictionary costs more memory than it saves
+		OnPingReceived: func(context.Context, []byte) bool {
+			t.silence.Reset(tailSilence)
+			t.begin.Do(func() { close(t.begun) })
+			return true
+		},
+	})
+	if err != nil {
+		t.dead()
+		return nil, c.dialError(ctx, limited, response, err)
+	}
+	conn.SetReadLimit(maxTailFrame)
+	t.conn = conn
+	t.silence = time.AfterFunc(tailSilence, t.dead)
+	return t, nil
+}
+
+// tailClient is for handshakes: HTTP/1.1, which WebSockets need, and connections that nobody else gets.
+func (c *Client) tailClient() *http.Client {
+	transport := newTransport()
+	transport.ForceAttemptHTTP2 = false
+	transport.DisableKeepAlives = true
+	return &http.Client{Transport: transport, CheckRedirect: c.http.CheckRedirect}
+}
+
+// dialError tells what became of a handshake. The response's body is in memory by now.
+func (c *Client) dialError(ctx, limited context.Context, response *http.Response, err error) error {
+	if response == nil || response.StatusCode == http.StatusSwitchingProtocols || ctx.Err() != nil {
+		return classify(ctx, limited, ErrUnreachable, err)
+	}
+	if response.StatusCode == http.StatusOK {
+		return failed("open tail: %w", err)
+	}
+	body := response.Body
+	if body == nil {
+		body = http.NoBody
+	}
+	return refusal(response, io.LimitReader(body, maxMessage))
+}
+
+// Begun is closed when Loki has begun: what it takes in from then on will arrive here. That is its first
+// ping, not its first frame, which it may send before its ingesters have heard of the tail. It needs
+// somebody who receives.
+func (t *Tail) Begun() <-chan struct{} { return t.begun }
+
+// Receive waits for the next frame. After an error there is nothing more to come; the end of ctx closes
+// the tail.
+func (t *Tail) Receive(ctx context.Context) (Frame, error) {
+	reading, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(t.alive, cancel)() //nolint:contextcheck // either of the two ends the reading
+	kind, message, err := t.conn.Read(reading)
+	if err != nil {
+		return Frame{}, t.ended(ctx, err)
+	}
+	t.silence.Reset(tailSilence)
+	if kind != websocket.MessageText {
+		return Frame{}, failed("tail: a frame that is not text")
+	}
+	frame, err := decodeFrame(message, &t.labels)
+	if err != nil {
+		return Frame{}, failed("tail: decode frame: %w", err)
+	}
+	return frame, nil
+}
+
+// ended tells why a tail ended.
+func (t *Tail) ended(ctx context.Context, err error) error {
+	var closed websocket.CloseError
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("tail loki: %w", ctx.Err())
+	case t.alive.Err() != nil:
+		return &Error{Kind: ErrTimeout, Cause: errSilent}
+	case errors.As(err, &closed) && strings.Contains(closed.Reason, "max concurrent tail requests limit"):
+		return &Error{Kind: ErrRateLimited, Cause: closed}
+	default:
+		return failed("tail: %w", err)
+	}
+}
+
+// Close ends the tail. Nothing is waited for: Loki notices.
+func (t *Tail) Close() {
+	t.silence.Stop()
+	t.dead()
+	t.conn.CloseNow() //nolint:errcheck,gosec // it is closed either way
+}
+
+// wireFrame is a message as Loki writes it.
+type wireFrame struct {
+	Streams []wireStream `json:"streams"`
+	Dropped []struct {
+		Timestamp string          `json:"timestamp"`
+		Labels    json.RawMessage `json:"labels"`
+	} `json:"dropped_entries"`
+}
+
+func decodeFrame(message []byte, names *interner) (Frame, error) {
+	var wire wireFrame
+	if err := json.Unmarshal(message, &wire); err != nil {
+		return Frame{}, err //nolint:wrapcheck // Receive does
+	}
+	var f Frame
+	var err error
+	for _, s := range wire.Streams {
+		if f.Entries, err = s.appendTo(f.Entries, names); err != nil {
+			return Frame{}, err
+		}
+	}
+	for _, d := range wire.Dropped {
+		nanos, err := strconv.ParseInt(d.Timestamp, 10, 64)
+		if err != nil {
+			return Frame{}, err //nolint:wrapcheck // as above
+		}
+		set, err := names.object(d.Labels)
+		if err != nil {
+			return Frame{}, err
+		}
+		f.Dropped = append(f.Dropped, Dropped{Nanos: nanos, Labels: set})
+	}
+	return f, nil
+}
+
+// seconds adds a duration in whole seconds, the one way in which Loki reads this one.
+func (p *params) seconds(name string, d, most time.Duration) *params {
+	switch {
+	case d < 0 || d > most || d%time.Second != 0:
+		return p.refuse("%w: %s: %s is not a whole number of seconds up to %s", ErrParameter, name, d, most)
+	case d == 0:
+		return p
+	default:
+		return p.text(name, strconv.Itoa(int(d/time.Second)))
+	}
+}

@@ -1,0 +1,145 @@
+// Package pages reads all lines that a log query gives over a span of time, page by page, past the number of
+// lines that Loki gives at once.
+//
+// Guarantee: every line that Loki holds for the span while the walk passes it is given exactly once, in the
+// order of time, those of one nanosecond in the order of their streams' labels; or the walk ends with an
+// error. No more than a page is held.
+//
+// Not promised here: what a query may cost (package limits), or lines that arrive behind the walk.
+//
+// A page may end between lines of one nanosecond. Where it was full, its last nanosecond is therefore left
+// for the next page to begin with, and nothing needs to be remembered or compared. It follows that a
+// nanosecond with as many lines as a page holds cannot be passed: that is a [DenseError], never a gap.
+package pages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/logfence/logfence/internal/loki"
+)
+
+// Defaults of [Walk].
+const (
+	// DefaultLines is Loki's own bound, max_entries_limit_per_query.
+	DefaultLines = 5000
+	// DefaultBytes bounds a page as Loki writes it. It makes up to three times as much memory.
+	DefaultBytes = 16 << 20
+
+	firstSpan = time.Hour
+	leastSpan = time.Second
+)
+
+// Source asks Loki for one page, of at most so many bytes: [loki.Client.Entries] for one caller and query.
+type Source func(ctx context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error)
+
+// Walk is what is to be read.
+type Walk struct {
+	Source Source
+	// Window is the span; its end is not in it. Both are required.
+	Window loki.Window
+	// Lines is how many lines a page has at most; 0 is DefaultLines. Loki refuses more than its own bound.
+	Lines int
+	// Bytes is how large a page is at most; 0 is DefaultBytes. Pages that are larger are asked for again
+	// with fewer lines.
+	Bytes int64
+}
+
+// DenseError means that a nanosecond has more lines than fit into one page.
+type DenseError struct {
+	Nanos int64
+	Lines int
+}
+
+func (e *DenseError) Error() string {
+	return fmt.Sprintf("%d lines or more share the nanosecond %d: more than one page holds", e.Lines, e.Nanos)
+}
+
+// Pages gives the lines, a page at a time; a slice is the receiver's to keep. After an error nothing
+// follows.
+func (w Walk) Pages(ctx context.Context) iter.Seq2[[]loki.Entry, error] {
+	return func(yield func([]loki.Entry, error) bool) {
+		s := newStep(w)
+		for s.start.Before(w.Window.End) {
+			page, err := s.next(ctx)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if len(page) > 0 && !yield(page, nil) {
+				return
+			}
+		}
+	}
+}
+
+// step is where a walk stands.
+type step struct {
+	Walk
+	start time.Time
+	// span is how far the next page looks. Loki works through all of a span for the first of its lines,
+	// and splits it by the hour to work in parallel: asking each time for all that is left would cost the
+	// square of the span.
+	span  time.Duration
+	lines int
+	// dense is set while lines grow because one nanosecond fills a page.
+	dense bool
+}
+
+func newStep(w Walk) *step {
+	if w.Lines == 0 {
+		w.Lines = DefaultLines
+	}
+	if w.Bytes == 0 {
+		w.Bytes = DefaultBytes
+	}
+	return &step{Walk: w, start: w.Window.Start, span: firstSpan, lines: w.Lines}
+}
+
+// next asks for a page, gives what of it is settled and moves on; none may be, and the walk goes on.
+func (s *step) next(ctx context.Context) ([]loki.Entry, error) {
+	end := s.start.Add(s.span)
+	if end.After(s.Window.End) || end.Before(s.start) {
+		end = s.Window.End
+	}
+	page, err := s.Source(ctx, loki.RangeParams{
+		Window: loki.Window{Start: s.start, End: end}, Limit: s.lines, Direction: "forward",
+	}, s.Bytes)
+	switch {
+	case errors.Is(err, loki.ErrTooLarge) && s.lines > 1 && !s.dense:
+		s.lines /= 2
+		return nil, nil
+	case errors.Is(err, loki.ErrTooLarge):
+		return nil, &DenseError{Nanos: s.start.UnixNano(), Lines: s.lines}
+	case err != nil:
+		return nil, err
+	case len(page) < s.lines:
+		s.start, s.span, s.dense = end, 2*s.span, false
+		s.lines = min(2*s.lines, s.Lines)
+		return page, nil
+	default:
+		return s.full(page)
+	}
+}
+
+// full leaves the last nanosecond to the next page.
+func (s *step) full(page []loki.Entry) ([]loki.Entry, error) {
+	last := page[len(page)-1].Nanos
+	settled := len(page)
+	for settled > 0 && page[settled-1].Nanos == last {
+		settled--
+	}
+	if settled > 0 {
+		passed := time.Unix(0, last).Sub(s.start)
+		s.start, s.span, s.dense = time.Unix(0, last), max(2*passed, leastSpan), false
+		return page[:settled], nil
+	}
+	if s.lines == s.Lines {
+		return nil, &DenseError{Nanos: last, Lines: len(page)}
+	}
+	s.lines, s.dense = min(2*s.lines, s.Lines), true
+	return nil, nil
+}

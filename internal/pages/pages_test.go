@@ -1,0 +1,161 @@
+package pages_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/logfence/logfence/internal/loki"
+	"github.com/logfence/logfence/internal/pages"
+)
+
+var noon = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+
+// held is a Loki that holds entries, and counts what it is asked.
+type held struct {
+	entries []loki.Entry
+	asked   int
+	most    int // entries in one answer
+}
+
+func (h *held) source(_ context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error) {
+	h.asked++
+	if p.Direction != "forward" || p.Limit < 1 {
+		return nil, fmt.Errorf("unexpected parameters %+v", p)
+	}
+	var page []loki.Entry
+	var size int64
+	for _, e := range h.entries {
+		if len(page) < p.Limit && !e.Time().Before(p.Start) && e.Time().Before(p.End) {
+			page = append(page, e)
+			size += int64(len(e.Line))
+		}
+	}
+	h.most = max(h.most, len(page))
+	if size > maxBytes {
+		return nil, loki.ErrTooLarge
+	}
+	return page, nil
+}
+
+func (h *held) sort() {
+	slices.SortStableFunc(h.entries, func(a, b loki.Entry) int {
+		return cmp.Or(cmp.Compare(a.Nanos, b.Nanos), cmp.Compare(a.Labels, b.Labels))
+	})
+}
+
+func collect(w pages.Walk) (all []loki.Entry, err error) {
+	for page, err := range w.Pages(context.Background()) {
+		if err != nil {
+			return all, err
+		}
+		all = append(all, page...)
+	}
+	return all, nil
+}
+
+func entry(offset time.Duration, line string) loki.Entry {
+	return loki.Entry{Nanos: noon.Add(offset).UnixNano(), Line: line, Labels: `{"app":"web"}`}
+}
+
+func walk(h *held) pages.Walk {
+	return pages.Walk{Source: h.source, Window: loki.Window{Start: noon, End: noon.Add(24 * time.Hour)}}
+}
+
+// TestPagesGivesEachLineOnce guarantees the package's promise for lines that clash in every way: all of them
+// once and in order, or an error where a nanosecond has as many as a page.
+func TestPagesGivesEachLineOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		h := &held{}
+		lines := rapid.IntRange(1, 9).Draw(t, "page")
+		perNano := map[int]int{}
+		for i := range rapid.IntRange(0, 80).Draw(t, "lines") {
+			at := rapid.OneOf(rapid.IntRange(0, 12), rapid.IntRange(0, int(24*time.Hour)-1)).Draw(t, "at")
+			perNano[at]++
+			h.entries = append(h.entries, entry(time.Duration(at), fmt.Sprint(i)))
+		}
+		h.sort()
+		w := walk(h)
+		w.Lines = lines
+		got, err := collect(w)
+		dense := 0
+		for _, n := range perNano {
+			dense = max(dense, n)
+		}
+		var tooDense *pages.DenseError
+		switch {
+		case dense >= lines && !errors.As(err, &tooDense):
+			t.Fatalf("%d lines of one nanosecond in pages of %d: got error %v", dense, lines, err)
+		case dense < lines && err != nil:
+			t.Fatal(err)
+		case !slices.Equal(got, h.entries[:len(got)]):
+			t.Fatalf("got %v\nwant a beginning of %v", got, h.entries)
+		case err == nil && len(got) != len(h.entries):
+			t.Fatalf("got %d lines of %d, and no error", len(got), len(h.entries))
+		}
+	})
+}
+
+// TestPagesShrinkToTheirBytes guarantees that long lines come in smaller pages, each once.
+func TestPagesShrinkToTheirBytes(t *testing.T) {
+	h := &held{}
+	for i := range 100 {
+		size := 10
+		if i > 40 && i < 60 {
+			size = 1000
+		}
+		h.entries = append(h.entries, entry(time.Duration(i/2), fmt.Sprintf("%d %s", i, strings.Repeat("x", size))))
+	}
+	w := walk(h)
+	w.Lines, w.Bytes = 50, 4000
+	got, err := collect(w)
+	if err != nil || !slices.Equal(got, h.entries) {
+		t.Errorf("got %d lines of %d, error %v", len(got), len(h.entries), err)
+	}
+	// Two lines of one nanosecond that do not fit together: an error, not a loss.
+	w.Bytes = 1500
+	got, err = collect(w)
+	var dense *pages.DenseError
+	if !errors.As(err, &dense) || !slices.Equal(got, h.entries[:len(got)]) {
+		t.Errorf("got %d lines, error %v", len(got), err)
+	}
+}
+
+// TestPagesOfAnEmptyYear guarantees that a span without lines takes a few questions, not one an hour.
+func TestPagesOfAnEmptyYear(t *testing.T) {
+	h := &held{}
+	w := walk(h)
+	w.Window.End = noon.Add(365 * 24 * time.Hour)
+	if got, err := collect(w); len(got) != 0 || err != nil || h.asked > 20 {
+		t.Errorf("got %d lines, error %v, after %d questions", len(got), err, h.asked)
+	}
+}
+
+// TestPagesStop guarantees that nothing is asked after the receiver has enough, or after an error.
+func TestPagesStop(t *testing.T) {
+	h := &held{entries: []loki.Entry{entry(0, "a"), entry(1, "b"), entry(2, "c")}}
+	w := walk(h)
+	w.Lines = 2
+	for _, err := range w.Pages(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		break
+	}
+	if h.asked != 1 {
+		t.Errorf("asked %d times", h.asked)
+	}
+	broken := errors.New("broken")
+	calls := 0
+	w.Source = func(context.Context, loki.RangeParams, int64) ([]loki.Entry, error) { calls++; return nil, broken }
+	if _, err := collect(w); !errors.Is(err, broken) || calls != 1 {
+		t.Errorf("got %v after %d calls", err, calls)
+	}
+}

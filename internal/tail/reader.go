@@ -1,0 +1,75 @@
+package tail
+
+import (
+	"context"
+	"time"
+
+	"github.com/logfence/logfence/internal/loki"
+)
+
+// reader takes frames from Loki as they come, so that Loki does not drop them while we ask for others.
+type reader struct {
+	upstream Upstream
+	cancel   context.CancelFunc
+	frames   chan loki.Frame // closed at the end
+	ended    chan struct{}
+	err      error // why it ended, to be read after frames or ended are closed
+}
+
+func startReader(ctx context.Context, u Upstream) *reader {
+	r := &reader{upstream: u, frames: make(chan loki.Frame, queuedFrames), ended: make(chan struct{})}
+	ctx, r.cancel = context.WithCancel(ctx)
+	go r.read(ctx)
+	return r
+}
+
+func (r *reader) read(ctx context.Context) {
+	defer close(r.ended)
+	defer close(r.frames)
+	for {
+		frame, err := r.upstream.Receive(ctx)
+		if err != nil {
+			r.err = err
+			return
+		}
+		select {
+		case r.frames <- frame:
+		case <-ctx.Done():
+			r.err = ctx.Err()
+			return
+		}
+	}
+}
+
+// close ends the reader and waits for it.
+func (r *reader) close() {
+	r.cancel()
+	r.upstream.Close()
+	<-r.ended
+}
+
+// endedEarly is the reason if Loki has ended its tail by now.
+func (r *reader) endedEarly() error {
+	select {
+	case <-r.ended:
+		return r.err
+	default:
+		return nil
+	}
+}
+
+// waitBegun waits until no line will be missed.
+func (r *reader) waitBegun(ctx context.Context) error {
+	patience := time.NewTimer(beginWithin)
+	defer patience.Stop()
+	select {
+	case <-r.upstream.Begun():
+		return nil
+	case <-patience.C:
+		return nil
+	case <-r.ended:
+		return r.err
+	case <-ctx.Done():
+		return ctx.Err() //nolint:wrapcheck // the tail's own end
+	}
+}

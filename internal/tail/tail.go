@@ -1,0 +1,404 @@
+// Package tail follows the lines of a query as they arrive.
+//
+// Guarantee: a reader is given each line once, through Loki's restarts and ends as well, with what was
+// dropped counted; a tail holds no more than its bounds however slow the reader is, and ends with an
+// [EndError] that says why. Close leaves nothing running.
+//
+// Not promised here: lines that Loki's own tail drops without saying so (see package loki), lines that
+// arrive late, by more than a few seconds, while Loki is away, or who may read what (package tenancy).
+//
+// Loki's tail alone keeps none of that: it misses lines while it begins, and what arrives while it is gone.
+// So a tail here is Loki's, and a query for what may have been missed each time that one begins.
+package tail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/logfence/logfence/internal/loki"
+	"github.com/logfence/logfence/internal/pages"
+	"github.com/logfence/logfence/internal/tenancy"
+)
+
+// Upstream is an open tail of Loki's; see [loki.Tail].
+type Upstream interface {
+	Begun() <-chan struct{}
+	Receive(ctx context.Context) (loki.Frame, error)
+	Close()
+}
+
+// Source is Loki, for one caller and one query.
+type Source interface {
+	Open(ctx context.Context, p loki.TailParams) (Upstream, error)
+	Entries(ctx context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error)
+}
+
+// OfLoki is the source that a client of Loki's is.
+func OfLoki(client *loki.Client, call loki.Call, q tenancy.Query) Source {
+	return &source{client, call, q}
+}
+
+type source struct {
+	client *loki.Client
+	call   loki.Call
+	query  tenancy.Query
+}
+
+func (s *source) Open(ctx context.Context, p loki.TailParams) (Upstream, error) {
+	upstream, err := s.client.Tail(ctx, s.call, s.query, p)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // the caller's to tell apart
+	}
+	return upstream, nil
+}
+
+func (s *source) Entries(ctx context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error) {
+	return s.client.Entries(ctx, s.call, s.query, p, maxBytes) //nolint:wrapcheck // as above
+}
+
+// Config says how a tail begins. The zero value begins with the newest 100 lines of the past hour.
+type Config struct {
+	// Start is when the lines to begin with are from; the zero time is an hour ago. Lines is how many
+	// there are at most, the newest; 0 is 100.
+	Start time.Time
+	Lines int
+	// After is where an earlier tail has ended: if it is not zero, the tail goes on from there with all
+	// that has come since, and Start and Lines say nothing.
+	After Mark
+	// Delay is how long Loki holds lines back to bring those that arrive late into order.
+	Delay time.Duration
+	// PageLines is how many lines are asked of Loki at once; 0 is its own bound.
+	PageLines int
+	// GiveUp is how long Loki may be away before the tail ends; 0 is two minutes.
+	GiveUp time.Duration
+	// Now is the clock; nil is the system's.
+	Now func() time.Time
+}
+
+const (
+	defaultLines = 100
+	defaultSince = time.Hour
+	// DefaultGiveUp is how long Loki may be away: long enough for it to be moved to another machine.
+	DefaultGiveUp = 2 * time.Minute
+
+	// beginWithin is waited for Loki's first ping, which comes after a second; behind a proxy that keeps
+	// pings to itself none comes.
+	beginWithin = 1500 * time.Millisecond
+	// overlap is looked back each time that a tail of Loki's begins: lines that were written before it
+	// ended may have been taken in after.
+	overlap = 10 * time.Second
+	// ahead is looked into the future: not all clocks agree.
+	ahead = 10 * time.Second
+	// skew is how far Loki's clock may be behind ours: it refuses to tail from its future.
+	skew = 5 * time.Second
+
+	leastPause, mostPause = 250 * time.Millisecond, 5 * time.Second
+	queuedFrames          = 64
+)
+
+// Tail is a tail that runs. One goroutine at a time may call Next.
+type Tail struct {
+	source Source
+	config Config
+	buffer *buffer
+	cancel context.CancelFunc
+
+	open   chan struct{} // closed when Loki has answered for the first time
+	opened sync.Once
+	done   chan struct{} // closed when nothing runs any more
+	err    error         // why it ended, to be read after done
+
+	// What follows belongs to run alone.
+	recent recent
+	// heard is when Loki last gave anything: all that it took in before was asked for or has arrived.
+	heard time.Time
+	// answered are the lines of the query for what may have been missed, until no line of Loki's tail can
+	// be one of them any more.
+	answered      map[uint64]struct{}
+	answeredUntil time.Time
+}
+
+// EndError is the end of a tail that its reader did not ask for.
+type EndError struct{ Cause error }
+
+func (e *EndError) Error() string { return "the tail ended: " + e.Cause.Error() }
+
+// Unwrap gives the cause: an error of package loki or of package pages.
+func (e *EndError) Unwrap() error { return e.Cause }
+
+// Start begins a tail, which goes on until Close. Whoever starts one calls Close.
+func Start(ctx context.Context, s Source, c Config) *Tail {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Lines == 0 {
+		c.Lines = defaultLines
+	}
+	if c.PageLines == 0 {
+		c.PageLines = pages.DefaultLines
+	}
+	if c.GiveUp == 0 {
+		c.GiveUp = DefaultGiveUp
+	}
+	if c.Start.IsZero() {
+		c.Start = c.Now().Add(-defaultSince)
+	}
+	t := &Tail{source: s, config: c, buffer: newBuffer(), open: make(chan struct{}), done: make(chan struct{})}
+	t.recent.base = c.Start.UnixNano()
+	if !c.After.IsZero() {
+		t.recent.resume(c.After)
+	}
+	ctx, t.cancel = context.WithCancel(ctx)
+	go func() {
+		defer close(t.done)
+		t.err = t.run(ctx)
+	}()
+	return t
+}
+
+// Open waits until Loki has answered, or gives the error that it could not be asked at all.
+func (t *Tail) Open(ctx context.Context) error {
+	select {
+	case <-t.open:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.done:
+	}
+	select {
+	case <-t.open: // both
+		return nil
+	default:
+		return t.err
+	}
+}
+
+// Next waits for lines, or for word of lines that were dropped. What was there when the tail ended is
+// given first, then an [EndError]; when ctx ends, its cause.
+func (t *Tail) Next(ctx context.Context) (Batch, error) {
+	for {
+		if ctx.Err() != nil {
+			return Batch{}, context.Cause(ctx)
+		}
+		if batch, ok := t.buffer.take(); ok {
+			return batch, nil
+		}
+		select {
+		case <-t.buffer.filled:
+		case <-ctx.Done():
+		case <-t.done:
+			if batch, ok := t.buffer.take(); ok {
+				return batch, nil
+			}
+			return Batch{}, t.err
+		}
+	}
+}
+
+// Close ends the tail and waits for what it has started.
+func (t *Tail) Close() {
+	t.cancel()
+	<-t.done
+}
+
+// run keeps a tail of Loki's open.
+func (t *Tail) run(ctx context.Context) error {
+	pause, since := leastPause, t.config.Now()
+	for {
+		started := t.config.Now()
+		begun, err := t.session(ctx)
+		now := t.config.Now()
+		switch {
+		case ctx.Err() != nil:
+			return &EndError{context.Cause(ctx)}
+		case !t.isOpen(), forGood(err):
+			return &EndError{err}
+		case begun:
+			since = now
+		case now.Sub(since) >= t.config.GiveUp:
+			return &EndError{err}
+		}
+		if begun && now.Sub(started) > mostPause {
+			pause = leastPause
+		}
+		// Not all at once: Loki's end is the end of every tail.
+		timer := time.NewTimer(pause/2 + rand.N(pause)) //nolint:gosec // no secret
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+		}
+		pause = min(2*pause, mostPause)
+	}
+}
+
+// forGood tells errors that another try would meet again.
+func forGood(err error) bool {
+	var refused *loki.RefusedError
+	var dense *pages.DenseError
+	return errors.As(err, &refused) || errors.As(err, &dense) || errors.Is(err, loki.ErrOrgID) ||
+		errors.Is(err, loki.ErrNotFenced) || errors.Is(err, loki.ErrParameter)
+}
+
+func (t *Tail) isOpen() bool {
+	select {
+	case <-t.open:
+		return true
+	default:
+		return false
+	}
+}
+
+func (t *Tail) markOpen() { t.opened.Do(func() { close(t.open) }) }
+
+// session is one tail of Loki's, from what was missed before it to its end. It has begun when live lines
+// can have come.
+func (t *Tail) session(ctx context.Context) (begun bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	first := !t.isOpen() && t.config.After.IsZero()
+	if !first {
+		// All that was missed, before Loki's tail is opened: it would not wait for us.
+		if err := t.catchUp(ctx, t.recent.from(t.heard), time.Time{}); err != nil {
+			return false, err
+		}
+		t.markOpen()
+	}
+	opened := t.config.Now()
+	upstream, err := t.source.Open(ctx, loki.TailParams{Start: opened.Add(-skew), Limit: 1, Delay: t.config.Delay})
+	if err != nil {
+		return false, fmt.Errorf("open tail: %w", err)
+	}
+	r := startReader(ctx, upstream)
+	defer r.close()
+	if first {
+		if err := t.history(ctx); err != nil {
+			return false, err
+		}
+		if err := r.endedEarly(); err != nil {
+			return false, err
+		}
+		t.markOpen()
+	}
+	if err := r.waitBegun(ctx); err != nil {
+		return false, err
+	}
+	// What was taken in between the query before and the beginning of Loki's tail.
+	if err := t.catchUp(ctx, t.recent.from(t.heard), opened.Add(-skew)); err != nil {
+		return false, err
+	}
+	return true, t.follow(ctx, r)
+}
+
+// history begins with the newest lines.
+func (t *Tail) history(ctx context.Context) error {
+	now := t.config.Now()
+	lines := min(t.config.Lines, t.config.PageLines)
+	entries, err := t.source.Entries(ctx, loki.RangeParams{
+		Window: loki.Window{Start: t.config.Start, End: later(now, t.config.Start).Add(ahead)}, Limit: lines,
+	}, pages.DefaultBytes)
+	if err != nil {
+		return fmt.Errorf("begin with the newest lines: %w", err)
+	}
+	for i := len(entries) - 1; i >= 0; i-- {
+		if err := t.buffer.putWaiting(ctx, entries[i]); err != nil {
+			return err
+		}
+		t.recent.add(entries[i].Nanos, fingerprint(entries[i]))
+	}
+	if len(entries) == lines {
+		// There may be older ones, which were not asked for.
+		t.recent.base = entries[len(entries)-1].Nanos + 1
+	}
+	t.heard = now
+	return nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// catchUp asks for the lines from a nanosecond on that were not given yet. Loki's tail begins with a line
+// since a time, which may lie before: lines from then on are noted as answered, and not given.
+func (t *Tail) catchUp(ctx context.Context, from int64, since time.Time) error {
+	now := t.config.Now()
+	start := from
+	if !since.IsZero() {
+		start = min(start, since.UnixNano())
+	}
+	walk := pages.Walk{
+		Source: t.source.Entries, Lines: t.config.PageLines,
+		Window: loki.Window{Start: time.Unix(0, start), End: now.Add(ahead)},
+	}
+	known := t.recent.since(start)
+	t.answered, t.answeredUntil = map[uint64]struct{}{}, now.Add(ahead+t.config.Delay+beginWithin+skew)
+	for page, err := range walk.Pages(ctx) {
+		if err != nil {
+			return fmt.Errorf("ask for what was missed: %w", err)
+		}
+		if since.IsZero() {
+			t.markOpen()
+		}
+		for _, e := range page {
+			f := fingerprint(e)
+			t.note(f)
+			if e.Nanos < from || known.take(f) {
+				continue
+			}
+			if err := t.buffer.putWaiting(ctx, e); err != nil {
+				return err
+			}
+			t.recent.add(e.Nanos, f)
+		}
+	}
+	t.heard = now
+	return nil
+}
+
+// maxAnswered bounds the lines noted: 65,536 within the overlap. Beyond it some may be repeated.
+const maxAnswered = 1 << 16
+
+func (t *Tail) note(f uint64) {
+	if len(t.answered) < maxAnswered {
+		t.answered[f] = struct{}{}
+	}
+}
+
+// follow passes on what Loki's tail brings, until that ends.
+func (t *Tail) follow(ctx context.Context, r *reader) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err() //nolint:wrapcheck // the tail's own end
+		case frame, ok := <-r.frames:
+			if !ok {
+				return r.err
+			}
+			t.pass(frame)
+		}
+	}
+}
+
+func (t *Tail) pass(frame loki.Frame) {
+	now := t.config.Now()
+	if t.answered != nil && now.After(t.answeredUntil) {
+		t.answered = nil
+	}
+	fresh := frame.Entries[:0]
+	for _, e := range frame.Entries {
+		f := fingerprint(e)
+		if _, answered := t.answered[f]; !answered {
+			fresh = append(fresh, e)
+			t.recent.add(e.Nanos, f)
+		}
+	}
+	t.buffer.put(fresh, frame.Dropped)
+	t.heard = now
+}

@@ -1,0 +1,327 @@
+package tail_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/logfence/logfence/internal/loki"
+	"github.com/logfence/logfence/internal/tail"
+)
+
+// inBubble runs a test with time that passes only when everything waits.
+func inBubble(t *testing.T, name string, test func(t *testing.T)) {
+	t.Run(name, func(t *testing.T) { synctest.Test(t, test) })
+}
+
+func numbered(from, to int) (want []string) {
+	for i := from; i < to; i++ {
+		want = append(want, fmt.Sprint(i))
+	}
+	return want
+}
+
+// TestTailBegins guarantees that a tail gives the newest lines since its start, oldest first, and all that
+// come later, those that Loki's tail misses while it begins included.
+func TestTailBegins(t *testing.T) {
+	inBubble(t, "with the newest", func(t *testing.T) {
+		f := &fake{}
+		for i := range 10 {
+			f.take(line(time.Now().Add(time.Duration(i-10)*time.Second), "%d", i))
+		}
+		tl := start(t, f, tail.Config{Lines: 3})
+		if got := texts(t, tl, 3); !slices.Equal(got, numbered(7, 10)) {
+			t.Fatalf("got %v", got)
+		}
+		// Loki's tail has not begun.
+		f.take(line(time.Now(), "missed by Loki's tail"))
+		time.Sleep(2 * begins)
+		f.take(line(time.Now(), "live"), line(time.Now().Add(-time.Hour), "late"))
+		if got := texts(t, tl, 3); !slices.Equal(got, []string{"missed by Loki's tail", "live", "late"}) {
+			t.Errorf("got %v", got)
+		}
+		nothing(t, tl)
+	})
+	inBubble(t, "with nothing before its start", func(t *testing.T) {
+		f := &fake{}
+		f.take(line(time.Now().Add(-time.Second), "before"))
+		tl := start(t, f, tail.Config{Start: time.Now()})
+		time.Sleep(2 * begins)
+		f.take(line(time.Now(), "live"))
+		if got := texts(t, tl, 1); got[0] != "live" {
+			t.Errorf("got %v", got)
+		}
+		nothing(t, tl)
+	})
+	inBubble(t, "with more lines in one nanosecond than it shows", func(t *testing.T) {
+		f := &fake{}
+		at := time.Now().Add(-time.Second)
+		for i := range 10 {
+			f.take(line(at, "%d", i))
+		}
+		tl := start(t, f, tail.Config{Lines: 4})
+		texts(t, tl, 4)
+		nothing(t, tl)
+	})
+}
+
+// TestTailSurvivesLokisEnd guarantees that Loki's end, and its absence, lose no line and repeat none, lines
+// of the nanosecond in which it ended included.
+func TestTailSurvivesLokisEnd(t *testing.T) {
+	for name, end := range map[string]func(*fake){
+		"restarted":                       func(f *fake) { f.leave(); time.AfterFunc(40*time.Second, f.back) },
+		"the tail's longest time reached": (*fake).endTails,
+	} {
+		inBubble(t, name, func(t *testing.T) {
+			f := &fake{}
+			tl := start(t, f, tail.Config{})
+			time.Sleep(2 * begins)
+			at := time.Now()
+			f.take(line(at, "0"), line(at, "1"))
+			f.take(line(at, "2"))
+			want := texts(t, tl, 3)
+			end(f)
+			// Taken in by another process's Loki, so to say: not by a tail.
+			f.take(line(at, "3"), line(at.Add(-time.Second), "4: written before, taken in after"), line(at.Add(1), "5"))
+			want = append(want, "4: written before, taken in after", "3", "5")
+			got := append(slices.Clone(want[:3]), texts(t, tl, 3)...)
+			slices.Sort(got)
+			slices.Sort(want)
+			if !slices.Equal(got, want) {
+				t.Errorf("got %v\nwant %v", got, want)
+			}
+			time.Sleep(2 * begins)
+			f.take(line(time.Now(), "live"))
+			if got := texts(t, tl, 1); got[0] != "live" {
+				t.Errorf("got %v", got)
+			}
+			nothing(t, tl)
+		})
+	}
+}
+
+// TestTailUnderLoad guarantees the same while lines come all the time, many with the same timestamp.
+func TestTailUnderLoad(t *testing.T) {
+	inBubble(t, "", func(t *testing.T) {
+		f := &fake{}
+		tl := start(t, f, tail.Config{})
+		const n = 3000
+		go func() {
+			for i := range n {
+				f.take(line(time.Now().Truncate(50*time.Millisecond), "%d", i))
+				if i%1000 == 700 {
+					f.endTails()
+				}
+				time.Sleep(7 * time.Millisecond)
+			}
+		}()
+		got := texts(t, tl, n)
+		nothing(t, tl)
+		seen := map[string]int{}
+		for _, g := range got {
+			seen[g]++
+		}
+		for _, want := range numbered(0, n) {
+			if seen[want] != 1 {
+				t.Errorf("line %s came %d times", want, seen[want])
+			}
+		}
+	})
+}
+
+// TestTailResumes guarantees that a tail goes on after a mark that another one has left, at any line.
+func TestTailResumes(t *testing.T) {
+	inBubble(t, "", func(t *testing.T) {
+		f := &fake{}
+		began := time.Now()
+		for i := range 30 {
+			f.take(line(began.Add(time.Duration(i/7)), "%d", i)) // seven to a nanosecond
+		}
+		time.Sleep(time.Second)
+		all := tail.Start(t.Context(), f, tail.Config{})
+		defer all.Close()
+		b, err := all.Next(t.Context())
+		if err != nil || len(b.Entries) != 30 {
+			t.Fatal(len(b.Entries), err)
+		}
+		var mark tail.Mark
+		for i, e := range b.Entries {
+			mark.Add(e)
+			read, err := tail.ParseMark(mark.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			tl := start(t, f, tail.Config{After: read, Lines: 1})
+			if rest := 30 - i - 1; rest > 0 {
+				got := texts(t, tl, rest)
+				slices.Sort(got)
+				want := numbered(i+1, 30)
+				slices.Sort(want)
+				if !slices.Equal(got, want) {
+					t.Fatalf("after %d: got %v", i, got)
+				}
+			}
+			nothing(t, tl)
+			tl.Close()
+		}
+	})
+}
+
+// TestTailDropsTheOldest guarantees that a reader who does not read is told how many lines went by, and
+// finds the newest; and that what Loki dropped is told too.
+func TestTailDropsTheOldest(t *testing.T) {
+	inBubble(t, "", func(t *testing.T) {
+		f := &fake{}
+		tl := start(t, f, tail.Config{})
+		time.Sleep(2 * begins)
+		text := strings.Repeat("x", 1000)
+		const n = 20_000
+		for i := range n {
+			f.take(line(time.Now(), "%d %s", i, text))
+			if i%500 == 0 {
+				synctest.Wait()
+			}
+		}
+		f.drop(loki.Dropped{Nanos: 1, Labels: "{}"}, loki.Dropped{Nanos: 2, Labels: "{}"})
+		synctest.Wait()
+		got, drops := 0, tail.Drops{}
+		last := ""
+		for got+drops.Slow < n {
+			b, err := tl.Next(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got += len(b.Entries)
+			drops.Slow += b.Drops.Slow
+			drops.Loki += b.Drops.Loki
+			drops.Named = append(drops.Named, b.Drops.Named...)
+			last = b.Entries[len(b.Entries)-1].Line
+		}
+		if got+drops.Slow != n || drops.Loki != 2 || !strings.HasPrefix(last, fmt.Sprint(n-1)) {
+			t.Errorf("got %d lines, %d dropped here and %d by Loki; the last %.10s", got, drops.Slow, drops.Loki, last)
+		}
+		if got > 1200 || len(drops.Named) > 100 {
+			t.Errorf("%d lines of a kilobyte were held, %d named", got, len(drops.Named))
+		}
+	})
+}
+
+// TestTailEnds guarantees that each end says why, after the lines that had come.
+func TestTailEnds(t *testing.T) {
+	inBubble(t, "Loki is away from the beginning", func(t *testing.T) {
+		f := &fake{away: true}
+		tl := tail.Start(t.Context(), f, tail.Config{})
+		defer tl.Close()
+		if err := tl.Open(t.Context()); !errors.Is(err, loki.ErrUnreachable) {
+			t.Errorf("got %v", err)
+		}
+	})
+	inBubble(t, "Loki stays away", func(t *testing.T) {
+		f := &fake{}
+		tl := start(t, f, tail.Config{GiveUp: 30 * time.Second})
+		time.Sleep(2 * begins)
+		f.take(line(time.Now(), "last"))
+		f.leave()
+		if got := texts(t, tl, 1); got[0] != "last" {
+			t.Errorf("got %v", got)
+		}
+		began := time.Now()
+		_, err := tl.Next(t.Context())
+		var end *tail.EndError
+		if !errors.As(err, &end) || !errors.Is(err, loki.ErrUnreachable) {
+			t.Errorf("got %v", err)
+		}
+		if waited := time.Since(began); waited < 30*time.Second || waited > 45*time.Second || f.opens > 40 {
+			t.Errorf("after %s and %d tries", waited, f.opens)
+		}
+	})
+	inBubble(t, "Loki refuses the query from some time on", func(t *testing.T) {
+		f := &fake{}
+		tl := start(t, f, tail.Config{})
+		time.Sleep(2 * begins)
+		f.mu.Lock()
+		f.refuse = &loki.RefusedError{Status: 400, Message: "no"}
+		f.mu.Unlock()
+		f.endTails()
+		_, err := tl.Next(t.Context())
+		var refused *loki.RefusedError
+		if !errors.As(err, &refused) {
+			t.Errorf("got %v", err)
+		}
+	})
+	inBubble(t, "the reader's context", func(t *testing.T) {
+		f := &fake{}
+		tl := start(t, f, tail.Config{})
+		why := errors.New("token expired")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(why)
+		if _, err := tl.Next(ctx); !errors.Is(err, why) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// TestSlots guarantees that no tenant has more tails than it may, by whatever tokens.
+func TestSlots(t *testing.T) {
+	s := tail.NewSlots(2)
+	first, err1 := s.Take([]string{"alpha"})
+	both, err2 := s.Take([]string{"alpha", "beta"})
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	for _, tenants := range [][]string{{"alpha"}, {"beta", "alpha"}} {
+		if _, err := s.Take(tenants); !errors.Is(err, tail.ErrTooMany) {
+			t.Errorf("%v: got %v", tenants, err)
+		}
+	}
+	second, err := s.Take([]string{"beta"})
+	if err != nil {
+		t.Errorf("beta has one: %v", err)
+	}
+	first()
+	first() // counts once
+	again, err := s.Take([]string{"alpha"})
+	if err != nil {
+		t.Errorf("alpha has one again: %v", err)
+	}
+	if _, err := s.Take([]string{"alpha"}); !errors.Is(err, tail.ErrTooMany) {
+		t.Errorf("alpha has two: got %v", err)
+	}
+	both()
+	second()
+	again()
+}
+
+// TestMark guarantees that a mark's text is what it was made from, and that nothing else is read as one.
+func TestMark(t *testing.T) {
+	at := time.Unix(0, 1_795_441_417_608_265_119)
+	var m tail.Mark
+	if m.String() != "" || !m.IsZero() {
+		t.Errorf("zero mark is %q", m.String())
+	}
+	for i := range 1000 {
+		m.Add(line(at, "%d", i))
+		m.Add(line(at.Add(-1), "older"))
+	}
+	text := m.String()
+	if len(text) > 2100 {
+		t.Errorf("%d bytes", len(text))
+	}
+	read, err := tail.ParseMark(text)
+	if err != nil || read.String() != text || read.Nanos() != at.UnixNano() {
+		t.Errorf("got %q, %v", read.String(), err)
+	}
+	for _, bad := range []string{
+		"", "-", "1795441417608265119", "0-", "-5-", "+5-", "05-", "1-AAA", "1-AAAAAAAA=", "1-AAAA AAAA", "x-AAAAAAAA",
+		"99999999999999999999-AAAAAAAA", text + "AAAAAAAA",
+	} {
+		if _, err := tail.ParseMark(bad); !errors.Is(err, tail.ErrMark) {
+			t.Errorf("%q: got %v", bad, err)
+		}
+	}
+}
