@@ -79,9 +79,10 @@ type lokiAnswer struct {
 // seconds for a text that it answers in the end.
 func (s *Server) LokiFormatQuery(c echo.Context, p api.LokiFormatQueryParams) error {
 	decisionOf(c).Asked = []string{p.Query}
+	who := callerOf(c)
 	var formatted string
-	err := s.fenced(c.Request().Context(), callerOf(c), func() (err error) {
-		formatted, err = s.fence.Format(p.Query)
+	err := s.fenced(c.Request().Context(), who, func() (err error) {
+		formatted, err = who.scope.Format(p.Query)
 		return err
 	})
 	if problem := ofQuery(err); problem != nil && problem.Code == codeQueryInvalid.name {

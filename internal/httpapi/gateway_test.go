@@ -124,7 +124,7 @@ func newGateway(t *testing.T, options ...option) *gateway {
 		Verifier: everybody(), Fence: fence, Parsing: turns, Limits: limits.Config{MaxRange: 30 * 24 * time.Hour, MaxLines: 1000, MaxExportLines: 10_000, MaxTails: 4},
 		Recorder: observe.NewRecorder(log), Log: log, Compat: true, Now: func() time.Time { return now },
 	}
-	l := loki.Config{URL: g.loki.URL, Timeout: 10 * time.Second}
+	l := loki.Config{URL: g.loki.URL, Timeout: time.Minute}
 	for _, o := range options {
 		o(&c, &l)
 	}

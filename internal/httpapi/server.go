@@ -19,7 +19,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/jub0bs/cors"
 	"github.com/labstack/echo/v4"
 
@@ -77,7 +76,7 @@ var _ api.ServerInterface = (*Server)(nil)
 
 // New makes a server, or says what is wrong with the spec that is built in or with c.
 func New(c Config) (*Server, error) {
-	spec, err := api.GetSpec()
+	spec, err := theSpec()
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded spec: %w", err)
 	}
@@ -92,7 +91,7 @@ func New(c Config) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	if s.public, err = s.newPublic(spec, c); err != nil {
+	if s.public, err = s.newPublic(c); err != nil {
 		return nil, err
 	}
 	s.admin = s.newAdmin()
@@ -105,7 +104,7 @@ func (s *Server) Public() http.Handler { return s.public }
 // Admin is what operators reach: health and readiness. It belongs on a listener of its own.
 func (s *Server) Admin() http.Handler { return s.admin }
 
-func (s *Server) newPublic(spec *openapi3.T, c Config) (http.Handler, error) {
+func (s *Server) newPublic(c Config) (http.Handler, error) {
 	e := echo.New()
 	e.HTTPErrorHandler = func(err error, _ echo.Context) {
 		// observed has answered by then; what arrives here is the loss of the connection.
@@ -118,9 +117,7 @@ func (s *Server) newPublic(spec *openapi3.T, c Config) (http.Handler, error) {
 	if len(r.errs) > 0 {
 		return nil, errors.Join(r.errs...)
 	}
-	if err := registerSpec(e, spec); err != nil {
-		return nil, err
-	}
+	registerSpec(e)
 	if len(c.CORSOrigins) == 0 {
 		return e, nil
 	}

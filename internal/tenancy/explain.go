@@ -74,15 +74,13 @@ func matchersOf(ms []*labels.Matcher) []Matcher {
 }
 
 // Format lays a query out over several lines, as Loki's format_query does, without its costs. The
-// result is text for people, not a [Query]. The errors are those of [Scope.Query].
-func (f *Fence) Format(text string) (formatted string, err error) {
-	if len(text) > f.maxBytes {
-		return "", ErrTooLong
-	}
-	if _, err := takeSurvey(text); err != nil {
+// result is text for people, not a [Query]. The errors are those of [Scope.Query]: what the fence takes
+// can be formatted, `{}` included, which Loki's own refuses.
+func (s Scope) Format(text string) (formatted string, err error) {
+	if _, err := s.Query(text); err != nil {
 		return "", err
 	}
-	expr, err := parse(text, syntax.ParseExpr)
+	expr, err := parse(text, syntax.ParseExprWithoutValidation)
 	if err != nil {
 		return "", err
 	}

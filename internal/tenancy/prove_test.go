@@ -118,16 +118,14 @@ func TestExplain(t *testing.T) {
 // TestFormat guarantees that formatting is bounded like fencing, and never adds the tenant.
 func TestFormat(t *testing.T) {
 	t.Parallel()
-	f, err := New(Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := f.Format(`sum(rate({a="b"}[5m]))`)
-	if err != nil || got != `sum(rate({a="b"}[5m]))` {
-		t.Errorf("Format = %q, %v", got, err)
+	s := newScope(t, "acme")
+	for _, text := range []string{`sum(rate({a="b"}[5m]))`, `{}`} {
+		if got, err := s.Format(text); err != nil || got != text {
+			t.Errorf("Format(%s) = %q, %v", text, got, err)
+		}
 	}
 	for _, tt := range costly {
-		if _, err := f.Format(tt.text(DefaultMaxQueryBytes)); err == nil {
+		if _, err := s.Format(tt.text(DefaultMaxQueryBytes)); err == nil {
 			t.Errorf("%s: formatted", tt.name)
 		}
 	}
