@@ -50,7 +50,8 @@ func (p process) demo(ctx context.Context, binary string) (err error) {
 	if err != nil {
 		return err
 	}
-	g, err := newGateway(ctx, c, observe.NewLogger(c.LogLevel, c.LogFormat, p.stderr))
+	stderr := &shared{w: p.stderr}
+	g, err := newGateway(ctx, c, observe.NewLogger(c.LogLevel, c.LogFormat, stderr), stderr)
 	if err != nil {
 		return err
 	}

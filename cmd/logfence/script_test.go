@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 //	exits <status> <command>…    runs a command that must end with just this status
 //	serve [argument]…            starts logfence serve, and sets $ADDR and $ADMIN_ADDR when it is ready
 //	stop <signal>                sends it to what serve started; it must end with status 0
+//	hangup <message>             sends it SIGHUP, and waits for the line that has the message
 //	get <status> <url> [token]   asks, and shows the answer's body as stdout
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -42,7 +43,7 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "serve": serve, "stop": stopServing, "get": get,
+			"exits": exits, "serve": serve, "stop": stopServing, "hangup": hangup, "get": get,
 		},
 	})
 }
@@ -169,7 +170,7 @@ func environment(ts *testscript.TestScript) []string {
 	env := []string{"PATH=" + ts.Getenv("PATH"), "HOME=" + ts.Getenv("HOME")}
 	for _, name := range []string{
 		"LOKI_URL", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_JWKS_URL", "DANGEROUSLY_ALLOW_HTTP_JWKS", "ADDR", "ADMIN_ADDR", "LOKI_COMPAT",
-		"TLS_CERT_FILE", "TLS_KEY_FILE",
+		"TLS_CERT_FILE", "TLS_KEY_FILE", "AUDIT_LOG", "AUDIT_QUERIES", "AUDIT_REQUIRED",
 	} {
 		if value := ts.Getenv("LOGFENCE_" + name); value != "" {
 			env = append(env, "LOGFENCE_"+name+"="+value)
@@ -195,6 +196,23 @@ func stopServing(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	_, err := fmt.Fprintln(ts.Stdout(), strings.Join(s.log, "\n"))
 	ts.Check(err)
+}
+
+func hangup(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: hangup <message>")
+	}
+	s := ts.Value(servedKey).(*served)
+	ts.Check(s.command.Process.Signal(syscall.SIGHUP))
+	timeout := time.AfterFunc(time.Minute, func() { _ = s.command.Process.Kill() })
+	defer timeout.Stop()
+	for line := range s.lines {
+		s.log = append(s.log, line)
+		if strings.Contains(line, args[0]) {
+			return
+		}
+	}
+	ts.Fatalf("it ended without saying %q:\n%s", args[0], strings.Join(s.log, "\n"))
 }
 
 func get(ts *testscript.TestScript, neg bool, args []string) {

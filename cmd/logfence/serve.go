@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -70,8 +71,9 @@ Durations are written as 30s, 5m or 720h, sizes in bytes or as 16KiB or 1MiB. Se
 
 // serve serves until the context ends.
 func (p process) serve(ctx context.Context, c config.Config) error {
-	log := observe.NewLogger(c.LogLevel, c.LogFormat, p.stderr)
-	g, err := newGateway(ctx, c, log)
+	stderr := &shared{w: p.stderr}
+	log := observe.NewLogger(c.LogLevel, c.LogFormat, stderr)
+	g, err := newGateway(ctx, c, log, stderr)
 	if err != nil {
 		return err
 	}
@@ -97,8 +99,8 @@ type gateway struct {
 	close            func() // ends what newGateway has started
 }
 
-// newGateway wires the packages.
-func newGateway(ctx context.Context, c config.Config, log *slog.Logger) (*gateway, error) {
+// newGateway wires the packages. stderr is where the log goes, and the audit if it is told to.
+func newGateway(ctx context.Context, c config.Config, log *slog.Logger, stderr io.Writer) (*gateway, error) {
 	fence, err := tenancy.New(c.Tenancy)
 	if err != nil {
 		return nil, fmt.Errorf("make the fence: %w", err)
@@ -119,19 +121,28 @@ func newGateway(ctx context.Context, c config.Config, log *slog.Logger) (*gatewa
 	if err != nil {
 		return nil, fmt.Errorf("make the verifier of tokens: %w", err)
 	}
-	server, err := httpapi.New(httpapi.Config{
-		Verifier: verifier, Fence: fence, Loki: client, Parsing: parsing, Limits: c.Limits,
-		Recorder: observe.NewRecorder(log), Log: log,
-		Compat: c.LokiCompat, BasicToken: c.BasicToken, CORSOrigins: c.CORSOrigins,
-	})
+	audit, closeAudit, err := openAudit(c.Audit, stderr, log)
 	if err != nil {
 		verifier.Close()
+		return nil, err
+	}
+	end := func() {
+		verifier.Close()
+		closeAudit()
+	}
+	server, err := httpapi.New(httpapi.Config{
+		Verifier: verifier, Fence: fence, Loki: client, Parsing: parsing, Limits: c.Limits,
+		Recorder: observe.NewRecorder(log, observe.WithAudit(audit)), Log: log,
+		Compat: c.LokiCompat, BasicToken: c.BasicToken, CORSOrigins: c.CORSOrigins, TrustedProxies: c.TrustedProxies,
+	})
+	if err != nil {
+		end()
 		return nil, fmt.Errorf("make the server: %w", err)
 	}
 	return &gateway{
 		log: log, public: server.Public(), admin: server.Admin(),
 		certificate: c.TLSCertFile, key: c.TLSKeyFile,
-		drain: drainTime, close: verifier.Close,
+		drain: drainTime, close: end,
 	}, nil
 }
 

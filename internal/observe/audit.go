@@ -60,14 +60,17 @@ type AuditConfig struct {
 // Validate tells all mistakes at once, each as "Field: problem". It opens nothing.
 func (c AuditConfig) Validate() error {
 	var errs []error
+	mistake := func(field, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: %s", field, fmt.Sprintf(format, args...)))
+	}
 	if c.Log != AuditOff && c.Log != AuditStderr && !strings.ContainsAny(c.Log, `/\`) {
-		errs = append(errs, fmt.Errorf("Log: %q is neither off, stderr nor a path; write a path such as /var/log/logfence/audit.jsonl", c.Log))
+		mistake("Log", "%q is neither off, stderr nor a path; write a path such as /var/log/logfence/audit.jsonl", c.Log)
 	}
 	if c.Queries != AuditText && c.Queries != AuditHash {
-		errs = append(errs, fmt.Errorf("Queries: %q is not known; write text or hash", string(c.Queries)))
+		mistake("Queries", "%q is not known; write text or hash", string(c.Queries))
 	}
 	if c.Required && c.Log == AuditOff {
-		errs = append(errs, errors.New("Required: records are required, and there is no place for them; name one as the audit log"))
+		mistake("Required", "records are required, and there is no place for them; name one as the audit log")
 	}
 	return errors.Join(errs...)
 }

@@ -75,14 +75,26 @@ func TestAuditRecord(t *testing.T) {
 	}{
 		{"granted", answered(), `{"type":"audit","stage":"answered",` + who + texts + span +
 			`,"outcome":"granted","status":200,"bytes":512,"duration_seconds":0.03}`},
-		{"refused before anything was known", Decision{Time: asked().Time, Status: 401, Code: "invalid_token", Cause: errors.New("token " + token)},
-			`{"type":"audit","stage":"answered","time":"2026-11-23T10:00:00Z","outcome":"refused","code":"invalid_token","status":401,"bytes":0,"duration_seconds":0}`},
-		{"failed", Decision{Time: asked().Time, Status: 502, Code: "loki_unreachable"},
-			`{"type":"audit","stage":"answered","time":"2026-11-23T10:00:00Z","outcome":"failed","code":"loki_unreachable","status":502,"bytes":0,"duration_seconds":0}`},
-		{"cut off within the answer", Decision{Time: asked().Time, Status: 200, Code: "loki_failed", Bytes: 7},
-			`{"type":"audit","stage":"answered","time":"2026-11-23T10:00:00Z","outcome":"failed","code":"loki_failed","status":200,"bytes":7,"duration_seconds":0}`},
-		{"the caller left", Decision{Time: asked().Time, Status: 499, Code: "client_closed_request"},
-			`{"type":"audit","stage":"answered","time":"2026-11-23T10:00:00Z","outcome":"failed","code":"client_closed_request","status":499,"bytes":0,"duration_seconds":0}`},
+		{
+			"refused before anything was known",
+			Decision{Time: asked().Time, Status: 401, Code: "invalid_token", Cause: errors.New("token " + token)},
+			`{"type":"audit","stage":"answered","time":"2026-11-23T10:00:00Z","outcome":"refused","code":"invalid_token","status":401,"bytes":0,"duration_seconds":0}`,
+		},
+		{
+			"failed",
+			Decision{Time: asked().Time, Status: 502, Code: "loki_unreachable"},
+			`{"type":"audit","stage":"answered","time":"2026-11-23T10:00:00Z","outcome":"failed","code":"loki_unreachable","status":502,"bytes":0,"duration_seconds":0}`,
+		},
+		{
+			"cut off within the answer",
+			Decision{Time: asked().Time, Status: 200, Code: "loki_failed", Bytes: 7},
+			`{"type":"audit","stage":"answered","time":"2026-11-23T10:00:00Z","outcome":"failed","code":"loki_failed","status":200,"bytes":7,"duration_seconds":0}`,
+		},
+		{
+			"the caller left",
+			Decision{Time: asked().Time, Status: 499, Code: "client_closed_request"},
+			`{"type":"audit","stage":"answered","time":"2026-11-23T10:00:00Z","outcome":"failed","code":"client_closed_request","status":499,"bytes":0,"duration_seconds":0}`,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "audit.jsonl")
@@ -256,7 +268,7 @@ func TestAuditReopenFails(t *testing.T) {
 // own even if that one was killed within a line.
 func TestAuditAppends(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	if err := os.WriteFile(path, []byte("{\"whole\":1}\n{\"type\":\"aud"), 0o640); err != nil { //nolint:gosec // a mode to be kept
+	if err := os.WriteFile(path, []byte("{\"whole\":1}\n{\"type\":\"aud"), 0o640); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {

@@ -62,7 +62,7 @@ func openAppend(path string) (file *os.File, torn bool, err error) {
 	default:
 		torn = info.Mode().IsRegular() && !endsLine(path, info.Size())
 	}
-	file, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600) //nolint:gosec // the operator's own path
+	file, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	return file, torn, err
 }
 
@@ -72,7 +72,7 @@ func endsLine(path string, size int64) bool {
 	if size == 0 {
 		return true
 	}
-	file, err := os.Open(path) //nolint:gosec // the operator's own path
+	file, err := os.Open(path)
 	if err != nil {
 		return false
 	}
