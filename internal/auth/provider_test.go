@@ -44,7 +44,7 @@ func startIDP(t *testing.T, clock *fakeClock) *idp {
 	if err := m.AddMiddleware(p.guard); err != nil {
 		t.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test's
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ func sourceOf(ic Issuer, allowHTTP bool, rt http.RoundTripper) source {
 type fileSource string
 
 func (path fileSource) fetch(context.Context) (*keySet, error) {
-	f, err := os.Open(string(path)) //nolint:gosec // the operator names it
+	f, err := os.Open(string(path))
 	if err != nil {
 		return nil, err
 	}

@@ -65,7 +65,7 @@ func build(ctx context.Context, r recipe, home string, progress io.Writer) error
 // lock takes the lock of the file at path, after saying so when it has to wait. The file stays: were
 // it removed, a process that waits and one that comes later would lock two different files.
 func lock(ctx context.Context, path string, waiting func()) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // a path of our own making
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}

@@ -105,7 +105,7 @@ func (d *Demo) Close() error {
 	var errs []error
 	if d.trickle != nil {
 		d.stop()
-		<-d.trickle
+		<-d.trickle //nolint:errcheck // why it ended no longer matters
 		d.trickle = nil
 	}
 	if d.Issuer != nil {

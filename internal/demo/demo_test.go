@@ -164,7 +164,7 @@ func TestInstructions(t *testing.T) {
 	}
 	bin := t.TempDir()
 	fake := "#!/bin/sh\nfor word; do printf '[%s]' \"$word\"; done; echo\n"
-	if err := os.WriteFile(filepath.Join(bin, "curl"), []byte(fake), 0o755); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(filepath.Join(bin, "curl"), []byte(fake), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), "/bin/sh")

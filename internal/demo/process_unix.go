@@ -18,7 +18,7 @@ func signalGroup(p *os.Process, s os.Signal) {
 // is closed, by a crash too.
 func tryLock(f *os.File) (bool, error) {
 	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if err == syscall.EWOULDBLOCK { //nolint:errorlint // an errno, straight from the system call
+	if err == syscall.EWOULDBLOCK {
 		return false, nil
 	}
 	return err == nil, err

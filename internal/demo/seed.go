@@ -42,7 +42,7 @@ func Trickle(ctx context.Context, l *Loki, from time.Time, seed uint64, ticks <-
 		case now := <-ticks:
 			if err := l.Push(ctx, Logs(from, now, seed)...); err != nil {
 				if ctx.Err() != nil {
-					return nil
+					return nil //nolint:nilerr // cut off by the end that we were told of
 				}
 				return fmt.Errorf("trickle: %w", err)
 			}

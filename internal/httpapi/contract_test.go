@@ -226,15 +226,6 @@ func TestContractRefusesOpenOperations(t *testing.T) {
 	}
 }
 
-// overloaded leaves no place in the queue for those who want to parse.
-func overloaded(c *Config, _ *loki.Config) {
-	turns, err := limits.NewTurns(limits.TurnsConfig{AtOnce: 1, Queue: 0, QueuePerKey: 0})
-	if err != nil {
-		panic(err)
-	}
-	c.Parsing = turns
-}
-
 // statuses are ways to meet each status that an operation may declare.
 var statuses = map[int]func(g *gateway, r *http.Request) answer{
 	http.StatusOK: func(g *gateway, r *http.Request) answer { return g.send(alphaToken, r) },
