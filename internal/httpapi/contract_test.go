@@ -13,7 +13,6 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/logfence/logfence/gen/api"
-	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/lokitest"
 )

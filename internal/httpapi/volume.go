@@ -61,17 +61,18 @@ func (s *Server) volume(c echo.Context, p api.GetVolumeParams) (tenancy.Selector
 		return tenancy.Selector{}, loki.VolumeParams{}, err
 	}
 	v := loki.VolumeParams{Window: w, Limit: number(p.Limit), AggregateBy: word(p.AggregateBy)}
-	if p.TargetLabels != nil && *p.TargetLabels != "" {
+	switch {
+	case p.TargetLabels != nil && *p.TargetLabels != "":
 		v.TargetLabels = strings.Split(*p.TargetLabels, ",")
-	} else {
-		v.TargetLabels = s.namedLabels(c, p.Query)
+	case v.AggregateBy != "labels":
+		v.TargetLabels = namedLabels(c, p.Query)
 	}
 	return sel, v, nil
 }
 
 // namedLabels are the labels that the caller's own selector names. Where a request names no target
-// labels Loki adds up by those of the selector, and would find the tenant's among them.
-func (s *Server) namedLabels(c echo.Context, text *string) []string {
+// labels Loki adds up series by those of the selector, and would find the tenant's among them.
+func namedLabels(c echo.Context, text *string) []string {
 	if text == nil || *text == "" {
 		return nil
 	}
