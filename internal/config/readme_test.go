@@ -1,0 +1,35 @@
+package config
+
+import (
+	"flag"
+	"os"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the table of settings into README.md")
+
+// TestREADME guarantees that the README's table is that of the settings. After a change:
+//
+//	go test ./internal/config -run README -update
+func TestREADME(t *testing.T) {
+	const file, begin, end = "../../README.md", "<!-- settings -->\n", "<!-- /settings -->"
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, ok := strings.Cut(string(raw), begin)
+	table, tail, okEnd := strings.Cut(rest, end)
+	if !ok || !okEnd {
+		t.Fatalf("README.md has no table between %q and %q", begin, end)
+	}
+	if table == Markdown() {
+		return
+	}
+	if !*update {
+		t.Fatal("README.md's table of settings is stale; run: go test ./internal/config -run README -update")
+	}
+	if err := os.WriteFile(file, []byte(head+begin+Markdown()+end+tail), 0o644); err != nil { //nolint:gosec // a file of the repository
+		t.Fatal(err)
+	}
+}
