@@ -1,12 +1,12 @@
 // Package demo runs everything that logfence stands between, for a first look and for tests: a real
-// Loki with the logs of two tenants, and an issuer of tokens for them.
+// Loki with the logs of two tenants, and an OpenID Connect provider where people of theirs sign in.
 //
 // Guarantee: what Start and StartLoki began, Close ends: no process, no port and no folder is left,
 // and on Linux Loki dies with us even when we are killed. What Find calls a Loki is a whole and
 // working Grafana Loki of 3.1 or newer.
 //
 // Not promised here: safety. Both listen on the loopback interface for anybody on this machine, and
-// the issuer's tokens are printed. Nothing of this belongs near real logs.
+// the issuer's tokens are printed, as the passwords are. Nothing of this belongs near real logs.
 package demo
 
 import (
@@ -35,7 +35,7 @@ type Options struct {
 type Demo struct {
 	Loki   *Loki
 	Issuer *Issuer
-	// Tokens are valid tokens by tenant.
+	// Tokens are valid tokens of [People], by name, as they would get them by signing in.
 	Tokens map[string]string
 
 	stop    context.CancelFunc
@@ -72,8 +72,8 @@ func (d *Demo) start(ctx context.Context, found Binaries, o Options) (err error)
 	if d.Issuer, err = StartIssuer(ctx); err != nil {
 		return err
 	}
-	for _, tenant := range []string{Alpha, Beta} {
-		d.Tokens[tenant], err = d.Issuer.Token(Claims{Subject: "demo@" + tenant + ".example", Tenant: tenant, Lifetime: tokenLifetime})
+	for _, who := range People {
+		d.Tokens[who.Name], err = d.Issuer.Token(Claims{Subject: who.subject(), Tenant: who.tenantClaim(), Lifetime: tokenLifetime})
 		if err != nil {
 			return err
 		}
@@ -121,19 +121,25 @@ func (d *Demo) Close() error {
 
 // Instructions writes what to paste into a shell, given the URL at which logfence is reached.
 func (d *Demo) Instructions(w io.Writer, publicURL string) error {
-	base := strings.TrimRight(publicURL, "/") + "/api/v1/logs/"
+	api := strings.TrimRight(publicURL, "/") + "/api/v1/"
+	query, apps := api+"logs/query", api+"logs/labels/app/values"
 	// Without an apostrophe in any remark: pasted into a shell that knows no comments at its prompt, such
 	// as zsh, it would open a string.
 	var text strings.Builder
-	say(&text, "# Two tenants share this Loki. The last lines of checkout, as %s sees them:\n%s\n\n", Alpha,
-		d.curl(Alpha, base+"query", `query={app="checkout"}`, "limit=3"))
-	say(&text, "# The same request, as %s:\n%s\n\n", Beta,
-		d.curl(Beta, base+"query", `query={app="checkout"}`, "limit=3"))
-	say(&text, "# %s asks for the lines of %s, and for those of everybody but itself. Both are empty:\n%s\n%s\n\n", Alpha, Beta,
-		d.curl(Alpha, base+"query", `query={tenant_id="`+Beta+`"}`),
-		d.curl(Alpha, base+"query", `query={tenant_id!="`+Alpha+`"}`))
-	say(&text, "# Which apps are there? Each has one that the other has not, and nobody sees the node-agent:\n%s\n%s\n",
-		d.curl(Alpha, base+"labels/app/values"), d.curl(Beta, base+"labels/app/values"))
+	say(&text, "# Two tenants share this Loki. The last lines of checkout, as %s of %s sees them:\n%s\n\n", Ana, Alpha,
+		d.curl(Ana, "", query, `query={app="checkout"}`, "limit=3"))
+	say(&text, "# The same request of %s, who is in both:\n%s\n\n", Ben,
+		d.curl(Ben, "", query, `query={app="checkout"}`, "limit=3"))
+	say(&text, "# %s, narrowed to %s:\n%s\n\n", Ben, Beta, d.curl(Ben, Beta, query, `query={app="checkout"}`, "limit=3"))
+	say(&text, "# %s asks for the lines of %s, and for those of everybody but %s. Both are empty:\n%s\n%s\n", Ana, Beta, Alpha,
+		d.curl(Ana, "", query, `query={tenant_id="`+Beta+`"}`),
+		d.curl(Ana, "", query, `query={tenant_id!="`+Alpha+`"}`))
+	say(&text, "# And %s cannot narrow to what is not hers:\n%s\n\n", Ana, d.curl(Ana, Beta, query, `query={app="checkout"}`))
+	say(&text, "# Which apps are there? Each tenant has one that the other has not, and nobody sees the node-agent:\n%s\n%s\n\n",
+		d.curl(Ana, "", apps), d.curl(Ben, Beta, apps))
+	say(&text, "# What logfence knows of %s:\n%s\n\n", Ben, d.curl(Ben, "", api+"me"))
+	say(&text, "# To sign in with OpenID Connect instead (authorization code with PKCE): issuer %s,\n"+
+		"# client %s, back to http://127.0.0.1:PORT/callback. The password is the name.\n", d.issuerURL(), ClientID)
 	_, err := io.WriteString(w, text.String())
 	if err != nil {
 		return fmt.Errorf("write instructions: %w", err)
@@ -141,9 +147,19 @@ func (d *Demo) Instructions(w io.Writer, publicURL string) error {
 	return nil
 }
 
-// curl is one command line for a POSIX shell.
-func (d *Demo) curl(tenant, url string, params ...string) string {
-	words := []string{"curl", "-sS", "-G", quote(url), "-H", quote("Authorization: Bearer " + d.Tokens[tenant])}
+func (d *Demo) issuerURL() string {
+	if d.Issuer == nil {
+		return ""
+	}
+	return d.Issuer.URL()
+}
+
+// curl is one command line for a POSIX shell, as a person, narrowed to a tenant unless that is empty.
+func (d *Demo) curl(person, tenant, url string, params ...string) string {
+	words := []string{"curl", "-sS", "-G", quote(url), "-H", quote("Authorization: Bearer " + d.Tokens[person])}
+	if tenant != "" {
+		words = append(words, "-H", quote("X-Logfence-Tenant: "+tenant))
+	}
 	for _, p := range params {
 		words = append(words, "--data-urlencode", quote(p))
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -58,11 +59,13 @@ func TestDemo(t *testing.T) {
 		t.Errorf("told %q", told.String())
 	}
 
-	for _, tenant := range []string{Alpha, Beta} {
-		token := verify(t, d.Issuer, d.Tokens[tenant])
-		if got, _ := token.Get("tenant_id"); got != tenant {
-			t.Errorf("the token of %s is for %v", tenant, got)
+	for name, tenants := range map[string]string{Ana: "alpha", Ben: "[alpha beta]"} {
+		token := verify(t, d.Issuer, d.Tokens[name])
+		if got, _ := token.Get("tenant_id"); fmt.Sprint(got) != tenants {
+			t.Errorf("the token of %s is for %v", name, got)
 		}
+	}
+	for _, tenant := range []string{Alpha, Beta} {
 		query := `{tenant_id="` + tenant + `"}`
 		if old := lines(t, d.Loki, "", query, ready.Add(-time.Hour), began); len(old) < 3000 {
 			t.Errorf("%s has %d lines", tenant, len(old))
@@ -157,7 +160,7 @@ func listening(t *testing.T, address string) bool {
 // TestInstructions guarantees that the printed lines, pasted into a shell as they are, send what they
 // seem to send, and that each stands alone.
 func TestInstructions(t *testing.T) {
-	d := &Demo{Tokens: map[string]string{Alpha: "token-of-alpha", Beta: "token-of-beta"}}
+	d := &Demo{Tokens: map[string]string{Ana: "token-of-ana", Ben: "token-of-ben"}}
 	var text strings.Builder
 	if err := d.Instructions(&text, "http://127.0.0.1:8080/it's/"); err != nil {
 		t.Fatal(err)
@@ -174,16 +177,20 @@ func TestInstructions(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	line := func(tenant, path string, params ...string) string {
-		s := "[-sS][-G][http://127.0.0.1:8080/it's/api/v1/logs/" + path + "][-H][Authorization: Bearer token-of-" + tenant + "]"
+	line := func(person, narrowed, path string, params ...string) string {
+		s := "[-sS][-G][http://127.0.0.1:8080/it's/api/v1/" + path + "][-H][Authorization: Bearer token-of-" + person + "]"
+		if narrowed != "" {
+			s += "[-H][X-Logfence-Tenant: " + narrowed + "]"
+		}
 		for _, p := range params {
 			s += "[--data-urlencode][" + p + "]"
 		}
 		return s + "[-w][\\n]\n"
 	}
-	want := line(Alpha, "query", `query={app="checkout"}`, "limit=3") + line(Beta, "query", `query={app="checkout"}`, "limit=3") +
-		line(Alpha, "query", `query={tenant_id="beta"}`) + line(Alpha, "query", `query={tenant_id!="alpha"}`) +
-		line(Alpha, "labels/app/values") + line(Beta, "labels/app/values")
+	const query, apps, checkout = "logs/query", "logs/labels/app/values", `query={app="checkout"}`
+	want := line(Ana, "", query, checkout, "limit=3") + line(Ben, "", query, checkout, "limit=3") + line(Ben, Beta, query, checkout, "limit=3") +
+		line(Ana, "", query, `query={tenant_id="beta"}`) + line(Ana, "", query, `query={tenant_id!="alpha"}`) + line(Ana, Beta, query, checkout) +
+		line(Ana, "", apps) + line(Ben, Beta, apps) + line(Ben, "", "me")
 	if string(out) != want {
 		t.Errorf("ran\n%s\nwant\n%s", out, want)
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -21,8 +20,12 @@ import (
 // Audience is the audience of the tokens that an [Issuer] signs unless told otherwise.
 const Audience = "logfence"
 
-// Issuer is a throwaway issuer of tokens: OpenID Connect discovery and a JWKS on a loopback port, and
-// no login. Its keys are made at the start, ES256 because such tokens are short enough to paste.
+// tenantClaim is the claim of the tenants, by logfence's default.
+const tenantClaim = "tenant_id"
+
+// Issuer is a throwaway issuer of tokens: an OpenID Connect provider on a loopback port, where [People]
+// sign in for the client [ClientID], and which signs any other token for whoever holds it (see
+// [Issuer.Token]). Its keys are made at the start, ES256 because such tokens are short enough to paste.
 type Issuer struct {
 	url   string
 	close func() error // stops the server and waits for it, once
@@ -42,10 +45,11 @@ func StartIssuer(ctx context.Context) (*Issuer, error) {
 	if err := i.Rotate(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start issuer: %w", err), listener.Close())
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /.well-known/openid-configuration", i.discovery)
-	mux.HandleFunc("GET /jwks.json", i.jwks)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	provider, err := newProvider(i)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start issuer: %w", err), listener.Close())
+	}
+	server := &http.Server{Handler: provider, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	i.close = sync.OnceValue(func() error {
@@ -62,7 +66,7 @@ func StartIssuer(ctx context.Context) (*Issuer, error) {
 func (i *Issuer) URL() string { return i.url }
 
 // JWKSURL is where the issuer's public key is.
-func (i *Issuer) JWKSURL() string { return i.url + "/jwks.json" }
+func (i *Issuer) JWKSURL() string { return i.url + "/" + keysPath }
 
 // Close stops the issuer. The tokens it signed stay valid for whoever has its key.
 func (i *Issuer) Close() error { return i.close() }
@@ -116,7 +120,7 @@ func (i *Issuer) Token(c Claims) (string, error) {
 	if c.Subject != "" {
 		claims[jwt.SubjectKey] = c.Subject
 	}
-	claims["tenant_id"] = c.Tenant
+	claims[tenantClaim] = c.Tenant
 	for name, value := range c.Extra {
 		claims[name] = value
 	}
@@ -137,30 +141,4 @@ func (i *Issuer) Token(c Claims) (string, error) {
 		return "", fmt.Errorf("sign token: %w", err)
 	}
 	return string(signed), nil
-}
-
-func (i *Issuer) discovery(w http.ResponseWriter, _ *http.Request) {
-	answer(w, map[string]any{
-		"issuer":                                i.url,
-		"jwks_uri":                              i.JWKSURL(),
-		"id_token_signing_alg_values_supported": []string{jwa.ES256.String()},
-		"response_types_supported":              []string{"id_token"},
-		"subject_types_supported":               []string{"public"},
-	})
-}
-
-func (i *Issuer) jwks(w http.ResponseWriter, _ *http.Request) {
-	i.mu.Lock()
-	public, err := i.key.PublicKey()
-	i.mu.Unlock()
-	if err != nil {
-		http.Error(w, "no key", http.StatusInternalServerError)
-		return
-	}
-	answer(w, map[string]any{"keys": []jwk.Key{public}})
-}
-
-func answer(w http.ResponseWriter, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(body) // whoever asked may be gone
 }

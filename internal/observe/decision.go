@@ -82,7 +82,7 @@ func (r *Recorder) Ready() error { return r.audit.Ready() }
 // Record writes the decision as one line: an error when logfence or Loki failed, a warning when the
 // request was refused, otherwise information. It is written even if the caller has left.
 func (r *Recorder) Record(ctx context.Context, d Decision) {
-	r.audit.Record(d)
+	r.audit.Record(d) //nolint:contextcheck // written even if the caller has left
 	r.log.LogAttrs(context.WithoutCancel(ctx), d.level(), "request", d.attrs()...)
 }
 
