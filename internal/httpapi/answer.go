@@ -67,21 +67,26 @@ func (s *Server) pass(c echo.Context, answer *loki.Answer, err error) error {
 	}
 	buffer, _ := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buffer)
-	return stream(c.Response(), answer.Body, buffer[:])
+	// A caller who stops reading would hold Loki's answer, and our memory, for ever.
+	to := s.patient(c)
+	defer to.rest()
+	return stream(c.Response(), to, answer.Body, buffer[:])
 }
 
 // stream copies until the end, passing on each piece when it comes. The header goes out with the
 // first piece, so that an answer that fails before it is still a problem and not half an answer.
-func stream(w *echo.Response, body io.Reader, buffer []byte) error {
+func stream(w *echo.Response, to *patient, body io.Reader, buffer []byte) error {
 	for {
 		n, err := body.Read(buffer)
 		if n > 0 {
-			if _, err := w.Write(buffer[:n]); err != nil {
+			if _, err := to.Write(buffer[:n]); err != nil {
 				return fmt.Errorf("%w: %w", errAborted, err)
 			}
 			w.Flush()
 		}
 		switch {
+		case errors.Is(err, io.EOF) && !w.Committed:
+			return fmt.Errorf("%w: an empty answer", loki.ErrFailed)
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil && w.Committed:

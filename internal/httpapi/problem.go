@@ -15,6 +15,7 @@ import (
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/observe"
+	"github.com/logfence/logfence/internal/pages"
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
@@ -73,6 +74,10 @@ var (
 	codeQueryTooComplex      = code{"query_too_complex", http.StatusUnprocessableEntity, "Query is too complex"}
 	codeQueryTooWide         = code{"query_too_wide", http.StatusUnprocessableEntity, "Query covers too much time"}
 	codeTooManyLines         = code{"too_many_lines", http.StatusUnprocessableEntity, "Query asks for too many lines"}
+	codeTooDense             = code{"too_dense", http.StatusUnprocessableEntity, "Too many lines share a nanosecond"}
+	codeUpgradeRequired      = code{"upgrade_required", http.StatusUpgradeRequired, "Not a WebSocket"}
+	codeTooManyTails         = code{"too_many_tails", http.StatusTooManyRequests, "Too many tails are open"}
+	codeOriginForbidden      = code{"origin_forbidden", http.StatusForbidden, "Origin is not allowed"}
 	codeRateLimited          = code{"rate_limited", http.StatusTooManyRequests, "Too many requests"}
 	codeInternal             = code{"internal", http.StatusInternalServerError, "Something went wrong in logfence"}
 	codeLokiUnreachable      = code{"loki_unreachable", http.StatusBadGateway, "Loki cannot be reached"}
@@ -196,8 +201,14 @@ func ofLimits(err error) *problem {
 }
 
 func ofLoki(err error) *problem {
-	var refused *loki.RefusedError
+	var (
+		refused *loki.RefusedError
+		dense   *pages.DenseError
+	)
 	switch {
+	case errors.As(err, &dense):
+		return codeTooDense.problem(err, "At %s there are %d lines or more of the same nanosecond, more than Loki answers at once. Narrow the query.",
+			dense.Time().UTC().Format(lineTime), dense.Lines)
 	case errors.As(err, &refused):
 		return codeLokiRefused.problem(err, "%s", refused.Message)
 	case errors.Is(err, loki.ErrOrgID):
@@ -245,6 +256,9 @@ func sentence(s string) string {
 // where Loki's clients look for plain text.
 func (p *problem) send(c echo.Context) error {
 	h := c.Response().Header()
+	// Of an answer that failed before its first byte; Echo keeps a media type that is there.
+	h.Del(echo.HeaderContentEncoding)
+	h.Del(echo.HeaderContentType)
 	for name, value := range p.header {
 		h.Set(name, value)
 	}

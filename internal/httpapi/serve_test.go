@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"runtime"
 	"slices"
@@ -448,4 +449,62 @@ func TestReadiness(t *testing.T) {
 	if code, _ := probe("/healthz"); code != http.StatusOK {
 		t.Errorf("/healthz: %d", code)
 	}
+}
+
+// TestFailureBeforeTheFirstByte guarantees that an answer which fails before it begins is a problem,
+// without the headers of what it was to be.
+func TestFailureBeforeTheFirstByte(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t)
+	g.loki.Instead(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Encoding", "gzip")
+		w.Header().Set("Content-Length", "100")
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}))
+	r := g.request(http.MethodGet, "/api/v1/logs/query", "query", `{app="api"}`)
+	r.Header.Set("Accept-Encoding", "gzip")
+	a := g.send(alphaToken, r)
+	if a.StatusCode != http.StatusBadGateway || a.Header.Get("Content-Encoding") != "" || !strings.Contains(a.text, "loki_failed") {
+		t.Errorf("%d %v %s", a.StatusCode, a.Header, a.text)
+	}
+}
+
+// TestSlowCallersAreLetGo guarantees that who stops reading an answer, or sending a form, doesn't hold
+// the connection, or Loki's answer, for ever.
+func TestSlowCallersAreLetGo(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, func(c *Config, _ *loki.Config) { c.Stall = 100 * time.Millisecond })
+	address := strings.TrimPrefix(g.url, "http://")
+	dial := func(request string) net.Conn {
+		var d net.Dialer
+		connection, err := d.DialContext(t.Context(), "tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(connection, request); err != nil {
+			t.Fatal(err)
+		}
+		return connection
+	}
+
+	// A form that never comes.
+	form := dial("POST /api/v1/logs/query HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + alphaToken +
+		"\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nquery=")
+	defer form.Close()
+	if answered, err := io.ReadAll(form); err != nil || !strings.Contains(string(answered), "400 Bad Request") {
+		t.Errorf("a form that never comes: %s, %v", answered, err)
+	}
+
+	// An answer that nobody reads: Loki is let go.
+	left := make(chan struct{})
+	g.loki.Instead(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(left)
+		lokitest.Generate(1<<30).ServeHTTP(w, r)
+	}))
+	idle := dial("GET /api/v1/logs/query?query=%7B%7D HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + alphaToken + "\r\n\r\n")
+	defer idle.Close()
+	<-left
 }

@@ -49,6 +49,11 @@ type Config struct {
 	CORSOrigins []string
 	// TrustedProxies are those whose word counts about where a request came from; none by default.
 	TrustedProxies observe.TrustedProxies
+	// Heartbeat is how long an open tail says nothing; 0 is DefaultHeartbeat.
+	Heartbeat time.Duration
+	// Stall is how long a client may take to take one piece of an answer, or to send a form; 0 is
+	// DefaultStall.
+	Stall time.Duration
 	// Now is the clock; nil is the system's.
 	Now func() time.Time
 }
@@ -65,6 +70,9 @@ type Server struct {
 	basicToken bool
 	proxies    observe.TrustedProxies
 	now        func() time.Time
+	origins    []string
+	live       *live
+	stall      time.Duration
 
 	contract contract
 	public   http.Handler
@@ -91,6 +99,11 @@ func New(c Config) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.stall = c.Stall
+	if s.stall == 0 {
+		s.stall = DefaultStall
+	}
+	s.origins, s.live = c.CORSOrigins, newLive(c)
 	if s.public, err = s.newPublic(c); err != nil {
 		return nil, err
 	}
@@ -117,7 +130,9 @@ func (s *Server) newPublic(c Config) (http.Handler, error) {
 	if len(r.errs) > 0 {
 		return nil, errors.Join(r.errs...)
 	}
-	registerSpec(e)
+	if err := registerPages(e); err != nil {
+		return nil, err
+	}
 	if len(c.CORSOrigins) == 0 {
 		return e, nil
 	}
@@ -201,9 +216,18 @@ func (s *Server) read(c echo.Context, op *operation) error {
 	if err := refuseOverrides(r.Header); err != nil {
 		return err
 	}
+	// Who sends a body drop by drop would hold the connection for ever. Bodies are read whole, before
+	// anything else is done.
+	connection := http.NewResponseController(c.Response())
+	if op.body != bodyNone {
+		_ = connection.SetReadDeadline(time.Now().Add(s.stall)) // what cannot have one has no slow callers
+	}
 	values, err := op.readParameters(r)
 	if err != nil {
 		return err
+	}
+	if op.body != bodyNone {
+		_ = connection.SetReadDeadline(time.Time{})
 	}
 	path := map[string]string{}
 	for i, name := range c.ParamNames() {
