@@ -96,7 +96,8 @@ type gateway struct {
 	// certificate and key are files; empty: no TLS.
 	certificate, key string
 	drain            time.Duration
-	close            func() // ends what newGateway has started
+	endTails         func(context.Context) // has tails end, which have no end of their own; nil: there are none
+	close            func()                // ends what newGateway has started
 }
 
 // newGateway wires the packages. stderr is where the log goes, and the audit if it is told to.
@@ -142,7 +143,7 @@ func newGateway(ctx context.Context, c config.Config, log *slog.Logger, stderr i
 	return &gateway{
 		log: log, public: server.Public(), admin: server.Admin(),
 		certificate: c.TLSCertFile, key: c.TLSKeyFile,
-		drain: drainTime, close: end,
+		drain: drainTime, endTails: server.Drain, close: end,
 	}, nil
 }
 
@@ -181,7 +182,7 @@ func (g *gateway) serve(ctx context.Context, l listeners) error {
 	servers.Go(func() error {
 		<-failed.Done()
 		g.log.InfoContext(requests, "stopping", "drain", g.drain.String())
-		return errors.Join(stop(requests, public, g.drain, cut), admin.Close())
+		return errors.Join(g.stop(requests, public, cut), admin.Close())
 	})
 	if err := servers.Wait(); err != nil {
 		return fmt.Errorf("serve: %w", err)
@@ -202,10 +203,14 @@ func (g *gateway) newServer(ctx context.Context, h http.Handler) *http.Server {
 }
 
 // stop lets the requests under way end, and cuts off what does not.
-func stop(ctx context.Context, s *http.Server, drain time.Duration, cut context.CancelFunc) error {
+func (g *gateway) stop(ctx context.Context, s *http.Server, cut context.CancelFunc) error {
 	ctx = context.WithoutCancel(ctx) // cut is to end the requests, not the waiting for them
-	drained, cancel := context.WithTimeout(ctx, drain)
+	drained, cancel := context.WithTimeout(ctx, g.drain)
 	defer cancel()
+	if g.endTails != nil {
+		// First: Shutdown does not know WebSockets, and cut would end them without a word.
+		g.endTails(drained)
+	}
 	err := s.Shutdown(drained)
 	cut()
 	if !errors.Is(err, context.DeadlineExceeded) {

@@ -135,6 +135,27 @@ func (e ExplainedQueryValid) Valid() bool {
 	}
 }
 
+// Defines values for ExportFormat.
+const (
+	Csv    ExportFormat = "csv"
+	Ndjson ExportFormat = "ndjson"
+	Text   ExportFormat = "text"
+)
+
+// Valid indicates whether the value is a known member of the ExportFormat enum.
+func (e ExportFormat) Valid() bool {
+	switch e {
+	case Csv:
+		return true
+	case Ndjson:
+		return true
+	case Text:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FieldType.
 const (
 	FieldTypeBoolean  FieldType = "boolean"
@@ -294,6 +315,21 @@ type BuildInfo struct {
 	Version string `json:"version"`
 }
 
+// ContextLines defines model for ContextLines.
+type ContextLines = int
+
+// ContextResponse The lines around a timestamp, each list in the order of time.
+type ContextResponse struct {
+	// After Lines with a newer timestamp, the first one the nearest.
+	After []LogLine `json:"after"`
+
+	// At Lines with the very timestamp. Empty where there is no such line.
+	At []LogLine `json:"at"`
+
+	// Before Lines with an older timestamp, the last one the nearest.
+	Before []LogLine `json:"before"`
+}
+
 // DetectedLabel One label.
 type DetectedLabel struct {
 	// Cardinality How many values it has, estimated. Absent where it is 0.
@@ -405,6 +441,9 @@ type ExplainedSelector struct {
 type Explanation struct {
 	union json.RawMessage
 }
+
+// ExportFormat A JSON object on a line for each entry, comma-separated values, or the lines alone.
+type ExportFormat string
 
 // Field One field.
 type Field struct {
@@ -558,6 +597,28 @@ type LabelsResponse struct {
 // Limit defines model for Limit.
 type Limit = int
 
+// LogLine One log line, with all that is known of it.
+type LogLine struct {
+	// Labels Labels, by name.
+	//
+	// Example: {"app":"checkout","env":"prod","level":"error","service_name":"checkout","tenant_id":"alpha"}
+	Labels LabelSet `json:"labels"`
+	Line   string   `json:"line"`
+
+	// Parsed Labels, by name.
+	//
+	// Example: {"app":"checkout","env":"prod","level":"error","service_name":"checkout","tenant_id":"alpha"}
+	Parsed *LabelSet `json:"parsed,omitempty"`
+
+	// StructuredMetadata Labels, by name.
+	//
+	// Example: {"app":"checkout","env":"prod","level":"error","service_name":"checkout","tenant_id":"alpha"}
+	StructuredMetadata *LabelSet `json:"structured_metadata,omitempty"`
+
+	// Timestamp RFC 3339 in UTC, always with nine digits of a second, so that text sorts as time does.
+	Timestamp time.Time `json:"timestamp"`
+}
+
 // LogLogQL A LogQL query of log lines. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
 type LogLogQL = string
 
@@ -697,10 +758,10 @@ type Problem struct {
 	// be proven confined), `kind_wrong` (a query of log lines where metrics are taken, or the other way
 	// round), `parameter_invalid` (`parameter` says which), `loki_refused` (Loki's own message is in
 	// `detail`).
-	// 401: `unauthorized`. 403: `no_tenant`, `insufficient_scope`. 404: `not_found`. 405:
+	// 401: `unauthorized`. 403: `no_tenant`, `insufficient_scope`, `origin_forbidden`. 404: `not_found`. 405:
 	// `method_not_allowed`. 413: `body_too_large`. 415: `media_type_unsupported`.
-	// 422: `query_too_long`, `query_too_complex`, `query_too_wide`, `too_many_lines`.
-	// 429: `rate_limited`. 500: `internal`. 502: `loki_unreachable`, `loki_failed`. 503: `overloaded`,
+	// 422: `query_too_long`, `query_too_complex`, `query_too_wide`, `too_many_lines`, `too_dense`.
+	// 426: `upgrade_required`. 429: `rate_limited`, `too_many_tails`. 500: `internal`. 502: `loki_unreachable`, `loki_failed`. 503: `overloaded`,
 	// `keys_unavailable`. 504: `loki_timeout`.
 	Code string `json:"code"`
 
@@ -1170,6 +1231,24 @@ type StreamsDataResultType string
 // Success defines model for Success.
 type Success string
 
+// TailFrame A message of Loki's tail.
+type TailFrame struct {
+	// DroppedEntries Some of the lines that were left out, 100 at most.
+	DroppedEntries *[]struct {
+		// Labels Labels, by name.
+		//
+		// Example: {"app":"checkout","env":"prod","level":"error","service_name":"checkout","tenant_id":"alpha"}
+		Labels *LabelSet `json:"labels,omitempty"`
+
+		// Timestamp Unix nanoseconds.
+		Timestamp string `json:"timestamp"`
+	} `json:"dropped_entries,omitempty"`
+
+	// EncodingFlags What `X-Loki-Response-Encoding-Flags` asked for. Absent when it asked for nothing.
+	EncodingFlags *EncodingFlags `json:"encodingFlags,omitempty"`
+	Streams       []Stream       `json:"streams"`
+}
+
 // TargetLabels Label names, separated by commas.
 //
 // Example: app,level
@@ -1305,10 +1384,30 @@ type VolumeResponse struct {
 // Warnings What Loki has to say about an answer that it gave all the same, such as an approximation.
 type Warnings = []string
 
+// ContextAfter defines model for ContextAfter.
+type ContextAfter = ContextLines
+
+// ContextBefore defines model for ContextBefore.
+type ContextBefore = ContextLines
+
+// ContextStream A LogQL stream selector. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+type ContextStream = Selector
+
+// ContextTimestamp A moment: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds).
+//
+// Example: 2026-11-23T12:30:00Z
+type ContextTimestamp = Timestamp
+
+// DelayFor defines model for DelayFor.
+type DelayFor = int
+
 // End A moment: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds).
 //
 // Example: 2026-11-23T12:30:00Z
 type End = Timestamp
+
+// ExportLimit defines model for ExportLimit.
+type ExportLimit = int
 
 // FieldLimitOld defines model for FieldLimitOld.
 type FieldLimitOld = FieldLimit
@@ -1327,8 +1426,14 @@ type Interval = Step
 // LabelName defines model for LabelName.
 type LabelName = Name
 
+// LastEventID defines model for LastEventID.
+type LastEventID = string
+
 // LineLimit defines model for LineLimit.
 type LineLimit = Limit
+
+// LineQuery A LogQL query of log lines. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+type LineQuery = LogLogQL
 
 // LogQuery A LogQL query of log lines. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
 type LogQuery = LogLogQL
@@ -1361,6 +1466,14 @@ type Since = Duration
 // Example: 2026-11-23T12:30:00Z
 type Start = Timestamp
 
+// TailLimit defines model for TailLimit.
+type TailLimit = Limit
+
+// TailStart A moment: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds).
+//
+// Example: 2026-11-23T12:30:00Z
+type TailStart = Timestamp
+
 // Tenant The name of a tenant, as the token has it.
 type Tenant = TenantName
 
@@ -1377,6 +1490,9 @@ type BeyondLimits = Problem
 
 // BodyTooLarge A refusal, as in RFC 9457.
 type BodyTooLarge = Problem
+
+// Context The lines around a timestamp, each list in the order of time.
+type Context = ContextResponse
 
 // Forbidden A refusal, as in RFC 9457.
 type Forbidden = Problem
@@ -1399,14 +1515,59 @@ type MediaTypeUnsupported = Problem
 // RateLimited A refusal, as in RFC 9457.
 type RateLimited = Problem
 
+// TailFrames A message of Loki's tail.
+type TailFrames = TailFrame
+
 // Unauthorized A refusal, as in RFC 9457.
 type Unauthorized = Problem
 
 // Unavailable A refusal, as in RFC 9457.
 type Unavailable = Problem
 
+// GetContextParams defines parameters for GetContext.
+type GetContextParams struct {
+	// Stream The stream, as a selector of its labels.
+	Stream ContextStream `form:"stream" json:"stream"`
+
+	// Timestamp The line's timestamp, best in Unix nanoseconds.
+	Timestamp ContextTimestamp `form:"timestamp" json:"timestamp"`
+
+	// Before How many older lines. At most the server's `LOGFENCE_MAX_LINES`.
+	Before *ContextBefore `form:"before,omitempty" json:"before,omitempty"`
+
+	// After How many newer lines. At most the server's `LOGFENCE_MAX_LINES`.
+	After *ContextAfter `form:"after,omitempty" json:"after,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+}
+
 // ExplainQueryParams defines parameters for ExplainQuery.
 type ExplainQueryParams struct {
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+}
+
+// ExportLogsParams defines parameters for ExportLogs.
+type ExportLogsParams struct {
+	// Query The LogQL query of log lines. `{}` is every stream of the tenant.
+	Query LineQuery `form:"query" json:"query"`
+
+	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+	Start *Start `form:"start,omitempty" json:"start,omitempty"`
+
+	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+	End *End `form:"end,omitempty" json:"end,omitempty"`
+
+	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// Format What to write.
+	Format *ExportFormat `form:"format,omitempty" json:"format,omitempty"`
+
+	// Limit Most lines to write, the oldest. Without it all are, or the export ends with an error.
+	Limit *ExportLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
 	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
@@ -1649,6 +1810,27 @@ type GetStatsParams struct {
 
 	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+}
+
+// TailLogsParams defines parameters for TailLogs.
+type TailLogsParams struct {
+	// Query The LogQL query of log lines. `{}` is every stream of the tenant.
+	Query LineQuery `form:"query" json:"query"`
+
+	// Start Since when the lines are that the tail begins with; written as in a query. Default: an hour ago. A tail that goes on after `Last-Event-ID` has no use for it.
+	Start *TailStart `form:"start,omitempty" json:"start,omitempty"`
+
+	// Limit How many lines the tail begins with at most, the newest; all that arrive later follow. At most the server's `LOGFENCE_MAX_LINES`, else 422 `too_many_lines`.
+	Limit *TailLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// DelayFor For how many seconds lines are held back, so that those that arrive late come in the order of time.
+	DelayFor *DelayFor `form:"delay_for,omitempty" json:"delay_for,omitempty"`
+
+	// LastEventID The `id` of the last event that the client has seen, to go on from there.
+	LastEventID *LastEventID `json:"Last-Event-ID,omitempty"`
 
 	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
@@ -2121,6 +2303,27 @@ type LokiSeriesFormParams struct {
 
 // LokiBuildInfoParams defines parameters for LokiBuildInfo.
 type LokiBuildInfoParams struct {
+	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+}
+
+// LokiTailParams defines parameters for LokiTail.
+type LokiTailParams struct {
+	// Query The LogQL query of log lines. `{}` is every stream of the tenant.
+	Query LineQuery `form:"query" json:"query"`
+
+	// Start Since when the lines are that the tail begins with; written as in a query. Default: an hour ago. A tail that goes on after `Last-Event-ID` has no use for it.
+	Start *TailStart `form:"start,omitempty" json:"start,omitempty"`
+
+	// Limit How many lines the tail begins with at most, the newest; all that arrive later follow. At most the server's `LOGFENCE_MAX_LINES`, else 422 `too_many_lines`.
+	Limit *TailLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// DelayFor For how many seconds lines are held back, so that those that arrive late come in the order of time.
+	DelayFor *DelayFor `form:"delay_for,omitempty" json:"delay_for,omitempty"`
+
+	// XLokiResponseEncodingFlags With `categorize-labels` the third element of each log line tells structured metadata from what the query's parsers read, and the stream's labels are those of the stream alone. Without it they are all among the stream's labels. Metrics are not affected.
+	XLokiResponseEncodingFlags *ResponseEncodingFlags `json:"X-Loki-Response-Encoding-Flags,omitempty"`
+
 	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
@@ -2667,9 +2870,15 @@ func (t *VolumeRangeData) UnmarshalJSON(b []byte) error {
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// GetContext Read around a log line
+	// (GET /api/v1/logs/context)
+	GetContext(ctx echo.Context, params GetContextParams) error
 	// ExplainQuery Explain a query
 	// (POST /api/v1/logs/explain)
 	ExplainQuery(ctx echo.Context, params ExplainQueryParams) error
+	// ExportLogs Take log lines away
+	// (GET /api/v1/logs/export)
+	ExportLogs(ctx echo.Context, params ExportLogsParams) error
 	// ListFields List fields
 	// (GET /api/v1/logs/fields)
 	ListFields(ctx echo.Context, params ListFieldsParams) error
@@ -2706,6 +2915,9 @@ type ServerInterface interface {
 	// GetStats Count streams, chunks, entries and bytes
 	// (GET /api/v1/logs/stats)
 	GetStats(ctx echo.Context, params GetStatsParams) error
+	// TailLogs Follow log lines as they arrive
+	// (GET /api/v1/logs/tail)
+	TailLogs(ctx echo.Context, params TailLogsParams) error
 	// GetVolume Add up bytes by label
 	// (GET /api/v1/logs/volume)
 	GetVolume(ctx echo.Context, params GetVolumeParams) error
@@ -2802,11 +3014,70 @@ type ServerInterface interface {
 	// LokiBuildInfo Tell Loki's version
 	// (GET /loki/api/v1/status/buildinfo)
 	LokiBuildInfo(ctx echo.Context, params LokiBuildInfoParams) error
+	// LokiTail Follow log lines as they arrive, by WebSocket
+	// (GET /loki/api/v1/tail)
+	LokiTail(ctx echo.Context, params LokiTailParams) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
 type ServerInterfaceWrapper struct {
 	Handler ServerInterface
+}
+
+// GetContext converts echo context to params.
+func (w *ServerInterfaceWrapper) GetContext(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetContextParams
+	// ------------- Required query parameter "stream" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "stream", ctx.QueryParams(), &params.Stream, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter stream: %s", err))
+	}
+
+	// ------------- Required query parameter "timestamp" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "timestamp", ctx.QueryParams(), &params.Timestamp, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter timestamp: %s", err))
+	}
+
+	// ------------- Optional query parameter "before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "before", ctx.QueryParams(), &params.Before, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter before: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetContext(ctx, params)
+	return err
 }
 
 // ExplainQuery converts echo context to params.
@@ -2835,6 +3106,76 @@ func (w *ServerInterfaceWrapper) ExplainQuery(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ExplainQuery(ctx, params)
+	return err
+}
+
+// ExportLogs converts echo context to params.
+func (w *ServerInterfaceWrapper) ExportLogs(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExportLogsParams
+	// ------------- Required query parameter "query" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "query", ctx.QueryParams(), &params.Query, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter query: %s", err))
+	}
+
+	// ------------- Optional query parameter "start" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "start", ctx.QueryParams(), &params.Start, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter start: %s", err))
+	}
+
+	// ------------- Optional query parameter "end" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "end", ctx.QueryParams(), &params.End, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter end: %s", err))
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", ctx.QueryParams(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
+	}
+
+	// ------------- Optional query parameter "format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "format", ctx.QueryParams(), &params.Format, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter format: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ExportLogs(ctx, params)
 	return err
 }
 
@@ -3618,6 +3959,77 @@ func (w *ServerInterfaceWrapper) GetStats(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetStats(ctx, params)
+	return err
+}
+
+// TailLogs converts echo context to params.
+func (w *ServerInterfaceWrapper) TailLogs(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TailLogsParams
+	// ------------- Required query parameter "query" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "query", ctx.QueryParams(), &params.Query, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter query: %s", err))
+	}
+
+	// ------------- Optional query parameter "start" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "start", ctx.QueryParams(), &params.Start, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter start: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "delay_for" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "delay_for", ctx.QueryParams(), &params.DelayFor, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter delay_for: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Last-Event-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Last-Event-ID")]; found {
+		var LastEventID LastEventID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Last-Event-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Last-Event-ID", valueList[0], &LastEventID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Last-Event-ID: %s", err))
+		}
+
+		params.LastEventID = &LastEventID
+	}
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TailLogs(ctx, params)
 	return err
 }
 
@@ -5244,6 +5656,77 @@ func (w *ServerInterfaceWrapper) LokiBuildInfo(ctx echo.Context) error {
 	return err
 }
 
+// LokiTail converts echo context to params.
+func (w *ServerInterfaceWrapper) LokiTail(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LokiTailParams
+	// ------------- Required query parameter "query" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "query", ctx.QueryParams(), &params.Query, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter query: %s", err))
+	}
+
+	// ------------- Optional query parameter "start" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "start", ctx.QueryParams(), &params.Start, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter start: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "delay_for" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "delay_for", ctx.QueryParams(), &params.DelayFor, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter delay_for: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Loki-Response-Encoding-Flags" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Loki-Response-Encoding-Flags")]; found {
+		var XLokiResponseEncodingFlags ResponseEncodingFlags
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Loki-Response-Encoding-Flags, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Loki-Response-Encoding-Flags", valueList[0], &XLokiResponseEncodingFlags, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Loki-Response-Encoding-Flags: %s", err))
+		}
+
+		params.XLokiResponseEncodingFlags = &XLokiResponseEncodingFlags
+	}
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.LokiTail(ctx, params)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -5305,6 +5788,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v1/logs/patterns", wrapper.ListPatterns, options.OperationMiddlewares["listPatterns"]...)
 	router.GET(options.BaseURL+"/api/v1/logs/fields", wrapper.ListFields, options.OperationMiddlewares["listFields"]...)
 	router.GET(options.BaseURL+"/api/v1/logs/fields/:name/values", wrapper.ListFieldValues, options.OperationMiddlewares["listFieldValues"]...)
+	router.GET(options.BaseURL+"/api/v1/logs/tail", wrapper.TailLogs, options.OperationMiddlewares["tailLogs"]...)
+	router.GET(options.BaseURL+"/api/v1/logs/export", wrapper.ExportLogs, options.OperationMiddlewares["exportLogs"]...)
+	router.GET(options.BaseURL+"/api/v1/logs/context", wrapper.GetContext, options.OperationMiddlewares["getContext"]...)
 	router.POST(options.BaseURL+"/api/v1/logs/explain", wrapper.ExplainQuery, options.OperationMiddlewares["explainQuery"]...)
 	router.GET(options.BaseURL+"/api/v1/me", wrapper.GetMe, options.OperationMiddlewares["getMe"]...)
 	router.GET(options.BaseURL+"/loki/api/v1/query_range", wrapper.LokiQueryRange, options.OperationMiddlewares["lokiQueryRange"]...)
@@ -5333,6 +5819,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/loki/api/v1/detected_field/:name/values", wrapper.LokiDetectedFieldValuesForm, options.OperationMiddlewares["lokiDetectedFieldValuesForm"]...)
 	router.GET(options.BaseURL+"/loki/api/v1/detected_labels", wrapper.LokiDetectedLabels, options.OperationMiddlewares["lokiDetectedLabels"]...)
 	router.POST(options.BaseURL+"/loki/api/v1/detected_labels", wrapper.LokiDetectedLabelsForm, options.OperationMiddlewares["lokiDetectedLabelsForm"]...)
+	router.GET(options.BaseURL+"/loki/api/v1/tail", wrapper.LokiTail, options.OperationMiddlewares["lokiTail"]...)
 	router.GET(options.BaseURL+"/loki/api/v1/format_query", wrapper.LokiFormatQuery, options.OperationMiddlewares["lokiFormatQuery"]...)
 	router.POST(options.BaseURL+"/loki/api/v1/format_query", wrapper.LokiFormatQueryForm, options.OperationMiddlewares["lokiFormatQueryForm"]...)
 	router.GET(options.BaseURL+"/loki/api/v1/status/buildinfo", wrapper.LokiBuildInfo, options.OperationMiddlewares["lokiBuildInfo"]...)
@@ -5344,313 +5831,380 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L39dts40id8K3j5POe0PU0rkmwnsXJynuOkkzzZcT46cTqzE/m1YBGSOCYBNQFZ0aS9Z69mL2yvZA+q",
-	"ABKkSImS5cTu1vwxHYskPgv1hapfffP6Ih4LzriSXuebN2I0YAn88wP7fcKkev2L/iNgsp+EYxUK7nW8",
-	"tzRmkqhRKEmCb5GQEzViRLLkiiU/SRKJYYP8OhGKkRCeUpKwsUhUw/M99pXG44h5Ha/Z+vvxh8Pfms/3",
-	"Xzx+c3D68J/tX48+t/7x34/eer6n2w4TFngdlUyY78n+iMVUDyemX08YH6qR12m1H/teHPL0b99Ts7Fu",
-	"W6ok5EPv+tr3PjCVzI4HiiXzk4GfyUhMSUz5jEjWFzyQRAmikhmhQxry3JhbCwcW8jCexO4wQq7YkCUw",
-	"js+fPx9P1IhxFfapYvODOR0x0h/RKGJ8yIgYkA8vn5OHjw6bDfJaEUlnkvRYkojkadcL+RWNwuBciUvG",
-	"u16PTEcMdiFhZEoloQSe+ORioggXikxHVJFQkmki+JBMQzUiYWE/njGasIQkjEbx064XieGA8T7rej6p",
-	"6HbhPs3vRGEFPvbFeJVl8PUkEwa0BgMgEe1f6rlK3dIak5GTwSDsh4yrc2gCZlQ9g2vfG9OExkyZY3I8",
-	"HCZsSBV7Npufx+cR0/uhiYkGAZmMycWM9CRLQiZ7ZIfR/oj0RXwRcqq/0DO9otGESf0vmCNNhkyRiF6w",
-	"SO4SkUAD+KdtAP4inMbMhy1mVywhoZLY1G5+TbBvz/dCPb7fJyyZeb6nP/Y6HnXm4i7CfyZs4HW8/3iQ",
-	"MYsH+FQ+cOevV+eXMGF9nH7ZrookYImeXSSGJAo5kz6hPCBSkOko7I/MxGNCSS8K41D1SMTolV6RSYFW",
-	"L2j/ckqToGIyQTqQulPJhq4n8oIH5VNgPEi3J4wZSSgfMp+wr/1oErCADESSzQ4mF3LnUcxUEvblEzJN",
-	"QqUYJ1SSnlQ0UT0Sygb5hQ3oJFIdwsU0P+HWo6PDg4PmfuuoYsqMB7UnexrGTCoaj2GyL0MWBSd6vefn",
-	"/EZIRQb6BelrCswolOLPPtA3l1OWAFdpkCYB0TCYSBb4eoIn4jI0P8gi02k1m83y+QAB1J6RM4f8lN5F",
-	"FTspIk2MujM9G0NvT1LC64sJV9JwnAuhRoQmjAzDK8ZrTgCW5/zm03gLzZVNAXr4SZrjTyWQZRRKpWeE",
-	"m0ZGdG7NPTiHlozGVI2yQcN/FnH1RaOHkcK4RRJT9SusR+nIT8Tw1xMCC6bpR58GRihnBaL/Rsfjp11v",
-	"yi663vUf/5KC/0FIxK5Y9LTrARsHjl22+vbP9WaCE4BRete+93XPyg/9j9+jtP1r33vNFUuuaFSiXGSn",
-	"wuEJSgtiTUtUae4mFepSA5oQOqaJIoJHsw6hJJgkKBh2evtN2QMBQAmfxBfIRI2y4hN6Ia4Y+TdLRIO8",
-	"AQYDKxvq0zbkImFzBLDfrJICoZ1N3ZX6qBhykRMtiappFQSVodX8YOh4fJu0uIixObuSY2JPDKMuWUdy",
-	"rEgsYNccjbd38u7Vyxdvn784f3P8j/OT129ffOyRncNms0kmPGJSEsnUrk9YJBk5aLdJTwlxrnXOc+i/",
-	"tyLbbG+CZ2Z85iTkrPY6RUJcauLV8gyZjKZWCSPzQdek5EJMtKBEuwAXdnXBUDVHzs7XnqgY1uRKrpZC",
-	"piMhmeWo+uzqNUCR3iC9b9daeBOtes2IVAmjcaojME65KmVq/RHrX4qJ6nrXt8LCTsSwFv96Q1V/VMK8",
-	"7Ewki1hficSHkyEmenvH4ZjplWmQV+EVGHlgKgFJgFo6mCSg+wrOOnhSoDFUHKIoU/QSFFgsaJC3ggNT",
-	"1M/rL+eXsvU80y+MIxEwu2Zl6xvDzGszOrMOJ6FUet2kmsF2DkQSe6VLbFcuXeVnCe1fMjS256lPalVE",
-	"64Mwrp6vtX09aVBRQGq8SuiAckr0eWmQZ1opiemMXBi95EnNld7k8n0529wCDsWeaTq/WssXF5h1vYPd",
-	"0TSpV8Wo4qDVioGRq5LQSD+Xk/4I9uIKOtlp7fYKptQk1vuzA8rILtkBdfFcXLHkXNsFO98Yv3ra9caJ",
-	"CLre9ZfW6Gx391aOOc691kl/B0tCI7sRumkaRWL6Ih6r2W9as7d9r8ELfKRRTpNETGWO8euT7SOf1BYR",
-	"5YTpHoliX1EVqs06c6u6ZD3rrd/colwvJbd6hObnRQhSmSG6ZQKB/EG0skv+yJTA7qTZ3Gdkv9mM5W3J",
-	"i+Uk9IHJseCSveB9EYR8+DKiwxJ29lmrvL0+VWwokvDfbM86LWBjR2ESEBaxmHGwVNCRYVaKKBZFUtPC",
-	"pK8mCQv0mtGAKkoGiYjRj6WbgTH9JMmYJlIf3ITRAN0JGRf8SRrvCVCZAiluyMsQGxz3BvlsyDmEtmeo",
-	"n0cRobHgw7IGraaNLYPSMxiwfpG9enNrYPcOna3Z5v1jT2tDe3aB9+wK7+ES191Fd2NA43EPe4nMqSPj",
-	"V1ZwVjml6xHrCqf1I2jwi7RbdIsVTAAfjWmaDBl4QBKpGuQzeANAbVX0kknSBJVHvxmg58YHj3eq5hL9",
-	"QQe9WKlrAQiNS8VoUFflXU/b/Rjyfok59t9iSiJN1xdsoK2aHuNBj+yIxP7AxdT6WvFZBDYQavODiT6W",
-	"uwUXGAEnlnTd0KEkXFjvVs6gBYtYfz/hodIKj+z5pAf/F+v/08pPL9D/N9X/NyvI3taogqYkzLe2x88M",
-	"B5dKj7LqjIBVPu/0s569Dnio9/f3j0CZ+MTDr/gelVrWmTsA3cJkrKms1SRBONQz3zE2/K5PKGwJS9LX",
-	"dzjlwj5H2z9g/TCmERkktI+eAfvc5WB6KfVC9Ox2KvRb5hex3Ww/3Gu19tr7p612Z7/ZaTb/WbWssDbr",
-	"+RbBPVC6rEEoFeV9ZMhTQcYi5Cr1feNJLHGD+KR3GNd0hqTeVErah001mt9ETdTTkYiY04B1y7SIzKz9",
-	"VsvXxrwZJIgHGGGR37eaceUqsvHqXpVTuAM4QdFR7ViRuVsGn0g2pglVLNBKal/EMXWdy8r5zIpTyzLB",
-	"3JBzHhofFN2KqSl3kLXpxP0IpgqiZH6S73gqtPs0isDfIqbciB7ZcehFT5VJVBS0UZoX7vo9FLv6ofOq",
-	"Yyc1yLFpGJcGmJiyNkNuDKEklBw094FV4k2P5XtoPtiG9KIK9cTtH+w1oqZhn9l2moU1j8YjukhZMCLP",
-	"rFrtVYfXU+eYPqzlZBULUM+UIOyKRhOqtG1+JzhdnTuSRvvosIpYw5itxcyutbKC2hkcxWc0MNfk+q++",
-	"4Ioh+dLxOAr7wLQejBNxEbH4Z63O62dmsNBAJC7Dc6Mo6L+v0ALTbQUg9t3n2iZTNIzA8P5KGFegtIBq",
-	"QMYsMW4r9rXPWMAC3zwxZkNMv56bT9B3dj5myTl+Am7Kpn1T/7Fr9DIm1XkYLLupl4qqifQ6B1p9UaGC",
-	"rXBce0GmrnvpxfiDQPSlXR35H7mp5u5Zz82Vc9kCzb/krBJMs2NFRDyRilw4TveWJp20AUfJuuHE39sm",
-	"LeuwAyuf+PwU9OxhsRbNPP+C7/VFNIm512k9dFZAzrjSpJIkIumQCWdfx2ChkP9kPPAJ/hnyIbnWh873",
-	"fPCtpkEON1gEsJBzC4CWceUy5OcDZ63eAX2PLeAn81wsjVBxhgKsKyVJ8wh+zBFtqBrkrVAjvUAQUWHk",
-	"PWqv2iBtkOciYLJDernhaxUFf5hwORmPRaIY/HgZ8uAc4i/0X3M7r390zwFovU5Mzj/2DLvZw7CcsmUx",
-	"rz/I4ndgYZ6xmeB4ryjXZFY4IyXEuebe1TSZvuEQ4qm72Ib5qxHlePOFlyhoUDXIx5FeL26uA9agw3a7",
-	"hA6VEMSMahEBpoPPDqH+aRoGbPGM4Y3SGcsx5ZLst4InudmC302S/WbQIG/BZWbsDMoDq6xvZPJ9ccUS",
-	"XIBYayVG/C1bBZjQrZzDCdcUqoQIMDiJykuJsRFoq1AO2pb9IqazDgS0/F7cSzjGQmhFbhyxrz685aj2",
-	"+pmeBhxt/czeYAkI9iqeXrv32fHVv5jG8z/qVvUvxTu8zZ1XEcxOhTjRKvKa5/VCBGZOtpEi9RbeKFCv",
-	"fgrHVT80x/WgefSw2SQXM4UWwhoE2trPCPSZ6QI21IyhnC4LQ90cXZbNkhpSi+kMXF7kgmW0kh/JJrd8",
-	"EkbBaz4QC/a7SonU/5WTOKbJzKpeF5MwUtYQkuSVILEIJpFe4pQOLhLK+yOv43m+p98PfoGwxPTPTxIU",
-	"I8/3huI3lkhcNtj3qzD76yp9tN941Hi8yu5kky7ZHz2PnyQxzWcXxiiI5eaW/hemQC9CW9R6YFfdh9RE",
-	"z3biZXhlDW133YNcf17nyzevT5Mg5DQK1Qz0L/gIgrquvGu/8LydPafj8fxz53u0QPUBXdSKlklhn52D",
-	"hTT34n72IjoBrs/0qnHUjfIzfiu4S2IrkELFJpTRBXoupiJRIyJHYhry4S1Sx4uv44hiiOaKJOHo79kK",
-	"HZM4lFrXsf5Uaxil5AH6ek1dP1XYYyYlHbI1tP5r6FoPc0Ajya6zv/PDRjV+brTghQhKbkQTqtjOt5QA",
-	"n3bRpdH1/Mrrri+HMV6Tak1ZG7p4xaLlh/FOmdNiVqDddFeAqv6ImTdsTCuEFomx1/GeZoNOu/auz3xP",
-	"sa+qPCpDPzVLoZIJW4GYXZopoeDPuTss0hdchhJ8n6CrVIZqb4agIagQbnvX5XX1jr75d4En/pYGkPYg",
-	"DLHnEhPa4J3D7NMvXqsFIa+tVusx/ucR/uch/ufQO1thY8rmXrJBv81Hud4af4EhrbsTGJJUlDoQpiQG",
-	"5H98fPfWJ5EYDmI0LMpuVXckWlws2M2da9NyUTi1DzNxAIogulEknjwPO/PO3AyIEgnlCB+V0D47B86W",
-	"tsMnUTSXylFs5Mj39JK8p2qke55IjGkNdOe2cf1joe0v8NWyETpCz4rrc+sCX22YesHccWLwrTNGG427",
-	"4giL7dp7Erfp9LdFracvaX5nTmCr2WzegpAv0HrJyXtpQs1v77iJ5CIMAsbXtKu4OFfpRUXRpMoeFqwp",
-	"TFcJBEM/lKQzk/GAr2POlCQh2LsQyrCmfdV07KtT6BTucwgXJB1ZuY2VjV0vk5HbXKjzmZjgqhdnO/dO",
-	"YdLmrmPusqI4pPRaTo/3J9kgbyEoP71yiUEq4h26c4dickJuukg4BOMgdC94Kldqbt6bs0eRTkJpPZWQ",
-	"vZVfLVwMSHyCe7u+GJvwQE02WrEDUgJ3WurqNEvWm9uLnmme5m691BzJZhZwSic9n/TmU6jAL1JYoKKZ",
-	"/Pnz571iKtyiI1yaN3bt35AN2AyFdUUvtKDYnKKcPphXlrXALaY1ZLFe84kNlmI9Oen3mVyJ0spmWEF1",
-	"hRFvjtm+5gH7+lHRhV7ndTVMo350mr7XH034Jf7T3HLBv00orNcBWSbtOBxVSUwSGzBb0jL4u7LWD5zW",
-	"Dx677R+ssC/OmpRsxwupwpgqdpsi8DWXivIbEf+I0UiN8otpopN/kgSMKNSeQcWUYpL0me9E0/6cxdXO",
-	"n49vXsLkJFKgfKINqNWM9L0vzj3v/uEj32t7Z1p3wa9OkWdjB17ZtuupsD5efTcbzWZr//DRYcv3lFA0",
-	"eqa3/n0i9HHTZ7tpfn+BO/+BqUnC9QP7wUnI8x9cW2IrnFxNIDSiSZFf4A2lT3qtn1uLV+Nhq/mwdXDQ",
-	"bh20Hu3DtAuTNh3Um/Sjg/3Dh99h1ldp/GE26zepZV9r743jqWN8I+Wk0D469L1Wu+mdaV15/tsQ/IzV",
-	"n7YPKj+d0oQv7/UGJHj4cL91eFixGfuH+/sPqzZkv2JDDh5XbskKrKqEUZQwrTQUFgNlMHTEd0O0bpWb",
-	"KZZwGr3I3GYrK/WhaaNMy02fFbRbe0HVF5MoAOXxgpER5UHEggb5AHgHWqE3/hsHLWFN3f7QvWH/KGJm",
-	"7qYZV8ZVFHJiQ2Erldd0OptRWo8JBOOYWHfoukFyN34BGYQ8kAYJYh4nwuqVdmAbvFO5kUMf9OLCzUqa",
-	"bF/Cub4YbyPjV57vWV9BzrXuO/74swpuWUvzKeezC71tFC8iysadukN9rZJWjKw2sSx34COCSJpMfou8",
-	"QbdaGaal2Ff1YBzRsG5g1ncIvOqCmFkU/LQ8rgnbqAohQkcQXg/AVyFnpOWTvohI62GHrHh90OXeCqQh",
-	"LkNk0z8mXOdYQsoRhvZP6QxbgORzCSwaZr1p+quOvammwMpom3VjaVyiKAlp2UDAyq1Rwt0JGPkx9FMd",
-	"C1JNP5XRH/ViOza7l7WDLH7I+r6kYYRsft0Q3glPGO2P6EXEKsN43XccRRIm2KfcqI/wDgs0Xx4nTDKu",
-	"GuTUAlERuKiJZutqj+1CdO5ct4ujc90ZbEZ3LB8FnL4BbEqmHBZHkMZK4ou9DZNExR1B9XkruxVY1/GP",
-	"rHqBA/57Odc3ywXusGt7Pb5zB7zYhlhjqj5k2mo9G8eJNFmoErZWVgldv7XRP/fSBOKVfdeWpvzy02fj",
-	"Yzpp3iWmk2ri3Rjp/j4Xzj5nszwhAp0cGSHlldnNcqhFTo9qLlXi5rixK2NzTOLmroQfoj+8YUFIT2dj",
-	"9imL9q+9I7H++FxLXTdZwN2fj8xktIMWpQ0b50x/3ZtOp3sDkcR7kyRiXGscga8X59Ppy73HoJvr7dQz",
-	"ScAxeBuq3QjMLQEpcDAhoidkrRIUNjaZDpu4AAAg80l/RBPaVywhkin8CkaParh0B/9jdvgDVYiOtMLG",
-	"JlQZlKL8djq541ygBWMxphYrfRvcN2PP2HMlO+l5+0lau9rkWMIM0NriYgp5r0ZNW3cvAI11L4VjXbwV",
-	"KXDrzcXkaRgzMblRqp7KmijV8e3zon4fhHgKTY6qZl1hDObOJeJFMokQWmCuJza9nBosFTgYGP64rup/",
-	"UFD9lRCXy3NicpPaoMpftR45Zd/0u2HN/hOnEzUCPI76Z3lS+Ghev3dVgwZ5xZTePDYFzgcx+FqFJ2Gg",
-	"dT81I+NEXIUBSzbLjFPIBYzUhZGhADULXWKF4E2ttbZ+iB68gbP9idMrGkbWAK+1qeKKJZGgQWFLLW9M",
-	"mTLgKYdavb1drmxZMEjTLFtLkEA4kiG1euZo6SdJLtksg6OBXPT09YT1RZIi11qFCoQy9qc1vks2Vo49",
-	"biBq7xuj/zTGsIxSv84Sn3+5J2c9L83mSKOGn+SH6EV2pctF65KlnhemGxeWG96B6pF957V/s+pV5gV6",
-	"srJrwY8iZqC6IxLP1Dpgctea7Os4TJg8p6oAF3PgwMVIOYEksZFSY9l58CAMGqbnRl/Engkolga3/5x9",
-	"1RYO5ktilDHAJ+tH5rfD9Ae8rDChWK2H+48P8HfY8XODB+F12odH7fQbrXZhw7DxYow5BGLMuLlznVz8",
-	"i/X1jPSiWDcbvGQRNy6YoislFbxh5UkeAq4qEJPMwpahx1sytklyWGqA1lVzl5qjqcJb8aaj+m7acF0z",
-	"3/QwU33fZLapUdjcgZfrwBXz3HAG6ne0oK2SXT6xDarb76lSLOG3mWNkIxiqYinGZgj5Rk6ngtgnZEeN",
-	"WJgY9GJJynNhTDeFULK0fZsY+VT/TGKmRiJ4+urFqe5l9PRBnyaK4Pietu0V21O49e+f4+W/plg79S8Y",
-	"Xbb/aL/Z9FvtM9/+/VD/vZ/9fYTPIWQtF6g2PzD98+KBHTQPNj+wG0aSzFFQyRGy79xiEMlN4mQz+Meg",
-	"mKRtgUHB+Q44XT2MBO8hCiMpg46ci5ZkeSDOLyWAk2lYIpAwqmxm7G4uJEYudQC2MQ1gshGXhUCm3GdZ",
-	"TJNFrXKCkb58sahMrUeHTfO/lud737peLIddr9OFtCYSsL5ej6Dr+V1Miep6nVardeR30wwleHv/4UEs",
-	"4a2JhJe+db0w6Hqd9vW153/Dywys+WATmzr4kefrLgGU0+nQ800GVsemGtqksY7XRpximzT3xuTMuUnc",
-	"54XQ1Gs8kKsus+Eot7jKWHxlHNH+91lkt79NrTGG8F6fzcfaZkH8y4Nt95sAk1IWant0+Kgy9LldEWnb",
-	"aj2sDn6OqUrCr6XBz1b2GEzBRaJnpahol1Vr1uy12l7KnB+37S91oqTnmmofFJvSv9SJmq49quLOmhWs",
-	"s7GP2g8ftQ+q9na/ddh6tHIYdftx9eZW6CgplvHCjbwJBR+0D1cN3G+uka5g01tKBdcSKl3AACtY559C",
-	"AC3l/uU87U8gFW7GlNut/Xbr+zDl2vrn0ryHExfdPa0ncGuKaPU9ZF37vuJWMrXqc8+L11jr3FquiWJ2",
-	"5CYxF24rK0313OA3ZKBv6KrUGt3uEHt3wF+O2Og/0EI3FQlrJWWmVjjy1Cm7WI1t4gdlHLNGk8awXrnJ",
-	"W9H7b9V2u6HRXiCpCq8Xlq2UDAG/zWbfIutccO9bl3dW3AKnvDP3vBT+Yd1b4jVBDlpFJIhQkjiUMsRI",
-	"+OXYtLkZbczjefNrastN3fH17tSldPWFdF1qK72eTmnNeepS2oqX12sGk+wXhHN6T11JSM5wN0NGd/iy",
-	"3BJnNmeA/mUzeT7JqEL/RidBqHI/3gGN4DcRTWL2gfIhu321YIE1XDt3utU+eHTYOjrc/w4G8RUsTn5m",
-	"z2akR8fjHnhzbuDLKUj0MrfJ4dFR4+joyPfarfZjx3nSsr8fHB7OO3Yy1WZhm61H7XZZm/sPHx/c0C2z",
-	"/7B50D54vOoGtVfdoNqcpYzIS7gMjJRczIy2AqWlQlNp93bUFDOwzSGQPpvlK4SHakScQt9Pqy8WFhBp",
-	"BRLCUUuTy1H7casIo4DK6cqfWTV25Q8L+u7K37tacZ2Pb4I9cvjo4cPWyjAch6szr+/Ml5vN5uP99uNK",
-	"b+x348v62PaAlHrrMmO/Fv7IUavte63mEUBS+rWaWwBJYlp7dHTgVTL0+g09fvT4YZ12FgCduO3chOBb",
-	"R+sQ/MFtC4PacuDW2H86YmjmOOPSeBUGyTEI1hwyxNrLZc/Y4k9YTrEv4osQEWi1ImvK9u/08Gusn2Xf",
-	"zSQE2emZSo27UFmHT2Kv8yXrMrtRLoJe5vHLywpjXobkgo1CHmTZPZ7vjRMxZokyTiCLSF7WAj4zYTAK",
-	"cvwzkPMnpqLoNCvQ55qRDa9kxA7k+Vz9yhFkzWedrN0+Yqh/K4kNw8GHazXt4LGXLZWBTNcb/0rgit2k",
-	"twzuvayzvojjUG1wX66qppYHhC/59totJ/klbSgjV4HBf0XM9/KaY0Ds8zSaA2EtK60IJrg5cCGYjD5h",
-	"BtYtaJDjCwmIPegJgZAuKP2FIHwIOPTwwPO9OORhrA9g0wWCZUO08aLygb9WWYn9xauDDSxdm5x3mAZB",
-	"iOVy3ztrArjh9VDaQ064IGOaqLA/iWhC4LqpQY5tSWAchVkdp44kL+EWRRz9b16oGN5X1kaa1/ONQ/4a",
-	"P2ylq0GThM4w7XRuecKE9VVKoZYvX9D+5ZQmgVfm78RrNrcgcIf07BdQXBUqfbNpWmzUJ72BSPAxhABG",
-	"gVOI1ByFfhTqqWGwsUmLZCHGBFLJMPT0AuqEMxNKKA1xWN7uDNv05/nes+Pnf/98/OEXz/devvsA/yrj",
-	"+WkFzZLq8esX+yyrvFqo/7kPVRZj+vWE8aEaeZ2HB27Q2///pbl3RPf+ffbzf5YxmFyNXDBPcClKQ6cW",
-	"fl1W+ljzwd7iar49QuUlC8hAJC4/AJGTPiFGYddzr0XX+dK/RUrWA1dlZauB1Rmq7GSQKCHH8n5ObT4I",
-	"4iW4EmaToO43xDdXVXym3J5pTL+H6s6W+UkymCRArqYcZV/E6AsvFKm/4RU+xCytGsflLLvg7N0AbIR5",
-	"sO/FW6KSmS1xeQbhQF8Nq9l3+U67YrcyzrYC53WKgooBXC5ktbX1Flinp15+W9V6nrlmEV5Lwb4+MlUd",
-	"w1Xv6zI+C0UUQu6Ady1chPzwf7c12muUPC8IRvz0rHpELHiDtSZW3JhjYmpUIB6bm9SZHzz6LSqLvZZq",
-	"TWJcro2ghqEnT22xWsPunnq+9//p/3v6v/S//tc8t/O9r3v67b0rmhg4vC/eu/GL3ycAh/hu/Fao7A9c",
-	"FGkf2D/PrnOlb+Z4ZX6Apvb2hP8+EaaY+mI1xgDriXFq3C/cubR2/4oHagzVrWHfnEIo81tny6GUbZ5i",
-	"Xw0XxAwhQFu4YASCJ8r2FMuglBgnttqsQaYwhigy4cgNSoFfTGSKu/eRgJrytsBKmZxzSq6UKZnpY99i",
-	"MaQ6jjJzfQJ6W6bpOnVODHydNCV6a4s4u41u/fci50wR78xkVTJh2QQvhIgY5fPGgrkKhTV3Z+/bPV1I",
-	"V26Z/ZVYQlp3mUoHfZ5MEwEaXVaRP6u2/5O0jKTEOjGlccotNf1Mr75m/ZATxYfaru4zHy+gW7CZaToJ",
-	"kExqhrRKzRAov1PKqkLEGKrsa3njWUmfbyvSh2XQJeSB9X5KC72brYBFcCN76MzUGljMiqBlsyRpmSZn",
-	"FpUExCu1aDjfP0lkP9XFgZ4QJaKAUP0aZBJgQVE95Ex1qbVwvxqgnsWvG7Qh8/KZrWJTrlxCJZk7a0dn",
-	"JVRK+GzacsgJTSkay+oAEQPfmygZBlpjzvGxOYZaJMQlFjz4Ge1NvjXwSsVEWtrlW7ngklAAVNPNIOSB",
-	"g56jJ/SE8EkUgcFRUh1o8Yz0lxjjoHlsyVGDvyukvrR7GwlxSaLwMmeWphpICCVLBpGg+r+We/tuaRtM",
-	"ET2r5/Awb2WrVnYqgZpPsBSOY+O3MM90Ic+qqK61orpxVSxAtaaLJMrmMM+fU7cd3CzmlC1nQhmscDUh",
-	"rOhBwSI/L0USr6eJITiuhTUOJWBGDUzZq8TxdxcKeFGodDG/SowHKxSC97E21nm6tksrHiElXfveWp9w",
-	"Vq+r9JO6to8xf3xPhrzPlrrN0jJRcN+SqJWWTCo2Xho6qN+pb43NF05bgZJsnamNOiSzamy1tBWUmYuP",
-	"j3/zI1x6AkFIIgGUqB3wAJUP34TgmeDFZGKC9VLktd7Ju1cvX7x9/uL8zfE/zn/99OLD/zx/9j9PX3zs",
-	"kQsxMXBtxs3TyHvtWvut5qM2zD/9qcwGtRdG+h+/Rxbyz8uX8Umh8Faggs+jWYpEm8VypeVwSjiF7WTe",
-	"XDJXkJk7MY99WM+4/gitvMYvUb06K54I05NvBnNWub3w/Rpc1qidRAmzFAuZZy1u49LbCie8vEjTSlMp",
-	"qW1UuEVIHYGlsI8maAZ0v4uE0UsJ/s6QB4wr4+F2FMVIoMd2AX0sZIFOVEPpnsNoy9YqX2qpRJuGCMnU",
-	"ymGBjbomI6HFY6pZZ4qtnuPXkktaROT4VnpL7l5xGDVTMoIVlNbQzm3ppWJnz+F3ZH0QaUnHaCCnaN5r",
-	"dJYWd/pWmedz8xk5SXX5Tj7ig5WbnKMUmzhh1s5Py3Ta+ZWTT1bq5Rd7IkI9vjjk1Dg2Yjoe2xAiU8qo",
-	"gozhKbST1f+pCL+Ap/DqdUpps7cYueUEmVzXNWVzDS45bdkwwYh1F2FD2qlx0OUL4yzgpoF7ubhQHUtf",
-	"rKtXrqYfYpJyqiKqMGYrKHy1WXxVLbLVCwwVPCBgvWb006tm/HUrIFkaXZGT+xBUFfLh0k8+2/dW5/7p",
-	"TUolxZaoLGUX9r5ePBtA4EBF3ypYRPl01lXt58rLSIC2qSv5c36lOYV/LRt4Q9K/dOPLnBTLfBSp7bdY",
-	"9c8J87uk9dezW3KqCLoF7E3InZqLxZ2rcJQZV28KLg6uOkrGLJGCN8gxcdHbRxQh5yChW2sroXK92VOR",
-	"BLJDektqAP3f//1/eqVK7BsI+v+l9NxYHi2gAA3EyV/MCIYOlrlcClEUdSMbJEakYdBuTUMbh42ZiWWe",
-	"WDeWNbPfTIbDWYUyv/w0mxqf+bPs9JXOwzZYdsBzY19DH8GEFBMIgLvhzwcUze1PFiZc9/q/xE+4cHVQ",
-	"tFyX+Avd5TLjSJsvXSK2stm/FJqvQK0OFGJprGhWVcK8mlPjA6rYHmhQJbRkIRTLLNC5xDW0eCSdSSIF",
-	"phyZwh6kF0oTtjvXRYbBuPCUzEyRKgc68VtVIY+fJJbnkKvdeUjnmnTuJhQsl+xCFKbaF3wADJxdaYmE",
-	"cukCSmo5N6LyCaEFsW3rViWMBii+jWGrRy/LTXSLDVkWrovmfX7F5eSit+uTCQ9/nzDwE5iLFdzTkkHN",
-	"l4MpHUmKSlkeRgAPyXQkJDMVUUahdAtgwayt4tMhCt50C8GkuY5ZIZgFhVRq38/j+2C85YKdHh4suyNw",
-	"z7w5EdkypPTouycxpetynpCZL8u1nDuoF6SncVXWZmykdG5uSXugDYpIuiU8fw6gtYz8YiGVrYwGnmfg",
-	"eSJBwoOLyvKLJAfktVa7ToUwZ8jl7eawYktd5YJDOClufBaJE2I5IV7ddAFutqzxaQiiVI4pRFeAE2pu",
-	"Dn2tGJV6d8r7NVC25X7/K0bgue3GVDjS/YzoFYOAi4q7gJx0LSxd2YzdjfPnacQdbNlBfGti2dzD0WwX",
-	"wnXp3r+P9/553jkz/2ruHZ13zv5WGr37boxH4eMCUYK7XBAoNhfBBFunsTRiegtXGjWOunRimAyM5cfU",
-	"3i6JToFqixg5qNg4DdA1+4S6zMjGTWSWz4iipDTrjUZBPry2gOuZ8fp6pJoFsS6MaLVzZOVO1nc8HWM2",
-	"FzFQWSaOZEjUhStu9D2UnhP9yPLAdEUsHWjbZz6GRIvlS65pojzUwhDtPM2lQbYYCp2DUe3pVUebTAww",
-	"6QocVXB6r6g1keY1Eqd2Ux35myejZbq1nUzWT9kBtgirG76uH7vArZu6mK/l2XRjB+/nzXcZtPIK22I/",
-	"z3lI0CgEITwATZJX2obWb7YSSVYa37d9MWZhREqOLNQOppjRGXLy4eVzcnRw+KgsqjIo48qQy2BRTtD3",
-	"7IN7ZpyIYUJj2SDHRH9LLhkbo2cmZhRCIfVr2qZ5gnBqqCHETCvtRMstrVh1+YQDLwKN7mJmQvb1jBtd",
-	"3uUHzWaH9HKVnntkJwX2QTH4hPT0BptEaIxK7BlsHZawXd+24MKAkx28Du/yCwbGJ+PWFAv0F5chD87B",
-	"L9UjO7TEXWh4amwd99r+oTnDA2KYp3TW5YmWqbrVubrXPbKT/dhDuxfCEXZt/U9T/rlHdpyAzZhJSYcM",
-	"A/e6vIcIOb3dhl6y1hxyEDlo7ndIL63h2fNJL+RyMhiE/ZBxdQ7WB7x3AO+p84EeMvxy2OnyHkJrQ7FO",
-	"qJOMrbZ0q/lKvPDz4QL49S4/aLfTTbUFoHu++4upX5z/Ueug+hf9b60BoHqGDR7NQc+RQyCdrOY+OWy2",
-	"69RZJYewVi66TZfPw9vo9w7mSjl189jkoPeByqf1vQp1r15AM/CuUGoSs8GNxgtcN9bYoiiVOmG19oEB",
-	"tyHPGduuB0mQQFS4X5bFSN98+OkpqYwCxceEKiyzWJHpm8FBleqgNGY2UD1zF2T57r0loQ/zLf736el7",
-	"y9JQk8ZJHh4dOVM+aJbepRsYqtItA7NXs17NcOWTNPcRGS9oYMi4cf3B1RSwcm9MRRirdepAN6HUZjAG",
-	"UeesvEkS7iVswBKt/C+PIUfHMM7Md8QbkqePoii3U2VCr/Y9vsWnXuQ4N/f4aeRClQ4Djzd4k59vsY6L",
-	"P7vKXzsk7Ng9iLQqaKhCIbDEYI60pTAsYTzhIPiztB1MADKod5j3VBTmIimTzo2NMErLXJ7MmUEjCgB9",
-	"YLBsIgXkFjo1In7ppVnh7itn6pkHGAie86wvz/Uwx9AOo/IMbjSMBK7WqBPkdAuhJKuaXKBCXGFN4eUm",
-	"zq2EqtzzOOYlsS/lINO3Eu1y58NccnlHazjG83lTldw9jfJdulgvHDyoXNIhjKF+1mF1KG+VSxDcZSLk",
-	"qiRnP5evb+OjYMqTsdZT1ShhjASsH8Y0Mp7DNCEnn+UPRwoyniyD7r2lb7VZ8PNrPjBG5Z7+Z4lLEYGj",
-	"2keHvtdqN72FGfU4zOUhe9AB5NcUM+qL/kcuMByKz0xPxWvKtMuiT+Jb7RvNsxKHhjvEEqcDpDKFfLgH",
-	"u5duT35ZtdxPV9WxmHbe0rd/fPl57+w1H/yx919fmntHZz/vdLsN/Nfuf+0w/fS/7J+7pTaVE/dYMkAc",
-	"UYO8TskK9h0oy5IZJDDvNx41HmvzP63bjhJ19wncP4LYNyQVleZLbCoIpF6cQXmUhwlk/cFRHitfZtyB",
-	"q0r3/sKOf61sgywFmgf11Ztb8Q3PXS59D63iegFBnIRSleoE8yQhnyDf1r/Za017RWtvgu3bsvaVvrsS",
-	"zoV+s8D3alBIErJ1LhHsAOTtkgdkadddDNgV+9GXs/uyQUOxZyJyIT/+WUL7lwziK5Zs3g86AsXiFOuA",
-	"4BSLDNzwOsONePveNxkV2T2puwtxKmw6m5CIM9IwYJVBANDlIQLzpRiBSth/PkmxBbhQWZlRgo58cz9B",
-	"lBBlufz9EaslKZ9TAIUBwzFgX2t9A6lN+MmQyQVo6IWvzMuG94c1v/vVvAsBYSmI6dLPPpp3y0k5nXrF",
-	"9gnOCCwiGdIrVpFz9YH1WXhVhi6DuVeJeZ5lcEGTNWNOoIuPBmu6rHlw14D1sFrDgZjySNDgNCxDNXrr",
-	"4IvJse5C645wQ7bOLEyO00ut9Mx3ZmBlCVzfrNaicXKzBa1moG4rtfxRiWRRsxKe12wTDj/qcR+1chgs",
-	"XnEbE5jKVIPSZlfdeCdrd58WaZrr1ayfXJ2CFh+oKoZoERLhHThVEI+edltgYKMJv6zPwFbjX84nkE2E",
-	"sYkf6pkvuQZAoq3zYbLGN9LK39W/1H+t8+GVxWJe8ctqErH7WnGpB3aqGDjpnEU/v62c/WxR1usFGwi8",
-	"DJoRfVxIwPKVy+uwSVazsxu2fVIegpm5GW/Y/sc5GMBnSxKGS3Bn1hnEiNEA9nthf/kdJ1KFUUQumBY4",
-	"tobLit0tXdDNd7mZNd7YuMZCqpdhpFiydC1AvIyp3lbUWeEzWbMjgID/ZYJ1MBZ3BCIeY2ugIL4wgOPr",
-	"i5tfqKLv4KclMoezKUsI48OQQw3A4An5N0uETKHcQlWGtzlkzwxkYr3IS/2F/MUoVyjoV/8qpZu6n37s",
-	"U87r95ZSxgcxlSt89D5hAWzyL2VscdVG1u18wTmr01TCbj6NijZWmVFFEzebHBzF93TIfimo93W/1TM4",
-	"dqukrX8yX1tVrELKo2JudN0qVItIiBhJta6hIjiBr1ZkYsBuP7CBPBHicjKu21skxKUNHFyAPrHoDD5f",
-	"jKYRsYEidKBYYmZk0Kdr9CFHNAlkNR546eLhR6uw/uc14EDSPYY09mCV5j8uwea4SQcTffAzGpPVuK45",
-	"mkJ1ciJz0E7ubWLVicg8JYtUXwfrBT+QFu9pJKIg5xBCM5TMWInwSlj/6jMNVTktf8xtvClICHSc69mZ",
-	"YHYzB73Wc8DAm3YrHVFa0IjwgbuVpv8Uh3c1akSo0aCSKFO2Y7uBnhEUdCXqBN2q3EFT0K9uNq0PWLW4",
-	"BJkybRIY6s20qV8zl1wtAgVCKEefClnyIq0xVEV86cKYL6Bu5CVRYsjspdjNia9yth9tS4vmSmW1HVrf",
-	"PwFvumLmJVP9UV0pQ+WlDVJLBWVdmSZ/WdHTZz2DuseVRFofs/lCwZ8LrhIRnVDFeH+2uNOUBGBff5Ik",
-	"a0b/U7cD3Km+2UsVFRf/qrUvrvWghXI4ZvrEfk7oeMwSFAo1jHOT7zfFz7I7d2IbRClu8IrrOgw/2PjU",
-	"EqWwDgD5RIKfshQ+tiizTJefJAt+a78AI6m6i1KLijoR0uU9OOw5byCVcuggfWV17v9Bb/um1ZFqNpJd",
-	"SJQEZ09ig74BufJQPMSMQXO6MU1UxcVCWk/tPUuQX9aCdxvbz6CYgf6sruN7NW49gwmUcugoVw5uwfBP",
-	"bj7q3ydswlYadsZM5kUL6L7zLb2HOgNz7WiOGQFwsxIAqwIKaV3lXH+6fl8qjOvevsjJhUGsLglkiaZ0",
-	"JknzCenhgEzwGK5ED4k0xa5Z5SQWiwiuQrqr9DNXlHBhqKY0NbhXu0ApLXJYg5hXaf79d3XXVbgZ6uxX",
-	"mdNytRmXc1I2Xl6xCqtVUUl6EPzQw9LfIxbnYOdglHj4nxB6Ia4YuPry9ar2m3JptarjvX/SvX83ft6r",
-	"qFmFFug6QRAZTRoMIGipvGqHLTeQho7PCwyZDuSWgIGwTNWy3GUzjIW4QG7+SDWN+3l++gNhqswe1wao",
-	"sgk5Pzp20QS0uCMzP5WN7JQmQ6ayylYlKISgKkmfSDamCWDSXkD0SUxl/mTR8djH/P/c+TpoHj2sBTCx",
-	"41c92S3PRnQAbkp1MCiiChkbmErq22w5BP5BeLZiAGb7cX6wyAuae0eN8yp2kIVOlTAyhMfsQD7z/v7+",
-	"EXCsLHyXaqFEDIvUg8Wg8FaTBOFQM70dw9F2fUIROCVJX99x6sHtIic0ceRkkFDgGdn3+c1qN9sP91qt",
-	"vfb+aavd2W92ms1/1uSLnWrG6MC91oUNvSuwdDj0VWHpDJzuDz70ubGvLpWEzV7II9NtDIeublT4QrS5",
-	"8olDiMKG0row3mFhHCvN14FeNCm3ZPQamVy3kJn1Q8KpfU8VRMzCD913S/VFUyCc8iErZzPvDcaiBb58",
-	"Qijp4THtmYRDLqw9oEWAeyttEyRjU91pDnVWcy8aRX6X27rjmHdhq49DUv2GUny/M1S3m7Tr10f1Pstv",
-	"ykbPogtfuj2VPyh18hZPcHWeZb7KP/gmrOdj9UzKIs+4o/mUv9l4u1prUlGYeY3VyTGSu7gwn50uKgJ9",
-	"0CEgAEmHXogJICGaZH5bDH9Ir5hm3in6hE/kpD8yKjgdjxPxNYyptbTrZh1CcGZ/koRq9lHP1bhyGU1Y",
-	"cjzBWnb410vrIPkfn0+9+cwryOv8zC7IKZgnMhxyNLZUNfisg62qkolU0k+vctN0NDoJQsb7DE4RF8qg",
-	"4gYN8lqhcZeHpURjqQFAn3o+XseMP9P4R0qNvetriKIdiPl9sfkrRCoK+W6cDBKBCuaXVwkdUE5h3852",
-	"dFOy8+DBEH9t9EX8QEj5IBKX4YNdGHPElESUEFOP0yY0djkArqLMDhOAGzKjJ3/721tBLmYKLcCUGPpC",
-	"zxcuMtP0H1jJFAa2T5NklluRLsdG//Y3Hy7h2VXuvkXSGSJA/cd/EAtmrP98ASC5FghWNwsuyOI+AwSg",
-	"NAguHdI7NmBIQIgd8gyWniCCHRiuBsUOkw7RlA1ll9eil3RjQkkkUzYFWZPOExgGwr36eaIBS1UMkHBm",
-	"XU4TfZDAgwzVBDQtZWC4JCxeF+MgAa63H9EwJr208kDPJxMeMSlzNNvlWQ7l6Yu3x29Pz5+fHL9+0zP0",
-	"SjkgVu36hMNmpD2Z1W6Qzya6z1YIxiGoNIheD/Kg2fK73GSf51+j9mRwYWd10NyHXT42L8UUazMQqYdA",
-	"IwsF3NG98LQMcFpEHViPq15mNSszvTM91V1ejQCMQ2uQ3gM6Dh9ctR7ErJfWckcEUuQgmjDJ5wIIc351",
-	"nx1/fP38/PTd31+8faqSCesRwMySgFWf7R3gvkZSkAtm8CulnIoE4rgANegZlWHf5LVTDpeQSZdj6UwI",
-	"kopCZrDPgV8jyA/lRDLkSnBBxiLJ7FE6nQoCJKbgSOlf0wnrY//g//7v/9PT2xjTAIGEgMUwHkjMwoc0",
-	"fkQ7y2DhcthydryaTV1EjPT6ImC9hu4I2I/pzXbkgJodv3+N89Id2bntGM7m62PWj8Jd074diDSFmKv2",
-	"4uTd31+fP3/35v3x6VPQlHtETRIO6cJiMGiQZ2wU8oBcCAUl4DTdhNp0jm31K0QPyKgcZt/lzsA182mQ",
-	"dzyapfFEheQy4AzJFQs6BuYbweHGFDul5KB54OceIeBal+tHh3b73nFm4fX0L+8zBR9kgvV4f/pwghr/",
-	"qxenxPlda/r44P27j6f2nIccJm8KLRgQLQMdnOLz+SmY8DC80qd5GvZt4WtYMplDv8uCqsDfxGAIn05f",
-	"7j1GRgYgF7iRB82mnd4L9KQBo9esz3jWJJEjMbXH0IirtAo38JEeVFrpkaGWakYQOZYkDGgkokBmKFnG",
-	"t9zlVrZb1HHbFtzdXTBFUSqECemBt6gH1C9HIlGMswDN0yjsM6NgmgTU41fvT/b2G809waOZ53uTJDJC",
-	"Xkvm6XTaGPJJQyTDB+Zb+YAOx5H+pDFSceTAf6WiHwxYSGX0Ol6z0Wo0sTA+43Qceh1Pf7uPeAoj0Jhy",
-	"Z9ugd2EstqWcShM2e8WAnnvXZxhqWYETmRXyNiE2egO0cMdABwvxE0ojFvT6ioEJxrsMeeCn2EVO8XWk",
-	"bDiDXa6W1ZgnL0VCWBCm2dRQ9RdhpYygMfftDonCcDLCTcW5qZdoUCF9OKiZAixEh7SbTQOGC210CHKY",
-	"RpcDM6DzaP6pAonI7kRwEoFvGEZrcA9DxHCm3BQw2Tlot3ctUkkK4tvlgOsUGPcJTO+DqQVgqLuTCoEw",
-	"y27ElNm0/J9+ZPJqqTSlV6rBmOwu2FUAAelUdbf9XWA9d6M/2iL+wbxOCadHm1fAa18HXsczdIoYOGnG",
-	"3TMRzDBhScsjZUo2QZ5EKPiDf0mMynUqOhlXgScnsdbgduAeZZfsJFSxnW90PH7aTQs3db1r8gfRjZAv",
-	"h/HZ7i7WiNBmVs2S7Cb9DzX4zBbT8h893WCBwqlsN5tVjabvPXDrpl/73kGdb57RIB2G/qS1/JNPDlAo",
-	"frS//KOXIrkIg4DhyFo1vtC7dyrEiTat8aPD5R+9YUFIT2dj9imDhoOP2+0aPcKhywp+HNZZwNcGLjRF",
-	"PTqssxyfMlzQnOkKvNU1Wr+caR6aJl17hnTsidO2INzKfLFPtOnuIBegEEhrKFz7eQafVecdsoqCuqaG",
-	"dMY/B6GxJSlBjGwrWdMqmun9eqcsXMHBBw2V1rz0GTLCU487Vr20Qrs2YBrkeVoWH0y3hKWVOWVmYvTA",
-	"+9ZD+wPSdg2ofUSl6vKRmCSOFu74kvPWCM0XOQYe+dyg/Fq4YVhMq5cVS7SE3MAT9ox0Ao1JGRvcJ0Ma",
-	"8jzafpdj5HNicyZhmSVjqP7b1UrtXcM4p4lQzLhZUAwhtoPS2jrggkD9Y9B4pwzYfU6WZcV9C2DGjsJV",
-	"xmyjUCosFe35K6oFJ2L4qynmsfTdj+BMrfHiCx7Uag+8ubU6Bn/r8smEnFkn89KXcwXMV3j7XRSAFrW6",
-	"NCiUAr/bAmEd9nzQPlr+0QeqcJNwaOuy9BrD04f2JSBCrycF9DcH9bo5RfDo1STHSQgOanNurdQwB3mh",
-	"0PDXVf7Lpc2Db9reuX6QxUBVyh58xd6Hw+f1BM+KYuGYE4sqj50YXD/sv1MQEcaxlJMTmcmPjnT9XtvY",
-	"qVvxUSo+fsP938qQOy5DcJ+2gmQrSBxBonLcmSLbvGW5Am2aQnrrC6EovUCvFDt452BrJMH7Bgrb5LxC",
-	"PTHjInXK6yPnxeqKcIsDOS7on4YiJhSa1gxbM34Wo+NRipiBOWT4t0hMxnEqs2qKMwLSrMsB+hh85bS6",
-	"cHOZZLJSqJOvBmbli24wCFhAlLBCqkzmPCn01+W6Q3+uwphT1pJeMqdIb5XYMPEMq9JNSWzHj5Ica3Hh",
-	"QuXvLQPeMmCrrQGnctiuOSHlbNdFr9yQRo/M8UHAFCjgC7mqYaRWZzesdI6LmnTOhJGpSNQIbnIga0+k",
-	"Fb7NhZ7+zjqCgi7Psk/QZWyVd2BNEaNXmqeDsiskM5VijQiLhLgkUXhpL+wHIUvKbYgur+C6G3It3XEO",
-	"/IvZ6L8oJ85Pf8uRtxy5yJFlnmv9eNa8rrPFRHzGwiAfWH49h45ZR+uFpm9Z7SXHTm1AHH3Bi5OpxejB",
-	"Ad14FcfNfVCP1/SqbHXkLUf+0zspgCvcPkuGZm/sp7DFgBfybPuSez0LII9Grc5lOudc5YafG1U6qysN",
-	"Ab62snSny00ZZP19vo4OFB7oiwlXRgJgPdexU0g3x6AlETyaIbsVEPgWqlGX98wH5xacqcG4JpGgt6LT",
-	"47bYdRW3tRWDV2a1d4DF1nVgr8WK5yoxb5nxlhmrHGNI2VJdj/Et6MdpWlgpc3WgELIScxBtN1FONYHY",
-	"n495a5DPEKBoNeWpcLIUqLyEkLkuD1g/DJgkPadEXUezOuDLWO4K0xR7DQJJY5apG48CTRiyZCf9nFBp",
-	"ypTJLt+BCeymme7OO+grkWTHzGwXw/uQuYKaPjaIUhXllD4cv331okeo6nKoj77zqN0kI5tEIJna9SGM",
-	"nBy023Mlmec5O4YoLmfpf+2rUyxkIIary5y7f2Na+17Trcy5sXvY17ZiZ413rVwrQB2sJSvzdS63gvIv",
-	"Lih/LY+idqTkrwZK7HYCdqqi9bfScCsNf7Q0xAQfW23/1YtTY7qCWyxLazJUcSGCWSeXm6CEAOAe8+On",
-	"Dye4y58+nJB4opeZXjH0xS2UvQCtsOoJWyQz6uQqfN2bTqd7A5HEe5MkMhlSheQFQFHwsiKzXgqU0E5B",
-	"ELz5JAYvxS2oQiNCkAKv1Yzrpzhkhb43ld1wn0Tl/chv2ArnTQhnwM5CTJRV5XSpSfrAVMSqNE2PjQA2",
-	"fI1d0WgCgHA5SK9GTpRqVmrhd0CG97DGby+fvjWworDLoTxxiszQa/3c6jXIcfZi5lkspmf2LkMenENN",
-	"8R4Axpj7oQEgIofblIoK4fLa7PuqsgUR3WpbeIDW+8MMsk0aT2bBtjbUlk3PsekcL/zh9tOWZW+tj5tb",
-	"H4bf3VkDZN7aKOZRw3XhuVahzrUCtfON8aunXW+ciKDrXX9pjc52d/VhBUB5x5RptI8O69serlzYqAly",
-	"DwXO1hL5a4i4DVohMgWwXRzKm1aRXxjO62NEgeB9BvjqXEDVjbA/iWiCSOtzDjAEjFjjpl92sLd56UIW",
-	"CJcnZfkRvsUOuUFAloECXlmh10O9bwFYH21l5K0avuVR9s7fovH/uCjYFP67lJf9t5iSWOvLZaFRWO5v",
-	"jqF1stAprM/lE2aL3fMAsA5lg7xMRGyQyrocI2L1UykgC8AkLXRsmWHQRLVaFNGxE+UE6hKgNk6iyIHN",
-	"mFKEIRpEEznC+oMYXHvBSBxKGfLhHQmeupVY1yFTCNj+VwtyhZquBqt+y1//2vz1OfCG5azI4b2IbPwd",
-	"mS/Chy/mvpTPcKCr8GDfMJ/JOAVi7hBK0FuSS+1ClNR5pkyqeHKDvGUskKSHgz+30ah6EOZTBGJLOWyX",
-	"/ylZLFLLfeaxNV4EpbW2pzuPqr78/RzM/VocvwBGvuX6f3GufxwYpudi0P94Fv8Aw5Q2wejBfpeKjecz",
-	"zSq4PoYFdXkuo9fh+scpAmeKNspttaNcWi6Kj8z/jUiw0yRU6AQH+ZHC+G5OgJSq6Oh+uP8C5IMJYNtK",
-	"kY1IkVvN3CirCbIVOVuRMy9y0noEP0j2LLAqPtuCHFkljRSGH3j7gCYAQK/QvyIBb72jrQa4oBwzikGp",
-	"vgGaNijfPxGochEqEtNZlyeMBliHwt4YwrPBJNF8FJ01E67CSHNX/iTNMjYozim+eApfb4oEIyA17XIL",
-	"ow/1VEZiahKVBRGDAcvjjytB+iOhpR9E4lp48urSBashP5ez9zemKt6KPObNHWcpdxH095RFEdAnlZeu",
-	"Qf/aVBepOHJajN/wuLn1FyzIyzlgfW1RHP/aKI7iMrRoKFs0xz8/mqOmxjX4sf5sLZ4MWtHKqh6Mch11",
-	"T3+4jsqnv1tf7fs0Rr6xovpnFnUtFdB2eXvIj7qXPd0/VaEe3R2AgKwsQrIVTtvYvBvH5lWIQhOmd6v5",
-	"Pd87qwdz9DcaU3e/hVKr5ldrhdjpD28UZrcVhz9IHJZH460kGRdbX9uSLduSLTex1raG2p+wdMvWRtsK",
-	"pYoyL7dqlNWys7YyaWuk3SUjbWuf/cll0dY020pBTbq3aYvVqCWzrXpwz6seOIJjW/VgHYztrVmyZcj1",
-	"KiTU4skbCCRaZKds+fW94td3yKxA9vhdzYocfMIyk6K2FWHl1EbtiHsvRLb2xFZ8zYuvm1gXmSQrGhi6",
-	"OarOF0OUWy/MNAmVgnABNnWSDLAMzkxMVIPYrgk2DJGqoZIsGsD4FVSSSCQ4hsCfRuB12eWamRrfUahG",
-	"ho0Cu8VAViO4QkxIpvLSOHvmgksz0NdQmmEAAJKc90VZb9UK8agRHteYIjjLyiq6++2aPvushbWYG37/",
-	"Af1l90lJvgm3WOfIr3JscVGtsF/5gN4wgLYaDewve3DvgLrmHNSN62oFf++UXXS96z/+JQX/gxAAwXra",
-	"9Zim/663gle3MOKNuXbvO8u6fyrZ/WGWN1FskG8WlRpImNwCsvwJAVkiINgUm2QLy7L1iW6NyluBcPnh",
-	"LtItg74HDPoOaNkZT9w6RP9EUmPrBN3Kq6W8/HZ8omg+bCHF7r2RsAUWu7/AYlu7ZSsHloKQ3Q0jZSsF",
-	"tpZIQebcXVNEHx5HBHT0SHy4MKhvpThz3JSNcm+lxNZO2cqnvHy6faPkfAuCuQXBXCR+tlCYfw0ozK2R",
-	"tBVC9WEz75W1tBVM91Ew3S0rDJjqXTbFnMzbzdll2aw3bJzdUxG1tdC2wrFCON6OqYZeykWpupzGLM38",
-	"MsH+EGeQSkF6xeZ9hg1bLZcGyHZR9iCusw/yB5rGgAOpWIwwzVLEDIITDNfXvHWgDDiDaXmlkIReQBWF",
-	"usH0AuJuS8oa3kcT6sT4l/9aUWXbbNstf715uhIytTRZQEQBS8iYqtFdy7vdMt+tmWBY/TZi7E8mEba6",
-	"/lYWLZJFt6jwr12mwpgkseZnLhLEnN+rjgSCpm9ZBJFj3uUWYhxHX4AYz0QUwouDnFoFVfw+2Alr1qHY",
-	"Wgtba2GLY+3gWH/voC4g4Fus7LDl51vTY7np8QNKN2wNkK0BshVvP0S83aLdIbc3DffVgtgaD1vjYctd",
-	"13XvbO8Vtqz2jir3W71+q9dv9fo/98XCxrX5MVV6QRfr8/Ylt7yNmPA0wTCtZDNX4ybNpgeOOBJTIgaK",
-	"mUDbKdVsnPFOl2OJHPj+Ew+/Esn6ggemQAvCnhiRdcnYWGYjSiWfESmSCB7N0Euk/wUdd3nPfHAe8iGT",
-	"iiUNGxl7R3BRqjj7e7s/q2oP9yOfYv0MBrswW7V+y1zXZK4uE0lZ2F1T8Le893vw3jugw1uGdk9SB2qr",
-	"9Ll5bUqlv8fcf6vUb+VOidy5HfV+GcR+zFQS9g0TY1c0mlBAv1ZwqRyLmGnm30uYnERK0xS4anqYrNbz",
-	"iUhIT/ZpRJNejh+KAcFKMLLLaaTbkpP+SPPWXuvnVq9BjrMXMwmWVVRE7tu7DHlwPk0EH/ayzDh8JWXc",
-	"21LIRUmyXo2AN0AKtYsga/KvV4u4ZrL0L2HC+kCYNV62fP+FlnghH76M9IFZF99W7/4NgMK31sRfnKsD",
-	"6eSZ5p0pTrzl8dvSwje2TdxyEqvR5yJGvSkDBzLavU47s2vkJNaksgOpzLtkB4zYc3HFknMVxmwnb/d8",
-	"aY3Odnf1idUyzTWVGu2jw/qWjitINoyle68l1Nbi2cpGV9jcQsli+HkJQtVJZmqJxEhFSXSPEy0P4X5b",
-	"jVjsA/A6obnr8s+jsD9Ko2mnwqkbROUlVA7q8oD1w4DJnCztkJ5xxPVAkiJgSK9B9GqmXNtghNCEoQ+O",
-	"Uy5SP5zUIi7kQ9nlOzCBXd1S3lcnrSwmO2Zmu8jl0ZsGt/hjasokseSKJT9J0jt59+rli7fPX5y/Of7H",
-	"+Yfjt69e9AhVXR4LqcjOo3aTjMiER0xKIpna9QmLJCMH7baRsOdKiPNpGLASV16o6vnwtvYa8vW10LNq",
-	"m2s/7Irnduw/vDha/h7w2SsafW+bcmtMbgXmjQTmnAi6MwblVoxuxejWJHaE9p21i0su/uZNZVPLsT9i",
-	"/UsxUbd2Dbh5q3hrDm/N4T+LdL8FkxgxJhfG9RnmzFQWPGKixksqB0DYiOB95uunXGhGq8L+JKIJEUnA",
-	"kjnZhSiSa4RzyA72Ni+WyAKp9KQsdtzHQdwobQZRf1e/UNNDfZbQ/iVTteB/4YP7llyDi7M1dbbMcM1o",
-	"CMNy7lrc3ZY33sE8F2Q23yNCDtbyy5kmx1IN2S2B7tvS51OacP34bHPpMOl8N6U131t+vVWbt5LCBDTf",
-	"RqQcwok8uJiEURDygViMpcUSGQpuJQNw2gs2CnlAbJcQy/AqoQPKKXg+IjHsRyGh8tKkWRIlSMRowrGG",
-	"rxqxGTiYJhK57QdIzuTCzLvjMm81CvkQUv35zDDwvA+sQY7JFY3CgChxyTi6T5B5EBpFKNBoXMlpn+l1",
-	"eK3XYR0mk319j/TB7WHd0GE9ZVFkqw2Yk7LyQdVawA00OxxvcmW/K9HvTI8mW1q/q9WpUBLn3Ybne5Mk",
-	"8jreA1AXzRyK7X3GjOi+iC3+Bmg8flbzQV7q86qnrpvkFOJMXnwdRzTE+66SBrOYqb7gUjNAMfBN8sfF",
-	"jERCQKNUEUowh8Pwo9jp42XIokCWdiHA5e5UEU85kGTMaeJ1wLjS+17WSAgFM1AxRv5EE+abYrlkCs/T",
-	"tHQ2A9e8ElFAqFaRnV6cKjnF+wYgJK2cJowG5Pj9a99wUEn6UahpoEHep0Tgk4AN6CRSxuEM7BBrcigo",
-	"0iEGToWNJ4Tp82ies6+5IRUotWxs6V2I7qv6MsRp9dcJuhPmW3OLzwOj99O6HqYpt/qH0ySWSpCa7v9f",
-	"AAAA//8=",
+	"7L2Ncts4li/+KvhrtyrONK1Isp3ESnXt30mcnuw6Hx27J3MnyjUhEZK4pgA1AVnRZHzrPs19sPskt3AO",
+	"AIISKVGynDjd2qrtiUUCxMfB+cI5v/O11hOjseCMK1lrf60NGY1YCv/8wH6fMKlev9R/REz20nisYsFr",
+	"7dpbOmKSqGEsSYpvkZgTNWREsvSapQ8kScSgTn6dCMVIDE8pSdlYpKpeC2rsCx2NE1Zr1xrN/zr5cPS3",
+	"xouD06dvDi8e/6P16/HH5t//+uRtLajpvuOURbW2SicsqMnekI2oHs6IfjljfKCGtXaz9TSojWLu/g5q",
+	"ajbWfUuVxnxQu7kJah+YSmcnfcXSxcnAz2QopmRE+YxI1hM8kkQJotIZoQMa89yYm0sHFvN4NBn5w4i5",
+	"YgOWwjg+fvx4MlFDxlXco4otDuZiyEhvSJOE8QEjok8+vHpBHj85atTJa0UknUkSsjQV6c+dWsyvaRJH",
+	"l0pcMd6phWQ6ZLALKSNTKgkl8CQg3YkiXCgyHVJFYkmmqeADMo3VkMRz+/Gc0ZSlJGU0Gf3cqSVi0Ge8",
+	"xzq1gJR8duk+Le7E3Aqc98R4nWUI9CRTBrQGAyAJ7V3puUrd0waTkZN+P+7FjKtL6AJmVD6Dm6A2pikd",
+	"MWWOyclgkLIBVez5bHEeH4dM74cmJhpFZDIm3RkJJUtjJkOyx2hvSHpi1I051S30TK9pMmFS/wvmSNMB",
+	"UyShXZbIh0Sk0AH+aTuAvwinIxbAFrNrlpJYSezqYX5N8Nu1oBbr8f0+YemsFtR041q7Rr25+Ivw7ynr",
+	"19q1f3uUMYtH+FQ+8uevV+eF4Ip9USWH7a/2mHE2ZSlJYs5knZwoMhJS5TlIePbul1enb1+cXr45+fvl",
+	"2eu3p+dhbi6tkknAl6sO3wz3TA/EH/9z1hcpWzIBkUR3NIEufvq2MzhXKaOj4rMl4VlAgEtIlrCeEqmm",
+	"OU02SF15svlKx+OfO7XekPWuxETBEeLXP3dq41RE+q+EXbPk504NDpb+QS9D3GOXelK5ljclxIdjWspO",
+	"li3DuZlF7Saofdm3Z13/4/cE6D57bBboIh4xqehoXLxGemsfSKLsWwHpGkH3G4+/EE65MLIiv1TNJ8dH",
+	"h4eN5pOjhvm/ZsmMXdcbTzqbgt74lyyhs1ei4Ni9EgUSDmiX0JSRIUsi0qW9q4BIQZQWE2ooJMN/0jSN",
+	"rxlJqGKaWTEr60WqT4BmVPGIVSHsSI/vsi/ypzNifTpJVK3dCLRcR/F5FGSitFEoSl/GKevh9Ip2zw0u",
+	"EQOcaUAoj/T8psO4NzQMdkQoCZN4FKuQJIxea847mZOJemGmNI1KdjFyA6m6a9nQ9UROeVQ8BcYjJwbi",
+	"ESMp5QMWEPall0wiFpG+SLPZweRi7j0aMZXGPfmMTNNYKcb1YQ+loqkKSSzr5CWue5twMS2k4IPmccmU",
+	"GY9qm5Ho6RetA74S6YiqInGpKU/AiOdkOY/+W8ISF42nj/1VHVJuENmozjQZLA7qjWbsuMZ2aAHSfxIx",
+	"qerkY6yGYqK0nkuTRB+oQAtq/QqDjvVOStS3KEfVI69RApconhrQZm0NFfNVzJJo2VT6+gUJQ8x0DYo/",
+	"B6CpcKllsx5vnTQIKPn9iWQRyIszcRWbH+S8+thcYxrLNsibQ35K75KSs4LSWH9Mz8ac6GfuaPfEhCtp",
+	"dMeu0BuRMjKIrxmvOAFYnsvbT+MtdFc0BfjCA2kUOSqBgJJYKj0j3DQypAtrXgNOZw/GmKphNmj4n01l",
+	"C4wUxg0H5VdYj8KRn4nBr2cEFswdEUI5mxbqEFPW7dRu/qWP87/IvN5QcsDtn5vNBCcAoyzRDrD/m6D2",
+	"miuWXtOkwEzMToXHdY2AZIQqLT9ABYwl6dOU0DFNFRE8mbUJJdEkRRV/LzxoyBBUeUr4ZNRFMWWEckBo",
+	"V1wz8k+Wijp5AywcVjbWp23ARcoWCOCgUabPx3Y2lZUoxZBPn2kdsJxWQUU0tJofDB2P75IWz6hUp9eM",
+	"F7ol9MjCOAqt1Ez0fjD9ttVpGOkl2tSDgySZNo6VIANBBCf9VIzQel6pz+2fTp9c/drgf7VTRbdJNlk9",
+	"zH0Y5/7rl7USz0WrqZnNmCrFUt3J//zU2D/+/LUZNI9v9vW/T/b/Qff/ebn/+S//XivyaiwVWBmJ5jj6",
+	"M6MXFBBVdSuG7Om1IBOeMKnXUT0MCEskI4etFgmVEJda0byE74drypDWNgRIxnS1WVR5nRIhrvRJ1uoT",
+	"clx9dCWMLAAXCiVdMdF6GarAuLDrS8myOXJ2eZuJVuTRvlZcJ+HXG60Q6oOSzoxl6PROxilXK0zBG/Kv",
+	"n0mnFrGe7jG6IyZ+JgaVOLh+af1lIFOwd4yY1Qxd0wJq0ttYou+6JG+o6g0LJJqdibWNA+AQWpWlZByP",
+	"mV6ZOvlFG39atx3QmMPRAK9Tf5KCa0tw1kaOAZ2hNpkkmX2VohbDojp5KzhISv28+nJ+KlrPz/qFcSIi",
+	"ZtesaH1HMPN1XQhnsVR63aSaJda8qK30KsAqP09p74qhL73A7aL1U22GwbjCgHRnMGnQW0FE/ZLSPuWU",
+	"aL5RJ8+1pjqiM9I1yuqziiu9zeX79Hl7CzgQ+6br/GqtXlwQWtUOdlvTpF4VYwGDqSP6RtmShCb6uZz0",
+	"hrAX1/CRvebDcM5TOhnp/dkDDfUh2QMb4lJcs/RSm+N7X30H2M2n5vDzw4d3csxx7pVO+jtYEpo4Z1j7",
+	"a40miZiejsZq9jdt7tlvb8ALAqRRTtNUTGVOAOqTHSCfpDwCM1d/kSj2BfXjyqwzt6or1rPa+i0symoP",
+	"YTVCC/IiBKnMEN1qmUm0BUT+lVkGnUmjccDIQaMxknclL1aT0Acmx4JLdsp7Ior54FVCBwXs7KO2g8Ie",
+	"VWwg0vifbN/eScDGDuM0IixhI61riz5KDLtSRLEkkZoWJj01SVmk14xGVFHUwadWV4cxPZBkTFOpD27K",
+	"aIRevIwLPrD+aqAy9Foa8jLEBsc956VRQzZDoy1JCB0JPijq0Jpf2DMof/0+682z19rCGpQZBX/f11rh",
+	"vl3gfbvC+7jElb1X3saA5ucf9jJX/woZv7aCs84pvXN//jlYMsu0fLz1mjOFAmMkpgMGbrEUnHngIgL1",
+	"XdErJkkDVB79pnFUB3Ch7dR9ohu00Xns/E1AaFwqRqOqqv9mWv95zHslt1SJpmu8SyIh41FI9kRqf+Bi",
+	"aq9S8VkCtiBaNf2JPpYP5zzPBHzH0r9ljiXhwjqVc14OcJPo9hMeK63wyDAgIfxnpP+jlZ8w0v+Z6v/M",
+	"5mRvc1h2SQTzrexoN8PBpdKjLDsj4KpZ9LVbh3obLqAPDg6OQZmACyB4j0ot64z/VfcwGWsqazZIFA/0",
+	"zPeMY+dhQChsCUvd63veHZJxCEWsF49oQvop7aG7yD73OZheSr0Qod1OhdcF+UVsNVqP95vN/dbBRbPV",
+	"Pmi0G41/lN696bXZzKUPPqPCZY1iqSjvIUOeCjIWMVfuahtPYoFvLCDh0aiih8xdYlDSOmqo4eImaqKe",
+	"DkXCvA6sr65JvLvbZjNoNBp2kCAeYITz/L7ZGJWuIhuv72q7oHFSwrvcZbN1NjKiaJyQLhvE3N4o4PCR",
+	"mXE2ZVI9A8E2f3eXkr7QquAafp5lXh1/TQ62zNX0kpQcV2B4jgd5d5jOwze/QrkLMAhEglH6tMPJUExS",
+	"QgeiTk6wA+huILRaxwmEFJAw59ULwYfIhTbVQETMu2W/0fG7gAiRM9Q8yp21MheDEhDJxjSlikXaxumJ",
+	"0Yj6V4LKa2bX1YUJ6EHLBa9vAHZS2U23P8jK8/QbwVRBE1mc5DvudL4eTRIgZzHlRnORbY/dwAW2RD0T",
+	"7utyuqF+D7U2/dB71TOzgUKgY1wakIHKmpy5McSSUHLYOABJi3FAVmyi9Wk70osq1DP/+2DuEzWNe8z2",
+	"05hb82Q8pMt0TaMxmVWrvOrwunO4a2IrJquRAO1eCcKuaTKhihGq7oWgrHKzXW8dHy0Jy9joMN5oXReV",
+	"eziKz2lkgij1Xz3BFUPypeNxEvdA5j0ap6KbsNFPcL3d/moHCx0k4iq+NHqm/vsaDXjdVwT81X+uTXrN",
+	"usBv84UwrkDnBR5Mxiw1Xk/2pcdYxKLAPDFW54h+uTRN0AV9OWbpJTYBb3/Dvqn/eGjUeibVZRytiuOU",
+	"iqqJrLUPtfarYgVb4XnIo8zay+45HkWiJ+3qyH/LTTUXhXdpAhKLFmjxJW+VYJptq2GMJlKRrneR19Sk",
+	"4zrwpNktJ/7edmlZhx1Y8cQXp6BnD4u1bOb5F4JaTySTEa+1m4+9FZAzrjSppKlI22TC2ZcxGLjk3xmP",
+	"AoJ/xnxAbvShC2oBXFG4ENhbLAI4WHILgI6V0mXIzwfOWrUD+h57wCaLXMzFL3tDceEbv3ujhB9zRBur",
+	"Onkr1FAvEMTbGnUR9bKIKlonL0TEZJuEueFrDRd/mHA5GY9Fqhj8eBXz6BKic/VfCzuvf/TPAShhXsT2",
+	"3/cNu9nH29GiZTGvP8qiu2FhnrOZ4BirIDdkVjgjrSZq7l1Ok+4NjxAv/MU2zF8NKcfbdNRR0R6vk/Oh",
+	"Xi9u9K0N6LDVKqBDJQQxo1pGgG7w2SHUP03jiC2fMbxROGM5plySg2b0LDdbcNtKctCI6uQteFyNmUp5",
+	"ZG29rUy+J65Zigsw0lqJEX+rVgEmdCfncMI1hSohIgxdp/JKYkQbmrqUg7ZlW4zorA1xq7/P7yUcYyG0",
+	"IjdO2JcA3vIsQ/1MTwOONkS+motgAVbX/Om1e58dX/2L6Tz/o+5V/zJnNJlfIsYl2+bhFdHsQogzrS9v",
+	"eHi7IjITtJ3Mk/LcG3OkrJ/C2dUPzdk9bBw/bjRId6bQXNiAWpsHGbU+N5+A3TVjKCbSuaFuj0iLZmnM",
+	"Sbimg8j7LssIJz+SbW75JE6i17wvlux3mUap/1dORiOazqwe1p3EibJWkSS/CDIS0STRS+zooJtS3hvW",
+	"2rVaUNPvRy8hg8X9+ZsELakW1AbibyyVuGyw79dx9te1e3RQf1J/us7uZJMu2B89jweSmO6zIAyUynJ7",
+	"S2+ix9ddeAjPz628NlvhPgSdeAHhcD1u0hfcuuMP7U+fgxpVtfanr7XEGft0PK613bWSNnX4tVZ7U6F1",
+	"PrTI2xhbp4+VF5Kfb4Z2KJ5MtCtvrK5X+9qpjeSgU2t3aj2aRiSL8wg6GHzYqbWbzebxDZxce6lzaS91",
+	"0HpUoFhe5od0E3gx8HmPyUG71WofHdVdzNU/ajefA5sbcX9X4en2V6E1twprnBhDq/bKqYyvYSTQ1k7I",
+	"SzNPdN24j695YNz2ZifmFfoyjRfJnZAo9z0gDr1HMadJrGZgrkAjiFy/rt0Ec89b2XNNSgvPvfYZiSzr",
+	"JUdiCy8eZC8iIegtDWocTYn8jN8K7jPhNba+ZBOKOCc6+qYiVUMih2Ia88Ed8s/TL+OEYr7bmiThmbvZ",
+	"Cp2QUSy1aWBvr6wfwZEHnrJqprGzb0dMSjpgGxjJN/BpPcw+TSS7yf7ODxut3oXRgtMuKog/Salie18d",
+	"Af7cQR7VqQWlwQWfjkYYlKINy1q7ZmITgAmiM9ecFrMCrYa/AlT1hsy8YXPrILpXaDb1czbojIdqFo3C",
+	"sSjoSD81S6HSCVuDmH2aKaDgj7mIAdITXMYSbppAtS/Ne90aQYt0mT7wZd9kr8zRc5/GCYsK1DF8QEZx",
+	"NKUecWghZOLk2187oPyCQCpylWEXIJ1AgYYXvc7hCerZnVr7qNEKOkajz97siUkSYeSDCfO5sBnRmk+k",
+	"KpnVoR99sKDZ/KczlR8elyv9ndrNTYfrswN3dfk1uZgKFFH5pXBCE/perjzAaFBy4OLRMTbzMho7WjrA",
+	"jyapsYP8GX6yeY2dHHNf7MKdT3hkTugNrPWCToAjyWsF/sd0Mz1v+O1rp4MqSEf/2ZlXQzr66x2rinSs",
+	"Stap3XT4t16rmPfFt1oq/NbylcJcwHFCeysWqpbnSPMhcuGZGJzFnIVEcBPSFHP2jFASGsMxtHk7gicz",
+	"jCY2+fr5pASt6Md9EitzGuuF8f2akz7qyet5vlFwRKwt4Z2QLHEV9zIoWNYAQquiANYu7fDlhBHota0Z",
+	"eoClNtk8evFqQRD8cnpBHvVoqnRfc4tZMr1xQmNeYYJFPABzhzQFkBFTQxH9rAcwpmr4M4yCIH/7uWW9",
+	"ED+3GodPOxzbTWnKl7c7bByado2V0ynXq02WdT9OwDEwGqdMSuslHvwzHnuQBiY7BSOP1JDOS6kXKGD2",
+	"X8ZyLGRcnP56wglVivaGI8ZVYKIEMMZ4RCOWj+ty4XSZX2zumtF19QzmYPK5EzGQ+3Bm9zXRNJtwzX3Q",
+	"aDT+4f1wAD/UUfytjRVxC5kMuXYQ77qp/VFNHTf/nrNT/ubyKkNgM6Gv4OE1Uvsoa/qppllQLdD/8xT/",
+	"5wn+z2P8n6PaOkZf0dwLCPRvi8mfd6bzw5A23QlMypi3BCFRQ/TJf56/exuQRAz6IyTmorjSPYmXBix6",
+	"mNO1Tc/zBmPrKDPRgAHgTaBEbbiGH6t99vNvC6xGzyBUKe2xS7A2XD98kiQLXH++k+OgppfkPVVD/eWJ",
+	"xFTPSH/cdq5/nOv7E7RaNULPEJ1zTaw7TL1g/jgxJ9Ubo01SXXOE8/3aSDG/a/fbst7dS9oGMSew2Wg0",
+	"7sDwnqP1gpP3ymRg391xE2k3jiLGN7wN4OJSuVib+YuA7OHcHQDi8USC4VWqpDMDtYCvIyiU1ErPiM4g",
+	"mHvDW4GGdytwAR+FkCTCBXEjK74ZyMaOCggooFyoy5mY4KrPz3bhnblJm3CdhXib+SE5qavH+0DWyVvI",
+	"VXdRQyOwVDGK2AsDMmAUt10kHIK54/ZjlEpXamHe27tFQTqJpb1sB3iq/GrhYgCyE4Se9cTYRPhpson5",
+	"AEkJ9CR3W2+WLFzYi9B0T3OBW2qBZLN7G0cnYUDCRYwouMibW6D5y52PHz/uz2N9LTvChcBYt1SCssT9",
+	"TUUv9KDYgvPKPVh0YKG3O5/tn2W7LOb7W4qtyUmvx+RalFY0wxKqmxvx9pjtax6xL+eKLg2c2FTDNOpH",
+	"uxHUesMJv8J/mkAt+LdJBqy1QZZJOw5PVRKT1KYMFvQMt7RZ74de74dP/f4P19gXb00KtuNUqnhEFbtL",
+	"EfiaS0X5rYh/yGiihvnFNPmZDyQBVwZqz6BiSjFJeyzw8gl/yjILF8/H11rKJMAeffpq/LJazXDvffJC",
+	"FQ+OngS1Vu2z1l2w1QXybPxArWjb9VRYD6M3G/VGo3lw9OSoGdSUUDR5rrf+fSp6YIkiwpL+/RR3/gNT",
+	"k5TrB7YBgIv5DW4ssc2dXE0gNKHpPL/AILuAhM2fmstX43Gz8bh5eNhqHjafHMC05yZtPlBt0k8OD44e",
+	"f4NZX7sMrGzWb5y3vdLe1xZuBQtIoXV8FNSarUbts9aVF9vGcDte3rR1WNp0SlO++qu3IMGjxwfNo6OS",
+	"zTg4Ojh4XLYhByUbcvi0dEvWYFUFjKKAablkQPTeYfRz4Cep3Ck3UyzlNDnNrrLWVupj00eRluuezWm3",
+	"NsYquwnoMjKkPEpYVCcfANBVK/TmTsWDg91Qtz/yg0TPxYiZ8ErGlbm+iTmxyYClyqubznaU1hMC8eQm",
+	"2xc+XSe5oLWI9GMeSQN1uwiEa/VKO7AtRgLd6pId9OK5CyiHJlrAuT6ZG0DGr11kxVxEhR9G8bmEW1bS",
+	"fIr57FJvG8XggKJxe2EeU9YtGVllYll9qY4QyQ5j7Q55g+61NNOg3MdeklvwDXIH8J5vWfz+6tB87KMs",
+	"Ch4dQXhlD61izkgzID2RkObjNlnzSn/B+b88yf4qRjb9fSLOTySALmA+4JTOsAfAZJPAomHW26a/8vDx",
+	"cgosDRjfNBzcJ4qCqOwtxFzfGSXcn5jn70M/5RHM5fRTGrNcLSJ5u3tZOTT4u6zvKxdpsmkW2oSnjPaG",
+	"tJuw0kw0/x1PkcRYEsqN+gjvsEjz5XHKJOOqKK5kQ+2xNZdgtvDZ5Qlm/gy2ozsWjwJOn7n6d8rh/Ahc",
+	"ug++GG6ZJEruCMrPW9GtwKaOf2TVSxzw38q5vl0ucI9d25vxnXvgxTbEOqLqQ6atVrNxvOjPpSphc22V",
+	"0PdbG/1z30Eore27tjRVEhNjY1bbDnkGYyg08W6NdH9fyMhcsFmeEYFOjoyQ8srsdjnUMqdHOZcqcHPc",
+	"2pWxPSZxe1fCd9Ef3rAophezMfstS1itvCMj3fhSS10/39Xfn3NmgpBAi9KGTS56djqd7vdFOtqfpAnj",
+	"WuOIAqjDcPFq/yno5no7ey606i5UuyGYWwJQHGBCRE/IWiUobCweBHbRBShY06Q3pCntKZYSyRS2gtGj",
+	"Gi79wX+fHf5AFeLkrrGxKVUGrza/nR56FhdowVi04eVK3xb3zdgz9lzJtjtvD6S1qw1MCMwArS0upgAm",
+	"Y9S0TfcCyk3tuxI4y7fCVaa6vZi8iEdMTG6FNqGyLgp1fPt8Xr+PYj9SHFhXPAJz5woLVTCJYMpgrqcW",
+	"YIsaNEk4GJiSsKnqfzin+ishrlandecmtUWVv2w9csq++e6WNfvfOJ2oISASVj/Lk7lGi/q9rxrUyS9M",
+	"6c1jU+B8kDmqVXgSR1r3UzMyTsV1HLF0u8zYgc5h9gyMDAWoWegCKwRvaq219V304C2c7d84vaZxYg3w",
+	"SpsqrlmaCBrNbanljY4pQ8G4WKu3d8uVLQsGaZoBDggSCU8yOKtngZYeSHLFZhkgJ8ApuddT1hOpK5lj",
+	"FSoQyvg9rfFdsbHy7HEDDfajMfrfxoOURuyDC6auesqx3WXqNcxOOpgWGMeAmFMfWfdc9K6YqpN31ywl",
+	"f724eB8YGDnjOOzOyCM6jh9dNx9pu/WRlgl35CbVR5s/AN8oiJTc+L6L0vTbGKNjCt1rK65eih1qmznL",
+	"trfeFdxV33WlizWcFUu9qNNsXWfZ8g6Uj+wbr/2bdW+Uu+hQzG5nz8WIgQWFkLBT6wfL3S6zL+M4ZfKS",
+	"qrkE+EMPOFHKCSBMDJUay/ajR3FUN1+u98SoZuK6pamycom1ty4N8ALW2MISc/a3I/cD3hmZiLjm44On",
+	"h/g77PilQZartVtHxy3XRnM67Bg2XowxlUOMGTdX35Puf7OegoqO3N2Lw0sWu6/LFF0rt+MNK85/FXBj",
+	"hODYFj8bLx4kY9skh5V+gKrWxkqvgLM7St70LJBt+w82BKs5yiyQN5mLwOjN/sCLTZGSeW4ZvuYbOjKs",
+	"rVM8sS1aPe+xhtJdpnrZQJKykBZTxkkuZi3aJ2RPDVmcmnJCkhSnJJnPzEX0+WWi1s96hOCL3iXGYGiK",
+	"tVP/hEF+B08OGo2g2foc2L8f678Psr+P8TlEDubiBRcHtk5a5RYHdsuAngUKKjhC9p07jOW5TbhyVodg",
+	"AVLAVqjAbF8oIY0B+aFJDy2qYbAQtMryFSE+FVQ+cNGhQMLSVSC+U4Qel0b5qaT2bmUEo6DjEsXg7YPH",
+	"hyMJb00kM6gLkK7eurmpBV/xTgkrUtr8sjY2qgX6k1AdwvtgLTCJcG2b8Wlz99q1FhbMsbmLbyrgBt3g",
+	"gVx3mQ1HucNVziXcf4NF9r+3rTXGSOqbz4shz1kuxeqY54MGAC4WRTwfHz0pjUBvlQQ8N5uPy2PQR1Sl",
+	"8ZfCGHQrewy4/TLRs1Zwus+qNWuuNVs1x5yftuwvVYLVF7pqHc53pX+pErxeeVTzO2tWsMrGPmk9ftI6",
+	"LNvbg+ZR88na0eytp+WbW6KjuKI6SzfyNhR82DpaN3+isUHWiM0yKhRcK6h0CQMsYZ1/CAG0kvsX87Q/",
+	"gFS4HVNuNQ9azW/DlCvrnyvTT878MmOusN2dKaLl18FV7fuSy2Fn1eeez98mbnJ5vCEe8rGfSz53aVxq",
+	"qucGvyUDff7jeK9B42TTu2trfvuDzYESQ+fhPbjSwAJe39F6x/pg1fJmnYWO/HbKuuuxVGxQxE0rdGmM",
+	"7rW7vBOb4E7tulsa9HMkVQbQBMlOkmFVKrPZd8hWL2icQAGhwiwJKFW+nwl0n8qZa+Wn1WJVTq8U/ZSl",
+	"jESpGI+ZVyqR8ciDzYKu2jbJp8PjqE2WFTnvcE3ybfK1Y6VsR9O//es74emh5qFH8qlTpHtA601B84Kv",
+	"nQI7cSVeH1iLNx3e4W39H7PQZju8ZYRSsh2ACOrUZCKmlynQi/0pEVdxR+vLXi+M+z2kjEqjKUEMxCXe",
+	"oOAqeziOWfjGkEpiXgIYMka6tHfl0MEwkKNeBIO3EuoMKTow2HdQTopt98y8Sm2i4jrgFSkdFcDkWWTX",
+	"XKqhsT7+UMYE6slr8Ey30mXscpwKJXoiIb0h5QMsqOnu4J8hJKJZXgwJysJXMaAgdJ/Yovd/SbxTVWW1",
+	"JPrJKau554WwR5tGR20I7tOcR0CKJRnFUsaYAba6rFBuRlu7Yrp9eJZVWv3xhfcqGKs8EKsqtRWGZTla",
+	"8576lLZm0NaGQZQHc9aQi88qJSRvuNsho3scJGaJM5szVG1iM3k5yahC/0YnUaxyP94DM+tvIpmM2AfN",
+	"uu/e1lrifqyMGdJsHT45ah4fHXwDD+Q1LE5+Zs9nJKTjcQju81s4z+c0iSI/9dHxcf34+DiotZqtp563",
+	"uml/Pzw6WvSkZ/bi0j6bT1qtoj4PHj89vKUf/OBx47B1+HTdDWqtu0GVOUsRkRdwGRgp6c6MCQiWUjxi",
+	"d2j7mYFtrxrGczt4rVlanN/BIGUDqtjz2c/lN7lLiLQEAei4qcnluPW0OQ8fhLrv2s2slrx2wzl1eu32",
+	"vtJdpfFtMLeOnjx+3Fwbfupofeb1jflyo9F4etB6Wnr99c34sj62IZBSuCkzDirhbh03W0Gt2TgGKOag",
+	"UndLoLhMb0+OD2ulDL16R0+fPH1cpZ8lAF9+P7ch+ObxJgR/eNfCoLIcuDP270YM3ZxkXBpjDyApFAsH",
+	"xQwxZnNZo7ZuN5rYPTHqxlgNRSuyKPfJXoitsXK+fTeTEGQvRIkQPgSEdz4Z1dqfsk9mITzzYM/5anOL",
+	"bgEsIceGMY+yrNZaUBunYsxSZTzrtn5cUQ/4zMQdKsC2yUrSPSNsNFYzA5OP8dGeGVlQOyFXoO7rQrAs",
+	"oMVkH9m4f6x497UgGBcHH2/UtVc9r2ipTIE7vfG/CFyx23wtK85X9LGeGI1itcV9uS6bWr58X3E9jCxr",
+	"5ZPrKCNXgdHWWYW+M1tyz52vZiOojWIejzTpN3zocTZA62q+YJpmpVEEhRZo8t6jZ6jtVFrzgdBUTHhE",
+	"KMmqcNiKIdIlduOFuDZF41HBgaHWOJxbKfhA5rdlqf8R3W8/Tk2NEf0XZzRlEnLzY8UwxmJ5dgIUOQF8",
+	"DlwfmqYUgA2oWjocheQ5y8ZTJ6ceiSjPQQQF8PVabWNctirgsqXiRCTR4lq5cixbXao5YjXjgwUMzL4W",
+	"EW6uZtvidKDIi360SCs51Pz5dn8VU/QdGUkRg68jIMzg8EZ1ctKVALGIOwTB3w39FURNxjPy+LC26vgk",
+	"xQN/rSSIoNXHGjtYuTZywwNaXOou5poixzRVcW+S0BQPZp2ccMPhcBSLVMwLTu18McKv1Ugpv/U3sNCv",
+	"sWGzgLoWlydOWS+rB2MVii7tXU1pGtWKWJXjPzaIDErWmhYhoIrBoZgyqZCpBCTsixQfAwdLIvesbuMS",
+	"sIiNxLQkg2PBYsweoJLhtWRXqCEZMZN0IA1xWKXEG7b5Xi2oPT958V8fTz68rAW1V+8+wL+KlJWXLkp0",
+	"sYKTDTHK+NWEx0qScATFmeE/I/2fof4PePem+j+z0HKLdJBNOFcnpzk8aIxqkBp0xvhADWvtx4d+ePz/",
+	"/NTYP6b7//z8078XScZTL7oa7WpcisIg66WtZZFOQhWiB13F+/bs7NtG+9AqJFResYj0RerzA9CV3BNi",
+	"LM3KLDI3rQLWrY2BWQmrM1TZzjDsYk5+4/EXwikXJisLqyvhSphNgktxyITSuxwurGAI0gDPNOIlsURz",
+	"BcP8JOlPUiBXfB3uM0Hjye34Fu7nMHxvrYhvb9kFZ+/6YNwuVmdZviUqnRn2dPMZAoe/GFZz4POdVslu",
+	"ZZxtXdUIl1P0QeDa7cUtsN56vfx4BftALjLXLBZ8JTrrOVPl0d7VWhfxWahEGXMPbXXpIuSHjwhRq5WK",
+	"X88WBCM2/Vw+Iha9wYKda27MCTGFPhFA10fhyA+em9v0kn0tVPfFuFgbQQ1DT56mmG9n2d3PtaD2/+n/",
+	"/Py/9L/+1yK3C2pf9vXb+9c0NfjFn2rvxqe/TwC/+t34rVDZH7go0j6wf36+ydUPXuCV+QECIwnIhP8+",
+	"EaqsWp+/WwYJWYydV2rpzv1q6WLNA6VVFgN87FWTXdw6W1O2aPO0uYNHEHOJAR6rywiEWRbtKdaSLbCq",
+	"gWVmILbGg4JMOPHDV+EXE8Pq730iBpDTYXDzi+ScV7e2SMl0j4NFG8vM9RmWWXearlcs1uANS0ITsYZh",
+	"4rbx3Hy9SM45iGIzWZVOWDbBrhAJo3zRyjV3+LDm/uwDu6dL6coNaF2WYD9ky1liuSAyTQVodHjZICbK",
+	"KyT4QFpGUmCdmPrCxS4G/Uyvvmb9kD3NB6Sb0h4LMHKiCZvpEk+BZJwZ0iw0Q6CG8dcS63zpt1Z3ntVF",
+	"/romfVgGXUAeWDS5aMR2K2AR/MhfOjPFoZazIujZLImrde3NopSAeKkWDef7gUT2U15h+RlRIokI1a9B",
+	"ziFQM1yEZ6pLpYX71SArLn/dwEOalz+7ysyvjA3r20WmIPMi5f/n+bu3VjcUnFCkGK35gvuGaQUoAL8Y",
+	"3ZdsTFNtPzuQdxNkYHxAlotY/uY+2pPXNbPnRUwO6sMV68RQsfDemv9Zqb4C8eB6jt2yuvKNLlhMTJSM",
+	"I63o59jvwhLNn58Vjgfw69vIGWuXFko3V0Lwa7G81Q9RXPZjHnkojVgKmE+SBKiloArl8hnplhhThIVR",
+	"FzgE/F2irEi7t4kQVySJr3J05xSnGErj9RMBfigrdAK/hCJiYHyu5qcxb2WrVsRMgJrPsORizhfbaKxi",
+	"tSVVXNfUkq7nC51u6NlJsjksihXnJoeb/JyO6E0oK19RTghrOn6wmKTmcZspkFiEwZbPiCVgk/ZNedXU",
+	"u1+aKxRLoaLa4ioxvtI+u7AuWD1+6PHSre3KyppISTdBbaMmnFX7lGtS1WQzVltQkzHvsZXePleOFO43",
+	"U7XWkknFxivzH/Q71Y3IxQK9a1CSrWe6VT9qVvW3kpKFMnP58Qluf4QLTyAISSSAAm0JHqDOFJiQVxMs",
+	"nE5McKxD+A3P3v3y6vTti9PLNyd/v/z1t9MP/+Py+f+4OD0PSVdMDCyw8U7V887G5kGz8aQF83c/FZnO",
+	"9oJW/+P3xEJL1/LlIh3k8hpU8HE4cxUPsthJV3axgFPYjyxaeebKP/OC5jG2q/kEzqGX19gStcLP8yfC",
+	"fCkwg/lcur3QfgMua7RlooRZiqXMsxK38eltjRNeXAx0rakU1NCcu/xw/stCeHETpAa6Xzdl9EqCmzbm",
+	"EePKOOY9RTER6GheQh9LWaAXRVS45zDaorXKl/Qs0KYhItkZZyyyqWNkKLR4dJp1ptjqOX4pCIpAyLGv",
+	"hVEp/s2MUTMlI1ipcwPt3Jb4nP/YC/gdWR9ENtMx2vWuaswGH3NFRL+WJjLffkYeakD+I+f4YO0uFyjF",
+	"Zn+atQtcOXg7v2LyyUoKvrQnItbjG8WcGn/MiI7HNmTPlMwsIWN4Cv1kdSZLwp3gKbx64yht9hYjJb2g",
+	"rpuqFniuwxWnLRsm2N7+ImxJOzV+xXwBxiXcNPLvRJeqY+7FqnrlevohorA4FVHFI7aGwleZxZfVvF2/",
+	"kOWc4was14x+wnLGX7XSpqXRNTl5AEGMMR+sbPLRvrc+93cXQKUUW6CyFMUZBHrxbNyDV5LkTtGwiqez",
+	"qWq/UMZQAnZfVcmf8ystKPwb2cBbkv6FG1/kpFjlo7AxQOutq3+/bUP3k8QBL15xMTU+8QI/hLt/rXoJ",
+	"av3hxd6uDe9TL0drX6gi60O2tkArH169IAcHB8eIzPkiIDSZ0pm5P+JaZYziQWzvu/D2X9OjvcL/ooA4",
+	"ISAAVJdIsLwGEFHF9oH5rnSau2G6uFizioV0Y83/5dZfTp+7T4ZfNdM1p42iZ8je4d2ruVhs5RJfqbmk",
+	"cHWMDJT4mKVS8Do5IX6hqCFFWGUALdKEGSv/HmYq0ki2Sbii3Oj//d//Jyy0Y95AntXLQtZpxbS4NkGL",
+	"IE0wWrvI6zYX/1M1JkdiEDDmSVT0teCwEWGjyBnvpw9kJrxJKvtcYs+tZujw0vxJ9b7l5mE7LDqrubFv",
+	"oJJiDqAJYcHdCBZD4Rb2J8vMqMopC1zFS1cHtYtVkahmHK77wiVia3t+VsJPz1GrB/ddGJ6fFbAzr1bl",
+	"4xlMeJETYiFXGGWH1GJGCszyNDUESRhLkymx8IkMZ3zpKZmZergePPjXspqBDyRWApTrXXtJ74J/4Q4f",
+	"jNfsKh+m2hO8DwycQaA2yqUuVO/17vLlM0LnNDcL45AyGqEGZ3wbevSy2Etj8c+LMiTQw5NfcTnphg8D",
+	"MuHx7xMGct/creGeFgxqsfJk4Ugc8npxAAw8JNOhkMwUXxzG0q+1C7O2um+bKHjTrznpbn6zmpNLajZW",
+	"jizB98F+z4XpPT5cdU3kn3lzIrJlcPQY+CfR0XUxT8gs2NVazj3UC9xpXJe1GTPZzS0Lh4GIl5ktR1LA",
+	"8xeKEBSR30hI5SM4UeB5IkXCg7vq4rtEr5BBpX69YsTekIv7zdVDKLwtERwCoXHjsxiyGCuX8vKu50oq",
+	"FHU+jUGUyjHlNjtmcQ49rRgVOviKv2vKNRRf/VwzRNqznzHFVPV3hvSaQahQyXVQTrrOLV3RjP2NCxZp",
+	"xB9s0UF8a6Iw/cPRaM0FmtP9f57s/+Oy/dn8q7F/fNn+/JfCuPN3YzwK50tECe7ynECx6V8mTcBFgYnp",
+	"HdxqVTjq0ou+M1Dt587lUhBXBYXd0ZZUbOxCy80+oS4ztKEzmeUzpCgpzXqjUZAPDJ/Drs94fTVSzcKv",
+	"l8Zi2zmyYj/7O+7GmM1F9FWW/CgZEvWcdwHdT4XnRD+yPNCtiKUDbfsshhFpsQzejJJoG0O0izTnwsMx",
+	"iD9XKiDUq442mehjYBb4KuH0XlNrIi1qJF6Z2CryN09Gq3RrO5nsO0UH2FYR2HLExtgvTrCt2IxKzm0/",
+	"6vXHDH4oKh+yxrbY5jkPCRqFIIT7oEnyUtvQ+tDWIslS4/uu70YtclPBkU1ZfyIpJtHHnHx49YIcHx49",
+	"KYoHjoq4MmThWGApvH4IwD0zTsUgpSNZJydEtyVXjI3RMzNiFIJ4IULzWhsJABmMGsKIoYMwZaBYdfiE",
+	"G88qZ6Q7M8kmesb1Du/ww0ajTUIU4CbgICR7DksNxeAzEuoNNtgTGE8bGjgzlrKHge3BL3VD9jAiosO7",
+	"gKJ3zbg1xSLd4irm0SX4pUKyRwvchYanjuzdjbZ/aM7wgOj7KZ11OKQe614dr/Bmk/0Yot0LESn6bSiV",
+	"lmIMbUj2vFBjC+kHsZsdHiIoWfiwrpesuQDWRg4bB20ScnGJOkEYkDDmctLvx72YcXUJ1of+VaTxIOaX",
+	"fZF24yhiHNoeQlt12dfTgF+O2h0eYkmZS/2EJomY4pea+ktdEc0ulRCXkJ4HPx8tKTvU4YetlttoaKcX",
+	"PvB/0UcmYV/yP2q9NAegDFtjf4kYlwx7f6zXZK7Uoh5W67gCHDM5AjK0dczhh5atGOtVDQztniF0Hrx3",
+	"MAdO1uGL6GT6vcOFCrSdfC0f0CFBfdS6Y4nqWC2sH/hgLDW52lhZ41GuGnFvQfAKHbpak8Gwc+g8M9x9",
+	"b5QgkShx5azKFLj98N2JKw0qxseEKqwOXwLUkKH5FeqzdMRsukbmesjgSsIVkTSLPf714uK9ZY+oleMk",
+	"j46PvSkfNgpDMwyKYOGWgQmt2bhm3vKZywDOwuyNEMD1B7dVxIo9OyVR0dZBBJ+JAfkWUwlyFuMkjfdT",
+	"1mepNiRWXwqhkxlnFniiEskzQLGW26kiAVo5LMTWc1nmhDdhIS4QpkwfgsdbDAzJ91jluiCLDNk4wvDE",
+	"P4i0LAatRLmwxGCOtKUwIK90wkGJyJLXMA3OgJZi9t+8YiDSIklf3wqjtMzl2YJJNaQAnwHGzzYSoe7g",
+	"oxZgedUF3Nw9Ws5sNA8wryDnpV+d8WSOoR1G6RncalQSXNNRL2buDiKT1jXfQIW4pkk1c+lOIp9+8LD4",
+	"FaFUxUVZ7iR46t5HTeWy7zZwsuezB0u5uwsaX7lYpx6cXy71FsZQPfe2PDK8zL0IrjcRc1WAXJFDrbDh",
+	"djDlyVjrqWqYMkYi1otHNDFeSJfflce6gCOFCYuGQYdv6VttFvz0mveNgbqv/1ngnkTcv9bxUVBrthq1",
+	"pbgSOMzVEaDwAUjXmseVmPdlcoHRdXxmvjR/5ek+Oe/f+Fr5dvRzgXPEH2KBAwMy42I+2Ifdc9uTX1Yt",
+	"992qehbT3lv69l+fftr//Jr3/7X/H58a+8eff9rrdOr4r4f/scf00/+wfz4stKm8MNqCAeKI6uS1IyvY",
+	"d6AsS2aQxn9Qf1J/SvYoGhRaUKFEffgM7jIRqgtJKilMv9lWQEm1mIXiiBETF/2dI0bWvhi5B9ee/l2I",
+	"Hf9GySsZEIBDs6ug3tyJn3nhoupbaBU3SwjiLJaqUCdYJAn5DPm2/s1ekdrrXnurbN+WlcMD/JXwggMa",
+	"c3yvAoWkMdvkQsIOQN4teQBWQdXFgF2xjT59/lE2aCD2TYA3oEQ8T2nvikGsxorN+05HYL5g2yZQUPOF",
+	"t255NZKLM/7GtyIlyWLO3YVoLTY7UkhE26kbrOEogsoTMeKqOohXJew/nzmEDS5UVpaf4KWAuesgSogi",
+	"aIjekFWSlC8oQCOB4RixL5XaQKYcNhkwuaSYxVwr87Lh/XHFdr+adyG4zGFQr2x2bt4tJmU39ZLtE5wR",
+	"WEQyoNesJIXvA+ux+LoIYwlT+VLzPEsIhC4rxq/AJ85NqYCi7sFdA9bDeh1HYsoTQaOLuAjb662HsifH",
+	"+hNad4Tbtk1mYVLmXmmlZ/FjBhWcwLXPej0aJzdb0msGbbhWz+dKpMu6lfC8Yp9w+FGPO9fKYbR8xW18",
+	"oZOpJtHBrrrxTlb+vCtquph5YZ6sT0HLD1QZQ7Q4ofAOnCqIbXefnWNgwwm/qs7A1uNfXhNITsM4xw/V",
+	"zJdcByDRNmmYbtBGWvm7fkv91yYNry2U/poty0nE7mvJpR7YqaLvZQfP+/lH4xQqBTxflkSN2MsYkI7V",
+	"MVnWsiqbZBU/dsu+z4rDOTM34y37P18Aw3y+Iv+8AMZok0EMGY1gv5d+L7/jRKo4SUiXaYFjS3Ct+bmV",
+	"C7r9T25njbc2rrGQ6lWcKJauXAsQL2Oqt9XAyCcWbq/Ch6CCx8sJljFa/iEQ8Rino4aUE2HqRWwubl5S",
+	"Rd/BTytkDuLlMz6IOVTKjp6Rf7JUSAdoWJRwOaYD9twAh1aL4tQt5EujXKGgX7+Vo5uqTc97lPPqX3OU",
+	"8UFM5RqN3qcsgk1+WcQW1+1k048vOWdVukrZ7adR0sc6Myrp4naTg6P4ng7Yyzn1vmpbPYMTv8jl5ifz",
+	"tVXFSqQ8KuZG1y0DSUmEGCGpVjVUBCfQak0mBuz2A+vLMyGuJuOqX0uEuLJBiEvATJadwRfLwVkS1lcE",
+	"CkeYGRkM9grfkEOaRrIcFb9w8bDROqz/RQV0GbfHgIoQrdP9+Qqol9t8YKIPfkZjshzdOEdTqE5OZA4p",
+	"zL9NLDsRmadkmerrQQdhA2nhw4YiiXIOITRDyYwVCK+U9a4/0lgV0/J5buNNPVmg49yXvQlmN3Pw1WoO",
+	"GHjTbqUnSuc0Inzgb6X5vkOjXo8aEXA3KiVKx3bsZ+DLCI27FnWCblXsoJnTr243rQ+MFk/otesSGOrt",
+	"tKlfM5dcJQIFQigGM4tZeupKxJURn1sY0wLK/l4RJQbMXordnvhKZ3uuCmsH5edKZbkdWt0/AW/6YuYV",
+	"U71hVSlD5ZUNUnOCsqpMky/X9PRZz6D+4loirYeZgbHgLwRXqUjOqGK8N1v+UUcCsK8PJMm60f/U/QB3",
+	"qm72UkVF978r7YtvPWihHI+ZPrEfUzoesxSFQgXj3OQOTrFZdudObIcoxQ1qd1WH4Qcbn1qgFFaB4Z9I",
+	"8FMWohHPyyzzyd8ki/7WOgUjqfwThRYV9SKki7/gsee8gVTIoSP3yvrc/4Pe9m2rI+VsJLuQKAjOnowM",
+	"kgfk3UMJHTMGzenGNFUlFwuuHOZ7liK/rIQWOLbNHFROVcf3etx6BhMo5NBJrprnkuGf3X7Uv0/YhK01",
+	"7IyZLIoW0H0Xe3oP1TYW+tEcMwEccCUAogUU0qrKuW66+bds4cAqX5p0DQB6QSALIi01npEQB2SCx3Al",
+	"QiRSh4OzzkmcrwG7Dumu852FmrJLQzXRfb7uBUphjdoKxLxO9++/qbuuxM1QZb+KnJbrzbiYk7Lx6rpt",
+	"WLONShJC8EMI4Y9qyEY5FEMYJR7+Z4R2xTUDV1++attBQ66s2Xay/w+6/8/6T/slldvQAt0kCCKjSYMn",
+	"BD0V166xRTdc6PiiwJBuIHcEMoTF2lblQZthLMUY8vNHymk8yPPT7wh5Zfa4MtiVTcj53rGLJqDFH5n5",
+	"qWhkFzROXqWFdb5OXBZoptcqGheUIo1SMR6z6LIUAfhcjFzqicfKwJtiNeSANBsNoo1xMVeP9bZYiEsQ",
+	"COdLC9bXwAksWv15UrkdxXpgx7ci2RKM46IJXNB0wFRW768A5BRUZxmQrBZOd4blcWSe09LxOEBsiRy/",
+	"PWwcP64EXrIXlD15WJyd6oEnFerkUBMdMngwTTmw2ZMIKoXQf/MBua2n+cGibGjsH9cvy8TDRTnBnRj0",
+	"3Tax4JcgwbJwbqqVFGJEph4sJgk0GxYLc8+Q6sOAUATlSd3rex4pP0TJaPIKSD+lIEOy9vnNajVaj/eb",
+	"zf3WwUWz1T5otBuNf1SUk+1yQemhSVdFJb4vkIc49HUhDw1a93cWArmxr6+lCJvNkkc93BrGYdUsgaVI",
+	"hsUTh5CVLaX5YfzL0rhmOhikbEAVe74yLvHEe3WDzL47yNT7LuH1QU3NiZilDf13C+0H3PEPlA9YMZt5",
+	"b/A7LajqM0JJiMc0NAmoXFj7UIsAP0rBai0jU/NuAdRacy+aJEGHU+nn4ZhSmAiysKWU729cCcBP4g6q",
+	"Fw34nN+UrZ5FHxp3dyq/UyrtHZ7g8rxbE9k3M2kElEfOE7Z+Zu08z7in+bV/s/GXldakpFz9BquTYyT3",
+	"cWE+ep8oCfxCB5EAlCbaFRNA2TTgDsqUex7Qa2Yw+BGNJCBy0hsaFZyOx6n4Eo+o9bxUzUKFYN3eJI3V",
+	"7FzP1bj2GU1ZejLBUpn4ly1TWvvPjxdlhUk/si65APNExgOOxpYqBzb2cHtVOpFKBu5q36Un0kkUM95j",
+	"cIq4UAZxOaqT1wqNuzzkKRpLdQCR1fOptc34M41/qNS4dnMDUdV9sbgvNp+JSEUh/5GTfipQwfz0S0r7",
+	"lFPYt897uivZfvRogL/We2L0SEj5KBFX8aOHMOaEKYmoMaZKsU1w7XAA80WZHacAZWVGT/7yl7eCdGcK",
+	"LUBHDD2h5wsX2y4dDFbSQQz3aJrOcivS4djpX/4SQFAGu87dv0k6Q3Sxf/s3YoGy9Z+nAMBsQYZ1t+CS",
+	"nt9ngJeUBtGnTcITA7QFhNgmz2HpCaIjguFqEBIxCRVN2Vh2eCV6cRsTSyKZsinpmnSewTAQSjjIEw1Y",
+	"qqKPhDPrcJoyW7sBipVoWsqAlkk8Hz6AgwQo6F5C4xEJXWGTMCATnjApczTb4VlO7cXp25O3F5cvzk5e",
+	"vwkNvVIOaGgPA8JhM9yXzGrXyUcT7WnrpuMQlEuq0IM8bDSDDjdoBPnXqD0ZXNhZHTYOYJdPzEsjiqVf",
+	"iNRDoImFmW7rr3BXHB3ytpDekiSnXmYlcTO9053qDi9Hl8ah1Un4iI7jR9fNRyMWEgXYelODboscRBMm",
+	"+TgH8J1f3ecn569fXF68+6/Ttz+rdMJCAthrEuogZHsHmMKJFKTLDDaqlFORQlwfoEg9pzLu2TonHC6l",
+	"0w7HyrwQNJfEzODqA79G0CfKiWTIleDClCWS2aN0MRUESEzBkdK/ugnrY//o//7v/xPqbRzRCIGlgMUw",
+	"HklEZQBYB0TSyyAHc7iFdryaTXUTRsKeiADgLUT2Y75mP+QB5p28f43z0h+yc9sznC3Qx6yXxA9N/3Yg",
+	"0pSnL9uLs3f/9fryxbs3708ufgZNOSRqknJIHxf9fp08Z8OYR6QrFFSY1HQTa9N5ZIvrIZpERuUw+w73",
+	"Bq6ZT52848nMxZfNJRsCZ0ivWdQ2EPIIPDim+FFKDhuHQe4RAvd1uH50ZLfvHWcWulH/8j5T8EEm2BuQ",
+	"3z6cocb/y+kF8X7Xmj4+eP/u/MKe85jD5E0RDwOqZmCpHfZj4ICqB/G1Ps3TuMeMMQdLJnPIilmQHfib",
+	"WITlaV7tP0VGBqAnuJGHjYad3il60oDRa9ZnPGuSyKGY2mNoxJXN80I+EkIhp5AMtFQzgsizJGFAQ5FE",
+	"MkNNMx7cDrey3SLa277gLrfLFEWpEKckBG9RCNQvhyJVjLMIzdMk7jGjYJqE5JNf3p/tH9Qb+4Ins1pQ",
+	"m6SJEfJaMk+n0/qAT+oiHTwybeUjOhgnukl9qEaJBwfnRD8YsJDaWmvXGvVmvQGm6JhxOo5r7Zpue4D4",
+	"GkPQmHJnu6dPMhbMHzBVDnClCRxyDfTGWsSr7KKtrVelL1IWOgZrOBRU80DbEmyiwGD+IxDVkAJOlZb8",
+	"2QuwyBChO9+bCZERnAWopyxc72nbhcCFrxG5rUMyFBN9QKeataagy4grFhGqgMZCnEFo0bf15B5Id4GI",
+	"ODEWu0EflCQBZoT3JXXyztd6EGG5RxUbAIbnPr4VBkT09blVNEYjC3UlA0+PK0KN9MAmz1weRUF33nt5",
+	"rUv3MRJ6kuBowTAwPZEHBgAHZ2LlgD7f/tyshLU1OPW5ltnFqidYYeleGNxVBwBrumrnYcwxChQ0ARrp",
+	"c68EcatuksrgYEoGNfXx9GjzCnjt66jW1sT5wpCqBwMpS50t2SuPTDt3iVO1gW/GV23zHGazRoOTPiRv",
+	"fwb3M9ijcEZbjUaZnefes13o435Y5f3nNDL5qdikubrJbx4cLTY6WN3olQWhhRatVoWRQdmUrMjLYet4",
+	"daMPVLEzBH/VbY6qLMFrAwXrEK2OGhWGp4nzFUDDYpODSgvnsj6gzWG1z1wgimzO2gUi9+3cT581wbi8",
+	"/doHiKtF/kxdLIS2IuE+51MNI2A+5xAwUHjkETDWO1ioJaNnMidUDEQoJnxt1CPmc5QAWweONZo4Xr1w",
+	"2mLEaEqLIxhLY2sYfosR/1cxjwIHkJjxLKMuAZfU3JN5pTiAOSGOZZdhpDl5JVLCothBtmiNwWBXGuvF",
+	"BPV5eg8MJ9OGnI1oanwbGOsAGGXmVRGiTVqNhpEt0EeboNpa73DQMOli+SHnlcBSNERwksCFI4zWgDLH",
+	"WHRCSyKouLZ32Go9tHBorupAh2NxQ+OTh+l9MMWLnPy3lkWcQSggLocrWa0fGfAOKk2tuHLER7sLdhXA",
+	"6sqcBe573YnynBKmri2uQd5RUSBUDJ0i0J5L638uohlmRWsjR5kyo5CMGQv+6L8lpv54VUiN/1mfSC0K",
+	"9+By/iHZS6lie1/pePxzxxUb7dRuyL+I7oR8Ohp9fvgQi1oN2WilA/EUh+t4eN7Bp43Km03ECHTLnYv7",
+	"HouSZoUWevcuhDij6YBho6PVjd6wKKYXszH7LcOf3Vh4bSqI1pUq60gIQzr2xHmiwTwpEQ6m6FMBgxdp",
+	"udFwkiReRF6u3hBqlAUHfkwlelmzkEOveVY3ChwkwBPQowQaOtRQixMG3Aa0/ELLIMjqjekWWVBHUZhg",
+	"nFo1+EGHJ6YKMRgd7AvtqWSGydbOARbC3VBo2CYq6FKB8YF2BoZxhtahoA2CDt8nIY80Nwjb1mOJ/njN",
+	"sClaWg7Lm3GVzmDCoamVGzqnglGc90nYk9e6M+eAOWw+bQSEkpT1RBot9gapkDTzizpLDGDxjf3S4QR0",
+	"9vmKtWFganZGoSlBB6ibVPpz0QsHhW0WLnqBh6PzGWtB1PWH3maypDfU5BEhTHWPJYleJjmG2nlDxhR4",
+	"GHBBgVC6bBBzU+k2/BmgJvV/9hFs8v8PUe7oj+jtmCQUzaKMWjXtGFwAEzKpB5DKOnk9AmNNG0GINO08",
+	"Tbju+l9h24vFAzxIGwtlIDMs5AA5wb1FLwSVZqcZQyc+EpExx4B8PsKMQJj7NGZqZUphiithrKeJ9ssr",
+	"Apn/6/Tv7999uAAQxbPXb0/PQ7LXDBqNhv7/DjduYsnUwwAcheSw1Voo1eARfm5Q885X7tXxy3xx41SM",
+	"Yslk27OCRd8LEYB1YTySzo8AGgqsJtwg6G6xziBoZ32oOTaKoymd1cmJeb3Dkbr1x4EyAJtcDsHvysnb",
+	"l0CkYOLDYc1vSQh9hPY6xzlO9WEKTfGW8JnhHR30lBM85a6AJ4ZBKMKurbu75+uR6Prtigi0o24KPmDR",
+	"72t9CocEGWPIMP96cfH+UbPeDDpcn2bJlL1YyR638LIJnHiJEFfSqHqKZaviAbl4q2IL9HpVXN5xW4pX",
+	"byzc9uk2+tzrY+jxT7dmVHqESGzshnOSKmCaZO9Ik5q5kEA9rwTk09BnLEkipix9qHXlB/qYkylNrlgE",
+	"cqOdKxtCTginaapfNzJjyJKxLPRYwHPrf50v8xlzA0sfkgHVXKXQq1HswDhZKOFofbqNXI2aErVUpOpM",
+	"DOTavg4tE341hRpXvnwOwQwVXjzlUaX+IJqiSn8wQXNLW/l9E+7xeUMdV6Q7T8mf3lNyQa/8ZBE6pbOK",
+	"bhJX/nRLPpJ+zBJMjSv1u+MrnguiH5s7fkqwLl4mWDXLYp4e0y5KK/Lq+IDPPQTF02hfYtAfqdDUicCL",
+	"5Tp5QdMo5jSJVWx0IyZVPKKKyUXNF+6FAV7PU4A7HDTg7HbUi/HL3xJrGY/lD0FpvA2/Ng4euMlSJjYi",
+	"KGDiHb6Ei2er5eIQjO9hmgrFnECkymKwKjoz+L3jcYJYiWTKwGOScwcZf89iATPvIqxIMCSxVK+QbtYW",
+	"DGJw/+WCiYOrJOVs8N/Kl2HBNnj7XRJtKGxwi1x82U7o/MmFzlkMgYPm3FphYw7yt5Q2j75yOmI3j7Jc",
+	"xVLZg69YTwk0ryZ41hQLJ5zYSpL4EVN/A7/fnhMRJuAnJyeyUAy0XPR7LRM/sBMfheLjb7j/Oxlyz2UI",
+	"7tNOkOwEiSdIVI47U2SbdyxXoE9IealA/qVCKMswLhU7GAtqM5oxwAUjhUxEypBeO99+dn1g0P/BK4zR",
+	"tYBFg3GDULiYQteaYWvGz0YYECbFiE3RbQz8W6QkcxianiuJM+vmhxJlIbrLvMJ/ObPn1qEzxidVIHOe",
+	"zX2vwzm4oHN9alnrhB66zzNAkhKxYfJM1qWbgpyb7yU5NuLCOO0dA94xYI8BJ1myvu87whPyzWJskDk+",
+	"ipgCBXx5AKeLFMwCAuUiFzU3tSkjU5GqIdyTALqWZp9jlkrBTaC1bmcdQVGHZ1e2eG9qlXdgTQmjcOU7",
+	"sXGOeGtjRFgixBVJ4iubSNGP4a6tgOl2eAnX3ZJr6Z5z4Jdmo/+knDg//R1H3nHkeY4s81zr+7PmTZ0t",
+	"JhN3JAxCqeXXC1Vsqmi90PUdq73khLucEDP6OS9OphajB6eLd9/VHTc/gnq8oVdlpyPvOPIf3kkBXOHu",
+	"WTJ0e2s/hQFjWs6z7Uv+9SwE4Bu1OodImHOVG35uVOmhmBLRV4xjUB4AkzLG2x0uTaKb6M/Vu4Yo/56Y",
+	"cGUkwBVjY5mNyLlPDIOWRPBkhuxWQEJirIYdHpoGlxZEvc64JpEoXNPpcVfsuozbvrf7sy553AMWW9WB",
+	"vRErtguzY8Y7ZuwxY58xOLZU1WN8B/qxg+spZK4eZKlIXfCc/sREeVU/R8FiFHmdfIQcH6spT4WHHkHl",
+	"FWSddHjEenHEJAkz9KawbTMSJUYKI3xUWCeQBWiZupdlOY9wSSjkjMZ8IDt8Dybw0CEQeu+gr0SSPTOz",
+	"h5ghg8wV1PSxTdwsjoj8cPL2l9OQUNXhEOO796TVIENSErULc79UQlxO44iF1cPVd1envtjBgqObRGTe",
+	"/xvTyveaLy1e8jbvYYHvXtOkyrtWrs1BUG4kK3/FihA7QbkTlFpQ/lqciOhJyV8N5P/dBOyUJbzupOFO",
+	"Gn5vaYjAKwCQQiX55fTCmK7gFsvgZgxVdEU0a+fSe5UQAKhsfvztwxnu8m8fzshoopeZXjP0xS2VvQB5",
+	"ue4JWyYzqqT7ftmfTqf7fZGO9idpYpBr5vJ/Ad2y1nxyfHR42DhoHtccgGXLgVPWFvOAaw5PsgwlGsEj",
+	"a83GqHqWMHAyWKptJQj/SKLyx0gR3gnnbQhnwDRHrNp15XShSfrIVK4vz2s2AtjwNXZNkwkA9eeg1us5",
+	"UapZqYVFBhkeyh5NaBrmERD6VhR2OKSNOsTMsPlTE3La3IuZZ3EeNstPLAtc8h2+YhxqO8OuQLi8Nvu+",
+	"rmxBpP3KFh5U1fpuBtk2jSezYDsbasemF9h0jhd+d/tpx7J31sftrQ/D7+6tAbJobcxDEcF14aVWoS61",
+	"ArX3lfHrnzu1cSqiTu3mU3P4+eHDGpZ0ypky9dbxUXXbw5cLWzVBfkCBs7NE/hwibotWiHSFhZaH8hLJ",
+	"1OpwXoNWJHiPQR1ELqA6btybJDRFqKMFBxhicWxw0y/b+LX1gDKeFeVHBBZ+7xYBWaZE09oKvR7qjxaA",
+	"hXPdqeE7HuXd+dtahN8vCtaVZSvkZX8VUzLS+nJRaBTAci8ytHYWOoV19ANiKmOCuglFvuvkVSpGBkG+",
+	"wzEiFoCPBWQBmKSFtunBoMtdszShYy/KCdQlqKYxSRIPNmNKEcmzn0zkkEVkxhQG13YZGcVSAqbyvQie",
+	"upNY1wFTWEjvzxbk+lrTkakhuOOvf27++gJ4w2pW5PFerDj1DZmvonGyOsLKQRPSNI2vEaoQ71n3IXmV",
+	"XTOos6It524qpgAMtNedkbDPVG8IDoYYqgWZ8iKujskzQnmHh6e6g3MxSXssROS2hw4sOexN0oTsvw0B",
+	"sc7HbQQUUDZlBpBPGjxiw04zdEMDPBh0uEFBhOJcyK0HiBFIJlzFWIgKi4eYdLQ6OcW5GQxOs3mhn6pA",
+	"SXhBY1sPP2ybwbg62nPFxZVFHlVQvEUOxZQ/80okdDiBG22oU+NK2cRYYCaOQqgiA+HAfZr6Ix5SLG6D",
+	"KJOmJnTRSF+6R7oXD4YvVw/aR//j7AuYMtJiPkOeHbFfxswSJQSRiZgmMyj4D++BpDFDsfUAYBmj4iXU",
+	"P0+HWDEJaiAAtKMWTQAB4lVP0COMUdBmcIgGUbsnRtriMrWl0P3VPHLxBNMh4zmgRkCKrJMTOx/MJIdP",
+	"OzEMS2/KFSMEaoeHZ1SqfaCQ/dcvQ0dMNtoiZbagDRQ5o9ke4fIgemOMJVASTaoIIYk/pGzMqGIR2DkG",
+	"jtZVIMlh0vaSScSiuq2HkzI4AYjDJSfpdXzNoqwpIF9+xBTOFAs3UKWngzU3AZ3SR+RN8ZSlcIoTRrgA",
+	"HEptPjEuAwtajlHtVBt2emtZQmeXfZGGpAvhHSTmSuAR6HBb6QZLb2Q7owdSz4jGlpSY8AhgKinCrsN2",
+	"8QcKwL712rZR6TIl57rMYVl2uEnq/OLhrZuyL/qMAUpASdSIKXP15uTvlxcnr8/OQyLGjJO9pgOkzIeN",
+	"HHd4hn2qaVfaimCOjoHwshpOWPbtBwKc1DO5e7hJzQkq63T65er3YJooX1XTKvXRhpP9+uWGuiBwNJAe",
+	"O13wz64LvhJJIqY+omROo/pO2JJY1He57a21A1BT17HAA2N6TsauPGqbUIJ3ZbnEfqxduGiSkzKLvE7e",
+	"Avh1iIO/tLlIehCmKVaycPY1lG764xnYaCv8yBZ2hRfBZVmZv+drHa9+P1d8eiMeP1cieMfn/+R8/iQy",
+	"TM+vDP09DXzkko8wSH0bjB5ub6Ri40WcgRKuj0HhWun38Fw8rr9o1+mh4B1XDpQFxUcW/YD1GadprFC5",
+	"BfnhimtuT4AUOmjx8unHFyAfTPrCTopsRYrcad5uUaX+ncjZiZxFkeOqhH8n2bPEqvhoy+Rn9e1dcWzg",
+	"7X2aQlUihbdr6P5ra6sBwtPGjGJKkvUqm9q7DwjUno/Bs9PhKaMRVoe38WLwrD9JNR9FPxI6fadD9ENH",
+	"piQPlMFzVX9dUenfMVIDK/rRDrfFrTX3lkMxNTA1goh+n+WrAitBekOhpR94Bm3R4PKC4uuVzitm729Y",
+	"bRMe8+aes5T7WDXtgiUJ0CeVV/51zmtT87/kyGkxfsvj5ldFtxB/l4D0usPw/nNjeIur2GLh7bC8//hY",
+	"3poaN+DHutlGPBm0orVVPRjlJuqebriJyqfbba72/TZGvrGm+mcWdSMV0H7y7nC/9Vf29fepivXo7gEA",
+	"eGkV551w2mVm3Dozo0QUmiSNO83u/tY53YjQtNWMih9bKDUrttoowUI3vFWSxU4cfidxWJyLsZZkXG59",
+	"7Qr27Qr23cZa2xlqf8DCfTsbbSeUSor83alRVsnO2smknZF2n4y0nX32B5dFO9NsJwU16d6lLVahkuCu",
+	"5tUPXvPKExy7mlebVFjZmSU7hlytPlYlnryFQKJldsqOX/9Q/PoemRXIHr+pWZEDz1plUlS2Iqyc2qod",
+	"8cMLkZ09sRNfi+LrNtZFJsnmDQzdHVWXywvUWC/MNI2VgnABNvWSDLAI4kxMVJ3YTxPsGCJVYyVZ0ofx",
+	"K6gjlkpwDIE/jcDrssM1MzW+o1gNDRsFdouBrEZwmRxtKq+Ms2chuDSD/I+lGQbAX8pFX5T1Vq0Rj5rg",
+	"cR1RhOZbW0X3227os8962Ii5YfsP6C/7kZTk23CLTY78emmxelGtsF/7gN4ygLYcC/ZPe3DvgbrmHdSt",
+	"62pz/t4p63ZqN//6byn4vwgBCNSfOzWm6b9TW8OrOzfirbl2f3SW9eOpZD8Os7yNYoN8c16pgYTJHRzf",
+	"HxCOLwGCdch0O1C+nU90Z1TeCYDfd3eR7hj0D8Cg74GWnfHEnUP0DyQ1dk7QnbxaycvvxieK5sMOUuyH",
+	"NxJ2wGI/LrDYzm7ZyYGVIGT3w0jZSYGdJTInc+6vKaIPjycC2nokAVwYVLdSvDluy0b5YaXEzk7Zyae8",
+	"fLp7o+RyB4K5A8FcJn52UJh/DijMnZG0E0LVYTN/KGtpJ5h+RMF0v6wwYKr32RTzMm+3Z5dls96ycfaD",
+	"iqidhbYTjiXC8W5MNfRSLkvV5XTEXOaXCfbHUm1WCtJrtugzNAXFsEidZqkoexDXOQD5A11jwIFUbIQw",
+	"zVKMGAQnGK6veWtfGXAG0/NaIQlevbsuxN0WFLX+EU2oM+Nf/nNFle2ybXf89fbpSsjUXLKASCKWkjFV",
+	"w/uWd7tjvjszwbD6XcTYH0wi7HT9nSxaJovuUOHfuEyFMUlGmp/5SBALfq8qEgi6vmMRRE54h1uIcRz9",
+	"HMR4JqIQXhzk1Dqo4j+CnbBhHYqdtbCzFnY41h6O9bcO6gICvsPKDjt+vjM9Vpse36F0w84A2RkgO/H2",
+	"XcTbHdodcnfT8KNaEDvjYWc87Ljrpu6d3b3CjtXeU+V+p9fv9PqdXv/HvljYujY/pkov6HJ93r7kl7cR",
+	"E+4SDF0lm4UaNy6bHjjiUEyJ6CtmAm2nVLNxxtsdjiVyoP1vPP5CJOsJHpkCLQh7YkTWFWNjmY3IST4j",
+	"UiQRPJmhl0j/Cz7c4aFpcBnzAZOKpXUbGXtPcFHKOPt7uz/rag8/Rj7F5hkMdmF2av2OuW7IXH0m4ljY",
+	"fVPwd7z3W/Dee6DDW4b2g6QOVFbpc/Palkr/A3P/nVK/kzsFcudu1PtVEPsjptK4Z5gYu6bJhAL6tYJL",
+	"5ZEYMc38w5TJSaI0TYGrJsRktTAgIiWh7NGEpmGOH4o+wUowssNpovuSk95Q89aw+VMzrJOT7MVMgmUV",
+	"FZH7hlcxjy6nqeCDMMuMw1cc496VQp6XJJvVCHgDpFC5CLIm/2q1iCsmS7+MU9YDwqzwsuX7p1rixXzw",
+	"KtEHZlN8W737twAK31kTf3KuDqSTZ5r3pjjxjsfvSgvf2jbxy0msR5/LGPW2DBzIaK+1W5ldIycjTSp7",
+	"kMr8kOyBEXsprll6qeIR28vbPZ+aw88PH+oTq2WabyrVW8dH1S0dX5BsGUv3h5ZQO4tnJxt9YXMHJYvh",
+	"5xUIVWeZqSVSIxUl0V+caHkI99tqyEYBAK8Tmrsu/ziMe0MXTTsVXt0gKq+gclCHR6wXR0zmZGmbhMYR",
+	"F4IkRcCQsE70ajqubTBCaMrQB8cpF84PJ7WIi/lAdvgeTOCh7invq5NWFpM9M7OHyOXRmwa3+GNqyiSx",
+	"9JqlDyQJz9798ur07YvTyzcnf7/8cPL2l9OQUNXhIyEV2XvSapAhmfCESUkkUw8DwhLJyGGrZSTspRLi",
+	"chpHrMCVF6tqPrydvYZ8fSP0rMrm2ne74rkb+w8vjla/B3z2mibf2qbcGZM7gXkrgbkggu6NQbkTozsx",
+	"ujOJPaF9b+3igou/RVPZ1HLsDVnvSkzUnV0Dbt8q3pnDO3P4jyLd78AkRozJpXF9hjkzlQWPmKjxgsoB",
+	"EDYieI8F+ikXmtGquDdJaEpEGrF0QXYhiuQG4RyyjV9bFEtkiVR6VhQ7HuAgbpU2g6i/61+o6aE+T2nv",
+	"iqlK8L/Q4EdLrsHF2Zk6O2a4YTSEYTn3Le5uxxvvYZ4LMptvESEHa/npsybHQg3ZL4Ee2NLnU5py/fjz",
+	"9tJh3Hy3pTX/sPx6pzbvJIUJaL6LSDmEE3nUncRJFPO+WI6lxVIZC24lA3DaLhvGPCL2kxDL8EtK+5RT",
+	"8HwkYtBLYkLllUmzJEqQhNGUYw1fNWQzcDBNJHLbD5CcyYWZd9tn3moY8wGk+vOZYeB5H1idnJBrmsQR",
+	"UeKKcXSfIPMgNElQoNFRKad9rtfhtV6HTZhM1voH0gd3h3VLh/WCJYmtNmBOytoHVWsBt9Ds5k+3ovFy",
+	"cGyr1oQO5kIMJDTzaydoDWmcCiV6IgngGIfmWKOKs7+PLfR510/N+YeqC1q3GYmItQklH1n3XGi70NTc",
+	"GzEp6cBUjqAkvKBx8krPKgRlD/UkOMiYmuypWxYOyTjRU9bhoKlozRH1QP10Mh6kNGKQ2Q3cJpYEYq5Q",
+	"hVNDNgL4JdA0gRNqBjKmA4ZMRmjeQ0QaD4DLUK5VRz3yuNQX/uLdh/PLdx9e//L67Xm4EPZ12Dh4RnpJ",
+	"rHcQXb966lyQbiqmUk9MMh4RLjocvwos8bUijEcSu6Ckl+gh9PVatEmz0XiqtVyjnQPX01NiX8aa6wX6",
+	"hWb2Ao6YSCXGUj9rmmd6pzt8CLcFdKa55ZTO6uStYbkwD5pdc5g5kO5EkbHgA9wQvYyaVrwBwh5a9t3h",
+	"mn5TJvXZuI07f00zwHO3i767u4kloeQQQLQKZYGmxrW9H2cxZ9WDiWmcVHZq6Jer3yqzhM5eVUuDrHgB",
+	"3KwimNwJln8Kl8jjqmIF2NAHa8bs5O425e4rkSRi6sXaUolaJU3T+Bp9zE7yfPP7ZJyKZrrYrsDlYj5p",
+	"AEz0u3oCsSTeu/VaUJukSa1dewRH00xivr+PCFLSEyMLiQXjD7IyTPJK83M9d90lpxD6efplnNAYQ1AK",
+	"OsyWtie41DaJ6AcmH7M7I4kQ0KmWZgTTKo2JMPK+8SpmSSQLPyHgFjy7Xs2MAsmY18XriHGlSaKokxhq",
+	"WKGvCk0GmrLA1K8nU3jukGKAOrS4TCJCxzRV3le8wnUlIQALFKaoFrtaZOIHaQprI3jRQpxBvm1R907Z",
+	"All78v51YGwmaXWGOnnvaCwgEevTSaLMFTMYQKhLoZIi+l5NrWeEaU5gnrMvuRnPnYQlU8f5lYc/eL1q",
+	"MRgXzhRqk016Q2faBa6Sl+nKr/fldYnFkbRwuvl/AQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -279,3 +279,18 @@ func ObjectText(set map[string]string) string {
 	}
 	return string(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
 }
+
+// MergeObjects is the object of text with the fields of all objects, which [Entry] has; of fields with the
+// same name the last one's counts.
+func MergeObjects(objects ...string) string {
+	all := map[string]string{}
+	for _, text := range objects {
+		if text == "" {
+			continue
+		}
+		if err := json.Unmarshal([]byte(text), &all); err != nil {
+			panic("loki: an object of text was not decoded: " + err.Error()) // ObjectText has written it
+		}
+	}
+	return ObjectText(all)
+}

@@ -54,6 +54,9 @@ type DenseError struct {
 	Lines int
 }
 
+// Time is the nanosecond.
+func (e *DenseError) Time() time.Time { return time.Unix(0, e.Nanos) }
+
 func (e *DenseError) Error() string {
 	return fmt.Sprintf("%d lines or more share the nanosecond %d: more than one page holds", e.Lines, e.Nanos)
 }

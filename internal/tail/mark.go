@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/logfence/logfence/internal/loki"
 )
@@ -40,13 +41,13 @@ func (m *Mark) Add(e loki.Entry) {
 }
 
 // IsZero tells whether nothing was seen.
-func (m *Mark) IsZero() bool { return m.nanos == 0 }
+func (m Mark) IsZero() bool { return m.nanos == 0 }
 
 // Nanos is the newest timestamp.
-func (m *Mark) Nanos() int64 { return m.nanos }
+func (m Mark) Nanos() int64 { return m.nanos }
 
 // String is the mark as text: the timestamp, a dash, and the lines.
-func (m *Mark) String() string {
+func (m Mark) String() string {
 	if m.IsZero() {
 		return ""
 	}
@@ -99,3 +100,7 @@ func fingerprint(e loki.Entry) uint64 {
 
 // short folds a fingerprint to 48 bits.
 func short(f uint64) uint64 { return (f ^ f>>48) & (1<<48 - 1) }
+
+// MarkAt is the mark of a reader who has seen no line, though it has been given all until shortly before a
+// time.
+func MarkAt(t time.Time) Mark { return Mark{nanos: t.Add(-overlap).UnixNano()} }

@@ -1,0 +1,130 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/logfence/logfence/gen/api"
+	"github.com/logfence/logfence/internal/loki"
+	"github.com/logfence/logfence/internal/pages"
+	"github.com/logfence/logfence/internal/tenancy"
+)
+
+const (
+	defaultContext = 10
+	// contextReach is how far lines are looked for: a stream that is silent for longer has no context, and
+	// Loki would read days for nothing.
+	contextReach = 24 * time.Hour
+)
+
+// GetContext answers GET /api/v1/logs/context: three questions to Loki, which has no such operation.
+func (s *Server) GetContext(c echo.Context, p api.GetContextParams) error {
+	at, err := parseTime("timestamp", p.Timestamp)
+	if err != nil {
+		return err
+	}
+	before, err := s.contextLines(p.Before)
+	if err != nil {
+		return err
+	}
+	after, err := s.contextLines(p.After)
+	if err != nil {
+		return err
+	}
+	q, err := s.streamQuery(c, p.Stream)
+	if err != nil {
+		return err
+	}
+	reach := min(contextReach, s.limits.MaxRange)
+	d := decisionOf(c)
+	d.Start, d.End = notBefore(at.Add(-reach)), notAfter(at.Add(reach))
+	ask := func(ctx context.Context, start, end time.Time, direction string, lines int) ([]loki.Entry, error) {
+		if lines == 0 || !start.Before(end) {
+			return nil, nil
+		}
+		return s.loki.Entries(ctx, callOf(c), q, loki.RangeParams{ //nolint:wrapcheck // package loki has classified it
+			Window: loki.Window{Start: start, End: end}, Direction: direction, Limit: lines,
+		}, pages.DefaultBytes)
+	}
+	var older, same, newer []loki.Entry
+	asks, ctx := errgroup.WithContext(c.Request().Context())
+	asks.Go(func() (err error) {
+		older, err = ask(ctx, d.Start, at, "backward", before)
+		return err
+	})
+	asks.Go(func() (err error) {
+		same, err = ask(ctx, at, at.Add(1), "forward", s.pageLines())
+		return err
+	})
+	asks.Go(func() (err error) {
+		newer, err = ask(ctx, at.Add(1), d.End, "forward", after)
+		return err
+	})
+	if err := asks.Wait(); err != nil {
+		return err //nolint:wrapcheck // as above
+	}
+	slices.Reverse(older)
+	var b bytes.Buffer
+	b.WriteString(`{"before":`)
+	appendLines(&b, older)
+	b.WriteString(`,"at":`)
+	appendLines(&b, same)
+	b.WriteString(`,"after":`)
+	appendLines(&b, newer)
+	b.WriteString("}\n")
+	return c.Blob(http.StatusOK, echo.MIMEApplicationJSON, b.Bytes())
+}
+
+// streamQuery fences a selector as the query of log lines that it is. With a pipeline it would leave out
+// lines, and be no context.
+func (s *Server) streamQuery(c echo.Context, text string) (tenancy.Query, error) {
+	who := callerOf(c)
+	err := s.fenced(c.Request().Context(), who, func() error {
+		_, err := who.scope.Selector(text)
+		return err //nolint:wrapcheck // problemOf knows it
+	})
+	if err != nil {
+		decisionOf(c).Asked = []string{text}
+		return tenancy.Query{}, err
+	}
+	return s.lineQuery(c, text)
+}
+
+func (s *Server) contextLines(n *int) (int, error) {
+	if n == nil {
+		return min(defaultContext, s.limits.MaxLines), nil
+	}
+	return *n, s.limits.CheckLines(*n)
+}
+
+// notBefore and notAfter keep a time within those that nanoseconds can hold.
+func notBefore(t time.Time) time.Time {
+	if t.Before(earliest) {
+		return earliest
+	}
+	return t
+}
+
+func notAfter(t time.Time) time.Time {
+	if t.After(latest) {
+		return latest
+	}
+	return t
+}
+
+func appendLines(b *bytes.Buffer, entries []loki.Entry) {
+	b.WriteByte('[')
+	for i, e := range entries {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		appendLine(b, e)
+	}
+	b.WriteByte(']')
+}

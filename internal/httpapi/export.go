@@ -1,0 +1,250 @@
+package httpapi
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/logfence/logfence/gen/api"
+	"github.com/logfence/logfence/internal/limits"
+	"github.com/logfence/logfence/internal/loki"
+	"github.com/logfence/logfence/internal/pages"
+	"github.com/logfence/logfence/internal/tenancy"
+)
+
+// ExportLogs answers GET /api/v1/logs/export.
+func (s *Server) ExportLogs(c echo.Context, p api.ExportLogsParams) error {
+	w, err := s.window(c, p.Start, p.End, p.Since)
+	if err != nil {
+		return err
+	}
+	most, err := s.exportLines(p.Limit)
+	if err != nil {
+		return err
+	}
+	q, err := s.lineQuery(c, p.Query)
+	if err != nil {
+		return err
+	}
+	f := formats["ndjson"]
+	if p.Format != nil {
+		f = formats[string(*p.Format)]
+	}
+	x := &export{Context: c, format: f, left: most, limited: p.Limit != nil, patient: s.patient(c)}
+	defer x.rest()
+	x.name = fileName(callerOf(c).Tenants, w, f.extension)
+	return x.finish(x.run(c.Request().Context(), pages.Walk{
+		Source: s.pageSource(callOf(c), q), Window: w, Lines: s.pageLines(),
+	}))
+}
+
+func (s *Server) pageSource(call loki.Call, q tenancy.Query) pages.Source {
+	return func(ctx context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error) {
+		return s.loki.Entries(ctx, call, q, p, maxBytes) //nolint:wrapcheck // package loki has classified it
+	}
+}
+
+// exportLines is how many lines an export writes at most.
+func (s *Server) exportLines(limit *int) (int, error) {
+	if limit == nil {
+		return s.limits.MaxExportLines, nil
+	}
+	bounds := s.limits
+	bounds.MaxLines = s.limits.MaxExportLines
+	if err := bounds.CheckLines(*limit); err != nil {
+		return 0, err //nolint:wrapcheck // problemOf knows it
+	}
+	return *limit, nil
+}
+
+// fileName is a name that says what is in the file, and that no system takes amiss: tenants are made of
+// letters, digits, dots, dashes and underscores.
+func fileName(tenants []string, w loki.Window, extension string) string {
+	whose := fmt.Sprintf("%d-tenants", len(tenants))
+	if len(tenants) == 1 {
+		whose = tenants[0]
+	}
+	return "logs-" + whose + "-" + nameTime(w.Start) + "-" + nameTime(w.End) + extension
+}
+
+// format is one way to write lines.
+type format struct {
+	extension, media string
+	header           string
+	line             func(*bytes.Buffer, loki.Entry)
+	// failure writes what says that the export has failed; nil: the answer is broken off.
+	failure func(*bytes.Buffer, *problem) error
+}
+
+var formats = map[string]format{
+	"ndjson": {".ndjson", "application/x-ndjson", "", ndjsonLine, ndjsonFailure},
+	"csv":    {".csv", "text/csv; charset=utf-8", "timestamp,labels,structured_metadata,parsed,line\r\n", csvLine, nil},
+	"text":   {".txt", echo.MIMETextPlainCharsetUTF8, "", textLine, nil},
+}
+
+func ndjsonLine(b *bytes.Buffer, e loki.Entry) {
+	appendLine(b, e)
+	b.WriteByte('\n')
+}
+
+func ndjsonFailure(b *bytes.Buffer, p *problem) error {
+	text, err := json.Marshal(map[string]*problem{"error": p})
+	if err != nil {
+		return fmt.Errorf("encode failure: %w", err)
+	}
+	b.Write(text)
+	b.WriteByte('\n')
+	return nil
+}
+
+func textLine(b *bytes.Buffer, e loki.Entry) {
+	b.WriteString(e.Line)
+	b.WriteByte('\n')
+}
+
+// csvLine appends a record. Not encoding/csv, which changes the line feeds that are in a line.
+func csvLine(b *bytes.Buffer, e loki.Entry) {
+	appendTime(b, e)
+	for _, cell := range [...]string{e.Labels, e.Metadata, e.Parsed, e.Line} {
+		b.WriteByte(',')
+		if !strings.ContainsAny(cell, "\",\r\n") {
+			b.WriteString(cell)
+			continue
+		}
+		b.WriteByte('"')
+		b.WriteString(strings.ReplaceAll(cell, `"`, `""`))
+		b.WriteByte('"')
+	}
+	b.WriteString("\r\n")
+}
+
+// export is one export on its way. Its memory is that of a page and of what writes it.
+type export struct {
+	echo.Context
+	*patient
+
+	format  format
+	name    string
+	left    int  // lines that may still be written
+	limited bool // by the caller, not by the server alone
+
+	out    io.Writer    // nil before the first page
+	gzip   *gzip.Writer // nil if the client doesn't take it
+	buffer bytes.Buffer
+}
+
+// exportChunk is how much is written at once.
+const exportChunk = 64 << 10
+
+// errTooMuch refuses to end as if the export were whole.
+var errTooMuch = &limits.ExceededError{
+	Code:   limits.CodeTooManyLines,
+	Detail: "There are more lines than this server exports at once. Narrow start and end, or give a limit.",
+}
+
+// run writes the lines, and returns what kept it from writing all of them.
+func (x *export) run(ctx context.Context, w pages.Walk) error {
+	for page, err := range w.Pages(ctx) {
+		if err != nil {
+			return err
+		}
+		fits := page[:min(x.left, len(page))]
+		if err := x.write(fits); err != nil {
+			return err
+		}
+		x.left -= len(fits)
+		switch {
+		case x.limited && x.left == 0:
+			return nil
+		case len(fits) < len(page):
+			return errTooMuch
+		}
+	}
+	return x.begin()
+}
+
+// begin sends the header, with the first page: what fails before has its status.
+func (x *export) begin() error {
+	if x.out != nil {
+		return nil
+	}
+	h := x.Response().Header()
+	h.Set(echo.HeaderContentType, x.format.media)
+	h.Set(echo.HeaderContentDisposition, `attachment; filename="`+x.name+`"`)
+	h.Add(echo.HeaderVary, echo.HeaderAcceptEncoding)
+	x.out = x.patient
+	if acceptsGzip(x.Request().Header) {
+		h.Set(echo.HeaderContentEncoding, "gzip")
+		z, err := gzip.NewWriterLevel(x.patient, gzip.BestSpeed)
+		if err != nil {
+			return fmt.Errorf("compress: %w", err)
+		}
+		x.gzip, x.out = z, z
+	}
+	x.Response().WriteHeader(http.StatusOK)
+	_, err := io.WriteString(x.out, x.format.header)
+	return aborted(err)
+}
+
+func (x *export) write(page []loki.Entry) error {
+	if err := x.begin(); err != nil {
+		return err
+	}
+	for _, e := range page {
+		x.format.line(&x.buffer, e)
+		if x.buffer.Len() >= exportChunk {
+			if err := x.send(); err != nil {
+				return err
+			}
+		}
+	}
+	return x.send()
+}
+
+// send hands over what is in the buffer.
+func (x *export) send() error {
+	_, err := x.out.Write(x.buffer.Bytes())
+	x.buffer.Reset()
+	return aborted(err)
+}
+
+// aborted marks an error of writing to the client: nothing more can be said to it.
+func aborted(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", errAborted, err)
+}
+
+// finish ends the answer so that its end tells whether it is whole.
+func (x *export) finish(err error) error {
+	switch {
+	case err != nil && !x.Response().Committed, errors.Is(err, errAborted):
+		return err
+	case err != nil && (x.format.failure == nil || left(x)):
+		return aborted(err)
+	case err != nil:
+		p := problemOf(err)
+		d := decisionOf(x)
+		p.RequestID = d.RequestID
+		d.Code, d.Cause = p.Code, err
+		if err := x.format.failure(&x.buffer, p); err != nil {
+			return aborted(err)
+		}
+		if err := x.send(); err != nil {
+			return err
+		}
+	}
+	if x.gzip != nil {
+		return aborted(x.gzip.Close())
+	}
+	return nil
+}
