@@ -290,6 +290,15 @@ func TestIssuer(t *testing.T) {
 		t.Errorf("published %s, want the public half of key demo-1", published)
 	}
 
+	if err := i.RotateGently(); err != nil {
+		t.Fatal(err)
+	}
+	verify(t, i, valid)
+	verify(t, i, sign(Claims{Subject: "ida"}))
+	if published := string(fetch(t, i.JWKSURL())); strings.Count(published, `"kid"`) != 2 || strings.Contains(published, `"d":`) {
+		t.Errorf("published %s, want the public halves of both keys", published)
+	}
+
 	if err := i.Rotate(); err != nil {
 		t.Fatal(err)
 	}

@@ -32,6 +32,7 @@ type Issuer struct {
 
 	mu  sync.Mutex
 	key jwk.Key
+	old []jwk.Key // published still, and not signed with
 	nth int
 }
 
@@ -71,8 +72,15 @@ func (i *Issuer) JWKSURL() string { return i.url + "/" + keysPath }
 // Close stops the issuer. The tokens it signed stay valid for whoever has its key.
 func (i *Issuer) Close() error { return i.close() }
 
-// Rotate makes a new key with a new key ID, and publishes it in place of the old one.
-func (i *Issuer) Rotate() error {
+// Rotate makes a new key with a new key ID, and publishes it in place of the old ones: from now on
+// nothing that they have signed is valid.
+func (i *Issuer) Rotate() error { return i.rotate(false) }
+
+// RotateGently does so as providers do, with the old keys still published: what they have signed stays
+// valid.
+func (i *Issuer) RotateGently() error { return i.rotate(true) }
+
+func (i *Issuer) rotate(keep bool) error {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return fmt.Errorf("make a key: %w", err)
@@ -91,6 +99,11 @@ func (i *Issuer) Rotate() error {
 	)
 	if err != nil {
 		return fmt.Errorf("make a key: %w", err)
+	}
+	if !keep {
+		i.old = nil
+	} else if i.key != nil {
+		i.old = append(i.old, i.key)
 	}
 	i.key = key
 	return nil

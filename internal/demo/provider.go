@@ -224,7 +224,13 @@ func (s *signIns) SignatureAlgorithms(context.Context) ([]jose.SignatureAlgorith
 
 // KeySet is what the provider publishes.
 func (s *signIns) KeySet(context.Context) ([]op.Key, error) {
-	return []op.Key{publicKey{s.issuer.currentKey()}}, nil
+	s.issuer.mu.Lock()
+	defer s.issuer.mu.Unlock()
+	keys := []op.Key{publicKey{signingKey{s.issuer.key}}}
+	for _, old := range s.issuer.old {
+		keys = append(keys, publicKey{signingKey{old}})
+	}
+	return keys, nil
 }
 
 // currentKey is the issuer's key in the provider's terms.
