@@ -21,7 +21,7 @@ help: ## explain the targets
 .PHONY: build
 build: ## build bin/logfence
 	@mkdir -p $(BIN)
-	$(STATIC) go build -o $(BIN)/logfence ./cmd/logfence
+	@$(STATIC) go build -o $(BIN)/logfence ./cmd/logfence
 
 .PHONY: run
 run: build ## a demo: a real Loki with two tenants' logs, and logfence before it
@@ -34,6 +34,7 @@ loki: ## find or build the Loki and logcli that the demo and the tests run
 .PHONY: test
 test: loki ## run every test, those against a real Loki included
 	go test $(RACE) -count=1 -timeout=20m ./...
+	$(STATIC) go test -C internal/tools ./...
 
 .PHONY: bench
 bench: ## run the benchmarks, in a form that benchstat reads
@@ -75,5 +76,9 @@ generated: generate ## fail when gen/ is stale
 tidy: ## fail when go.mod is not tidy
 	go mod tidy -diff
 
+.PHONY: breaking
+breaking: ## fail when openapi.yaml breaks what the last release promised
+	$(STATIC) go run -C internal/tools ./breaking -repo $(CURDIR)
+
 .PHONY: check
-check: generated tidy lint lint-spec ## what CI runs beside the tests
+check: breaking generated tidy lint lint-spec ## what CI runs beside the tests
