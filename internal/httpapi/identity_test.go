@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/logfence/logfence/internal/auth"
@@ -403,5 +405,80 @@ func TestRecordedWriter(t *testing.T) {
 	w.WriteHeader(http.StatusForbidden)
 	if _, err := w.Write([]byte("no")); err != nil || out.Code != http.StatusForbidden || out.Body.String() != "no" {
 		t.Errorf("a refusal: %v, %d %q", err, out.Code, out.Body)
+	}
+}
+
+// await asks again and again, for what another goroutine is about to do.
+func await(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !so() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("never happened: %s", what)
+		}
+	}
+}
+
+// TestTailsAreRecorded guarantees the same of a connection that is given away: no WebSocket without a
+// record, and a record that counts what went over it.
+func TestTailsAreRecorded(t *testing.T) {
+	t.Parallel()
+	dial := func(g *gateway, tenant string) (*websocket.Conn, int, error) {
+		r := g.request(http.MethodGet, "/loki/api/v1/tail", "query", `{app="api"}`)
+		r.Header.Set("Authorization", "Bearer "+bothToken)
+		r.Header.Set(headerTenant, tenant)
+		transport := &http.Transport{}
+		t.Cleanup(transport.CloseIdleConnections)
+		conn, response, err := websocket.Dial(t.Context(), r.URL.String(), &websocket.DialOptions{
+			HTTPHeader: r.Header, HTTPClient: &http.Client{Transport: transport},
+		})
+		if err != nil {
+			return nil, response.StatusCode, err
+		}
+		return conn, response.StatusCode, nil
+	}
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	g := newGateway(t, withPeople(several()), audited(t, path, true))
+	if _, status, err := dial(g, "alpha-2"); err == nil || status != http.StatusForbidden {
+		t.Errorf("of another tenant: %d %v", status, err)
+	}
+	conn, _, err := dial(g, "alpha")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, frame, err := conn.Read(t.Context())
+	if err != nil || !strings.Contains(string(frame), "alpha one") || strings.Contains(string(frame), "beta one") {
+		t.Errorf("the frame: %v %s", err, frame)
+	}
+	_ = conn.Close(websocket.StatusNormalClosure, "")
+	var last string
+	await(t, "the tail is recorded", func() bool {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		records := strings.Split(strings.TrimSpace(string(content)), "\n")
+		last = records[len(records)-1]
+		return len(records) == 3
+	})
+	var record struct {
+		Operation, Outcome string
+		Bytes              int
+	}
+	if err := json.Unmarshal([]byte(last), &record); err != nil || record.Bytes < len(frame) || record.Operation != "lokiTail" || record.Outcome != "granted" {
+		t.Errorf("recorded %s, after a frame of %d bytes: %v", last, len(frame), err)
+	}
+
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("no /dev/full")
+	}
+	full := newGateway(t, withPeople(several()), audited(t, "/dev/full", true))
+	if _, status, err := dial(full, "alpha"); err == nil || status != http.StatusServiceUnavailable {
+		t.Errorf("on a full disk: %d %v", status, err)
 	}
 }

@@ -48,7 +48,7 @@ func (s *Server) observed(next echo.HandlerFunc) echo.HandlerFunc {
 			err = out.err
 		}
 		abort := s.settle(c, d, err)
-		d.Bytes, d.Duration = c.Response().Size, s.now().Sub(d.Time)
+		d.Bytes, d.Duration = c.Response().Size+out.taken.Load(), s.now().Sub(d.Time)
 		s.recorder.Record(c.Request().Context(), *d)
 		if abort {
 			// The server closes the connection without the end of a chunked body.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"net"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/labstack/echo/v4"
 )
@@ -15,8 +16,9 @@ type recordedWriter struct {
 	http.ResponseWriter
 
 	begin  func() error
-	passed bool  // the way is free, for the rest of the answer
-	err    error // what begin said; nothing is let out any more
+	passed bool         // the way is free, for the rest of the answer
+	err    error        // what begin said; nothing is let out any more
+	taken  atomic.Int64 // bytes written to a connection that was given away
 }
 
 // pass asks for the record, once.
@@ -54,12 +56,31 @@ func (w *recordedWriter) FlushError() error {
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// Hijack gives the connection away, for a WebSocket.
+// Hijack gives the connection away, for a WebSocket, and goes on counting what is sent.
 func (w *recordedWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err := w.pass(); err != nil {
 		return nil, nil, err
 	}
-	return http.NewResponseController(w.ResponseWriter).Hijack()
+	conn, buffered, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	counted := &countedConn{Conn: conn, written: &w.taken}
+	buffered.Writer.Reset(counted) // there is nothing in it yet
+	return counted, buffered, nil
+}
+
+// countedConn counts what is written to a connection.
+type countedConn struct {
+	net.Conn
+
+	written *atomic.Int64
+}
+
+func (c *countedConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.written.Add(int64(n))
+	return n, err
 }
 
 // Unwrap is for the deadlines of http.ResponseController.
