@@ -16,7 +16,7 @@ RACE := $(if $(shell command -v $(firstword $(or $(CC),gcc)) 2>/dev/null),-race)
 .DEFAULT_GOAL := help
 .PHONY: help
 help: ## explain the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/logfence
@@ -49,6 +49,10 @@ fuzz: ## look for queries and tokens that pass where they must not (FUZZTIME eac
 generate: ## generate gen/ from openapi.yaml
 	go generate ./gen/...
 
+.PHONY: reference
+reference: generate internal/tools/node/node_modules ## build the reference in gen/reference (needs Node)
+	node internal/tools/node/reference/build.mjs
+
 .PHONY: lint
 lint: $(BIN)/golangci-lint ## run the linters
 	$(STATIC) $(BIN)/golangci-lint run ./...
@@ -68,8 +72,8 @@ $(BIN)/golangci-lint: internal/tools/lint/go.mod internal/tools/lint/go.sum
 	$(STATIC) go build -C internal/tools/lint -o $(CURDIR)/$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 .PHONY: generated
-generated: generate ## fail when gen/ is stale
-	@git diff --exit-code -- gen || { echo "gen/ is stale: run 'make generate' and commit it" >&2; exit 1; }
+generated: generate reference ## fail when gen/ is stale
+	@git diff --exit-code -- gen || { echo "gen/ is stale: run 'make generate reference' and commit it" >&2; exit 1; }
 	@test -z "$$(git status --porcelain -- gen)" || { git status --short -- gen; echo "gen/ has files that are not committed" >&2; exit 1; }
 
 .PHONY: tidy

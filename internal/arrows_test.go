@@ -25,8 +25,9 @@ var mayImport = map[string][]string{
 	"internal/config": {"internal/auth", "internal/limits", "internal/loki", "internal/observe", "internal/tenancy"},
 	"internal/httpapi": {
 		"gen/api", "internal/auth", "internal/limits", "internal/loki", "internal/observe", "internal/pages",
-		"internal/tail", "internal/tenancy",
+		"internal/tail", "internal/tenancy", "internal/web",
 	},
+	"internal/web": {"gen/reference"},
 	"cmd/logfence": {
 		"internal/auth", "internal/config", "internal/demo", "internal/httpapi", "internal/limits", "internal/loki",
 		"internal/observe", "internal/tenancy",

@@ -1,0 +1,164 @@
+// Package web is what a browser may be shown of logfence, from the binary: the reference of the API, the
+// page that explains its problems, and the spec itself.
+//
+// Guarantee: everything served is part of the binary and is complete without any other host; the
+// Content-Security-Policy sent with it makes browsers hold that, and run no script but its own files. None
+// of it is about a caller, so none of it needs a token.
+//
+// Not promised here: that the spec is kept (package httpapi), or that gen/reference is fresh (`make check`).
+package web
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/logfence/logfence/gen/reference"
+)
+
+//go:embed static
+var static embed.FS
+
+// policy is the Content-Security-Policy of everything served here. The hash is that of the empty text:
+// Redoc inserts an empty style element, and fills it by script (CSSOM), which needs no permission. Redoc's
+// search runs in a worker that it makes of a blob.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='; " +
+	"img-src 'self' data:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// file is one file to serve: where it is, and what it is.
+type file struct {
+	path      string
+	from      fs.FS
+	name      string
+	mediaType string
+}
+
+const (
+	html       = "text/html; charset=utf-8"
+	javaScript = "text/javascript; charset=utf-8"
+	css        = "text/css; charset=utf-8"
+	plainText  = "text/plain; charset=utf-8"
+	svg        = "image/svg+xml"
+	// RFC 9512
+	yamlType = "application/yaml"
+	jsonType = "application/json"
+)
+
+const specName = "openapi.yaml"
+
+var files = []file{
+	{"/docs", static, "static/docs.html", html},
+	{"/docs/problems", static, "static/problems.html", html},
+	{"/docs/docs.css", static, "static/docs.css", css},
+	{"/docs/docs.js", static, "static/docs.js", javaScript},
+	{"/docs/icon.svg", static, "static/icon.svg", svg},
+	{"/docs/redoc.js", reference.Files, "redoc.js", javaScript},
+	{"/docs/redoc.LICENSE.txt", reference.Files, "redoc.LICENSE.txt", plainText},
+	{"/docs/settings.js", reference.Files, "settings.js", javaScript},
+	{"/openapi.yaml", reference.Files, specName, yamlType},
+}
+
+// Pages are the handlers of all that is served here, by path. They answer GET, and set every header that
+// matters to a browser.
+func Pages() (map[string]http.Handler, error) { return pages() }
+
+// pages is read once: nothing in the binary changes.
+var pages = sync.OnceValues(func() (map[string]http.Handler, error) {
+	all := make(map[string]http.Handler, len(files)+1)
+	for _, f := range files {
+		content, err := fs.ReadFile(f.from, f.name)
+		if err != nil {
+			return nil, fmt.Errorf("read what is built in: %w", err)
+		}
+		all[f.path] = newPage(f.mediaType, content)
+		if f.name != specName {
+			continue
+		}
+		if content, err = toJSON(content); err != nil {
+			return nil, fmt.Errorf("openapi.yaml: %w", err)
+		}
+		all["/openapi.json"] = newPage(jsonType, content)
+	}
+	return all, nil
+})
+
+// page is a file as it is served.
+type page struct {
+	mediaType string
+	content   []byte
+	tag       string
+	// compressed is made when it is first asked for: most of logfence's processes are never asked.
+	compressed func() []byte
+}
+
+func newPage(mediaType string, content []byte) *page {
+	sum := sha256.Sum256(content)
+	return &page{
+		mediaType: mediaType, content: content, tag: base64.RawURLEncoding.EncodeToString(sum[:12]),
+		compressed: sync.OnceValue(func() []byte { return compress(content) }),
+	}
+}
+
+// ServeHTTP answers with the page, or with 304 where the browser has it already.
+func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", p.mediaType)
+	h.Set("Content-Security-Policy", policy)
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	// To be kept, and asked about each time: an update of logfence shows at once.
+	h.Set("Cache-Control", "no-cache")
+	h.Add("Vary", "Accept-Encoding")
+	content, tag := p.content, p.tag
+	if acceptsGzip(r.Header) {
+		content, tag = p.compressed(), tag+"-gzip"
+		h.Set("Content-Encoding", "gzip")
+	}
+	h.Set("ETag", `"`+tag+`"`)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+}
+
+// compress never fails: it writes to memory, at a level that exists.
+func compress(content []byte) []byte {
+	var b bytes.Buffer
+	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err != nil {
+		panic(err)
+	}
+	if _, err := z.Write(content); err != nil {
+		panic(err)
+	}
+	if err := z.Close(); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
+}
+
+// acceptsGzip tells whether a request names gzip, and not to refuse it (RFC 9110 section 12.5.3). A `*`
+// is not taken for it: whoever can gzip says so.
+func acceptsGzip(h http.Header) bool {
+	for _, item := range strings.Split(strings.Join(h.Values("Accept-Encoding"), ","), ",") {
+		coding, params, weighted := strings.Cut(item, ";")
+		if !strings.EqualFold(strings.TrimSpace(coding), "gzip") {
+			continue
+		}
+		if !weighted {
+			return true
+		}
+		weight, ok := strings.CutPrefix(strings.ToLower(strings.TrimSpace(params)), "q=")
+		q, err := strconv.ParseFloat(strings.TrimSpace(weight), 64)
+		return ok && err == nil && q > 0
+	}
+	return false
+}
