@@ -53,6 +53,12 @@ generate: ## generate gen/ from openapi.yaml
 reference: generate internal/tools/node/node_modules ## build the reference in gen/reference (needs Node)
 	node internal/tools/node/reference/build.mjs
 
+.PHONY: site
+site: internal/tools/node/node_modules ## build the reference as one page for a static site in bin/site (needs Node)
+	@mkdir -p $(BIN)/site
+	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true internal/tools/node/node_modules/.bin/redocly build-docs openapi.yaml -o $(BIN)/site/index.html --inlineBundle
+	cp openapi.yaml $(BIN)/site/
+
 .PHONY: lint
 lint: $(BIN)/golangci-lint ## run the linters
 	$(STATIC) $(BIN)/golangci-lint run ./...
