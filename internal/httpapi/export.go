@@ -206,7 +206,16 @@ func (x *export) write(page []loki.Entry) error {
 			}
 		}
 	}
-	return x.send()
+	if err := x.send(); err != nil {
+		return err
+	}
+	// What is settled goes out, so that a client sees that its export moves.
+	if x.gzip != nil {
+		if err := x.gzip.Flush(); err != nil {
+			return aborted(err)
+		}
+	}
+	return aborted(x.flush())
 }
 
 // send hands over what is in the buffer.

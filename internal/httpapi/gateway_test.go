@@ -71,9 +71,10 @@ func everybody() people {
 type gateway struct {
 	*testing.T
 
-	loki *lokitest.Loki
-	url  string
-	log  *syncBuffer
+	loki   *lokitest.Loki
+	server *Server
+	url    string
+	log    *syncBuffer
 }
 
 // syncBuffer is a buffer that may be read while it is written.
@@ -140,7 +141,7 @@ func newGateway(t *testing.T, options ...option) *gateway {
 	server := httptest.NewServer(s.Public())
 	t.Cleanup(server.Close)
 	t.Cleanup(c.Loki.CloseIdleConnections)
-	g.url = server.URL
+	g.server, g.url = s, server.URL
 	return g
 }
 
