@@ -52,7 +52,7 @@ func TestDemo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer d.Close() //nolint:errcheck // closed below; this is for a failure before
+	defer d.Close()
 	ready := time.Now()
 	t.Logf("started in %s", ready.Sub(began))
 	if !strings.Contains(told.String(), "Starting Loki "+found.Version) {
@@ -128,7 +128,7 @@ func TestLokiDiesWithUs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stdin.Close() //nolint:errcheck // the reader is dead
+	defer stdin.Close()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

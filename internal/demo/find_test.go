@@ -300,7 +300,7 @@ func TestFindInterrupted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close() //nolint:errcheck // only read from
+	defer f.Close()
 	r := bufio.NewReader(f)
 	if line, err := r.ReadString('\n'); line != "started\n" {
 		t.Fatalf("read %q, %v", line, err)

@@ -215,7 +215,7 @@ func TestLokiNotTakenForAnother(t *testing.T) {
 	go func() { served <- server.Serve(other) }()
 	defer func() {
 		_ = server.Close()
-		_ = <-served
+		<-served
 	}()
 	if err := l.Restart(t.Context()); !errors.Is(err, errPortTaken) {
 		t.Errorf("restart on a taken port: %v, want errPortTaken", err)
