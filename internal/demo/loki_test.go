@@ -215,7 +215,9 @@ func TestLokiNotTakenForAnother(t *testing.T) {
 	go func() { served <- server.Serve(other) }()
 	defer func() {
 		_ = server.Close()
-		<-served
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("the other server: %v", err)
+		}
 	}()
 	if err := l.Restart(t.Context()); !errors.Is(err, errPortTaken) {
 		t.Errorf("restart on a taken port: %v, want errPortTaken", err)
