@@ -508,3 +508,23 @@ func TestSlowCallersAreLetGo(t *testing.T) {
 	defer idle.Close()
 	<-left
 }
+
+// TestEveryLegIsConfined guarantees that a metric query counts only the caller's streams, wherever in
+// it a selector stands.
+func TestEveryLegIsConfined(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t)
+	for _, query := range []string{
+		`count_over_time({app="api"}[1h]) or count_over_time({app=~".+"}[1h])`,
+		`count_over_time({app=~".+"}[1h]) / on (app) count_over_time({tenant_id="beta"}[1h])`,
+		`label_replace(count_over_time({app=~".+"}[1h]), "x", "$1", "app", "(.*)")`,
+		`sum(max by (app) (count_over_time({nobodys=~".+"}[1h]))) + sum(rate({}[1h]))`,
+		`absent_over_time({tenant_id="beta"}[1h]) or count_over_time({betaonly=~".*"}[1h])`,
+	} {
+		a := g.get(alphaToken, "/api/v1/logs/query/instant", "query", query)
+		if a.StatusCode != http.StatusOK || strings.Contains(a.text, "betavalue") || strings.Contains(a.text, "betaless") || strings.Contains(a.text, "alpha-2") ||
+			strings.Contains(a.text, `"tenant_id":"beta"`) {
+			t.Errorf("%s: %d %s", query, a.StatusCode, a.text)
+		}
+	}
+}
