@@ -1,0 +1,229 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+
+	"github.com/logfence/logfence/internal/demo"
+)
+
+// contract holds answers against openapi.yaml, and remembers which operation gave which status.
+type contract struct {
+	spec   *openapi3.T
+	router routers.Router
+
+	mu  sync.Mutex
+	met map[string]map[int]int // by operation and status: how often
+}
+
+func loadContract(path string) (*contract, error) {
+	spec, err := openapi3.NewLoader().LoadFromFile(path)
+	if err != nil {
+		return nil, err
+	}
+	spec.Servers = nil // routes are found by path alone
+	router, err := gorillamux.NewRouter(spec)
+	if err != nil {
+		return nil, err
+	}
+	return &contract{spec: spec, router: router, met: map[string]map[int]int{}}, nil
+}
+
+// errNotInSpec is a request that the spec does not describe.
+var errNotInSpec = errors.New("not in openapi.yaml")
+
+// check says how an answer differs from what the spec promises.
+func (c *contract) check(r *http.Request, status int, header http.Header, body []byte) error {
+	route, path, err := c.router.FindRoute(r)
+	if err != nil {
+		return fmt.Errorf("%w: %s %s: %w", errNotInSpec, r.Method, r.URL.Path, err)
+	}
+	c.mu.Lock()
+	id := route.Operation.OperationID
+	if c.met[id] == nil {
+		c.met[id] = map[int]int{}
+	}
+	c.met[id][status]++
+	c.mu.Unlock()
+	input := &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: r, PathParams: path, Route: route},
+		Status:                 status,
+		Header:                 header,
+		Body:                   io.NopCloser(bytes.NewReader(body)),
+		Options:                &openapi3filter.Options{IncludeResponseStatus: true},
+	}
+	if err := openapi3filter.ValidateResponse(r.Context(), input); err != nil {
+		return fmt.Errorf("%s answered %d, not as openapi.yaml says: %w", id, status, err)
+	}
+	return nil
+}
+
+// operations are all of the spec, by id, each with the statuses that it declares.
+func (c *contract) operations() map[string][]string {
+	all := map[string][]string{}
+	for _, item := range c.spec.Paths.Map() {
+		for _, op := range item.Operations() {
+			all[op.OperationID] = slices.Sorted(maps.Keys(op.Responses.Map()))
+		}
+	}
+	return all
+}
+
+// unmet says which operations were never seen to work.
+func (c *contract) unmet() error {
+	var errs []error
+	for _, id := range slices.Sorted(maps.Keys(c.operations())) {
+		if c.met[id][http.StatusOK] == 0 {
+			errs = append(errs, fmt.Errorf("no test got a 200 from %s", id))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// report writes which of the statuses that each operation declares were met, and how often.
+func (c *contract) report(w io.Writer) {
+	operations := c.operations()
+	total := 0
+	for _, id := range slices.Sorted(maps.Keys(operations)) {
+		var line strings.Builder
+		for _, status := range operations[id] {
+			n := 0
+			if _, err := fmt.Sscan(status, &n); err == nil && c.met[id][n] > 0 {
+				fmt.Fprintf(&line, " %s×%d", status, c.met[id][n])
+			} else {
+				fmt.Fprintf(&line, " %s×-", status)
+			}
+		}
+		for _, n := range c.met[id] {
+			total += n
+		}
+		_, _ = fmt.Fprintf(w, "e2e: %-32s%s\n", id, line.String())
+	}
+	_, _ = fmt.Fprintf(w, "e2e: %d answers through logfence, all as openapi.yaml says\n", total)
+}
+
+// request is what a client asks.
+type request struct {
+	method string // GET unless said otherwise; POST sends params as a form
+	path   string
+	params url.Values
+	body   string // JSON, instead of a form
+	token  string // alpha's unless said otherwise; "-" is none
+	header http.Header
+}
+
+func (r request) String() string { return r.method + " " + r.path + " " + r.params.Encode() }
+
+func (r request) build(ctx context.Context, base string) (*http.Request, error) {
+	target, media := base+r.path, ""
+	var body io.Reader
+	switch {
+	case r.body != "":
+		body, media = strings.NewReader(r.body), "application/json"
+	case r.method == http.MethodPost:
+		body, media = strings.NewReader(r.params.Encode()), "application/x-www-form-urlencoded"
+	case len(r.params) > 0:
+		target += "?" + r.params.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, target, body)
+	if err != nil {
+		return nil, err
+	}
+	if media != "" {
+		req.Header.Set("Content-Type", media)
+	}
+	maps.Copy(req.Header, r.header)
+	return req, nil
+}
+
+// answer is what came back, whole.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// do sends a request and reads the answer to its end.
+func do(req *http.Request) (answer, error) {
+	resp, err := httpClient.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return answer{resp.StatusCode, resp.Header, body}, err
+}
+
+// ask asks logfence, and holds the answer against the spec.
+func (g *gateway) ask(t *testing.T, r request) answer {
+	t.Helper()
+	switch r.token {
+	case "":
+		r.token = tokenOf(t, demo.Claims{Tenant: demo.Alpha})
+	case "-":
+		r.token = ""
+	}
+	req, err := r.build(t.Context(), g.public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.token != "" {
+		req.Header.Set("Authorization", "Bearer "+r.token)
+	}
+	a, err := do(req)
+	if err != nil {
+		t.Fatalf("%s: %v", r, err)
+	}
+	if err := on.contract.check(req, a.status, a.header, a.body); err != nil {
+		t.Errorf("%s: %v\n%.600s", r, err, a.body)
+	}
+	return a
+}
+
+// askLoki asks a Loki directly.
+func askLoki(t *testing.T, l *demo.Loki, r request) answer {
+	t.Helper()
+	if r.method == "" {
+		r.method = http.MethodGet
+	}
+	req, err := r.build(t.Context(), l.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := do(req)
+	if err != nil {
+		t.Fatalf("%s: %v", r, err)
+	}
+	return a
+}
+
+var tokens sync.Map // by claims of a tenant: signing one for each request would take the longest
+
+func tokenOf(t *testing.T, c demo.Claims) string {
+	t.Helper()
+	key := fmt.Sprint(c)
+	if token, ok := tokens.Load(key); ok {
+		return token.(string)
+	}
+	token, err := on.issuer.Token(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens.Store(key, token)
+	return token
+}

@@ -1,0 +1,123 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// doors are the ways to one operation: the native path and Loki's own, each by URL and by form.
+type door struct{ method, path string }
+
+var rangeDoors = []door{
+	{http.MethodGet, "/api/v1/logs/query"},
+	{http.MethodPost, "/loki/api/v1/query_range"},
+	{http.MethodPost, "/api/v1/logs/query"},
+	{http.MethodGet, "/loki/api/v1/query_range"},
+}
+
+var instantDoors = []door{
+	{http.MethodGet, "/loki/api/v1/query"},
+	{http.MethodPost, "/api/v1/logs/query/instant"},
+	{http.MethodPost, "/loki/api/v1/query"},
+	{http.MethodGet, "/api/v1/logs/query/instant"},
+}
+
+func nanoseconds(t time.Time) string { return strconv.FormatInt(t.UnixNano(), 10) }
+
+// between are the parameters of a window.
+func (w window) between() url.Values {
+	return url.Values{"start": {nanoseconds(w.start)}, "end": {nanoseconds(w.end)}}
+}
+
+func with(v url.Values, pairs ...string) url.Values {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		v.Add(pairs[i], pairs[i+1])
+	}
+	return v
+}
+
+// TestQueriesAnswerAsAlphaAlone guarantees that the fence changes no query and lets nothing of others
+// into its answer: lines, labels, counts and values are those of a Loki without the others.
+func TestQueriesAnswerAsAlphaAlone(t *testing.T) {
+	t.Parallel()
+	if n := len(logQueries) + len(metricQueries) + len(numbers); n < 200 {
+		t.Fatalf("only %d queries", n)
+	}
+	var asked, found atomic.Int64
+	t.Cleanup(func() {
+		t.Logf("%d queries asked twice, %d answers with something in them", asked.Load(), found.Load())
+		// Each query must find something unless it says otherwise; this is against a table of those.
+		if asked.Load() > 500 && found.Load() < asked.Load()*4/5 {
+			t.Error("too few answers hold anything: their equality proves little")
+		}
+	})
+	compare := func(t *testing.T, q logQL, d door, lokiPath string, params url.Values, text func(string) string) {
+		t.Helper()
+		asked.Add(1)
+		through := on.gateway.ask(t, request{method: d.method, path: d.path, params: with(clone(params), "query", text(q.text))})
+		direct := askLoki(t, on.alone, request{path: lokiPath, params: with(clone(params), "query", text(q.toLoki()))})
+		unleaked(t, through)
+		if q.ordered {
+			sameOrder(t, through, direct)
+		}
+		switch some := sameAnswer(t, through, direct); {
+		case some:
+			found.Add(1)
+		case !q.empty && !t.Failed():
+			t.Errorf("the answers are empty, which proves little: %d %.300s", direct.status, direct.body)
+		}
+	}
+	for k, w := range on.windows() {
+		t.Run(w.name, func(t *testing.T) {
+			t.Parallel()
+			for i, q := range logQueries {
+				t.Run(fmt.Sprintf("lines/%d", i), func(t *testing.T) {
+					t.Parallel()
+					defer showOnFailure(t, q)
+					direction := []string{"forward", "backward"}[i%2]
+					compare(t, q, rangeDoors[i%4], "/loki/api/v1/query_range", with(w.between(), "limit", "60", "direction", direction), asIs)
+				})
+			}
+			for i, q := range append(metricQueries[:len(metricQueries):len(metricQueries)], numbers...) {
+				t.Run(fmt.Sprintf("samples/%d", i), func(t *testing.T) {
+					t.Parallel()
+					defer showOnFailure(t, q)
+					// Both ways on fresh logs; on the store's one way, and the other way across both: Loki takes
+					// its time over long ranges.
+					if k == 0 || (i+k)%2 == 0 {
+						compare(t, q, rangeDoors[i%4], "/loki/api/v1/query_range", with(w.between(), "step", w.step.String()), spanning(w.steps))
+					}
+					if k == 0 || (i+k)%2 == 1 {
+						compare(t, q, instantDoors[i%4], "/loki/api/v1/query", url.Values{"time": {nanoseconds(w.end)}}, spanning(w.span))
+					}
+				})
+			}
+		})
+	}
+}
+
+func asIs(text string) string { return text }
+
+func spanning(span string) func(string) string {
+	return func(text string) string { return strings.ReplaceAll(text, "$span", span) }
+}
+
+func showOnFailure(t *testing.T, q logQL) {
+	if t.Failed() {
+		t.Logf("query: %s", q.text)
+	}
+}
+
+func clone(v url.Values) url.Values {
+	c := url.Values{}
+	for name, values := range v {
+		c[name] = append([]string(nil), values...)
+	}
+	return c
+}

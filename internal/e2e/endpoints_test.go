@@ -1,0 +1,292 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/logfence/logfence/internal/demo"
+)
+
+// A selector is one text for every endpoint.
+type selector struct {
+	text string
+	// direct is what the Loki with alpha's logs alone is asked, where it would refuse the text or take
+	// it for everybody's; there everything is alpha's.
+	direct string
+	// names are the labels that the text names. By them Loki adds up volumes that name no target
+	// labels. Where the text names none, Loki would list each series; but the fence names the
+	// tenant's label, and the tenant's volume is one sum: see TestVolumeOfEverything.
+	names []string
+}
+
+// selectors are honest ones, and those by which fences have been climbed: other operators on the
+// tenant's label, regular expressions, text that looks like the end of a selector.
+var selectors = []selector{
+	{text: `{app="checkout"}`, names: []string{"app"}},
+	{text: `{app=~".+", env!="staging"}`, names: []string{"app", "env"}},
+	{text: `{namespace="shop",level=~"error|warn"}`, names: []string{"namespace", "level"}},
+	{text: `{app=~"(oddities|roaster)"}`, names: []string{"app"}},
+	{text: `{}`, direct: all, names: []string{tenantLabel}},
+	{text: ``, direct: all, names: []string{tenantLabel}},
+	{text: `{app!="checkout"}`, direct: `{tenant_id=~".+",app!="checkout"}`, names: []string{"app"}},
+	{text: `{tenant_id="alpha"}`, names: []string{tenantLabel}},
+	{text: `{tenant_id="beta"}`, names: []string{tenantLabel}},
+	{text: `{tenant_id="alpha-2"}`, names: []string{tenantLabel}},
+	{text: `{tenant_id!="alpha"}`, direct: `{tenant_id=~".+",tenant_id!="alpha"}`, names: []string{tenantLabel}},
+	{text: `{tenant_id!="beta"}`, direct: `{tenant_id=~".+",tenant_id!="beta"}`, names: []string{tenantLabel}},
+	{text: `{tenant_id=~".+"}`, names: []string{tenantLabel}},
+	{text: `{tenant_id=~".*"}`, direct: all, names: []string{tenantLabel}},
+	{text: `{tenant_id=~"alpha.*"}`, names: []string{tenantLabel}},
+	{text: `{tenant_id=~"(?i)alpha"}`, names: []string{tenantLabel}},
+	{text: `{tenant_id=~"alpha|beta|", app="checkout"}`, names: []string{tenantLabel, "app"}},
+	{text: `{tenant_id!~"alpha"}`, direct: `{tenant_id=~".+",tenant_id!~"alpha"}`, names: []string{tenantLabel}},
+	{text: `{tenant_id="", app="checkout"}`, names: []string{tenantLabel, "app"}},
+	{text: `{app="checkout", app!~"x\"} or {tenant_id=\"beta"}`, names: []string{"app"}},
+	{text: "{app=`checkout` # \"} or {tenant_id=`beta`}\n}", names: []string{"app"}},
+	{text: "{app=\"checkout\" /* } */ , /* { */ tenant_id!=\"\"}", names: []string{"app", tenantLabel}},
+}
+
+func (s selector) toLoki() string {
+	if s.direct != "" {
+		return s.direct
+	}
+	return s.text
+}
+
+// An endpoint is one operation by its two paths, with the parameters beside selector and window.
+type endpoint struct {
+	native, loki string
+	params       url.Values
+	logQuery     bool // takes a log query, and none is refused
+	required     bool // takes a selector, and none is refused
+	volume       bool // groups by the labels that the selector names
+}
+
+var endpoints = []endpoint{
+	{native: "labels", loki: "labels"},
+	{native: "labels", loki: "label"},
+	{native: "labels/app/values", loki: "label/app/values"},
+	{native: "labels/tenant_id/values", loki: "label/tenant_id/values"},
+	{native: "labels/level/values", loki: "label/level/values"},
+	{native: "labels/Tenant_id/values", loki: "label/Tenant_id/values"},
+	{native: "labels/" + mark + "_1/values", loki: "label/" + mark + "_1/values"},
+	{native: "labels/station/values", loki: "label/station/values"},
+	{native: "labels/detected", loki: "detected_labels"},
+	{native: "stats", loki: "index/stats", required: true},
+	{native: "volume", loki: "index/volume", volume: true, required: true},
+	{native: "volume", loki: "index/volume", volume: true, required: true, params: url.Values{"aggregateBy": {"labels"}}},
+	{native: "volume", loki: "index/volume", required: true, params: url.Values{"targetLabels": {"app,env"}, "limit": {"3"}}},
+	{native: "volume", loki: "index/volume", required: true, params: url.Values{"targetLabels": {"tenant_id"}, "aggregateBy": {"series"}}},
+	{native: "volume", loki: "index/volume", required: true, params: url.Values{"targetLabels": {"namespace"}, "aggregateBy": {"labels"}}},
+	{native: "volume/range", loki: "index/volume_range", volume: true, required: true, params: url.Values{"step": {"600"}}},
+	{native: "volume/range", loki: "index/volume_range", required: true, params: url.Values{"targetLabels": {"app,level"}, "step": {"1h"}}},
+	{native: "fields", loki: "detected_fields", logQuery: true, params: url.Values{"line_limit": {"200"}}},
+	{native: "fields", loki: "detected_fields", logQuery: true, params: url.Values{"limit": {"50"}}},
+	{native: "fields/tenant_id/values", loki: "detected_field/tenant_id/values", logQuery: true},
+	{native: "fields/item/values", loki: "detected_field/item/values", logQuery: true, params: url.Values{"line_limit": {"300"}, "limit": {"1000"}}},
+	{native: "fields/" + mark + "_field/values", loki: "detected_field/" + mark + "_field/values", logQuery: true},
+}
+
+func (e endpoint) doors() []door {
+	return []door{
+		{http.MethodGet, "/api/v1/logs/" + e.native},
+		{http.MethodGet, "/loki/api/v1/" + e.loki},
+		{http.MethodPost, "/loki/api/v1/" + e.loki},
+	}
+}
+
+// TestEndpointsAnswerAsAlphaAlone guarantees that what is not a query shows alpha's labels, values,
+// counts and fields, and nobody else's, by every selector.
+func TestEndpointsAnswerAsAlphaAlone(t *testing.T) {
+	t.Parallel()
+	var asked, found atomic.Int64
+	t.Cleanup(func() {
+		t.Logf("%d answers compared, %d with something in them", asked.Load(), found.Load())
+		if !t.Failed() && found.Load() < asked.Load()/4 {
+			t.Error("too few answers hold anything")
+		}
+	})
+	turn := 0
+	for _, w := range on.windows() {
+		for _, e := range endpoints {
+			for i, s := range selectors {
+				if s.text == "" && (e.required || e.logQuery) {
+					continue
+				}
+				turn++
+				d := e.doors()[turn%3]
+				t.Run(fmt.Sprintf("%s/%s/%d", w.name, strings.ReplaceAll(e.loki, "/", "_"), i), func(t *testing.T) {
+					t.Parallel()
+					asked.Add(1)
+					if e.compare(t, w, s, d) {
+						found.Add(1)
+					}
+					if t.Failed() {
+						t.Logf("%s %s %v of %q", d.method, d.path, e.params, s.text)
+					}
+				})
+			}
+		}
+	}
+}
+
+func (e endpoint) compare(t *testing.T, w window, s selector, d door) (some bool) {
+	t.Helper()
+	through, direct := with(w.between(), flat(e.params)...), with(w.between(), flat(e.params)...)
+	if s.text != "" {
+		through.Set("query", s.text)
+	}
+	direct.Set("query", s.toLoki())
+	if e.volume && s.direct != "" && e.params.Get("aggregateBy") != "labels" {
+		direct.Set("targetLabels", strings.Join(s.names, ","))
+	}
+	a := on.gateway.ask(t, request{method: d.method, path: d.path, params: through})
+	unleaked(t, a)
+	return sameAnswer(t, a, askLoki(t, on.alone, request{path: "/loki/api/v1/" + e.loki, params: direct}))
+}
+
+func flat(v url.Values) (pairs []string) {
+	for name, values := range v {
+		for _, value := range values {
+			pairs = append(pairs, name, value)
+		}
+	}
+	return pairs
+}
+
+// TestSeriesAnswersAsAlphaAlone guarantees that each of several selectors is fenced, by either of the
+// parameter's names, and that no selector at all is alpha's series and not everybody's.
+func TestSeriesAnswersAsAlphaAlone(t *testing.T) {
+	t.Parallel()
+	sets := [][]selector{nil}
+	for i, s := range selectors {
+		if s.text != "" {
+			sets = append(sets, []selector{s}, []selector{s, selectors[(i+7)%len(selectors)], selectors[0]})
+		}
+	}
+	for _, w := range on.windows() {
+		for i, set := range sets {
+			for j, d := range []struct {
+				door
+				names []string
+			}{
+				{door{http.MethodGet, "/api/v1/logs/series"}, []string{"match"}},
+				{door{http.MethodGet, "/loki/api/v1/series"}, []string{"match[]", "match"}},
+				{door{http.MethodPost, "/loki/api/v1/series"}, []string{"match", "match[]"}},
+			} {
+				if i > 8 && i%3 != j {
+					continue
+				}
+				t.Run(fmt.Sprintf("%s/%d/%d", w.name, i, j), func(t *testing.T) {
+					t.Parallel()
+					through, direct := w.between(), w.between()
+					for k, s := range set {
+						if s.text == "" { // is no selector where several are taken
+							s = selectors[0]
+						}
+						through.Add(d.names[k%len(d.names)], s.text)
+						direct.Add("match[]", s.toLoki())
+					}
+					if set == nil {
+						direct.Add("match[]", all)
+					}
+					a := on.gateway.ask(t, request{method: d.method, path: d.path, params: through})
+					unleaked(t, a)
+					some := sameAnswer(t, a, askLoki(t, on.alone, request{path: "/loki/api/v1/series", params: direct}))
+					if !some && set == nil {
+						t.Error("no series at all")
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestVolumeOfEverything guarantees what `{}` is on volumes, which no comparison tells: Loki lists each
+// series where a selector names no label, and through the fence the selector names the tenant's. So the
+// answer is alpha's whole volume in one sum.
+func TestVolumeOfEverything(t *testing.T) {
+	t.Parallel()
+	w := on.old
+	for _, path := range []string{"/api/v1/logs/volume", "/loki/api/v1/index/volume"} {
+		a := on.gateway.ask(t, request{path: path, params: with(w.between(), "query", "{}")})
+		got := volumes(t, a)
+		direct := volumes(t, askLoki(t, on.alone, request{path: "/loki/api/v1/index/volume", params: with(w.between(), "query", "{}", "limit", "1000")}))
+		if len(direct) < 10 {
+			t.Fatalf("%d series in the Loki of alpha alone", len(direct))
+		}
+		var sum int64
+		for _, v := range direct {
+			sum += v.bytes
+		}
+		if len(got) != 1 || got[0].labels != `{"tenant_id":"alpha"}` || got[0].bytes != sum {
+			t.Errorf("%s: got %v, want alpha's %d bytes in one", path, got, sum)
+		}
+	}
+}
+
+// TestPatternsAnswerAsAlphaAlone guarantees that patterns come from alpha's lines alone. Loki finds
+// them a moment after the lines, and only while the ingester has these.
+func TestPatternsAnswerAsAlphaAlone(t *testing.T) {
+	t.Parallel()
+	w := on.fresh
+	for i, s := range selectors {
+		if s.text == "" {
+			continue
+		}
+		e := endpoint{native: "patterns", loki: "patterns", params: url.Values{"step": {"1m"}}}
+		d := e.doors()[i%3]
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			t.Parallel()
+			through := request{method: d.method, path: d.path, params: with(w.between(), "step", "1m", "query", s.text)}
+			direct := request{path: "/loki/api/v1/patterns", params: with(w.between(), "step", "1m", "query", s.toLoki())}
+			eventually(t, func() bool {
+				a, b := on.gateway.ask(t, through), askLoki(t, on.alone, direct)
+				unleaked(t, a)
+				same := a.status == b.status && string(canonical(t, a.body)) == string(canonical(t, b.body))
+				return same && (holds(b.body) || !slices.Contains([]int{1, 4, 12}, i))
+			}, func() {
+				sameAnswer(t, on.gateway.ask(t, through), askLoki(t, on.alone, direct))
+				t.Errorf("no equal patterns in time for %s", s.text)
+			})
+		})
+	}
+}
+
+// eventually asks again until it is so.
+func eventually(t *testing.T, so func() bool, otherwise func()) {
+	t.Helper()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	enough := time.NewTimer(patience / 2)
+	defer enough.Stop()
+	for !so() {
+		select {
+		case <-tick.C:
+		case <-enough.C:
+			otherwise()
+			return
+		}
+	}
+}
+
+// TestEveryTenantSeesItsOwn guarantees that the fence follows the token: each look-alike gets its own
+// streams and not alpha's.
+func TestEveryTenantSeesItsOwn(t *testing.T) {
+	t.Parallel()
+	for _, tenant := range []string{"alpha", "beta", "alpha-2", "ALPHA", "alphabeta", "alph"} {
+		a := on.gateway.ask(t, request{
+			path: "/api/v1/logs/labels/tenant_id/values", params: on.across.between(),
+			token: tokenOf(t, demo.Claims{Tenant: tenant}),
+		})
+		if want := `{"status":"success","data":["` + tenant + `"]}`; strings.TrimSpace(string(a.body)) != want {
+			t.Errorf("%s sees tenants %s, want %s", tenant, a.body, want)
+		}
+	}
+}

@@ -1,0 +1,209 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/logfence/logfence/internal/demo"
+)
+
+// stage is what the tests stand on. It is made once: two Lokis with hours of logs take a while.
+type stage struct {
+	calendar
+	dir      string // temporary
+	binary   string // logfence, as it is released
+	binaries demo.Binaries
+	issuer   *demo.Issuer
+	alone    *demo.Loki // alpha's logs alone; asked directly
+	mixed    *demo.Loki // alpha's and everybody else's
+	gateway  *gateway   // before mixed
+	contract *contract
+}
+
+// on is the stage, for every test; nothing writes to it after TestMain.
+var on stage
+
+// TestMain also guarantees that logfence ends in order, with no token in its log, that the tests meet
+// every operation of the spec, and that nothing is left running.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	inParallel(8)
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// inParallel runs more tests at once than there are cores, unless the caller has said how many: most
+// of the time is spent waiting for Loki, whose parts wait for each other.
+func inParallel(n int) {
+	said := false
+	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "test.parallel" })
+	if f := flag.Lookup("test.parallel"); !said {
+		_ = f.Value.Set(strconv.Itoa(n)) // a number is what it takes
+	}
+}
+
+func run(m *testing.M) (code int, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute) // a first build of Loki is long
+	defer cancel()
+	start := time.Now()
+	if err := on.setUp(ctx); err != nil {
+		return 1, errors.Join(err, on.tearDown())
+	}
+	if testing.Verbose() {
+		fmt.Fprintf(os.Stderr, "e2e: set up in %s\n", time.Since(start).Round(time.Millisecond))
+	}
+	code = m.Run()
+	log := on.gateway.said()
+	err = on.tearDown()
+	if bytes.Contains(log, []byte("eyJ")) {
+		err = errors.Join(err, errors.New("a token is in the log of logfence"))
+	}
+	if code == 0 && complete() {
+		if testing.Verbose() {
+			on.contract.report(os.Stderr)
+		}
+		err = errors.Join(err, on.contract.unmet())
+	}
+	return code, errors.Join(err, goleak.Find())
+}
+
+// complete tells whether all tests were asked for: only then must they have met every operation.
+func complete() bool {
+	for _, name := range []string{"test.run", "test.skip", "test.list"} {
+		if f := flag.Lookup(name); f != nil && f.Value.String() != "" {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *stage) setUp(ctx context.Context) (err error) {
+	if s.dir, err = os.MkdirTemp("", "logfence-e2e-"); err != nil {
+		return err
+	}
+	if s.contract, err = loadContract(filepath.Join("..", "..", "openapi.yaml")); err != nil {
+		return err
+	}
+	if s.binaries, err = demo.Find(ctx, demo.FindOptions{Logcli: true, Progress: os.Stderr}); err != nil {
+		return err
+	}
+	if s.issuer, err = demo.StartIssuer(ctx); err != nil {
+		return err
+	}
+	s.calendar = newCalendar(time.Now())
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		s.binary, err = build(ctx, s.dir)
+		return err
+	})
+	g.Go(func() (err error) {
+		s.alone, err = s.seeded(ctx, alphas)
+		return err
+	})
+	g.Go(func() (err error) {
+		s.mixed, err = s.seeded(ctx, alphas, others)
+		return err
+	})
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	s.gateway, err = startGateway(context.WithoutCancel(ctx), s.binary, s.issuer, s.mixed.URL(), "LOGFENCE_MAX_RANGE=240h")
+	return err
+}
+
+// build builds logfence as the Makefile does; GOFLAGS come from there.
+func build(ctx context.Context, dir string) (string, error) {
+	path := filepath.Join(dir, "logfence")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, "github.com/logfence/logfence/cmd/logfence")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build logfence: %w\n%s", err, out)
+	}
+	return path, nil
+}
+
+// lokiArgs let Loki answer queries that give a series for each line, and not from its caches: out of
+// what it keeps of volumes and statistics it guesses those of other spans, differently each time.
+var lokiArgs = []string{
+	"-querier.max-query-series=5000",
+	"-querier.cache-index-stats-results=false", "-querier.cache-volume-results=false",
+	"-querier.cache-label-results=false", "-querier.cache-series-results=false",
+}
+
+// kind of logs: a function of the span.
+type kind func(from, to time.Time) []demo.Stream
+
+// seeded starts a Loki with old logs that only its store has, and fresh ones that its ingester has.
+func (s *stage) seeded(ctx context.Context, kinds ...kind) (*demo.Loki, error) {
+	l, err := demo.StartLoki(ctx, demo.LokiOptions{Binary: s.binaries.Loki, Args: lokiArgs})
+	if err != nil {
+		return nil, err
+	}
+	if err := seedLoki(ctx, l, "", s.calendar, kinds...); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+func seedLoki(ctx context.Context, l *demo.Loki, org string, c calendar, kinds ...kind) error {
+	push := func(w window) error {
+		for _, k := range kinds {
+			if err := l.PushAs(ctx, org, w.logs(k)...); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := push(c.old); err != nil {
+		return err
+	}
+	if err := l.Flush(ctx); err != nil {
+		return err
+	}
+	// Without the write-ahead log: Loki would read it at its start, and have the old logs in the
+	// ingester again.
+	l.Stop()
+	if err := os.RemoveAll(filepath.Join(l.Dir(), "wal")); err != nil {
+		return err
+	}
+	if err := l.Restart(ctx); err != nil {
+		return err
+	}
+	return push(c.fresh)
+}
+
+func (s *stage) tearDown() error {
+	var errs []error
+	if s.gateway != nil {
+		errs = append(errs, s.gateway.stop())
+	}
+	for _, l := range []*demo.Loki{s.alone, s.mixed} {
+		if l != nil {
+			errs = append(errs, l.Close())
+		}
+	}
+	if s.issuer != nil {
+		errs = append(errs, s.issuer.Close())
+	}
+	httpClient.CloseIdleConnections()
+	if s.dir != "" {
+		errs = append(errs, os.RemoveAll(s.dir))
+	}
+	return errors.Join(errs...)
+}
