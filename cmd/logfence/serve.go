@@ -131,9 +131,11 @@ func newGateway(ctx context.Context, c config.Config, log *slog.Logger, stderr i
 		verifier.Close()
 		closeAudit()
 	}
+	metrics := newMetrics(verifier, audit)
 	server, err := httpapi.New(httpapi.Config{
 		Verifier: verifier, Fence: fence, Loki: client, Parsing: parsing, Limits: c.Limits,
-		Recorder: observe.NewRecorder(log, observe.WithAudit(audit)), Log: log,
+		Recorder: observe.NewRecorder(log, observe.WithAudit(audit), observe.WithMetrics(metrics)), Log: log,
+		Metrics: metrics.Handler(),
 		Compat: c.LokiCompat, BasicToken: c.BasicToken, CORSOrigins: c.CORSOrigins, TrustedProxies: c.TrustedProxies,
 	})
 	if err != nil {

@@ -12,14 +12,17 @@ import (
 // readyTimeout is how long /readyz waits for Loki; probes give up after a few seconds themselves.
 const readyTimeout = 2 * time.Second
 
-// newAdmin serves health to operators. It is not part of openapi.yaml, and not for callers: it tells
+// newAdmin serves health and metrics to operators. It is not part of openapi.yaml, and not for callers: it tells
 // what stands behind.
-func (s *Server) newAdmin() http.Handler {
+func (s *Server) newAdmin(metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		answerHealth(w, health{Status: "alive"}, http.StatusOK)
 	})
 	mux.HandleFunc("GET /readyz", s.readyz)
+	if metrics != nil {
+		mux.Handle("GET /metrics", metrics)
+	}
 	return mux
 }
 

@@ -392,11 +392,15 @@ func TestCORS(t *testing.T) {
 	}
 }
 
-// TestSpecIsServed guarantees that the contract can be had from the server, without a token.
+// TestSpecIsServed guarantees that the contract and its reference can be had from the server, without a
+// token.
 func TestSpecIsServed(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t)
-	for path, want := range map[string]string{"/openapi.json": `"operationId":"queryLogs"`, "/openapi.yaml": "operationId: queryLogs"} {
+	for path, want := range map[string]string{
+		"/openapi.json": `"operationId":"queryLogs"`, "/openapi.yaml": "# The contract of logfence",
+		"/docs": `<div id="redoc">`, "/docs/problems": `id="query_invalid"`,
+	} {
 		if a := g.get("", path); a.StatusCode != http.StatusOK || !strings.Contains(a.text, want) {
 			t.Errorf("%s: %d %.100s", path, a.StatusCode, a.text)
 		}
@@ -431,7 +435,7 @@ func TestReadiness(t *testing.T) {
 	s := &Server{verifier: who, loki: client, recorder: &observe.Recorder{}}
 	probe := func(path string) (int, string) {
 		w := newRecorder()
-		s.newAdmin().ServeHTTP(w, newProbe(t, path))
+		s.newAdmin(nil).ServeHTTP(w, newProbe(t, path))
 		return w.Code, w.Body.String()
 	}
 	if code, body := probe("/readyz"); code != http.StatusOK {

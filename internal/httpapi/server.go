@@ -40,6 +40,8 @@ type Config struct {
 	Limits   limits.Config
 	Recorder *observe.Recorder
 	Log      *slog.Logger
+	// Metrics is served to operators at /metrics; nil serves none.
+	Metrics http.Handler
 
 	// Compat serves Loki's own paths beside the native ones.
 	Compat bool
@@ -107,14 +109,14 @@ func New(c Config) (*Server, error) {
 	if s.public, err = s.newPublic(c); err != nil {
 		return nil, err
 	}
-	s.admin = s.newAdmin()
+	s.admin = s.newAdmin(c.Metrics)
 	return s, nil
 }
 
 // Public is what callers reach.
 func (s *Server) Public() http.Handler { return s.public }
 
-// Admin is what operators reach: health and readiness. It belongs on a listener of its own.
+// Admin is what operators reach: health, readiness and metrics. It belongs on a listener of its own.
 func (s *Server) Admin() http.Handler { return s.admin }
 
 func (s *Server) newPublic(c Config) (http.Handler, error) {

@@ -53,8 +53,9 @@ func (d Decision) Granted() bool { return d.Code == "" && d.Status < http.Status
 
 // Recorder records decisions.
 type Recorder struct {
-	log   *slog.Logger
-	audit *Audit
+	log     *slog.Logger
+	audit   *Audit
+	metrics *Metrics
 }
 
 // RecorderOption is what a recorder does beside logging.
@@ -83,6 +84,7 @@ func (r *Recorder) Ready() error { return r.audit.Ready() }
 // request was refused, otherwise information. It is written even if the caller has left.
 func (r *Recorder) Record(ctx context.Context, d Decision) {
 	r.audit.Record(d) //nolint:contextcheck // written even if the caller has left
+	r.metrics.record(d)
 	r.log.LogAttrs(context.WithoutCancel(ctx), d.level(), "request", d.attrs()...)
 }
 
