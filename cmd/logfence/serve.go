@@ -136,7 +136,7 @@ func newGateway(ctx context.Context, c config.Config, log *slog.Logger, stderr i
 		Verifier: verifier, Fence: fence, Loki: client, Parsing: parsing, Limits: c.Limits,
 		Recorder: observe.NewRecorder(log, observe.WithAudit(audit), observe.WithMetrics(metrics)), Log: log,
 		Metrics: metrics.Handler(),
-		Compat: c.LokiCompat, BasicToken: c.BasicToken, CORSOrigins: c.CORSOrigins, TrustedProxies: c.TrustedProxies,
+		Compat:  c.LokiCompat, BasicToken: c.BasicToken, CORSOrigins: c.CORSOrigins, TrustedProxies: c.TrustedProxies,
 	})
 	if err != nil {
 		end()
