@@ -16,7 +16,7 @@ RACE := $(if $(shell command -v $(firstword $(or $(CC),gcc)) 2>/dev/null),-race)
 .DEFAULT_GOAL := help
 .PHONY: help
 help: ## explain the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/logfence
@@ -35,6 +35,11 @@ loki: ## find or build the Loki and logcli that the demo and the tests run
 test: loki ## run every test, those against a real Loki included
 	go test $(RACE) -count=1 -timeout=20m ./...
 	$(STATIC) go test -C internal/tools ./...
+	@$(MAKE) --no-print-directory test-typescript
+
+.PHONY: test-typescript
+test-typescript: build ## test the TypeScript client in Node and Chromium, against a real logfence and Loki
+	gen/typescript/test/run.sh $(CURDIR)/$(BIN)/logfence "$$($(STATIC) go run ./internal/demo/findloki)"
 
 .PHONY: bench
 bench: ## run the benchmarks, in a form that benchstat reads
@@ -48,6 +53,14 @@ fuzz: ## look for queries and tokens that pass where they must not (FUZZTIME eac
 .PHONY: generate
 generate: ## generate gen/ from openapi.yaml
 	go generate ./gen/...
+
+.PHONY: generate-typescript
+generate-typescript: gen/typescript/node_modules ## generate the TypeScript client from openapi.yaml (needs Node)
+	npm --silent --prefix gen/typescript run generate
+
+gen/typescript/node_modules: gen/typescript/package-lock.json
+	npm ci --prefix gen/typescript --no-fund --no-audit
+	@touch $@
 
 .PHONY: reference
 reference: generate internal/tools/node/node_modules ## build the reference in gen/reference (needs Node)
@@ -78,8 +91,8 @@ $(BIN)/golangci-lint: internal/tools/lint/go.mod internal/tools/lint/go.sum
 	$(STATIC) go build -C internal/tools/lint -o $(CURDIR)/$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 .PHONY: generated
-generated: generate reference ## fail when gen/ is stale
-	@git diff --exit-code -- gen || { echo "gen/ is stale: run 'make generate reference' and commit it" >&2; exit 1; }
+generated: generate generate-typescript reference ## fail when gen/ is stale
+	@git diff --exit-code -- gen || { echo "gen/ is stale: run 'make generate generate-typescript reference' and commit it" >&2; exit 1; }
 	@test -z "$$(git status --porcelain -- gen)" || { git status --short -- gen; echo "gen/ has files that are not committed" >&2; exit 1; }
 
 .PHONY: tidy

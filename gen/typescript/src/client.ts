@@ -1,0 +1,227 @@
+import { exportMedia, exportOf, type Export } from './export.js';
+import { TokenError } from './failure.js';
+import { createClient, type Client } from './gen/client/index.js';
+import * as api from './gen/sdk.gen.js';
+import type * as t from './gen/types.gen.js';
+import { settle, type Answer, type Result } from './result.js';
+import { follow, type TailEvent } from './tail.js';
+
+/** What a client has to know. */
+export interface LogfenceOptions {
+  /** Where logfence is, such as `https://logs.example.com`; empty for the page's own origin. */
+  baseUrl: string;
+  /**
+   * The token to ask with, or a function that gives one: it is called for each request, so that it can give
+   * a new token when the old one expires.
+   */
+  token: string | (() => string | Promise<string>);
+  /** One of the token's tenants, for every request; without it answers come from all of them. */
+  tenant?: string;
+  /** What to use in place of the global `fetch`. */
+  fetch?: typeof fetch;
+}
+
+/** What may be said of each request. */
+export interface RequestOptions {
+  /** Ends the request, or the tail or export that it began. */
+  signal?: AbortSignal;
+  /** One of the token's tenants, in place of the client's. */
+  tenant?: string;
+}
+
+export interface QueryOptions extends RequestOptions {
+  /**
+   * Tell structured metadata and what the query's parsers read from the labels of the stream: they come as
+   * the third element of each entry. Otherwise they are among the stream's labels.
+   */
+  categorizeLabels?: boolean;
+}
+
+export interface TailOptions extends RequestOptions {
+  /** The `id` of the last `entries` event seen, by a client that is gone, to go on from there. */
+  lastEventId?: string;
+}
+
+type Params<D extends { query?: unknown }> = NonNullable<D['query']>;
+
+/** A query that is longer than this is sent in a form: URLs have bounds of their own in proxies and servers. */
+const longestInURL = 2000;
+
+const json = ['application/json'];
+
+/**
+ * A client of logfence. Its functions are those of the API by their `operationId`. They answer with
+ * `{ data, error }` and never reject. Only what is read after an answer has begun, a tail or an export, throws
+ * a {@link LogfenceError}.
+ */
+export interface Logfence {
+  /** Log lines, or metrics computed from them, over a time range: `data.data.resultType` says which. */
+  queryLogs(params: Params<t.QueryLogsData>, options?: QueryOptions): Promise<Result<t.QueryResponse>>;
+
+  /** A metric query evaluated at one moment. */
+  queryInstant(params: Params<t.QueryInstantData>, options?: QueryOptions): Promise<Result<t.InstantQueryResponse>>;
+
+  /** The names of the labels that streams have in the time range. */
+  listLabels(params?: Params<t.ListLabelsData>, options?: RequestOptions): Promise<Result<t.LabelsResponse>>;
+
+  /** The values of one label among the streams of the time range. */
+  listLabelValues(
+    name: string,
+    params?: Params<t.ListLabelValuesData>,
+    options?: RequestOptions,
+  ): Promise<Result<t.LabelsResponse>>;
+
+  /** Labels worth showing. */
+  listDetectedLabels(
+    params?: Params<t.ListDetectedLabelsData>,
+    options?: RequestOptions,
+  ): Promise<Result<t.DetectedLabelsResponse>>;
+
+  /** The label sets of streams. */
+  listSeries(params?: Params<t.ListSeriesData>, options?: RequestOptions): Promise<Result<t.SeriesResponse>>;
+
+  /** How much the selected streams hold, estimated from Loki's index. */
+  getStats(params: Params<t.GetStatsData>, options?: RequestOptions): Promise<Result<t.IndexStats>>;
+
+  /** Bytes by label. */
+  getVolume(params: Params<t.GetVolumeData>, options?: RequestOptions): Promise<Result<t.VolumeResponse>>;
+
+  /** Bytes by label and time. */
+  getVolumeRange(
+    params: Params<t.GetVolumeRangeData>,
+    options?: RequestOptions,
+  ): Promise<Result<t.VolumeRangeResponse>>;
+
+  /** Patterns of log lines. */
+  listPatterns(params: Params<t.ListPatternsData>, options?: RequestOptions): Promise<Result<t.PatternsResponse>>;
+
+  /** The fields that log lines have. */
+  listFields(params: Params<t.ListFieldsData>, options?: RequestOptions): Promise<Result<t.FieldsResponse>>;
+
+  /** The values of one field. */
+  listFieldValues(
+    name: string,
+    params: Params<t.ListFieldValuesData>,
+    options?: RequestOptions,
+  ): Promise<Result<t.FieldValuesResponse>>;
+
+  /** The lines around one line of one stream. */
+  getContext(params: Params<t.GetContextData>, options?: RequestOptions): Promise<Result<t.ContextResponse>>;
+
+  /** What becomes of a query, without asking Loki. */
+  explainQuery(body: t.ExplainRequest, options?: RequestOptions): Promise<Result<t.Explanation>>;
+
+  /** Who asks, and what they may see. */
+  getMe(options?: RequestOptions): Promise<Result<t.Me>>;
+
+  /**
+   * Log lines as they arrive, until the signal is aborted or the loop is left. Where the connection breaks,
+   * Loki or logfence restarts, or the token expires (and `token` is a function), it goes on by itself without
+   * losing or repeating a line, and says so by an event. What cannot go on, or did not begin, throws a
+   * {@link LogfenceError}; an abort just ends it.
+   */
+  tailLogs(params: Params<t.TailLogsData>, options?: TailOptions): AsyncGenerator<TailEvent, void, void>;
+
+  /** All log lines of a time range as one file, past the number of lines that one query may answer with. */
+  exportLogs(params: Params<t.ExportLogsData>, options?: RequestOptions): Promise<Result<Export>>;
+}
+
+/** Makes a client, which asks nothing yet. */
+export function createLogfence(options: LogfenceOptions): Logfence {
+  const client = createClient({
+    baseUrl: options.baseUrl,
+    auth: () => tokenOf(options.token),
+    cache: 'no-store', // what has arrived since is not what was asked before
+    redirect: 'error', // logfence has no redirects; a sign-in page of a proxy's is no answer
+  });
+  const ask = <T>(media: string[], o: QueryOptions, call: (base: Base) => Answer<T>): Promise<Result<T>> =>
+    settle(media, o.signal, options.fetch ?? globalThis.fetch, (fetch) =>
+      call({ client, fetch, headers: headersOf(o, o.tenant ?? options.tenant), ...(o.signal && { signal: o.signal }) }),
+    );
+  return {
+    queryLogs: (params, o = {}) =>
+      ask(json, o, (base) =>
+        params.query.length > longestInURL
+          ? api.queryLogsForm({ ...base, body: params })
+          : api.queryLogs({ ...base, query: params }),
+      ),
+    queryInstant: (params, o = {}) =>
+      ask(json, o, (base) =>
+        params.query.length > longestInURL
+          ? api.queryInstantForm({ ...base, body: params })
+          : api.queryInstant({ ...base, query: params }),
+      ),
+    listLabels: (params = {}, o = {}) => ask(json, o, (base) => api.listLabels({ ...base, query: params })),
+    listLabelValues: (name, params = {}, o = {}) =>
+      ask(json, o, (base) => api.listLabelValues({ ...base, path: { name }, query: params })),
+    listDetectedLabels: (params = {}, o = {}) =>
+      ask(json, o, (base) => api.listDetectedLabels({ ...base, query: params })),
+    listSeries: (params = {}, o = {}) => ask(json, o, (base) => api.listSeries({ ...base, query: params })),
+    getStats: (params, o = {}) => ask(json, o, (base) => api.getStats({ ...base, query: params })),
+    getVolume: (params, o = {}) => ask(json, o, (base) => api.getVolume({ ...base, query: params })),
+    getVolumeRange: (params, o = {}) => ask(json, o, (base) => api.getVolumeRange({ ...base, query: params })),
+    listPatterns: (params, o = {}) => ask(json, o, (base) => api.listPatterns({ ...base, query: params })),
+    listFields: (params, o = {}) => ask(json, o, (base) => api.listFields({ ...base, query: params })),
+    listFieldValues: (name, params, o = {}) =>
+      ask(json, o, (base) => api.listFieldValues({ ...base, path: { name }, query: params })),
+    getContext: (params, o = {}) => ask(json, o, (base) => api.getContext({ ...base, query: params })),
+    explainQuery: (body, o = {}) => ask(json, o, (base) => api.explainQuery({ ...base, body })),
+    getMe: (o = {}) => ask(json, o, (base) => api.getMe(base)),
+    tailLogs: (params, o = {}) =>
+      follow(
+        (lastEventId, signal) =>
+          ask(['text/event-stream'], o, ({ headers, ...base }) =>
+            // Not the generated tailLogs, which keeps to itself what goes wrong.
+            client.get<{ 200: ReadableStream<Uint8Array> }>({
+              ...base,
+              ...bearer,
+              url: '/api/v1/logs/tail',
+              query: params,
+              headers: { ...headers, ...(lastEventId && { 'Last-Event-ID': lastEventId }) },
+              parseAs: 'stream',
+              signal,
+            }),
+          ),
+        o.lastEventId ?? '',
+        o.signal,
+      ),
+    exportLogs: async (params, o = {}) => {
+      const answer = await ask(exportMedia, o, (base) =>
+        client.get<{ 200: ReadableStream<Uint8Array<ArrayBuffer>> }>({
+          ...base,
+          ...bearer,
+          url: '/api/v1/logs/export',
+          query: params,
+          parseAs: 'stream',
+        }),
+      );
+      return answer.error ? answer : { ...answer, data: exportOf(answer.data, answer.response, o.signal) };
+    },
+  };
+}
+
+/** What each call of a generated function is given. */
+interface Base {
+  client: Client;
+  fetch: typeof fetch;
+  headers: { 'X-Logfence-Tenant'?: string; 'X-Loki-Response-Encoding-Flags'?: 'categorize-labels' };
+  signal?: AbortSignal;
+}
+
+function headersOf(o: QueryOptions, tenant: string | undefined): Base['headers'] {
+  return {
+    ...(tenant !== undefined && { 'X-Logfence-Tenant': tenant }),
+    ...(o.categorizeLabels && { 'X-Loki-Response-Encoding-Flags': 'categorize-labels' }),
+  };
+}
+
+const bearer = { security: [{ scheme: 'bearer', type: 'http' } as const] };
+
+async function tokenOf(token: LogfenceOptions['token']): Promise<string> {
+  if (typeof token === 'string') return token;
+  try {
+    return await token();
+  } catch (cause) {
+    throw new TokenError(cause);
+  }
+}

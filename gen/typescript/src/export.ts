@@ -1,0 +1,112 @@
+import { LogfenceError, noAnswer, ofProblem, ofThrown, type Failure } from './failure.js';
+import type { LogLine } from './gen/types.gen.js';
+import { isLogLine, isObject, isProblem, parse } from './guards.js';
+import { linesOf } from './lines.js';
+
+/** An export on its way. */
+export interface Export {
+  /** The name that logfence gives the file; a general one where the browser does not show it to this page. */
+  fileName: string;
+  /** The media type. */
+  contentType: string;
+  /**
+   * The file's bytes. An export that fails, or whose end is missing, errors the stream with a
+   * {@link LogfenceError}: it never looks complete.
+   */
+  body: ReadableStream<Uint8Array<ArrayBuffer>>;
+}
+
+export const exportMedia = ['application/x-ndjson', 'text/csv', 'text/plain'];
+
+const newline = 10;
+
+export function exportOf(
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  response: Response,
+  signal: AbortSignal | undefined,
+): Export {
+  const contentType = response.headers.get('Content-Type') ?? '';
+  const disposition = response.headers.get('Content-Disposition') ?? '';
+  return {
+    fileName: /filename="([^"/\\]+)"/.exec(disposition)?.[1] ?? generalName(contentType),
+    contentType,
+    body: contentType.startsWith('application/x-ndjson') ? whole(body, signal, new LastLine()) : whole(body, signal),
+  };
+}
+
+function generalName(contentType: string): string {
+  if (contentType.startsWith('text/csv')) return 'logs.csv';
+  return contentType.startsWith('text/plain') ? 'logs.txt' : 'logs.ndjson';
+}
+
+/** The same bytes, with failures that say what they are. */
+function whole(
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  signal: AbortSignal | undefined,
+  last?: LastLine,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const reader = body.getReader();
+  return new ReadableStream<Uint8Array<ArrayBuffer>>({
+    async pull(to) {
+      try {
+        // Until there is something: a pull that enqueues nothing is not followed by another.
+        for (;;) {
+          const { done, value } = await reader.read();
+          const bytes = done ? last?.end() : last ? last.take(value) : value;
+          if (bytes?.length) to.enqueue(bytes);
+          if (done) to.close();
+          if (done || bytes?.length) return;
+        }
+      } catch (thrown) {
+        to.error(new LogfenceError(ofThrown(thrown, signal, 'broken_off')));
+        await reader.cancel(thrown).catch(() => undefined);
+      }
+    },
+    cancel: (reason) => reader.cancel(reason),
+  });
+}
+
+/** Holds the last line of NDJSON back, since only there an export says that it has failed. */
+class LastLine {
+  #held: Uint8Array<ArrayBuffer> = new Uint8Array();
+
+  take(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    const all = joined(this.#held, bytes);
+    // The line feed before the last line; the one at the very end is the last line's own.
+    const before = all.length < 2 ? -1 : all.lastIndexOf(newline, all.length - 2);
+    this.#held = all.slice(before + 1);
+    return all.subarray(0, before + 1);
+  }
+
+  end(): Uint8Array<ArrayBuffer> {
+    const held = this.#held;
+    if (held.length === 0) return held;
+    if (held[held.length - 1] !== newline) throw new LogfenceError(noAnswer('broken_off', undefined));
+    const failure = failureIn(new TextDecoder().decode(held));
+    if (failure) throw new LogfenceError(failure);
+    return held;
+  }
+}
+
+function joined(a: Uint8Array<ArrayBuffer>, b: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  if (a.length === 0) return b;
+  const both = new Uint8Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
+}
+
+function failureIn(line: string): Failure | undefined {
+  const value = parse(line);
+  if (isLogLine(value)) return undefined;
+  return isObject(value) && isProblem(value.error) ? ofProblem(value.error) : noAnswer('broken_off', undefined);
+}
+
+/** The lines of an export in NDJSON, one after the other, however many there are. */
+export async function* readLines(e: Pick<Export, 'body'>): AsyncGenerator<LogLine, void, void> {
+  for await (const text of linesOf(e.body)) {
+    const line = parse(text);
+    if (!isLogLine(line)) throw new LogfenceError(noAnswer('broken_off', undefined));
+    yield line;
+  }
+}

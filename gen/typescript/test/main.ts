@@ -1,0 +1,8 @@
+// All tests, in one process: they share one Loki and one logfence.
+import './answers.js';
+import './broken.js';
+import './contract.js';
+import './exports.js';
+import './package.js';
+import './tails.js';
+import './types.js';
