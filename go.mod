@@ -9,25 +9,30 @@ replace (
 )
 
 require (
-	github.com/caarlos0/env/v11 v11.4.2
-	github.com/coder/websocket v1.8.15
-	github.com/getkin/kin-openapi v0.152.0
-	github.com/goccy/go-yaml v1.19.2
-	github.com/google/go-cmp v0.7.0
-	github.com/grafana/loki/v3 v3.7.8
-	github.com/hashicorp/golang-lru/v2 v2.0.7
-	github.com/labstack/echo/v4 v4.16.0
-	github.com/lestrrat-go/jwx/v2 v2.1.7
-	github.com/oapi-codegen/runtime v1.8.0
-	github.com/oauth2-proxy/mockoidc v0.0.0-20240214162133-caebfff84d25
-	github.com/oklog/ulid/v2 v2.1.2
-	github.com/rogpeppe/go-internal v1.16.0
-	github.com/spf13/cobra v1.10.2
-	github.com/zitadel/oidc/v3 v3.51.17
-	go.uber.org/goleak v1.3.0
+	github.com/coder/websocket v1.8.15 // tails: context-aware, no dependencies
+	github.com/getkin/kin-openapi v0.152.0 // holds requests against the spec
+	github.com/go-jose/go-jose/v4 v4.1.6 // demo: what the OpenID provider signs with
+	github.com/goccy/go-yaml v1.19.2 // settings files: its syntax tree keeps lines and the text as written
+	github.com/golang-jwt/jwt/v5 v5.3.1 // tests: mockoidc's interface
+	github.com/google/go-cmp v0.7.0 // tests
+	github.com/grafana/loki/v3 v3.7.8 // LogQL: pkg/logql/syntax, AGPL-3.0-only
+	github.com/hashicorp/golang-lru/v2 v2.0.7 // bounded memories
+	github.com/jub0bs/cors v0.11.0 // refuses CORS settings that would open more than they say
+	github.com/labstack/echo/v4 v4.16.0 // what oapi-codegen generates for
+	github.com/lestrrat-go/jwx/v2 v2.1.7 // tokens
+	github.com/oapi-codegen/runtime v1.8.0 // what the generated code binds parameters with
+	github.com/oauth2-proxy/mockoidc v0.0.0-20240214162133-caebfff84d25 // tests: a provider that rotates its keys
+	github.com/oklog/ulid/v2 v2.1.2 // request ids that sort by time
+	github.com/prometheus/client_golang v1.23.2 // metrics
+	github.com/prometheus/common v0.67.5 // Prometheus's durations, as Loki reads them
+	github.com/prometheus/prometheus v0.312.1-0.20260612131846-2ad3a8717015 // labels.Matcher, which Loki's syntax is made of
+	github.com/rogpeppe/go-internal v1.16.0 // tests: transcripts of the command
+	github.com/spf13/cobra v1.10.2 // the command line
+	github.com/zitadel/oidc/v3 v3.51.17 // demo: a real OpenID Connect provider
+	go.uber.org/goleak v1.3.0 // tests
+	golang.org/x/oauth2 v0.37.0 // tests: a real client of the provider
 	golang.org/x/sync v0.24.0
-	golang.org/x/time v0.16.0
-	pgregory.net/rapid v1.3.0
+	pgregory.net/rapid v1.3.0 // tests: properties
 )
 
 require (
@@ -58,7 +63,6 @@ require (
 	github.com/fxamacker/cbor/v2 v2.9.2 // indirect
 	github.com/go-chi/chi/v5 v5.5.0 // indirect
 	github.com/go-jose/go-jose/v3 v3.0.1 // indirect
-	github.com/go-jose/go-jose/v4 v4.1.6 // indirect
 	github.com/go-kit/log v0.2.1 // indirect
 	github.com/go-logfmt/logfmt v0.6.1 // indirect
 	github.com/go-logr/logr v1.4.4 // indirect
@@ -70,7 +74,6 @@ require (
 	github.com/gogo/googleapis v1.4.1 // indirect
 	github.com/gogo/protobuf v1.3.2 // indirect
 	github.com/gogo/status v1.1.1 // indirect
-	github.com/golang-jwt/jwt/v5 v5.3.1 // indirect
 	github.com/golang/protobuf v1.5.4 // indirect
 	github.com/golang/snappy v1.0.0 // indirect
 	github.com/google/btree v1.1.3 // indirect
@@ -103,7 +106,6 @@ require (
 	github.com/jaegertracing/jaeger-idl v0.6.0 // indirect
 	github.com/jpillora/backoff v1.0.0 // indirect
 	github.com/json-iterator/go v1.1.12 // indirect
-	github.com/jub0bs/cors v0.11.0 // indirect
 	github.com/klauspost/compress v1.18.7 // indirect
 	github.com/labstack/gommon v0.5.0 // indirect
 	github.com/lestrrat-go/blackmagic v1.0.4 // indirect
@@ -132,13 +134,10 @@ require (
 	github.com/opentracing/opentracing-go v1.2.1-0.20220228012449-10b1cf09e00b // indirect
 	github.com/pires/go-proxyproto v0.8.1 // indirect
 	github.com/pkg/errors v0.9.1 // indirect
-	github.com/prometheus/client_golang v1.23.2 // indirect
 	github.com/prometheus/client_model v0.6.2 // indirect
-	github.com/prometheus/common v0.67.5 // indirect
 	github.com/prometheus/exporter-toolkit v0.16.0 // indirect
 	github.com/prometheus/otlptranslator v1.0.0 // indirect
 	github.com/prometheus/procfs v0.19.2 // indirect
-	github.com/prometheus/prometheus v0.312.1-0.20260612131846-2ad3a8717015 // indirect
 	github.com/redis/go-redis/v9 v9.18.0 // indirect
 	github.com/rs/cors v1.11.1 // indirect
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // indirect
@@ -199,10 +198,10 @@ require (
 	golang.org/x/exp v0.0.0-20260218203240-3dfff04db8fa // indirect
 	golang.org/x/mod v0.41.0 // indirect
 	golang.org/x/net v0.59.0 // indirect
-	golang.org/x/oauth2 v0.37.0 // indirect
 	golang.org/x/sys v0.48.0 // indirect
 	golang.org/x/term v0.46.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
+	golang.org/x/time v0.16.0 // indirect
 	golang.org/x/tools v0.51.0 // indirect
 	google.golang.org/genproto/googleapis/api v0.0.0-20260526163538-3dc84a4a5aaa // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260526163538-3dc84a4a5aaa // indirect
