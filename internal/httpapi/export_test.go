@@ -111,7 +111,7 @@ func TestExportIsWhole(t *testing.T) {
 	if got, _ := jsonLines(t, string(text)); err != nil || !slices.Equal(got, want) || a.Header.Get("Vary") != "Accept-Encoding" {
 		t.Errorf("gzip: %v, %d lines", err, len(got))
 	}
-	if a := g.get(alphaToken, exportPath, "query", `{app="none"}`, "format", "csv"); a.StatusCode != 200 || strings.Count(a.text, "\n") != 1 {
+	if a := g.get(alphaToken, exportPath, "query", `{app="none"}`, "format", "csv"); a.StatusCode != http.StatusOK || strings.Count(a.text, "\n") != 1 {
 		t.Errorf("nothing: %d %q", a.StatusCode, a.text)
 	}
 }
@@ -127,7 +127,7 @@ func TestExportLimits(t *testing.T) {
 			t.Errorf("limit %d: %d lines, %v", n, len(got), failed)
 		}
 	}
-	if a := g.get(alphaToken, exportPath, "query", `{app="export"}`, "limit", "201"); a.StatusCode != 422 {
+	if a := g.get(alphaToken, exportPath, "query", `{app="export"}`, "limit", "201"); a.StatusCode != http.StatusUnprocessableEntity {
 		t.Errorf("limit 201: %d %s", a.StatusCode, a.text)
 	}
 	a := g.get(alphaToken, exportPath, "query", `{app="export"}`)
@@ -179,7 +179,7 @@ func TestExportFailsVisibly(t *testing.T) {
 						t.Error("the compressed file looks whole")
 					}
 				}
-				if a.StatusCode != 200 || strings.Contains(text, "10.0.0.1") {
+				if a.StatusCode != http.StatusOK || strings.Contains(text, "10.0.0.1") {
 					t.Errorf("got %d %s", a.StatusCode, text)
 				}
 				if format != "ndjson" {
@@ -197,7 +197,7 @@ func TestExportFailsVisibly(t *testing.T) {
 	}
 	g, _ := exporting(t, 10)
 	g.loki.Close()
-	if a := g.get(alphaToken, exportPath, "query", `{app="export"}`, "format", "text"); a.StatusCode != 502 {
+	if a := g.get(alphaToken, exportPath, "query", `{app="export"}`, "format", "text"); a.StatusCode != http.StatusBadGateway {
 		t.Errorf("at once: %d %s", a.StatusCode, a.text)
 	}
 }
@@ -209,7 +209,7 @@ func TestExportOfADenseNanosecond(t *testing.T) {
 	for i := range 30 {
 		g.loki.Add(lokitest.Stream{Labels: labels("alpha", "dense"), Entries: []lokitest.Entry{{Time: now.Add(-time.Minute), Line: fmt.Sprint(i)}}})
 	}
-	if a := g.get(alphaToken, exportPath, "query", `{app="dense"}`); a.StatusCode != 422 || !strings.Contains(a.text, "too_dense") {
+	if a := g.get(alphaToken, exportPath, "query", `{app="dense"}`); a.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(a.text, "too_dense") {
 		t.Errorf("got %d %s", a.StatusCode, a.text)
 	}
 }
@@ -258,7 +258,7 @@ func TestContext(t *testing.T) {
 		t.Helper()
 		a := g.get(alphaToken, "/api/v1/logs/context", append([]string{"stream", `{app="ctx", tenant_id="alpha"}`}, params...)...)
 		var c struct{ Before, At, After []struct{ Line string } }
-		if err := json.Unmarshal([]byte(a.text), &c); err != nil || a.StatusCode != 200 {
+		if err := json.Unmarshal([]byte(a.text), &c); err != nil || a.StatusCode != http.StatusOK {
 			t.Fatalf("%v in %d %s", err, a.StatusCode, a.text)
 		}
 		var b strings.Builder
@@ -299,7 +299,7 @@ func TestContext(t *testing.T) {
 		}
 	}
 	for _, stream := range []string{`{app="ctx"} |= "1"`, `count_over_time({app="ctx"}[1m])`, `app="ctx"`, ``} {
-		if a := g.get(alphaToken, "/api/v1/logs/context", "stream", stream, "timestamp", nanos); a.StatusCode != 400 {
+		if a := g.get(alphaToken, "/api/v1/logs/context", "stream", stream, "timestamp", nanos); a.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s: got %d %s", stream, a.StatusCode, a.text)
 		}
 	}

@@ -129,7 +129,7 @@ func (s *Server) follow(c echo.Context, r tailRequest) (*following, error) {
 		expiry.Stop()
 		drained()
 		cancel(nil)
-		f.Tail.Close()
+		f.Close()
 		release()
 		s.live.open.Done()
 	}

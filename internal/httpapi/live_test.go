@@ -406,7 +406,7 @@ func TestTailRefusals(t *testing.T) {
 	for _, id := range []string{"x", "5", "5-A", "1772366399000000000-AAAAAAAAA"} {
 		r := g.request(http.MethodGet, "/api/v1/logs/tail", "query", `{app="api"}`)
 		r.Header.Set("Last-Event-ID", id)
-		if a := g.send(alphaToken, r); a.StatusCode != 400 {
+		if a := g.send(alphaToken, r); a.StatusCode != http.StatusBadRequest {
 			t.Errorf("Last-Event-ID %q: got %d %s", id, a.StatusCode, a.text)
 		}
 	}
@@ -425,16 +425,16 @@ func TestTailsPerTenant(t *testing.T) {
 		open = append(open, g.tail(alphaToken, "", "query", `{app="api"}`))
 	}
 	g.dial(alphaToken, nil, "query", `{app="api"}`)
-	if a := g.get(alphaToken, "/api/v1/logs/tail", "query", `{app="api"}`); a.StatusCode != 429 || a.Header.Get("Retry-After") == "" || !strings.Contains(a.text, "too_many_tails") {
+	if a := g.get(alphaToken, "/api/v1/logs/tail", "query", `{app="api"}`); a.StatusCode != http.StatusTooManyRequests || a.Header.Get("Retry-After") == "" || !strings.Contains(a.text, "too_many_tails") {
 		t.Errorf("a fifth: %d %s", a.StatusCode, a.text)
 	}
-	if _, response, err := g.tryDial(alphaToken, nil, "query", `{app="api"}`); err == nil || response.StatusCode != 429 {
+	if _, response, err := g.tryDial(alphaToken, nil, "query", `{app="api"}`); err == nil || response.StatusCode != http.StatusTooManyRequests {
 		t.Errorf("a fifth WebSocket: %v", err)
 	}
 	g.tail(betaToken, "", "query", `{app="api"}`)
 	open[0].leave()
 	g.until("a slot is free", func() bool {
-		return g.get(alphaToken, "/api/v1/logs/tail", "query", `{app="api"}`).StatusCode == 200
+		return g.get(alphaToken, "/api/v1/logs/tail", "query", `{app="api"}`).StatusCode == http.StatusOK
 	})
 }
 
@@ -490,7 +490,7 @@ func TestTailsLeaveNothing(t *testing.T) {
 		s.leave()
 		_ = conn.Close(websocket.StatusNormalClosure, "")
 		g.server.Drain(t.Context())
-		if a := g.get(alphaToken, "/api/v1/logs/tail", "query", `{app="api"}`); a.StatusCode != 503 {
+		if a := g.get(alphaToken, "/api/v1/logs/tail", "query", `{app="api"}`); a.StatusCode != http.StatusServiceUnavailable {
 			t.Errorf("while it drains: %d %s", a.StatusCode, a.text)
 		}
 	})

@@ -218,7 +218,7 @@ var errPing = errors.New("the client does not answer")
 // pass passes a tail on until it ends or the client can't be written to.
 func (w *frames) pass(ctx context.Context, f *following, heartbeat time.Duration) (ending, error) {
 	for {
-		batch, ok, err := f.next(time.Now().Add(heartbeat))
+		batch, ok, err := f.next(time.Now().Add(heartbeat)) //nolint:contextcheck // it has the client's, and more ends
 		switch {
 		case err != nil:
 			return f.ending(err), nil

@@ -1,6 +1,9 @@
 package tail
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // maxRecent bounds the memory of a tail: 64 KiB.
 const maxRecent = 4096
@@ -24,7 +27,10 @@ type given struct {
 }
 
 // resume takes a mark's lines for given. Of older ones nothing is known: none is asked for.
-func (r *recent) resume(m Mark) { r.base, r.newest, r.resumed = m.nanos, m.nanos, m }
+func (r *recent) resume(m Mark) {
+	r.base, r.newest, r.resumed = m.nanos, m.nanos, m
+	r.resumed.seen = slices.Clone(m.seen) // whoever holds the mark goes on to add lines to it
+}
 
 func (r *recent) add(nanos int64, print uint64) {
 	r.newest = max(r.newest, nanos)

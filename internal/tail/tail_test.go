@@ -157,6 +157,7 @@ func TestTailResumes(t *testing.T) {
 				t.Fatal(err)
 			}
 			tl := start(t, f, tail.Config{After: read, Lines: 1})
+			read.Add(line(time.Now(), "the mark goes on with its reader"))
 			if rest := 30 - i - 1; rest > 0 {
 				got := texts(t, tl, rest)
 				slices.Sort(got)
