@@ -29,7 +29,7 @@ func TestREADME(t *testing.T) {
 	if !*update {
 		t.Fatal("README.md's table of settings is stale; run: go test ./internal/config -run README -update")
 	}
-	if err := os.WriteFile(file, []byte(head+begin+Markdown()+end+tail), 0o644); err != nil { //nolint:gosec // a file of the repository
+	if err := os.WriteFile(file, []byte(head+begin+Markdown()+end+tail), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
