@@ -35,11 +35,16 @@ loki: ## find or build the Loki and logcli that the demo and the tests run
 test: loki ## run every test, those against a real Loki included
 	go test $(RACE) -count=1 -timeout=20m ./...
 	$(STATIC) go test -C internal/tools ./...
+	@$(MAKE) --no-print-directory test-reference
 	@$(MAKE) --no-print-directory test-typescript
 
 .PHONY: test-typescript
 test-typescript: build ## test the TypeScript client in Node and Chromium, against a real logfence and Loki
 	gen/typescript/test/run.sh $(CURDIR)/$(BIN)/logfence "$$($(STATIC) go run ./internal/demo/findloki)"
+
+.PHONY: test-reference
+test-reference: build ## run the tests of the reference in Chromium (needs Node; SCREENSHOTS=folder keeps pictures)
+	sh internal/tools/node/reference/test.sh $(CURDIR)/$(BIN)/logfence
 
 .PHONY: bench
 bench: ## run the benchmarks, in a form that benchstat reads

@@ -13,25 +13,30 @@ const name = (width, text) =>
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="14"><text y="11" font-family="sans-serif" font-size="11" fill="#1d2939">${text}</text></svg>`,
   )}`;
 
-// What the renderer would ask other hosts for. The reference is complete without any, so each is
-// replaced, and must be found just once: a renderer that has changed is looked at again by a person.
-const replaced = [
+// What is changed in the renderer. Each must be found just once: a renderer that has changed is looked at
+// again by a person.
+const changes = [
+  // The reference is complete without any other host.
   ['https://cdn.redoc.ly/redoc/logo-mini-full.svg', name(46, 'Redocly')],
   ['https://cdn.redoc.ly/redoc/logo-mini.svg', name(10, 'R')],
+  // The policy refuses style attributes. The colors of code are those of the same classes, in docs.css.
+  ['i?` style="color: var(${i})"`:``', '``'],
+  // Choices are called by what they show as well, not by another name to those who cannot see it.
+  ['"aria-label":r,children:(0,V.jsx)(cI,{', '"aria-label":i?r+": "+i.label:r,children:(0,V.jsx)(cI,{'],
 ];
 
 let renderer = await readFile(cli('lib/chunks/redoc.standalone.js'), 'utf8');
-for (const [from, to] of replaced) {
+for (const [from, to] of changes) {
   const found = renderer.split(from).length - 1;
   if (found !== 1) {
-    throw new Error(`the renderer names ${from} ${found} times, not once: see what it asks for, and change ${import.meta.url}`);
+    throw new Error(`the renderer holds ${from} ${found} times, not once: see what became of it, and change ${import.meta.url}`);
   }
-  renderer = renderer.replace(from, to);
+  renderer = renderer.replace(from, () => to);
 }
 await writeFile(out('redoc.js'), renderer);
 
 const licences = [
-  'redoc.js is Redoc, out of the package @redocly/cli, changed in this alone: the logo of its maker\nis not loaded, and the name stands in its place.\n',
+  'redoc.js is Redoc, out of the package @redocly/cli, changed in three things: the logo of its maker\nis not loaded, and the name stands in its place; code is colored by classes, not by style attributes; choices\nare labelled by what they show as well.\n',
   await readFile(cli('LICENSE'), 'utf8'),
   await readFile(cli('THIRD_PARTY_NOTICES'), 'utf8'),
 ];
