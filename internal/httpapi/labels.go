@@ -4,16 +4,13 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/logfence/logfence/gen/api"
+	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
 // ListLabels answers GET /api/v1/logs/labels.
 func (s *Server) ListLabels(c echo.Context, p api.ListLabelsParams) error {
-	w, err := s.window(c, p.Start, p.End, p.Since)
-	if err != nil {
-		return err
-	}
-	sel, err := s.selector(c, p.Query)
+	sel, w, err := s.selected(c, p.Query, p.Start, p.End, p.Since)
 	if err != nil {
 		return err
 	}
@@ -23,11 +20,7 @@ func (s *Server) ListLabels(c echo.Context, p api.ListLabelsParams) error {
 
 // ListLabelValues answers GET /api/v1/logs/labels/{name}/values.
 func (s *Server) ListLabelValues(c echo.Context, name string, p api.ListLabelValuesParams) error {
-	w, err := s.window(c, p.Start, p.End, p.Since)
-	if err != nil {
-		return err
-	}
-	sel, err := s.selector(c, p.Query)
+	sel, w, err := s.selected(c, p.Query, p.Start, p.End, p.Since)
 	if err != nil {
 		return err
 	}
@@ -37,11 +30,7 @@ func (s *Server) ListLabelValues(c echo.Context, name string, p api.ListLabelVal
 
 // ListDetectedLabels answers GET /api/v1/logs/labels/detected.
 func (s *Server) ListDetectedLabels(c echo.Context, p api.ListDetectedLabelsParams) error {
-	w, err := s.window(c, p.Start, p.End, p.Since)
-	if err != nil {
-		return err
-	}
-	sel, err := s.selector(c, p.Query)
+	sel, w, err := s.selected(c, p.Query, p.Start, p.End, p.Since)
 	if err != nil {
 		return err
 	}
@@ -71,6 +60,17 @@ func (s *Server) series(c echo.Context, match []string, start, end, since *strin
 	}
 	answer, err := s.loki.Series(c.Request().Context(), callOf(c), selectors, w)
 	return s.pass(c, answer, err)
+}
+
+// selected reads what every operation on streams takes: a selector, or none for all of the scope's, and
+// a span of time.
+func (s *Server) selected(c echo.Context, query, start, end, since *string) (tenancy.Selector, loki.Window, error) {
+	w, err := s.window(c, start, end, since)
+	if err != nil {
+		return tenancy.Selector{}, loki.Window{}, err
+	}
+	sel, err := s.selector(c, query)
+	return sel, w, err
 }
 
 func texts(values *[]string) []string {

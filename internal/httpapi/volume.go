@@ -13,11 +13,7 @@ import (
 
 // GetStats answers GET /api/v1/logs/stats.
 func (s *Server) GetStats(c echo.Context, p api.GetStatsParams) error {
-	w, err := s.window(c, p.Start, p.End, p.Since)
-	if err != nil {
-		return err
-	}
-	sel, err := s.selector(c, p.Query)
+	sel, w, err := s.selected(c, p.Query, p.Start, p.End, p.Since)
 	if err != nil {
 		return err
 	}
@@ -52,11 +48,7 @@ func (s *Server) GetVolumeRange(c echo.Context, p api.GetVolumeRangeParams) erro
 }
 
 func (s *Server) volume(c echo.Context, p api.GetVolumeParams) (tenancy.Selector, loki.VolumeParams, error) {
-	w, err := s.window(c, p.Start, p.End, p.Since)
-	if err != nil {
-		return tenancy.Selector{}, loki.VolumeParams{}, err
-	}
-	sel, err := s.selector(c, p.Query)
+	sel, w, err := s.selected(c, p.Query, p.Start, p.End, p.Since)
 	if err != nil {
 		return tenancy.Selector{}, loki.VolumeParams{}, err
 	}
