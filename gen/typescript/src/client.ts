@@ -16,17 +16,17 @@ export interface LogfenceOptions {
    */
   token: string | (() => string | Promise<string>);
   /** One of the token's tenants, for every request; without it answers come from all of them. */
-  tenant?: string;
+  tenant?: string | undefined;
   /** What to use in place of the global `fetch`. */
-  fetch?: typeof fetch;
+  fetch?: typeof fetch | undefined;
 }
 
 /** What may be said of each request. */
 export interface RequestOptions {
   /** Ends the request, or the tail or export that it began. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** One of the token's tenants, in place of the client's. */
-  tenant?: string;
+  tenant?: string | undefined;
 }
 
 export interface QueryOptions extends RequestOptions {
@@ -34,12 +34,12 @@ export interface QueryOptions extends RequestOptions {
    * Tell structured metadata and what the query's parsers read from the labels of the stream: they come as
    * the third element of each entry. Otherwise they are among the stream's labels.
    */
-  categorizeLabels?: boolean;
+  categorizeLabels?: boolean | undefined;
 }
 
 export interface TailOptions extends RequestOptions {
   /** The `id` of the last `entries` event seen, by a client that is gone, to go on from there. */
-  lastEventId?: string;
+  lastEventId?: string | undefined;
 }
 
 type Params<D extends { query?: unknown }> = NonNullable<D['query']>;

@@ -21,6 +21,7 @@ let logfence: ChildProcess | undefined;
 
 // However we end, they end as well.
 process.on('exit', () => children.forEach((child) => child.kill('SIGKILL')));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
 
 /** Serves the page in the test with a browser; its origin is the one that logfence knows. */
 export const pages = createServer().listen(0, '127.0.0.1');

@@ -81,7 +81,7 @@ for (const [signal, reason] of [
 test('a tail outlives its token, with the next one', async () => {
   await write('expiry', 'before');
   let asked = 0;
-  const client = createLogfence({ baseUrl, token: () => token('alpha', asked++ === 0 ? 3 : 3600) });
+  const client = createLogfence({ baseUrl, token: () => token('alpha', asked++ === 0 ? 4 : 3600) });
   const interrupted: TailEvent[] = [];
   const lines = await read(client.tailLogs({ query: '{app="expiry"}' }), 2, async (event) => {
     if (event.type !== 'interrupted') return;

@@ -48,6 +48,23 @@ async function tailed(logfence: Logfence): Promise<string[]> {
   return lines;
 }
 
+/** What takes headers that a page of another origin has to be allowed: Last-Event-ID, Content-Disposition. */
+export async function resumed(baseUrl: string, token: string): Promise<object> {
+  const logfence = createLogfence({ baseUrl, token });
+  await push('seen');
+  let lastEventId = '';
+  for await (const event of logfence.tailLogs({ query })) {
+    if (event.type === 'entries') lastEventId = event.id;
+    break;
+  }
+  await push('later');
+  for await (const event of logfence.tailLogs({ query }, { lastEventId })) {
+    const { data } = await logfence.exportLogs({ query, format: 'csv' });
+    return { event, fileName: data?.fileName };
+  }
+  return {};
+}
+
 async function exported(logfence: Logfence): Promise<string[]> {
   const { data, error } = await logfence.exportLogs({ query });
   if (error) throw new Error(error.detail);
