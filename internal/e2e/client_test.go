@@ -84,11 +84,13 @@ func (c *contract) operations() map[string][]string {
 	return all
 }
 
-// unmet says which operations were never seen to work.
+// unmet says which operations were never seen to work. Those that answer with 101 alone are not for
+// an HTTP client, and have tests of their own.
 func (c *contract) unmet() error {
 	var errs []error
-	for _, id := range slices.Sorted(maps.Keys(c.operations())) {
-		if c.met[id][http.StatusOK] == 0 {
+	operations := c.operations()
+	for _, id := range slices.Sorted(maps.Keys(operations)) {
+		if slices.Contains(operations[id], "200") && c.met[id][http.StatusOK] == 0 {
 			errs = append(errs, fmt.Errorf("no test got a 200 from %s", id))
 		}
 	}
