@@ -149,8 +149,11 @@ func withCORS(h http.Handler, origins []string) (http.Handler, error) {
 		Methods: []string{http.MethodGet, http.MethodPost},
 		RequestHeaders: []string{
 			echo.HeaderAuthorization, echo.HeaderContentType, observe.HeaderRequestID, headerTenant, headerEncodingFlags,
+			"Last-Event-ID",
 		},
-		ResponseHeaders: []string{observe.HeaderRequestID, echo.HeaderRetryAfter, echo.HeaderWWWAuthenticate},
+		ResponseHeaders: []string{
+			observe.HeaderRequestID, echo.HeaderRetryAfter, echo.HeaderWWWAuthenticate, echo.HeaderContentDisposition,
+		},
 		MaxAgeInSeconds: 600,
 	})
 	if err != nil {

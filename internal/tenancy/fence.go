@@ -134,12 +134,25 @@ func parse(text string, with func(string) (syntax.Expr, error)) (e syntax.Expr, 
 	}()
 	e, err = with(text)
 	if err != nil {
-		return nil, invalid(err.Error())
+		return nil, invalid(err.Error()).within(text)
 	}
 	if e == nil {
 		return nil, &UnsupportedError{Reason: unproven, Proof: "parser returned nothing"}
 	}
 	return e, nil
+}
+
+// within completes a position. Loki's lexer forgets the line behind some tokens and keeps the column: in
+// a text of one line that is enough, in a longer one it is nowhere.
+func (e *InvalidError) within(text string) *InvalidError {
+	switch {
+	case e.Line > 0 || e.Column == 0:
+	case strings.Contains(text, "\n"):
+		e.Column = 0
+	default:
+		e.Line = 1
+	}
+	return e
 }
 
 func invalid(message string) *InvalidError {

@@ -119,6 +119,8 @@ func TestScopeQueryRefuses(t *testing.T) {
 		{"empty", ``, `invalid query`},
 		{"no closing brace", `{a="b"`, `invalid query at line 1, column 7`},
 		{"second line", "{a=\"b\"}\n| |", `invalid query at line 2, column 3`},
+		{"behind an operator", `{app="answers" |=`, `invalid query at line 1, column 16`},
+		{"behind an operator, further down", "{app=\"answers\"\n|=", `invalid query: `},
 		{"two queries", `{a="b"} {c="d"}`, `invalid query at line 1, column 9`},
 		{"trailing comma", `{a="b",}`, `invalid query`},
 		{"comma only", `{,}`, `invalid query`},

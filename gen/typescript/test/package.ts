@@ -168,10 +168,8 @@ test('a page of another origin uses it in Chromium', async (t) => {
   );
 });
 
-// The server's CORS has to allow the header Last-Event-ID, and to show Content-Disposition.
 test(
   'a page of another origin resumes a tail, and learns the name of a file',
-  { todo: 'not allowed by CORS' },
   async (t) => {
     const executablePath = process.env.CHROMIUM;
     if (!executablePath) return t.skip('there is no Chromium');

@@ -15,6 +15,7 @@ export const statusOfCode = {
     origin_forbidden: 403,
     tenant_not_yours: 403,
     not_found: 404,
+    method_not_allowed: 405,
     body_too_large: 413,
     media_type_unsupported: 415,
     query_too_complex: 422,

@@ -354,7 +354,8 @@ export const exportLogs = <ThrowOnError extends boolean = false>(options: Option
  *
  * `stream` is the line's stream, as a selector of all its labels. Of an answer with `categorize-labels`, of
  * a tail and of an export those are the labels; without `categorize-labels` the labels of an answer are more
- * than the stream's, and select nothing. A selector of several streams gives lines of all of them.
+ * than the stream's, and select nothing. Leave out `__stream_shard__`, by which Loki splits streams that are
+ * written fast. A selector of several streams gives lines of all of them.
  *
  * Confined by its selector: the tenant's matcher is added to `stream` before Loki sees it.
  *

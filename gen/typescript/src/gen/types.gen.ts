@@ -327,10 +327,11 @@ export type Problem = {
      * be proven confined), `kind_wrong` (a query of log lines where metrics are taken, or the other way
      * round), `parameter_invalid` (`parameter` says which), `loki_refused` (Loki's own message is in
      * `detail`).
-     * 401: `unauthorized`. 403: `no_tenant`, `insufficient_scope`, `origin_forbidden`. 404: `not_found`. 405:
-     * `method_not_allowed`. 413: `body_too_large`. 415: `media_type_unsupported`.
+     * 401: `unauthorized`. 403: `no_tenant`, `tenant_not_yours`, `insufficient_scope`,
+     * `origin_forbidden`. 404: `not_found`. 405: `method_not_allowed`. 413: `body_too_large`. 415: `media_type_unsupported`.
      * 422: `query_too_long`, `query_too_complex`, `query_too_wide`, `too_many_lines`, `too_dense`.
-     * 426: `upgrade_required`. 429: `rate_limited`, `too_many_tails`. 500: `internal`. 502: `loki_unreachable`, `loki_failed`. 503: `overloaded`,
+     * 426: `upgrade_required`. 429: `rate_limited`, `too_many_tails`. 500: `internal`.
+     * 502: `loki_unreachable`, `loki_failed`. 503: `overloaded`, `audit_unavailable`,
      * `keys_unavailable`. 504: `loki_timeout`.
      *
      */
