@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -374,4 +375,22 @@ func shellWords(command string) ([]string, error) {
 		words, rest = append(words, m[1]+m[2]+m[3]), rest[len(m[0]):]
 	}
 	return words, nil
+}
+
+// TestSettingsNamedExist guarantees that the settings which the spec and the page of problems send people
+// to are settings.
+func TestSettingsNamedExist(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("../config/settings.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := newGateway(t)
+	for _, path := range []string{"/openapi.yaml", "/docs/problems"} {
+		for _, m := range regexp.MustCompile(`\bLOGFENCE_([A-Z_]+)`).FindAllStringSubmatch(g.get("", path).text, -1) {
+			if !strings.Contains(string(source), `name: "`+m[1]+`"`) {
+				t.Errorf("%s names %s, which is no setting", path, m[0])
+			}
+		}
+	}
 }

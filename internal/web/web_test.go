@@ -110,8 +110,17 @@ func TestPagesAreCompressed(t *testing.T) {
 		accept string
 		gzip   bool
 	}{
-		{"gzip", true}, {"gzip, deflate, br", true}, {"br;q=1.0, GZIP;q=0.5", true}, {"gzip; q=1", true},
-		{"", false}, {"identity", false}, {"br", false}, {"gzip;q=0", false}, {"gzip;q=0.000", false}, {"*", false}, {"x-gzip-not", false},
+		{"gzip", true},
+		{"gzip, deflate, br", true},
+		{"br;q=1.0, GZIP;q=0.5", true},
+		{"gzip; q=1", true},
+		{"", false},
+		{"identity", false},
+		{"br", false},
+		{"gzip;q=0", false},
+		{"gzip;q=0.000", false},
+		{"*", false},
+		{"x-gzip-not", false},
 	} {
 		w := get(t, "/docs/redoc.js", "Accept-Encoding", tt.accept)
 		if got := w.Header().Get("Content-Encoding") == "gzip"; got != tt.gzip {

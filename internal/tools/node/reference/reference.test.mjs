@@ -107,6 +107,21 @@ for (const [name, viewport] of Object.entries({ wide, narrow })) {
   });
 }
 
+test('what every path does can be shown', async () => {
+  const { page, faults } = await open(wide, '/docs');
+  const { paths } = await (await fetch(`${logfence.url}/openapi.json`)).json();
+  const operations = Object.values(paths).map(({ get, post }) => get ?? post);
+  assert.ok(operations.length > 20);
+  for (const { tags, operationId, summary } of operations) {
+    const address = `#/${tags[0]}/${operationId}`.toLowerCase();
+    await page.evaluate((hash) => { location.hash = hash; }, address);
+    await page.locator(`a[href$="${address}"]`).first().waitFor({ state: 'attached' });
+    await page.getByRole('heading', { name: new RegExp(`${summary}$`) }).first().waitFor();
+  }
+  assert.deepEqual(faults, []);
+  await close(page, 'last');
+});
+
 test('search finds query', async () => {
   const { page, faults } = await open(wide, '/docs');
   await page.getByRole('heading', { name: /^logfence/ }).waitFor();
