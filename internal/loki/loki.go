@@ -5,7 +5,8 @@
 // built afresh from what is passed in: nothing of a caller's own request can travel along.
 //
 // Not promised here: that a fenced value is confined (package tenancy), what a query may cost (package
-// limits), or that the answer is what Loki promises: it is passed on unread.
+// limits), or that the answer is what Loki promises: it is passed on unread, but for [Client.Entries] and
+// [Client.Tail], which decode lines and refuse what is none.
 //
 // Tenants' queries travel in these requests, so there is one way to Loki and it is the configured one:
 // redirects are not followed, and the proxies of the environment (HTTP_PROXY, HTTPS_PROXY) are not used.
