@@ -381,6 +381,36 @@ func TestLokiTailChecksOrigins(t *testing.T) {
 	}
 }
 
+// TestLokiTailTakesWholeHandshakes guarantees that what is no handshake of a WebSocket is told so, and that
+// no tail is opened for it.
+func TestLokiTailTakesWholeHandshakes(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t)
+	for name, spoil := range map[string]func(http.Header){
+		"no upgrade":         func(h http.Header) { h.Del("Upgrade") },
+		"another protocol":   func(h http.Header) { h.Set("Upgrade", "h2c") },
+		"no connection":      func(h http.Header) { h.Del("Connection") },
+		"no version":         func(h http.Header) { h.Del("Sec-WebSocket-Version") },
+		"an older version":   func(h http.Header) { h.Set("Sec-WebSocket-Version", "8") },
+		"a list of versions": func(h http.Header) { h.Set("Sec-WebSocket-Version", "13, 8") },
+		"two versions":       func(h http.Header) { h["Sec-Websocket-Version"] = []string{"8", "13"} },
+		"no key":             func(h http.Header) { h.Del("Sec-WebSocket-Key") },
+		"two keys":           func(h http.Header) { h.Add("Sec-WebSocket-Key", h.Get("Sec-WebSocket-Key")) },
+		"a short key":        func(h http.Header) { h.Set("Sec-WebSocket-Key", "c2hvcnQ=") },
+		"a key not encoded":  func(h http.Header) { h.Set("Sec-WebSocket-Key", "!") },
+	} {
+		r := g.request(http.MethodGet, "/loki/api/v1/tail", "query", `{app="api"}`)
+		asWebSocket(r)
+		spoil(r.Header)
+		if a := g.send(alphaToken, r); a.StatusCode != http.StatusUpgradeRequired || a.err != nil {
+			t.Errorf("%s: %d %q %v", name, a.StatusCode, a.text, a.err)
+		}
+	}
+	if n := len(g.loki.Requests()); n > 0 {
+		t.Errorf("%d requests arrived at Loki", n)
+	}
+}
+
 // TestTailRefusals guarantees that what is wrong is told before anything is opened.
 func TestTailRefusals(t *testing.T) {
 	t.Parallel()

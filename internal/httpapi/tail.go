@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -177,7 +178,17 @@ func asksForWebSocket(r *http.Request) bool {
 		return false
 	}
 	return r.ProtoMajor == 1 && has(echo.HeaderConnection, "upgrade") && has(echo.HeaderUpgrade, "websocket") &&
-		has("Sec-WebSocket-Version", "13") && len(r.Header.Values("Sec-WebSocket-Key")) == 1
+		slices.Equal(r.Header.Values("Sec-WebSocket-Version"), []string{"13"}) && hasWebSocketKey(r.Header)
+}
+
+// hasWebSocketKey tells whether there is one key, of 16 bytes in base64.
+func hasWebSocketKey(h http.Header) bool {
+	keys := h.Values("Sec-WebSocket-Key")
+	if len(keys) != 1 {
+		return false
+	}
+	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(keys[0]))
+	return err == nil && len(key) == 16
 }
 
 // checkOrigin refuses pages of other origins than the operator has named. Browsers let any page open a
