@@ -1,0 +1,207 @@
+package contract
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/logfence/logfence/internal/auth"
+	"github.com/logfence/logfence/internal/httpapi"
+	"github.com/logfence/logfence/internal/limits"
+	"github.com/logfence/logfence/internal/loki"
+	"github.com/logfence/logfence/internal/lokitest"
+	"github.com/logfence/logfence/internal/observe"
+	"github.com/logfence/logfence/internal/tenancy"
+)
+
+// now is the time of every test: the examples of openapi.yaml lie in the hour before it.
+var now = time.Date(2026, 11, 23, 13, 30, 0, 0, time.UTC)
+
+// The tokens of the tests. They are long enough to be found where none may be.
+const (
+	alphaToken  = "token-of-alpha-0123456789"
+	bothToken   = "token-of-alpha-and-gamma-0123456789"
+	nobodyToken = "token-of-nobody-0123456789"
+	scopeToken  = "token-of-little-scope-0123456789"
+)
+
+// people tells whom a token speaks for. Whether a token is genuine is package auth's to test.
+type people struct{}
+
+func (people) Verify(_ context.Context, token string) (auth.Principal, error) {
+	p := auth.Principal{Issuer: "https://id.example", Subject: "ann", Expiry: now.Add(time.Hour)}
+	switch token {
+	case alphaToken:
+		p.Tenants = []string{"alpha"}
+	case bothToken:
+		p.Tenants = []string{"alpha", "gamma"}
+	case nobodyToken:
+		return auth.Principal{}, auth.ErrNoTenant
+	case scopeToken:
+		return auth.Principal{}, auth.ErrInsufficientScope
+	default:
+		return auth.Principal{}, auth.ErrInvalidToken
+	}
+	return p, nil
+}
+
+func (people) Ready() error { return nil }
+
+// marks are in everything that a tenant's streams hold, and in nothing that a request does: where one
+// shows, the tenant's logs do. The name of one tenant is its mark as well, for the places where names show.
+var marks = map[string]string{
+	"gamma": "qqgammaqq", "beta": "qqbetaqq", "alpha-2": "qqlookalikeqq", "qqomegaqq": "qqomegaqq", "": "qqnobodyqq",
+}
+
+// streams are those of every tenant, alike but for what marks them.
+func streams() []lokitest.Stream {
+	var all []lokitest.Stream
+	for _, tenant := range []string{"alpha", "gamma", "beta", "alpha-2", "qqomegaqq", ""} {
+		mark := marks[tenant]
+		labels := func(app string, more ...string) map[string]string {
+			set := map[string]string{"app": app, "env": "prod", "level": "error"}
+			if tenant != "" {
+				set["tenant_id"] = tenant
+			}
+			for _, name := range more {
+				set[name] = "x" + mark
+			}
+			return set
+		}
+		entries := func(lines ...string) (es []lokitest.Entry) {
+			for i, line := range lines {
+				at := now.Add(time.Duration(i-10) * time.Minute)
+				es = append(es, lokitest.Entry{Time: at, Line: line, Metadata: map[string]string{"trace": "t" + mark}})
+			}
+			return es
+		}
+		all = append(all,
+			lokitest.Stream{Labels: labels("checkout"), Entries: entries(
+				`{"msg":"declined `+mark+`","order":1119,"duration":"364ms","field`+mark+`":1,"tenant_id":"beta"}`,
+				`{"msg":"paid {app=\"x\"} `+mark+`","order":1120,"duration":"1s"}`, "\x00\u202e<b>"+mark)},
+			lokitest.Stream{Labels: labels("billing"+mark, "only"+mark), Entries: entries(
+				`level=info msg="billed `+mark+`" took=12ms size=3KB ip=10.0.0.1 key`+mark+`=v`, `10.0.0.7 - - "GET / HTTP/1.1" 200 `+mark)},
+		)
+	}
+	return all
+}
+
+// gateway is a server before a fake Loki. It answers one request after the other.
+type gateway struct {
+	loki     *lokitest.Loki
+	listener *pipes
+	busy     sync.Mutex // held while a request is handled
+}
+
+func newGateway(t *testing.T) *gateway {
+	t.Helper()
+	g := &gateway{loki: lokitest.New(t, streams()...), listener: newPipes()}
+	g.loki.Now = func() time.Time { return now }
+	server, err := httpapi.New(g.config(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g.busy.Lock()
+		defer g.busy.Unlock()
+		server.Public().ServeHTTP(w, r)
+	})
+	s := &http.Server{
+		Handler: handler, ReadHeaderTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(g.listener) }()
+	t.Cleanup(func() {
+		_ = s.Close() // Serve says it
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	})
+	return g
+}
+
+func (g *gateway) config(t *testing.T) httpapi.Config {
+	t.Helper()
+	fence, err := tenancy.New(tenancy.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	turns, err := limits.NewTurns(limits.TurnsConfig{AtOnce: 2, Queue: 8, QueuePerKey: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := loki.New(loki.Config{URL: g.loki.URL, Timeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.CloseIdleConnections)
+	log := slog.New(slog.DiscardHandler)
+	return httpapi.Config{
+		Verifier: people{}, Fence: fence, Loki: client, Parsing: turns,
+		Limits:   limits.Config{MaxRange: 30 * 24 * time.Hour, MaxLines: 1000, MaxExportLines: 10_000, MaxTails: 4},
+		Recorder: observe.NewRecorder(log), Log: log, Compat: true, BasicToken: true,
+		Heartbeat: 5 * time.Millisecond, Now: func() time.Time { return now },
+	}
+}
+
+// pipes is a listener in memory: tens of thousands of connections would use up the ports of a machine.
+type pipes struct {
+	dialed chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newPipes() *pipes { return &pipes{dialed: make(chan net.Conn), closed: make(chan struct{})} }
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.dialed:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return pipeAddr{} }
+
+type pipeAddr struct{}
+
+func (pipeAddr) Network() string { return "pipe" }
+func (pipeAddr) String() string  { return "192.0.2.1:1" }
+
+func (p *pipes) dial() net.Conn {
+	client, server := net.Pipe()
+	p.dialed <- namedConn{server}
+	return client
+}
+
+// namedConn has an address that can be parsed, as the servers of the world have.
+type namedConn struct{ net.Conn }
+
+func (namedConn) RemoteAddr() net.Addr { return pipeAddr{} }
+
+// foreign is the mark of a tenant other than these that a text holds, if there is one.
+func foreign(text string, may []string) string {
+	for tenant, mark := range marks {
+		own := false
+		for _, m := range may {
+			own = own || m == tenant
+		}
+		if !own && strings.Contains(text, mark) {
+			return mark
+		}
+	}
+	return ""
+}

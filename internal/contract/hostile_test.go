@@ -1,0 +1,171 @@
+package contract
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// leastRequests is how many make a run.
+const leastRequests = 5000
+
+// lanes run side by side; each has operations of its own, and a server.
+const lanes = 4
+
+// TestHostileRequests guarantees that whatever is asked of an operation, by anybody, the answer is one that
+// the spec declares and no fault of the server's, that nothing of another tenant's is in it, and that all
+// LogQL that arrived at Loki was the caller's, confined. And that it was no walkover: each operation was
+// met, and did its work for some of the requests.
+func TestHostileRequests(t *testing.T) {
+	d, err := theSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("lanes", func(t *testing.T) {
+		for lane := range lanes {
+			t.Run(fmt.Sprint(lane), func(t *testing.T) {
+				t.Parallel()
+				var own []operation
+				for i, op := range d.operations {
+					if i%lanes == lane {
+						own = append(own, op)
+					}
+				}
+				g := newGateway(t)
+				rapid.Check(t, func(t *rapid.T) {
+					op := own[uniform(t, len(own), "operation")]
+					r := requests(d, op).Draw(t, "request")
+					status, err := g.hold(d, r)
+					if err != nil {
+						t.Fatalf("%v\nto %s", err, r)
+					}
+					sent.note(op.id, status)
+				})
+			})
+		}
+	})
+	if t.Failed() || !complete() {
+		return
+	}
+	for _, op := range d.operations {
+		if n := sent.statuses[op.id]; n[http.StatusOK]+n[http.StatusSwitchingProtocols] == 0 {
+			t.Errorf("%s never did its work: %v", op.id, n)
+		}
+	}
+	if sent.total < leastRequests {
+		t.Errorf("only %d requests", sent.total)
+	}
+}
+
+// hold sends a request, and holds what comes of it against what openapi.yaml and logfence promise.
+func (g *gateway) hold(d *description, r request) (status int, err error) {
+	g.loki.Forget()
+	a, err := g.send(r)
+	if err != nil {
+		return 0, err
+	}
+	var errs []error
+	if a.status >= http.StatusInternalServerError && a.status != http.StatusNotImplemented {
+		errs = append(errs, fmt.Errorf("a fault: %d %s", a.status, withoutID(a)))
+	}
+	if _, err := d.check(r, a); err != nil {
+		errs = append(errs, err)
+	}
+	said := string(a.body) + fmt.Sprint(a.header)
+	for _, m := range a.messages {
+		said += string(m)
+	}
+	if mark := foreign(said, r.may); mark != "" {
+		errs = append(errs, fmt.Errorf("the answer holds %s", mark))
+	}
+	for _, secret := range []string{"token-of-", "127.0.0.1:", "goroutine "} {
+		// An answer may say what the request said.
+		if strings.Contains(said, secret) && !strings.Contains(strings.ReplaceAll(r.target+r.body, "Bearer", ""), secret) {
+			errs = append(errs, fmt.Errorf("the answer says %q", secret))
+		}
+	}
+	return a.status, errors.Join(append(errs, g.arrivals(r)...)...)
+}
+
+// withoutID is a body by which a failure can be compared with itself.
+func withoutID(a answer) string {
+	return strings.ReplaceAll(string(a.body), a.header.Get("X-Request-Id"), "…")
+}
+
+// reads are the paths of Loki's that may be asked.
+var reads = []string{
+	"query_range", "query", "labels", "series", "index/stats", "index/volume", "index/volume_range", "patterns",
+	"detected_fields", "detected_labels", "tail", "status/buildinfo",
+}
+
+// arrivals looks at what has arrived at Loki.
+func (g *gateway) arrivals(r request) (errs []error) {
+	for _, arrived := range g.loki.Requests() {
+		if len(r.may) == 0 {
+			errs = append(errs, fmt.Errorf("a stranger's request arrived at %s", arrived.Path))
+		}
+		operation, ok := strings.CutPrefix(arrived.Path, "/loki/api/v1/")
+		named := strings.HasPrefix(operation, "label/") || strings.HasPrefix(operation, "detected_field/")
+		known := slices.Contains(reads, operation) || named && strings.HasSuffix(operation, "/values")
+		if !ok || !known {
+			errs = append(errs, fmt.Errorf("a request arrived at %s", arrived.Path))
+		}
+		for _, name := range []string{"Authorization", "Cookie", "X-Scope-Orgid", "X-Query-Tags", "X-Prom-Label-Policy", "X-Loki-Disable-Pipeline-Wrappers", "Accept"} {
+			if len(arrived.Header.Values(name)) > 0 {
+				errs = append(errs, fmt.Errorf("the header %s arrived at %s", name, arrived.Path))
+			}
+		}
+		texts := append(slices.Clone(arrived.Params["query"]), arrived.Params["match[]"]...)
+		for _, text := range append(texts, arrived.Params["match"]...) {
+			if err := confined(text, r.may); err != nil {
+				errs = append(errs, err)
+			}
+		}
+		if len(texts) == 0 && operation != "status/buildinfo" {
+			errs = append(errs, fmt.Errorf("no LogQL arrived at %s", arrived.Path))
+		}
+	}
+	return errs
+}
+
+// tally counts what was sent, by operation and status.
+type tally struct {
+	mu       sync.Mutex
+	total    int
+	statuses map[string]map[int]int
+}
+
+var sent = tally{statuses: map[string]map[int]int{}}
+
+func (c *tally) note(id string, status int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.total++
+	if c.statuses[id] == nil {
+		c.statuses[id] = map[int]int{}
+	}
+	c.statuses[id][status]++
+}
+
+// report says what was sent.
+func (c *tally) report(w io.Writer) {
+	sums := map[int]int{}
+	for _, n := range c.statuses {
+		for status, times := range n {
+			sums[status] += times
+		}
+	}
+	var text strings.Builder
+	for _, status := range slices.Sorted(maps.Keys(sums)) {
+		fmt.Fprintf(&text, " %d×%d", status, sums[status])
+	}
+	fmt.Fprintf(w, "contract: %d requests of %d operations:%s\n", c.total, len(c.statuses), text.String()) //nolint:errcheck // it is stderr
+}

@@ -1,0 +1,281 @@
+package contract
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+)
+
+func init() {
+	for _, media := range []string{"application/x-ndjson", "text/event-stream", "text/csv"} {
+		openapi3filter.RegisterBodyDecoder(media, openapi3filter.RegisteredBodyDecoder("text/plain"))
+	}
+}
+
+// operation is one operation of openapi.yaml, as it is to be asked.
+type operation struct {
+	id, method, path string
+	// params are those of the path, the URL and the header; of an operation that takes a form, its
+	// properties in place of those of the URL.
+	params     []parameter
+	form, json bool
+	webSocket  bool
+}
+
+type parameter struct {
+	name, in string // path, query, header
+	required bool
+	schema   *openapi3.Schema
+	logQL    string // where it carries LogQL: selector, lines, metrics or query
+	examples []string
+}
+
+// description is openapi.yaml with its operations, in order.
+type description struct {
+	spec       *openapi3.T
+	router     routers.Router
+	operations []operation
+	names      []string // of all parameters
+}
+
+var theSpec = sync.OnceValues(func() (*description, error) {
+	// Not as it is embedded: the server leaves out the schemas that nothing refers to, such as an event's.
+	spec, err := openapi3.NewLoader().LoadFromFile("../../openapi.yaml")
+	if err != nil {
+		return nil, fmt.Errorf("read openapi.yaml: %w", err)
+	}
+	spec.Servers = nil // routes are found by path alone
+	router, err := gorillamux.NewRouter(spec)
+	if err != nil {
+		return nil, fmt.Errorf("route openapi.yaml: %w", err)
+	}
+	d := &description{spec: spec, router: router}
+	names := map[string]bool{}
+	for _, at := range slices.Sorted(maps.Keys(spec.Paths.Map())) {
+		item := spec.Paths.Value(at)
+		for _, method := range slices.Sorted(maps.Keys(item.Operations())) {
+			op := newOperation(at, item, method)
+			d.operations = append(d.operations, op)
+			for _, p := range op.params {
+				names[p.name] = true
+			}
+		}
+	}
+	d.names = slices.Sorted(maps.Keys(names))
+	return d, nil
+})
+
+func newOperation(at string, item *openapi3.PathItem, method string) operation {
+	op := item.GetOperation(method)
+	o := operation{id: op.OperationID, method: method, path: at, webSocket: op.Responses.Value("101") != nil}
+	for _, ref := range append(slices.Clone(item.Parameters), op.Parameters...) {
+		p := ref.Value
+		logQL, _ := p.Extensions["x-logfence-logql"].(string)
+		o.params = append(o.params, newParameter(p.Name, p.In, p.Required, p.Schema.Value, logQL, p.Example))
+	}
+	if op.RequestBody == nil {
+		return o
+	}
+	o.json = op.RequestBody.Value.Content.Get("application/json") != nil
+	media := op.RequestBody.Value.Content.Get("application/x-www-form-urlencoded")
+	if media == nil {
+		return o
+	}
+	o.form = true
+	form := media.Schema.Value
+	for _, name := range slices.Sorted(maps.Keys(form.Properties)) {
+		p := form.Properties[name].Value
+		logQL, _ := p.Extensions["x-logfence-logql"].(string)
+		o.params = append(o.params, newParameter(name, "query", slices.Contains(form.Required, name), p, logQL, nil))
+	}
+	return o
+}
+
+func newParameter(name, in string, required bool, schema *openapi3.Schema, logQL string, example any) parameter {
+	p := parameter{name: name, in: in, required: required, schema: schema, logQL: logQL}
+	switch {
+	case logQL == "query" && strings.Contains(schema.Description, "of log lines. "):
+		p.logQL = "lines"
+	case logQL == "query" && strings.Contains(schema.Description, "of metrics. "):
+		p.logQL = "metrics"
+	}
+	if schema.Type.Is(openapi3.TypeArray) {
+		p.schema = schema.Items.Value // one of them; there may be several
+	}
+	for _, e := range append([]any{example, schema.Example, schema.Default}, schema.Enum...) {
+		if _, list := e.([]any); e != nil && !list {
+			p.examples = append(p.examples, fmt.Sprint(e))
+		}
+	}
+	return p
+}
+
+// errUndeclared is an answer that the spec does not promise.
+var errUndeclared = errors.New("not as openapi.yaml says")
+
+// check holds an answer against the spec. It gives the operation, empty where there is none.
+func (d *description) check(r request, a answer) (id string, err error) {
+	asked, err := r.parsed()
+	if err != nil || a.header.Get("X-Request-Id") == "" {
+		return "", refusedByHTTP(asked, a)
+	}
+	route, params, err := d.router.FindRoute(asked)
+	if err != nil || !exact(asked) && a.status == http.StatusNotFound {
+		return "", d.checkNowhere(asked, a)
+	}
+	id = route.Operation.OperationID
+	declared := route.Operation.Responses.Value(strconv.Itoa(a.status))
+	if declared == nil {
+		return id, fmt.Errorf("%s answered %d: %w", id, a.status, errUndeclared)
+	}
+	if a.status == http.StatusSwitchingProtocols {
+		return id, d.checkMessages(a, "TailFrame")
+	}
+	err = openapi3filter.ValidateResponse(asked.Context(), &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: asked, PathParams: params, Route: route},
+		Status:                 a.status, Header: a.header, Body: io.NopCloser(bytes.NewReader(a.body)),
+		Options: &openapi3filter.Options{IncludeResponseStatus: true},
+	})
+	if err != nil {
+		return id, fmt.Errorf("%s answered %d: %w: %w", id, a.status, errUndeclared, err)
+	}
+	return id, d.checkInside(a, *declared.Value.Description)
+}
+
+// exact tells whether a path is written as the spec writes it.
+func exact(r *http.Request) bool {
+	raw := strings.NewReplacer("%3A", ":", "%3a", ":").Replace(r.URL.RawPath)
+	return (raw == "" || raw == r.URL.Path) && path.Clean(r.URL.Path) == r.URL.Path
+}
+
+// refusedByHTTP takes what net/http answers by itself to what it does not hand on: no HTTP.
+func refusedByHTTP(asked *http.Request, a answer) error {
+	switch a.status {
+	case http.StatusBadRequest, http.StatusExpectationFailed, http.StatusRequestHeaderFieldsTooLarge, http.StatusNotImplemented:
+		return nil
+	case http.StatusOK:
+		if asked != nil && asked.Method == http.MethodOptions && asked.RequestURI == "*" { // RFC 9110, section 9.3.7
+			return nil
+		}
+	}
+	return fmt.Errorf("%d without a request id: %w", a.status, errUndeclared)
+}
+
+// checkNowhere holds answers to what the spec does not describe: 404 and 405, and the pages that describe
+// the spec.
+func (d *description) checkNowhere(asked *http.Request, a answer) error {
+	at := asked.URL.Path
+	media := a.header.Get("Content-Type")
+	switch {
+	case at == "/openapi.yaml" || at == "/openapi.json" || at == "/docs" || strings.HasPrefix(at, "/docs/"):
+		return d.checkPage(a)
+	case a.status == http.StatusMethodNotAllowed && a.header.Get("Allow") == "":
+		return fmt.Errorf("405 without Allow: %w", errUndeclared)
+	case a.status != http.StatusNotFound && a.status != http.StatusMethodNotAllowed:
+		return fmt.Errorf("%d outside of the spec: %w", a.status, errUndeclared)
+	case asked.Method == http.MethodHead:
+		return nil
+	case strings.HasPrefix(at, "/loki/"):
+		if media != "text/plain; charset=UTF-8" || len(a.body) == 0 {
+			return fmt.Errorf("%d is %q: %w", a.status, media, errUndeclared)
+		}
+		return nil
+	case media != "application/problem+json":
+		return fmt.Errorf("%d is %q: %w", a.status, media, errUndeclared)
+	}
+	return d.checkSchema("Problem", a.body)
+}
+
+// checkPage takes what a server of files answers.
+func (d *description) checkPage(a answer) error {
+	switch a.status {
+	case http.StatusOK, http.StatusPartialContent, http.StatusNotModified, http.StatusRequestedRangeNotSatisfiable, http.StatusNotFound, http.StatusMethodNotAllowed:
+		return nil
+	default:
+		return fmt.Errorf("%d of a page: %w", a.status, errUndeclared)
+	}
+}
+
+// checkInside looks at what schemas of HTTP answers don't reach: the codes that a response names, and the
+// lines of those that have a message each.
+func (d *description) checkInside(a answer, promised string) error {
+	switch media, _, _ := strings.Cut(a.header.Get("Content-Type"), ";"); media {
+	case "application/problem+json":
+		var p struct{ Type, Code string }
+		if err := json.Unmarshal(a.body, &p); err != nil {
+			return fmt.Errorf("problem: %w", err)
+		}
+		if !strings.Contains(promised, "`"+p.Code+"`") || p.Type != "/docs/problems#"+p.Code {
+			return fmt.Errorf("%d has the code %s: %w", a.status, p.Code, errUndeclared)
+		}
+	case "application/x-ndjson":
+		for line := range bytes.Lines(a.body) {
+			if err := d.checkSchema("LogLine", line); err != nil {
+				return err
+			}
+		}
+	case "text/event-stream":
+		return d.checkEvents(a.body)
+	}
+	return nil
+}
+
+func (d *description) checkEvents(text []byte) error {
+	var name string
+	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
+		key, value, _ := strings.Cut(lines.Text(), ": ")
+		switch key {
+		case "event":
+			name = value
+		case "data":
+			schema, ok := map[string]string{"entries": "TailEntries", "dropped": "TailDropped", "end": "TailEnd"}[name]
+			if !ok {
+				return fmt.Errorf("event %q: %w", name, errUndeclared)
+			}
+			if err := d.checkSchema(schema, []byte(value)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (d *description) checkMessages(a answer, schema string) error {
+	for _, m := range a.messages {
+		if err := d.checkSchema(schema, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *description) checkSchema(name string, text []byte) error {
+	var value any
+	if err := json.Unmarshal(text, &value); err != nil || !utf8.Valid(text) {
+		return fmt.Errorf("%s is no JSON: %w: %w", name, errUndeclared, err)
+	}
+	schema := d.spec.Components.Schemas[name]
+	if schema == nil {
+		return fmt.Errorf("openapi.yaml has no schema %s", name)
+	}
+	if err := schema.Value.VisitJSON(value, openapi3.VisitAsResponse()); err != nil {
+		return fmt.Errorf("%s: %w: %w", name, errUndeclared, err)
+	}
+	return nil
+}
