@@ -276,7 +276,8 @@ var statuses = map[int]func(g *gateway, r *http.Request) answer{
 	},
 }
 
-// TestEveryDeclaredStatus guarantees that every status which an operation declares is met, as declared.
+// TestEveryDeclaredStatus guarantees that every status which an operation declares is met, as declared:
+// the answer was held against the spec as one of this operation, and not passed over.
 func TestEveryDeclaredStatus(t *testing.T) {
 	t.Parallel()
 	each(t, func(method, path string, item *openapi3.PathItem, op *openapi3.Operation) {
@@ -298,8 +299,11 @@ func TestEveryDeclaredStatus(t *testing.T) {
 					}
 					a = meet(g, g.sample(method, path, item, op, fitting(op, `{app="api"}`)))
 				}
-				if a.StatusCode != status {
-					t.Errorf("%d %s, want %d", a.StatusCode, a.text, status)
+				if a.StatusCode != status || a.err != nil {
+					t.Errorf("%d %s, %v, want %d", a.StatusCode, a.text, a.err, status)
+				}
+				if _, ok := g.held.Load(metAs(op, status)); !ok {
+					t.Error("the answer was not held against the spec")
 				}
 				for _, name := range []string{"127.0.0.1", "goroutine", "token-of", "10.0.0.1"} {
 					if strings.Contains(a.text, name) && status != http.StatusOK {

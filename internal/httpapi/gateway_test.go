@@ -10,11 +10,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
@@ -75,6 +77,7 @@ type gateway struct {
 	server *Server
 	url    string
 	log    *syncBuffer
+	held   sync.Map // operations and statuses that validate has found to be as the spec says
 }
 
 // syncBuffer is a buffer that may be read while it is written.
@@ -256,7 +259,11 @@ func (g *gateway) validate(r *http.Request, a answer) {
 	if err != nil {
 		return // not of the spec: 404 and 405 are tested by themselves
 	}
-	if a.StatusCode == http.StatusSwitchingProtocols || a.Header.Get("Content-Encoding") != "" || a.StatusCode == http.StatusNotFound || a.StatusCode == http.StatusMethodNotAllowed {
+	if a.StatusCode == http.StatusSwitchingProtocols {
+		g.held.Store(metAs(route.Operation, a.StatusCode), true) // its frames are no body
+		return
+	}
+	if a.Header.Get("Content-Encoding") != "" || a.StatusCode == http.StatusNotFound || a.StatusCode == http.StatusMethodNotAllowed {
 		return
 	}
 	err = openapi3filter.ValidateResponse(g.Context(), &openapi3filter.ResponseValidationInput{
@@ -266,7 +273,13 @@ func (g *gateway) validate(r *http.Request, a answer) {
 	})
 	if err != nil {
 		g.Errorf("%s %s answered %d %.300s\nwhich is not as openapi.yaml says: %.1000s", r.Method, r.URL, a.StatusCode, a.text, err.Error())
+		return
 	}
+	g.held.Store(metAs(route.Operation, a.StatusCode), true)
+}
+
+func metAs(op *openapi3.Operation, status int) string {
+	return op.OperationID + " " + strconv.Itoa(status)
 }
 
 // cancelable is a request whose sender can leave.
