@@ -90,8 +90,12 @@ func (c *contract) unmet() error {
 	var errs []error
 	operations := c.operations()
 	for _, id := range slices.Sorted(maps.Keys(operations)) {
-		if slices.Contains(operations[id], "200") && c.met[id][http.StatusOK] == 0 {
-			errs = append(errs, fmt.Errorf("no test got a 200 from %s", id))
+		works := http.StatusOK
+		if slices.Contains(operations[id], "101") {
+			works = http.StatusSwitchingProtocols
+		}
+		if c.met[id][works] == 0 {
+			errs = append(errs, fmt.Errorf("no test got a %d from %s", works, id))
 		}
 	}
 	return errors.Join(errs...)
