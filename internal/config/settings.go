@@ -82,7 +82,7 @@ var settings = []setting{
 	},
 	{
 		name: "ADMIN_ADDR", kind: kindAddress, fallback: "127.0.0.1:9090", field: "AdminAddr",
-		meaning: "where health is served to operators, without authentication",
+		meaning: "where health and metrics are served to operators, without authentication",
 		into:    func(d *draft) any { return &d.AdminAddr },
 	},
 	{
