@@ -39,6 +39,8 @@ type operation struct {
 	route *routers.Route
 	// repeats tells of each parameter in the URL or the form whether it may be repeated.
 	repeats map[string]bool
+	// headers are the parameters that are headers, each to be given once.
+	headers []string
 	body    bodyKind
 }
 
@@ -102,8 +104,11 @@ func newOperation(spec *openapi3.T, path string, item *openapi3.PathItem, method
 		}
 	}
 	for _, p := range append(slices.Clone(item.Parameters), o.route.Operation.Parameters...) {
-		if p.Value.In == openapi3.ParameterInQuery {
+		switch p.Value.In {
+		case openapi3.ParameterInQuery:
 			o.repeats[p.Value.Name] = p.Value.Schema.Value.Type.Is(openapi3.TypeArray)
+		case openapi3.ParameterInHeader:
+			o.headers = append(o.headers, p.Value.Name)
 		}
 	}
 	return o, nil

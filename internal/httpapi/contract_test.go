@@ -480,6 +480,11 @@ func TestOneMeaning(t *testing.T) {
 		}, 415},
 		{"method override", with("X-HTTP-Method-Override", "POST"), 400},
 		{"URL override", with("X-Original-URL", "/loki/api/v1/push"), 400},
+		{"encoding flag twice", func() *http.Request {
+			r := with("X-Loki-Response-Encoding-Flags", flagCategorize)()
+			r.Header.Add("X-Loki-Response-Encoding-Flags", flagCategorize)
+			return r
+		}, 400},
 		{"unknown encoding flag", with("X-Loki-Response-Encoding-Flags", "other"), 400},
 	} {
 		a := g.send(alphaToken, tt.request())

@@ -49,14 +49,9 @@ func (s *Server) series(c echo.Context, match []string, start, end, since *strin
 	if err != nil {
 		return err
 	}
-	if len(match) == 0 {
-		match = []string{""}
-	}
-	selectors := make([]tenancy.Selector, len(match))
-	for i := range match {
-		if selectors[i], err = s.selector(c, &match[i]); err != nil {
-			return err
-		}
+	selectors, err := s.selectors(c, match)
+	if err != nil {
+		return err
 	}
 	answer, err := s.loki.Series(c.Request().Context(), callOf(c), selectors, w)
 	return s.pass(c, answer, err)

@@ -221,6 +221,11 @@ func (s *Server) read(c echo.Context, op *operation) error {
 	if err := refuseOverrides(r.Header); err != nil {
 		return err
 	}
+	for _, name := range op.headers {
+		if n := len(r.Header.Values(name)); n > 1 {
+			return parameterInvalid(name, "The header %s is given %d times; one is taken.", name, n)
+		}
+	}
 	// Who sends a body drop by drop would hold the connection for ever. Bodies are read whole, before
 	// anything else is done.
 	connection := http.NewResponseController(c.Response())
@@ -284,20 +289,35 @@ func (s *Server) query(c echo.Context, text string) (q tenancy.Query, err error)
 }
 
 // selector fences a selector of the caller's; none is the scope's own.
-func (s *Server) selector(c echo.Context, text *string) (sel tenancy.Selector, err error) {
+func (s *Server) selector(c echo.Context, text *string) (tenancy.Selector, error) {
+	var texts []string
+	if text != nil {
+		texts = []string{*text}
+	}
+	selectors, err := s.selectors(c, texts)
+	if err != nil {
+		return tenancy.Selector{}, err
+	}
+	return selectors[0], nil
+}
+
+// selectors fences the selectors of a request; none at all, or an empty one, is the scope's own.
+func (s *Server) selectors(c echo.Context, texts []string) (selectors []tenancy.Selector, err error) {
 	who, d := callerOf(c), decisionOf(c)
-	if text == nil || *text == "" {
-		sel = who.scope.All()
+	if len(texts) == 0 || len(texts) == 1 && texts[0] == "" {
+		selectors = []tenancy.Selector{who.scope.All()}
 	} else {
-		d.Asked = append(d.Asked, *text)
+		d.Asked = append(d.Asked, texts...)
 		err = s.fenced(c.Request().Context(), who, func() (err error) {
-			sel, err = who.scope.Selector(*text)
+			selectors, err = who.scope.Selectors(texts)
 			return err
 		})
 	}
 	if err != nil {
-		return tenancy.Selector{}, err
+		return nil, err
 	}
-	d.Fenced = append(d.Fenced, sel.LogQL())
-	return sel, nil
+	for _, sel := range selectors {
+		d.Fenced = append(d.Fenced, sel.LogQL())
+	}
+	return selectors, nil
 }

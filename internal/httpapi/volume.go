@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -57,28 +56,9 @@ func (s *Server) volume(c echo.Context, p api.GetVolumeParams) (tenancy.Selector
 	case p.TargetLabels != nil && *p.TargetLabels != "":
 		v.TargetLabels = strings.Split(*p.TargetLabels, ",")
 	case v.AggregateBy != "labels":
-		v.TargetLabels = namedLabels(c, p.Query)
+		// Where a request names no target labels Loki adds up series by those that the selector names, and
+		// would find the tenant's among them: name the caller's own.
+		v.TargetLabels = sel.Named()
 	}
 	return sel, v, nil
-}
-
-// namedLabels are the labels that the caller's own selector names. Where a request names no target
-// labels Loki adds up series by those of the selector, and would find the tenant's among them.
-func namedLabels(c echo.Context, text *string) []string {
-	if text == nil || *text == "" {
-		return nil
-	}
-	parts, err := callerOf(c).scope.Explain(*text)
-	if err != nil {
-		return nil
-	}
-	var names []string
-	for _, selector := range parts.Selectors {
-		for _, m := range selector.Matchers {
-			if !slices.Contains(names, m.Name) {
-				names = append(names, m.Name)
-			}
-		}
-	}
-	return names
 }

@@ -56,6 +56,12 @@ type bill [kinds]float64
 
 func (b *bill) add(k kind, microseconds float64) { b[k] += microseconds }
 
+func (b *bill) addAll(other bill) {
+	for k, microseconds := range other {
+		b[k] += microseconds
+	}
+}
+
 // check refuses a bill above the bound, naming the dearest kind.
 func (b *bill) check() error {
 	total, dearest := 0.0, numbers

@@ -28,28 +28,18 @@ type Matcher struct{ Name, Op, Value string }
 
 // Explain fences a text and tells of its parts. The errors are those of [Scope.Query].
 func (s Scope) Explain(text string) (Explanation, error) {
-	q, err := s.Query(text)
+	f, err := s.fenceText(text, wantQuery)
 	if err != nil {
 		return Explanation{}, err
 	}
-	// The text has been surveyed and parsed within Query; both are repeated for an editor's sake
-	// only, so that queries don't carry what nobody else reads.
-	seen, err := takeSurvey(text)
-	if err != nil {
-		return Explanation{}, err
+	parts := partsOf(f.asked)
+	if len(parts) != len(f.seen.braces) {
+		return Explanation{}, &UnsupportedError{Reason: unproven, Proof: fmt.Sprintf("%d selectors behind %d braces", len(parts), len(f.seen.braces))}
 	}
-	expr, err := parse(text, syntax.ParseExprWithoutValidation)
-	if err != nil {
-		return Explanation{}, err
-	}
-	parts := partsOf(expr)
-	if len(parts) != len(seen.braces) {
-		return Explanation{}, &UnsupportedError{Reason: unproven, Proof: fmt.Sprintf("%d selectors behind %d braces", len(parts), len(seen.braces))}
-	}
-	for i, b := range seen.braces {
+	for i, b := range f.seen.braces {
 		parts[i].Line, parts[i].Column = b.line, b.column
 	}
-	return Explanation{Query: q, Selectors: parts}, nil
+	return Explanation{Query: f.query, Selectors: parts}, nil
 }
 
 // partsOf lists the selectors of an expression in the order of the text: Walk goes from left to right.
@@ -73,16 +63,33 @@ func matchersOf(ms []*labels.Matcher) []Matcher {
 	return matchers
 }
 
+// Loki's printer prints all that is left of a line filter anew for each one in a chain, and again for
+// each that it prints: its cost grows with the cube of their number, and 3,000 of them take minutes.
+const (
+	maxFormatBytes   = 8 << 10
+	maxFormatFilters = 300
+)
+
 // Format lays a query out over several lines, as Loki's format_query does, without its costs. The
 // result is text for people, not a [Query]. The errors are those of [Scope.Query]: what the fence takes
-// can be formatted, `{}` included, which Loki's own refuses.
+// can be formatted, `{}` included, which Loki's own refuses, unless it is too long or too dear to print.
 func (s Scope) Format(text string) (formatted string, err error) {
-	if _, err := s.Query(text); err != nil {
-		return "", err
-	}
-	expr, err := parse(text, syntax.ParseExprWithoutValidation)
+	f, err := s.fenceText(text, wantQuery)
 	if err != nil {
 		return "", err
+	}
+	if len(text) > maxFormatBytes {
+		return "", &TooComplexError{What: "bytes to format", Limit: maxFormatBytes}
+	}
+	filters := 0
+	f.asked.Walk(func(e syntax.Expr) bool {
+		if _, ok := e.(*syntax.LineFilterExpr); ok {
+			filters++
+		}
+		return true
+	})
+	if filters > maxFormatFilters {
+		return "", &TooComplexError{What: "line filters to format", Limit: maxFormatFilters}
 	}
 	// Loki's printer panics on some expressions that its parser takes.
 	defer func() {
@@ -90,5 +97,5 @@ func (s Scope) Format(text string) (formatted string, err error) {
 			formatted, err = "", &UnsupportedError{Reason: "this query cannot be formatted", Proof: fmt.Sprintf("printer panicked: %v", r)}
 		}
 	}()
-	return syntax.Prettify(expr), nil
+	return syntax.Prettify(f.asked), nil
 }

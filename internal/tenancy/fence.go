@@ -3,6 +3,7 @@ package tenancy
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,12 +27,12 @@ func (s Scope) Query(text string) (Query, error) {
 	if q, ok := s.Recall(text); ok {
 		return q, nil
 	}
-	q, err := s.fenceText(text, wantQuery)
+	f, err := s.fenceText(text, wantQuery)
 	if err != nil {
 		return Query{}, err
 	}
-	s.fence.lately.keep(s.key(text), q)
-	return q, nil
+	s.fence.lately.keep(s.key(text), f.query)
+	return f.query, nil
 }
 
 // Recall is the query of a text that was fenced lately in a scope like this one.
@@ -55,47 +56,101 @@ func (s Scope) Selector(text string) (Selector, error) {
 	if text == "" {
 		return s.all, nil
 	}
-	q, err := s.fenceText(text, wantSelector)
+	f, err := s.fenceText(text, wantSelector)
 	if err != nil {
 		return Selector{}, err
 	}
-	return Selector{logql: q.logql}, nil
+	return Selector{logql: f.query.logql, named: namesIn(f.asked)}, nil
+}
+
+// Selectors fences the selectors of one request. Together they may be as long, and cost as much, as one
+// query: each alone could be nearly too dear, and a request may hold dozens. The errors are those of
+// [Scope.Selector].
+func (s Scope) Selectors(texts []string) ([]Selector, error) {
+	if s.fence == nil {
+		return nil, ErrScope
+	}
+	var total bill
+	length := 0
+	for _, text := range texts {
+		if length += len(text); length > s.fence.maxBytes {
+			return nil, ErrTooLong
+		}
+		seen, err := takeSurvey(text)
+		if err != nil {
+			return nil, err
+		}
+		total.addAll(seen.cost)
+	}
+	if err := total.check(); err != nil {
+		return nil, err
+	}
+	selectors := make([]Selector, len(texts))
+	for i, text := range texts {
+		var err error
+		if selectors[i], err = s.Selector(text); err != nil {
+			return nil, err
+		}
+	}
+	return selectors, nil
+}
+
+// namesIn lists the labels that a bare selector names, joined by commas, which no name holds.
+func namesIn(asked syntax.Expr) string {
+	m, ok := asked.(*syntax.MatchersExpr)
+	if !ok {
+		return ""
+	}
+	var names []string
+	for _, matcher := range m.Mts {
+		if !slices.Contains(names, matcher.Name) {
+			names = append(names, matcher.Name)
+		}
+	}
+	return strings.Join(names, ",")
+}
+
+// fenced is a fenced query, with what was found on the way to it.
+type fenced struct {
+	query Query
+	asked syntax.Expr // the caller's own text, parsed
+	seen  *survey
 }
 
 // fenceText is the fence: scan, parse, insert, parse again, prove. The first doubt is the end, and
 // there is no other outcome than a fenced query or a refusal.
-func (s Scope) fenceText(text string, w want) (Query, error) {
+func (s Scope) fenceText(text string, w want) (fenced, error) {
 	if s.fence == nil || s.plain.text == "" {
-		return Query{}, ErrScope
+		return fenced{}, ErrScope
 	}
 	if len(text) > s.fence.maxBytes {
-		return Query{}, ErrTooLong
+		return fenced{}, ErrTooLong
 	}
 	seen, err := takeSurvey(text)
 	if err != nil {
-		return Query{}, err
+		return fenced{}, err
 	}
 	// Without validation: `{}` and selectors that Loki refuses as too wide are narrowed by the fence.
 	asked, err := parse(text, syntax.ParseExprWithoutValidation)
 	if err != nil {
-		return Query{}, err
+		return fenced{}, err
 	}
 	if _, isSelector := asked.(*syntax.MatchersExpr); w == wantSelector && !isSelector {
-		return Query{}, ErrNotSelector
+		return fenced{}, ErrNotSelector
 	}
 	p := s.prefix(seen.hasAbsent)
 	if len(text)+len(seen.braces)*(len(p.text)+1) > maxFencedBytes {
-		return Query{}, &TooComplexError{What: "selectors for as many tenants as the token names", Limit: maxFencedBytes / (len(p.text) + 1)}
+		return fenced{}, &TooComplexError{What: "selectors for as many tenants as the token names", Limit: maxFencedBytes / (len(p.text) + 1)}
 	}
 	fencedText := seen.insert(text, p.text)
-	fenced, err := parse(fencedText, syntax.ParseExpr)
+	result, err := parse(fencedText, syntax.ParseExpr)
 	if err != nil {
-		return Query{}, refuseFenced(err)
+		return fenced{}, refuseFenced(err)
 	}
-	if err := prove(asked, fenced, p.matchers, len(seen.braces)); err != nil {
-		return Query{}, &UnsupportedError{Reason: reasonOf(err), Proof: err.Error()}
+	if err := prove(asked, result, p.matchers, len(seen.braces)); err != nil {
+		return fenced{}, &UnsupportedError{Reason: reasonOf(err), Proof: err.Error()}
 	}
-	return Query{logql: fencedText, kind: kindOf(fenced)}, nil
+	return fenced{query: Query{logql: fencedText, kind: kindOf(result)}, asked: asked, seen: seen}, nil
 }
 
 // refuseFenced tells apart why Loki's parser refuses a fenced text whose original it parsed. What

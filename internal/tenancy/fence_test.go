@@ -337,3 +337,35 @@ func TestConfig(t *testing.T) {
 		t.Error("MaxQueryBytes of 1 MiB was taken")
 	}
 }
+
+// TestSelectors guarantees that the selectors of one request together cost no more than one query, and
+// that each is fenced, the empty one included.
+func TestSelectors(t *testing.T) {
+	t.Parallel()
+	s := newScope(t, "acme")
+	got, err := s.Selectors([]string{`{b="1", a="2", b!="3"}`, ``})
+	if err != nil || len(got) != 2 || got[0].LogQL() != `{tenant_id="acme",b="1", a="2", b!="3"}` || got[1] != s.All() {
+		t.Errorf("Selectors = %v, %v", got, err)
+	}
+	if named := strings.Join(got[0].Named(), " "); named != "b a" || got[1].Named() != nil {
+		t.Errorf("Named() = %s, %v", named, got[1].Named())
+	}
+	dear := `{a=~"(?i)[a-\\x{10ffff}]"}`
+	if _, err := s.Selectors([]string{dear}); err != nil {
+		t.Errorf("one dear selector: %v", err)
+	}
+	var complexity *TooComplexError
+	if _, err := s.Selectors([]string{dear, dear, dear, dear}); !errors.As(err, &complexity) {
+		t.Errorf("four dear selectors: %v, want TooComplexError", err)
+	}
+	long := `{a="` + strings.Repeat("x", 9<<10) + `"}`
+	if _, err := s.Selectors([]string{long, long}); !errors.Is(err, ErrTooLong) {
+		t.Errorf("two long selectors: %v, want ErrTooLong", err)
+	}
+	if _, err := s.Selectors([]string{`{a="b"}`, `{a="b"} |= "x"`}); !errors.Is(err, ErrNotSelector) {
+		t.Errorf("a query among selectors: %v, want ErrNotSelector", err)
+	}
+	if _, err := (Scope{}).Selectors([]string{``}); !errors.Is(err, ErrScope) {
+		t.Errorf("zero Scope: %v, want ErrScope", err)
+	}
+}

@@ -1,5 +1,7 @@
 package tenancy
 
+import "strings"
+
 // Kind tells what a query answers with.
 type Kind int
 
@@ -42,7 +44,16 @@ func (q Query) Kind() Kind { return q.kind }
 // Only [Scope.Selector] and [Scope.All] make one; the zero Selector must be refused.
 type Selector struct {
 	logql string
+	named string
 }
 
 // LogQL is the fenced text, to be sent to Loki as it is; empty for the zero Selector.
 func (s Selector) LogQL() string { return s.logql }
+
+// Named are the labels that the caller's own text named, in its order; none for [Scope.All].
+func (s Selector) Named() []string {
+	if s.named == "" {
+		return nil
+	}
+	return strings.Split(s.named, ",")
+}

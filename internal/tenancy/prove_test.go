@@ -1,6 +1,7 @@
 package tenancy
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -122,6 +123,16 @@ func TestFormat(t *testing.T) {
 	for _, text := range []string{`sum(rate({a="b"}[5m]))`, `{}`} {
 		if got, err := s.Format(text); err != nil || got != text {
 			t.Errorf("Format(%s) = %q, %v", text, got, err)
+		}
+	}
+	// Printing a chain of line filters costs the cube of its length.
+	var complexity *TooComplexError
+	for _, text := range []string{`{a="b"}` + strings.Repeat(`|="a"`, 400), `{a="` + strings.Repeat("x", maxFormatBytes) + `"}`} {
+		if _, err := s.Query(text); err != nil {
+			t.Errorf("Query of %d bytes: %v", len(text), err)
+		}
+		if _, err := s.Format(text); !errors.As(err, &complexity) {
+			t.Errorf("Format of %d bytes: %v, want TooComplexError", len(text), err)
 		}
 	}
 	for _, tt := range costly {
