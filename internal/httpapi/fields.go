@@ -60,6 +60,9 @@ func (s *Server) fields(c echo.Context, p api.ListFieldsParams) (tenancy.Query, 
 	if err != nil {
 		return refuse(err)
 	}
+	if err := s.limits.CheckLines(number(p.LineLimit)); err != nil {
+		return refuse(err)
+	}
 	// Loki reads limit, and field_limit, its older name, where there is no limit.
 	limit := p.Limit
 	if limit == nil {

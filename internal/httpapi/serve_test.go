@@ -315,6 +315,13 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%s: %d %s", tt.code, a.StatusCode, a.text)
 		}
 	}
+	if a := g.get(alphaToken, "/api/v1/logs/fields", "query", `{app="api"}`, "line_limit", "1001"); !strings.Contains(a.text, `"code":"too_many_lines"`) {
+		t.Errorf("lines to look for fields in: %d %s", a.StatusCode, a.text)
+	}
+	dear := `{a=~"(?i)[a-\\x{10ffff}]"}`
+	if a := g.get(alphaToken, "/api/v1/logs/series", "match", dear, "match", dear, "match", dear, "match", dear); !strings.Contains(a.text, `"code":"query_too_complex"`) {
+		t.Errorf("selectors that are dear together: %d %s", a.StatusCode, a.text)
+	}
 	if n := len(g.loki.Requests()); n > 0 {
 		t.Errorf("%d requests arrived at Loki", n)
 	}

@@ -1236,7 +1236,7 @@ export type Step2 = Step;
 export type Direction2 = Direction;
 
 /**
- * Most log lines to look at for fields: a sample, not a bound on the answer. 0 is refused, as Loki refuses it.
+ * Most log lines to look at for fields: a sample, not a bound on the answer. At most the server's `LOGFENCE_MAX_LINES`, else 422 `too_many_lines`. 0 is refused, as Loki refuses it.
  */
 export type LineLimit = Limit;
 
@@ -2382,7 +2382,7 @@ export type ListFieldsData = {
          */
         step?: Step;
         /**
-         * Most log lines to look at for fields: a sample, not a bound on the answer. 0 is refused, as Loki refuses it.
+         * Most log lines to look at for fields: a sample, not a bound on the answer. At most the server's `LOGFENCE_MAX_LINES`, else 422 `too_many_lines`. 0 is refused, as Loki refuses it.
          */
         line_limit?: Limit;
         /**
@@ -2483,7 +2483,7 @@ export type ListFieldValuesData = {
          */
         step?: Step;
         /**
-         * Most log lines to look at for fields: a sample, not a bound on the answer. 0 is refused, as Loki refuses it.
+         * Most log lines to look at for fields: a sample, not a bound on the answer. At most the server's `LOGFENCE_MAX_LINES`, else 422 `too_many_lines`. 0 is refused, as Loki refuses it.
          */
         line_limit?: Limit;
         /**
