@@ -30,10 +30,21 @@ type Client struct {
 	org       orgID
 	timeout   time.Duration
 	http      *http.Client
+	around    func(http.RoundTripper) http.RoundTripper // see WithTransport
+}
+
+// Option is what a client does beside asking.
+type Option func(*Client)
+
+// WithTransport puts something around the transport of every request, tails' handshakes included, such as
+// what times them. It may add headers that say where a request comes from (traceparent), and nothing that
+// says what is asked.
+func WithTransport(around func(http.RoundTripper) http.RoundTripper) Option {
+	return func(c *Client) { c.around = around }
 }
 
 // New makes a client, or says all that is wrong with c. It sends nothing.
-func New(c Config) (*Client, error) {
+func New(c Config, options ...Option) (*Client, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -46,11 +57,15 @@ func New(c Config) (*Client, error) {
 		basicAuth: func(*http.Request) {},
 		org:       orgID(c.OrgID),
 		timeout:   c.Timeout,
-		http: &http.Client{
-			Transport: newTransport(),
-			// Where Loki points is no place that the operator has chosen.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		around:    func(t http.RoundTripper) http.RoundTripper { return t },
+	}
+	for _, option := range options {
+		option(client)
+	}
+	client.http = &http.Client{
+		Transport: client.around(newTransport()),
+		// Where Loki points is no place that the operator has chosen.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	if client.timeout == 0 {
 		client.timeout = DefaultTimeout

@@ -35,7 +35,8 @@ const (
 // most by default (nginx, HAProxy), and other headers share that room in some.
 const maxURL = 4 << 10
 
-// newRequest builds the request from nothing: these headers, and X-Scope-OrgID last, are all there are.
+// newRequest builds the request from nothing: these headers, and X-Scope-OrgID last, are all there are
+// but for what [WithTransport] adds.
 func (c *Client) newRequest(ctx context.Context, call Call, path string, params url.Values) (*http.Request, error) {
 	org, err := c.org.of(call.Tenants)
 	if err != nil {

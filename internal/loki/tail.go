@@ -128,7 +128,7 @@ func (c *Client) tailClient() *http.Client {
 	transport := newTransport()
 	transport.ForceAttemptHTTP2 = false
 	transport.DisableKeepAlives = true
-	return &http.Client{Transport: transport, CheckRedirect: c.http.CheckRedirect}
+	return &http.Client{Transport: c.around(transport), CheckRedirect: c.http.CheckRedirect}
 }
 
 // dialError tells what became of a handshake. The response's body is in memory by now.
