@@ -19,10 +19,10 @@ const (
 // mayImport are the packages of this module that each may import: a package that is missing here may
 // import none, and must be added by whoever means otherwise.
 var mayImport = map[string][]string{
-	"internal/loki":   {"internal/tenancy"},
+	"internal/loki":   {"internal/refresh", "internal/tenancy"},
 	"internal/pages":  {"internal/loki"},
 	"internal/tail":   {"internal/loki", "internal/pages", "internal/tenancy"},
-	"internal/config": {"internal/auth", "internal/limits", "internal/loki", "internal/observe", "internal/tenancy"},
+	"internal/config": {"internal/auth", "internal/limits", "internal/loki", "internal/observe", "internal/refresh", "internal/tenancy"},
 	"internal/httpapi": {
 		"gen/api", "internal/auth", "internal/limits", "internal/loki", "internal/observe", "internal/pages",
 		"internal/tail", "internal/tenancy", "internal/web",
@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 	"internal/web": {"gen/reference"},
 	"cmd/logfence": {
 		"internal/auth", "internal/config", "internal/demo", "internal/httpapi", "internal/limits", "internal/loki",
-		"internal/observe", "internal/tenancy",
+		"internal/observe", "internal/refresh", "internal/tenancy",
 	},
 	"internal/demo/findloki": {"internal/demo"},
 }

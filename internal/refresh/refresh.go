@@ -1,0 +1,203 @@
+// Package refresh keeps values that are read from files as fresh as the files are.
+//
+// Guarantee: a [Value] was read and parsed without a mistake, whole and from all its files as they stood
+// together; a file that is missing, half-written or wrong leaves the value as it was and is reported.
+//
+// Not promised here: that an error which a parse function returns shows no secret.
+//
+// Files are looked at every few seconds. Notifications of the file system (fsnotify, and the certificate
+// watchers built on it) are about inodes: each way of renewing a file needs its own care (Kubernetes swaps
+// a symbolic link two directories up, others rename), network file systems send none, and so the watchers
+// poll as well. Reading a few kilobytes and comparing sees all of it and costs microseconds.
+package refresh
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// DefaultEvery is how often files are looked at where [Options] does not say.
+	DefaultEvery = 2 * time.Second
+	// maxSize bounds a file: one that grows without end, or is another than was meant, is not read into
+	// memory every few seconds.
+	maxSize = 4 << 20
+)
+
+// Options are how files are followed. The zero value is fit for use.
+type Options struct {
+	// Every is the time between looks; 0 is [DefaultEvery]. A change is taken at the second look that
+	// finds it, so that no file is read while it is still being written.
+	Every time.Duration
+	// Changed, unless nil, is called whenever the files' new content was taken (nil) or could not be (what
+	// is wrong, with the file's name), once for each content and after each Reload. It is called by one
+	// goroutine at a time, and may call Get, but neither Reload nor Close.
+	Changed func(error)
+}
+
+// Value is what was read. It is made by [File] or [Files] and safe for use by many goroutines.
+type Value[T any] struct {
+	paths   []string
+	parse   func([][]byte) (T, error)
+	changed func(error)
+
+	held atomic.Pointer[T]
+
+	mu     sync.Mutex
+	seen   content // at the last look
+	judged content // parsed last, well or badly
+	err    error   // what is wrong with judged
+
+	stop func()
+	done sync.WaitGroup
+}
+
+// content tells one state of the files from another: a hash, so that secrets are not kept a second time.
+type content [sha256.Size]byte
+
+// File reads and follows one file. A mistake in it now is the error.
+func File[T any](path string, parse func([]byte) (T, error), o Options) (*Value[T], error) {
+	return Files([]string{path}, func(contents [][]byte) (T, error) { return parse(contents[0]) }, o)
+}
+
+// Files reads and follows files that make one value together, such as a certificate and its key: parse
+// gets the content of each, in order, and says whether they fit.
+func Files[T any](paths []string, parse func([][]byte) (T, error), o Options) (*Value[T], error) {
+	ctx, stop := context.WithCancel(context.Background())
+	v := &Value[T]{paths: paths, parse: parse, changed: o.Changed, stop: stop}
+	if v.changed == nil {
+		v.changed = func(error) {}
+	}
+	now, contents, err := v.read()
+	if v.judge(now, contents, err); v.err != nil {
+		stop()
+		return nil, v.err
+	}
+	every := o.Every
+	if every == 0 {
+		every = DefaultEvery
+	}
+	v.done.Go(func() { v.follow(ctx, every) })
+	return v, nil
+}
+
+// Get is the value as it was last read without a mistake. It costs nothing worth naming.
+func (v *Value[T]) Get() T { return *v.held.Load() }
+
+// Err says what is wrong with the files' present content; nil if Get is made of it. It is for a metric.
+func (v *Value[T]) Err() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.err
+}
+
+// Reload reads the files now, for an operator who says that they are ready (SIGHUP).
+func (v *Value[T]) Reload() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	now, contents, err := v.read()
+	v.judge(now, contents, err)
+	v.changed(v.err)
+	return v.err
+}
+
+// Close ends the looking, and returns when it has ended. The value stays what it is.
+func (v *Value[T]) Close() {
+	v.stop()
+	v.done.Wait()
+}
+
+func (v *Value[T]) follow(ctx context.Context, every time.Duration) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			v.look()
+		}
+	}
+}
+
+// look takes a content that is new, and the same as at the look before.
+func (v *Value[T]) look() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	now, contents, err := v.read()
+	settled := now == v.seen
+	v.seen = now
+	if now == v.judged || !settled {
+		return
+	}
+	v.judge(now, contents, err)
+	v.changed(v.err)
+}
+
+// judge parses the files' content, and holds on to the old value if it cannot.
+func (v *Value[T]) judge(now content, contents [][]byte, err error) {
+	v.seen, v.judged = now, now
+	if v.err = err; err != nil {
+		return
+	}
+	value, err := v.parse(contents)
+	if err != nil {
+		v.err = fmt.Errorf("%s: %w", v.name(), err)
+		return
+	}
+	v.held.Store(&value)
+}
+
+// read reads all files. That one cannot be read is a content as well, which settles as others do.
+func (v *Value[T]) read() (content, [][]byte, error) {
+	contents, sum := make([][]byte, 0, len(v.paths)), sha256.New()
+	for _, path := range v.paths {
+		data, err := readFile(path)
+		if err != nil {
+			return sha256.Sum256([]byte(err.Error())), nil, err
+		}
+		contents = append(contents, data)
+		_ = binary.Write(sum, binary.BigEndian, uint64(len(data))) // a hash takes everything
+		sum.Write(data)
+	}
+	return content(sum.Sum(nil)), contents, nil
+}
+
+func (v *Value[T]) name() string {
+	name := v.paths[0]
+	for _, path := range v.paths[1:] {
+		name += " and " + path
+	}
+	return name
+}
+
+// readFile reads a file, and nothing that might never end: a pipe blocks whoever opens it.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // names the file and what was done
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // as above
+	}
+	defer f.Close() //nolint:errcheck // only read
+	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	switch {
+	case err != nil:
+		return nil, err //nolint:wrapcheck // as above
+	case len(data) > maxSize:
+		return nil, fmt.Errorf("%s has more than %d bytes", path, maxSize)
+	}
+	return data, nil
+}
