@@ -56,7 +56,7 @@ func (p process) demo(ctx context.Context, binary string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer g.close()
+	defer g.life.end()
 	l, err := listen(ctx, c.Addr, c.AdminAddr)
 	if err != nil {
 		return err

@@ -77,7 +77,7 @@ func (p process) serve(ctx context.Context, c config.Config) error {
 	if err != nil {
 		return err
 	}
-	defer g.close()
+	defer g.life.end()
 	if ctx.Err() != nil {
 		return nil // a signal while it started
 	}
@@ -97,11 +97,17 @@ type gateway struct {
 	certificate, key string
 	drain            time.Duration
 	endTails         func(context.Context) // has tails end, which have no end of their own; nil: there are none
-	close            func()                // ends what newGateway has started
+	life             lifetime              // of what newGateway has started
 }
 
 // newGateway wires the packages. stderr is where the log goes, and the audit if it is told to.
-func newGateway(ctx context.Context, c config.Config, log *slog.Logger, stderr io.Writer) (*gateway, error) {
+func newGateway(ctx context.Context, c config.Config, log *slog.Logger, stderr io.Writer) (_ *gateway, err error) {
+	var life lifetime
+	defer func() {
+		if err != nil {
+			life.end()
+		}
+	}()
 	fence, err := tenancy.New(c.Tenancy)
 	if err != nil {
 		return nil, fmt.Errorf("make the fence: %w", err)
@@ -122,14 +128,10 @@ func newGateway(ctx context.Context, c config.Config, log *slog.Logger, stderr i
 	if err != nil {
 		return nil, fmt.Errorf("make the verifier of tokens: %w", err)
 	}
-	audit, closeAudit, err := openAudit(c.Audit, stderr, log)
+	life.onEnd(verifier.Close)
+	audit, err := openAudit(c.Audit, stderr, log, &life)
 	if err != nil {
-		verifier.Close()
 		return nil, err
-	}
-	end := func() {
-		verifier.Close()
-		closeAudit()
 	}
 	metrics := newMetrics(verifier, audit)
 	server, err := httpapi.New(httpapi.Config{
@@ -139,13 +141,13 @@ func newGateway(ctx context.Context, c config.Config, log *slog.Logger, stderr i
 		Compat:  c.LokiCompat, BasicToken: c.BasicToken, CORSOrigins: c.CORSOrigins, TrustedProxies: c.TrustedProxies,
 	})
 	if err != nil {
-		end()
 		return nil, fmt.Errorf("make the server: %w", err)
 	}
+	life.followHangups()
 	return &gateway{
 		log: log, public: server.Public(), admin: server.Admin(),
 		certificate: c.TLSCertFile, key: c.TLSKeyFile,
-		drain: drainTime, endTails: server.Drain, close: end,
+		drain: drainTime, endTails: server.Drain, life: life,
 	}, nil
 }
 
