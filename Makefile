@@ -80,6 +80,14 @@ gen/typescript/node_modules: gen/typescript/package-lock.json
 reference: generate internal/tools/node/node_modules ## build the reference in gen/reference (needs Node)
 	node internal/tools/node/reference/build.mjs
 
+.PHONY: explore
+explore: internal/web/explore/node_modules ## build the log page in gen/explore (needs Node)
+	npm --silent --prefix internal/web/explore run build
+
+internal/web/explore/node_modules: internal/web/explore/package-lock.json
+	npm ci --prefix internal/web/explore --no-fund --no-audit
+	@touch $@
+
 .PHONY: site
 site: internal/tools/node/node_modules ## build the reference as one page for a static site in bin/site (needs Node)
 	@mkdir -p $(BIN)/site
@@ -105,8 +113,8 @@ $(BIN)/golangci-lint: internal/tools/lint/go.mod internal/tools/lint/go.sum
 	$(STATIC) go build -C internal/tools/lint -o $(CURDIR)/$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 .PHONY: generated
-generated: generate generate-typescript reference ## fail when gen/ is stale
-	@git diff --exit-code -- gen || { echo "gen/ is stale: run 'make generate generate-typescript reference' and commit it" >&2; exit 1; }
+generated: generate generate-typescript reference explore ## fail when gen/ is stale
+	@git diff --exit-code -- gen || { echo "gen/ is stale: run 'make generate generate-typescript reference explore' and commit it" >&2; exit 1; }
 	@test -z "$$(git status --porcelain -- gen)" || { git status --short -- gen; echo "gen/ has files that are not committed" >&2; exit 1; }
 
 .PHONY: tidy

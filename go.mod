@@ -2,6 +2,9 @@ module github.com/logfence/logfence
 
 go 1.26.5
 
+// What npm installs may hold Go files.
+ignore node_modules
+
 // Loki's own replacements, where they change what its LogQL parser does: replace directives are not inherited.
 replace (
 	github.com/grafana/regexp => github.com/grafana/regexp v0.0.0-20240518133315-a468a5bfb3bc

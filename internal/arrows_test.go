@@ -27,10 +27,10 @@ var mayImport = map[string][]string{
 		"gen/api", "internal/auth", "internal/limits", "internal/loki", "internal/observe", "internal/pages",
 		"internal/tail", "internal/tenancy", "internal/web",
 	},
-	"internal/web": {"gen/reference"},
+	"internal/web": {"gen/explore", "gen/reference"},
 	"cmd/logfence": {
 		"internal/auth", "internal/config", "internal/demo", "internal/httpapi", "internal/limits", "internal/loki",
-		"internal/observe", "internal/refresh", "internal/tenancy",
+		"internal/observe", "internal/refresh", "internal/tenancy", "internal/web",
 	},
 	"internal/demo/findloki": {"internal/demo"},
 }

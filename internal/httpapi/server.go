@@ -27,6 +27,7 @@ import (
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/observe"
 	"github.com/logfence/logfence/internal/tenancy"
+	"github.com/logfence/logfence/internal/web"
 )
 
 // Config is what a [Server] is made of. All but the optional fields are required.
@@ -51,6 +52,8 @@ type Config struct {
 	CORSOrigins []string
 	// TrustedProxies are those whose word counts about where a request came from; none by default.
 	TrustedProxies observe.TrustedProxies
+	// Explore has the log page served, and says how people sign in to it; nil: it is not served.
+	Explore *web.Sign
 	// Heartbeat is how long an open tail says nothing; 0 is DefaultHeartbeat.
 	Heartbeat time.Duration
 	// Stall is how long a client may take to take one piece of an answer, or to send a form; 0 is
@@ -132,7 +135,7 @@ func (s *Server) newPublic(c Config) (http.Handler, error) {
 	if len(r.errs) > 0 {
 		return nil, errors.Join(r.errs...)
 	}
-	if err := registerPages(e); err != nil {
+	if err := registerPages(e, c.Explore); err != nil {
 		return nil, err
 	}
 	if len(c.CORSOrigins) == 0 {

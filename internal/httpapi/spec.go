@@ -13,12 +13,21 @@ import (
 // theSpec is openapi.yaml as it is built in, read once; nothing changes it.
 var theSpec = sync.OnceValues(api.GetSpec)
 
-// registerPages serves the contract itself and its reference: the one thing on the public listener that
-// needs no token.
-func registerPages(e *echo.Echo) error {
+// registerPages serves the contract itself, its reference and the log page: the one thing on the public
+// listener that needs no token. The log page brings none; it asks the API with its reader's.
+func registerPages(e *echo.Echo, explore *web.Sign) error {
 	pages, err := web.Pages()
 	if err != nil {
 		return fmt.Errorf("make the reference: %w", err)
+	}
+	for path, page := range pages {
+		e.GET(path, echo.WrapHandler(page))
+	}
+	if explore == nil {
+		return nil
+	}
+	if pages, err = web.Explore(*explore); err != nil {
+		return fmt.Errorf("make the log page: %w", err)
 	}
 	for path, page := range pages {
 		e.GET(path, echo.WrapHandler(page))

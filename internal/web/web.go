@@ -1,5 +1,5 @@
-// Package web is what a browser may be shown of logfence, from the binary: the reference of the API, the
-// page that explains its problems, and the spec itself.
+// Package web is what a browser may be shown of logfence, from the binary: the log page, the reference of the
+// API, the page that explains its problems, and the spec itself.
 //
 // Guarantee: everything served is part of the binary and is complete without any other host; the
 // Content-Security-Policy sent with it makes browsers hold that, and run no script but its own files. None
@@ -44,7 +44,7 @@ type file struct {
 }
 
 const (
-	html       = "text/html; charset=utf-8"
+	html5      = "text/html; charset=utf-8"
 	javaScript = "text/javascript; charset=utf-8"
 	css        = "text/css; charset=utf-8"
 	plainText  = "text/plain; charset=utf-8"
@@ -57,8 +57,8 @@ const (
 const specName = "openapi.yaml"
 
 var files = []file{
-	{"/docs", static, "static/docs.html", html},
-	{"/docs/problems", static, "static/problems.html", html},
+	{"/docs", static, "static/docs.html", html5},
+	{"/docs/problems", static, "static/problems.html", html5},
 	{"/docs/docs.css", static, "static/docs.css", css},
 	{"/docs/docs.js", static, "static/docs.js", javaScript},
 	{"/docs/icon.svg", static, "static/icon.svg", svg},
@@ -97,6 +97,8 @@ type page struct {
 	mediaType string
 	content   []byte
 	tag       string
+	policy    string
+	cache     string
 	// compressed is made when it is first asked for: most of logfence's processes are never asked.
 	compressed func() []byte
 }
@@ -105,6 +107,9 @@ func newPage(mediaType string, content []byte) *page {
 	sum := sha256.Sum256(content)
 	return &page{
 		mediaType: mediaType, content: content, tag: base64.RawURLEncoding.EncodeToString(sum[:12]),
+		policy: policy,
+		// To be kept, and asked about each time: an update of logfence shows at once.
+		cache:      "no-cache",
 		compressed: sync.OnceValue(func() []byte { return compress(content) }),
 	}
 }
@@ -113,12 +118,11 @@ func newPage(mediaType string, content []byte) *page {
 func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", p.mediaType)
-	h.Set("Content-Security-Policy", policy)
+	h.Set("Content-Security-Policy", p.policy)
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Content-Type-Options", "nosniff")
-	// To be kept, and asked about each time: an update of logfence shows at once.
-	h.Set("Cache-Control", "no-cache")
+	h.Set("Cache-Control", p.cache)
 	h.Add("Vary", "Accept-Encoding")
 	content, tag := p.content, p.tag
 	if acceptsGzip(r.Header) {

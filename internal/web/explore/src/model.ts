@@ -1,0 +1,62 @@
+import type { Logfence } from '@logfence/client';
+
+export type { Failure } from '@logfence/client';
+
+/** What everything is asked through; the token and the tenant are in it. */
+export type Client = Logfence;
+
+/** From start (inclusive) to end (exclusive): nanoseconds since 1970, as decimal strings. */
+export interface Span {
+  start: string;
+  end: string;
+}
+
+export type Labels = Record<string, string>;
+
+export interface Line {
+  /** When, in nanoseconds since 1970: more than a number can hold. */
+  ns: string;
+  stream: Labels;
+  metadata: Labels;
+  /** What the query's own parsers read from the line. */
+  parsed: Labels;
+  text: string;
+  /** Unique, and increasing in the order of arrival. */
+  key: number;
+}
+
+export type Direction = 'backward' | 'forward';
+export type Zone = 'local' | 'utc';
+
+/** What is looked at: all of it is in the URL. */
+export interface View {
+  query: string;
+  /** Relative, such as `now-1h`, or an absolute time in ISO 8601. */
+  from: string;
+  to: string;
+  limit: number;
+  direction: Direction;
+  zone: Zone;
+  tenant?: string;
+  wrap: boolean;
+}
+
+/** In the query, from 1, as problems tell it. */
+export interface Place {
+  line: number;
+  column: number;
+}
+export interface Mistake {
+  place: Place;
+  text: string;
+}
+
+/** A part of a query that lines were searched for. */
+export interface Term {
+  text: string;
+  regexp: boolean;
+  caseless: boolean;
+}
+
+/** Asks for only the lines with this label or field (or, negated, without it). */
+export type OnFilter = (name: string, value: string, negate: boolean) => void;

@@ -1,0 +1,6 @@
+/** Showing answers: lines, charts, live tail and exports. */
+export { Lines } from './Lines';
+export { VolumeChart } from './VolumeChart';
+export { MetricChart } from './MetricChart';
+export { LiveTail } from './LiveTail';
+export { ExportButton } from './ExportButton';
