@@ -58,5 +58,11 @@ export interface Term {
   caseless: boolean;
 }
 
-/** Asks for only the lines with this label or field (or, negated, without it). */
-export type OnFilter = (name: string, value: string, negate: boolean) => void;
+/**
+ * Where a label or field of a line comes from: the labels of its stream, its structured metadata, what the query's
+ * own parsers read, or what the page found in the text, which a query has to parse first.
+ */
+export type Origin = 'stream' | 'metadata' | 'parsed' | 'json' | 'logfmt';
+
+/** Asks for only the lines with this label or field (or, negated, without it); see addFilter. */
+export type OnFilter = (name: string, value: string, negate: boolean, origin?: Origin) => void;
