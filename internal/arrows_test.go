@@ -22,7 +22,7 @@ var mayImport = map[string][]string{
 	"internal/loki":   {"internal/refresh", "internal/tenancy"},
 	"internal/pages":  {"internal/loki"},
 	"internal/tail":   {"internal/loki", "internal/pages", "internal/tenancy"},
-	"internal/config": {"internal/auth", "internal/limits", "internal/loki", "internal/observe", "internal/refresh", "internal/tenancy"},
+	"internal/config": {"internal/auth", "internal/limits", "internal/loki", "internal/observe", "internal/refresh", "internal/tenancy", "internal/web"},
 	"internal/httpapi": {
 		"gen/api", "internal/auth", "internal/limits", "internal/loki", "internal/observe", "internal/pages",
 		"internal/tail", "internal/tenancy", "internal/web",
@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 	"internal/web": {"gen/explore", "gen/reference"},
 	"cmd/logfence": {
 		"internal/auth", "internal/config", "internal/demo", "internal/httpapi", "internal/limits", "internal/loki",
-		"internal/observe", "internal/refresh", "internal/tenancy", "internal/web",
+		"internal/observe", "internal/refresh", "internal/tenancy",
 	},
 	"internal/demo/findloki": {"internal/demo"},
 }

@@ -102,6 +102,8 @@ func (d demoSettings) environment(env []string, addr, adminAddr string) []string
 		"LOGFENCE_DANGEROUSLY_ALLOW_HTTP_JWKS=true", // it is plain HTTP on the loopback interface
 		"LOGFENCE_TENANT_LABEL=" + tenancy.DefaultLabel,
 		"LOGFENCE_TENANT_CLAIM=tenant_id",
+		"LOGFENCE_UI=true",
+		"LOGFENCE_UI_OIDC_CLIENT_ID=" + demo.ClientID,
 	}
 	may := []string{"LOGFENCE_ADDR=" + addr, "LOGFENCE_ADMIN_ADDR=" + adminAddr, "LOGFENCE_LOG_FORMAT=text"}
 	merged := slices.Clone(env)
@@ -113,7 +115,7 @@ func (d demoSettings) environment(env []string, addr, adminAddr string) []string
 			merged = append(merged, v)
 		}
 	}
-	for _, name := range []string{"JWT_KEYS_FILE", "SELECTOR_CLAIM", "REQUIRED_SCOPE", "LOKI_ORG_ID"} {
+	for _, name := range []string{"JWT_KEYS_FILE", "SELECTOR_CLAIM", "REQUIRED_SCOPE", "LOKI_ORG_ID", "UI_OIDC_SCOPES", "UI_OIDC_PARAMETERS"} {
 		merged = without(merged, config.Prefix+name) // its tokens and its Loki have none of it
 	}
 	return merged

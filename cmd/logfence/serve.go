@@ -20,7 +20,6 @@ import (
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/observe"
 	"github.com/logfence/logfence/internal/tenancy"
-	"github.com/logfence/logfence/internal/web"
 )
 
 const (
@@ -140,7 +139,7 @@ func newGateway(ctx context.Context, c config.Config, log *slog.Logger, stderr i
 		Recorder: observe.NewRecorder(log, observe.WithAudit(audit), observe.WithMetrics(metrics)), Log: log,
 		Metrics: metrics.Handler(),
 		Compat:  c.LokiCompat, BasicToken: c.BasicToken, CORSOrigins: c.CORSOrigins, TrustedProxies: c.TrustedProxies,
-		Explore: &web.Sign{},
+		Explore: explorePage(c),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make the server: %w", err)

@@ -82,8 +82,21 @@ type discoverySource struct {
 func (s discoverySource) fetch(ctx context.Context) (*keySet, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
+	metadata, err := s.web.discover(ctx, s.issuer)
+	if err != nil {
+		return nil, err
+	}
+	jwksURI, _ := metadata["jwks_uri"].(string)
+	if problem := checkKeysURL(jwksURI, s.web.allowHTTP); problem != "" {
+		return nil, fmt.Errorf("discovery: jwks_uri %s", problem)
+	}
+	return s.web.keys(ctx, jwksURI)
+}
+
+// discover reads what an issuer says of itself.
+func (w *web) discover(ctx context.Context, issuer string) (map[string]any, error) {
 	// One slash at the end is not doubled: section 4.1.
-	document, err := s.web.get(ctx, strings.TrimSuffix(s.issuer, "/")+"/.well-known/openid-configuration")
+	document, err := w.get(ctx, strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration")
 	if err != nil {
 		return nil, fmt.Errorf("discovery: %w", err)
 	}
@@ -92,14 +105,10 @@ func (s discoverySource) fetch(ctx context.Context) (*keySet, error) {
 		return nil, fmt.Errorf("discovery: document: %w", err)
 	}
 	// Exactly, slash included (section 4.3): the keys of another issuer must not become this one's.
-	if name, _ := metadata["issuer"].(string); name != s.issuer {
+	if name, _ := metadata["issuer"].(string); name != issuer {
 		return nil, fmt.Errorf("discovery: the document is of issuer %s", brief(name))
 	}
-	jwksURI, _ := metadata["jwks_uri"].(string)
-	if problem := checkKeysURL(jwksURI, s.web.allowHTTP); problem != "" {
-		return nil, fmt.Errorf("discovery: jwks_uri %s", problem)
-	}
-	return s.web.keys(ctx, jwksURI)
+	return metadata, nil
 }
 
 // web fetches documents, warily.

@@ -21,6 +21,7 @@ import (
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/observe"
 	"github.com/logfence/logfence/internal/tenancy"
+	"github.com/logfence/logfence/internal/web"
 )
 
 // Prefix is what the name of every environment variable begins with.
@@ -39,6 +40,9 @@ type Config struct {
 	Limits     limits.Config
 	Loki       loki.Config
 	LokiCompat bool // serve Loki's own paths
+
+	UI   bool     // serve the log page
+	Sign web.Sign // how people sign in to it
 
 	CORSOrigins []string // origins whose pages may call the API
 
@@ -87,6 +91,9 @@ func Load(env []string, file string) (Config, error) {
 		d.read(&settings[i])
 	}
 	d.chooseIssuers()
+	if len(d.Auth.Issuers) > 0 {
+		d.Sign.Issuer = d.Auth.Issuers[0].URL
+	}
 	d.validate()
 	if err := d.bad.err(); err != nil {
 		return Config{}, err

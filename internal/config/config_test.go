@@ -63,6 +63,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"JWT_KEYS_FILE": keys, "JWT_ALGORITHMS": "ES256,EdDSA", "REQUIRED_SCOPE": "logs:read",
 		"TENANT_LABEL": "team", "TENANT_CLAIM": "app.team", "SELECTOR_CLAIM": "logs", "LOG_LEVEL": "warn", "LOG_FORMAT": "text",
 		"PARSE_QUEUE_PER_TENANT": "7",
+		"UI_OIDC_CLIENT_ID":      "logs", "UI_OIDC_SCOPES": "openid offline_access", "UI_OIDC_PARAMETERS": "audience=logfence",
 		"AUDIT_LOG":              "/var/log/logfence/audit.jsonl", "AUDIT_QUERIES": "hash", "TRUSTED_PROXIES": "10.0.0.0/8,192.0.2.1",
 	}
 	byKind := map[kind]string{kindDuration: "37m", kindSize: "12KiB", kindNumber: "700", kindSwitch: "true"}
@@ -86,6 +87,8 @@ func TestEverySettingIsRead(t *testing.T) {
 				base = append(base, "LOGFENCE_TLS_CERT_FILE="+certificate)
 			case "AUDIT_REQUIRED":
 				base = append(base, "LOGFENCE_AUDIT_LOG=stderr")
+			case "UI_OIDC_PARAMETERS":
+				base = append(base, "LOGFENCE_UI_OIDC_CLIENT_ID=logs")
 			}
 			fromEnv := load(t, append(slices.Clone(base), s.Name()+"="+value), "")
 			file := write(t, s.Name()+": '"+value+"'\n")

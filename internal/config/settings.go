@@ -100,6 +100,26 @@ var settings = []setting{
 		meaning: "origins whose pages may call the API, compared exactly, such as `https://grafana.example.com`",
 		into:    func(d *draft) any { return &d.CORSOrigins },
 	},
+	{
+		name: "UI", kind: kindSwitch, fallback: "true",
+		meaning: "serve the log page at `/explore`",
+		into:    func(d *draft) any { return &d.UI },
+	},
+	{
+		name: "UI_OIDC_CLIENT_ID", kind: kindText, field: "Sign.ClientID",
+		meaning: "the public client as which the log page has people sign in at the issuer, or the first of several; without it they paste a token",
+		into:    func(d *draft) any { return &d.Sign.ClientID },
+	},
+	{
+		name: "UI_OIDC_SCOPES", kind: kindText, fallback: "openid profile", field: "Sign.Scopes",
+		meaning: "scopes that the log page asks for, with spaces between; `offline_access` for a refresh token, with most providers",
+		into:    func(d *draft) any { return &d.Sign.Scopes },
+	},
+	{
+		name: "UI_OIDC_PARAMETERS", kind: kindList, field: "Sign.Parameters",
+		meaning: "what else the provider wants to be told at sign-in, such as `audience=logfence`",
+		into:    func(d *draft) any { return &d.Sign.Parameters },
+	},
 
 	{
 		name: "JWT_ISSUER", kind: kindText, required: "required", field: "Auth.Issuers[0].URL",

@@ -27,6 +27,7 @@ func (d *draft) validate() {
 		{"Tenancy", d.Tenancy.Validate()},
 		{"Limits", d.Limits.Validate()},
 		{"Audit", d.Audit.Validate()},
+		{"Sign", d.Sign.Validate()},
 	} {
 		for _, err := range each(part.err) {
 			d.blame(part.name, err.Error())

@@ -27,7 +27,6 @@ import (
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/observe"
 	"github.com/logfence/logfence/internal/tenancy"
-	"github.com/logfence/logfence/internal/web"
 )
 
 // Config is what a [Server] is made of. All but the optional fields are required.
@@ -53,7 +52,7 @@ type Config struct {
 	// TrustedProxies are those whose word counts about where a request came from; none by default.
 	TrustedProxies observe.TrustedProxies
 	// Explore has the log page served, and says how people sign in to it; nil: it is not served.
-	Explore *web.Sign
+	Explore *Explore
 	// Heartbeat is how long an open tail says nothing; 0 is DefaultHeartbeat.
 	Heartbeat time.Duration
 	// Stall is how long a client may take to take one piece of an answer, or to send a form; 0 is

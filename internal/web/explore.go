@@ -2,6 +2,9 @@ package web
 
 import (
 	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,17 +20,6 @@ import (
 // ExplorePath is where the log page is, and with it what a provider must know as its redirect URI.
 const ExplorePath = "/explore"
 
-// Sign is how people sign in to the log page: what it needs to ask the provider for a token itself. The zero
-// value has them paste one. All of it is public: browsers of strangers are told.
-type Sign struct {
-	// Issuer is the provider, as tokens name it.
-	Issuer string `json:"issuer,omitempty"`
-	// ClientID is the public client (no secret) that the provider knows the page as.
-	ClientID string `json:"client_id,omitempty"`
-	// Scopes are asked for, with spaces between.
-	Scopes string `json:"scopes,omitempty"`
-}
-
 // explorePolicy is the Content-Security-Policy of the log page. Log lines are strangers' text: besides
 // forbidding every script but its own, it has the browser refuse to make elements of text at all.
 func explorePolicy(connect []string) string {
@@ -40,9 +32,9 @@ func explorePolicy(connect []string) string {
 // settingsPlace is where the built page takes the server's settings.
 const settingsPlace = `<meta name="logfence" content="{}" />`
 
-// Explore is the log page and what belongs to it, by path. connect are the origins beside its own that it may
-// ask: the provider's.
-func Explore(sign Sign, connect ...string) (map[string]http.Handler, error) {
+// Explore is the log page and what belongs to it, by path. connect tells the origins beside its own that the
+// page may ask, the provider's; nil: there are none.
+func Explore(sign Sign, connect func(context.Context) []string) (map[string]http.Handler, error) {
 	dist, err := fs.Sub(explore.Files, "dist")
 	if err != nil {
 		return nil, fmt.Errorf("read what is built in: %w", err)
@@ -56,12 +48,15 @@ func Explore(sign Sign, connect ...string) (map[string]http.Handler, error) {
 		if err != nil {
 			return err
 		}
-		p, at, err := explorePage(name, content, sign)
-		if err != nil {
+		mediaType, ok := mediaTypes[path.Ext(name)]
+		if !ok {
+			return fmt.Errorf("%s: no media type is known for it", name)
+		}
+		if name == "index.html" {
+			all[ExplorePath], err = newLogPage(content, sign, connect)
 			return err
 		}
-		p.policy = explorePolicy(connect)
-		all[at] = p
+		all[ExplorePath+"/"+name] = newExploreFile(name, mediaType, content)
 		return nil
 	})
 	if err != nil {
@@ -70,24 +65,34 @@ func Explore(sign Sign, connect ...string) (map[string]http.Handler, error) {
 	return all, nil
 }
 
-// explorePage is one file of the log page, and its path.
-func explorePage(name string, content []byte, sign Sign) (p *page, at string, err error) {
-	mediaType, ok := mediaTypes[path.Ext(name)]
-	if !ok {
-		return nil, "", fmt.Errorf("%s: no media type is known for it", name)
-	}
-	if name == "index.html" {
-		if content, err = withSettings(content, sign); err != nil {
-			return nil, "", fmt.Errorf("%s: %w", name, err)
-		}
-		return newPage(mediaType, content), ExplorePath, nil
-	}
-	p = newPage(mediaType, content)
+func newExploreFile(name, mediaType string, content []byte) *page {
+	p := newPage(mediaType, content)
+	p.policy = explorePolicy(nil)
 	if strings.HasPrefix(name, "assets/") {
 		// The name holds the content's hash: another content has another name.
 		p.cache = "public, max-age=31536000, immutable"
 	}
-	return p, ExplorePath + "/" + name, nil
+	return p
+}
+
+// newLogPage is the page itself. Where the provider's token endpoint is may change while we run, and with it
+// the policy.
+func newLogPage(content []byte, sign Sign, connect func(context.Context) []string) (http.Handler, error) {
+	content, err := withSettings(content, sign)
+	if err != nil {
+		return nil, fmt.Errorf("index.html: %w", err)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p := newPage(html5, content)
+		p.policy = explorePolicy(nil)
+		if connect != nil {
+			p.policy = explorePolicy(connect(r.Context()))
+		}
+		// A browser that has the page may have it with another policy.
+		policy := sha256.Sum256([]byte(p.policy))
+		p.tag += "-" + base64.RawURLEncoding.EncodeToString(policy[:6])
+		p.ServeHTTP(w, r)
+	}), nil
 }
 
 var mediaTypes = map[string]string{

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"context"
+
+	"github.com/logfence/logfence/internal/auth"
+	"github.com/logfence/logfence/internal/config"
+	"github.com/logfence/logfence/internal/httpapi"
+)
+
+// explorePage is what the log page is to know; nil if it is not served.
+func explorePage(c config.Config) *httpapi.Explore {
+	if !c.UI {
+		return nil
+	}
+	if c.Sign.ClientID == "" {
+		return &httpapi.Explore{} // nothing about the provider is anybody's business then
+	}
+	endpoints := auth.NewEndpoints(c.Sign.Issuer, c.Auth.DangerouslyAllowHTTPJWKS)
+	return &httpapi.Explore{Sign: c.Sign, Origins: func(ctx context.Context) []string {
+		var origins []string
+		for _, origin := range []string{endpoints.Origin(), endpoints.TokenOrigin(ctx)} {
+			if origin != "" && (len(origins) == 0 || origins[0] != origin) {
+				origins = append(origins, origin)
+			}
+		}
+		return origins
+	}}
+}

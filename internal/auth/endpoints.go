@@ -1,0 +1,86 @@
+package auth
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+)
+
+// Endpoints knows where a provider's token endpoint is: with some it has another host than the issuer, and
+// a page that signs people in must be allowed to ask it. It is safe for use by many goroutines.
+type Endpoints struct {
+	web    *web
+	issuer string
+	now    func() time.Time
+
+	mu     sync.Mutex
+	origin string
+	asked  time.Time
+}
+
+const (
+	// A page that is asked for does not wait for long, and does not ask a provider that is away each time.
+	endpointsTimeout = 3 * time.Second
+	endpointsRetry   = 30 * time.Second
+)
+
+// NewEndpoints makes one for the issuer; it asks nothing yet.
+func NewEndpoints(issuer string, allowHTTP bool) *Endpoints {
+	return &Endpoints{
+		web:    &web{allowHTTP: allowHTTP, client: &http.Client{Transport: defaultTransport(), CheckRedirect: sameOrigin}},
+		issuer: issuer, now: time.Now,
+	}
+}
+
+// TokenOrigin is the origin of the token endpoint, such as https://id.example.com, by what discovery said
+// last; empty if it has not said. It waits for the provider for a few seconds at most, and only now and then.
+func (e *Endpoints) TokenOrigin(ctx context.Context) string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	pause := endpointsRetry
+	if e.origin != "" {
+		pause = refreshInterval
+	}
+	if !e.asked.IsZero() && e.now().Sub(e.asked) < pause {
+		return e.origin
+	}
+	e.asked = e.now()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endpointsTimeout)
+	defer cancel()
+	metadata, err := e.web.discover(ctx, e.issuer)
+	if err != nil {
+		return e.origin // what it was is a better guess than none
+	}
+	endpoint, _ := metadata["token_endpoint"].(string)
+	if origin, ok := originOf(endpoint, e.web.allowHTTP); ok {
+		e.origin = origin
+	}
+	return e.origin
+}
+
+// originOf is a URL's scheme and host, as a policy takes them: nothing in it can end the directive.
+func originOf(raw string, allowHTTP bool) (string, bool) {
+	if checkKeysURL(raw, allowHTTP) != "" {
+		return "", false
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "", false
+	}
+	for _, r := range u.Host {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '-', r == ':', r == '[', r == ']':
+		default:
+			return "", false
+		}
+	}
+	return u.Scheme + "://" + u.Host, true
+}
+
+// Origin is the issuer's own origin; empty where it is no URL to be asked.
+func (e *Endpoints) Origin() string {
+	origin, _ := originOf(e.issuer, e.web.allowHTTP)
+	return origin
+}

@@ -1,0 +1,137 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"html"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func explorePages(t *testing.T, sign Sign, origins ...string) map[string]http.Handler {
+	t.Helper()
+	all, err := Explore(sign, func(context.Context) []string { return origins })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func serve(t *testing.T, h http.Handler, header ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// TestExploreIsStrict guarantees of everything that belongs to the log page that it runs no script but its
+// own files, makes no element of text, and asks nobody but its server and the provider.
+func TestExploreIsStrict(t *testing.T) {
+	t.Parallel()
+	all := explorePages(t, Sign{}, "https://id.example.com", "https://tokens.example.com")
+	if len(all) < 4 {
+		t.Fatalf("only %d files", len(all))
+	}
+	for path, h := range all {
+		w := serve(t, h)
+		policy := w.Header().Get("Content-Security-Policy")
+		for _, want := range []string{
+			"default-src 'none';", "script-src 'self';", "style-src 'self';", "require-trusted-types-for 'script';", "trusted-types 'none';",
+			"base-uri 'none';", "form-action 'none';", "frame-ancestors 'none'", "connect-src 'self'",
+		} {
+			if !strings.Contains(policy, want) {
+				t.Errorf("%s: the policy lacks %s: %s", path, want, policy)
+			}
+		}
+		if strings.Contains(policy, "unsafe") || strings.Contains(policy, "data:") || strings.Contains(policy, "*") {
+			t.Errorf("%s: the policy is %s", path, policy)
+		}
+		if path == ExplorePath && !strings.Contains(policy, "connect-src 'self' https://id.example.com https://tokens.example.com;") {
+			t.Errorf("the policy does not let the provider be asked: %s", policy)
+		}
+		long := strings.Contains(w.Header().Get("Cache-Control"), "immutable")
+		if hashed := strings.HasPrefix(path, ExplorePath+"/assets/"); long != hashed {
+			t.Errorf("%s: Cache-Control is %s", path, w.Header().Get("Cache-Control"))
+		}
+	}
+}
+
+// TestExploreHoldsNoInlineCode guarantees that the policy has nothing to forbid in the page itself.
+func TestExploreHoldsNoInlineCode(t *testing.T) {
+	t.Parallel()
+	page := serve(t, explorePages(t, Sign{})[ExplorePath]).Body.String()
+	inline := regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+=|javascript:|<script[^>]*>[^<]|(src|href)="?(https?:)?//`)
+	if found := inline.FindString(page); found != "" {
+		t.Errorf("the page holds %q", found)
+	}
+}
+
+// TestExploreIsTold guarantees that the page is told the settings just as they are, and that none of them
+// can become anything but the text of an attribute.
+func TestExploreIsTold(t *testing.T) {
+	t.Parallel()
+	for _, sign := range []Sign{
+		{},
+		{Issuer: "https://id.example.com/", ClientID: "logs", Scopes: "openid profile", Parameters: []string{"audience=logfence"}},
+		{Issuer: `https://id.example.com/"><script>alert(1)</script>`, ClientID: `a'b&quot;`, Scopes: "<!--"},
+	} {
+		page := serve(t, explorePages(t, sign)[ExplorePath]).Body.String()
+		told := regexp.MustCompile(`<meta name="logfence" content="([^"<>]*)" />`).FindStringSubmatch(page)
+		if told == nil {
+			t.Fatalf("no settings in %s", page)
+		}
+		var got Sign
+		if err := json.Unmarshal([]byte(html.UnescapeString(told[1])), &got); err != nil {
+			t.Fatal(err)
+		}
+		want, _ := json.Marshal(sign)
+		if read, _ := json.Marshal(got); string(read) != string(want) {
+			t.Errorf("the page reads %s, want %s", read, want)
+		}
+		if n := strings.Count(page, "<script"); n != 1 {
+			t.Errorf("%d scripts in %s", n, page)
+		}
+	}
+}
+
+// TestExploreIsAskedForAgain guarantees that a browser which has the page gets it again when its policy is
+// another, and only then.
+func TestExploreIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	first := serve(t, explorePages(t, Sign{}, "https://one.example.com")[ExplorePath])
+	tag := first.Header().Get("ETag")
+	if again := serve(t, explorePages(t, Sign{}, "https://one.example.com")[ExplorePath], "If-None-Match", tag); again.Code != http.StatusNotModified {
+		t.Errorf("the same page: %d", again.Code)
+	}
+	if changed := serve(t, explorePages(t, Sign{}, "https://two.example.com")[ExplorePath], "If-None-Match", tag); changed.Code != http.StatusOK {
+		t.Errorf("another policy: %d", changed.Code)
+	}
+}
+
+// TestSignIsValidated guarantees that a sign-in which could not work is found at the start.
+func TestSignIsValidated(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		sign Sign
+		want string
+	}{
+		"none":                {Sign{Issuer: "acme", Scopes: "openid"}, ""},
+		"good":                {Sign{Issuer: "https://id.example.com", ClientID: "logs", Scopes: "openid", Parameters: []string{"audience=a=b"}}, ""},
+		"issuer is no URL":    {Sign{Issuer: "acme", ClientID: "logs", Scopes: "openid"}, "ClientID: the issuer is not a URL"},
+		"parameters alone":    {Sign{Parameters: []string{"a=b"}}, "Parameters: given without a client id"},
+		"parameter of ours":   {Sign{Issuer: "https://a.example", ClientID: "logs", Scopes: "openid", Parameters: []string{"state=1"}}, "Parameters[0]: state is for the page"},
+		"parameter, no value": {Sign{Issuer: "https://a.example", ClientID: "logs", Scopes: "openid", Parameters: []string{"state"}}, "is not name=value"},
+	} {
+		err := tt.sign.Validate()
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", name, err, tt.want)
+		}
+	}
+}
