@@ -11,15 +11,23 @@ import (
 
 func (p process) checkCommand() *cobra.Command {
 	var file string
+	var live bool
 	c := &cobra.Command{
 		Use:   "check",
 		Short: "Check the settings, and show those in force",
 		Long: `Check reads the settings exactly as serve does, and every mistake is listed at once, with
 what to write instead; the exit status is then 2. Otherwise it shows what is in force, without
-passwords. It opens no connection.`,
-		Example: "  logfence check --config /etc/logfence/config.yaml",
+passwords. It opens no connection.
+
+With --live it asks the logfence that runs on this machine, at LOGFENCE_ADMIN_ADDR, whether it lives,
+and ends with status 0 or 1: the health check of a container that holds no shell and no curl. No
+other setting is needed for it.`,
+		Example: "  logfence check --config /etc/logfence/config.yaml\n  logfence check --live",
 		Args:    exactly(0, "none"),
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(command *cobra.Command, _ []string) error {
+			if live {
+				return p.checkLive(command.Context(), file)
+			}
 			c, err := config.Load(p.env, file)
 			if err != nil {
 				return err
@@ -28,6 +36,7 @@ passwords. It opens no connection.`,
 		},
 	}
 	configFlag(c, &file)
+	c.Flags().BoolVar(&live, "live", false, "ask the logfence that runs here whether it lives")
 	return c
 }
 

@@ -23,10 +23,6 @@ import (
 )
 
 const (
-	// drainTime is how long answers under way may take to end after a signal. Kubernetes kills after 30s.
-	drainTime = 20 * time.Second
-	// endTime is for what is cut off after that to end visibly.
-	endTime = 5 * time.Second
 	// headerTime and idleTime bound connections that say nothing. There is no bound on a whole request
 	// (http.Server.ReadTimeout): it would cut off answers that stream for longer.
 	headerTime = 10 * time.Second
@@ -41,7 +37,9 @@ func (p process) serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Serve the API, between callers with tokens and Loki",
 		Long: `Serve checks all settings, then serves the API on LOGFENCE_ADDR, and health for operators on
-LOGFENCE_ADMIN_ADDR, until SIGINT or SIGTERM; answers under way then have 20 seconds to end.
+LOGFENCE_ADMIN_ADDR, until SIGINT or SIGTERM. Then /readyz says so, connections are taken for
+LOGFENCE_DRAIN_DELAY yet, and answers under way have LOGFENCE_DRAIN_TIMEOUT to end; a second signal
+ends it at once.
 
 Settings are environment variables. A YAML file given by --config may hold the same keys
 ("LOGFENCE_LOKI_URL: http://loki:3100"), and the environment wins over it. A file may also hold
@@ -95,9 +93,8 @@ type gateway struct {
 	public, admin http.Handler
 	// certificate and key are files; empty: no TLS.
 	certificate, key string
-	drain            time.Duration
-	endTails         func(context.Context) // has tails end, which have no end of their own; nil: there are none
-	life             lifetime              // of what newGateway has started
+	drain            drain
+	life             lifetime // of what newGateway has started
 }
 
 // newGateway wires the packages. stderr is where the log goes, and the audit if it is told to.
@@ -148,7 +145,8 @@ func newGateway(ctx context.Context, c config.Config, log *slog.Logger, stderr i
 	return &gateway{
 		log: log, public: server.Public(), admin: server.Admin(),
 		certificate: c.TLSCertFile, key: c.TLSKeyFile,
-		drain: drainTime, endTails: server.Drain, life: life,
+		drain: drain{delay: c.DrainDelay, timeout: c.DrainTimeout, announce: server.Stopping, endTails: server.Drain},
+		life:  life,
 	}, nil
 }
 
@@ -168,13 +166,14 @@ func listen(ctx context.Context, addr, adminAddr string) (l listeners, err error
 	return l, nil
 }
 
-// serve serves on both ports until the context ends or one of them fails, and then ends in order: no
-// new requests, those under way to their end or cut off after a while, and health last of all.
+// serve serves on both ports until the context ends or one of them fails, and then ends in order (see
+// drain), health last of all.
 func (g *gateway) serve(ctx context.Context, l listeners) error {
 	// Requests live on past the signal. What is still under way when they had their time ends with this.
 	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	public, admin := g.newServer(requests, g.public), g.newServer(requests, g.admin)
+	var leaving leaving
+	public, admin := g.newServer(requests, leaving.handler(g.public)), g.newServer(requests, g.admin)
 
 	servers, failed := errgroup.WithContext(ctx)
 	servers.Go(func() error {
@@ -186,8 +185,12 @@ func (g *gateway) serve(ctx context.Context, l listeners) error {
 	servers.Go(func() error { return ended(admin.Serve(l.admin)) })
 	servers.Go(func() error {
 		<-failed.Done()
-		g.log.InfoContext(requests, "stopping", "drain", g.drain.String())
-		return errors.Join(g.stop(requests, public, cut), admin.Close())
+		g.log.InfoContext(requests, "stopping", "delay", g.drain.delay.String(), "drain", g.drain.timeout.String())
+		leaving.begin()
+		if ctx.Err() != nil { // a signal; after a listener that broke there is nothing to wait for
+			g.drain.turnAway()
+		}
+		return errors.Join(g.drain.stop(requests, public, cut), admin.Close())
 	})
 	if err := servers.Wait(); err != nil {
 		return fmt.Errorf("serve: %w", err)
@@ -207,28 +210,6 @@ func (g *gateway) newServer(ctx context.Context, h http.Handler) *http.Server {
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     slog.NewLogLogger(g.log.Handler(), slog.LevelWarn),
 	}
-}
-
-// stop lets the requests under way end, and cuts off what does not.
-func (g *gateway) stop(ctx context.Context, s *http.Server, cut context.CancelFunc) error {
-	ctx = context.WithoutCancel(ctx) // cut is to end the requests, not the waiting for them
-	drained, cancel := context.WithTimeout(ctx, g.drain)
-	defer cancel()
-	if g.endTails != nil {
-		// First: Shutdown does not know WebSockets, and cut would end them without a word.
-		g.endTails(drained)
-	}
-	err := s.Shutdown(drained)
-	cut()
-	if !errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	end, cancel := context.WithTimeout(ctx, endTime)
-	defer cancel()
-	if err := s.Shutdown(end); err != nil {
-		return s.Close()
-	}
-	return nil
 }
 
 // ended is nil for the end that was asked for.

@@ -18,13 +18,13 @@ import (
 )
 
 // startGateway serves the handler until the context ends, and gives the URL and how serving ended.
-func startGateway(ctx context.Context, t *testing.T, drain time.Duration, h http.HandlerFunc) (url string, ended <-chan error) {
+func startGateway(ctx context.Context, t *testing.T, d drain, h http.HandlerFunc) (url string, ended <-chan error) {
 	t.Helper()
 	l, err := listen(ctx, "127.0.0.1:0", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gateway{log: slog.New(slog.DiscardHandler), public: h, admin: http.NotFoundHandler(), drain: drain}
+	g := &gateway{log: slog.New(slog.DiscardHandler), public: h, admin: http.NotFoundHandler(), drain: d}
 	done := make(chan error, 1)
 	go func() { done <- g.serve(ctx, l) }()
 	return "http://" + l.public.Addr().String(), done
@@ -43,7 +43,7 @@ func getAll(url string) (string, error) {
 // TestStopLetsAnswersEnd guarantees that an answer under way when the signal comes is sent whole.
 func TestStopLetsAnswersEnd(t *testing.T) {
 	ctx, signal := context.WithCancel(t.Context())
-	url, ended := startGateway(ctx, t, time.Minute, func(w http.ResponseWriter, r *http.Request) {
+	url, ended := startGateway(ctx, t, drain{timeout: time.Minute}, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "first ")
 		_ = http.NewResponseController(w).Flush()
 		signal()
@@ -62,11 +62,41 @@ func TestStopLetsAnswersEnd(t *testing.T) {
 	}
 }
 
+// TestStopTurnsAway guarantees that after the signal /readyz is told first, that connections are still
+// taken while balancers learn of it, and that each is closed politely, after its answer.
+func TestStopTurnsAway(t *testing.T) {
+	ctx, signal := context.WithCancel(t.Context())
+	announced, learned := make(chan struct{}), make(chan time.Time)
+	d := drain{timeout: time.Minute, announce: func() { close(announced) }, after: func(time.Duration) <-chan time.Time { return learned }}
+	url, ended := startGateway(ctx, t, d, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "here") })
+	before, err := http.Get(url)
+	if err != nil || before.Close {
+		t.Fatalf("before the signal: %+v, %v", before, err)
+	}
+	_ = before.Body.Close()
+	signal()
+	<-announced
+	http.DefaultClient.CloseIdleConnections() // so that the next one is new
+	after, err := http.Get(url)
+	if err != nil || after.StatusCode != http.StatusOK || !after.Close {
+		t.Errorf("after the signal: %+v, %v", after, err)
+	} else {
+		_ = after.Body.Close()
+	}
+	close(learned)
+	if err := <-ended; err != nil {
+		t.Errorf("serve: %v", err)
+	}
+	if _, err := getAll(url); err == nil {
+		t.Error("it is answered after the end")
+	}
+}
+
 // TestStopCutsOffEndlessAnswers guarantees that an answer without an end, such as a tail, does not keep
 // logfence from ending: its context ends, so that it can say so.
 func TestStopCutsOffEndlessAnswers(t *testing.T) {
 	ctx, signal := context.WithCancel(t.Context())
-	url, ended := startGateway(ctx, t, time.Millisecond, func(w http.ResponseWriter, r *http.Request) {
+	url, ended := startGateway(ctx, t, drain{timeout: time.Millisecond}, func(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).Flush()
 		signal()
 		<-r.Context().Done()
@@ -87,7 +117,7 @@ func TestServeFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = l.admin.Close()
-	g := &gateway{log: slog.New(slog.DiscardHandler), public: http.NotFoundHandler(), admin: http.NotFoundHandler(), drain: time.Minute}
+	g := &gateway{log: slog.New(slog.DiscardHandler), public: http.NotFoundHandler(), admin: http.NotFoundHandler(), drain: drain{delay: time.Hour, timeout: time.Minute}}
 	if err := g.serve(t.Context(), l); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("serve: %v, want net.ErrClosed", err)
 	}

@@ -14,7 +14,9 @@ package config
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/logfence/logfence/internal/auth"
 	"github.com/logfence/logfence/internal/limits"
@@ -33,6 +35,9 @@ type Config struct {
 	AdminAddr   string // where health is served to operators
 	TLSCertFile string // PEM; empty: plain HTTP
 	TLSKeyFile  string // PEM
+
+	DrainDelay   time.Duration // from the signal to end until no more connections are taken
+	DrainTimeout time.Duration // how long answers under way may take to end after that
 
 	Auth       auth.Config
 	BasicToken bool // take a token as the password of HTTP Basic as well
@@ -99,6 +104,21 @@ func Load(env []string, file string) (Config, error) {
 		return Config{}, err
 	}
 	return d.Config, nil
+}
+
+// AdminAddr reads this one setting, for whoever asks a logfence that runs how it is. What else is wrong
+// with the settings does not count: they may be in the middle of a change, and the process has its own.
+func AdminAddr(env []string, file string) (string, error) {
+	s := find(Prefix + "ADMIN_ADDR")
+	d := draft{from: map[string]origin{}, bad: problems{file: file}}
+	d.given = d.readFile(file)
+	d.readEnvironment(env)
+	d.read(s)
+	if err := checkAddress(s.field, d.AdminAddr, s.fallback); err != nil {
+		d.blame("", err.Error())
+	}
+	d.bad.found = slices.DeleteFunc(d.bad.found, func(p Problem) bool { return p.Name != s.Name() && p.Name != "" })
+	return d.AdminAddr, d.bad.err()
 }
 
 // text is a setting as it was written.

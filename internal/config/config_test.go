@@ -46,9 +46,40 @@ func TestLoadDefaults(t *testing.T) {
 	if c.Limits.MaxRange != 720*time.Hour || c.Limits.MaxLines != 5000 || c.Limits.MaxExportLines != 1_000_000 || c.Limits.MaxTails != 100 {
 		t.Errorf("Limits: %+v", c.Limits)
 	}
+	if c.DrainDelay != 0 || c.DrainTimeout != 20*time.Second {
+		t.Errorf("drain: %s, %s", c.DrainDelay, c.DrainTimeout)
+	}
 	if c.Addr != ":8080" || c.AdminAddr != "127.0.0.1:9090" || !c.LokiCompat || c.BasicToken ||
 		c.Audit != (observe.AuditConfig{Log: "off", Queries: "text"}) || c.TrustedProxies != nil || c.LogLevel != slog.LevelInfo || c.LogFormat != observe.FormatJSON || c.Loki.Timeout != time.Minute {
 		t.Errorf("%+v", c)
+	}
+}
+
+// TestAdminAddr guarantees that where a running process tells its health is found without the rest of
+// its settings, and whatever is wrong with them.
+func TestAdminAddr(t *testing.T) {
+	for _, tt := range []struct{ name, env, file, want string }{
+		{"nothing is set", "", "", "127.0.0.1:9090"},
+		{"environment", "LOGFENCE_ADMIN_ADDR=:7", "", ":7"},
+		{"file", "", "LOGFENCE_ADMIN_ADDR: :8\n", ":8"},
+		{"the environment wins", "LOGFENCE_ADMIN_ADDR=:7", "LOGFENCE_ADMIN_ADDR: :8\n", ":7"},
+		{"mistakes elsewhere", "LOGFENCE_MAX_RNAGE=1h", "LOGFENCE_JWT_LEEWAY: 1y\nLOGFENCE_ADMIN_ADDR: :8\n", ":8"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			file := ""
+			if tt.file != "" {
+				file = write(t, tt.file)
+			}
+			if got, err := AdminAddr([]string{"PATH=/bin", tt.env}, file); got != tt.want || err != nil {
+				t.Errorf("AdminAddr = %q, %v, want %q", got, err, tt.want)
+			}
+		})
+	}
+	if got, err := AdminAddr([]string{"LOGFENCE_ADMIN_ADDR=7"}, ""); err == nil {
+		t.Errorf("a mistake of its own was taken for %q", got)
+	}
+	if got, err := AdminAddr(nil, "missing.yaml"); err == nil {
+		t.Errorf("a file that is missing was taken for %q", got)
 	}
 }
 

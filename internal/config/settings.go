@@ -122,6 +122,17 @@ var settings = []setting{
 	},
 
 	{
+		name: "DRAIN_DELAY", kind: kindDuration, fallback: "0s", field: "DrainDelay",
+		meaning: "how long connections are still taken after SIGTERM, for balancers to see `/readyz` and turn away",
+		into:    func(d *draft) any { return &d.DrainDelay },
+	},
+	{
+		name: "DRAIN_TIMEOUT", kind: kindDuration, fallback: "20s", field: "DrainTimeout",
+		meaning: "how long answers under way may then take to end",
+		into:    func(d *draft) any { return &d.DrainTimeout },
+	},
+
+	{
 		name: "JWT_ISSUER", kind: kindText, required: "required", field: "Auth.Issuers[0].URL",
 		meaning: "the tokens' `iss`, compared exactly; its keys are found by OpenID Connect discovery unless they are named",
 		into:    func(d *draft) any { return &d.issuer.URL },

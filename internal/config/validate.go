@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/logfence/logfence/internal/auth"
 )
@@ -125,7 +126,21 @@ func (d *draft) validateListeners() error {
 			errs = append(errs, fmt.Errorf("CORSOrigins: %s", problem))
 		}
 	}
-	return errors.Join(append(errs, d.validateTLS())...)
+	return errors.Join(append(errs, d.validateTLS(), d.validateDrain())...)
+}
+
+// maxDrain is for the slip of a unit; whoever supervises logfence kills it long before.
+const maxDrain = time.Hour
+
+func (d *draft) validateDrain() error {
+	var errs []error
+	if d.DrainDelay < 0 || d.DrainDelay > maxDrain {
+		errs = append(errs, fmt.Errorf("DrainDelay: %s; write 0s to %s, such as 5s", d.DrainDelay, maxDrain))
+	}
+	if d.DrainTimeout < 0 || d.DrainTimeout > maxDrain {
+		errs = append(errs, fmt.Errorf("DrainTimeout: %s; write 0s to %s, such as 20s", d.DrainTimeout, maxDrain))
+	}
+	return errors.Join(errs...)
 }
 
 func checkAddress(field, address, example string) error {

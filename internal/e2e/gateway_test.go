@@ -117,6 +117,11 @@ func (g *gateway) stop() error {
 	if err := g.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
+	return g.ended()
+}
+
+// ended waits for the end of a logfence that was asked to end, and says whether it ended in order.
+func (g *gateway) ended() error {
 	enough := time.NewTimer(patience)
 	defer enough.Stop()
 	select {

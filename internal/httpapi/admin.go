@@ -32,7 +32,14 @@ type health struct {
 	Checks map[string]string `json:"checks,omitempty"`
 }
 
+// Stopping makes /readyz say from now on that nobody should come here any more, whatever else is well.
+func (s *Server) Stopping() { s.stopping.Store(true) }
+
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
+	if s.stopping.Load() {
+		answerHealth(w, health{Status: "stopping"}, http.StatusServiceUnavailable)
+		return
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 	defer cancel()
 	h, status := health{Status: "ready", Checks: map[string]string{}}, http.StatusOK

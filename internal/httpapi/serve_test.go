@@ -429,7 +429,8 @@ func TestTenantsThatLokiCannotName(t *testing.T) {
 	}
 }
 
-// TestReadiness guarantees that /readyz says what is not ready, and /healthz that we live.
+// TestReadiness guarantees that /readyz says what is not ready, or that we are about to end, and /healthz
+// that we live.
 func TestReadiness(t *testing.T) {
 	t.Parallel()
 	who := everybody()
@@ -456,6 +457,10 @@ func TestReadiness(t *testing.T) {
 	fake.Close()
 	if code, body := probe("/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, `"keys":"ok"`) {
 		t.Errorf("without Loki: %d %s", code, body)
+	}
+	s.Stopping()
+	if code, body := probe("/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, `"status":"stopping"`) {
+		t.Errorf("after the signal to end: %d %s", code, body)
 	}
 	if code, _ := probe("/healthz"); code != http.StatusOK {
 		t.Errorf("/healthz: %d", code)

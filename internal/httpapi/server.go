@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jub0bs/cors"
@@ -77,6 +78,7 @@ type Server struct {
 	origins    []string
 	live       *live
 	stall      time.Duration
+	stopping   atomic.Bool // what /readyz says
 
 	contract contract
 	public   http.Handler

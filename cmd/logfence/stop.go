@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// endTime is for what is cut off at last to end visibly.
+const endTime = 5 * time.Second
+
+// drain is how serving ends, so that no answer is lost:
+//
+//  1. /readyz says so, and nothing else changes for a while: balancers learn of an end later than the
+//     process does (Kubernetes removes an endpoint while it sends SIGTERM, not before), and what they
+//     send until then has to be answered. Connections in use are closed politely, each after an answer.
+//  2. Tails are told to come back, which is now to another process; no connections are taken any more;
+//     answers under way go on to their end.
+//  3. What has not ended in time is cut off, visibly.
+type drain struct {
+	delay, timeout time.Duration
+	announce       func()                               // has /readyz say so; nil: nobody asks
+	endTails       func(context.Context)                // has tails end, which have no end of their own; nil: there are none
+	after          func(time.Duration) <-chan time.Time // the clock; nil: time.After
+}
+
+// turnAway is the first step.
+func (d drain) turnAway() {
+	if d.announce != nil {
+		d.announce()
+	}
+	if d.after == nil {
+		d.after = time.After
+	}
+	<-d.after(d.delay)
+}
+
+// stop lets the requests under way end, and cuts off what does not.
+func (d drain) stop(ctx context.Context, s *http.Server, cut context.CancelFunc) error {
+	ctx = context.WithoutCancel(ctx) // cut is to end the requests, not the waiting for them
+	drained, cancel := context.WithTimeout(ctx, d.timeout)
+	defer cancel()
+	if d.endTails != nil {
+		// First: Shutdown does not know WebSockets, and cut would end them without a word.
+		d.endTails(drained)
+	}
+	err := s.Shutdown(drained)
+	cut()
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	end, cancel := context.WithTimeout(ctx, endTime)
+	defer cancel()
+	if err := s.Shutdown(end); err != nil {
+		return s.Close()
+	}
+	return nil
+}
+
+// leaving has every answer close its connection once the end has begun, as a client expects it: by
+// "Connection: close", or by GOAWAY in HTTP/2. http.Server's SetKeepAlivesEnabled would close idle
+// connections at once as well, under the hands of clients that are just writing to them.
+type leaving struct{ began atomic.Bool }
+
+func (l *leaving) begin() { l.began.Store(true) }
+
+func (l *leaving) handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if l.began.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
