@@ -4,4 +4,4 @@ export { LabelBrowser } from './LabelBrowser';
 export { History, remember } from './History';
 export { PatternsPanel } from './PatternsPanel';
 export { FieldsPanel } from './FieldsPanel';
-export { addFilter, addLineFilter, isMetric, searchTerms, streamSelector } from './logql';
+export { addFilter, addLineFilter, addPattern, isMetric, logQuery, searchTerms, streamSelector } from './logql';
