@@ -1,7 +1,16 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 import type { Plugin } from 'vite';
+
+/** Packages that name their licence only: where its text is. */
+const withoutFile: Record<string, { license: string; path: string }> = {
+  '@grafana/lezer-logql': {
+    license: 'Apache-2.0',
+    path: fileURLToPath(new URL('../../../gen/typescript/LICENSE', import.meta.url)),
+  },
+};
 
 /** Writes the licences of every package that is in the bundle: they ask to be shown with it. */
 export function licences(fileName: string): Plugin {
@@ -33,6 +42,7 @@ function packageOf(id: string): string | undefined {
 function licenceOf(name: string, folder: string): string {
   const about = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string; license: string };
   const file = readdirSync(folder).find((entry) => /^licen[sc]e(\.|$)/i.test(entry));
-  if (!file) throw new Error(`${dirname(folder)}: ${name} has no licence file; find its licence, and say it here`);
-  return `${name} ${about.version} (${about.license})\n\n${readFileSync(join(folder, file), 'utf8').trim()}\n`;
+  const path = file ? join(folder, file) : withoutFile[name]?.license === about.license && withoutFile[name].path;
+  if (!path) throw new Error(`${dirname(folder)}: ${name} has no licence file; find its licence, and say it here`);
+  return `${name} ${about.version} (${about.license})\n\n${readFileSync(path, 'utf8').trim()}\n`;
 }
