@@ -342,7 +342,8 @@ func TestNoAuditRecordHoldsAToken(t *testing.T) {
 		secret := "eyJ" + segment.Draw(t, "header") + "." + segment.Draw(t, "payload") + "." + segment.Draw(t, "signature")
 		around := rapid.String().Draw(t, "before") + " " + secret + " " + rapid.String().Draw(t, "after")
 		var out bytes.Buffer
-		a := &Audit{config: AuditConfig{Log: AuditStderr, Required: true, Queries: AuditText}, log: slog.New(slog.DiscardHandler), sink: &out}
+		a := newAudit(AuditConfig{Log: AuditStderr, Required: true, Queries: AuditText}, slog.New(slog.DiscardHandler))
+		a.sink = &out
 		d := Decision{
 			RequestID: around, Subject: around, Issuer: around, Tenants: []string{around}, Operation: around,
 			Asked: []string{around, around}, Fenced: []string{around}, Code: around, Cause: errors.New(around),

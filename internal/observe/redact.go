@@ -3,15 +3,38 @@ package observe
 import (
 	"io"
 	"regexp"
-	"strings"
 )
 
-// openings are the beginnings of a credential. A text without one is passed on as it is: looking for
-// them costs a hundredth of running the expression below over every line.
+// mayHold tells whether a text has the beginning of a credential: one of
+//
+//	eyJ eyI eyA ewo ew0 ewk Bearer bearer BEARER Basic basic BASIC
+//
+// A text without one is passed on as it is: looking for them, in one pass, costs a thousandth of running
+// the expression below over every line.
 //
 // A JWT begins with the base64url of a JSON object (RFC 7515 section 3.1): eyJ for {" and a letter, and
 // the others for a brace followed by white space, a line break or a tab.
-var openings = []string{"eyJ", "eyI", "eyA", "ewo", "ew0", "ewk", "Bearer", "bearer", "BEARER", "Basic", "basic", "BASIC"}
+func mayHold[T string | []byte](text T) bool {
+	for i := range len(text) {
+		switch text[i] {
+		case 'e':
+			switch string(text[i:min(i+3, len(text))]) {
+			case "eyJ", "eyI", "eyA", "ewo", "ew0", "ewk":
+				return true
+			}
+		case 'B', 'b':
+			switch string(text[i:min(i+6, len(text))]) {
+			case "Bearer", "bearer", "BEARER":
+				return true
+			}
+			switch string(text[i:min(i+5, len(text))]) {
+			case "Basic", "basic", "BASIC":
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // credentials are the shapes that are taken out:
 //   - a JWT or JWE that begins with eyJ, whole or cut off, however many parts it has;
@@ -26,10 +49,8 @@ var credentials = regexp.MustCompile(
 // Redact replaces whatever looks like a token in a text, even a part of one. It errs on the side of
 // taking out too much: a log line lives longer than a token, and is read by more people.
 func Redact(text string) string {
-	for _, opening := range openings {
-		if strings.Contains(text, opening) {
-			return credentials.ReplaceAllStringFunc(text, replacement)
-		}
+	if mayHold(text) {
+		return credentials.ReplaceAllStringFunc(text, replacement)
 	}
 	return text
 }
@@ -42,6 +63,14 @@ func replacement(found string) string {
 	return "[redacted]"
 }
 
+// redactBytes is [Redact] for a line that is about to be written: the line itself, where nothing is in it.
+func redactBytes(line []byte) []byte {
+	if !mayHold(line) {
+		return line
+	}
+	return []byte(Redact(string(line)))
+}
+
 // redactor redacts what is written through it. The handlers of log/slog write a record with one
 // call, so no credential is cut in two.
 type redactor struct {
@@ -49,7 +78,7 @@ type redactor struct {
 }
 
 func (r redactor) Write(line []byte) (int, error) {
-	if _, err := io.WriteString(r.w, Redact(string(line))); err != nil {
+	if _, err := r.w.Write(redactBytes(line)); err != nil {
 		return 0, err
 	}
 	return len(line), nil
