@@ -42,6 +42,8 @@ type operation struct {
 	// headers are the parameters that are headers, each to be given once.
 	headers []string
 	body    bodyKind
+	// checks recognize what is certainly valid; nil, and each request is for validate.
+	checks checks
 }
 
 type bodyKind int
@@ -110,6 +112,10 @@ func newOperation(spec *openapi3.T, path string, item *openapi3.PathItem, method
 		case openapi3.ParameterInHeader:
 			o.headers = append(o.headers, p.Value.Name)
 		}
+	}
+	if o.body != bodyJSON {
+		// Of the path's parameters all hold: no operation has one of the same name (TestChecks).
+		o.checks, _ = newChecks(append(slices.Clone(item.Parameters), o.route.Operation.Parameters...))
 	}
 	return o, nil
 }

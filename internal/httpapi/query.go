@@ -42,7 +42,7 @@ func (s *Server) QueryLogs(c echo.Context, p api.QueryLogsParams) error {
 	return s.pass(c, answer, err)
 }
 
-// QueryLogsForm answers POST /api/v1/logs/query. By now the form's parameters are read and in the URL.
+// QueryLogsForm answers POST /api/v1/logs/query. By now the form's parameters are read; see understood.
 func (s *Server) QueryLogsForm(c echo.Context, _ api.QueryLogsFormParams) error {
 	return s.bound().QueryLogs(c)
 }
@@ -97,7 +97,7 @@ func (s *Server) LokiQueryForm(c echo.Context, _ api.LokiQueryFormParams) error 
 	return s.bound().LokiQuery(c)
 }
 
-// bound is the generated binding of parameters, for operations whose form has been read into the URL.
+// bound is the generated binding of parameters, for operations whose form has been read.
 func (s *Server) bound() *api.ServerInterfaceWrapper {
 	return &api.ServerInterfaceWrapper{Handler: s}
 }

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -211,53 +212,66 @@ func (s *Server) guarded(op *operation, h echo.HandlerFunc) echo.HandlerFunc {
 			return err
 		}
 		c.Set(callerKey, who)
-		if err := s.read(c, op); err != nil {
+		values, err := s.read(c, op)
+		if err != nil {
 			return err
 		}
-		return h(c)
+		return h(understood{Context: c, values: values})
 	}
 }
 
-// read leaves a request whose URL holds its parameters as they were understood, wherever they came
-// from, so that the generated binding of the GET operation serves the form as well.
-func (s *Server) read(c echo.Context, op *operation) error {
+// understood is a request whose parameters are what was understood of them, wherever they came from, so
+// that the generated binding of the GET operation serves the form as well, and nothing reads them again.
+type understood struct {
+	echo.Context
+
+	values url.Values
+}
+
+// QueryParams is what the generated binding reads.
+func (u understood) QueryParams() url.Values { return u.values }
+
+// read reads a request's parameters, and holds them against the spec.
+func (s *Server) read(c echo.Context, op *operation) (url.Values, error) {
 	r := c.Request()
 	if err := refuseOverrides(r.Header); err != nil {
-		return err
+		return nil, err
 	}
 	for _, name := range op.headers {
 		if n := len(r.Header.Values(name)); n > 1 {
-			return parameterInvalid(name, "The header %s is given %d times; one is taken.", name, n)
+			return nil, parameterInvalid(name, "The header %s is given %d times; one is taken.", name, n)
 		}
 	}
 	// Who sends a body drop by drop would hold the connection for ever. Bodies are read whole, before
 	// anything else is done.
-	connection := http.NewResponseController(c.Response())
+	var connection *http.ResponseController
 	if op.body != bodyNone {
+		connection = http.NewResponseController(c.Response())
 		_ = connection.SetReadDeadline(time.Now().Add(s.stall)) // what cannot have one has no slow callers
 	}
 	values, err := op.readParameters(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if op.body != bodyNone {
 		_ = connection.SetReadDeadline(time.Time{})
+	}
+	if op.checks != nil && op.checks.sure(r.Header, c.Param, values) {
+		return values, nil
 	}
 	path := map[string]string{}
 	for i, name := range c.ParamNames() {
 		path[name] = c.ParamValues()[i]
 	}
-	if err := op.validate(r.Context(), r, path, values); err != nil {
-		return err
-	}
-	r.URL.RawQuery = values.Encode()
-	return nil
+	return values, op.validate(r.Context(), r, path, values)
 }
 
-// refuseOverrides refuses headers by which some servers take a request for another.
+// overrides are canonical names of headers by which some servers take a request for another.
+var overrides = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Original-Url", "X-Rewrite-Url"}
+
 func refuseOverrides(h http.Header) error {
-	for _, name := range []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Original-Url", "X-Rewrite-Url"} {
-		if len(h.Values(name)) > 0 {
+	for _, name := range overrides {
+		if len(h[name]) > 0 {
 			return parameterInvalid("", "The header %s is not taken.", name)
 		}
 	}
