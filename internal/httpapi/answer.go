@@ -70,24 +70,30 @@ func (s *Server) pass(c echo.Context, answer *loki.Answer, err error) error {
 	// A caller who stops reading would hold Loki's answer, and our memory, for ever.
 	to := s.patient(c)
 	defer to.rest()
-	return stream(c.Response(), to, answer.Body, buffer[:])
+	return stream(c.Response(), to, answer, buffer[:])
 }
 
 // stream copies until the end, passing on each piece when it comes. The header goes out with the
 // first piece, so that an answer that fails before it is still a problem and not half an answer.
-func stream(w *echo.Response, to *patient, body io.Reader, buffer []byte) error {
+func stream(w *echo.Response, to *patient, answer *loki.Answer, buffer []byte) error {
 	for {
-		n, err := body.Read(buffer)
+		n, err := answer.Body.Read(buffer)
+		ended := errors.Is(err, io.EOF)
 		if n > 0 {
+			if !w.Committed && answer.Length > 0 {
+				w.Header().Set(echo.HeaderContentLength, strconv.FormatInt(answer.Length, 10))
+			}
 			if _, err := to.Write(buffer[:n]); err != nil {
 				return fmt.Errorf("%w: %w", errAborted, err)
 			}
-			w.Flush()
+			if !ended { // what comes last goes out with the answer's end, in one packet
+				w.Flush()
+			}
 		}
 		switch {
-		case errors.Is(err, io.EOF) && !w.Committed:
+		case ended && !w.Committed:
 			return fmt.Errorf("%w: an empty answer", loki.ErrFailed)
-		case errors.Is(err, io.EOF):
+		case ended:
 			return nil
 		case err != nil && w.Committed:
 			return fmt.Errorf("%w: %w", errAborted, err)

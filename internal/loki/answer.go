@@ -20,6 +20,8 @@ import (
 type Answer struct {
 	// ContentEncoding is "" or, only where [Call] allowed it, "gzip".
 	ContentEncoding string
+	// Length is of the body in bytes, as it comes; below 0 where Loki does not say.
+	Length int64
 	// Body fails with an [Error] or with the error of the caller's context: an answer that ends without
 	// io.EOF is not whole.
 	Body io.ReadCloser
@@ -52,7 +54,7 @@ func (c *Client) send(ctx context.Context, call Call, path string, params url.Va
 		body.Close() //nolint:errcheck,gosec // the answer is not wanted
 		return nil, err
 	}
-	return &Answer{ContentEncoding: encoding, Body: body}, nil
+	return &Answer{ContentEncoding: encoding, Length: response.ContentLength, Body: body}, nil
 }
 
 // accept lets an answer pass that is 200, of the media type expected, and encoded as we allowed. All
