@@ -52,7 +52,16 @@ test-reference: build ## run the tests of the reference in Chromium (needs Node;
 	sh internal/tools/node/reference/test.sh $(CURDIR)/$(BIN)/logfence
 
 .PHONY: bench
-bench: ## run the benchmarks, in a form that benchstat reads
+bench: build $(BIN)/bench ## set logfence beside plain proxies (BEFORE=binary: and beside an earlier build), in internal/bench
+	$(BIN)/bench -logfence $(BIN)/logfence -before "$(BEFORE)"
+
+.PHONY: $(BIN)/bench
+$(BIN)/bench:
+	@mkdir -p $(BIN)
+	@$(STATIC) go build -o $@ ./internal/bench
+
+.PHONY: bench-go
+bench-go: ## run the Go benchmarks, in a form that benchstat reads
 	$(STATIC) go test -run '^$$' -bench . -benchmem ./...
 
 # Minimizing is bounded: by default it may take longer than the search, and stall it.
