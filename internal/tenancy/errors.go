@@ -60,6 +60,10 @@ type UnsupportedError struct {
 	Proof string
 }
 
+// Unproven tells a proof that failed, which no query should be able to bring about, from a construct that
+// is simply not known.
+func (e *UnsupportedError) Unproven() bool { return e.Reason == unproven }
+
 func (e *UnsupportedError) Error() string {
 	if e.Proof == "" {
 		return "unsupported query: " + e.Reason
