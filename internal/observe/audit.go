@@ -3,8 +3,6 @@ package observe
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,7 +49,7 @@ type AuditConfig struct {
 	// Log is where records go: [AuditOff], [AuditStderr] or the path of a file, which is made with
 	// mode 0600 or appended to. A path has a slash in it, so that a word is not taken for one.
 	Log string
-	// Queries is how queries are recorded. It speaks of the audit alone: the log has them as asked.
+	// Queries is how queries are recorded. It speaks of the audit alone; the log has its own, [LogQueries].
 	Queries AuditQueries
 	// Required refuses what cannot be recorded. A full disk then is an outage; without it, a gap.
 	Required bool
@@ -192,14 +190,21 @@ type auditOutcome struct {
 	Seconds float64 `json:"duration_seconds"`
 }
 
+// What came of a request, for the audit and for metrics.
+const (
+	outcomeGranted = "granted"
+	outcomeRefused = "refused"
+	outcomeFailed  = "failed"
+)
+
 func outcome(d Decision) string {
 	switch {
 	case d.Granted():
-		return "granted"
+		return outcomeGranted
 	case d.Status < http.StatusBadRequest || d.Status == statusClientClosed || d.Status >= http.StatusInternalServerError:
-		return "failed"
+		return outcomeFailed
 	default:
-		return "refused"
+		return outcomeRefused
 	}
 }
 
@@ -223,12 +228,7 @@ func (a *Audit) queries(texts []string) []string {
 	if a.config.Queries != AuditHash {
 		return redactAll(texts)
 	}
-	hashes := make([]string, len(texts))
-	for i, text := range texts {
-		sum := sha256.Sum256([]byte(text))
-		hashes[i] = "sha256:" + hex.EncodeToString(sum[:])
-	}
-	return hashes
+	return hashed(texts)
 }
 
 // append writes one record, and keeps count of those that are lost.

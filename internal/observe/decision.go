@@ -1,4 +1,5 @@
-// Package observe records what was decided about each request.
+// Package observe records what was decided about each request, and shows operators what is going on: in
+// metrics and in traces.
 //
 // Guarantee: a [Decision] becomes exactly one log line, granted or not, and one record of the audit
 // where that is on; and no line written here holds a token: the Decision has no field for one, and
@@ -6,21 +7,22 @@
 // Where records are required ([AuditConfig]), nothing is granted that the sink has not taken a record
 // of: as status and size are known only at an answer's end, a first record ("asked") is written before
 // its first byte, and the usual one ("answered") when it has ended. Both have the request's id. Should
-// the second be lost, the first still says who asked for what.
+// the second be lost, the first still says who asked for what. Metrics and traces hold no query and no
+// text of a caller's but the tenants' names, and those in metrics only where the operator asks for them.
 //
-// Not promised here: that a caller's own query is not a secret (it is logged as asked), who may read
-// the log, or that records outlive a machine that loses power: they are handed to the system, not
+// Not promised here: that a caller's own query is not a secret (it is logged as asked, unless [LogQueries]
+// says otherwise), who may read the log, or that records outlive a machine that loses power: they are handed to the system, not
 // waited for on the disk.
 package observe
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"strings"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Decision is what was decided about one request and what came of it. Every field may be empty: a
@@ -42,10 +44,17 @@ type Decision struct {
 	Status   int           // of the answer
 	Code     string        // the problem's code; empty when granted
 	Bytes    int64         // of the answer's body, as sent
+	Received int64         // bytes of the request's target and body
 	Duration time.Duration // until the answer's last byte
 	Client   netip.Addr    // where the request came from
 
 	Cause error // why it was refused or failed: for the log only, never for the caller
+	// Unproven says that the proof of a query's fence failed, which no query should be able to bring about.
+	Unproven bool
+
+	asker context.Context //nolint:containedctx // ends when the caller leaves; nil outside of [Recorder.Enter]
+	leave func()          // counts the request out; nil: it is not in
+	span  trace.Span      // of the request; nil: it is not traced
 }
 
 // Granted says whether the request was answered with what it asked for.
@@ -54,8 +63,10 @@ func (d Decision) Granted() bool { return d.Code == "" && d.Status < http.Status
 // Recorder records decisions.
 type Recorder struct {
 	log     *slog.Logger
+	queries LogQueries
 	audit   *Audit
 	metrics *Metrics
+	tracing *Tracing
 }
 
 // RecorderOption is what a recorder does beside logging.
@@ -80,12 +91,48 @@ func (r *Recorder) Begin(d Decision) error { return r.audit.Begin(d) }
 // Ready is nil unless decisions have to be recorded and cannot be.
 func (r *Recorder) Ready() error { return r.audit.Ready() }
 
+// Enter is the beginning of what is observed of a request, and [Recorder.Record] its end: meanwhile it is
+// counted as in flight, has a span where traces are on, and what is asked of Loki for it is counted under
+// its operation. The request that it gives back carries the decision, and is the one to go on with.
+func (r *Recorder) Enter(request *http.Request, d *Decision) *http.Request {
+	d.Received = int64(len(request.RequestURI)) + max(request.ContentLength, 0)
+	d.asker = request.Context()
+	ctx := context.WithValue(d.asker, decisionKey{}, d)
+	ctx, d.span = r.tracing.enter(ctx, request, d)
+	return request.WithContext(ctx)
+}
+
+// Route tells which operation of openapi.yaml a request is for, and that operation's path.
+func (r *Recorder) Route(d *Decision, operation, path string) {
+	d.Operation = operation
+	d.leave = r.metrics.enter(operation)
+	route(d.span, operation, path)
+}
+
+type decisionKey struct{}
+
+// nobody asks what logfence asks by itself.
+var nobody = &Decision{asker: context.Background()}
+
+// decisionIn is the decision that something is done for.
+func decisionIn(ctx context.Context) *Decision {
+	if d, ok := ctx.Value(decisionKey{}).(*Decision); ok {
+		return d
+	}
+	return nobody
+}
+
 // Record writes the decision as one line: an error when logfence or Loki failed, a warning when the
-// request was refused, otherwise information. It is written even if the caller has left.
+// request was refused, otherwise information; pages that everybody may read are worth less. It is written
+// even if the caller has left.
 func (r *Recorder) Record(ctx context.Context, d Decision) {
+	if d.leave != nil {
+		d.leave()
+	}
 	r.audit.Record(d) //nolint:contextcheck // written even if the caller has left
-	r.metrics.record(d)
-	r.log.LogAttrs(context.WithoutCancel(ctx), d.level(), "request", d.attrs()...)
+	r.metrics.record(&d)
+	r.log.LogAttrs(context.WithoutCancel(ctx), d.level(), "request", d.attrs(r.queries)...)
+	end(&d)
 }
 
 func (d Decision) level() slog.Level {
@@ -94,14 +141,16 @@ func (d Decision) level() slog.Level {
 		return slog.LevelError
 	case !d.Granted():
 		return slog.LevelWarn
+	case d.Operation == "":
+		return slog.LevelDebug // the reference, the explorer and the spec itself
 	default:
 		return slog.LevelInfo
 	}
 }
 
 // attrs are the line's fields; what is empty is left out, so that a line is as long as its story.
-func (d Decision) attrs() []slog.Attr {
-	attrs := make([]slog.Attr, 0, 16)
+func (d Decision) attrs(queries LogQueries) []slog.Attr {
+	attrs := make([]slog.Attr, 0, 18)
 	text := func(key, value string) {
 		if value != "" {
 			attrs = append(attrs, slog.String(key, Redact(value)))
@@ -116,36 +165,30 @@ func (d Decision) attrs() []slog.Attr {
 		attrs = append(attrs, slog.Time("at", d.Time))
 	}
 	text("request_id", d.RequestID)
+	text("trace_id", traceID(d.span))
 	text("operation", d.Operation)
 	attrs = append(attrs, slog.Int("status", d.Status))
 	text("code", d.Code)
 	texts("tenants", d.Tenants)
 	text("subject", d.Subject)
 	text("issuer", d.Issuer)
-	texts("query", d.Asked)
-	texts("fenced", d.Fenced)
+	switch queries {
+	case LogHash:
+		texts("query", hashed(d.Asked))
+		texts("fenced", hashed(d.Fenced))
+	case LogOff:
+	default:
+		texts("query", d.Asked)
+		texts("fenced", d.Fenced)
+	}
 	attrs = append(attrs, slog.Int64("bytes", d.Bytes), slog.Duration("duration", d.Duration))
 	if d.Client.IsValid() {
 		attrs = append(attrs, slog.String("client", d.Client.String()))
 	}
 	if d.Cause != nil {
-		text("cause", causeText(d.Cause))
+		text("cause", d.causeText(queries))
 	}
 	return attrs
-}
-
-// causeText is the error's text, with what an error in it tells the log alone: one whose own text is
-// public is a [slog.LogValuer] when it knows more, such as an address.
-func causeText(err error) string {
-	message := err.Error()
-	var more interface {
-		error
-		slog.LogValuer
-	}
-	if !errors.As(err, &more) {
-		return message
-	}
-	return strings.Replace(message, more.Error(), slog.AnyValue(more).Resolve().String(), 1)
 }
 
 func redactAll(texts []string) []string {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 )
 
 // TestMetrics guarantees that decisions are counted by operation and code, that figures of others are
@@ -38,9 +40,73 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("the metrics lack %s", want)
 		}
 	}
+	for _, d := range m.Descriptions() {
+		if !strings.Contains(body, "# HELP "+d.Name+" "+d.Help+"\n# TYPE "+d.Name+" "+d.Type+"\n") && !strings.Contains(d.Name, "upstream") {
+			t.Errorf("%s is described, and not there so", d.Name)
+		}
+	}
 	for _, unwanted := range []string{"secret", "acme", "ann"} {
 		if strings.Contains(body, `"`+unwanted) {
 			t.Errorf("the metrics name %s", unwanted)
 		}
+	}
+}
+
+// TestInFlight guarantees that a request is counted from when it is known what for until it is recorded.
+func TestInFlight(t *testing.T) {
+	t.Parallel()
+	m := NewMetrics()
+	r := NewRecorder(slog.New(slog.DiscardHandler), WithMetrics(m))
+	d := &Decision{}
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api?a=b", strings.NewReader("query"))
+	_ = r.Enter(request, d)
+	r.Route(d, "queryLogs", "/api")
+	wantLines(t, m, `logfence_requests_in_flight{operation="queryLogs"} 1`)
+	r.Record(t.Context(), *d)
+	wantLines(t, m, `logfence_requests_in_flight{operation="queryLogs"} 0`, `logfence_request_bytes_total{operation="queryLogs"} 13`)
+}
+
+// TestPerTenant guarantees that tenants are named only where that is asked for, only so many of them, and
+// none in another's place, whatever a token holds.
+func TestPerTenant(t *testing.T) {
+	t.Parallel()
+	m := NewMetrics(PerTenant(2))
+	r := NewRecorder(slog.New(slog.DiscardHandler), WithMetrics(m))
+	for _, names := range [][]string{
+		{"(other)"}, {"acme"}, {"beta"}, {"gamma"}, {"acme"}, {"acme", "beta"}, {"gamma"}, {"other"}, {"\xff"}, {strings.Repeat("x", 129)}, {""}, nil,
+	} {
+		r.Record(t.Context(), Decision{Operation: "me", Tenants: names, Status: 200, Bytes: 3, Duration: time.Second})
+	}
+	r.Record(t.Context(), Decision{Operation: "me", Tenants: []string{"beta"}, Status: 403, Code: "x"})
+	wantLines(t, m,
+		`logfence_tenant_requests_total{outcome="granted",tenant="acme"} 2`,
+		`logfence_tenant_requests_total{outcome="granted",tenant="beta"} 1`,
+		`logfence_tenant_requests_total{outcome="refused",tenant="beta"} 1`,
+		`logfence_tenant_requests_total{outcome="granted",tenant="(several)"} 1`,
+		`logfence_tenant_requests_total{outcome="granted",tenant="(other)"} 7`,
+		`logfence_tenant_answer_bytes_total{tenant="acme"} 6`,
+		`logfence_tenant_request_seconds_total{tenant="acme"} 2`,
+	)
+	if body := scrape(t, m); strings.Contains(body, "gamma") {
+		t.Error("a third tenant is named")
+	}
+	if strings.Contains(NewMetrics(PerTenant(0)).Markdown(), "tenant_requests") {
+		t.Error("tenants are named though nobody asks for it")
+	}
+}
+
+// TestNames guarantees that metrics are named as Prometheus's users expect.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	m := NewMetrics(PerTenant(1))
+	r := NewRecorder(slog.New(slog.DiscardHandler), WithMetrics(m))
+	r.Record(t.Context(), Decision{Operation: "me", Tenants: []string{"acme"}, Status: 200})
+	_ = m.inquiry("me")
+	problems, err := promlint.New(strings.NewReader(scrape(t, m))).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
 }

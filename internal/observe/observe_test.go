@@ -55,8 +55,8 @@ func TestRecord(t *testing.T) {
 		},
 		{
 			"a query that searches for a token",
-			Decision{Status: 200, Asked: []string{`{app="web"} |= "` + token + `"`}},
-			`{"level":"INFO","msg":"request","status":200,"query":["{app=\"web\"} |= \"[redacted]\""],"bytes":0,"duration":0}`,
+			Decision{Operation: "query", Status: 200, Asked: []string{`{app="web"} |= "` + token + `"`}},
+			`{"level":"INFO","msg":"request","operation":"query","status":200,"query":["{app=\"web\"} |= \"[redacted]\""],"bytes":0,"duration":0}`,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -176,7 +176,7 @@ func (publicError) LogValue() slog.Value {
 }
 
 func BenchmarkRecord(b *testing.B) {
-	r := NewRecorder(NewLogger(slog.LevelInfo, FormatJSON, discard{}))
+	r := NewRecorder(NewLogger(slog.LevelInfo, FormatJSON, discard{}), WithMetrics(NewMetrics()))
 	d := Decision{
 		Time: time.Now(), RequestID: RequestID(""), Tenants: []string{"acme"}, Subject: "alice", Issuer: "https://issuer.example",
 		Operation: "query", Asked: []string{`{app="web"} |= "error" | json`}, Fenced: []string{`{tenant_id="acme",app="web"} |= "error" | json`},

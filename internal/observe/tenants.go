@@ -1,0 +1,99 @@
+package observe
+
+import (
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// What stands in a tenant's place. No tenant's name has parentheses, so none is taken for another.
+const (
+	otherTenants   = "(other)"
+	severalTenants = "(several)"
+)
+
+// tenants are metrics by tenant: of the first so many that come, for as long as the process runs, and of
+// all others together. A name is never given up for another: a counter that stopped and began again
+// would look like one that was reset, and hide what was counted between. Who asks as several tenants at
+// once is counted apart from each.
+type tenants struct {
+	requests       *prometheus.CounterVec
+	sent, spent    *prometheus.CounterVec
+	several, other *tenant
+
+	most  int
+	mu    sync.Mutex
+	named map[string]*tenant
+}
+
+type tenant struct {
+	outcomes    map[string]prometheus.Counter // never changed
+	sent, spent prometheus.Counter
+}
+
+func newTenants(m *Metrics, most int) *tenants {
+	t := &tenants{
+		requests: m.CounterVec("logfence_tenant_requests_total", "With LOGFENCE_METRICS_TENANTS: requests by tenant and outcome: granted, refused or failed.", "tenant", "outcome"),
+		sent:     m.CounterVec("logfence_tenant_answer_bytes_total", "With LOGFENCE_METRICS_TENANTS: bytes of answers' bodies as sent, by tenant.", "tenant"),
+		spent:    m.CounterVec("logfence_tenant_request_seconds_total", "With LOGFENCE_METRICS_TENANTS: time until the last byte of answers, added up, by tenant.", "tenant"),
+		most:     most, named: map[string]*tenant{},
+	}
+	t.several, t.other = t.add(severalTenants), t.add(otherTenants)
+	return t
+}
+
+func (t *tenants) add(name string) *tenant {
+	n := &tenant{outcomes: map[string]prometheus.Counter{}, sent: t.sent.WithLabelValues(name), spent: t.spent.WithLabelValues(name)}
+	for _, outcome := range []string{outcomeGranted, outcomeRefused, outcomeFailed} {
+		n.outcomes[outcome] = t.requests.WithLabelValues(name, outcome)
+	}
+	return n
+}
+
+// record counts a decision about somebody who has a tenant. The nil tenants count nothing.
+func (t *tenants) record(d *Decision) {
+	if t == nil || len(d.Tenants) == 0 {
+		return
+	}
+	of := t.find(d.Tenants)
+	of.outcomes[outcome(*d)].Inc()
+	of.sent.Add(float64(d.Bytes))
+	of.spent.Add(d.Duration.Seconds())
+}
+
+func (t *tenants) find(names []string) *tenant {
+	switch {
+	case len(names) > 1:
+		return t.several
+	case !fitsLabel(names[0]):
+		return t.other
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	known := t.named[names[0]]
+	switch {
+	case known != nil:
+		return known
+	case len(t.named) >= t.most:
+		return t.other
+	}
+	known = t.add(names[0])
+	t.named[names[0]] = known
+	return known
+}
+
+// fitsLabel tells whether a tenant's name is one: tokens may hold anything, and a request that was refused
+// for its tenant is recorded, too.
+func fitsLabel(name string) bool {
+	if name == "" || len(name) > 128 {
+		return false
+	}
+	for _, c := range []byte(name) {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '_', c == '-':
+		default:
+			return false
+		}
+	}
+	return true
+}

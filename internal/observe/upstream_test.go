@@ -1,0 +1,195 @@
+package observe
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// scrape is what /metrics says.
+func scrape(t *testing.T, m *Metrics) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+	return w.Body.String()
+}
+
+func wantLines(t *testing.T, m *Metrics, lines ...string) {
+	t.Helper()
+	body := "\n" + scrape(t, m)
+	for _, want := range lines {
+		if !strings.Contains(body, "\n"+want+"\n") {
+			t.Errorf("the metrics lack %s", want)
+		}
+	}
+}
+
+// TestUpstream guarantees how each end of a request to Loki is counted, under the operation that it was
+// for, and that its bytes are.
+func TestUpstream(t *testing.T) {
+	t.Parallel()
+	mux := http.NewServeMux()
+	for path, status := range map[string]int{"/ok": 200, "/refused": 400, "/busy": 429, "/broken": 500, "/late": 504} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, "hello")
+		})
+	}
+	mux.HandleFunc("/cut", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "hel")
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	})
+	mux.HandleFunc("/hang", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "hel")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	mux.HandleFunc("/silent", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	gone := httptest.NewServer(nil)
+	gone.Close()
+
+	m := NewMetrics()
+	r := NewRecorder(slog.New(slog.DiscardHandler), WithMetrics(m))
+	client := &http.Client{Transport: r.Transport(&http.Transport{})}
+	t.Cleanup(client.CloseIdleConnections)
+	for _, tt := range []struct {
+		name, url string
+		patience  time.Duration // 0: enough
+		leaves    bool          // the caller, within the answer
+	}{
+		{name: "ok", url: server.URL + "/ok"},
+		{name: "refused", url: server.URL + "/refused"},
+		{name: "rate_limited", url: server.URL + "/busy"},
+		{name: "failed", url: server.URL + "/broken"},
+		{name: "timeout", url: server.URL + "/late"},
+		{name: "timeout", url: server.URL + "/hang", patience: 50 * time.Millisecond},
+		{name: "timeout", url: server.URL + "/silent", patience: 50 * time.Millisecond},
+		{name: "unreachable", url: gone.URL},
+		{name: "broken", url: server.URL + "/cut"},
+		{name: "left", url: server.URL + "/hang", leaves: true},
+	} {
+		caller, leave := context.WithCancel(t.Context())
+		d := &Decision{}
+		in := r.Enter(httptest.NewRequestWithContext(caller, http.MethodGet, "/api", nil), d)
+		r.Route(d, tt.name, "/api")
+		ctx, cancel := context.WithCancel(in.Context())
+		if tt.patience > 0 {
+			ctx, cancel = context.WithTimeout(in.Context(), tt.patience)
+		}
+		ask(t, client, ctx, tt.url, func() {
+			if tt.leaves {
+				leave()
+			}
+		})
+		leave()
+		cancel()
+	}
+	// Who reads an answer as far as it wants has been answered.
+	response := must(t, client, t.Context(), server.URL+"/ok")
+	_ = response.Body.Close()
+
+	wantLines(t, m,
+		`logfence_upstream_requests_total{operation="ok",outcome="ok"} 1`,
+		`logfence_upstream_requests_total{operation="ok",outcome="broken"} 0`,
+		`logfence_upstream_requests_total{operation="refused",outcome="refused"} 1`,
+		`logfence_upstream_requests_total{operation="rate_limited",outcome="rate_limited"} 1`,
+		`logfence_upstream_requests_total{operation="failed",outcome="failed"} 1`,
+		`logfence_upstream_requests_total{operation="timeout",outcome="timeout"} 3`,
+		`logfence_upstream_requests_total{operation="unreachable",outcome="unreachable"} 1`,
+		`logfence_upstream_requests_total{operation="broken",outcome="broken"} 1`,
+		`logfence_upstream_requests_total{operation="left",outcome="left"} 1`,
+		`logfence_upstream_requests_total{operation="none",outcome="ok"} 1`,
+		`logfence_upstream_bytes_total{operation="ok"} 5`,
+		`logfence_upstream_bytes_total{operation="broken"} 3`,
+		`logfence_upstream_first_byte_seconds_count{operation="ok"} 1`,
+		`logfence_upstream_duration_seconds_count{operation="timeout"} 2`,
+	)
+}
+
+// ask asks and reads to the end, whatever it is; reading is called when the answer has begun.
+func ask(t *testing.T, c *http.Client, ctx context.Context, url string, reading func()) { //nolint:revive // the context is what is tested
+	t.Helper()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := c.Do(request)
+	if err != nil {
+		return
+	}
+	reading()
+	_, _ = io.Copy(io.Discard, response.Body)
+	_ = response.Body.Close()
+}
+
+func must(t *testing.T, c *http.Client, ctx context.Context, url string) *http.Response { //nolint:revive // as above
+	t.Helper()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := c.Do(request) //nolint:bodyclose // whoever asks for it closes it
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response
+}
+
+// TestTransportOff guarantees that what is not observed costs nothing.
+func TestTransportOff(t *testing.T) {
+	t.Parallel()
+	next := &http.Transport{}
+	if got := NewRecorder(slog.New(slog.DiscardHandler)).Transport(next); got != next {
+		t.Errorf("got a %T around it", got)
+	}
+}
+
+// TestSwitchedProtocols guarantees that a connection that Loki gives away stays one that can be written to.
+func TestSwitchedProtocols(t *testing.T) {
+	t.Parallel()
+	m := NewMetrics()
+	connection := struct {
+		io.Reader
+		io.WriteCloser
+	}{strings.NewReader(""), nil}
+	transport := NewRecorder(slog.New(slog.DiscardHandler), WithMetrics(m)).Transport(answers(func() (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusSwitchingProtocols, Body: connection}, nil
+	}))
+	response, err := transport.RoundTrip(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)) //nolint:bodyclose // there is none
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := response.Body.(io.Writer); !ok {
+		t.Error("the connection cannot be written to")
+	}
+	wantLines(t, m, `logfence_upstream_requests_total{operation="none",outcome="ok"} 1`)
+}
+
+type answers func() (*http.Response, error)
+
+func (a answers) RoundTrip(*http.Request) (*http.Response, error) { return a() }
+
+func BenchmarkTransport(b *testing.B) {
+	r := NewRecorder(slog.New(slog.DiscardHandler), WithMetrics(NewMetrics()))
+	transport := r.Transport(answers(func() (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+	}))
+	request := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/", nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		response, err := transport.RoundTrip(request)
+		if err != nil {
+			b.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, response.Body)
+		_ = response.Body.Close()
+	}
+}
