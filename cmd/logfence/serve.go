@@ -113,7 +113,11 @@ func newGateway(ctx context.Context, c config.Config, log *slog.Logger, stderr i
 	if err != nil {
 		return nil, fmt.Errorf("make the limits: %w", err)
 	}
-	client, err := loki.New(c.Loki)
+	seen, err := openSight(ctx, c, log, stderr, &life)
+	if err != nil {
+		return nil, err
+	}
+	client, err := loki.New(c.Loki, loki.WithTransport(seen.recorder.Transport))
 	if err != nil {
 		return nil, fmt.Errorf("make the client of Loki: %w", err)
 	}
@@ -126,21 +130,16 @@ func newGateway(ctx context.Context, c config.Config, log *slog.Logger, stderr i
 		return nil, fmt.Errorf("make the verifier of tokens: %w", err)
 	}
 	life.onEnd(verifier.Close)
-	audit, err := openAudit(c.Audit, stderr, log, &life)
-	if err != nil {
-		return nil, err
-	}
-	metrics := newMetrics(verifier, audit)
 	server, err := httpapi.New(httpapi.Config{
 		Verifier: verifier, Fence: fence, Loki: client, Parsing: parsing, Limits: c.Limits,
-		Recorder: observe.NewRecorder(log, observe.WithAudit(audit), observe.WithMetrics(metrics)), Log: log,
-		Metrics: metrics.Handler(),
-		Compat:  c.LokiCompat, BasicToken: c.BasicToken, CORSOrigins: c.CORSOrigins, TrustedProxies: c.TrustedProxies,
+		Recorder: seen.recorder, Log: log, Metrics: seen.metrics.Handler(), Profiles: c.PProf,
+		Compat: c.LokiCompat, BasicToken: c.BasicToken, CORSOrigins: c.CORSOrigins, TrustedProxies: c.TrustedProxies,
 		Explore: explorePage(c),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make the server: %w", err)
 	}
+	seen.watch(verifier, server)
 	life.followHangups()
 	return &gateway{
 		log: log, public: server.Public(), admin: server.Admin(),

@@ -156,7 +156,7 @@ func TestPrintVersion(t *testing.T) {
 		Deps:      []*debug.Module{{Path: "github.com/grafana/loki/pkg/push", Version: "v9"}, {Path: syntaxModule, Version: "v3.7.8"}},
 		Settings:  []debug.BuildSetting{{Key: "vcs.revision", Value: "abc"}, {Key: "vcs.modified", Value: "true"}},
 	}
-	if err := printVersion(&out, info); err != nil {
+	if err := printVersion(&out, buildOf(info)); err != nil {
 		t.Fatal(err)
 	}
 	want := "logfence v1.2.3\nrevision abc (modified)\ngo       go1.26.5\nlogql    Loki v3.7.8\n"

@@ -17,32 +17,44 @@ func (p process) versionCommand() *cobra.Command {
 		Short: "Print versions: of logfence, of Go, and of Loki's LogQL",
 		Args:  exactly(0, "none"),
 		RunE: func(*cobra.Command, []string) error {
-			info, ok := debug.ReadBuildInfo()
-			if !ok {
-				info = &debug.BuildInfo{}
-			}
-			return printVersion(p.stdout, info)
+			return printVersion(p.stdout, thisBuild())
 		},
 	}
 }
 
-func printVersion(w io.Writer, info *debug.BuildInfo) error {
+// build says what this binary was made of.
+type build struct {
+	version, revision, goVersion, logql string
+}
+
+func buildInfo() *debug.BuildInfo {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info
+	}
+	return &debug.BuildInfo{}
+}
+
+func thisBuild() build { return buildOf(buildInfo()) }
+
+func buildOf(info *debug.BuildInfo) build {
 	setting := map[string]string{}
 	for _, s := range info.Settings {
 		setting[s.Key] = s.Value
 	}
-	revision := known(setting["vcs.revision"])
+	b := build{version: known(info.Main.Version), revision: known(setting["vcs.revision"]), goVersion: known(info.GoVersion), logql: known("")}
 	if setting["vcs.modified"] == "true" {
-		revision += " (modified)"
+		b.revision += " (modified)"
 	}
-	syntax := ""
 	for _, m := range info.Deps {
 		if m.Path == syntaxModule {
-			syntax = m.Version
+			b.logql = m.Version
 		}
 	}
-	_, err := fmt.Fprintf(w, "logfence %s\nrevision %s\ngo       %s\nlogql    Loki %s\n",
-		known(info.Main.Version), revision, known(info.GoVersion), known(syntax))
+	return b
+}
+
+func printVersion(w io.Writer, b build) error {
+	_, err := fmt.Fprintf(w, "logfence %s\nrevision %s\ngo       %s\nlogql    Loki %s\n", b.version, b.revision, b.goVersion, b.logql)
 	if err != nil {
 		return fmt.Errorf("print version: %w", err)
 	}

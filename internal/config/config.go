@@ -56,6 +56,11 @@ type Config struct {
 
 	LogLevel  slog.Level
 	LogFormat observe.Format
+	// LogQueries is how much of a query log lines hold.
+	LogQueries observe.LogQueries
+	// MetricsTenants is how many tenants metrics name.
+	MetricsTenants int
+	PProf          bool // serve profiles to operators
 
 	effective []Value
 }

@@ -50,7 +50,8 @@ func TestLoadDefaults(t *testing.T) {
 		t.Errorf("drain: %s, %s", c.DrainDelay, c.DrainTimeout)
 	}
 	if c.Addr != ":8080" || c.AdminAddr != "127.0.0.1:9090" || !c.LokiCompat || c.BasicToken ||
-		c.Audit != (observe.AuditConfig{Log: "off", Queries: "text"}) || c.TrustedProxies != nil || c.LogLevel != slog.LevelInfo || c.LogFormat != observe.FormatJSON || c.Loki.Timeout != time.Minute {
+		c.Audit != (observe.AuditConfig{Log: "off", Queries: "text"}) || c.TrustedProxies != nil || c.LogLevel != slog.LevelInfo || c.LogFormat != observe.FormatJSON ||
+		c.LogQueries != observe.LogText || c.MetricsTenants != 0 || !c.PProf || c.Loki.Timeout != time.Minute {
 		t.Errorf("%+v", c)
 	}
 }
@@ -95,7 +96,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"TENANT_LABEL": "team", "TENANT_CLAIM": "app.team", "SELECTOR_CLAIM": "logs", "LOG_LEVEL": "warn", "LOG_FORMAT": "text",
 		"PARSE_QUEUE_PER_TENANT": "7",
 		"UI_OIDC_CLIENT_ID":      "logs", "UI_OIDC_SCOPES": "openid offline_access", "UI_OIDC_PARAMETERS": "audience=logfence",
-		"AUDIT_LOG":              "/var/log/logfence/audit.jsonl", "AUDIT_QUERIES": "hash", "TRUSTED_PROXIES": "10.0.0.0/8,192.0.2.1",
+		"AUDIT_LOG":              "/var/log/logfence/audit.jsonl", "AUDIT_QUERIES": "hash", "LOG_QUERIES": "off", "TRUSTED_PROXIES": "10.0.0.0/8,192.0.2.1",
 	}
 	byKind := map[kind]string{kindDuration: "37m", kindSize: "12KiB", kindNumber: "700", kindSwitch: "true"}
 	for _, s := range settings {

@@ -44,6 +44,7 @@ const (
 	kindFormat   kind = "json, text"
 	kindSink     kind = "off, stderr or file"
 	kindQueries  kind = "text, hash"
+	kindLogged   kind = "text, hash, off"
 	kindNetworks kind = "list of networks"
 )
 
@@ -252,7 +253,7 @@ var settings = []setting{
 	},
 	{
 		name: "AUDIT_QUERIES", kind: kindQueries, fallback: "text", field: "Audit.Queries",
-		meaning: "queries in audit records as text, or as their SHA-256; the log has them as asked either way",
+		meaning: "queries in audit records as text, or as their SHA-256; the log has `LOGFENCE_LOG_QUERIES`",
 		into:    func(d *draft) any { return &d.Audit.Queries },
 	},
 	{
@@ -274,6 +275,21 @@ var settings = []setting{
 		name: "LOG_FORMAT", kind: kindFormat, fallback: "json",
 		meaning: "how log lines are written",
 		into:    func(d *draft) any { return &d.LogFormat },
+	},
+	{
+		name: "LOG_QUERIES", kind: kindLogged, fallback: "text",
+		meaning: "queries in log lines as text, as their SHA-256, or not at all; without the text, causes that may quote it are left out",
+		into:    func(d *draft) any { return &d.LogQueries },
+	},
+	{
+		name: "METRICS_TENANTS", kind: kindNumber, fallback: "0", field: "MetricsTenants",
+		meaning: "tenants that metrics name, the first that come; all others are one, `(other)`; 0 names none",
+		into:    func(d *draft) any { return &d.MetricsTenants },
+	},
+	{
+		name: "PPROF", kind: kindSwitch, fallback: "true",
+		meaning: "serve profiles of the process to operators, at `/debug/pprof/` of the admin listener",
+		into:    func(d *draft) any { return &d.PProf },
 	},
 }
 
@@ -312,6 +328,10 @@ func (s *setting) set(d *draft, t text) (problem string) {
 			problem = err.Error()
 		}
 	case *observe.AuditQueries:
+		if err := into.UnmarshalText([]byte(t.value)); err != nil {
+			problem = err.Error()
+		}
+	case *observe.LogQueries:
 		if err := into.UnmarshalText([]byte(t.value)); err != nil {
 			problem = err.Error()
 		}

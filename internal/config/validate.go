@@ -126,6 +126,9 @@ func (d *draft) validateListeners() error {
 			errs = append(errs, fmt.Errorf("CORSOrigins: %s", problem))
 		}
 	}
+	if d.MetricsTenants < 0 {
+		errs = append(errs, fmt.Errorf("MetricsTenants: %d is negative; write 0 or more", d.MetricsTenants))
+	}
 	return errors.Join(append(errs, d.validateTLS(), d.validateDrain())...)
 }
 

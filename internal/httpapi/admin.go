@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/http/pprof" //nolint:gosec // served to operators alone
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -12,9 +13,9 @@ import (
 // readyTimeout is how long /readyz waits for Loki; probes give up after a few seconds themselves.
 const readyTimeout = 2 * time.Second
 
-// newAdmin serves health and metrics to operators. It is not part of openapi.yaml, and not for callers: it tells
-// what stands behind.
-func (s *Server) newAdmin(metrics http.Handler) http.Handler {
+// newAdmin serves health, metrics and profiles to operators. It is not part of openapi.yaml, and not for
+// callers: it tells what stands behind.
+func (s *Server) newAdmin(metrics http.Handler, profiles bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		answerHealth(w, health{Status: "alive"}, http.StatusOK)
@@ -22,6 +23,15 @@ func (s *Server) newAdmin(metrics http.Handler) http.Handler {
 	mux.HandleFunc("GET /readyz", s.readyz)
 	if metrics != nil {
 		mux.Handle("GET /metrics", metrics)
+	}
+	if profiles {
+		// One by one: importing net/http/pprof puts them on http.DefaultServeMux as well, which nothing serves.
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	}
 	return mux
 }

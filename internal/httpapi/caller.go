@@ -46,7 +46,9 @@ func (s *Server) identify(r *http.Request) (caller, error) {
 	if err != nil {
 		return caller{}, err
 	}
-	principal, err := s.verifier.Verify(r.Context(), token)
+	ctx, span := s.recorder.Span(r.Context(), "token")
+	principal, err := s.verifier.Verify(ctx, token)
+	span.End(err)
 	if err != nil {
 		return caller{}, err
 	}

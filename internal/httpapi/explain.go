@@ -28,6 +28,7 @@ func (s *Server) ExplainQuery(c echo.Context, _ api.ExplainQueryParams) error {
 		return err
 	})
 	if p := ofQuery(err); p != nil && p.Status == http.StatusBadRequest {
+		d.Unproven = unproven(err)
 		return c.JSON(http.StatusOK, api.RefusedQuery{Valid: api.False, Error: queryError(p)})
 	}
 	if err != nil {

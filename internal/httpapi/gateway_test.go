@@ -134,7 +134,7 @@ func newGateway(t *testing.T, options ...option) *gateway {
 	for _, o := range options {
 		o(&c, &l)
 	}
-	if c.Loki, err = loki.New(l); err != nil {
+	if c.Loki, err = loki.New(l, loki.WithTransport(c.Recorder.Transport)); err != nil {
 		t.Fatal(err)
 	}
 	s, err := New(c)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -33,6 +34,7 @@ type live struct {
 	draining context.Context // ends when they are to end
 	drain    context.CancelFunc
 	open     sync.WaitGroup
+	count    atomic.Int64 // what a WaitGroup does not tell
 }
 
 func newLive(c Config) *live {
@@ -61,6 +63,9 @@ func (s *Server) Drain(ctx context.Context) {
 	}
 }
 
+// Tails is how many tails are open.
+func (s *Server) Tails() int { return int(s.live.count.Load()) }
+
 // enter counts a tail, unless the server drains.
 func (l *live) enter() bool {
 	l.mu.Lock()
@@ -69,7 +74,13 @@ func (l *live) enter() bool {
 		return false
 	}
 	l.open.Add(1)
+	l.count.Add(1)
 	return true
+}
+
+func (l *live) exit() {
+	l.count.Add(-1)
+	l.open.Done()
 }
 
 // The ends of a tail that neither the client nor Loki has chosen.
@@ -116,7 +127,7 @@ func (s *Server) follow(c echo.Context, r tailRequest) (*following, error) {
 	}
 	release, err := s.live.slots.Take(callerOf(c).Tenants)
 	if err != nil {
-		s.live.open.Done()
+		s.live.exit()
 		return nil, codeTooManyTails.problem(err, "The tenant has %d tails open, and may have no more. Close one.", s.limits.MaxTails).
 			with(echo.HeaderRetryAfter, retryLater)
 	}
@@ -131,7 +142,7 @@ func (s *Server) follow(c echo.Context, r tailRequest) (*following, error) {
 		cancel(nil)
 		f.Close()
 		release()
-		s.live.open.Done()
+		s.live.exit()
 	}
 	if err := f.Open(ctx); err != nil {
 		f.close()

@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/logfence/logfence/internal/observe"
+	"github.com/logfence/logfence/internal/tenancy"
 )
 
 const decisionKey = "logfence.decision"
@@ -36,6 +37,7 @@ func (s *Server) observed(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		d := &observe.Decision{Time: s.now(), RequestID: observe.RequestID(c.Request().Header.Get(observe.HeaderRequestID)), Client: s.proxies.Client(c.Request())}
 		c.Set(decisionKey, d)
+		c.SetRequest(s.recorder.Enter(c.Request(), d))
 		h := c.Response().Header()
 		h.Set(observe.HeaderRequestID, d.RequestID)
 		h.Set(echo.HeaderXContentTypeOptions, "nosniff")
@@ -82,6 +84,7 @@ func (s *Server) settle(c echo.Context, d *observe.Decision, err error) (abort b
 	}
 	p := problemOf(err)
 	d.Code = p.Code
+	d.Unproven = unproven(err)
 	if c.Response().Committed {
 		return true
 	}
@@ -91,6 +94,12 @@ func (s *Server) settle(c echo.Context, d *observe.Decision, err error) (abort b
 		d.Cause = errors.Join(d.Cause, err)
 	}
 	return false
+}
+
+// unproven tells an error that is about logfence from all that are about a query: the alarm of alarms.
+func unproven(err error) bool {
+	var unsupported *tenancy.UnsupportedError
+	return errors.As(err, &unsupported) && unsupported.Unproven()
 }
 
 // exactPath takes a path only as the spec writes it: no `//`, `.` or `..`, no slash at the end, and

@@ -443,7 +443,7 @@ func TestReadiness(t *testing.T) {
 	s := &Server{verifier: who, loki: client, recorder: &observe.Recorder{}}
 	probe := func(path string) (int, string) {
 		w := newRecorder()
-		s.newAdmin(nil).ServeHTTP(w, newProbe(t, path))
+		s.newAdmin(nil, false).ServeHTTP(w, newProbe(t, path))
 		return w.Code, w.Body.String()
 	}
 	if code, body := probe("/readyz"); code != http.StatusOK {

@@ -44,6 +44,8 @@ type Config struct {
 	Log      *slog.Logger
 	// Metrics is served to operators at /metrics; nil serves none.
 	Metrics http.Handler
+	// Profiles serves those of the process to operators, under /debug/pprof/.
+	Profiles bool
 
 	// Compat serves Loki's own paths beside the native ones.
 	Compat bool
@@ -114,14 +116,14 @@ func New(c Config) (*Server, error) {
 	if s.public, err = s.newPublic(c); err != nil {
 		return nil, err
 	}
-	s.admin = s.newAdmin(c.Metrics)
+	s.admin = s.newAdmin(c.Metrics, c.Profiles)
 	return s, nil
 }
 
 // Public is what callers reach.
 func (s *Server) Public() http.Handler { return s.public }
 
-// Admin is what operators reach: health, readiness and metrics. It belongs on a listener of its own.
+// Admin is what operators reach: health, readiness, metrics and profiles. It belongs on a listener of its own.
 func (s *Server) Admin() http.Handler { return s.admin }
 
 func (s *Server) newPublic(c Config) (http.Handler, error) {
@@ -205,7 +207,7 @@ func (r *registrar) POST(path string, h echo.HandlerFunc, _ ...echo.MiddlewareFu
 func (s *Server) guarded(op *operation, h echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		d := decisionOf(c)
-		d.Operation = op.id
+		s.recorder.Route(d, op.id, op.route.Path)
 		who, err := s.identify(c.Request())
 		d.Tenants, d.Subject, d.Issuer = who.Tenants, who.Subject, who.Issuer
 		if err != nil {
@@ -279,13 +281,19 @@ func refuseOverrides(h http.Header) error {
 }
 
 // fenced parses a text in its turn, so that one tenant's flood of dear texts leaves the others' alone.
-func (s *Server) fenced(ctx context.Context, who caller, parse func() error) error {
+func (s *Server) fenced(ctx context.Context, who caller, parse func() error) (err error) {
+	ctx, span := s.recorder.Span(ctx, "fence")
+	defer func() { span.End(err) }()
+	asked := time.Now()
 	release, err := s.parsing.Acquire(ctx, strings.Join(who.Tenants, ","))
 	if err != nil {
 		return fmt.Errorf("wait to parse: %w", err)
 	}
 	defer release()
-	return parse()
+	began := time.Now()
+	err = parse()
+	s.recorder.Fenced(began.Sub(asked), time.Since(began))
+	return err
 }
 
 // query fences a query of the caller's.
@@ -293,7 +301,9 @@ func (s *Server) query(c echo.Context, text string) (q tenancy.Query, err error)
 	who, d := callerOf(c), decisionOf(c)
 	d.Asked = append(d.Asked, text)
 	q, ok := who.scope.Recall(text)
-	if !ok {
+	if ok {
+		s.recorder.Recalled()
+	} else {
 		err = s.fenced(c.Request().Context(), who, func() (err error) {
 			q, err = who.scope.Query(text)
 			return err
