@@ -1,30 +1,69 @@
-const stored = 'logfence.history';
+import { useState } from 'preact/hooks';
 
-/** The queries that were run, the last first. */
+import { clear, forget, pin, read, type Kept } from './kept';
+
+export { claimHistory, forgetHistory, recall, remember } from './kept';
+
+/** The queries that were run, the last first; those that are pinned before them. */
 export function History({ onPick }: { onPick: (query: string) => void }) {
+  const [kept, setKept] = useState(read);
+  const [sought, setSought] = useState('');
+  const shown = kept.filter(({ query }) => query.toLowerCase().includes(sought.toLowerCase()));
+  const change = (act: () => void) => () => {
+    act();
+    setKept(read());
+  };
   return (
-    <ul>
-      {read().map((query) => (
-        <li key={query}>
-          <button type="button" onClick={() => onPick(query)}>
-            {query}
-          </button>
-        </li>
-      ))}
-    </ul>
+    <section class="q-history" aria-label="History">
+      <div class="q-bar">
+        <input
+          type="search"
+          class="q-search"
+          placeholder="Search"
+          aria-label="Search the history"
+          value={sought}
+          onInput={(e) => setSought(e.currentTarget.value)}
+        />
+        <button type="button" onClick={change(clear)} disabled={!kept.some(({ pinned }) => !pinned)}>
+          Clear
+        </button>
+      </div>
+      {kept.length === 0 && <p class="q-note">Queries that you run are kept here, in this browser only.</p>}
+      {kept.length > 0 && shown.length === 0 && <p class="q-note">No query holds this text.</p>}
+      <ul class="q-list">
+        {shown.map((entry) => (
+          <Entry
+            key={entry.query}
+            entry={entry}
+            onPick={() => onPick(entry.query)}
+            onPin={change(() => pin(entry.query, !entry.pinned))}
+            onForget={change(() => forget(entry.query))}
+          />
+        ))}
+      </ul>
+    </section>
   );
 }
 
-/** Puts a query first. */
-export function remember(query: string): void {
-  localStorage.setItem(stored, JSON.stringify([query, ...read().filter((old) => old !== query)].slice(0, 50)));
+interface EntryProps {
+  entry: Kept;
+  onPick: () => void;
+  onPin: () => void;
+  onForget: () => void;
 }
 
-function read(): string[] {
-  try {
-    const queries: unknown = JSON.parse(localStorage.getItem(stored) ?? '[]');
-    return Array.isArray(queries) ? queries.filter((query) => typeof query === 'string') : [];
-  } catch {
-    return [];
-  }
+function Entry({ entry: { query, pinned }, onPick, onPin, onForget }: EntryProps) {
+  return (
+    <li class="q-entry">
+      <button type="button" class="q-query" onClick={onPick} title={query}>
+        {query}
+      </button>
+      <button type="button" class="q-small" aria-pressed={pinned} aria-label={`Pin ${query}`} onClick={onPin}>
+        {pinned ? 'Pinned' : 'Pin'}
+      </button>
+      <button type="button" class="q-small" aria-label={`Forget ${query}`} onClick={onForget}>
+        Forget
+      </button>
+    </li>
+  );
 }

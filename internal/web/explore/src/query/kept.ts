@@ -1,0 +1,104 @@
+/**
+ * The queries that were run, kept in this browser: the text alone, never an answer.
+ *
+ * Queries tell what somebody was looking for, and browsers are shared. They are therefore forgotten on signing out,
+ * pinned ones included, and when somebody else signs in (`claimHistory`). They are not kept apart by tenant: who may
+ * see several asks the same of each.
+ */
+const stored = 'logfence.history';
+const owned = 'logfence.history.owner';
+const most = 100;
+/** Longer ones are not kept: storage is small, and nobody finds them again. */
+const longest = 4096;
+
+export interface Kept {
+  query: string;
+  pinned: boolean;
+}
+
+/** Puts a query first; a pinned one stays pinned. */
+export function remember(query: string): void {
+  const text = query.trim();
+  if (text === '' || text.length > longest) return;
+  const kept = load();
+  write([{ query: text, pinned: kept.some((old) => old.query === text && old.pinned) }, ...without(kept, text)]);
+}
+
+/** Forgets everything: for signing out. */
+export function forgetHistory(): void {
+  put(stored, undefined);
+  put(owned, undefined);
+}
+
+/** Says whose history this is from now on; another's is forgotten. */
+export function claimHistory(owner: string): void {
+  const before = get(owned);
+  if (before !== null && before !== owner) forgetHistory();
+  put(owned, owner);
+}
+
+/** The queries, the last first. */
+export function recall(): string[] {
+  return load().map(({ query }) => query);
+}
+
+/** The queries, pinned ones first and else the last first. */
+export function read(): Kept[] {
+  const kept = load();
+  return [...kept.filter(({ pinned }) => pinned), ...kept.filter(({ pinned }) => !pinned)];
+}
+
+export function pin(query: string, pinned: boolean): void {
+  write(load().map((entry) => (entry.query === query ? { query, pinned } : entry)));
+}
+
+export function forget(query: string): void {
+  write(without(load(), query));
+}
+
+/** Forgets what is not pinned. */
+export function clear(): void {
+  write(load().filter(({ pinned }) => pinned));
+}
+
+function without(kept: Kept[], query: string): Kept[] {
+  return kept.filter((old) => old.query !== query);
+}
+
+function write(kept: Kept[]): void {
+  let room = most - kept.filter(({ pinned }) => pinned).length;
+  const bounded = kept.filter(({ pinned }) => pinned || room-- > 0);
+  put(stored, JSON.stringify(bounded));
+}
+
+/** Storage may be full or forbidden: the page does without. */
+function put(key: string, text: string | undefined): void {
+  try {
+    if (text === undefined) localStorage.removeItem(key);
+    else localStorage.setItem(key, text);
+  } catch {
+    return;
+  }
+}
+
+function get(key: string): string | null {
+  try {
+    return localStorage.getItem(key);
+  } catch {
+    return null;
+  }
+}
+
+function load(): Kept[] {
+  try {
+    const kept: unknown = JSON.parse(get(stored) ?? '[]');
+    return Array.isArray(kept) ? kept.flatMap((entry) => (isKept(entry) ? [entry] : [])) : [];
+  } catch {
+    return [];
+  }
+}
+
+function isKept(entry: unknown): entry is Kept {
+  if (typeof entry !== 'object' || entry === null) return false;
+  return 'query' in entry && typeof entry.query === 'string' && 'pinned' in entry && typeof entry.pinned === 'boolean';
+}
