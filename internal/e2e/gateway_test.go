@@ -36,21 +36,32 @@ type gateway struct {
 // returns when it says that it is ready.
 func startGateway(ctx context.Context, binary string, issuer *demo.Issuer, loki string, settings ...string) (*gateway, error) {
 	g := &gateway{exited: make(chan struct{}), cmd: exec.Command(binary, "serve")}
-	g.cmd.Env = append([]string{
+	g.cmd.Env = append(append(settingsFor(issuer, loki), "LOGFENCE_ADDR=127.0.0.1:0", "LOGFENCE_ADMIN_ADDR=127.0.0.1:0"), settings...)
+	if err := g.start(ctx); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// settingsFor are the least that a gateway needs.
+func settingsFor(issuer *demo.Issuer, loki string) []string {
+	return []string{
 		"LOGFENCE_LOKI_URL=" + loki,
 		"LOGFENCE_JWT_ISSUER=" + issuer.URL(),
 		"LOGFENCE_JWT_JWKS_URL=" + issuer.JWKSURL(),
 		"LOGFENCE_JWT_AUDIENCE=" + demo.Audience,
 		"LOGFENCE_DANGEROUSLY_ALLOW_HTTP_JWKS=true",
-		"LOGFENCE_ADDR=127.0.0.1:0",
-		"LOGFENCE_ADMIN_ADDR=127.0.0.1:0",
-	}, settings...)
+	}
+}
+
+// start returns when logfence says that it is ready.
+func (g *gateway) start(ctx context.Context) error {
 	said, err := g.cmd.StderrPipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := g.cmd.Start(); err != nil {
-		return nil, err
+		return err
 	}
 	ready := make(chan [2]string, 1)
 	go func() {
@@ -64,14 +75,14 @@ func startGateway(ctx context.Context, binary string, issuer *demo.Issuer, loki 
 	case addr := <-ready:
 		g.public, g.admin = "http://"+addr[0], "http://"+addr[1]
 	case <-g.exited:
-		return nil, fmt.Errorf("logfence ended at its start: %w\n%s", g.err, g.said())
+		return fmt.Errorf("logfence ended at its start: %w\n%s", g.err, g.said())
 	case <-ctx.Done():
-		return nil, errors.Join(ctx.Err(), g.stop())
+		return errors.Join(ctx.Err(), g.stop())
 	}
 	if err := g.waitReady(ctx); err != nil {
-		return nil, errors.Join(err, g.stop())
+		return errors.Join(err, g.stop())
 	}
-	return g, nil
+	return nil
 }
 
 // read keeps the log, and finds in it where logfence listens.
