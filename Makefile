@@ -121,6 +121,19 @@ $(BIN)/golangci-lint: internal/tools/lint/go.mod internal/tools/lint/go.sum
 	@mkdir -p $(BIN)
 	$(STATIC) go build -C internal/tools/lint -o $(CURDIR)/$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
+# Rebuilt when their module changes.
+$(BIN)/helm $(BIN)/kubeconform: internal/tools/helm/go.mod internal/tools/helm/go.sum
+	@echo "building $(@F) (once; helm takes about three minutes)"
+	@mkdir -p $(BIN)
+	$(STATIC) go build -C internal/tools/helm -o $(CURDIR)/$@ $(if $(findstring helm,$(@F)),helm.sh/helm/v3/cmd/helm,github.com/yannh/kubeconform/cmd/kubeconform)
+
+$(BIN)/schemas/_definitions.json: internal/tools/helm/schemas/main.go
+	$(STATIC) go run -C internal/tools/helm ./schemas -out $(CURDIR)/$(BIN)/schemas
+
+.PHONY: check-deploy
+check-deploy: $(BIN)/helm $(BIN)/kubeconform $(BIN)/schemas/_definitions.json ## check the chart and the rest of deploy/
+	$(STATIC) go test -count=1 ./deploy -tools $(CURDIR)/$(BIN)
+
 .PHONY: generated
 generated: generate generate-typescript reference explore ## fail when gen/ is stale
 	@git diff --exit-code -- gen || { echo "gen/ is stale: run 'make generate generate-typescript reference explore' and commit it" >&2; exit 1; }
@@ -135,4 +148,4 @@ breaking: ## fail when openapi.yaml breaks what the last release promised
 	$(STATIC) go run -C internal/tools ./breaking -repo $(CURDIR)
 
 .PHONY: check
-check: breaking generated tidy lint lint-spec ## what CI runs beside the tests
+check: breaking generated tidy lint lint-spec check-deploy ## what CI runs beside the tests

@@ -1,0 +1,258 @@
+// Package deploy tests what is in this folder, by the tools that its users have.
+package deploy
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/logfence/logfence/internal/config"
+)
+
+var (
+	tools  = flag.String("tools", "", "folder with helm, kubeconform and their schemas, as make check-deploy makes it")
+	update = flag.Bool("update", false, "write what is generated: the table of values, and the chart's copies of files")
+)
+
+// kubeVer is the version of Kubernetes that the schemas are of (see internal/tools/helm/schemas).
+const kubeVer = "1.37.0"
+
+// least are the settings without which logfence does not start.
+const least = `config: {LOGFENCE_LOKI_URL: "http://loki:3100", LOGFENCE_JWT_ISSUER: "https://id.example.com", LOGFENCE_JWT_AUDIENCE: logfence}`
+
+// TestChart guarantees, for each of the values in chart/ci, that the chart passes helm's strict lint, that
+// what it makes has no field that Kubernetes or the operators' resources do not have, and that logfence
+// takes the settings that it would find in the container.
+func TestChart(t *testing.T) {
+	needTools(t)
+	files, err := filepath.Glob("chart/ci/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no values in chart/ci", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			if out, err := helm("lint", "--strict", "--quiet", "--kube-version", kubeVer, "-f", file, "chart"); err != nil {
+				t.Fatalf("lint: %v\n%s", err, out)
+			}
+			made, err := template(file)
+			if err != nil {
+				t.Fatalf("template: %v\n%s", err, made)
+			}
+			conform(t, made)
+			settings(t, made)
+		})
+	}
+}
+
+// TestChartRefuses guarantees that a mistake in the values is found before anything is installed.
+func TestChartRefuses(t *testing.T) {
+	needTools(t)
+	for _, tt := range []struct{ name, values, want string }{
+		{"a value that is none", "replica: 3", "replica"},
+		{"a setting that is none", "config: {LOGFENCE_MAX_RNAGE: 1h}", "LOGFENCE_MAX_RNAGE"},
+		{"a setting of another kind", "config: {LOGFENCE_MAX_LINES: many}", "LOGFENCE_MAX_LINES"},
+		{"a duration without a unit", "config: {LOGFENCE_MAX_RANGE: '720'}", "LOGFENCE_MAX_RANGE"},
+		{"a setting that the chart sets", "config: {LOGFENCE_ADMIN_ADDR: ':1'}", "LOGFENCE_ADMIN_ADDR"},
+		{"a setting among the other variables", "extraEnv: [{name: LOGFENCE_ADDR, value: ':1'}]", "extraEnv"},
+		{"an image without its digest's kind", "image: {digest: 012345}", "digest"},
+		{"Prometheus that is kept out", "serviceMonitor: {enabled: true}", "adminFrom"},
+		{"every pod as Loki's", "lokiNetworkPolicy: {enabled: true}", "podLabels"},
+		{"a route of no gateway", "httpRoute: {enabled: true}", "parentRefs"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "values.yaml")
+			values := tt.values + "\n"
+			if !strings.HasPrefix(values, "config:") {
+				values += least + "\n"
+			}
+			if err := os.WriteFile(file, []byte(values), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := template(file); err == nil || !strings.Contains(string(out), tt.want) {
+				t.Errorf("%v, want a word about %s\n%.600s", err, tt.want, out)
+			}
+		})
+	}
+}
+
+func needTools(t *testing.T) {
+	t.Helper()
+	if *tools == "" {
+		t.Skip("SKIPPED: no helm given; run make check-deploy")
+	}
+}
+
+func helm(args ...string) ([]byte, error) {
+	return exec.Command(filepath.Join(*tools, "helm"), args...).CombinedOutput()
+}
+
+func template(values string) ([]byte, error) {
+	return helm("template", "logfence", "chart", "-n", "logs", "--kube-version", kubeVer, "-f", values)
+}
+
+// conform holds what was made against the APIs' schemas.
+func conform(t *testing.T, made []byte) {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(*tools, "kubeconform"), "-strict", "-summary", "-output", "json", "-kubernetes-version", kubeVer,
+		"-schema-location", filepath.Join(*tools, "schemas", "{{.ResourceKind}}{{.KindSuffix}}.json"))
+	cmd.Stdin = bytes.NewReader(made)
+	out, err := cmd.Output()
+	var said struct {
+		Summary struct{ Valid, Invalid, Errors, Skipped int }
+	}
+	if e := json.Unmarshal(out, &said); e != nil || err != nil {
+		t.Fatalf("kubeconform: %v, %v\n%s", err, e, out)
+	}
+	if n := bytes.Count(made, []byte("\nkind: ")); said.Summary.Valid != n {
+		t.Errorf("kubeconform found %d of %d valid\n%s", said.Summary.Valid, n, out)
+	}
+}
+
+// settings has logfence read what the container would be given.
+func settings(t *testing.T, made []byte) {
+	t.Helper()
+	type object struct {
+		Kind string
+		Data map[string]string
+		Spec struct {
+			Template struct {
+				Spec struct {
+					Containers []struct {
+						Env     []struct{ Name, Value string }
+						EnvFrom []struct {
+							SecretRef struct{ Name string } `yaml:"secretRef"`
+						} `yaml:"envFrom"`
+					}
+				}
+			}
+		}
+	}
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	var env []string
+	for _, document := range strings.Split(string(made), "\n---\n") {
+		var o object
+		if err := yaml.Unmarshal([]byte(document), &o); err != nil {
+			t.Fatalf("%v\n%s", err, document)
+		}
+		if text, ok := o.Data["config.yaml"]; ok {
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if o.Kind != "Deployment" {
+			continue
+		}
+		container := o.Spec.Template.Spec.Containers[0]
+		for _, v := range container.Env {
+			if !strings.HasPrefix(v.Name, "LOGFENCE_TLS_") && v.Name != "LOGFENCE_LIMITS_FILE" { // files that are not here
+				env = append(env, v.Name+"="+v.Value)
+			}
+		}
+		if len(container.EnvFrom) > 0 && !strings.Contains(string(made), "LOGFENCE_LOKI_URL") { // as the Secret would
+			env = append(env, "LOGFENCE_LOKI_URL=http://loki:3100", "LOGFENCE_JWT_ISSUER=https://id.example.com", "LOGFENCE_JWT_AUDIENCE=logfence")
+		}
+	}
+	c, err := config.Load(env, file)
+	if err != nil {
+		t.Fatalf("logfence does not take the settings: %v", err)
+	}
+	if c.AdminAddr != ":9090" || c.DrainDelay == 0 {
+		t.Errorf("not the settings of the chart: %+v", c.Effective())
+	}
+}
+
+// TestValues guarantees that the table in the chart's README is that of its values: each with its default
+// and what the schema says of it, and none that only one of the two knows. After a change:
+//
+//	go test ./deploy -update
+func TestValues(t *testing.T) {
+	var schema property
+	read(t, "chart/values.schema.json", &schema)
+	var values map[string]any
+	read(t, "chart/values.yaml", &values)
+	delete(schema.Properties, "global") // Helm's own
+	table := "| value | default | meaning |\n| --- | --- | --- |\n" + strings.Join(rows(t, "", schema, values), "")
+	generated(t, "chart/README.md", "<!-- values -->\n", "<!-- /values -->", table)
+}
+
+type property struct {
+	Description string
+	Properties  map[string]property
+}
+
+func rows(t *testing.T, path string, p property, values map[string]any) (table []string) {
+	t.Helper()
+	for name := range values {
+		if _, ok := p.Properties[name]; !ok {
+			t.Errorf("%s%s is in values.yaml, and not in the schema", path, name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Properties)) {
+		of := p.Properties[name]
+		value, ok := values[name]
+		inner, nested := value.(map[string]any)
+		switch {
+		case path+name == "resources" || path+name == "config" || !nested || of.Properties == nil:
+			if !ok && path == "" {
+				t.Errorf("%s is in the schema, and not in values.yaml", name)
+			}
+			text, err := json.Marshal(value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			meaning := of.Description
+			if path+name == "resources" {
+				meaning = "what the scheduler reserves, and what the kernel allows; `GOMEMLIMIT` becomes nine tenths of the memory"
+			}
+			table = append(table, fmt.Sprintf("| `%s` | `%s` | %s |\n", path+name, text, meaning))
+		default:
+			table = append(table, rows(t, path+name+".", of, inner)...)
+		}
+	}
+	return table
+}
+
+func read(t *testing.T, file string, into any) {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err == nil {
+		err = yaml.Unmarshal(content, into)
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+}
+
+// generated holds the part of a file between two marks, or writes it.
+func generated(t *testing.T, file, begin, end, want string) {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, ok := strings.Cut(string(content), begin)
+	part, tail, okEnd := strings.Cut(rest, end)
+	switch {
+	case !ok || !okEnd:
+		t.Fatalf("%s has nothing between %q and %q", file, begin, end)
+	case part == want:
+	case !*update:
+		t.Errorf("%s is stale; run: go test ./deploy -update", file)
+	default:
+		if err := os.WriteFile(file, []byte(head+begin+want+end+tail), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
