@@ -1,80 +1,126 @@
-import { createLogfence } from '@logfence/client';
-import { useMemo, useState } from 'preact/hooks';
+import { createLogfence, type Me } from '@logfence/client';
+import { useEffect, useRef, useState } from 'preact/hooks';
 
-import type { Client, Failure, Line, Span } from '../model';
-import { QueryEditor, searchTerms, streamSelector } from '../query';
-import { Lines, VolumeChart } from '../results';
+import type { Client, Failure } from '../model';
+import { Dialog } from './Dialog';
+import { Explore } from './Explore';
+import { pasted, wasSignedIn, type Session } from './session';
+import { signInSettings } from './settings';
+import { SignInPage, TokenForm } from './SignInPage';
+
+/** Somebody who is signed in. */
+interface Signed {
+  session: Session;
+  me: Me;
+}
+
+/** Where the page stands with whoever is before it. */
+type State = { at: 'starting' } | { at: 'out'; problem?: string | undefined; failure?: Failure } | { at: 'in'; signed: Signed };
+
+const settings = signInSettings();
 
 export function App() {
-  const [token, setToken] = useState('');
-  const client = useMemo(() => createLogfence({ baseUrl: '', token }), [token]);
-  return token ? (
-    <Explore client={client} />
-  ) : (
-    <form
-      onSubmit={(e) => {
-        e.preventDefault();
-        setToken(String(new FormData(e.currentTarget).get('token')).trim());
-      }}
-    >
-      <label>
-        Token <input name="token" autocomplete="off" required />
-      </label>
-      <button type="submit">Use it</button>
-    </form>
-  );
-}
+  const [state, setState] = useState<State>({ at: 'starting' });
+  const [busy, setBusy] = useState(false);
+  const [again, setAgain] = useState(false);
+  // The client lives as long as the page: what is shown stays when somebody signs in again.
+  const session = useRef<Session>();
+  const connect = (tenant?: string): Client =>
+    createLogfence({ baseUrl: '', tenant, token: () => session.current?.token() ?? Promise.reject(new Error('signed out')) });
 
-function Explore({ client }: { client: Client }) {
-  const [query, setQuery] = useState('{app=~".+"}');
-  const [answer, setAnswer] = useState<{ query: string; span: Span; lines: Line[] }>();
-  const [failure, setFailure] = useState<Failure>();
-  const run = async (): Promise<void> => {
-    const asked = lastHour();
-    const { data, error } = await client.queryLogs({ query, limit: 100, ...asked }, { categorizeLabels: true });
-    setFailure(error);
-    if (data?.data.resultType !== 'streams') return;
-    const lines = data.data.result
-      .flatMap(({ stream, values }) =>
-        values.map(([ns, text, more]) => ({
-          ns,
-          text,
-          stream,
-          metadata: more?.structuredMetadata ?? {},
-          parsed: more?.parsed ?? {},
-        })),
-      )
-      .sort((a, b) => (a.ns < b.ns ? 1 : -1));
-    setAnswer({ query, span: asked, lines: lines.map((line, key) => ({ ...line, key })) });
+  /** Takes a session if the server does. */
+  const enter = async (next: Session): Promise<Failure | undefined> => {
+    const before = session.current;
+    session.current = next;
+    setBusy(true);
+    const { data: me, error } = await connect().getMe();
+    setBusy(false);
+    if (error) {
+      session.current = before;
+      return error;
+    }
+    setState({ at: 'in', signed: { session: next, me } });
+    setAgain(false);
+    return undefined;
   };
-  const shared = { client, zone: 'local' as const, onFilter: () => undefined };
+
+  useEffect(() => {
+    void (async () => {
+      const { session, problem } = await begin();
+      const failure = session && (await enter(session));
+      wasSignedIn.set(session !== undefined && failure === undefined);
+      if (!session || failure) setState({ at: 'out', problem, ...(failure && { failure }) });
+    })();
+  }, []);
+
+  /** Goes to the provider, with the view to come back to. */
+  const toProvider = (): void => {
+    if (!settings) return setAgain(true);
+    setBusy(true);
+    void import('./oidc').then(async ({ leave, told }) => {
+      try {
+        await leave(settings, location.search, false);
+      } catch (error) {
+        setBusy(false);
+        setState((now) => (now.at === 'in' ? now : { at: 'out', problem: told(error) }));
+      }
+    });
+  };
+
+  const signOut = (): void => {
+    const leaving = session.current;
+    session.current = undefined;
+    wasSignedIn.set(false);
+    if (!leaving?.leave()) setState({ at: 'out', problem: 'You are signed out.' });
+  };
+
+  const takeToken = (token: string): void => {
+    void enter(pasted(token)).then((failure) => failure && state.at !== 'in' && setState({ at: 'out', failure }));
+  };
+
+  if (state.at === 'starting') return <p class="a-starting">Signing in…</p>;
+  if (state.at === 'out') {
+    const { problem, failure } = state;
+    return (
+      <SignInPage settings={settings} problem={problem} failure={failure} busy={busy} onProvider={toProvider} onToken={takeToken} />
+    );
+  }
   return (
-    <main>
-      <QueryEditor value={query} onChange={setQuery} onRun={() => void run()} span={lastHour} {...shared} />
-      <button type="button" onClick={() => void run()}>
-        Run
-      </button>
-      {failure && <p role="alert">{failure.detail}</p>}
-      {answer && (
-        <>
-          <VolumeChart query={streamSelector(answer.query)} span={answer.span} onZoom={() => undefined} {...shared} />
-          <Lines
-            lines={answer.lines}
-            span={answer.span}
-            terms={searchTerms(answer.query)}
-            wrap={false}
-            direction="backward"
-            loading={false}
-            atEnd={true}
-            {...shared}
-          />
-        </>
+    <>
+      <Explore
+        connect={connect}
+        me={state.signed.me}
+        session={state.signed.session}
+        onSignIn={toProvider}
+        onSignOut={signOut}
+      />
+      {again && (
+        <Dialog title="Sign in again" onClose={() => setAgain(false)}>
+          <TokenForm busy={busy} onToken={takeToken} />
+        </Dialog>
       )}
-    </main>
+    </>
   );
 }
 
-function lastHour(): Span {
-  const end = BigInt(Date.now()) * 1_000_000n;
-  return { start: String(end - 3_600_000_000_000n), end: String(end) };
+/** Comes back from the provider, or asks it whether it knows who is here. */
+async function begin(): Promise<{ session?: Session; problem?: string | undefined }> {
+  if (!settings) return {};
+  const { arrive, isReturn, leave } = await import('./oidc');
+  const url = new URL(location.href);
+  if (isReturn(url)) {
+    const back = await arrive(settings, url);
+    // The code must not stay in the URL, nor in the history.
+    history.replaceState(null, '', location.pathname + back.search);
+    return back;
+  }
+  if (!wasSignedIn.get()) return {};
+  wasSignedIn.set(false); // once: a provider that does not know them would be asked for ever
+  try {
+    await leave(settings, location.search, true);
+    await new Promise(() => undefined); // the page is being left
+  } catch {
+    // Then they are asked.
+  }
+  return {};
 }

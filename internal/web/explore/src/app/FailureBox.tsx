@@ -1,0 +1,91 @@
+import { useEffect, useState } from 'preact/hooks';
+
+import type { Failure } from '../model';
+import { adviceOf, mayPass, waitOf } from './advice';
+
+export interface FailureBoxProps {
+  failure: Failure;
+  onRetry?: (() => void) | undefined;
+  /** Signs in again, where that is what helps. */
+  onSignIn?: (() => void) | undefined;
+}
+
+/** What went wrong, and what to do. */
+export function FailureBox({ failure, onRetry, onSignIn }: FailureBoxProps) {
+  const left = useCountdown(failure);
+  const online = useOnline();
+  const expired = failure.code === 'unauthorized' || failure.code === 'token_failed';
+  const advice = adviceOf(failure);
+  return (
+    <section class="a-failure" role="alert" aria-label="Error">
+      <h2>{failure.title}</h2>
+      <p>{failure.detail}</p>
+      {advice && <p>{advice}</p>}
+      {failure.code === 'unreachable' && online && !navigator.onLine && <p>You are back online.</p>}
+      <p class="a-actions">
+        {expired && onSignIn && (
+          <button type="button" class="a-primary" onClick={onSignIn}>
+            Sign in again
+          </button>
+        )}
+        {onRetry && mayPass(failure) && (
+          <button type="button" class={expired ? '' : 'a-primary'} disabled={left > 0 || !online} onClick={onRetry}>
+            {left > 0 ? `Run again in ${left} s` : 'Run again'}
+          </button>
+        )}
+        {'type' in failure && (
+          <a href={failure.type} target="_blank" rel="noreferrer">
+            About this error
+          </a>
+        )}
+      </p>
+      {'request_id' in failure && failure.request_id && <RequestId id={failure.request_id} />}
+    </section>
+  );
+}
+
+function RequestId({ id }: { id: string }) {
+  const [copied, setCopied] = useState(false);
+  return (
+    <p class="a-request">
+      Request id <code>{id}</code>{' '}
+      <button
+        type="button"
+        class="a-small"
+        onClick={() => void navigator.clipboard?.writeText(id).then(() => setCopied(true))}
+      >
+        {copied ? 'Copied' : 'Copy'}
+      </button>
+    </p>
+  );
+}
+
+/** The seconds that are left to wait. */
+function useCountdown(failure: Failure): number {
+  const [left, setLeft] = useState(waitOf(failure));
+  useEffect(() => {
+    const until = Date.now() + waitOf(failure) * 1000;
+    setLeft(waitOf(failure));
+    const timer = setInterval(() => {
+      const rest = Math.max(0, Math.ceil((until - Date.now()) / 1000));
+      setLeft(rest);
+      if (rest === 0) clearInterval(timer);
+    }, 250);
+    return () => clearInterval(timer);
+  }, [failure]);
+  return left;
+}
+
+function useOnline(): boolean {
+  const [online, setOnline] = useState(navigator.onLine);
+  useEffect(() => {
+    const changed = (): void => setOnline(navigator.onLine);
+    addEventListener('online', changed);
+    addEventListener('offline', changed);
+    return () => {
+      removeEventListener('online', changed);
+      removeEventListener('offline', changed);
+    };
+  }, []);
+  return online;
+}

@@ -1,0 +1,170 @@
+import { useEffect, useRef, useState } from 'preact/hooks';
+
+import type { Span, Zone } from '../model';
+import { described, moved, relative, shown, spanOf, typed } from './range';
+
+export interface RangeProps {
+  from: string;
+  to: string;
+  zone: Zone;
+  onChange: (from: string, to: string) => void;
+  onZone: (zone: Zone) => void;
+  /** Opens, as the keyboard shortcut does. */
+  open: boolean;
+  onOpen: (open: boolean) => void;
+}
+
+/** The time range: a button that tells it, and what opens under it to choose another. */
+export function Range({ from, to, zone, onChange, onZone, open, onOpen }: RangeProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const button = useRef<HTMLButtonElement>(null);
+  const close = (): void => {
+    onOpen(false);
+    button.current?.focus();
+  };
+  useEffect(() => {
+    if (!open) return;
+    const outside = (e: Event): void => void (box.current?.contains(e.target as Node) || onOpen(false));
+    document.addEventListener('pointerdown', outside);
+    return () => document.removeEventListener('pointerdown', outside);
+  }, [open]);
+  const move = (by: -1 | 0 | 1): void => {
+    const span = spanOf(from, to, Date.now());
+    if (!span) return;
+    const next = moved(span, by);
+    onChange(next.from, next.to);
+  };
+  return (
+    <div
+      class="a-range"
+      ref={box}
+      onKeyDown={(e) => {
+        if (!open || e.key !== 'Escape') return;
+        e.stopPropagation();
+        close();
+      }}
+    >
+      <div class="a-group">
+        <button type="button" aria-label="Earlier" title="Earlier  [" onClick={() => move(-1)}>
+          ‹
+        </button>
+        <button
+          type="button"
+          ref={button}
+          class="a-range-button"
+          aria-haspopup="dialog"
+          aria-expanded={open}
+          title="Time range  T"
+          onClick={() => onOpen(!open)}
+        >
+          {described(from, to, zone)} <span class="a-muted">{zone === 'utc' ? 'UTC' : localZone()}</span>
+        </button>
+        <button type="button" aria-label="Later" title="Later  ]" onClick={() => move(1)}>
+          ›
+        </button>
+        <button type="button" aria-label="Zoom out" title="Zoom out  -" onClick={() => move(0)}>
+          −
+        </button>
+      </div>
+      {open && (
+        <RangeForm
+          from={from}
+          to={to}
+          zone={zone}
+          onZone={onZone}
+          onChoose={(a, b) => {
+            close();
+            onChange(a, b);
+          }}
+        />
+      )}
+    </div>
+  );
+}
+
+interface RangeFormProps {
+  from: string;
+  to: string;
+  zone: Zone;
+  onZone: (zone: Zone) => void;
+  onChoose: (from: string, to: string) => void;
+}
+
+function RangeForm({ from, to, zone, onZone, onChoose }: RangeFormProps) {
+  const [texts, setTexts] = useState({ from: shown(from, zone), to: shown(to, zone) });
+  const [problem, setProblem] = useState('');
+  const first = useRef<HTMLDivElement>(null);
+  useEffect(() => first.current?.querySelector<HTMLElement>('[aria-pressed=true], button')?.focus(), []);
+  useEffect(() => setTexts({ from: shown(from, zone), to: shown(to, zone) }), [zone]);
+  const take = (): void => {
+    const [a, b] = [typed(texts.from, zone), typed(texts.to, zone)];
+    const span: Span | undefined = a && b ? spanOf(a, b, Date.now()) : undefined;
+    if (!a || !b) setProblem(`Write ${a ? 'the end' : 'the beginning'} as now-1h, now, or 2026-11-23 14:00:00.`);
+    else if (!span) setProblem('The end is not after the beginning.');
+    else onChoose(a, b);
+  };
+  const field = (name: 'from' | 'to', label: string) => (
+    <label>
+      {label}
+      <input
+        value={texts[name]}
+        autocomplete="off"
+        spellcheck={false}
+        aria-invalid={problem !== ''}
+        aria-describedby={problem ? 'a-range-problem' : undefined}
+        onInput={(e) => setTexts({ ...texts, [name]: e.currentTarget.value })}
+      />
+    </label>
+  );
+  return (
+    <div class="a-popover" role="dialog" aria-label="Time range">
+      <div class="a-quick" role="group" aria-label="Ending now" ref={first}>
+        {relative.map((ago) => (
+          <button
+            key={ago}
+            type="button"
+            aria-pressed={from === ago && to === 'now'}
+            onClick={() => onChoose(ago, 'now')}
+          >
+            {described(ago, 'now', zone)}
+          </button>
+        ))}
+      </div>
+      <form
+        class="a-absolute"
+        onSubmit={(e) => {
+          e.preventDefault();
+          take();
+        }}
+      >
+        {field('from', 'From')}
+        {field('to', 'To')}
+        {problem && (
+          <p class="a-problem" id="a-range-problem" role="alert">
+            {problem}
+          </p>
+        )}
+        <fieldset class="a-zone">
+          <legend>Times are shown in</legend>
+          {(['local', 'utc'] as const).map((z) => (
+            <label key={z}>
+              <input type="radio" name="zone" checked={zone === z} onChange={() => onZone(z)} />{' '}
+              {z === 'utc' ? 'UTC' : `Local time (${localZone()})`}
+            </label>
+          ))}
+        </fieldset>
+        <button type="submit" class="a-primary">
+          Apply
+        </button>
+      </form>
+    </div>
+  );
+}
+
+/** The browser's zone, such as `UTC+1`. */
+export function localZone(): string {
+  const minutes = -new Date().getTimezoneOffset();
+  const hours = Math.trunc(Math.abs(minutes) / 60);
+  const rest = Math.abs(minutes) % 60;
+  return `UTC${minutes < 0 ? '−' : '+'}${hours}${rest ? `:${String(rest).padStart(2, '0')}` : ''}`;
+}

@@ -1,0 +1,71 @@
+import { useEffect } from 'preact/hooks';
+
+import { Dialog } from './Dialog';
+
+/** What keys do, by what they are called here. */
+export const shortcuts = [
+  { keys: 'Ctrl+Enter', does: 'Run the query' },
+  { keys: '/', does: 'Write the query' },
+  { keys: 'T', does: 'Choose a time range' },
+  { keys: '[', does: 'Earlier' },
+  { keys: ']', does: 'Later' },
+  { keys: '-', does: 'Zoom out' },
+  { keys: 'R', does: 'Run again, up to now' },
+  { keys: 'L', does: 'Live tail, on or off' },
+  { keys: 'W', does: 'Wrap long lines, or not' },
+  { keys: 'U', does: 'UTC or local time' },
+  { keys: 'B', does: 'Labels to choose from' },
+  { keys: 'F', does: 'Fields' },
+  { keys: 'P', does: 'Patterns' },
+  { keys: 'H', does: 'History' },
+  { keys: 'Esc', does: 'Cancel, or close' },
+  { keys: '?', does: 'This list' },
+] as const;
+
+export type Shortcut = (typeof shortcuts)[number]['keys'];
+
+/** Calls back for keys that are pressed outside of fields; Ctrl+Enter and Esc count everywhere. */
+export function useShortcuts(pressed: (keys: Shortcut) => boolean): void {
+  useEffect(() => {
+    const onKey = (e: KeyboardEvent): void => {
+      const keys = e.key === 'Enter' && (e.ctrlKey || e.metaKey) ? 'Ctrl+Enter' : e.key === 'Escape' ? 'Esc' : e.key;
+      const everywhere = keys === 'Ctrl+Enter' || keys === 'Esc';
+      if (e.defaultPrevented || document.querySelector('dialog[open]')) return;
+      if (!everywhere && (e.ctrlKey || e.metaKey || e.altKey || isField(e.composedPath()[0]))) return;
+      const known = shortcuts.find((s) => s.keys === (keys.length === 1 ? keys.toUpperCase() : keys));
+      if (known && pressed(known.keys)) e.preventDefault();
+    };
+    document.addEventListener('keydown', onKey);
+    return () => document.removeEventListener('keydown', onKey);
+  });
+}
+
+/** Whether the key belongs to what is written into. The editor is in a shadow root, so the path tells. */
+function isField(target: EventTarget | undefined): boolean {
+  if (!(target instanceof HTMLElement)) return false;
+  return target.isContentEditable || target.matches('input:not([type=radio], [type=checkbox]), textarea, select');
+}
+
+export function ShortcutsDialog({ onClose }: { onClose: () => void }) {
+  return (
+    <Dialog title="Keyboard shortcuts" onClose={onClose}>
+      <dl class="a-shortcuts">
+        {shortcuts.map(({ keys, does }) => (
+          <div key={keys}>
+            <dt>
+              <kbd>{keys}</kbd>
+            </dt>
+            <dd>{does}</dd>
+          </div>
+        ))}
+      </dl>
+      <p class="a-muted a-small-text">
+        Single keys count outside of fields. What this page is made of, and its licences:{' '}
+        <a href="/explore/licences.txt" target="_blank" rel="noreferrer">
+          licences
+        </a>
+        . The API: <a href="/docs" target="_blank" rel="noreferrer">reference</a>.
+      </p>
+    </Dialog>
+  );
+}

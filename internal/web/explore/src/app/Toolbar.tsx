@@ -1,0 +1,109 @@
+import type { Client, Direction, View } from '../model';
+import { ExportButton } from '../results';
+import type { Panel } from './Panels';
+import { panels } from './Panels';
+import { isRelative } from './range';
+import { Range } from './Range';
+import type { Asked } from './search';
+import { limits } from './view';
+
+export interface ToolbarProps {
+  view: View;
+  client: Client;
+  panel: Panel | undefined;
+  onPanel: (panel: Panel) => void;
+  live: boolean;
+  /** Refreshed every so many seconds; 0 is never. */
+  every: number;
+  /** The lines that are shown, which may be exported. */
+  asked: Asked | undefined;
+  mostLines: number;
+  mostExported: number;
+  rangeOpen: boolean;
+  onRangeOpen: (open: boolean) => void;
+  /** Changes what is asked, and asks. */
+  onChange: (change: Partial<View>) => void;
+  /** Changes how it looks. */
+  onLook: (change: Partial<View>) => void;
+  onLive: () => void;
+  onEvery: (seconds: number) => void;
+}
+
+const intervals = [
+  [0, 'Off'],
+  [5, '5 s'],
+  [15, '15 s'],
+  [60, '1 min'],
+  [300, '5 min'],
+] as const;
+
+/** What to ask for, and how to show it. */
+export function Toolbar(props: ToolbarProps) {
+  const { view, client, panel, onPanel, live, every, asked, mostLines, mostExported, onChange, onLook } = props;
+  const choices = [...new Set([...limits, view.limit])].filter((n) => n <= mostLines).sort((a, b) => a - b);
+  return (
+    <div class="a-toolbar" role="toolbar" aria-label="What is shown">
+      <div class="a-group a-panel-buttons">
+        {panels.map(({ name, title, key }) => (
+          <button
+            key={name}
+            type="button"
+            aria-pressed={panel === name}
+            title={`${title}  ${key}`}
+            onClick={() => onPanel(name)}
+          >
+            {title}
+          </button>
+        ))}
+      </div>
+      <Range
+        from={view.from}
+        to={view.to}
+        zone={view.zone}
+        onChange={(from, to) => onChange({ from, to })}
+        onZone={(zone) => onLook({ zone })}
+        open={props.rangeOpen}
+        onOpen={props.onRangeOpen}
+      />
+      <label>
+        Limit{' '}
+        <select value={view.limit} onChange={(e) => onChange({ limit: Number(e.currentTarget.value) })}>
+          {choices.map((n) => (
+            <option key={n} value={n}>
+              {n}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label>
+        Order{' '}
+        <select value={view.direction} onChange={(e) => onChange({ direction: e.currentTarget.value as Direction })}>
+          <option value="backward">Newest first</option>
+          <option value="forward">Oldest first</option>
+        </select>
+      </label>
+      <label title="Refresh by itself, while the range ends now">
+        Refresh{' '}
+        <select
+          value={every}
+          disabled={!isRelative(view.to) || live}
+          onChange={(e) => props.onEvery(Number(e.currentTarget.value))}
+        >
+          {intervals.map(([seconds, text]) => (
+            <option key={seconds} value={seconds}>
+              {text}
+            </option>
+          ))}
+        </select>
+      </label>
+      <button type="button" aria-pressed={view.wrap} title="Wrap long lines  W" onClick={() => onLook({ wrap: !view.wrap })}>
+        Wrap
+      </button>
+      <span class="a-spring" />
+      <button type="button" class="a-live" aria-pressed={live} title="Live tail  L" onClick={props.onLive}>
+        Live
+      </button>
+      {asked && !live && <ExportButton query={asked.query} client={client} span={asked.span} limit={mostExported} />}
+    </div>
+  );
+}

@@ -1,0 +1,163 @@
+// Sign-in by authorization code with PKCE (RFC 7636). Tokens are in memory alone; only what is needed to come back
+// from the provider is kept in the tab's sessionStorage, until it has been used.
+import * as oauth from 'oauth4webapi';
+
+import type { Session } from './session';
+import type { SignIn } from './settings';
+
+const kept = 'logfence.sign-in';
+
+interface Kept {
+  state: string;
+  nonce: string;
+  verifier: string;
+  /** The page's own query, to return to. */
+  search: string;
+  silent: boolean;
+}
+
+/** Why nobody is signed in, for people. */
+export class SignInError extends Error {
+  override readonly name = 'SignInError';
+}
+
+/** Where the provider sends people back to: this page. */
+const redirectUri = (): string => location.origin + location.pathname;
+
+/** Goes to the provider. A silent way there asks nobody anything: the provider knows them, or says that it does not. */
+export async function leave(settings: SignIn, search: string, silent: boolean): Promise<void> {
+  const { server } = await provider(settings);
+  if (!server.authorization_endpoint) throw new SignInError('The provider has no authorization endpoint.');
+  const keep: Kept = {
+    state: oauth.generateRandomState(),
+    nonce: oauth.generateRandomNonce(),
+    verifier: oauth.generateRandomCodeVerifier(),
+    search,
+    silent,
+  };
+  const url = new URL(server.authorization_endpoint);
+  const params: Record<string, string> = {
+    ...Object.fromEntries(settings.parameters.map((p) => [p.slice(0, p.indexOf('=')), p.slice(p.indexOf('=') + 1)])),
+    client_id: settings.clientId,
+    redirect_uri: redirectUri(),
+    response_type: 'code',
+    scope: settings.scopes,
+    state: keep.state,
+    nonce: keep.nonce,
+    code_challenge: await oauth.calculatePKCECodeChallenge(keep.verifier),
+    code_challenge_method: 'S256',
+    ...(silent && { prompt: 'none' }),
+  };
+  for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value);
+  sessionStorage.setItem(kept, JSON.stringify(keep));
+  location.assign(url);
+}
+
+/** What became of a way to the provider. */
+export interface Return {
+  session?: Session;
+  problem?: string;
+  /** The page's query before it was left. */
+  search: string;
+}
+
+/** Whether the URL is one that the provider sent somebody back with. */
+export function isReturn(url: URL): boolean {
+  return url.searchParams.has('state') && (url.searchParams.has('code') || url.searchParams.has('error'));
+}
+
+/** Exchanges the code that the provider sent somebody back with. What was kept is good for one try. */
+export async function arrive(settings: SignIn, url: URL): Promise<Return> {
+  const keep = takeKept();
+  if (!keep) return { search: '', problem: 'This sign-in was not begun in this tab, or was used already. Sign in again.' };
+  try {
+    const { server, client, insecure } = await provider(settings);
+    const params = oauth.validateAuthResponse(server, client, url, keep.state);
+    const response = await oauth.authorizationCodeGrantRequest(
+      server, client, oauth.None(), params, redirectUri(), keep.verifier, insecure,
+    );
+    const openid = settings.scopes.split(' ').includes('openid');
+    const answer = await oauth.processAuthorizationCodeResponse(server, client, response, {
+      expectedNonce: openid ? keep.nonce : oauth.expectNoNonce,
+      requireIdToken: openid,
+    });
+    return { search: keep.search, session: sessionOf(settings, server, client, answer, insecure) };
+  } catch (error) {
+    // A provider that was asked silently, and does not know them, is no problem to tell of.
+    if (keep.silent && error instanceof oauth.AuthorizationResponseError) return { search: keep.search };
+    return { search: keep.search, problem: told(error) };
+  }
+}
+
+function takeKept(): Kept | undefined {
+  const text = sessionStorage.getItem(kept);
+  sessionStorage.removeItem(kept);
+  return text === null ? undefined : (JSON.parse(text) as Kept); // our own, of this tab
+}
+
+async function provider(settings: SignIn) {
+  const issuer = new URL(settings.issuer);
+  // Plain HTTP is for the loopback interface; the server refuses it otherwise unless it is told.
+  const insecure = { [oauth.allowInsecureRequests]: issuer.protocol === 'http:' };
+  try {
+    const response = await oauth.discoveryRequest(issuer, insecure);
+    const server = await oauth.processDiscoveryResponse(issuer, response);
+    return { server, client: { client_id: settings.clientId } satisfies oauth.Client, insecure };
+  } catch (error) {
+    throw new SignInError(`The provider at ${settings.issuer} could not be asked: ${told(error)}`);
+  }
+}
+
+function sessionOf(
+  settings: SignIn,
+  server: oauth.AuthorizationServer,
+  client: oauth.Client,
+  first: oauth.TokenEndpointResponse,
+  insecure: Record<symbol, boolean>,
+): Session {
+  let answer = first;
+  let idToken = first.id_token;
+  let expires = expiryOf(first);
+  let refreshing: Promise<string> | undefined;
+  const refresh = async (refreshToken: string): Promise<string> => {
+    const response = await oauth.refreshTokenGrantRequest(server, client, oauth.None(), refreshToken, insecure);
+    const next = await oauth.processRefreshTokenResponse(server, client, response);
+    answer = { ...next, refresh_token: next.refresh_token ?? refreshToken };
+    idToken = next.id_token ?? idToken;
+    expires = expiryOf(next);
+    return answer.access_token;
+  };
+  const claims = oauth.getValidatedIdTokenClaims(first);
+  const name = [claims?.['name'], claims?.['preferred_username'], claims?.['email']].find((n) => typeof n === 'string');
+  return {
+    name,
+    token: async () => {
+      if (!answer.refresh_token || Date.now() < expires - 30_000) return answer.access_token;
+      refreshing ??= refresh(answer.refresh_token).finally(() => (refreshing = undefined));
+      return await refreshing;
+    },
+    renews: () => answer.refresh_token !== undefined,
+    leave: () => {
+      if (!server.end_session_endpoint) return false;
+      const url = new URL(server.end_session_endpoint);
+      url.searchParams.set('client_id', settings.clientId);
+      url.searchParams.set('post_logout_redirect_uri', redirectUri());
+      if (idToken) url.searchParams.set('id_token_hint', idToken);
+      location.assign(url);
+      return true;
+    },
+  };
+}
+
+function expiryOf({ expires_in }: oauth.TokenEndpointResponse): number {
+  return expires_in === undefined ? Infinity : Date.now() + expires_in * 1000;
+}
+
+/** An error for people: what the provider said, where it said something. */
+export function told(error: unknown): string {
+  if (error instanceof oauth.AuthorizationResponseError || error instanceof oauth.ResponseBodyError) {
+    return `${error.error_description ?? 'The provider refused.'} (${error.error})`;
+  }
+  if (error instanceof TypeError) return 'no answer. It may be away, or not let this page ask (CORS).';
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,74 @@
+// Lines out of answers, and the next page after the lines that are there.
+import type { QueryData } from '@logfence/client';
+
+import type { Direction, Line, Span } from '../model';
+
+type Streams = Extract<QueryData, { resultType: 'streams' }>['result'];
+
+/** The lines of an answer in the order in which they are shown; `key` goes on from the one given. */
+export function linesOf(streams: Streams, direction: Direction, key: number): Line[] {
+  const lines: Line[] = [];
+  for (const { stream, values } of streams) {
+    for (const [ns, text, more] of values) {
+      lines.push({ ns, text, stream, metadata: more?.structuredMetadata ?? {}, parsed: more?.parsed ?? {}, key: 0 });
+    }
+  }
+  const sign = direction === 'backward' ? -1 : 1;
+  lines.sort((a, b) => sign * compared(a.ns, b.ns)); // stable: ties stay as Loki has them
+  lines.forEach((line, i) => (line.key = key + i));
+  return lines;
+}
+
+/** Decimal strings by their value. */
+function compared(a: string, b: string): number {
+  if (a.length !== b.length) return a.length - b.length;
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** Where to ask for what comes after the lines, and for how many. */
+export interface Next {
+  span: Span;
+  limit: number;
+  /** The last lines, all of one nanosecond: they come again, and are left out. */
+  held: Line[];
+}
+
+/**
+ * The next page begins with the nanosecond at which the last ended, since that may have had more lines than there
+ * was room for. So those that are there already are asked for, too.
+ */
+export function nextPage(lines: Line[], asked: Span, direction: Direction, limit: number, most: number): Next {
+  const last = lines.at(-1);
+  if (!last) return { span: asked, limit: Math.min(limit, most), held: [] };
+  let first = lines.length - 1;
+  while (first > 0 && lines[first - 1]?.ns === last.ns) first--;
+  const held = lines.slice(first);
+  const span = direction === 'backward' ? { ...asked, end: String(BigInt(last.ns) + 1n) } : { ...asked, start: last.ns };
+  return { span, limit: Math.min(limit + held.length, most), held };
+}
+
+/** The page without the lines that are held. Twins, the same in everything, are as many as they are. */
+export function without(page: Line[], held: Line[]): Line[] {
+  const left = new Map<string, number>();
+  for (const line of held) left.set(identity(line), (left.get(identity(line)) ?? 0) + 1);
+  const ns = held[0]?.ns;
+  return page.filter((line) => {
+    if (line.ns !== ns) return true;
+    const n = left.get(identity(line)) ?? 0;
+    if (n === 0) return true;
+    left.set(identity(line), n - 1);
+    return false;
+  });
+}
+
+function identity({ stream, metadata, text }: Line): string {
+  return JSON.stringify([Object.entries(stream).sort(), Object.entries(metadata).sort(), text]);
+}
+
+/**
+ * The span after a page that brought nothing new though it was full: more lines have one nanosecond than can be
+ * asked for at once, and the rest of them stays out of reach.
+ */
+export function past(ns: string, asked: Span, direction: Direction): Span {
+  return direction === 'backward' ? { ...asked, end: ns } : { ...asked, start: String(BigInt(ns) + 1n) };
+}

@@ -1,0 +1,25 @@
+/** What the server says in the page itself: where and as what people sign in. Without it they paste a token. */
+export interface SignIn {
+  issuer: string;
+  clientId: string;
+  scopes: string;
+  /** Each is name=value. */
+  parameters: string[];
+}
+
+export function signInSettings(): SignIn | undefined {
+  const told: unknown = JSON.parse(document.querySelector<HTMLMetaElement>('meta[name=logfence]')?.content ?? '{}');
+  if (typeof told !== 'object' || told === null) return undefined;
+  const text = (name: string): string => {
+    const value: unknown = Reflect.get(told, name);
+    return typeof value === 'string' ? value : '';
+  };
+  const parameters: unknown = Reflect.get(told, 'parameters');
+  if (!text('client_id')) return undefined;
+  return {
+    issuer: text('issuer'),
+    clientId: text('client_id'),
+    scopes: text('scopes'),
+    parameters: Array.isArray(parameters) ? parameters.filter((p) => typeof p === 'string') : [],
+  };
+}
