@@ -94,7 +94,10 @@ function RangeForm({ from, to, zone, onZone, onChoose }: RangeFormProps) {
   const [texts, setTexts] = useState({ from: shown(from, zone), to: shown(to, zone) });
   const [problem, setProblem] = useState('');
   const first = useRef<HTMLDivElement>(null);
-  useEffect(() => first.current?.querySelector<HTMLElement>('[aria-pressed=true], button')?.focus(), []);
+  useEffect(() => {
+    const chosen = first.current?.querySelector<HTMLElement>('[aria-pressed=true]');
+    (chosen ?? first.current?.querySelector('button'))?.focus();
+  }, []);
   useEffect(() => setTexts({ from: shown(from, zone), to: shown(to, zone) }), [zone]);
   const take = (): void => {
     const [a, b] = [typed(texts.from, zone), typed(texts.to, zone)];

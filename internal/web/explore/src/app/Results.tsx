@@ -3,8 +3,9 @@ import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { Client, OnFilter, Span, View } from '../model';
 import { isMetric, searchTerms, streamSelector } from '../query';
 import { Lines, LiveTail, MetricChart, VolumeChart } from '../results';
+import { mostLines, type Answer, type Asked, type LinesAnswer } from './ask';
 import { FailureBox } from './FailureBox';
-import { mostLines, type Answer, type Asked, type LinesAnswer, type Search } from './search';
+import type { Search } from './search';
 
 export interface ResultsProps {
   view: View;

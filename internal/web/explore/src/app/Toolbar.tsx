@@ -1,10 +1,10 @@
 import type { Client, Direction, View } from '../model';
 import { ExportButton } from '../results';
+import type { Asked } from './ask';
 import type { Panel } from './Panels';
 import { panels } from './Panels';
 import { isRelative } from './range';
 import { Range } from './Range';
-import type { Asked } from './search';
 import { limits } from './view';
 
 export interface ToolbarProps {
@@ -30,11 +30,11 @@ export interface ToolbarProps {
 }
 
 const intervals = [
-  [0, 'Off'],
-  [5, '5 s'],
-  [15, '15 s'],
-  [60, '1 min'],
-  [300, '5 min'],
+  [0, 'No refresh'],
+  [5, 'Every 5 s'],
+  [15, 'Every 15 s'],
+  [60, 'Every 1 min'],
+  [300, 'Every 5 min'],
 ] as const;
 
 /** What to ask for, and how to show it. */
@@ -65,37 +65,34 @@ export function Toolbar(props: ToolbarProps) {
         open={props.rangeOpen}
         onOpen={props.onRangeOpen}
       />
-      <label>
-        Limit{' '}
-        <select value={view.limit} onChange={(e) => onChange({ limit: Number(e.currentTarget.value) })}>
-          {choices.map((n) => (
-            <option key={n} value={n}>
-              {n}
-            </option>
-          ))}
-        </select>
-      </label>
-      <label>
-        Order{' '}
-        <select value={view.direction} onChange={(e) => onChange({ direction: e.currentTarget.value as Direction })}>
-          <option value="backward">Newest first</option>
-          <option value="forward">Oldest first</option>
-        </select>
-      </label>
-      <label title="Refresh by itself, while the range ends now">
-        Refresh{' '}
-        <select
-          value={every}
-          disabled={!isRelative(view.to) || live}
-          onChange={(e) => props.onEvery(Number(e.currentTarget.value))}
-        >
-          {intervals.map(([seconds, text]) => (
-            <option key={seconds} value={seconds}>
-              {text}
-            </option>
-          ))}
-        </select>
-      </label>
+      <select aria-label="Limit" value={view.limit} onChange={(e) => onChange({ limit: Number(e.currentTarget.value) })}>
+        {choices.map((n) => (
+          <option key={n} value={n}>
+            {n} lines
+          </option>
+        ))}
+      </select>
+      <select
+        aria-label="Order"
+        value={view.direction}
+        onChange={(e) => onChange({ direction: e.currentTarget.value as Direction })}
+      >
+        <option value="backward">Newest first</option>
+        <option value="forward">Oldest first</option>
+      </select>
+      <select
+        aria-label="Refresh"
+        title="Refresh by itself, while the range ends now"
+        value={every}
+        disabled={!isRelative(view.to) || live}
+        onChange={(e) => props.onEvery(Number(e.currentTarget.value))}
+      >
+        {intervals.map(([seconds, text]) => (
+          <option key={seconds} value={seconds}>
+            {text}
+          </option>
+        ))}
+      </select>
       <button type="button" aria-pressed={view.wrap} title="Wrap long lines  W" onClick={() => onLook({ wrap: !view.wrap })}>
         Wrap
       </button>

@@ -1,40 +1,10 @@
-// Asking: one search at a time, its answer, and the older lines that follow.
-import type { MatrixSeries } from '@logfence/client';
+// One search at a time, its answer, and the older lines that follow.
 import { useEffect, useRef, useState } from 'preact/hooks';
 
-import type { Client, Direction, Failure, Line, Span, View } from '../model';
-import { isMetric, remember } from '../query';
-import { linesOf, nextPage, past, without } from './paging';
+import type { Client, Failure, View } from '../model';
+import { remember } from '../query';
+import { ask, askMore, type Answer, type Asked, type LinesAnswer } from './ask';
 import { spanOf } from './range';
-
-/** No more lines than these are kept in the page. */
-export const mostLines = 100_000;
-
-/** What was asked, with its range as it was then. */
-export interface Asked {
-  query: string;
-  span: Span;
-  limit: number;
-  direction: Direction;
-  /** When, in milliseconds since 1970. */
-  at: number;
-}
-
-export interface LinesAnswer {
-  kind: 'lines';
-  asked: Asked;
-  took: number;
-  lines: Line[];
-  /** There is nothing further in the range, or no room. */
-  atEnd: boolean;
-  /** How often more lines had one nanosecond than could be asked for, so that some are missing. */
-  crowded: number;
-}
-
-export type Answer =
-  | LinesAnswer
-  | { kind: 'matrix'; asked: Asked; took: number; series: MatrixSeries[] }
-  | { kind: 'failed'; asked: Asked; failure: Failure };
 
 export interface Search {
   answer: Answer | undefined;
@@ -102,47 +72,4 @@ export function useSearch(client: Client, most: number): Search {
   };
 
   return { answer, running, more, run, cancel, loadMore };
-}
-
-async function ask(client: Client, asked: Asked, signal: AbortSignal): Promise<Answer> {
-  const { query, span, limit, direction } = asked;
-  const began = performance.now();
-  const params = isMetric(query) ? { query, ...span } : { query, ...span, limit, direction };
-  const { data, error } = await client.queryLogs(params, { signal, categorizeLabels: true });
-  const took = performance.now() - began;
-  if (error) return { kind: 'failed', asked, failure: error };
-  if (data.data.resultType === 'matrix') return { kind: 'matrix', asked, took, series: data.data.result };
-  const lines = linesOf(data.data.result, direction, 0);
-  return { kind: 'lines', asked, took, lines, atEnd: lines.length < limit, crowded: 0 };
-}
-
-/** The answer with the next page, which begins where it ends. */
-async function askMore(client: Client, before: LinesAnswer, most: number, signal: AbortSignal): Promise<LinesAnswer | Failure> {
-  const { asked, lines } = before;
-  const { query, direction } = asked;
-  const key = (lines.at(-1)?.key ?? -1) + 1;
-  let next = nextPage(lines, asked.span, direction, asked.limit, most);
-  let crowded = before.crowded;
-  for (;;) {
-    const { data, error } = await client.queryLogs(
-      { query, ...next.span, limit: next.limit, direction },
-      { signal, categorizeLabels: true },
-    );
-    if (error) return error;
-    const page = data.data.resultType === 'streams' ? linesOf(data.data.result, direction, key) : [];
-    const fresh = without(page, next.held);
-    const full = page.length >= next.limit;
-    if (fresh.length > 0 || !full) {
-      const room = Math.max(0, mostLines - lines.length);
-      const all = lines.concat(fresh.slice(0, room).map((line, i) => ({ ...line, key: key + i })));
-      return { ...before, lines: all, atEnd: !full || fresh.length >= room, crowded };
-    }
-    // Nothing but what is there: first ask for as many as may be, then give this nanosecond up.
-    const ns = next.held[0]?.ns ?? '0';
-    if (next.limit < most) next = { ...next, limit: most };
-    else {
-      crowded++;
-      next = { span: past(ns, asked.span, direction), limit: Math.min(asked.limit, most), held: [] };
-    }
-  }
 }
