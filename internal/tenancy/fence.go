@@ -150,7 +150,7 @@ func (s Scope) fenceText(text string, w want) (fenced, error) {
 	if err := prove(asked, result, p.matchers, len(seen.braces)); err != nil {
 		return fenced{}, &UnsupportedError{Reason: reasonOf(err), Proof: err.Error()}
 	}
-	return fenced{query: Query{logql: fencedText, kind: kindOf(result)}, asked: asked, seen: seen}, nil
+	return fenced{query: Query{logql: fencedText, kind: kindOf(result), shape: shapeOf(asked)}, asked: asked, seen: seen}, nil
 }
 
 // refuseFenced tells apart why Loki's parser refuses a fenced text whose original it parsed. What

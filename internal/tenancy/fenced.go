@@ -1,6 +1,9 @@
 package tenancy
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // Kind tells what a query answers with.
 type Kind int
@@ -32,10 +35,25 @@ func (k Kind) String() string {
 type Query struct {
 	logql string
 	kind  Kind
+	shape Shape
+}
+
+// Shape is what a query's cost to Loki is judged by, which is not this package's to do.
+type Shape struct {
+	// Depth is how deep aggregations, functions and operators stand in each other, the selector at the
+	// bottom included: 1 for log lines. A chain of operators (a + b + c) counts once.
+	Depth int
+	// Selectors is how many stream selectors there are.
+	Selectors int
+	// RangeVector is the longest range in brackets, such as [5m]; 0 where there is none.
+	RangeVector time.Duration
 }
 
 // LogQL is the fenced text, to be sent to Loki as it is; empty for the zero Query.
 func (q Query) LogQL() string { return q.logql }
+
+// Shape tells what the query's cost is judged by.
+func (q Query) Shape() Shape { return q.shape }
 
 // Kind tells whether the query asks for lines or for samples.
 func (q Query) Kind() Kind { return q.kind }

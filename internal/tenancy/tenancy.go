@@ -30,6 +30,8 @@ const (
 	DefaultLabel = "tenant_id"
 	// DefaultMaxQueryBytes is the longest LogQL text taken.
 	DefaultMaxQueryBytes = 16 << 10
+	// MaxQueryBytes is the longest that Config.MaxQueryBytes may be.
+	MaxQueryBytes = maxFencedBytes
 	// maxFencedBytes is what Loki's parser takes at the most (maxInputSize in its parser.go, v3.7.8).
 	maxFencedBytes = 131072 - 1
 	// MaxTenants is how many tenants one scope may hold.
@@ -174,7 +176,7 @@ func (f *Fence) newScope(tenants []string, extra string) (Scope, error) {
 	}
 	quoted := make([]string, len(names))
 	for i, name := range names {
-		if !validTenant(name) {
+		if !ValidTenant(name) {
 			return Scope{}, fmt.Errorf("%w: name %d of %d is not 1 to %d bytes of A-Z, a-z, 0-9, '.', '_', '-'",
 				ErrTenant, i+1, len(names), maxTenantBytes)
 		}
@@ -232,7 +234,8 @@ func (s Scope) prefix(hasAbsent bool) prefix {
 	return s.plain
 }
 
-func validTenant(name string) bool {
+// ValidTenant tells whether a name may be a tenant's: 1 to 128 bytes of [A-Za-z0-9._-].
+func ValidTenant(name string) bool {
 	if name == "" || len(name) > maxTenantBytes {
 		return false
 	}
