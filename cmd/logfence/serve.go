@@ -22,15 +22,6 @@ import (
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
-const (
-	// headerTime and idleTime bound connections that say nothing. There is no bound on a whole request
-	// (http.Server.ReadTimeout): it would cut off answers that stream for longer.
-	headerTime = 10 * time.Second
-	idleTime   = 2 * time.Minute
-	// maxHeaderBytes lets a large token through and not much more.
-	maxHeaderBytes = 64 << 10
-)
-
 func (p process) serveCommand() *cobra.Command {
 	var file string
 	c := &cobra.Command{
@@ -93,8 +84,15 @@ type gateway struct {
 	public, admin http.Handler
 	// certificate and key are files; empty: no TLS.
 	certificate, key string
+	clients          clients
 	drain            drain
 	life             lifetime // of what newGateway has started
+}
+
+// clients are the bounds of connections that no handler sees.
+type clients struct {
+	header, idle time.Duration
+	maxHeader    int
 }
 
 // newGateway wires the packages. stderr is where the log goes, and the audit if it is told to.
@@ -105,6 +103,9 @@ func newGateway(ctx context.Context, c config.Config, log *slog.Logger, stderr i
 			life.end()
 		}
 	}()
+	if c.LimitsFile != "" {
+		c.Tenancy.MaxQueryBytes = tenancy.MaxQueryBytes // which the limits bound for each tenant
+	}
 	fence, err := tenancy.New(c.Tenancy)
 	if err != nil {
 		return nil, fmt.Errorf("make the fence: %w", err)
@@ -113,10 +114,15 @@ func newGateway(ctx context.Context, c config.Config, log *slog.Logger, stderr i
 	if err != nil {
 		return nil, fmt.Errorf("make the limits: %w", err)
 	}
+	limiter, err := openLimits(c, log, &life)
+	if err != nil {
+		return nil, err
+	}
 	seen, err := openSight(ctx, c, log, stderr, &life)
 	if err != nil {
 		return nil, err
 	}
+	addLimits(seen.metrics, limiter)
 	client, err := loki.New(c.Loki, loki.WithTransport(seen.recorder.Transport))
 	if err != nil {
 		return nil, fmt.Errorf("make the client of Loki: %w", err)
@@ -131,10 +137,10 @@ func newGateway(ctx context.Context, c config.Config, log *slog.Logger, stderr i
 	}
 	life.onEnd(verifier.Close)
 	server, err := httpapi.New(httpapi.Config{
-		Verifier: verifier, Fence: fence, Loki: client, Parsing: parsing, Limits: c.Limits,
+		Verifier: verifier, Fence: fence, Loki: client, Parsing: parsing, Limits: limiter.Limiter,
 		Recorder: seen.recorder, Log: log, Metrics: seen.metrics.Handler(), Profiles: c.PProf,
 		Compat: c.LokiCompat, BasicToken: c.BasicToken, CORSOrigins: c.CORSOrigins, TrustedProxies: c.TrustedProxies,
-		Explore: explorePage(c),
+		Explore: explorePage(c), MaxBody: c.MaxBodyBytes, Stall: c.ClientTimeout,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make the server: %w", err)
@@ -144,8 +150,9 @@ func newGateway(ctx context.Context, c config.Config, log *slog.Logger, stderr i
 	return &gateway{
 		log: log, public: server.Public(), admin: server.Admin(),
 		certificate: c.TLSCertFile, key: c.TLSKeyFile,
-		drain: drain{delay: c.DrainDelay, timeout: c.DrainTimeout, announce: server.Stopping, endTails: server.Drain},
-		life:  life,
+		clients: clients{header: c.HeaderTimeout, idle: c.IdleTimeout, maxHeader: c.MaxHeaderBytes},
+		drain:   drain{delay: c.DrainDelay, timeout: c.DrainTimeout, announce: server.Stopping, endTails: server.Drain},
+		life:    life,
 	}, nil
 }
 
@@ -202,9 +209,9 @@ func (g *gateway) newServer(ctx context.Context, h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ReadHeaderTimeout: headerTime,
-		IdleTimeout:       idleTime,
-		MaxHeaderBytes:    maxHeaderBytes,
+		ReadHeaderTimeout: g.clients.header, // none on a whole request: it would cut off answers that stream for longer
+		IdleTimeout:       g.clients.idle,
+		MaxHeaderBytes:    g.clients.maxHeader,
 		// `OPTIONS *` is no operation of ours, and is answered as such.
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     slog.NewLogLogger(g.log.Handler(), slog.LevelWarn),

@@ -43,11 +43,15 @@ type Config struct {
 	BasicToken bool // take a token as the password of HTTP Basic as well
 	Tenancy    tenancy.Config
 	Limits     limits.Config
+	LimitsFile string // of tenants' own limits; empty: they have none
 	Loki       loki.Config
 	LokiCompat bool // serve Loki's own paths
 
 	UI   bool     // serve the log page
 	Sign web.Sign // how people sign in to it
+
+	MaxBodyBytes, MaxHeaderBytes              int           // of a request
+	HeaderTimeout, ClientTimeout, IdleTimeout time.Duration // of clients that are slow
 
 	CORSOrigins []string // origins whose pages may call the API
 
@@ -104,6 +108,8 @@ func Load(env []string, file string) (Config, error) {
 	if len(d.Auth.Issuers) > 0 {
 		d.Sign.Issuer = d.Auth.Issuers[0].URL
 	}
+	// These two are what other packages work by as well.
+	d.Limits.MaxQueryBytes, d.Limits.Timeout = d.Tenancy.MaxQueryBytes, d.Loki.Timeout
 	d.validate()
 	if err := d.bad.err(); err != nil {
 		return Config{}, err

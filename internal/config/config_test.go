@@ -88,15 +88,19 @@ func TestAdminAddr(t *testing.T) {
 // the environment and from the file alike, and that the environment wins.
 func TestEverySettingIsRead(t *testing.T) {
 	certificate, key, keys := writeKeys(t)
+	limitsFile := filepath.Join(t.TempDir(), "limits.yaml")
+	if err := os.WriteFile(limitsFile, []byte("tenants:\n  acme: {rate: 5}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	other := map[string]string{
 		"LOKI_URL": "https://loki.example.com", "LOKI_ORG_ID": "{tenant}", "ADDR": "127.0.0.1:1", "ADMIN_ADDR": ":2",
 		"TLS_CERT_FILE": certificate, "TLS_KEY_FILE": key, "CORS_ORIGINS": "https://a.example, https://b.example:8443",
 		"JWT_ISSUER": "https://other.example", "JWT_AUDIENCE": "other", "JWT_JWKS_URL": "https://other.example/keys",
 		"JWT_KEYS_FILE": keys, "JWT_ALGORITHMS": "ES256,EdDSA", "REQUIRED_SCOPE": "logs:read",
 		"TENANT_LABEL": "team", "TENANT_CLAIM": "app.team", "SELECTOR_CLAIM": "logs", "LOG_LEVEL": "warn", "LOG_FORMAT": "text",
-		"PARSE_QUEUE_PER_TENANT": "7",
-		"UI_OIDC_CLIENT_ID":      "logs", "UI_OIDC_SCOPES": "openid offline_access", "UI_OIDC_PARAMETERS": "audience=logfence",
-		"AUDIT_LOG":              "/var/log/logfence/audit.jsonl", "AUDIT_QUERIES": "hash", "LOG_QUERIES": "off", "TRUSTED_PROXIES": "10.0.0.0/8,192.0.2.1",
+		"PARSE_QUEUE_PER_TENANT": "7", "LIMITS_FILE": limitsFile,
+		"UI_OIDC_CLIENT_ID": "logs", "UI_OIDC_SCOPES": "openid offline_access", "UI_OIDC_PARAMETERS": "audience=logfence",
+		"AUDIT_LOG": "/var/log/logfence/audit.jsonl", "AUDIT_QUERIES": "hash", "LOG_QUERIES": "off", "TRUSTED_PROXIES": "10.0.0.0/8,192.0.2.1",
 	}
 	byKind := map[kind]string{kindDuration: "37m", kindSize: "12KiB", kindNumber: "700", kindSwitch: "true"}
 	for _, s := range settings {

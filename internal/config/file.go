@@ -56,10 +56,28 @@ func (d *draft) readFile(file string) map[string]text {
 		d.bad.add(origin{file: file}, "", err.Error())
 		return given
 	}
+	d.readTree(file, content, func(key string, value ast.Node, at func(ast.Node) origin) {
+		if key == issuersKey {
+			d.readIssuers(value, at)
+			return
+		}
+		if find(key) == nil {
+			d.bad.add(at(value), key, "unknown key"+meantKey(key))
+			return
+		}
+		if t, ok := d.readValue(key, value, at); ok {
+			given[key] = t
+		}
+	})
+	return given
+}
+
+// readTree calls each with the keys and values of a file.
+func (d *draft) readTree(file string, content []byte, each func(key string, value ast.Node, at func(ast.Node) origin)) {
 	tree, err := parser.ParseBytes(content, 0)
 	if err != nil {
 		d.bad.add(syntaxError(file, err))
-		return given
+		return
 	}
 	at := func(n ast.Node) origin { return origin{file: file, line: n.GetToken().Position.Line} }
 	for i, doc := range tree.Docs {
@@ -67,21 +85,8 @@ func (d *draft) readFile(file string) map[string]text {
 			d.bad.add(at(doc.Body), "", "a second YAML document; write one")
 			continue
 		}
-		d.readMapping(doc.Body, at, "", func(key string, value ast.Node) {
-			if key == issuersKey {
-				d.readIssuers(value, at)
-				return
-			}
-			if find(key) == nil {
-				d.bad.add(at(value), key, "unknown key"+meantKey(key))
-				return
-			}
-			if t, ok := d.readValue(key, value, at); ok {
-				given[key] = t
-			}
-		})
+		d.readMapping(doc.Body, at, "", func(key string, value ast.Node) { each(key, value, at) })
 	}
-	return given
 }
 
 func readBounded(file string) ([]byte, error) {

@@ -22,6 +22,8 @@ type setting struct {
 	into     func(*draft) any
 	// field is where the packages' own Validate finds it, as it names the field.
 	field string
+	// perTenant is the key by which the file of tenants' limits overrides it; empty: it holds for all.
+	perTenant string
 }
 
 // Name is the setting's variable, which is its key in the file, too.
@@ -61,7 +63,7 @@ var settings = []setting{
 		into:    func(d *draft) any { return &d.Loki.URL },
 	},
 	{
-		name: "LOKI_TIMEOUT", kind: kindDuration, fallback: "60s", field: "Loki.Timeout",
+		name: "LOKI_TIMEOUT", kind: kindDuration, fallback: "60s", field: "Loki.Timeout", perTenant: "loki_timeout",
 		meaning: "longest wait for an answer of Loki, tails and exports apart",
 		into:    func(d *draft) any { return &d.Loki.Timeout },
 	},
@@ -206,29 +208,119 @@ var settings = []setting{
 	},
 
 	{
-		name: "MAX_QUERY_BYTES", kind: kindSize, fallback: "16KiB", field: "Tenancy.MaxQueryBytes",
+		name: "MAX_QUERY_BYTES", kind: kindSize, fallback: "16KiB", field: "Tenancy.MaxQueryBytes", perTenant: "max_query_bytes",
 		meaning: "longest LogQL text taken",
 		into:    func(d *draft) any { return &d.Tenancy.MaxQueryBytes },
 	},
 	{
-		name: "MAX_RANGE", kind: kindDuration, fallback: "720h", field: "Limits.MaxRange",
+		name: "MAX_DEPTH", kind: kindNumber, fallback: "32", field: "Limits.MaxDepth", perTenant: "max_depth",
+		meaning: "how deep aggregations, functions and operators may stand in each other; a chain of operators counts once",
+		into:    func(d *draft) any { return &d.Limits.MaxDepth },
+	},
+	{
+		name: "MAX_SELECTORS", kind: kindNumber, fallback: "64", field: "Limits.MaxSelectors", perTenant: "max_selectors",
+		meaning: "stream selectors that a query may have: each is a query of its own to Loki",
+		into:    func(d *draft) any { return &d.Limits.MaxSelectors },
+	},
+	{
+		name: "MAX_RANGE", kind: kindDuration, fallback: "720h", field: "Limits.MaxRange", perTenant: "max_range",
 		meaning: "widest span of time that a query may cover",
 		into:    func(d *draft) any { return &d.Limits.MaxRange },
 	},
 	{
-		name: "MAX_LINES", kind: kindNumber, fallback: "5000", field: "Limits.MaxLines",
+		name: "MAX_RANGE_VECTOR", kind: kindDuration, fallback: "720h", field: "Limits.MaxRangeVector", perTenant: "max_range_vector",
+		meaning: "longest range in brackets, such as `[5m]`; Loki reads as much before the span as well",
+		into:    func(d *draft) any { return &d.Limits.MaxRangeVector },
+	},
+	{
+		name: "MAX_POINTS", kind: kindNumber, fallback: "11000", field: "Limits.MaxPoints", perTenant: "max_points",
+		meaning: "points of each series that a metric query may ask for; Loki's own bound of 11,000 holds as well",
+		into:    func(d *draft) any { return &d.Limits.MaxPoints },
+	},
+	{
+		name: "MAX_LINES", kind: kindNumber, fallback: "5000", field: "Limits.MaxLines", perTenant: "max_lines",
 		meaning: "most lines that a query may ask for; Loki's `max_entries_limit_per_query` holds as well",
 		into:    func(d *draft) any { return &d.Limits.MaxLines },
 	},
 	{
-		name: "EXPORT_MAX_LINES", kind: kindNumber, fallback: "1000000", field: "Limits.MaxExportLines",
+		name: "EXPORT_MAX_LINES", kind: kindNumber, fallback: "1000000", field: "Limits.MaxExportLines", perTenant: "export_max_lines",
 		meaning: "most lines that an export may write",
 		into:    func(d *draft) any { return &d.Limits.MaxExportLines },
 	},
 	{
-		name: "TENANT_MAX_TAILS", kind: kindNumber, fallback: "100", field: "Limits.MaxTails",
+		name: "MAX_ANSWER_BYTES", kind: kindSize, fallback: "256MiB", field: "Limits.MaxAnswerBytes", perTenant: "max_answer_bytes",
+		meaning: "longest answer passed on, as Loki sends it; exports and tails apart",
+		into:    func(d *draft) any { return &d.Limits.MaxAnswerBytes },
+	},
+	{
+		name: "TENANT_RATE", kind: kindNumber, fallback: "100", field: "Limits.Rate", perTenant: "rate",
+		meaning: "requests that a tenant may send a second, in the long run",
+		into:    func(d *draft) any { return &d.Limits.Rate },
+	},
+	{
+		name: "TENANT_BURST", kind: kindNumber, fallback: "300", field: "Limits.Burst", perTenant: "burst",
+		meaning: "requests that a tenant may send at once, after a rest; a dashboard sends one or more for each panel",
+		into:    func(d *draft) any { return &d.Limits.Burst },
+	},
+	{
+		name: "TENANT_QUERIES", kind: kindNumber, fallback: "32", field: "Limits.Queries", perTenant: "queries",
+		meaning: "queries of a tenant that Loki is asked at the same time",
+		into:    func(d *draft) any { return &d.Limits.Queries },
+	},
+	{
+		name: "TENANT_QUEUE", kind: kindNumber, fallback: "128", field: "Limits.Queue", perTenant: "queue",
+		meaning: "queries of a tenant that may wait for their turn",
+		into:    func(d *draft) any { return &d.Limits.Queue },
+	},
+	{
+		name: "TENANT_EXPORTS", kind: kindNumber, fallback: "4", field: "Limits.Exports", perTenant: "exports",
+		meaning: "exports that a tenant may have under way",
+		into:    func(d *draft) any { return &d.Limits.Exports },
+	},
+	{
+		name: "TENANT_MAX_TAILS", kind: kindNumber, fallback: "100", field: "Limits.MaxTails", perTenant: "max_tails",
 		meaning: "live tails that a tenant may have open",
 		into:    func(d *draft) any { return &d.Limits.MaxTails },
+	},
+	{
+		name: "LIMITS_FILE", kind: kindFile, field: "LimitsFile",
+		meaning: "YAML file of tenants' own limits, read again when it changes and on SIGHUP",
+		into:    func(d *draft) any { return &d.LimitsFile },
+	},
+	{
+		name: "QUERIES_AT_ONCE", kind: kindNumber, fallback: "256", field: "Limits.AtOnce",
+		meaning: "queries of all tenants that Loki is asked at the same time; beyond it tenants take turns",
+		into:    func(d *draft) any { return &d.Limits.AtOnce },
+	},
+	{
+		name: "QUEUE_WAIT", kind: kindDuration, fallback: "5s", field: "Limits.Wait",
+		meaning: "how long a query may wait for its turn",
+		into:    func(d *draft) any { return &d.Limits.Wait },
+	},
+	{
+		name: "MAX_BODY_BYTES", kind: kindSize, fallback: "400KiB", field: "MaxBodyBytes",
+		meaning: "largest form or JSON body taken",
+		into:    func(d *draft) any { return &d.MaxBodyBytes },
+	},
+	{
+		name: "MAX_HEADER_BYTES", kind: kindSize, fallback: "64KiB", field: "MaxHeaderBytes",
+		meaning: "largest request line and headers taken, a token in them included",
+		into:    func(d *draft) any { return &d.MaxHeaderBytes },
+	},
+	{
+		name: "HEADER_TIMEOUT", kind: kindDuration, fallback: "10s", field: "HeaderTimeout",
+		meaning: "how long a client may take to send the headers of a request",
+		into:    func(d *draft) any { return &d.HeaderTimeout },
+	},
+	{
+		name: "CLIENT_TIMEOUT", kind: kindDuration, fallback: "30s", field: "ClientTimeout",
+		meaning: "how long a client may take to send a body, or to take one piece of an answer; slower ones are let go",
+		into:    func(d *draft) any { return &d.ClientTimeout },
+	},
+	{
+		name: "IDLE_TIMEOUT", kind: kindDuration, fallback: "2m", field: "IdleTimeout",
+		meaning: "how long a connection without a request is kept",
+		into:    func(d *draft) any { return &d.IdleTimeout },
 	},
 	{
 		name: "PARSE_AT_ONCE", kind: kindNumber, fallback: "0", field: "Limits.Parsing.AtOnce",

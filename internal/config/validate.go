@@ -24,6 +24,7 @@ func (d *draft) validate() {
 	}{
 		{"Loki", d.Loki.Validate()},
 		{"", d.validateListeners()},
+		{"", d.validateClients()},
 		{"Auth", d.Auth.Validate()},
 		{"Tenancy", d.Tenancy.Validate()},
 		{"Limits", d.Limits.Validate()},
@@ -35,6 +36,7 @@ func (d *draft) validate() {
 		}
 	}
 	d.validateKeysFiles()
+	d.validateLimitsFile()
 }
 
 // each takes a joined error apart.
@@ -68,6 +70,7 @@ func (d *draft) blame(part, message string) {
 			return
 		}
 	}
+	field = inOneField(field)
 	for i := range settings {
 		s := &settings[i]
 		// Algorithms[2] is an item of the setting Algorithms.
@@ -82,6 +85,18 @@ func (d *draft) blame(part, message string) {
 		return
 	}
 	d.bad.missing(field, problem)
+}
+
+// inOneField is the field that a setting fills, where it fills two.
+func inOneField(field string) string {
+	switch field {
+	case "Limits.MaxQueryBytes":
+		return "Tenancy.MaxQueryBytes"
+	case "Limits.Timeout":
+		return "Loki.Timeout"
+	default:
+		return field
+	}
 }
 
 var (
@@ -142,6 +157,28 @@ func (d *draft) validateDrain() error {
 	}
 	if d.DrainTimeout < 0 || d.DrainTimeout > maxDrain {
 		errs = append(errs, fmt.Errorf("DrainTimeout: %s; write 0s to %s, such as 20s", d.DrainTimeout, maxDrain))
+	}
+	return errors.Join(errs...)
+}
+
+// validateClients checks what bounds requests before anybody has looked at them.
+func (d *draft) validateClients() error {
+	var errs []error
+	for _, f := range []struct {
+		name         string
+		value, least int
+	}{{"MaxBodyBytes", d.MaxBodyBytes, 1 << 10}, {"MaxHeaderBytes", d.MaxHeaderBytes, 4 << 10}} {
+		if f.value < f.least {
+			errs = append(errs, fmt.Errorf("%s: %d bytes let no request pass; write %d or more", f.name, f.value, f.least))
+		}
+	}
+	for _, f := range []struct {
+		name  string
+		value time.Duration
+	}{{"HeaderTimeout", d.HeaderTimeout}, {"ClientTimeout", d.ClientTimeout}, {"IdleTimeout", d.IdleTimeout}} {
+		if f.value <= 0 {
+			errs = append(errs, fmt.Errorf("%s: %s lets no client in; write more than 0s", f.name, f.value))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"strings"
@@ -137,6 +138,18 @@ func (g *gateway) config(t *testing.T) httpapi.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
+	limiter, err := limits.New(limits.Config{
+		Limits: limits.Limits{
+			// No time passes here, so what is drawn on the rate does not come back.
+			Rate: 1, Burst: math.MaxInt32, Queries: 64, Queue: 64, Exports: 4, MaxTails: 4, MaxQueryBytes: tenancy.DefaultMaxQueryBytes,
+			MaxDepth: 32, MaxSelectors: 64, MaxRange: 30 * 24 * time.Hour, MaxRangeVector: 30 * 24 * time.Hour, MaxPoints: 11_000,
+			MaxLines: 1000, MaxExportLines: 10_000, MaxAnswerBytes: 256 << 20, Timeout: time.Minute,
+		},
+		AtOnce: 64, Wait: time.Minute, Parsing: limits.TurnsConfig{AtOnce: 1},
+	}, limits.WithClock(func() time.Time { return now }))
+	if err != nil {
+		t.Fatal(err)
+	}
 	client, err := loki.New(loki.Config{URL: g.loki.URL, Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
@@ -145,7 +158,7 @@ func (g *gateway) config(t *testing.T) httpapi.Config {
 	log := slog.New(slog.DiscardHandler)
 	return httpapi.Config{
 		Verifier: people{}, Fence: fence, Loki: client, Parsing: turns,
-		Limits:   limits.Config{MaxRange: 30 * 24 * time.Hour, MaxLines: 1000, MaxExportLines: 10_000, MaxTails: 4},
+		Limits:   limiter,
 		Recorder: observe.NewRecorder(log), Log: log, Compat: true, BasicToken: true,
 		Heartbeat: 5 * time.Millisecond, Now: func() time.Time { return now },
 	}

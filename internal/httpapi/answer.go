@@ -12,6 +12,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/loki"
 )
 
@@ -27,6 +28,7 @@ func callOf(c echo.Context) loki.Call {
 	r := c.Request()
 	return loki.Call{
 		Tenants:          callerOf(c).Tenants,
+		Timeout:          callerOf(c).limits.Timeout,
 		AcceptGzip:       acceptsGzip(r.Header),
 		CategorizeLabels: r.Header.Get(headerEncodingFlags) == flagCategorize,
 	}
@@ -59,6 +61,14 @@ func (s *Server) pass(c echo.Context, answer *loki.Answer, err error) error {
 		return err
 	}
 	defer answer.Body.Close() //nolint:errcheck // it has been read to its end, or the answer is broken off
+	// Where its length is known, before the first byte; elsewhere when it shows, and the answer is broken off.
+	l := callerOf(c).limits
+	if err := l.CheckAnswer(answer.Length); err != nil {
+		return err //nolint:wrapcheck // problemOf knows it
+	}
+	if answer.Length < 0 {
+		answer.Body = &bounded{ReadCloser: answer.Body, limits: l}
+	}
 	h := c.Response().Header()
 	h.Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
 	h.Add(echo.HeaderVary, echo.HeaderAcceptEncoding)
@@ -101,4 +111,21 @@ func stream(w *echo.Response, to *patient, answer *loki.Answer, buffer []byte) e
 			return err
 		}
 	}
+}
+
+// bounded is an answer that fails where it becomes longer than one may be.
+type bounded struct {
+	io.ReadCloser
+
+	limits *limits.Set
+	read   int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.read += int64(n)
+	if err := b.limits.CheckAnswer(b.read); err != nil {
+		return 0, err //nolint:wrapcheck // problemOf knows it
+	}
+	return n, err //nolint:wrapcheck // package loki has classified it
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/logfence/logfence/internal/auth"
+	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
@@ -21,7 +22,8 @@ type Verifier interface {
 // caller is who asks, and what the answer may come from.
 type caller struct {
 	auth.Principal
-	scope tenancy.Scope
+	scope  tenancy.Scope
+	limits *limits.Set
 }
 
 const callerKey = "logfence.caller"

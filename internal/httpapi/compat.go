@@ -80,6 +80,9 @@ type lokiAnswer struct {
 func (s *Server) LokiFormatQuery(c echo.Context, p api.LokiFormatQueryParams) error {
 	decisionOf(c).Asked = []string{p.Query}
 	who := callerOf(c)
+	if err := who.limits.CheckQuery(len(p.Query)); err != nil {
+		return err //nolint:wrapcheck // problemOf knows it
+	}
 	var formatted string
 	err := s.fenced(c.Request().Context(), who, func() (err error) {
 		formatted, err = who.scope.Format(p.Query)

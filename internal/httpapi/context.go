@@ -29,11 +29,11 @@ func (s *Server) GetContext(c echo.Context, p api.GetContextParams) error {
 	if err != nil {
 		return err
 	}
-	before, err := s.contextLines(p.Before)
+	before, err := s.contextLines(c, p.Before)
 	if err != nil {
 		return err
 	}
-	after, err := s.contextLines(p.After)
+	after, err := s.contextLines(c, p.After)
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (s *Server) GetContext(c echo.Context, p api.GetContextParams) error {
 	if err != nil {
 		return err
 	}
-	reach := min(contextReach, s.limits.MaxRange)
+	reach := min(contextReach, callerOf(c).limits.MaxRange)
 	d := decisionOf(c)
 	d.Start, d.End = notBefore(at.Add(-reach)), notAfter(at.Add(reach))
 	ask := func(ctx context.Context, start, end time.Time, direction string, lines int) ([]loki.Entry, error) {
@@ -59,7 +59,7 @@ func (s *Server) GetContext(c echo.Context, p api.GetContextParams) error {
 		return err
 	})
 	asks.Go(func() (err error) {
-		same, err = ask(ctx, at, at.Add(1), "forward", s.pageLines())
+		same, err = ask(ctx, at, at.Add(1), "forward", pageLines(c))
 		return err
 	})
 	asks.Go(func() (err error) {
@@ -85,6 +85,10 @@ func (s *Server) GetContext(c echo.Context, p api.GetContextParams) error {
 // lines, and be no context.
 func (s *Server) streamQuery(c echo.Context, text string) (tenancy.Query, error) {
 	who := callerOf(c)
+	if err := who.limits.CheckQuery(len(text)); err != nil {
+		decisionOf(c).Asked = []string{text}
+		return tenancy.Query{}, err //nolint:wrapcheck // problemOf knows it
+	}
 	err := s.fenced(c.Request().Context(), who, func() error {
 		_, err := who.scope.Selector(text)
 		return err //nolint:wrapcheck // problemOf knows it
@@ -96,11 +100,12 @@ func (s *Server) streamQuery(c echo.Context, text string) (tenancy.Query, error)
 	return s.lineQuery(c, text)
 }
 
-func (s *Server) contextLines(n *int) (int, error) {
+func (s *Server) contextLines(c echo.Context, n *int) (int, error) {
+	l := callerOf(c).limits
 	if n == nil {
-		return min(defaultContext, s.limits.MaxLines), nil
+		return min(defaultContext, l.MaxLines), nil
 	}
-	return *n, s.limits.CheckLines(*n)
+	return *n, l.CheckLines(*n) //nolint:wrapcheck // problemOf knows it
 }
 
 // notBefore and notAfter keep a time within those that nanoseconds can hold.

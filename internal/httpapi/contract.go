@@ -17,6 +17,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/labstack/echo/v4"
+
+	"github.com/logfence/logfence/internal/limits"
 )
 
 const (
@@ -25,8 +27,8 @@ const (
 	// maxParameters bounds the parameters of one request: repeated selectors, and no more than one
 	// of each other.
 	maxParameters = 64
-	// maxBody bounds a form or JSON body. The longest query, every byte of it escaped, fits.
-	maxBody = 3*128<<10 + 16<<10
+	// DefaultMaxBody bounds a form or JSON body. The longest query, every byte of it escaped, fits.
+	DefaultMaxBody = 3*128<<10 + 16<<10
 )
 
 // operation is one operation of openapi.yaml, prepared for serving.
@@ -42,6 +44,7 @@ type operation struct {
 	// headers are the parameters that are headers, each to be given once.
 	headers []string
 	body    bodyKind
+	use     limits.Use
 	// checks recognize what is certainly valid; nil, and each request is for validate.
 	checks checks
 }
@@ -87,7 +90,7 @@ func newOperation(spec *openapi3.T, path string, item *openapi3.PathItem, method
 		return nil, fmt.Errorf("x-logfence-fence is %q, want one of %v", fence, fences)
 	}
 	o := &operation{
-		id: op.OperationID, fence: fence, repeats: map[string]bool{},
+		id: op.OperationID, fence: fence, use: useOf(op.OperationID), repeats: map[string]bool{},
 		route: &routers.Route{Spec: spec, Path: path, PathItem: item, Method: method, Operation: op},
 	}
 	if op.RequestBody != nil {
@@ -127,7 +130,7 @@ func echoPath(path string) string {
 
 // readParameters reads a request's parameters once: from the URL, or from the form. What is given
 // twice, in both places, or by a name that the operation doesn't have, is refused, never guessed.
-func (o *operation) readParameters(r *http.Request) (url.Values, error) {
+func (o *operation) readParameters(r *http.Request, maxBody int64) (url.Values, error) {
 	source := r.URL.RawQuery
 	if o.body != bodyNone && (source != "" || r.URL.ForceQuery) {
 		return nil, parameterInvalid("", "Parameters of this request go into its body; the URL has some as well.")
@@ -138,13 +141,13 @@ func (o *operation) readParameters(r *http.Request) (url.Values, error) {
 			return nil, parameterInvalid("", "This request takes no body; parameters go into the URL.")
 		}
 	case bodyForm:
-		form, err := readBody(r, echo.MIMEApplicationForm)
+		form, err := readBody(r, echo.MIMEApplicationForm, maxBody)
 		if err != nil {
 			return nil, err
 		}
 		source = string(form)
 	case bodyJSON:
-		body, err := readBody(r, echo.MIMEApplicationJSON)
+		body, err := readBody(r, echo.MIMEApplicationJSON, maxBody)
 		if err != nil {
 			return nil, err
 		}
@@ -199,7 +202,7 @@ func printable(s string) string {
 }
 
 // readBody reads a body of just that media type, up to maxBody.
-func readBody(r *http.Request, mediaType string) ([]byte, error) {
+func readBody(r *http.Request, mediaType string, maxBody int64) ([]byte, error) {
 	got, params, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType))
 	charset, hasCharset := params["charset"]
 	if err != nil || got != mediaType || len(r.Header.Values(echo.HeaderContentType)) != 1 ||

@@ -252,7 +252,7 @@ var statuses = map[int]func(g *gateway, r *http.Request) answer{
 	http.StatusUnauthorized: func(g *gateway, r *http.Request) answer { return g.send("nobody-knows-me", r) },
 	http.StatusForbidden:    func(g *gateway, r *http.Request) answer { return g.send("of-nobody", r) },
 	http.StatusRequestEntityTooLarge: func(g *gateway, r *http.Request) answer {
-		big := strings.NewReader("query=" + strings.Repeat("x", maxBody))
+		big := strings.NewReader("query=" + strings.Repeat("x", DefaultMaxBody))
 		r.Body, r.ContentLength = nopCloser{big}, int64(big.Len())
 		return g.send(alphaToken, r)
 	},
@@ -261,7 +261,7 @@ var statuses = map[int]func(g *gateway, r *http.Request) answer{
 		return g.send(alphaToken, r)
 	},
 	http.StatusTooManyRequests: func(g *gateway, r *http.Request) answer {
-		g.loki.Instead(lokitest.Fail(http.StatusTooManyRequests, "too many outstanding requests"))
+		g.exhaust("alpha")
 		return g.send(alphaToken, r)
 	},
 	http.StatusInternalServerError: func(g *gateway, r *http.Request) answer { return g.send("of-a-fault", r) },

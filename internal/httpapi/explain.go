@@ -22,6 +22,9 @@ func (s *Server) ExplainQuery(c echo.Context, _ api.ExplainQueryParams) error {
 	}
 	who, d := callerOf(c), decisionOf(c)
 	d.Asked = []string{request.Query}
+	if err := who.limits.CheckQuery(len(request.Query)); err != nil {
+		return err //nolint:wrapcheck // problemOf knows it
+	}
 	var explained tenancy.Explanation
 	err := s.fenced(c.Request().Context(), who, func() (err error) {
 		explained, err = who.scope.Explain(request.Query)

@@ -14,7 +14,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/logfence/logfence/gen/api"
-	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/pages"
 	"github.com/logfence/logfence/internal/tenancy"
@@ -26,7 +25,7 @@ func (s *Server) ExportLogs(c echo.Context, p api.ExportLogsParams) error {
 	if err != nil {
 		return err
 	}
-	most, err := s.exportLines(p.Limit)
+	most, err := s.exportLines(c, p.Limit)
 	if err != nil {
 		return err
 	}
@@ -42,7 +41,7 @@ func (s *Server) ExportLogs(c echo.Context, p api.ExportLogsParams) error {
 	defer x.rest()
 	x.name = fileName(callerOf(c).Tenants, w, f.extension)
 	return x.finish(x.run(c.Request().Context(), pages.Walk{
-		Source: s.pageSource(callOf(c), q), Window: w, Lines: s.pageLines(),
+		Source: s.pageSource(callOf(c), q), Window: w, Lines: pageLines(c),
 	}))
 }
 
@@ -53,13 +52,12 @@ func (s *Server) pageSource(call loki.Call, q tenancy.Query) pages.Source {
 }
 
 // exportLines is how many lines an export writes at most.
-func (s *Server) exportLines(limit *int) (int, error) {
+func (s *Server) exportLines(c echo.Context, limit *int) (int, error) {
+	l := callerOf(c).limits
 	if limit == nil {
-		return s.limits.MaxExportLines, nil
+		return l.MaxExportLines, nil
 	}
-	bounds := s.limits
-	bounds.MaxLines = s.limits.MaxExportLines
-	if err := bounds.CheckLines(*limit); err != nil {
+	if err := l.CheckExportLines(*limit); err != nil {
 		return 0, err //nolint:wrapcheck // problemOf knows it
 	}
 	return *limit, nil
@@ -144,12 +142,6 @@ type export struct {
 // exportChunk is how much is written at once.
 const exportChunk = 64 << 10
 
-// errTooMuch refuses to end as if the export were whole.
-var errTooMuch = &limits.ExceededError{
-	Code:   limits.CodeTooManyLines,
-	Detail: "There are more lines than this server exports at once. Narrow start and end, or give a limit.",
-}
-
 // run writes the lines, and returns what kept it from writing all of them.
 func (x *export) run(ctx context.Context, w pages.Walk) error {
 	for page, err := range w.Pages(ctx) {
@@ -165,7 +157,7 @@ func (x *export) run(ctx context.Context, w pages.Walk) error {
 		case x.limited && x.left == 0:
 			return nil
 		case len(fits) < len(page):
-			return errTooMuch
+			return callerOf(x).limits.ExportTooLong() //nolint:wrapcheck // it must not end as if it were whole
 		}
 	}
 	return x.begin()

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/lokitest"
 )
@@ -25,7 +26,7 @@ var odd = []string{
 // exporting is a gateway with small pages, and lines that share nanoseconds across them.
 func exporting(t *testing.T, n int, options ...option) (*gateway, []string) {
 	t.Helper()
-	g := newGateway(t, append([]option{func(c *Config, _ *loki.Config) { c.Limits.MaxLines, c.Limits.MaxExportLines = 10, 200 }}, options...)...)
+	g := newGateway(t, append([]option{withLimits(t, func(c *limits.Config) { c.MaxLines, c.MaxExportLines = 10, 200 })}, options...)...)
 	return g, addExported(g.loki, n)
 }
 
@@ -217,7 +218,7 @@ func TestExportOfADenseNanosecond(t *testing.T) {
 // TestExportOfStalledClients guarantees that a client that stops reading does not keep Loki at work.
 func TestExportOfStalledClients(t *testing.T) {
 	t.Parallel()
-	g := newGateway(t, func(c *Config, _ *loki.Config) { c.Stall, c.Limits.MaxLines = 300*time.Millisecond, 100 })
+	g := newGateway(t, withLimits(t, func(c *limits.Config) { c.MaxLines = 100 }), func(c *Config, _ *loki.Config) { c.Stall = 300 * time.Millisecond })
 	line := strings.Repeat("x", 50_000)
 	var entries []lokitest.Entry
 	for i := range 1000 {

@@ -14,7 +14,7 @@ func (s *Server) ListPatterns(c echo.Context, p api.ListPatternsParams) error {
 	if err != nil {
 		return err
 	}
-	step, err := parseStep("step", p.Step)
+	step, err := s.step(c, w, p.Step)
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (s *Server) fields(c echo.Context, p api.ListFieldsParams) (tenancy.Query, 
 	if err != nil {
 		return refuse(err)
 	}
-	if err := s.limits.CheckLines(number(p.LineLimit)); err != nil {
+	if err := callerOf(c).limits.CheckLines(number(p.LineLimit)); err != nil {
 		return refuse(err)
 	}
 	// Loki reads limit, and field_limit, its older name, where there is no limit.

@@ -126,7 +126,7 @@ func newGateway(t *testing.T, options ...option) *gateway {
 		t.Fatal(err)
 	}
 	c := Config{
-		Verifier: everybody(), Fence: fence, Parsing: turns, Limits: limits.Config{MaxRange: 30 * 24 * time.Hour, MaxLines: 1000, MaxExportLines: 10_000, MaxTails: 4},
+		Verifier: everybody(), Fence: fence, Parsing: turns, Limits: newLimiter(t, nil),
 		Recorder: observe.NewRecorder(log), Log: log, Compat: true, Now: func() time.Time { return now },
 		Heartbeat: 100 * time.Millisecond,
 	}
@@ -146,6 +146,32 @@ func newGateway(t *testing.T, options ...option) *gateway {
 	t.Cleanup(c.Loki.CloseIdleConnections)
 	g.server, g.url = s, server.URL
 	return g
+}
+
+// newLimiter makes limits that let the tests' requests pass, but for those that change sets.
+func newLimiter(t *testing.T, change func(*limits.Config)) *limits.Limiter {
+	t.Helper()
+	c := limits.Config{
+		Limits: limits.Limits{
+			Rate: 10_000, Burst: 10_000, Queries: 64, Queue: 64, Exports: 4, MaxTails: 4, MaxQueryBytes: tenancy.DefaultMaxQueryBytes,
+			MaxDepth: 32, MaxSelectors: 64, MaxRange: 30 * 24 * time.Hour, MaxRangeVector: 30 * 24 * time.Hour, MaxPoints: 11_000,
+			MaxLines: 1000, MaxExportLines: 10_000, MaxAnswerBytes: 256 << 20, Timeout: time.Minute,
+		},
+		AtOnce: 64, Wait: time.Second, Parsing: limits.TurnsConfig{AtOnce: 1},
+	}
+	if change != nil {
+		change(&c)
+	}
+	l, err := limits.New(c, limits.WithClock(func() time.Time { return now }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// withLimits changes the limits of a test's gateway.
+func withLimits(t *testing.T, change func(*limits.Config)) option {
+	return func(c *Config, _ *loki.Config) { c.Limits = newLimiter(t, change) }
 }
 
 // answer is what came back, read to its end.

@@ -27,7 +27,6 @@ const (
 
 // live are the tails that are open.
 type live struct {
-	slots     *tail.Slots
 	heartbeat time.Duration
 
 	mu       sync.Mutex
@@ -38,7 +37,7 @@ type live struct {
 }
 
 func newLive(c Config) *live {
-	l := &live{slots: tail.NewSlots(c.Limits.MaxTails), heartbeat: c.Heartbeat}
+	l := &live{heartbeat: c.Heartbeat}
 	l.draining, l.drain = context.WithCancel(context.Background())
 	if l.heartbeat == 0 {
 		l.heartbeat = DefaultHeartbeat
@@ -112,7 +111,7 @@ type tailRequest struct {
 // follow starts a tail for the caller. It returns when Loki has answered, so that what goes wrong before
 // still has its status. Whoever gets one calls close.
 func (s *Server) follow(c echo.Context, r tailRequest) (*following, error) {
-	config, err := s.tailConfig(r)
+	config, err := s.tailConfig(c, r)
 	if err != nil {
 		return nil, err
 	}
@@ -125,12 +124,6 @@ func (s *Server) follow(c echo.Context, r tailRequest) (*following, error) {
 		return nil, codeOverloaded.problem(errDraining, "The server is shutting down. Try again shortly.").
 			with(echo.HeaderRetryAfter, retryLater)
 	}
-	release, err := s.live.slots.Take(callerOf(c).Tenants)
-	if err != nil {
-		s.live.exit()
-		return nil, codeTooManyTails.problem(err, "The tenant has %d tails open, and may have no more. Close one.", s.limits.MaxTails).
-			with(echo.HeaderRetryAfter, retryLater)
-	}
 	ctx, cancel := context.WithCancelCause(c.Request().Context())
 	f := &following{ctx: ctx, began: s.now(), leave: func() { cancel(context.Canceled) }}
 	expiry := time.AfterFunc(callerOf(c).Expiry.Sub(s.now()), func() { cancel(errTokenExpired) })
@@ -141,7 +134,6 @@ func (s *Server) follow(c echo.Context, r tailRequest) (*following, error) {
 		drained()
 		cancel(nil)
 		f.Close()
-		release()
 		s.live.exit()
 	}
 	if err := f.Open(ctx); err != nil {
@@ -164,9 +156,9 @@ func ofStart(err error) error {
 	return err
 }
 
-func (s *Server) tailConfig(r tailRequest) (tail.Config, error) {
+func (s *Server) tailConfig(c echo.Context, r tailRequest) (tail.Config, error) {
 	now := s.now()
-	c := tail.Config{Now: s.now, After: r.after, PageLines: s.pageLines()}
+	config := tail.Config{Now: s.now, After: r.after, PageLines: pageLines(c)}
 	start, err := optionalTime("start", r.start)
 	if err != nil {
 		return tail.Config{}, err
@@ -177,25 +169,25 @@ func (s *Server) tailConfig(r tailRequest) (tail.Config, error) {
 	if start.IsZero() {
 		start = now.Add(-defaultSince)
 	}
-	c.Start = start
+	config.Start = start
 	if !r.after.IsZero() {
 		start = time.Unix(0, r.after.Nanos())
 	}
-	if err := s.limits.CheckRange(start, now); err != nil {
-		return tail.Config{}, err
+	if err := callerOf(c).limits.CheckRange(start, now); err != nil {
+		return tail.Config{}, err //nolint:wrapcheck // problemOf knows it
 	}
-	if c.Lines, err = s.lines(r.limit); err != nil {
+	if config.Lines, err = s.lines(c, r.limit); err != nil {
 		return tail.Config{}, err
 	}
 	if r.delayFor != nil {
-		c.Delay = time.Duration(*r.delayFor) * time.Second
+		config.Delay = time.Duration(*r.delayFor) * time.Second
 	}
-	return c, nil
+	return config, nil
 }
 
 // pageLines is how many lines are asked of Loki at once: what it takes, which an operator who raised its
 // bound, or lowered it, has told us as LOGFENCE_MAX_LINES.
-func (s *Server) pageLines() int { return min(s.limits.MaxLines, pages.DefaultLines) }
+func pageLines(c echo.Context) int { return min(callerOf(c).limits.MaxLines, pages.DefaultLines) }
 
 // lineQuery fences a query of the caller's that has to be one for log lines.
 func (s *Server) lineQuery(c echo.Context, text string) (tenancy.Query, error) {

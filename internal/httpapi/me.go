@@ -12,7 +12,7 @@ import (
 // GetMe answers GET /api/v1/me.
 func (s *Server) GetMe(c echo.Context, _ api.GetMeParams) error {
 	who := callerOf(c)
-	scopes := who.Scopes
+	l, scopes := who.limits, who.Scopes
 	if scopes == nil {
 		scopes = []string{} // an empty list in JSON, not null
 	}
@@ -20,8 +20,11 @@ func (s *Server) GetMe(c echo.Context, _ api.GetMeParams) error {
 		Subject: orAbsent(who.Subject), Issuer: who.Issuer, Tenants: who.Tenants, Selector: orAbsent(who.Selector),
 		Scopes: scopes, ExpiresAt: who.Expiry.UTC(),
 		Limits: api.MyLimits{
-			MaxQueryBytes: s.fence.MaxQueryBytes(), MaxRangeSeconds: int64(s.limits.MaxRange / time.Second),
-			MaxLines: s.limits.MaxLines, MaxExportLines: s.limits.MaxExportLines, MaxTails: s.limits.MaxTails,
+			MaxQueryBytes: l.MaxQueryBytes, MaxDepth: l.MaxDepth, MaxSelectors: l.MaxSelectors,
+			MaxRangeSeconds: int64(l.MaxRange / time.Second), MaxRangeVectorSeconds: int64(l.MaxRangeVector / time.Second),
+			MaxPoints: l.MaxPoints, MaxLines: l.MaxLines, MaxExportLines: l.MaxExportLines, MaxAnswerBytes: int64(l.MaxAnswerBytes),
+			TimeoutSeconds: int64(l.Timeout / time.Second), MaxQueries: l.Queries, MaxExports: l.Exports, MaxTails: l.MaxTails,
+			RequestsPerSecond: l.Rate, Burst: l.Burst,
 		},
 	})
 }

@@ -279,7 +279,7 @@ func TestSampleRequestsAreTaken(t *testing.T) {
 			t.Errorf("%s %s: the sample is of %s %s, %v", method, path, r.Method, r.URL.Path, r.Header)
 			return
 		}
-		values, err := o.readParameters(r)
+		values, err := o.readParameters(r, DefaultMaxBody)
 		if err == nil {
 			err = o.validate(t.Context(), r, inPath, values)
 		}

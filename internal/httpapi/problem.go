@@ -73,9 +73,13 @@ var (
 	codeQueryTooLong         = code{"query_too_long", http.StatusUnprocessableEntity, "Query is too long"}
 	codeQueryTooComplex      = code{"query_too_complex", http.StatusUnprocessableEntity, "Query is too complex"}
 	codeQueryTooWide         = code{"query_too_wide", http.StatusUnprocessableEntity, "Query covers too much time"}
+	codeTooManyPoints        = code{"too_many_points", http.StatusUnprocessableEntity, "Query asks for too many points"}
 	codeTooManyLines         = code{"too_many_lines", http.StatusUnprocessableEntity, "Query asks for too many lines"}
 	codeTooDense             = code{"too_dense", http.StatusUnprocessableEntity, "Too many lines share a nanosecond"}
+	codeAnswerTooLarge       = code{"answer_too_large", http.StatusUnprocessableEntity, "Answer is too large"}
 	codeUpgradeRequired      = code{"upgrade_required", http.StatusUpgradeRequired, "Not a WebSocket"}
+	codeTooManyQueries       = code{"too_many_queries", http.StatusTooManyRequests, "Too many queries at once"}
+	codeTooManyExports       = code{"too_many_exports", http.StatusTooManyRequests, "Too many exports at once"}
 	codeTooManyTails         = code{"too_many_tails", http.StatusTooManyRequests, "Too many tails are open"}
 	codeOriginForbidden      = code{"origin_forbidden", http.StatusForbidden, "Origin is not allowed"}
 	codeRateLimited          = code{"rate_limited", http.StatusTooManyRequests, "Too many requests"}
@@ -184,15 +188,28 @@ func ofQuery(err error) *problem {
 	return nil
 }
 
+// codesOfLimits are the codes of the limits that can be hit.
+var codesOfLimits = map[limits.Kind]code{
+	limits.KindRate: codeRateLimited, limits.KindQueries: codeTooManyQueries, limits.KindExports: codeTooManyExports,
+	limits.KindTails: codeTooManyTails, limits.KindQueryBytes: codeQueryTooLong, limits.KindDepth: codeQueryTooComplex,
+	limits.KindSelectors: codeQueryTooComplex, limits.KindRange: codeQueryTooWide, limits.KindRangeVector: codeQueryTooWide,
+	limits.KindPoints: codeTooManyPoints, limits.KindLines: codeTooManyLines, limits.KindExportLines: codeTooManyLines,
+	limits.KindAnswerBytes: codeAnswerTooLarge,
+}
+
 func ofLimits(err error) *problem {
 	var exceeded *limits.ExceededError
 	switch {
 	case errors.As(err, &exceeded):
-		c := codeTooManyLines
-		if exceeded.Code == codeQueryTooWide.name {
-			c = codeQueryTooWide
+		c, known := codesOfLimits[exceeded.Kind]
+		if !known {
+			return nil
 		}
-		return c.problem(err, "%s", exceeded.Detail)
+		p := c.problem(err, "%s", exceeded.Detail)
+		if exceeded.RetryAfter > 0 {
+			p.with(echo.HeaderRetryAfter, strconv.Itoa(wholeSeconds(exceeded.RetryAfter)))
+		}
+		return p
 	case errors.Is(err, limits.ErrOverloaded):
 		return codeOverloaded.problem(err, "Too many queries are waiting. Try again shortly.").
 			with(echo.HeaderRetryAfter, retryLater)

@@ -20,7 +20,7 @@ func (s *Server) QueryLogs(c echo.Context, p api.QueryLogsParams) error {
 	if err != nil {
 		return err
 	}
-	lines, err := s.lines(p.Limit)
+	lines, err := s.lines(c, p.Limit)
 	if err != nil {
 		return err
 	}
@@ -35,6 +35,11 @@ func (s *Server) QueryLogs(c echo.Context, p api.QueryLogsParams) error {
 	q, err := s.query(c, p.Query)
 	if err != nil {
 		return err
+	}
+	if q.Kind() == tenancy.KindMetrics { // for lines a step says nothing
+		if err := callerOf(c).limits.CheckPoints(w.Start, w.End, step); err != nil {
+			return err //nolint:wrapcheck // problemOf knows it
+		}
 	}
 	answer, err := s.loki.QueryRange(c.Request().Context(), callOf(c), q, loki.RangeParams{
 		Window: w, Limit: lines, Direction: word(p.Direction), Step: step, Interval: interval,
@@ -55,7 +60,7 @@ func (s *Server) QueryInstant(c echo.Context, p api.QueryInstantParams) error {
 	}
 	d := decisionOf(c)
 	d.Start, d.End = at, at
-	lines, err := s.lines(p.Limit)
+	lines, err := s.lines(c, p.Limit)
 	if err != nil {
 		return err
 	}
@@ -110,19 +115,29 @@ func (s *Server) window(c echo.Context, start, end, since *string) (loki.Window,
 	}
 	d := decisionOf(c)
 	d.Start, d.End = w.start, w.end
-	if err := s.limits.CheckRange(w.start, w.end); err != nil {
+	if err := callerOf(c).limits.CheckRange(w.start, w.end); err != nil {
 		return loki.Window{}, err
 	}
 	return loki.Window{Start: w.start, End: w.end}, nil
 }
 
-// lines is how many lines are asked for, at most as many as one may.
-func (s *Server) lines(limit *int) (int, error) {
-	if limit == nil {
-		return min(defaultLines, s.limits.MaxLines), nil
-	}
-	if err := s.limits.CheckLines(*limit); err != nil {
+// step reads a step, and holds it to the points that it asks for over the span.
+func (s *Server) step(c echo.Context, w loki.Window, value *string) (time.Duration, error) {
+	step, err := parseStep("step", value)
+	if err != nil {
 		return 0, err
+	}
+	return step, callerOf(c).limits.CheckPoints(w.Start, w.End, step) //nolint:wrapcheck // problemOf knows it
+}
+
+// lines is how many lines are asked for, at most as many as one may.
+func (s *Server) lines(c echo.Context, limit *int) (int, error) {
+	l := callerOf(c).limits
+	if limit == nil {
+		return min(defaultLines, l.MaxLines), nil
+	}
+	if err := l.CheckLines(*limit); err != nil {
+		return 0, err //nolint:wrapcheck // problemOf knows it
 	}
 	return *limit, nil
 }

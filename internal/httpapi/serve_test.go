@@ -22,10 +22,13 @@ import (
 
 // refusals are what the packages refuse with.
 func refusals() []error {
-	return append(auth.Errors(),
+	all := auth.Errors()
+	for _, kind := range limits.Kinds() {
+		all = append(all, &limits.ExceededError{Kind: kind, Detail: "x"})
+	}
+	return append(all,
 		tenancy.ErrTenant, tenancy.ErrExtra, tenancy.ErrTooLong, tenancy.ErrNotSelector,
 		&tenancy.InvalidError{Message: "x"}, &tenancy.TooComplexError{What: "x"}, &tenancy.UnsupportedError{Reason: "x"},
-		&limits.ExceededError{Code: limits.CodeTooWide, Detail: "x"}, &limits.ExceededError{Code: limits.CodeTooManyLines, Detail: "x"},
 		limits.ErrOverloaded,
 		&loki.RefusedError{Status: 400, Message: "x"}, loki.ErrOrgID, loki.ErrParameter, loki.ErrRateLimited, loki.ErrTimeout, loki.ErrUnreachable, loki.ErrFailed,
 	)

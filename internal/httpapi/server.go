@@ -38,8 +38,8 @@ type Config struct {
 	Loki     *loki.Client
 	// Parsing lets so many queries be parsed at once: the dearest thing that a request costs.
 	Parsing *limits.Turns
-	// Limits bound what one query may ask for.
-	Limits   limits.Config
+	// Limits bound what each tenant may ask for.
+	Limits   *limits.Limiter
 	Recorder *observe.Recorder
 	Log      *slog.Logger
 	// Metrics is served to operators at /metrics; nil serves none.
@@ -62,6 +62,8 @@ type Config struct {
 	// Stall is how long a client may take to take one piece of an answer, or to send a form; 0 is
 	// DefaultStall.
 	Stall time.Duration
+	// MaxBody is the largest form or JSON body taken, in bytes; 0 is DefaultMaxBody.
+	MaxBody int
 	// Now is the clock; nil is the system's.
 	Now func() time.Time
 }
@@ -72,7 +74,8 @@ type Server struct {
 	fence      *tenancy.Fence
 	loki       *loki.Client
 	parsing    *limits.Turns
-	limits     limits.Config
+	limits     *limits.Limiter
+	maxBody    int64
 	recorder   *observe.Recorder
 	log        *slog.Logger
 	basicToken bool
@@ -111,6 +114,10 @@ func New(c Config) (*Server, error) {
 	s.stall = c.Stall
 	if s.stall == 0 {
 		s.stall = DefaultStall
+	}
+	s.maxBody = int64(c.MaxBody)
+	if s.maxBody == 0 {
+		s.maxBody = DefaultMaxBody
 	}
 	s.origins, s.live = c.CORSOrigins, newLive(c)
 	if s.public, err = s.newPublic(c); err != nil {
@@ -159,7 +166,7 @@ func withCORS(h http.Handler, origins []string) (http.Handler, error) {
 			"Last-Event-ID",
 		},
 		ResponseHeaders: []string{
-			observe.HeaderRequestID, echo.HeaderRetryAfter, echo.HeaderWWWAuthenticate, echo.HeaderContentDisposition,
+			observe.HeaderRequestID, echo.HeaderRetryAfter, headerRateLimit, headerRateLimitPolicy, echo.HeaderWWWAuthenticate, echo.HeaderContentDisposition,
 		},
 		MaxAgeInSeconds: 600,
 	})
@@ -202,8 +209,9 @@ func (r *registrar) POST(path string, h echo.HandlerFunc, _ ...echo.MiddlewareFu
 	return r.add(http.MethodPost, path, h)
 }
 
-// guarded is the way to every operation's handler: who asks, then what they ask, each refused at the
-// first doubt. Who comes first, so that strangers learn nothing about parameters.
+// guarded is the way to every operation's handler: who asks, how much they have asked for of late, then
+// what they ask, each refused at the first doubt. Who comes first, so that strangers learn nothing about
+// parameters, and are no tenant's burden; then how much, so that a flood costs nothing more.
 func (s *Server) guarded(op *operation, h echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		d := decisionOf(c)
@@ -213,10 +221,20 @@ func (s *Server) guarded(op *operation, h echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
+		who.limits = s.limits.Of(who.Tenants)
 		c.Set(callerKey, who)
+		pass, err := s.admit(c, op)
+		if err != nil {
+			return err
+		}
+		defer pass.Leave()
 		values, err := s.read(c, op)
 		if err != nil {
 			return err
+		}
+		// Before a query is parsed, never while it is: who waits for the one holds no turn of the other.
+		if err := pass.Enter(c.Request().Context()); err != nil {
+			return err //nolint:wrapcheck // problemOf knows it
 		}
 		return h(understood{Context: c, values: values})
 	}
@@ -251,7 +269,7 @@ func (s *Server) read(c echo.Context, op *operation) (url.Values, error) {
 		connection = http.NewResponseController(c.Response())
 		_ = connection.SetReadDeadline(time.Now().Add(s.stall)) // what cannot have one has no slow callers
 	}
-	values, err := op.readParameters(r)
+	values, err := op.readParameters(r, s.maxBody)
 	if err != nil {
 		return nil, err
 	}
@@ -300,6 +318,9 @@ func (s *Server) fenced(ctx context.Context, who caller, parse func() error) (er
 func (s *Server) query(c echo.Context, text string) (q tenancy.Query, err error) {
 	who, d := callerOf(c), decisionOf(c)
 	d.Asked = append(d.Asked, text)
+	if err := who.limits.CheckQuery(len(text)); err != nil {
+		return tenancy.Query{}, err //nolint:wrapcheck // problemOf knows it
+	}
 	q, ok := who.scope.Recall(text)
 	if ok {
 		s.recorder.Recalled()
@@ -311,6 +332,9 @@ func (s *Server) query(c echo.Context, text string) (q tenancy.Query, err error)
 	}
 	if err != nil {
 		return tenancy.Query{}, err
+	}
+	if err := who.limits.CheckShape(limits.Shape(q.Shape())); err != nil {
+		return tenancy.Query{}, err //nolint:wrapcheck // as above
 	}
 	d.Fenced = append(d.Fenced, q.LogQL())
 	return q, nil
@@ -336,6 +360,9 @@ func (s *Server) selectors(c echo.Context, texts []string) (selectors []tenancy.
 		selectors = []tenancy.Selector{who.scope.All()}
 	} else {
 		d.Asked = append(d.Asked, texts...)
+		if err := checkSelectors(who.limits, texts); err != nil {
+			return nil, err
+		}
 		err = s.fenced(c.Request().Context(), who, func() (err error) {
 			selectors, err = who.scope.Selectors(texts)
 			return err
@@ -348,4 +375,16 @@ func (s *Server) selectors(c echo.Context, texts []string) (selectors []tenancy.
 		d.Fenced = append(d.Fenced, sel.LogQL())
 	}
 	return selectors, nil
+}
+
+// checkSelectors holds the selectors of a request to the limits on a query of as many.
+func checkSelectors(l *limits.Set, texts []string) error {
+	length := 0
+	for _, text := range texts {
+		length += len(text)
+	}
+	if err := l.CheckQuery(length); err != nil {
+		return err //nolint:wrapcheck // problemOf knows it
+	}
+	return l.CheckShape(limits.Shape{Depth: 1, Selectors: len(texts)}) //nolint:wrapcheck // as above
 }

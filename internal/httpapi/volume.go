@@ -39,7 +39,7 @@ func (s *Server) GetVolumeRange(c echo.Context, p api.GetVolumeRangeParams) erro
 	if err != nil {
 		return err
 	}
-	if v.Step, err = parseStep("step", p.Step); err != nil {
+	if v.Step, err = s.step(c, v.Window, p.Step); err != nil {
 		return err
 	}
 	answer, err := s.loki.VolumeRange(c.Request().Context(), callOf(c), sel, v)

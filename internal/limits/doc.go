@@ -1,9 +1,10 @@
-// Package limits says what a query may cost.
+// Package limits says what each tenant may ask for, and how much of it at once.
 //
-// Guarantee: no more callers hold a turn at once than [TurnsConfig] allows, no tenant waits for
-// more than one turn of each other tenant before its own, and what waits is bounded; and a query
-// that [Config] finds too wide or too long is refused with an [ExceededError] that says by how
-// much and what to do.
+// Guarantee: no tenant sends more requests, and has more queries, exports or tails under way, than its
+// [Limits] allow, by whatever tokens; a request of several tenants counts for each of them and is held to
+// the strictest of their limits. Queries wait for their turn in a bounded queue, and no tenant waits for
+// more than one turn of each other before its own. What is refused is refused with an [ExceededError]
+// that says what was asked, what is allowed and what to do.
 //
 // Not promised here: who the caller is (package auth), what parsing one text may cost (package
 // tenancy refuses those), or that a request's parameters make sense (package httpapi).

@@ -113,15 +113,15 @@ func TestReleaseTwice(t *testing.T) {
 // not lost: it goes to the next.
 func TestLeaveWithTheTurn(t *testing.T) {
 	turns := newTurns(t, TurnsConfig{AtOnce: 1, QueuePerKey: 2, Queue: 2})
-	first, _, err := turns.enter("a")
+	first, _, err := turns.enter([]Claim{{Key: "a", PerKey: 9, QueuePerKey: 9}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, leaver, err := turns.enter("b")
+	second, leaver, err := turns.enter([]Claim{{Key: "b", PerKey: 9, QueuePerKey: 9}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, next, err := turns.enter("c")
+	_, next, err := turns.enter([]Claim{{Key: "c", PerKey: 9, QueuePerKey: 9}})
 	if err != nil {
 		t.Fatal(err)
 	}

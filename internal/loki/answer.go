@@ -33,7 +33,7 @@ func (c *Client) ask(ctx context.Context, call Call, path string, params url.Val
 }
 
 func (c *Client) send(ctx context.Context, call Call, path string, params url.Values, media string) (*Answer, error) {
-	limited, cancel := c.limit(ctx)
+	limited, cancel := c.limit(ctx, call)
 	request, err := c.newRequest(limited, call, path, params)
 	if err != nil {
 		cancel()

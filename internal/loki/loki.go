@@ -109,6 +109,10 @@ func newTransport() *http.Transport {
 func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
 
 // limit gives ctx the time that one request may take, from connecting to the last byte.
-func (c *Client) limit(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, c.timeout, ErrTimeout)
+func (c *Client) limit(ctx context.Context, call Call) (context.Context, context.CancelFunc) {
+	timeout := c.timeout
+	if call.Timeout > 0 {
+		timeout = call.Timeout
+	}
+	return context.WithTimeoutCause(ctx, timeout, ErrTimeout)
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // Call is what of the caller's request, its parameters apart, changes the request to Loki.
@@ -13,6 +14,8 @@ type Call struct {
 	// Tenants are the caller's, for the template of Config.OrgID. They fence nothing: that is the
 	// query's own.
 	Tenants []string
+	// Timeout is how long Loki may take for this request, in place of Config.Timeout; 0 leaves that.
+	Timeout time.Duration
 	// AcceptGzip lets Loki answer compressed; the caller gets the compressed bytes.
 	AcceptGzip bool
 	// CategorizeLabels asks for structured metadata and parsed labels apart from the stream's own.

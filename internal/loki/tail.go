@@ -91,7 +91,7 @@ func (c *Client) Tail(ctx context.Context, call Call, q tenancy.Query, p TailPar
 	if params.err != nil {
 		return nil, params.err
 	}
-	limited, cancel := c.limit(ctx)
+	limited, cancel := c.limit(ctx, call)
 	defer cancel()
 	// Only its headers are used. A long query stays in the URL: a WebSocket has no form.
 	call.AcceptGzip, call.CategorizeLabels = false, true

@@ -267,37 +267,6 @@ func TestTailEnds(t *testing.T) {
 	})
 }
 
-// TestSlots guarantees that no tenant has more tails than it may, by whatever tokens.
-func TestSlots(t *testing.T) {
-	s := tail.NewSlots(2)
-	first, err1 := s.Take([]string{"alpha"})
-	both, err2 := s.Take([]string{"alpha", "beta"})
-	if err := errors.Join(err1, err2); err != nil {
-		t.Fatal(err)
-	}
-	for _, tenants := range [][]string{{"alpha"}, {"beta", "alpha"}} {
-		if _, err := s.Take(tenants); !errors.Is(err, tail.ErrTooMany) {
-			t.Errorf("%v: got %v", tenants, err)
-		}
-	}
-	second, err := s.Take([]string{"beta"})
-	if err != nil {
-		t.Errorf("beta has one: %v", err)
-	}
-	first()
-	first() // counts once
-	again, err := s.Take([]string{"alpha"})
-	if err != nil {
-		t.Errorf("alpha has one again: %v", err)
-	}
-	if _, err := s.Take([]string{"alpha"}); !errors.Is(err, tail.ErrTooMany) {
-		t.Errorf("alpha has two: got %v", err)
-	}
-	both()
-	second()
-	again()
-}
-
 // TestMark guarantees that a mark's text is what it was made from, and that nothing else is read as one.
 func TestMark(t *testing.T) {
 	at := time.Unix(0, 1_795_441_417_608_265_119)

@@ -329,8 +329,9 @@ export type Problem = {
      * `detail`).
      * 401: `unauthorized`. 403: `no_tenant`, `tenant_not_yours`, `insufficient_scope`,
      * `origin_forbidden`. 404: `not_found`. 405: `method_not_allowed`. 413: `body_too_large`. 415: `media_type_unsupported`.
-     * 422: `query_too_long`, `query_too_complex`, `query_too_wide`, `too_many_lines`, `too_dense`.
-     * 426: `upgrade_required`. 429: `rate_limited`, `too_many_tails`. 500: `internal`.
+     * 422: `query_too_long`, `query_too_complex`, `query_too_wide`, `too_many_points`, `too_many_lines`,
+     * `too_dense`, `answer_too_large`. 426: `upgrade_required`.
+     * 429: `rate_limited`, `too_many_queries`, `too_many_exports`, `too_many_tails`. 500: `internal`.
      * 502: `loki_unreachable`, `loki_failed`. 503: `overloaded`, `audit_unavailable`,
      * `keys_unavailable`. 504: `loki_timeout`.
      *
@@ -617,7 +618,7 @@ export type ContextLines = number;
 export type ExportFormat = 'ndjson' | 'csv' | 'text';
 
 /**
- * What one query of the caller's may ask for.
+ * What the caller may ask for. Of several tenants' limits it is the strictest.
  */
 export type MyLimits = {
     /**
@@ -640,6 +641,46 @@ export type MyLimits = {
      * The live tails that a tenant may have open.
      */
     max_tails: number;
+    /**
+     * The requests that a tenant may send a second, in the long run.
+     */
+    requests_per_second: number;
+    /**
+     * The requests that a tenant may send at once, after a rest.
+     */
+    burst: number;
+    /**
+     * The queries that a tenant may have under way at once; some more wait for their turn.
+     */
+    max_queries: number;
+    /**
+     * The exports that a tenant may have under way at once.
+     */
+    max_exports: number;
+    /**
+     * How deep aggregations, functions and operators may stand in each other; a chain of operators counts once.
+     */
+    max_depth: number;
+    /**
+     * The stream selectors that a query may have.
+     */
+    max_selectors: number;
+    /**
+     * The longest range in brackets, such as `[5m]`.
+     */
+    max_range_vector_seconds: number;
+    /**
+     * The points that a metric query may ask for of each series.
+     */
+    max_points: number;
+    /**
+     * The longest answer, as it is sent; exports and tails apart.
+     */
+    max_answer_bytes: number;
+    /**
+     * How long Loki may take to answer.
+     */
+    timeout_seconds: number;
 };
 
 /**
@@ -1404,11 +1445,11 @@ export type QueryLogsErrors = {
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, or its lines too many. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense).
+     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or tails: logfence's or Loki's own limits for now are reached. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
@@ -1479,11 +1520,11 @@ export type QueryLogsFormErrors = {
      */
     415: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, or its lines too many. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense).
+     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or tails: logfence's or Loki's own limits for now are reached. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
@@ -1563,11 +1604,11 @@ export type QueryInstantErrors = {
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, or its lines too many. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense).
+     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or tails: logfence's or Loki's own limits for now are reached. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
@@ -1638,11 +1679,11 @@ export type QueryInstantFormErrors = {
      */
     415: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, or its lines too many. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense).
+     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or tails: logfence's or Loki's own limits for now are reached. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
@@ -1718,11 +1759,11 @@ export type ListLabelsErrors = {
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, or its lines too many. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense).
+     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or tails: logfence's or Loki's own limits for now are reached. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
@@ -1803,11 +1844,11 @@ export type ListLabelValuesErrors = {
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, or its lines too many. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense).
+     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or tails: logfence's or Loki's own limits for now are reached. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
@@ -1883,11 +1924,11 @@ export type ListDetectedLabelsErrors = {
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, or its lines too many. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense).
+     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or tails: logfence's or Loki's own limits for now are reached. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
@@ -1963,11 +2004,11 @@ export type ListSeriesErrors = {
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, or its lines too many. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense).
+     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or tails: logfence's or Loki's own limits for now are reached. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
@@ -2043,11 +2084,11 @@ export type GetStatsErrors = {
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, or its lines too many. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense).
+     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or tails: logfence's or Loki's own limits for now are reached. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
@@ -2135,11 +2176,11 @@ export type GetVolumeErrors = {
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, or its lines too many. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense).
+     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or tails: logfence's or Loki's own limits for now are reached. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
@@ -2231,11 +2272,11 @@ export type GetVolumeRangeErrors = {
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, or its lines too many. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense).
+     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or tails: logfence's or Loki's own limits for now are reached. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
@@ -2315,11 +2356,11 @@ export type ListPatternsErrors = {
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, or its lines too many. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense).
+     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or tails: logfence's or Loki's own limits for now are reached. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
@@ -2411,11 +2452,11 @@ export type ListFieldsErrors = {
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, or its lines too many. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense).
+     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or tails: logfence's or Loki's own limits for now are reached. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
@@ -2512,11 +2553,11 @@ export type ListFieldValuesErrors = {
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, or its lines too many. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense).
+     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or tails: logfence's or Loki's own limits for now are reached. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
@@ -2596,11 +2637,11 @@ export type TailLogsErrors = {
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, or its lines too many. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense).
+     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or tails: logfence's or Loki's own limits for now are reached. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
@@ -2684,11 +2725,11 @@ export type ExportLogsErrors = {
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, or its lines too many. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense).
+     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or tails: logfence's or Loki's own limits for now are reached. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
@@ -2764,11 +2805,11 @@ export type GetContextErrors = {
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, or its lines too many. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense).
+     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or tails: logfence's or Loki's own limits for now are reached. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
@@ -2835,9 +2876,13 @@ export type ExplainQueryErrors = {
      */
     415: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, or its lines too many. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense).
+     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
+    /**
+     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     */
+    429: Problem;
     /**
      * A fault of logfence. The request id finds it in the server's log. Codes: [`internal`](/docs/problems#internal).
      */
@@ -2885,6 +2930,10 @@ export type GetMeErrors = {
      * The token is valid, but names no tenant, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
+    /**
+     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     */
+    429: Problem;
     /**
      * A fault of logfence. The request id finds it in the server's log. Codes: [`internal`](/docs/problems#internal).
      */

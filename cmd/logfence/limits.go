@@ -1,0 +1,83 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/logfence/logfence/internal/config"
+	"github.com/logfence/logfence/internal/limits"
+	"github.com/logfence/logfence/internal/observe"
+	"github.com/logfence/logfence/internal/refresh"
+)
+
+// tenantLimits are the limits in force, and where tenants' own come from.
+type tenantLimits struct {
+	*limits.Limiter
+
+	file *refresh.Value[map[string]limits.Limits] // nil: tenants have no limits of their own
+}
+
+// openLimits makes the limiter, and follows the file of tenants' own limits: a mistake in it keeps those
+// that were in force.
+func openLimits(c config.Config, log *slog.Logger, life *lifetime) (tenantLimits, error) {
+	limiter, err := limits.New(c.Limits)
+	if err != nil {
+		return tenantLimits{}, fmt.Errorf("make the limits: %w", err)
+	}
+	l := tenantLimits{Limiter: limiter}
+	if c.LimitsFile == "" {
+		return l, nil
+	}
+	l.file, err = refresh.File(c.LimitsFile, func(content []byte) (map[string]limits.Limits, error) {
+		own, err := config.ParseLimits(c.LimitsFile, content, c.Limits.Limits)
+		if err != nil {
+			return nil, err
+		}
+		limiter.Replace(own) // as a whole: a request sees the old ones or the new ones
+		return own, nil
+	}, refresh.Options{Changed: func(err error) { tellLimits(log, c.LimitsFile, err) }})
+	if err != nil {
+		return tenantLimits{}, fmt.Errorf("read the limits of tenants: %w", err)
+	}
+	life.onEnd(l.file.Close)
+	life.onHangup(func() { _ = l.file.Reload() }) // Changed tells
+	return l, nil
+}
+
+// tellLimits logs what became of a file that has changed: every mistake, each with its line.
+func tellLimits(log *slog.Logger, file string, err error) {
+	if err == nil {
+		log.Info("limits of tenants read again", "file", file)
+		return
+	}
+	var mistakes *config.Error
+	if !errors.As(err, &mistakes) {
+		log.Error("limits of tenants stay as they were", "file", file, "error", err)
+		return
+	}
+	for _, m := range mistakes.Problems {
+		log.Error("limits of tenants stay as they were", "file", file, "line", m.Line, "name", m.Name, "error", m.Text)
+	}
+}
+
+// addLimits adds the metrics of limits.
+func addLimits(m *observe.Metrics, l tenantLimits) {
+	for _, kind := range limits.Kinds() {
+		m.Counter("logfence_limits_hit_total", "Requests refused for a tenant's limit, by the limit.", map[string]string{"limit": kind.String()},
+			func() float64 { return float64(l.Hits(kind)) })
+	}
+	m.Gauge("logfence_queries_in_flight", "Queries that Loki is asked at present, exports and tails apart.", nil,
+		func() float64 { held, _ := l.Queries(); return float64(held) })
+	m.Gauge("logfence_queries_waiting", "Queries that wait for their turn.", nil,
+		func() float64 { _, waiting := l.Queries(); return float64(waiting) })
+	if l.file != nil {
+		m.Gauge("logfence_limits_file_ok", "1 if the limits in force are those of the file as it is; 0 if it has a mistake, and those before it hold.", nil,
+			func() float64 {
+				if l.file.Err() != nil {
+					return 0
+				}
+				return 1
+			})
+	}
+}

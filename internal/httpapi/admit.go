@@ -1,0 +1,49 @@
+package httpapi
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/logfence/logfence/internal/limits"
+)
+
+// The header fields of draft-ietf-httpapi-ratelimit-headers-10.
+const (
+	headerRateLimit       = "RateLimit"
+	headerRateLimitPolicy = "RateLimit-Policy"
+)
+
+// uses are what operations keep busy. One that is missing here is taken for a query: what asks Loki can't
+// be forgotten.
+var uses = map[string]limits.Use{
+	"getMe":               limits.UseNothing,
+	"explainQuery":        limits.UseNothing,
+	"lokiFormatQuery":     limits.UseNothing,
+	"lokiFormatQueryForm": limits.UseNothing,
+	"exportLogs":          limits.UseExport,
+	"tailLogs":            limits.UseTail,
+	"lokiTail":            limits.UseTail,
+}
+
+func useOf(operation string) limits.Use {
+	if use, ok := uses[operation]; ok {
+		return use
+	}
+	return limits.UseQuery
+}
+
+// admit draws a request on its tenants' rates, and tells the caller what is left, granted or not.
+func (s *Server) admit(c echo.Context, op *operation) (*limits.Pass, error) {
+	pass, err := s.limits.Admit(c.Request().Context(), callerOf(c).limits, op.use)
+	if q := pass.Quota; q.Burst > 0 {
+		h := c.Response().Header()
+		h.Set(headerRateLimit, `"requests";r=`+strconv.Itoa(q.Remaining)+`;t=`+strconv.Itoa(wholeSeconds(q.Reset)))
+		h.Set(headerRateLimitPolicy, `"requests";q=`+strconv.Itoa(q.Burst)+`;w=`+strconv.Itoa(wholeSeconds(q.Window)))
+	}
+	return pass, err //nolint:wrapcheck // problemOf knows it
+}
+
+// wholeSeconds rounds up, and gives one at least: who comes back sooner comes in vain.
+func wholeSeconds(d time.Duration) int { return max(int((d+time.Second-1)/time.Second), 1) }

@@ -1,0 +1,40 @@
+package limits
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Config is what a [Limiter] is made of.
+type Config struct {
+	// Limits are those of every tenant that has none of its own. Required.
+	Limits
+	// AtOnce is how many queries of all tenants together Loki is asked at the same time. Beyond it tenants
+	// take turns, so that a busy one leaves the others' latency alone. Required.
+	AtOnce int
+	// Wait is how long a query may wait for its turn. Required.
+	Wait time.Duration
+	// Parsing bounds the queries that are parsed at the same time. Parsing cannot be cancelled, so a
+	// turn is held to its end.
+	Parsing TurnsConfig
+}
+
+// maxWaiting bounds the queries of all tenants that wait for their turn: a request that waits holds some
+// kilobytes.
+const maxWaiting = 8192
+
+// Validate reports every field that is missing or out of bounds, each as "Field: problem".
+func (c Config) Validate() error {
+	errs := []error{c.Limits.Validate()}
+	if c.AtOnce <= 0 {
+		errs = append(errs, fmt.Errorf("AtOnce: %d lets nothing pass; write at least 1, such as 256", c.AtOnce))
+	}
+	if c.Wait <= 0 {
+		errs = append(errs, fmt.Errorf("Wait: %s lets no query wait; write more than 0s, such as 5s", c.Wait))
+	}
+	if err := c.Parsing.Validate(); err != nil {
+		errs = append(errs, within("Parsing", err))
+	}
+	return errors.Join(errs...)
+}

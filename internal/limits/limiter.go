@@ -1,0 +1,118 @@
+package limits
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// Limiter knows the limits of every tenant, and counts what they have under way. It is safe for use by
+// many goroutines.
+type Limiter struct {
+	config  Config
+	now     func() time.Time
+	table   atomic.Pointer[table]
+	rates   buckets
+	turns   *Turns
+	exports slots
+	tails   slots
+	usual   [uses]usual
+	hits    hits
+}
+
+// table is the limits in force, swapped as a whole.
+type table struct {
+	of map[string]*Limits
+}
+
+// hits counts how often each limit was hit.
+type hits [kinds]atomic.Uint64
+
+// Option changes a limiter that is made.
+type Option func(*Limiter)
+
+// WithClock has the limiter read another clock than the system's.
+func WithClock(now func() time.Time) Option { return func(l *Limiter) { l.now = now } }
+
+// New makes a limiter, or reports every mistake in c.
+func New(c Config, options ...Option) (*Limiter, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	turns, err := NewTurns(TurnsConfig{AtOnce: c.AtOnce, QueuePerKey: maxWaiting, Queue: maxWaiting})
+	if err != nil {
+		return nil, fmt.Errorf("turns of queries: %w", err)
+	}
+	l := &Limiter{
+		config: c, now: time.Now, turns: turns,
+		rates:   buckets{of: map[string]*bucket{}},
+		exports: slots{held: map[string]int{}}, tails: slots{held: map[string]int{}},
+	}
+	for _, o := range options {
+		o(l)
+	}
+	l.table.Store(&table{})
+	return l, nil
+}
+
+// Replace puts the tenants' own limits in force, in place of those that were: for the requests that come
+// from now on. Who is not among them has those of the configuration. They have been validated.
+func (l *Limiter) Replace(own map[string]Limits) {
+	t := &table{of: make(map[string]*Limits, len(own))}
+	for name, limits := range own {
+		t.of[name] = &limits
+	}
+	l.table.Store(t)
+}
+
+// Of is the limits of a request of these tenants. Without a tenant there is
+// nothing that a request may do.
+func (l *Limiter) Of(tenants []string) *Set {
+	s := &Set{hits: &l.hits, tenants: make([]tenant, len(tenants))}
+	t := l.table.Load()
+	for i, name := range tenants {
+		own := t.of[name]
+		if own == nil {
+			own = &l.config.Limits
+		}
+		s.tenants[i] = tenant{name: name, limits: own}
+		if i == 0 {
+			s.Limits = *own
+		} else {
+			s.Limits = strictest(s.Limits, *own)
+		}
+	}
+	if len(tenants) > 1 { // in the same order, whatever the token's: see Turns.AcquireAll
+		slices.SortFunc(s.tenants, func(a, b tenant) int { return strings.Compare(a.name, b.name) })
+		s.tenants = slices.CompactFunc(s.tenants, func(a, b tenant) bool { return a.name == b.name })
+	}
+	return s
+}
+
+// Hits is how often a limit was hit.
+func (l *Limiter) Hits(k Kind) uint64 { return l.hits[k].Load() }
+
+// Queries is how many queries Loki is asked at present, and how many wait for their turn.
+func (l *Limiter) Queries() (inFlight, waiting int) { return l.turns.Load() }
+
+// usual is how long something takes, of late.
+type usual struct{ nanos atomic.Int64 }
+
+// note adds a duration, with a weight of an eighth. Where two are added at once one may be lost: it is an
+// estimate.
+func (u *usual) note(d time.Duration) {
+	old := u.nanos.Load()
+	u.nanos.Store(old + (int64(d)-old)/8)
+}
+
+// Bounds of what a caller is told to wait for something to end.
+const (
+	leastPause = time.Second
+	mostPause  = 30 * time.Second
+)
+
+func (u *usual) pause() time.Duration {
+	return min(max(time.Duration(u.nanos.Load()), leastPause), mostPause)
+}

@@ -1,0 +1,317 @@
+package limits
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// admit is one request, from its admission to where it keeps busy what it will.
+func admit(ctx context.Context, l *Limiter, use Use, tenants ...string) (*Pass, error) {
+	p, err := l.Admit(ctx, l.Of(tenants), use)
+	if err != nil {
+		return p, err
+	}
+	return p, p.Enter(ctx)
+}
+
+// refused holds that an error is a refusal for a limit, with a time to come back.
+func refused(t *testing.T, err error, kind Kind) {
+	t.Helper()
+	var e *ExceededError
+	if !errors.As(err, &e) || e.Kind != kind || e.RetryAfter <= 0 {
+		t.Errorf("got %v, want a refusal for %s that says when to come back", err, kind)
+	}
+}
+
+// TestRate guarantees that a tenant sends Burst requests at once and Rate a second after that, whatever the
+// others send, and is told when to come back: not sooner than it is of use.
+func TestRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := roomy()
+		c.Rate, c.Burst = 10, 3
+		l := newLimiter(t, c)
+		for i := range 3 {
+			p, err := admit(t.Context(), l, UseNothing, "acme")
+			if err != nil || p.Quota.Remaining != 2-i {
+				t.Fatalf("request %d: %v, and %d are left", i, err, p.Quota.Remaining)
+			}
+		}
+		p, err := admit(t.Context(), l, UseNothing, "acme")
+		refused(t, err, KindRate)
+		want := Quota{Remaining: 0, Reset: 100 * time.Millisecond, Burst: 3, Window: 300 * time.Millisecond}
+		if p.Quota != want {
+			t.Errorf("quota %+v, want %+v", p.Quota, want)
+		}
+		if _, err := admit(t.Context(), l, UseNothing, "globex"); err != nil {
+			t.Errorf("another tenant: %v", err)
+		}
+		time.Sleep(p.Quota.Reset) // the bubble's clock
+		if _, err := admit(t.Context(), l, UseNothing, "acme"); err != nil {
+			t.Errorf("after the time told: %v", err)
+		}
+		_, err = admit(t.Context(), l, UseNothing, "acme")
+		refused(t, err, KindRate)
+	})
+}
+
+// TestUnionDrawsOnEach guarantees that a request of several tenants counts for each of them, for every use,
+// and for none where one of them has no room.
+func TestUnionDrawsOnEach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := roomy()
+		c.Burst, c.Rate = 2, 1
+		l := newLimiter(t, c)
+		for range 2 {
+			if _, err := admit(t.Context(), l, UseNothing, "a"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 5 { // more than b could bear
+			_, err := admit(t.Context(), l, UseNothing, "a", "b")
+			refused(t, err, KindRate)
+		}
+		for range 2 {
+			if _, err := admit(t.Context(), l, UseNothing, "b"); err != nil {
+				t.Errorf("b has paid for what was refused: %v", err)
+			}
+		}
+	})
+	for _, use := range []Use{UseQuery, UseExport, UseTail} {
+		c := roomy()
+		c.Queries, c.Queue, c.Exports, c.MaxTails = 1, 0, 1, 1
+		l := newLimiter(t, c)
+		union, err := admit(t.Context(), l, use, "a", "b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		kind := map[Use]Kind{UseQuery: KindQueries, UseExport: KindExports, UseTail: KindTails}[use]
+		for _, tenants := range [][]string{{"a"}, {"b"}, {"b", "c"}, {"a", "b"}} {
+			_, err := admit(t.Context(), l, use, tenants...)
+			refused(t, err, kind)
+		}
+		c1, err := admit(t.Context(), l, use, "c")
+		if err != nil {
+			t.Errorf("c has paid for what was refused: %v", err)
+		}
+		union.Leave()
+		union.Leave() // again does nothing
+		for _, tenant := range []string{"a", "b"} {
+			if _, err := admit(t.Context(), l, use, tenant); err != nil {
+				t.Errorf("%s after the union left: %v", tenant, err)
+			}
+		}
+		c1.Leave()
+	}
+}
+
+// TestQueriesWait guarantees that a query beyond its tenant's bound waits for its turn, that no more wait
+// than may, and that waiting ends after a while: with the tenant's own limit where that is in the way, and
+// as overload where the others are.
+func TestQueriesWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := roomy()
+		c.Queries, c.Queue, c.AtOnce, c.Wait = 1, 1, 2, time.Second
+		l := newLimiter(t, c)
+		first, err := admit(t.Context(), l, UseQuery, "acme")
+		if err != nil {
+			t.Fatal(err)
+		}
+		waited := make(chan error, 1)
+		go func() {
+			p, err := admit(t.Context(), l, UseQuery, "acme")
+			p.Leave()
+			waited <- err
+		}()
+		synctest.Wait()
+		_, err = admit(t.Context(), l, UseQuery, "acme") // the queue is full
+		refused(t, err, KindQueries)
+		first.Leave()
+		if err := <-waited; err != nil {
+			t.Errorf("who waited was answered %v", err)
+		}
+
+		a, _ := admit(t.Context(), l, UseQuery, "acme")
+		began := time.Now()
+		_, err = admit(t.Context(), l, UseQuery, "acme")
+		refused(t, err, KindQueries)
+		if waited := time.Since(began); waited != c.Wait {
+			t.Errorf("waited %s, want %s", waited, c.Wait)
+		}
+		b, _ := admit(t.Context(), l, UseQuery, "beta")
+		var own *ExceededError
+		if _, err := admit(t.Context(), l, UseQuery, "gamma"); !errors.Is(err, ErrOverloaded) || errors.As(err, &own) {
+			t.Errorf("behind the others' queries: %v, want %v", err, ErrOverloaded)
+		}
+		a.Leave()
+		b.Leave()
+		assertForgotten(t, l.turns)
+	})
+}
+
+// TestUnionsDoNotDeadlock guarantees that callers with tenants in common wait for each other in no circle,
+// and that a turn is held under all of its keys or none.
+func TestUnionsDoNotDeadlock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := roomy()
+		c.Queries, c.AtOnce, c.Wait, c.Rate, c.Burst = 1, 2, time.Hour, 100_000, 100_000
+		l := newLimiter(t, c)
+		sets := [][]string{{"a", "b"}, {"b", "c"}, {"c", "a"}, {"a"}, {"b"}, {"c"}, {"c", "b", "a"}}
+		held := map[string]bool{}
+		done := make(chan error)
+		for i := range 70 {
+			go func() {
+				tenants := sets[i%len(sets)]
+				p, err := admit(t.Context(), l, UseQuery, tenants...)
+				if err == nil {
+					l.turns.mu.Lock() // for held alone
+					for _, tenant := range tenants {
+						if held[tenant] {
+							err = fmt.Errorf("two hold %s", tenant)
+						}
+						held[tenant] = true
+					}
+					l.turns.mu.Unlock()
+					time.Sleep(time.Millisecond) // the bubble's clock: others get to run
+					l.turns.mu.Lock()
+					for _, tenant := range tenants {
+						held[tenant] = false
+					}
+					l.turns.mu.Unlock()
+				}
+				p.Leave()
+				done <- err
+			}()
+		}
+		for range 70 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		assertForgotten(t, l.turns)
+	})
+}
+
+// TestRaisedLimitsHoldAtOnce guarantees that who waits under a limit that is raised does not wait for the
+// old one, once a request comes that is held to the new.
+func TestRaisedLimitsHoldAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := roomy()
+		c.Queries, c.Wait = 1, time.Hour
+		l := newLimiter(t, c)
+		first, err := admit(t.Context(), l, UseQuery, "acme")
+		if err != nil {
+			t.Fatal(err)
+		}
+		waited := make(chan error, 1)
+		go func() {
+			_, err := admit(t.Context(), l, UseQuery, "acme")
+			waited <- err
+		}()
+		synctest.Wait()
+		own := c.Limits
+		own.Queries = 3
+		l.Replace(map[string]Limits{"acme": own})
+		if _, err := admit(t.Context(), l, UseQuery, "acme"); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-waited; err != nil {
+			t.Error(err)
+		}
+		first.Leave()
+	})
+}
+
+// TestFloodLeavesOthersAlone guarantees fairness without a clock: however much one tenant sends, each query
+// of another is the next or the one after it to be served.
+func TestFloodLeavesOthersAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := roomy()
+		// Loki answers two at a time, and the flood alone would keep it busy.
+		c.AtOnce, c.Queries, c.Queue, c.Wait, c.Rate, c.Burst = 2, 2, 50, time.Hour, 10_000, 10_000
+		l := newLimiter(t, c)
+		var served []string
+		ask := func(tenant string) {
+			go func() {
+				p, err := admit(t.Context(), l, UseQuery, tenant)
+				if err != nil {
+					return
+				}
+				time.Sleep(time.Millisecond)
+				l.turns.mu.Lock()
+				served = append(served, tenant)
+				l.turns.mu.Unlock()
+				p.Leave()
+			}()
+			synctest.Wait()
+		}
+		for range 100 {
+			ask("flood")
+		}
+		others := []string{"a", "b", "c"}
+		for _, tenant := range others {
+			ask(tenant)
+		}
+		time.Sleep(time.Minute)
+		for i, tenant := range others {
+			at := -1
+			for n, name := range served {
+				if name == tenant {
+					at = n
+				}
+			}
+			// Two of the flood's are under way, and one of its own comes between any two of others.
+			if at < 0 || at > 2+2*(i+1) {
+				t.Errorf("%s was served as number %d of %v", tenant, at, served[:min(len(served), 12)])
+			}
+		}
+		// 2 under way and 50 that wait: the rest of the flood was refused, and not kept.
+		if len(served) != 2+50+len(others) {
+			t.Errorf("%d were served", len(served))
+		}
+	})
+}
+
+// TestTenantsAreForgotten guarantees that memory does not grow with the tenants that were ever seen.
+func TestTenantsAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(t, roomy())
+		for i := range 20 * leastSwept {
+			p, err := admit(t.Context(), l, UseTail, fmt.Sprint("tenant-", i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Leave()
+			time.Sleep(10 * time.Millisecond)
+		}
+		if n := len(l.rates.of); n > 2*leastSwept {
+			t.Errorf("%d tenants are remembered", n)
+		}
+		if n := len(l.tails.held); n > 0 {
+			t.Errorf("%d tenants hold a tail", n)
+		}
+	})
+}
+
+// BenchmarkRequest is what limits cost a request, from its tenants to its end.
+func BenchmarkRequest(b *testing.B) {
+	c := roomy()
+	c.Rate, c.Burst = 1_000_000_000, 1_000_000_000
+	for _, tenants := range [][]string{{"acme"}, {"acme", "globex", "initech"}} {
+		b.Run(fmt.Sprint(len(tenants)), func(b *testing.B) {
+			l := newLimiter(b, c)
+			ctx := context.Background()
+			b.ReportAllocs()
+			for b.Loop() {
+				p, err := admit(ctx, l, UseQuery, tenants...)
+				if err != nil {
+					b.Fatal(err)
+				}
+				p.Leave()
+			}
+		})
+	}
+}

@@ -1,0 +1,211 @@
+package limits
+
+import (
+	"context"
+	"errors"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// roomy are limits that let the tests' requests pass, but for those that a test sets.
+func roomy() Config {
+	return Config{
+		Limits: Limits{
+			Rate: 1000, Burst: 1000, Queries: 100, Queue: 100, Exports: 10, MaxTails: 10, MaxQueryBytes: 1000, MaxDepth: 10,
+			MaxSelectors: 10, MaxRange: 720 * time.Hour, MaxRangeVector: 24 * time.Hour, MaxPoints: 11_000, MaxLines: 5000,
+			MaxExportLines: 10_000, MaxAnswerBytes: 1 << 20, Timeout: time.Minute,
+		},
+		AtOnce: 100, Wait: time.Second, Parsing: TurnsConfig{AtOnce: 1},
+	}
+}
+
+func newLimiter(t testing.TB, c Config, options ...Option) *Limiter {
+	t.Helper()
+	l, err := New(c, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// TestCheckRange guarantees that a query spans MaxRange at most, and says so in days.
+func TestCheckRange(t *testing.T) {
+	start := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	const day = 24 * time.Hour
+	for _, tt := range []struct {
+		name       string
+		max        time.Duration
+		start, end time.Time
+		want       string
+	}{
+		{"exactly as wide as allowed", 7 * day, start, start.Add(7 * day), ""},
+		{
+			"one nanosecond wider", 7 * day, start, start.Add(7*day + 1),
+			"The query spans 7d1ns; it may span 7d. Narrow start and end.",
+		},
+		{"a month", 7 * day, start, start.Add(31 * day), "The query spans 31d; it may span 7d. Narrow start and end."},
+		{
+			"hours and minutes", 90 * time.Minute, start, start.Add(day + 2*time.Hour),
+			"The query spans 1d2h; it may span 1h30m. Narrow start and end.",
+		},
+		{
+			"from the first to the last nanosecond that Loki can name", 720 * time.Hour,
+			time.Unix(0, math.MinInt64), time.Unix(0, math.MaxInt64),
+			"The query spans 106751d23h47m16.854775807s; it may span 30d. Narrow start and end.",
+		},
+		// The order of start and end is not a matter of cost.
+		{"an end before its start", 7 * day, start, start.Add(-31 * day), ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := roomy()
+			c.MaxRange = tt.max
+			check(t, newLimiter(t, c).Of([]string{"acme"}).CheckRange(tt.start, tt.end), KindRange, tt.want)
+		})
+	}
+}
+
+// TestChecks guarantees that what is exactly allowed passes, and what is beyond it is refused with what was
+// asked, what is allowed and what to do, and counted.
+func TestChecks(t *testing.T) {
+	l := newLimiter(t, roomy())
+	s := l.Of([]string{"acme"})
+	start := time.Unix(0, 0)
+	for _, tt := range []struct {
+		kind         Kind
+		good, beyond error
+		want         string
+	}{
+		{
+			KindLines, s.CheckLines(5000), s.CheckLines(5001),
+			"The query asks for 5001 lines; it may ask for 5000. Lower limit, or narrow start and end and ask again.",
+		},
+		{
+			KindExportLines, s.CheckExportLines(10_000), s.CheckExportLines(10_001),
+			"The export asks for 10001 lines; it may ask for 10000. Lower limit, or narrow start and end and ask again.",
+		},
+		{
+			KindQueryBytes, s.CheckQuery(1000), s.CheckQuery(1001),
+			"The query is 1001 bytes long; it may have 1000. Shorten it.",
+		},
+		{
+			KindDepth, s.CheckShape(Shape{Depth: 10}), s.CheckShape(Shape{Depth: 11}),
+			"The query is nested 11 deep; it may be 10. Split it into several.",
+		},
+		{
+			KindSelectors, s.CheckShape(Shape{Selectors: 10}), s.CheckShape(Shape{Selectors: 11}),
+			"The query has 11 selectors; it may have 10. Split it into several, or select by a regular expression.",
+		},
+		{
+			KindRangeVector, s.CheckShape(Shape{RangeVector: 24 * time.Hour}), s.CheckShape(Shape{RangeVector: 25 * time.Hour}),
+			"The query has a range of 1d1h in brackets; it may have 1d. Shorten it.",
+		},
+		{
+			KindPoints, s.CheckPoints(start, start.Add(11_000*time.Second), time.Second), s.CheckPoints(start, start.Add(720*time.Hour), time.Minute),
+			"The query asks for 43200 points of each series; it may ask for 11000. Make step 3m56s or longer, or narrow start and end.",
+		},
+		{
+			KindAnswerBytes, s.CheckAnswer(1 << 20), s.CheckAnswer(1<<20 + 1),
+			"The answer has 1048577 bytes or more; it may have 1048576. Ask for less: a shorter range, fewer lines, a narrower selector.",
+		},
+	} {
+		check(t, tt.good, tt.kind, "")
+		check(t, tt.beyond, tt.kind, tt.want)
+		if n := l.Hits(tt.kind); n != 1 {
+			t.Errorf("%s was hit once and counted %d times", tt.kind, n)
+		}
+	}
+	// Without a step Loki chooses one, and without a length the answer has to show it.
+	check(t, s.CheckPoints(start, start.Add(720*time.Hour), 0), KindPoints, "")
+	check(t, s.CheckAnswer(-1), KindAnswerBytes, "")
+	// What is advised is granted.
+	if err := s.CheckPoints(start, start.Add(720*time.Hour), 3*time.Minute+56*time.Second); err != nil {
+		t.Errorf("the step advised: %v", err)
+	}
+}
+
+// TestUnionIsHeldToTheStrictest guarantees that several tenants are no way around the limits of one, for
+// every field of Limits, one that is added later included; and that each has its own where it is alone.
+func TestUnionIsHeldToTheStrictest(t *testing.T) {
+	l := newLimiter(t, roomy())
+	for i := range reflect.TypeFor[Limits]().NumField() {
+		name := reflect.TypeFor[Limits]().Field(i).Name
+		strict := l.config.Limits
+		reflect.ValueOf(&strict).Elem().Field(i).SetInt(1)
+		l.Replace(map[string]Limits{"strict": strict})
+		for _, tenants := range [][]string{{"strict"}, {"a", "strict"}, {"strict", "z"}, {"strict", "strict"}} {
+			if got := reflect.ValueOf(l.Of(tenants).Limits).Field(i).Int(); got != 1 {
+				t.Errorf("%s of %v is %d, want the strictest", name, tenants, got)
+			}
+		}
+		if got := l.Of([]string{"a"}).Limits; got != l.config.Limits {
+			t.Errorf("who has no limits of its own has %+v", got)
+		}
+	}
+}
+
+// TestRequestsSeeOneSet guarantees that a request is held to the limits that were in force when it began,
+// and the next one to those that are.
+func TestRequestsSeeOneSet(t *testing.T) {
+	l := newLimiter(t, roomy())
+	before := l.Of([]string{"acme"})
+	own := l.config.Limits
+	own.MaxLines = 7
+	l.Replace(map[string]Limits{"acme": own})
+	if after := l.Of([]string{"acme"}); before.MaxLines != 5000 || after.MaxLines != 7 {
+		t.Errorf("before %d, after %d lines", before.MaxLines, after.MaxLines)
+	}
+	l.Replace(nil)
+	if again := l.Of([]string{"acme"}); again.MaxLines != 5000 {
+		t.Errorf("after its limits were taken out: %d lines", again.MaxLines)
+	}
+}
+
+// TestNobodyMayNothing guarantees that a request without a tenant, whose limits nobody knows, is refused.
+func TestNobodyMayNothing(t *testing.T) {
+	l := newLimiter(t, roomy())
+	if _, err := l.Admit(context.Background(), l.Of(nil), UseQuery); err == nil {
+		t.Error("a request of no tenant was admitted")
+	}
+	if err := l.Of(nil).CheckLines(1); err == nil {
+		t.Error("a request of no tenant may ask for a line")
+	}
+}
+
+// TestConfigValidate guarantees that every mistake is named by its field, those of Parsing as well, and that
+// no limit can be forgotten.
+func TestConfigValidate(t *testing.T) {
+	c := roomy()
+	c.MaxRange, c.MaxExportLines, c.Queue, c.AtOnce, c.Parsing = -time.Hour, -3, -1, 0, TurnsConfig{AtOnce: -1, Queue: -2}
+	want := "MaxExportLines: -3 lets nothing pass; write at least 1, such as 1000000\n" +
+		"Queue: -1 is negative; write 0 or more\n" +
+		"MaxRange: -1h0m0s lets no query pass; write more than 0s, such as 720h\n" +
+		"AtOnce: 0 lets nothing pass; write at least 1, such as 256\n" +
+		"Parsing.AtOnce: -1 is negative; write 0 or more\nParsing.Queue: -2 is negative; write 0 or more"
+	if err := c.Validate(); err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+	if err := roomy().Validate(); err != nil {
+		t.Errorf("a good configuration: %v", err)
+	}
+	err := Limits{}.Validate()
+	for i := range reflect.TypeFor[Limits]().NumField() {
+		// Nobody has to wait.
+		if name := reflect.TypeFor[Limits]().Field(i).Name; name != "Queue" && !strings.Contains(err.Error(), name+": ") {
+			t.Errorf("%s may be forgotten", name)
+		}
+	}
+}
+
+func check(t *testing.T, err error, kind Kind, detail string) {
+	t.Helper()
+	var exceeded *ExceededError
+	switch {
+	case detail == "" && err != nil:
+		t.Errorf("got %v, want no error", err)
+	case detail != "" && (!errors.As(err, &exceeded) || exceeded.Kind != kind || exceeded.Detail != detail):
+		t.Errorf("got  %v\nwant %s: %s", err, kind, detail)
+	}
+}

@@ -1,0 +1,44 @@
+package limits
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// days prints a duration as people say it and LogQL writes it: 31d, 1d2h, 90m becomes 1h30m. Parts
+// below a second are of no use in a sentence about days, but a span must not look like what is
+// allowed: they are kept.
+func days(d time.Duration) string {
+	var b strings.Builder
+	const day = 24 * time.Hour
+	if n := d / day; n > 0 {
+		fmt.Fprintf(&b, "%dd", n)
+		d -= n * day
+	}
+	if d == 0 && b.Len() > 0 {
+		return b.String()
+	}
+	rest := d.String() // 0s, 1h30m0s, 1m30s, 250ms
+	if strings.HasSuffix(rest, "m0s") {
+		rest = strings.TrimSuffix(rest, "0s")
+	}
+	if strings.HasSuffix(rest, "h0m") {
+		rest = strings.TrimSuffix(rest, "0m")
+	}
+	return b.String() + rest
+}
+
+// within puts a field's name before those of its own fields, one error for each.
+func within(field string, err error) error {
+	var joined interface{ Unwrap() []error }
+	if !errors.As(err, &joined) {
+		return fmt.Errorf("%s.%w", field, err)
+	}
+	var errs []error
+	for _, e := range joined.Unwrap() {
+		errs = append(errs, fmt.Errorf("%s.%w", field, e))
+	}
+	return errors.Join(errs...)
+}
