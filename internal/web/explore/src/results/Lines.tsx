@@ -1,4 +1,8 @@
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+
 import type { Client, Direction, Line, OnFilter, Span, Term, Zone } from '../model';
+import { LineList } from './LineList';
+import { marker } from './marks';
 
 export interface LinesProps {
   lines: Line[];
@@ -15,18 +19,74 @@ export interface LinesProps {
   onFilter: OnFilter;
   client: Client;
   span: Span;
+  /** The address at which a colleague sees a line; without it none is offered. */
+  linkTo?: (line: Line) => string;
 }
 
-export function Lines({ lines, loadOlder, atEnd }: LinesProps) {
+/** The lines of an answer, and more of them on reaching the end. */
+export function Lines(props: LinesProps) {
+  const { lines, total, wrap, zone, terms, direction, loading, atEnd, onFilter, client, linkTo } = props;
+  const [digits, setDigits] = useState<3 | 9>(3);
+  const mark = useMarker(terms);
+  const look = useMemo(
+    () => ({ wrap, zone, digits, mark, client, onFilter, linkTo }),
+    [wrap, zone, digits, mark, client, onFilter, linkTo],
+  );
+  const order = direction === 'backward' ? 'newest first' : 'oldest first';
+  const count = lines.length.toLocaleString('en');
   return (
-    <div class="r-lines" tabIndex={0} role="region" aria-label="Lines">
-      {lines.slice(0, 1000).map(({ key, text }) => (
-        <div key={key}>{text}</div>
-      ))}
-      {!atEnd && loadOlder && (
-        <button type="button" onClick={() => void loadOlder()}>
-          Load more
+    <section class="r-lines" aria-label="Lines">
+      <div class="r-bar">
+        <span role="status">
+          {count}
+          {total !== undefined && total > lines.length ? ` of ${total.toLocaleString('en')}` : ''}{' '}
+          {lines.length === 1 ? 'line' : 'lines'}, {order}
+        </span>
+        <label>
+          <input type="checkbox" checked={digits === 9} onChange={(e) => setDigits(e.currentTarget.checked ? 9 : 3)} />
+          Nanoseconds
+        </label>
+        <span class="r-muted r-keys">
+          <kbd>j</kbd> <kbd>k</kbd> move, <kbd>Enter</kbd> opens
+        </span>
+      </div>
+      <LineList items={lines} look={look} label={`Log lines, ${order}`} busy={loading} open={!atEnd}>
+        <Ending {...props} />
+      </LineList>
+    </section>
+  );
+}
+
+/** What terms mark; another function only when they are other terms. */
+export function useMarker(terms: Term[]): ReturnType<typeof marker> {
+  return useMemo(() => marker(terms), [JSON.stringify(terms)]);
+}
+
+function Ending({ lines, loadOlder, loading, atEnd, direction }: LinesProps) {
+  const end = useRef<HTMLDivElement>(null);
+  const more = direction === 'backward' ? 'older' : 'newer';
+  const load = atEnd || loading ? undefined : loadOlder;
+  useEffect(() => {
+    const element = end.current;
+    if (!element || !load) return;
+    // Somewhat before the end is seen, so that mostly nobody waits.
+    const observer = new IntersectionObserver(([entry]) => entry?.isIntersecting && void load(), {
+      root: element.closest('.r-scroller'),
+      rootMargin: '400px',
+    });
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [load, lines.length]);
+  return (
+    <div ref={end} class="r-ending">
+      {loading ? (
+        'Loading…'
+      ) : load ? (
+        <button type="button" class="r-link" onClick={() => void load()}>
+          Load {more} lines
         </button>
+      ) : (
+        lines.length > 0 && 'That is all in this time range.'
       )}
     </div>
   );

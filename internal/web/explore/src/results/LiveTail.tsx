@@ -1,6 +1,11 @@
-import { useEffect, useState } from 'preact/hooks';
+import { LogfenceError } from '@logfence/client';
+import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from 'preact/hooks';
 
-import type { Client, OnFilter, Term, Zone } from '../model';
+import type { Client, Failure, OnFilter, Term, Zone } from '../model';
+import { LineList } from './LineList';
+import { useMarker } from './Lines';
+import { Keys, linesOf } from './store';
+import { Tailing } from './tailing';
 
 export interface LiveTailProps {
   query: string;
@@ -13,27 +18,154 @@ export interface LiveTailProps {
   onStop: () => void;
 }
 
-export function LiveTail({ query, client, onStop }: LiveTailProps) {
-  const [texts, setTexts] = useState<string[]>([]);
+// One of each: setting it once more is no change.
+const waiting: Link = { state: 'waiting' };
+const live: Link = { state: 'live' };
+
+type Link = { state: 'waiting' | 'live' } | { state: 'interrupted'; detail: string } | { state: 'failed'; failure: Failure };
+
+/** Lines as they arrive, the newest at the bottom, until the reader looks up or pauses. */
+export function LiveTail({ query, client, zone, wrap, terms, limit, onFilter, onStop }: LiveTailProps) {
+  const [paused, setPaused] = useState(false);
+  const [away, setAway] = useState(false);
+  const [again, retry] = useReducer((n: number) => n + 1, 0);
+  const held = paused || away;
+  const { tail, link, clear } = useTail(query, client, limit, held, again);
+  const mark = useMarker(terms);
+  const look = useMemo(
+    () => ({ wrap, zone, digits: 3 as const, mark, client, onFilter, linkTo: undefined }),
+    [wrap, zone, mark, client, onFilter],
+  );
+  const onBottom = useCallback((at: boolean) => setAway(!at), []);
+  const resume = (): void => {
+    setPaused(false);
+    setAway(false);
+  };
+  return (
+    <section class="r-lines r-tail" aria-label="Live tail">
+      <div class="r-bar">
+        <span role="status" class={`r-link-state r-${link.state}`}>
+          {stateOf(link, paused, away)}
+        </span>
+        <button type="button" aria-pressed={paused} onClick={() => (paused ? resume() : setPaused(true))}>
+          {paused ? 'Resume' : 'Pause'}
+        </button>
+        <button type="button" onClick={clear}>
+          Clear
+        </button>
+        <button type="button" onClick={onStop}>
+          Stop
+        </button>
+        <span class="r-muted r-counts">
+          {tail.arrived.toLocaleString('en')} arrived
+          {tail.dropped > 0 && <strong class="r-warning"> · {tail.dropped.toLocaleString('en')} left out by the server</strong>}
+        </span>
+      </div>
+      {link.state === 'failed' && (
+        <p role="alert" class="r-problem">
+          {link.failure.title}: {link.failure.detail}{' '}
+          <button type="button" class="r-link" onClick={() => retry(undefined)}>
+            Start again
+          </button>
+        </p>
+      )}
+      <LineList items={tail.items} look={look} label="Log lines as they arrive, newest last" busy={false} open follow={!held} onBottom={onBottom}>
+        {tail.items.length === 0 && <p class="r-note">Lines appear here as they arrive.</p>}
+      </LineList>
+      {held && tail.waiting > 0 && (
+        <button type="button" class="r-newest" onClick={resume}>
+          ↓ {tail.waiting.toLocaleString('en')} {tail.waiting === 1 ? 'line waits' : 'lines wait'}: go to the newest
+        </button>
+      )}
+    </section>
+  );
+}
+
+function stateOf(link: Link, paused: boolean, away: boolean): string {
+  switch (link.state) {
+    case 'waiting':
+      return 'Waiting for lines…';
+    case 'interrupted':
+      return `Connecting again: ${link.detail}`;
+    case 'failed':
+      return 'Ended';
+    case 'live':
+      if (paused) return 'Paused';
+      return away ? 'Held while you read' : 'Live';
+  }
+}
+
+/** A tail, whose lines are shown once a frame however many arrive. */
+function useTail(
+  query: string,
+  client: Client,
+  limit: number,
+  held: boolean,
+  again: number,
+): { tail: Tailing; link: Link; clear: () => void } {
+  const tail = useMemo(() => new Tailing(new Keys()), [query, client, again]);
+  const [link, setLink] = useState<Link>(waiting);
+  const [, redraw] = useReducer((n: number) => n + 1, 0);
+  const holding = useRef(held);
+  const frame = useRef(0);
+  holding.current = held;
+
+  const draw = (): void => {
+    frame.current = 0;
+    if (!holding.current) tail.flow();
+    redraw(undefined);
+  };
+  const soon = (): void => {
+    frame.current ||= requestAnimationFrame(draw);
+  };
+  useEffect(() => {
+    if (!held) soon();
+  }, [held]);
   useEffect(() => {
     const aborter = new AbortController();
-    void (async () => {
-      for await (const event of client.tailLogs({ query }, { signal: aborter.signal })) {
-        if (event.type !== 'entries') continue;
-        const come = event.streams.flatMap(({ values }) => values.map(([, text]) => text));
-        setTexts((old) => [...come, ...old].slice(0, 500));
+    setLink(waiting);
+    void follow(tail, query, client, limit, setLink, soon, aborter.signal);
+    return () => {
+      aborter.abort();
+      cancelAnimationFrame(frame.current);
+      frame.current = 0;
+    };
+  }, [tail]);
+  const clear = (): void => {
+    tail.clear();
+    redraw(undefined);
+  };
+  return { tail, link, clear };
+}
+
+async function follow(
+  tail: Tailing,
+  query: string,
+  client: Client,
+  limit: number,
+  setLink: (link: Link) => void,
+  soon: () => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const keys = tail.keys;
+  try {
+    for await (const event of client.tailLogs({ query, limit }, { signal })) {
+      switch (event.type) {
+        case 'entries':
+          setLink(live);
+          tail.take(linesOf(event.streams, 'forward', keys));
+          break;
+        case 'dropped':
+          tail.missing(event.count, event.slow_reader > 0 ? 'they came faster than this page read' : 'Loki has left them out');
+          break;
+        case 'interrupted':
+          setLink({ state: 'interrupted', detail: event.detail });
+          tail.remark(`interrupted: ${event.detail}`);
       }
-    })();
-    return () => aborter.abort();
-  }, [client, query]);
-  return (
-    <div>
-      <button type="button" onClick={onStop}>
-        Stop
-      </button>
-      {texts.map((text, i) => (
-        <div key={i}>{text}</div>
-      ))}
-    </div>
-  );
+      soon();
+    }
+  } catch (thrown) {
+    if (!(thrown instanceof LogfenceError)) throw thrown;
+    setLink({ state: 'failed', failure: thrown.failure });
+  }
 }

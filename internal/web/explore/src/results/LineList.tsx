@@ -1,0 +1,219 @@
+import type { ComponentChildren } from 'preact';
+import { useCallback, useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState } from 'preact/hooks';
+
+import { Heights } from './heights';
+import { isNotice, placeOf, type Item } from './items';
+import { Row, type Look } from './Row';
+import { longestDrawn } from './Text';
+import { Viewport } from './viewport';
+
+export interface LineListProps {
+  /** The rows; their keys increase. */
+  items: readonly Item[];
+  look: Look;
+  label: string;
+  busy: boolean;
+  /** Whether there may be more than these. */
+  open: boolean;
+  /** Stay at the newest row, which is the last. */
+  follow?: boolean;
+  /** Told when the reader leaves the last row or comes back to it. */
+  onBottom?: (at: boolean) => void;
+  /** What comes after the last row. */
+  children?: ComponentChildren;
+}
+
+const rowHeight = 20;
+const padding = 4;
+
+/** A list of any number of lines, of which those are in the page that are seen. */
+export function LineList({ items, look, label, busy, open, follow = false, onBottom, children }: LineListProps) {
+  const scroller = useRef<HTMLDivElement>(null);
+  const rows = useRef<HTMLDivElement>(null);
+  const view = useMemo(() => new Viewport(), []);
+  const measured = useMemo(() => new Map<number, number>(), []);
+  const [, redraw] = useReducer((n: number) => n + 1, 0);
+  const [expanded, setExpanded] = useState<ReadonlySet<number>>(new Set());
+  const [current, setCurrent] = useState<number>();
+  const [box, setBox] = useState({ width: 0, height: 0 });
+  const anchor = useRef<{ item: Item; offset: number }>();
+  const focusNext = useRef(false);
+
+  // What has been measured holds for this layout alone.
+  const layout = `${box.width} ${look.wrap} ${look.digits}`;
+  const measuredFor = useRef(layout);
+  if (measuredFor.current !== layout) {
+    measured.clear();
+    measuredFor.current = layout;
+  }
+  const perRow = look.wrap ? Math.max(20, Math.floor((box.width - (look.digits === 9 ? 260 : 210)) / 7.3)) : Infinity;
+  const heights = useMemo(
+    () =>
+      new Heights(items.length, (i) => {
+        const item = items[i];
+        if (!item) return rowHeight;
+        const guess = isNotice(item) ? 1 : Math.ceil(Math.min(item.text.length, longestDrawn) / perRow) || 1;
+        return measured.get(item.key) ?? guess * rowHeight + padding;
+      }),
+    [items, layout],
+  );
+  view.size = box.height;
+
+  const scrollTo = (top: number): void => {
+    if (scroller.current && Math.abs(scroller.current.scrollTop - top) >= 0.5) scroller.current.scrollTop = top;
+  };
+  const remember = (): void => {
+    const index = view.heights.at(view.top);
+    const item = items[index];
+    anchor.current = item && { item, offset: view.top - view.heights.top(index) };
+  };
+
+  if (view.heights !== heights) {
+    view.heights = heights;
+    const held = anchor.current;
+    const index = held ? placeOf(items, held.item.key) : 0;
+    // The same list grown or cut keeps its place; another one begins at its top.
+    const same = held && (items[index] === held.item || (index === 0 && follow));
+    if (follow) view.goTo(heights.total);
+    else view.goTo(same ? heights.top(index) + (held?.offset ?? 0) : 0);
+  }
+  const slice = view.slice();
+
+  useLayoutEffect(() => {
+    const element = scroller.current;
+    if (!element) return;
+    const observer = new ResizeObserver(() => setBox({ width: element.clientWidth, height: element.clientHeight }));
+    observer.observe(element);
+    setBox({ width: element.clientWidth, height: element.clientHeight });
+    return () => observer.disconnect();
+  }, []);
+
+  // Guesses become measures before anything is painted; what is seen stays where it is.
+  const measure = (): boolean => {
+    const seen = view.heights.at(view.top);
+    const offset = view.top - view.heights.top(seen);
+    let changed = false;
+    for (const element of rows.current?.children ?? []) {
+      const key = Number((element as HTMLElement).dataset['key']);
+      const height = element.getBoundingClientRect().height;
+      if (height === 0 || measured.get(key) === height) continue;
+      measured.set(key, height);
+      view.heights.set(placeOf(items, key), height);
+      changed = true;
+    }
+    if (changed) scrollTo(view.goTo(follow ? view.heights.total : view.heights.top(seen) + offset));
+    return changed;
+  };
+  useLayoutEffect(() => {
+    if (box.height === 0) return;
+    if (measure()) redraw(undefined);
+    else scrollTo(view.goTo(view.top));
+    remember();
+    if (focusNext.current) {
+      focusNext.current = false;
+      rows.current?.querySelector<HTMLElement>(`[data-key="${current}"]`)?.focus({ preventScroll: true });
+    }
+  });
+  // Rows grow by themselves as well: by what they load, or by "show all".
+  useEffect(() => {
+    const observer = new ResizeObserver(() => measure() && redraw(undefined));
+    for (const element of rows.current?.children ?? []) observer.observe(element);
+    return () => observer.disconnect();
+  });
+
+  const wasAtBottom = useRef(true);
+  const onScroll = (): void => {
+    const element = scroller.current;
+    if (!element) return;
+    const before = view.top;
+    scrollTo(view.scrolled(element.scrollTop));
+    remember();
+    if (wasAtBottom.current !== view.atBottom && (view.atBottom || view.top < before)) {
+      wasAtBottom.current = view.atBottom;
+      onBottom?.(view.atBottom);
+    }
+    const now = view.slice();
+    if (now.first !== slice.first || now.last !== slice.last || now.offset !== slice.offset) redraw(undefined);
+  };
+
+  const toggle = useCallback((key: number): void => {
+    setCurrent(key);
+    setExpanded((old) => {
+      const next = new Set(old);
+      if (!next.delete(key)) next.add(key);
+      return next;
+    });
+  }, []);
+  const move = (to: number): void => {
+    const index = Math.max(0, Math.min(items.length - 1, to));
+    const item = items[index];
+    if (!item) return;
+    const top = view.toShow(index);
+    if (top !== undefined) scrollTo(top);
+    focusNext.current = true;
+    setCurrent(item.key);
+    redraw(undefined);
+  };
+  const onKeyDown = (event: KeyboardEvent): void => {
+    const target = event.target as HTMLElement;
+    // Within details, keys are for what is there.
+    if ((target !== scroller.current && !target.matches('article, [data-key]')) || event.ctrlKey || event.metaKey || event.altKey) return;
+    const at = current === undefined ? slice.first : placeOf(items, current);
+    const screen = Math.max(1, Math.floor(box.height / rowHeight) - 1);
+    const moves: Record<string, number> = {
+      ArrowDown: at + 1,
+      j: at + 1,
+      ArrowUp: at - 1,
+      k: at - 1,
+      PageDown: at + screen,
+      PageUp: at - screen,
+      Home: 0,
+      End: items.length - 1,
+    };
+    const to = moves[event.key];
+    if (to !== undefined) move(current === undefined && event.key !== 'End' ? view.heights.at(view.top) : to);
+    else if (event.key === 'Enter' || event.key === ' ') {
+      const item = items[at];
+      if (item && current !== undefined && !isNotice(item)) toggle(item.key);
+    } else return;
+    event.preventDefault();
+  };
+
+  const drawn = items.slice(slice.first, slice.last);
+  const currentDrawn = drawn.some(({ key }) => key === current);
+  const tabbed = currentDrawn ? current : items[view.heights.at(view.top)]?.key;
+  return (
+    <div ref={scroller} class={look.wrap ? 'r-scroller r-wrap' : 'r-scroller'} onScroll={onScroll} onKeyDown={onKeyDown} tabIndex={-1}>
+      <div class="r-space" style={{ height: `${view.extent}px` }}>
+        <div
+          ref={rows}
+          class="r-rows"
+          role="feed"
+          aria-label={label}
+          aria-busy={busy}
+          style={{ transform: `translateY(${slice.offset}px)` }}
+        >
+          {drawn.map((item, i) =>
+            isNotice(item) ? (
+              <article class="r-row r-notice" key={item.key} data-key={item.key} tabIndex={item.key === tabbed ? 0 : -1}>
+                {item.notice}
+              </article>
+            ) : (
+              <Row
+                key={item.key}
+                line={item}
+                look={look}
+                index={slice.first + i}
+                total={open ? -1 : items.length}
+                current={item.key === tabbed}
+                open={expanded.has(item.key)}
+                onToggle={toggle}
+              />
+            ),
+          )}
+        </div>
+      </div>
+      {children}
+    </div>
+  );
+}

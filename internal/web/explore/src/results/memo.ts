@@ -1,0 +1,16 @@
+import { Component, h, type ComponentType, type FunctionComponent } from 'preact';
+
+/** The component, rendered again only when one of its properties is another than before. */
+export function memo<P extends object>(inner: FunctionComponent<P>): ComponentType<P> {
+  return class extends Component<P> {
+    override shouldComponentUpdate(next: P): boolean {
+      const now: P = this.props;
+      const names = Object.keys(next) as (keyof P)[];
+      return names.length !== Object.keys(now).length || names.some((name) => next[name] !== now[name]);
+    }
+
+    override render() {
+      return h(inner, this.props as P);
+    }
+  };
+}
