@@ -170,7 +170,7 @@ func environment(ts *testscript.TestScript) []string {
 	env := []string{"PATH=" + ts.Getenv("PATH"), "HOME=" + ts.Getenv("HOME")}
 	for _, name := range []string{
 		"LOKI_URL", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_JWKS_URL", "DANGEROUSLY_ALLOW_HTTP_JWKS", "ADDR", "ADMIN_ADDR", "LOKI_COMPAT",
-		"TLS_CERT_FILE", "TLS_KEY_FILE", "AUDIT_LOG", "AUDIT_QUERIES", "AUDIT_REQUIRED",
+		"TLS_CERT_FILE", "TLS_KEY_FILE", "AUDIT_LOG", "AUDIT_QUERIES", "AUDIT_REQUIRED", "LIMITS_FILE", "MAX_LINES",
 	} {
 		if value := ts.Getenv("LOGFENCE_" + name); value != "" {
 			env = append(env, "LOGFENCE_"+name+"="+value)

@@ -87,6 +87,7 @@ type draft struct {
 	given   map[string]text   // by variable, the file's and the environment's
 	from    map[string]origin // of each setting that was given
 	bad     problems
+	example string // a line of the file that is read, where it is not the one of settings
 }
 
 // origin tells where a value was read.

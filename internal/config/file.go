@@ -143,7 +143,11 @@ func (d *draft) readMapping(n ast.Node, at func(ast.Node) origin, path string, e
 	case *ast.MappingValueNode:
 		pairs = []*ast.MappingValueNode{n}
 	default:
-		d.bad.add(at(n), path, "not keys and values; write lines like \"LOGFENCE_LOKI_URL: http://loki:3100\"")
+		example := d.example
+		if example == "" {
+			example = "LOGFENCE_LOKI_URL: http://loki:3100"
+		}
+		d.bad.add(at(n), strings.TrimSuffix(path, "."), fmt.Sprintf("not keys and values; write lines like %q", example))
 		return
 	}
 	seen := map[string]bool{}

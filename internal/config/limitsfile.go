@@ -29,11 +29,14 @@ func ParseLimits(file string, content []byte, base limits.Limits) (map[string]li
 
 // readLimits is ParseLimits, with all that was found on the way.
 func readLimits(file string, content []byte, base limits.Limits) (map[string]limits.Limits, *draft) {
-	own, d := map[string]limits.Limits{}, &draft{bad: problems{file: file}}
+	own, d := map[string]limits.Limits{}, &draft{bad: problems{file: file}, example: "acme: {rate: 50}"}
 	d.readTree(file, content, func(key string, value ast.Node, at func(ast.Node) origin) {
 		if key != tenantsKey {
 			d.bad.add(at(value), key, fmt.Sprintf("unknown key; there is %q alone, and below it each tenant's name", tenantsKey))
 			return
+		}
+		if _, empty := value.(*ast.NullNode); empty {
+			return // the last tenant has been taken out
 		}
 		d.readMapping(value, at, key+".", func(name string, value ast.Node) {
 			path := tenantsKey + "." + name
