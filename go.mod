@@ -28,6 +28,7 @@ require (
 	github.com/oauth2-proxy/mockoidc v0.0.0-20240214162133-caebfff84d25 // tests: a provider that rotates its keys
 	github.com/oklog/ulid/v2 v2.1.2 // request ids that sort by time
 	github.com/prometheus/client_golang v1.24.1 // metrics
+	github.com/prometheus/client_model v0.6.3 // tests: metrics as they are read
 	github.com/prometheus/common v0.72.0 // Prometheus's durations, as Loki reads them
 	github.com/prometheus/prometheus v0.312.1-0.20260612131846-2ad3a8717015 // labels.Matcher, which Loki's syntax is made of
 	github.com/rogpeppe/go-internal v1.16.0 // tests: transcripts of the command
@@ -148,7 +149,6 @@ require (
 	github.com/opentracing/opentracing-go v1.2.1-0.20220228012449-10b1cf09e00b // indirect
 	github.com/pires/go-proxyproto v0.8.1 // indirect
 	github.com/pkg/errors v0.9.1 // indirect
-	github.com/prometheus/client_model v0.6.3 // indirect
 	github.com/prometheus/exporter-toolkit v0.16.0 // indirect
 	github.com/prometheus/otlptranslator v1.0.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect

@@ -87,6 +87,7 @@ type gateway struct {
 	clients          clients
 	drain            drain
 	life             lifetime // of what newGateway has started
+	metrics          *observe.Metrics
 }
 
 // clients are the bounds of connections that no handler sees.
@@ -152,7 +153,7 @@ func newGateway(ctx context.Context, c config.Config, log *slog.Logger, stderr i
 		certificate: c.TLSCertFile, key: c.TLSKeyFile,
 		clients: clients{header: c.HeaderTimeout, idle: c.IdleTimeout, maxHeader: c.MaxHeaderBytes},
 		drain:   drain{delay: c.DrainDelay, timeout: c.DrainTimeout, announce: server.Stopping, endTails: server.Drain},
-		life:    life,
+		life:    life, metrics: seen.metrics,
 	}, nil
 }
 
