@@ -124,10 +124,11 @@ func newGateway(ctx context.Context, c config.Config, log *slog.Logger, stderr i
 		return nil, err
 	}
 	addLimits(seen.metrics, limiter)
-	client, err := loki.New(c.Loki, loki.WithTransport(seen.recorder.Transport))
+	client, err := loki.New(c.Loki, loki.WithTransport(seen.recorder.Transport), loki.WithLogger(log))
 	if err != nil {
 		return nil, fmt.Errorf("make the client of Loki: %w", err)
 	}
+	life.onEnd(client.Close)
 	if err := checkLoki(ctx, client, log); err != nil {
 		return nil, err
 	}

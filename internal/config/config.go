@@ -140,6 +140,14 @@ type text struct {
 	origin origin
 }
 
+// joined is the value as the environment would have it.
+func (t text) joined() string {
+	if t.list == nil {
+		return t.value
+	}
+	return strings.Join(t.list, ",")
+}
+
 // read puts one setting, or its default, into the draft.
 func (d *draft) read(s *setting) {
 	t, ok := d.given[s.Name()]

@@ -52,7 +52,7 @@ func (s *setting) sentence(clean *strings.Replacer) string {
 		return meaning + " (size)"
 	case kindSwitch, kindLevel, kindFormat:
 		return meaning + " (" + string(s.kind) + ")"
-	case kindList:
+	case kindList, kindURLs:
 		return meaning + " (comma-separated)"
 	default:
 		return meaning

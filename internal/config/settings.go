@@ -35,6 +35,7 @@ type kind string
 const (
 	kindText     kind = "text"
 	kindURL      kind = "URL"
+	kindURLs     kind = "URLs"
 	kindAddress  kind = "host:port"
 	kindFile     kind = "file"
 	kindDuration kind = "duration"
@@ -58,8 +59,8 @@ var notSettings = map[string]bool{
 // settings is every setting, in the order in which help and README show them.
 var settings = []setting{
 	{
-		name: "LOKI_URL", kind: kindURL, required: "required", field: "Loki.URL",
-		meaning: "Loki's base URL, such as `http://loki:3100`",
+		name: "LOKI_URL", kind: kindURLs, required: "required", field: "Loki.URL",
+		meaning: "Loki's base URL, such as `http://loki:3100`; or several of one Loki, of which one that fails is left out",
 		into:    func(d *draft) any { return &d.Loki.URL },
 	},
 	{
@@ -397,7 +398,11 @@ func find(name string) *setting {
 
 // set reads the text into the draft, and says what is wrong with it otherwise.
 func (s *setting) set(d *draft, t text) (problem string) {
-	if t.list != nil && s.kind != kindList && s.kind != kindNetworks {
+	switch {
+	case t.list == nil, s.kind == kindList, s.kind == kindNetworks:
+	case s.kind == kindURLs:
+		t.value = t.joined()
+	default:
 		return "a list; write one value"
 	}
 	switch into := s.into(d).(type) {
@@ -439,13 +444,30 @@ func (s *setting) set(d *draft, t text) (problem string) {
 
 // shown is the setting's text without what may be a secret in it.
 func (s *setting) shown(t text) string {
-	if t.list != nil {
-		return strings.Join(t.list, ",")
+	if s.kind != kindURL && s.kind != kindURLs {
+		return t.joined()
 	}
-	if s.kind != kindURL {
-		return t.value
+	var shown []string
+	for _, item := range s.urls(t.joined()) {
+		shown = append(shown, shownURL(item))
 	}
-	u, err := url.Parse(t.value)
+	return strings.Join(shown, ",")
+}
+
+// urls takes a value apart where there may be several.
+func (s *setting) urls(value string) []string {
+	if s.kind != kindURLs {
+		return []string{value}
+	}
+	items := strings.Split(value, ",")
+	for i := range items {
+		items[i] = strings.TrimSpace(items[i])
+	}
+	return items
+}
+
+func shownURL(text string) string {
+	u, err := url.Parse(text)
 	if err != nil {
 		return "(not a URL)"
 	}
@@ -464,13 +486,18 @@ func (s *setting) shown(t text) string {
 // hide takes out of a sentence about a URL what may be a secret in the URL: the packages show what
 // they read, and where a token is in the query they cannot know.
 func (s *setting) hide(problem, value string) string {
-	u, err := url.Parse(value)
-	if s.kind != kindURL || err != nil {
+	if s.kind != kindURL && s.kind != kindURLs {
 		return problem
 	}
-	for _, part := range []string{u.RawQuery, u.User.String()} {
-		if part != "" {
-			problem = strings.ReplaceAll(problem, part, "xxxxx")
+	for _, item := range s.urls(value) {
+		u, err := url.Parse(item)
+		if err != nil {
+			continue
+		}
+		for _, part := range []string{u.RawQuery, u.User.String()} {
+			if part != "" {
+				problem = strings.ReplaceAll(problem, part, "xxxxx")
+			}
 		}
 	}
 	return problem

@@ -78,7 +78,7 @@ func (d *draft) blame(part, message string) {
 			continue
 		}
 		if o, given := d.from[s.name]; given {
-			d.bad.add(o, s.Name(), s.hide(problem, d.given[s.Name()].value))
+			d.bad.add(o, s.Name(), s.hide(problem, d.given[s.Name()].joined()))
 		} else {
 			d.bad.missing(s.Name(), problem)
 		}

@@ -154,7 +154,7 @@ func (g *gateway) config(t *testing.T) httpapi.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(client.CloseIdleConnections)
+	t.Cleanup(client.Close)
 	log := slog.New(slog.DiscardHandler)
 	return httpapi.Config{
 		Verifier: people{}, Fence: fence, Loki: client, Parsing: turns,

@@ -143,7 +143,7 @@ func newGateway(t *testing.T, options ...option) *gateway {
 	}
 	server := httptest.NewServer(s.Public())
 	t.Cleanup(server.Close)
-	t.Cleanup(c.Loki.CloseIdleConnections)
+	t.Cleanup(c.Loki.Close)
 	g.server, g.url = s, server.URL
 	return g
 }

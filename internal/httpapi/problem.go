@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -87,6 +88,7 @@ var (
 	codeLokiUnreachable      = code{"loki_unreachable", http.StatusBadGateway, "Loki cannot be reached"}
 	codeLokiFailed           = code{"loki_failed", http.StatusBadGateway, "Loki failed"}
 	codeOverloaded           = code{"overloaded", http.StatusServiceUnavailable, "Too much to do"}
+	codeLokiUnavailable      = code{"loki_unavailable", http.StatusServiceUnavailable, "Loki is down"}
 	codeKeysUnavailable      = code{"keys_unavailable", http.StatusServiceUnavailable, "Tokens cannot be checked"}
 	codeAuditUnavailable     = code{"audit_unavailable", http.StatusServiceUnavailable, "Request cannot be recorded"}
 	codeLokiTimeout          = code{"loki_timeout", http.StatusGatewayTimeout, "Loki took too long"}
@@ -232,6 +234,9 @@ func ofLoki(err error) *problem {
 		return codeNoTenant.problem(err, "The token's tenant is not one that Loki can be asked for.")
 	case errors.Is(err, loki.ErrParameter): // such as the first minute of 1970, which Loki misreads
 		return codeParameterInvalid.problem(err, "A time or another parameter is out of the range that Loki takes.")
+	case errors.Is(err, loki.ErrUnavailable):
+		return codeLokiUnavailable.problem(err, "Loki is down, so it was not asked. Try again shortly.").
+			with(echo.HeaderRetryAfter, retryAfter(err))
 	case errors.Is(err, loki.ErrRateLimited):
 		return codeRateLimited.problem(err, "Loki takes no more queries at present. Try again shortly.").
 			with(echo.HeaderRetryAfter, retryLater)
@@ -243,6 +248,15 @@ func ofLoki(err error) *problem {
 		return codeLokiFailed.problem(err, "Loki could not answer. Try again shortly.")
 	}
 	return nil
+}
+
+// retryAfter is when Loki is looked at next, in whole seconds.
+func retryAfter(err error) string {
+	var e *loki.Error
+	if !errors.As(err, &e) || e.RetryAfter <= 0 {
+		return retryLater
+	}
+	return strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds())))
 }
 
 func ofRouter(err error) *problem {

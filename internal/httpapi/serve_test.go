@@ -30,7 +30,7 @@ func refusals() []error {
 		tenancy.ErrTenant, tenancy.ErrExtra, tenancy.ErrTooLong, tenancy.ErrNotSelector,
 		&tenancy.InvalidError{Message: "x"}, &tenancy.TooComplexError{What: "x"}, &tenancy.UnsupportedError{Reason: "x"},
 		limits.ErrOverloaded,
-		&loki.RefusedError{Status: 400, Message: "x"}, loki.ErrOrgID, loki.ErrParameter, loki.ErrRateLimited, loki.ErrTimeout, loki.ErrUnreachable, loki.ErrFailed,
+		&loki.RefusedError{Status: 400, Message: "x"}, loki.ErrOrgID, loki.ErrParameter, loki.ErrRateLimited, loki.ErrTimeout, loki.ErrUnreachable, loki.ErrUnavailable, loki.ErrFailed,
 	)
 }
 
@@ -442,7 +442,7 @@ func TestReadiness(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(client.CloseIdleConnections)
+	t.Cleanup(client.Close)
 	s := &Server{verifier: who, loki: client, recorder: &observe.Recorder{}}
 	probe := func(path string) (int, string) {
 		w := newRecorder()

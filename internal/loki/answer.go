@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -34,20 +35,34 @@ func (c *Client) ask(ctx context.Context, call Call, path string, params url.Val
 
 func (c *Client) send(ctx context.Context, call Call, path string, params url.Values, media string) (*Answer, error) {
 	limited, cancel := c.limit(ctx, call)
-	request, err := c.newRequest(limited, call, path, params)
+	var response *http.Response
+	e, err := c.attempt(limited, func(traced context.Context, e *endpoint) error {
+		request, err := c.newRequest(traced, e, call, path, params)
+		if err != nil {
+			return err
+		}
+		response, err = c.http.Do(request) //nolint:bodyclose // body closes it, for which the caller or a refusal below sees
+		if err != nil {
+			return classify(ctx, limited, ErrUnreachable, err) // while its state can be read
+		}
+		return nil
+	})
 	if err != nil {
 		cancel()
 		return nil, err
 	}
-	response, err := c.http.Do(request) //nolint:bodyclose // body closes it, for which the caller or a refusal below sees
-	if err != nil {
-		defer cancel() // after its state has been read
-		return nil, classify(ctx, limited, ErrUnreachable, err)
+	if suspicious(response.StatusCode) {
+		c.pool.suspect(e)
 	}
 	body := &body{
-		from:   response.Body,
-		cancel: cancel,
-		failed: func(err error) error { return classify(ctx, limited, ErrFailed, err) },
+		from: response.Body,
+		end:  sync.OnceFunc(func() { cancel(); e.release() }),
+		failed: func(err error) error {
+			if ctx.Err() == nil {
+				c.pool.suspect(e)
+			}
+			return classify(ctx, limited, ErrFailed, err)
+		},
 	}
 	encoding, err := accept(response, body, call.AcceptGzip, media)
 	if err != nil {
@@ -190,7 +205,7 @@ func plain(s string) string {
 // body is an answer's, with the request's time-out: both end with Close.
 type body struct {
 	from   io.ReadCloser
-	cancel func()
+	end    func()
 	failed func(error) error
 }
 
@@ -205,7 +220,7 @@ func (b *body) Read(p []byte) (int, error) {
 // Close ends the time-out, which would otherwise be kept until it passes, and with the connection or
 // stream whatever Loki still does for an answer that was not read to its end.
 func (b *body) Close() error {
-	b.cancel()
+	b.end()
 	if err := b.from.Close(); err != nil {
 		return fmt.Errorf("close answer: %w", err)
 	}

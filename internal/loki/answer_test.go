@@ -19,7 +19,7 @@ import (
 	"github.com/logfence/logfence/internal/lokitest"
 )
 
-var kinds = []error{loki.ErrUnreachable, loki.ErrTimeout, loki.ErrRateLimited, loki.ErrFailed}
+var kinds = []error{loki.ErrUnreachable, loki.ErrUnavailable, loki.ErrTimeout, loki.ErrRateLimited, loki.ErrFailed}
 
 // failsWith holds an error to one kind, and its text to what anybody may read.
 func failsWith(t *testing.T, err, want error) {

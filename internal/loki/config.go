@@ -15,7 +15,9 @@ const DefaultTimeout = 60 * time.Second
 type Config struct {
 	// URL is Loki's base URL, such as http://loki:3100, up to where its own paths (/loki/api/v1/…) begin;
 	// a path in it is kept. It has no default: guessing could show one installation's logs to another's
-	// tenants. User name and password in it are sent as basic authentication and never shown.
+	// tenants. User name and password in it are sent as basic authentication and never shown. Several URLs
+	// of the same Loki, such as its query frontends, are separated by commas; one that fails is left out
+	// until it is well again.
 	URL string
 	// Timeout is how long one request may take from connecting to the last byte of the answer; 0 is
 	// [DefaultTimeout]. Too short, and wide queries fail; too long, and slow ones pile up.
@@ -29,7 +31,7 @@ type Config struct {
 // Validate tells all that is wrong, one error for each mistake, with what to write instead.
 func (c Config) Validate() error {
 	var errs []error
-	if _, err := parseURL(c.URL); err != nil {
+	if _, err := parseURLs(c.URL); err != nil {
 		errs = append(errs, err)
 	}
 	if c.Timeout < 0 {
@@ -44,6 +46,29 @@ func (c Config) Validate() error {
 // unfit is a mistake in one field.
 func unfit(field, format string, args ...any) error {
 	return errors.New(field + ": " + fmt.Sprintf(format, args...))
+}
+
+// parseURLs reads one or several URLs, and takes the credentials out, so that no error that quotes a URL
+// can show them.
+func parseURLs(text string) ([]*endpoint, error) {
+	var endpoints []*endpoint
+	var errs []error
+	for part := range strings.SplitSeq(text, ",") {
+		u, err := parseURL(strings.TrimSpace(part))
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		e := &endpoint{base: u, user: u.User}
+		u.User = nil
+		for _, other := range endpoints {
+			if other.name() == e.name() {
+				errs = append(errs, unfit("URL", "%q is given twice; write it once", e.name()))
+			}
+		}
+		endpoints = append(endpoints, e)
+	}
+	return endpoints, errors.Join(errs...)
 }
 
 func parseURL(text string) (*url.URL, error) {

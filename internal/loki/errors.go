@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 )
 
 // Refusals before anything is sent.
@@ -26,6 +27,8 @@ var (
 var (
 	// ErrUnreachable means that no connection to Loki could be made, or that it broke before an answer.
 	ErrUnreachable = errors.New("loki cannot be reached")
+	// ErrUnavailable means that nothing was sent, since Loki is known to be down.
+	ErrUnavailable = errors.New("loki is down")
 	// ErrTimeout means that our time-out or Loki's own passed.
 	ErrTimeout = errors.New("loki did not answer in time")
 	// ErrRateLimited means that Loki, or what stands before it, takes no more for now.
@@ -48,8 +51,10 @@ func (e *RefusedError) Error() string {
 // Error is a failure with its cause. Its text is that of Kind alone; the cause may hold addresses and is
 // for the log, which finds it by [errors.As] or [slog.LogValuer].
 type Error struct {
-	Kind  error // ErrUnreachable, ErrTimeout, ErrRateLimited or ErrFailed
+	Kind  error // ErrUnreachable, ErrUnavailable, ErrTimeout, ErrRateLimited or ErrFailed
 	Cause error
+	// RetryAfter is when to ask again at the earliest; 0: not known.
+	RetryAfter time.Duration
 }
 
 func (e *Error) Error() string { return e.Kind.Error() }

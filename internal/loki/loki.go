@@ -17,20 +17,22 @@ package loki
 import (
 	"context"
 	"crypto/tls"
+	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"time"
 )
 
 // Client asks one Loki. It is made once and safe for use by many goroutines.
 type Client struct {
-	base      *url.URL // without credentials
-	basicAuth func(*http.Request)
+	pool      *pool
 	org       orgID
 	timeout   time.Duration
-	http      *http.Client
+	transport *http.Transport
+	http      *http.Client                              // over transport and what is around it
+	bare      *http.Client                              // over transport alone, for probes: nobody asked for those
 	around    func(http.RoundTripper) http.RoundTripper // see WithTransport
+	log       *slog.Logger
 }
 
 // Option is what a client does beside asking.
@@ -43,40 +45,42 @@ func WithTransport(around func(http.RoundTripper) http.RoundTripper) Option {
 	return func(c *Client) { c.around = around }
 }
 
-// New makes a client, or says all that is wrong with c. It sends nothing.
+// WithLogger has the client say when Loki is down, and back, by its URL without credentials.
+func WithLogger(log *slog.Logger) Option { return func(c *Client) { c.log = log } }
+
+// New makes a client, or says all that is wrong with c. It sends nothing; whoever gets one closes it.
 func New(c Config, options ...Option) (*Client, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	base, err := parseURL(c.URL)
+	endpoints, err := parseURLs(c.URL)
 	if err != nil {
 		return nil, err
 	}
 	client := &Client{
-		base:      base,
-		basicAuth: func(*http.Request) {},
 		org:       orgID(c.OrgID),
 		timeout:   c.Timeout,
+		transport: newTransport(),
 		around:    func(t http.RoundTripper) http.RoundTripper { return t },
+		log:       slog.New(slog.DiscardHandler),
 	}
 	for _, option := range options {
 		option(client)
 	}
-	client.http = &http.Client{
-		Transport: client.around(newTransport()),
-		// Where Loki points is no place that the operator has chosen.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
 	if client.timeout == 0 {
 		client.timeout = DefaultTimeout
 	}
-	if user := base.User; user != nil {
-		// Taken out of the URL, so that no error that quotes a URL can show them.
-		base.User = nil
-		password, _ := user.Password()
-		client.basicAuth = func(r *http.Request) { r.SetBasicAuth(user.Username(), password) }
-	}
+	client.http = newHTTPClient(client.around(client.transport))
+	client.bare = newHTTPClient(client.transport)
+	client.pool = newPool(endpoints, client.probe, client.log)
+	// What idles there would be found dead one by one when it is back.
+	client.pool.wentDown = client.CloseIdleConnections
 	return client, nil
+}
+
+// newHTTPClient follows no redirects: where Loki points is no place that the operator has chosen.
+func newHTTPClient(t http.RoundTripper) *http.Client {
+	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 // newTransport is tuned for one upstream that many callers share: http.DefaultTransport keeps two idle
@@ -106,7 +110,13 @@ func newTransport() *http.Transport {
 }
 
 // CloseIdleConnections closes the connections that no request uses.
-func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
+func (c *Client) CloseIdleConnections() { c.transport.CloseIdleConnections() }
+
+// Close ends what the client does by itself. Answers and tails under way go on; nothing new is asked.
+func (c *Client) Close() {
+	c.pool.close()
+	c.CloseIdleConnections()
+}
 
 // limit gives ctx the time that one request may take, from connecting to the last byte.
 func (c *Client) limit(ctx context.Context, call Call) (context.Context, context.CancelFunc) {

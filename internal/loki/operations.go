@@ -177,15 +177,6 @@ func (c *Client) BuildInfo(ctx context.Context) (BuildInfo, error) {
 	return info, nil
 }
 
-// Ready tells whether Loki takes queries; nil is yes. It reads no logs, so no tenant is named.
-func (c *Client) Ready(ctx context.Context) error {
-	answer, err := c.withoutTenant().send(ctx, Call{}, "/ready", nil, mediaText)
-	if err != nil {
-		return err
-	}
-	return answer.Body.Close()
-}
-
 // withoutTenant is a client that sends the fixed organization, or none where the caller's is wanted.
 func (c *Client) withoutTenant() *Client {
 	if !c.org.isTemplate() {

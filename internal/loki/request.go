@@ -40,12 +40,12 @@ const maxURL = 4 << 10
 
 // newRequest builds the request from nothing: these headers, and X-Scope-OrgID last, are all there are
 // but for what [WithTransport] adds.
-func (c *Client) newRequest(ctx context.Context, call Call, path string, params url.Values) (*http.Request, error) {
+func (c *Client) newRequest(ctx context.Context, e *endpoint, call Call, path string, params url.Values) (*http.Request, error) {
 	org, err := c.org.of(call.Tenants)
 	if err != nil {
 		return nil, err
 	}
-	target, encoded := c.url(path), params.Encode()
+	target, encoded := e.url(path), params.Encode()
 	method, form := http.MethodGet, io.Reader(nil)
 	if len(target.EscapedPath())+1+len(encoded) < maxURL {
 		target.RawQuery = encoded
@@ -67,7 +67,7 @@ func (c *Client) newRequest(ctx context.Context, call Call, path string, params 
 	if call.CategorizeLabels {
 		r.Header.Set(headerEncodingFlags, "categorize-labels")
 	}
-	c.basicAuth(r)
+	e.authorize(r)
 	if org != "" {
 		r.Header.Set(headerOrgID, org)
 	}
@@ -81,13 +81,3 @@ func (c *Client) newRequest(ctx context.Context, call Call, path string, params 
 // the request is treated as idempotent but the header is not sent on the wire". Nothing is repeated after
 // the first byte of an answer.
 func repeatable(r *http.Request) { r.Header[headerIdempotency] = []string{} }
-
-// url is the base with a path of Loki's appended; not resolved against it, which would drop a prefix.
-func (c *Client) url(path string) *url.URL {
-	u := *c.base
-	u.Path += path
-	if u.RawPath != "" {
-		u.RawPath += path // ours hold nothing that is escaped
-	}
-	return &u
-}

@@ -34,7 +34,7 @@ func client(t *testing.T, c loki.Config) *loki.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(l.CloseIdleConnections)
+	t.Cleanup(l.Close)
 	return l
 }
 

@@ -73,6 +73,7 @@ type Tail struct {
 	alive   context.Context // ends when Loki has been silent for too long
 	dead    context.CancelFunc
 	silence *time.Timer
+	release func() // lets the endpoint go
 }
 
 // errSilent is the cause of alive's end.
@@ -95,15 +96,34 @@ func (c *Client) Tail(ctx context.Context, call Call, q tenancy.Query, p TailPar
 	defer cancel()
 	// Only its headers are used. A long query stays in the URL: a WebSocket has no form.
 	call.AcceptGzip, call.CategorizeLabels = false, true
-	request, err := c.newRequest(limited, call, "/loki/api/v1/tail", nil)
-	if err != nil {
-		return nil, err
-	}
-	request.URL.RawQuery = params.values.Encode()
 	t := &Tail{begun: make(chan struct{})}
 	t.alive, t.dead = context.WithCancel(context.Background())
-	//nolint:bodyclose // "You never need to close resp.Body yourself" (its documentation)
-	conn, response, err := websocket.Dial(limited, request.URL.String(), &websocket.DialOptions{
+	e, err := c.attempt(limited, func(traced context.Context, e *endpoint) error {
+		request, err := c.newRequest(traced, e, call, "/loki/api/v1/tail", nil)
+		if err != nil {
+			return err
+		}
+		request.URL.RawQuery = params.values.Encode()
+		conn, response, err := c.dial(request, t) //nolint:bodyclose // "You never need to close resp.Body yourself" (websocket.Dial)
+		if err != nil {
+			return c.dialError(ctx, limited, e, response, err)
+		}
+		t.conn = conn
+		return nil
+	})
+	if err != nil {
+		t.dead()
+		return nil, err
+	}
+	t.conn.SetReadLimit(maxTailFrame)
+	t.release = sync.OnceFunc(e.release)
+	t.silence = time.AfterFunc(tailSilence, t.dead)
+	return t, nil
+}
+
+func (c *Client) dial(request *http.Request, t *Tail) (*websocket.Conn, *http.Response, error) {
+	//nolint:wrapcheck // Tail does
+	return websocket.Dial(request.Context(), request.URL.String(), &websocket.DialOptions{
 		HTTPClient:      c.tailClient(),
 		HTTPHeader:      request.Header,
 		CompressionMode: websocket.CompressionDisabled, // each message's dictionary costs more memory than it saves
@@ -113,14 +133,6 @@ func (c *Client) Tail(ctx context.Context, call Call, q tenancy.Query, p TailPar
 			return true
 		},
 	})
-	if err != nil {
-		t.dead()
-		return nil, c.dialError(ctx, limited, response, err)
-	}
-	conn.SetReadLimit(maxTailFrame)
-	t.conn = conn
-	t.silence = time.AfterFunc(tailSilence, t.dead)
-	return t, nil
 }
 
 // tailClient is for handshakes: HTTP/1.1, which WebSockets need, and connections that nobody else gets.
@@ -128,16 +140,19 @@ func (c *Client) tailClient() *http.Client {
 	transport := newTransport()
 	transport.ForceAttemptHTTP2 = false
 	transport.DisableKeepAlives = true
-	return &http.Client{Transport: c.around(transport), CheckRedirect: c.http.CheckRedirect}
+	return newHTTPClient(c.around(transport))
 }
 
 // dialError tells what became of a handshake. The response's body is in memory by now.
-func (c *Client) dialError(ctx, limited context.Context, response *http.Response, err error) error {
+func (c *Client) dialError(ctx, limited context.Context, e *endpoint, response *http.Response, err error) error {
 	if response == nil || response.StatusCode == http.StatusSwitchingProtocols || ctx.Err() != nil {
 		return classify(ctx, limited, ErrUnreachable, err)
 	}
 	if response.StatusCode == http.StatusOK {
 		return failed("open tail: %w", err)
+	}
+	if suspicious(response.StatusCode) {
+		c.pool.suspect(e)
 	}
 	body := response.Body
 	if body == nil {
@@ -191,6 +206,7 @@ func (t *Tail) ended(ctx context.Context, err error) error {
 func (t *Tail) Close() {
 	t.silence.Stop()
 	t.dead()
+	t.release()
 	t.conn.CloseNow() //nolint:errcheck,gosec // it is closed either way
 }
 

@@ -35,6 +35,7 @@ export const statusOfCode = {
     loki_unreachable: 502,
     audit_unavailable: 503,
     keys_unavailable: 503,
+    loki_unavailable: 503,
     overloaded: 503,
     loki_timeout: 504,
 } as const;

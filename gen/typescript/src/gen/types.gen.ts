@@ -333,7 +333,7 @@ export type Problem = {
      * `too_dense`, `answer_too_large`. 426: `upgrade_required`.
      * 429: `rate_limited`, `too_many_queries`, `too_many_exports`, `too_many_tails`. 500: `internal`.
      * 502: `loki_unreachable`, `loki_failed`. 503: `overloaded`, `audit_unavailable`,
-     * `keys_unavailable`. 504: `loki_timeout`.
+     * `keys_unavailable`, `loki_unavailable`. 504: `loki_timeout`.
      *
      */
     code: string;
@@ -1461,7 +1461,7 @@ export type QueryLogsErrors = {
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
@@ -1536,7 +1536,7 @@ export type QueryLogsFormErrors = {
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
@@ -1620,7 +1620,7 @@ export type QueryInstantErrors = {
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
@@ -1695,7 +1695,7 @@ export type QueryInstantFormErrors = {
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
@@ -1775,7 +1775,7 @@ export type ListLabelsErrors = {
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
@@ -1860,7 +1860,7 @@ export type ListLabelValuesErrors = {
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
@@ -1940,7 +1940,7 @@ export type ListDetectedLabelsErrors = {
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
@@ -2020,7 +2020,7 @@ export type ListSeriesErrors = {
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
@@ -2100,7 +2100,7 @@ export type GetStatsErrors = {
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
@@ -2192,7 +2192,7 @@ export type GetVolumeErrors = {
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
@@ -2288,7 +2288,7 @@ export type GetVolumeRangeErrors = {
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
@@ -2372,7 +2372,7 @@ export type ListPatternsErrors = {
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
@@ -2468,7 +2468,7 @@ export type ListFieldsErrors = {
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
@@ -2569,7 +2569,7 @@ export type ListFieldValuesErrors = {
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
@@ -2653,7 +2653,7 @@ export type TailLogsErrors = {
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
@@ -2741,7 +2741,7 @@ export type ExportLogsErrors = {
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
@@ -2821,7 +2821,7 @@ export type GetContextErrors = {
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
@@ -2888,7 +2888,7 @@ export type ExplainQueryErrors = {
      */
     500: Problem;
     /**
-     * logfence has too much to do at present, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
 };
@@ -2939,7 +2939,7 @@ export type GetMeErrors = {
      */
     500: Problem;
     /**
-     * logfence has too much to do at present, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
 };

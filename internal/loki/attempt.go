@@ -1,0 +1,129 @@
+package loki
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+)
+
+// attempt has send ask one of Loki's URLs, and another one once if not a byte came back from the first:
+// everything asked here is a reading, and may be asked twice. A request that had its time, or whose
+// caller has left, is not repeated. The endpoint counts as busy until it is released.
+func (c *Client) attempt(limited context.Context, send func(context.Context, *endpoint) error) (*endpoint, error) {
+	e, err := c.pool.pick(nil)
+	if err != nil {
+		return nil, err
+	}
+	silent, err := c.try(limited, e, send)
+	if !silent {
+		return e, err
+	}
+	other, none := c.pool.pick(e)
+	if none != nil {
+		return e, err // of the two errors the one that says why
+	}
+	c.pool.retries.Add(1)
+	_, err = c.try(limited, other, send)
+	return other, err
+}
+
+// try asks one endpoint. silent means that its connection failed before the first byte of an answer: what
+// [classify] calls unreachable has neither the clock nor the caller for its reason.
+func (c *Client) try(limited context.Context, e *endpoint, send func(context.Context, *endpoint) error) (silent bool, err error) {
+	var answered atomic.Bool
+	traced := httptrace.WithClientTrace(limited, &httptrace.ClientTrace{GotFirstResponseByte: func() { answered.Store(true) }})
+	slow := time.AfterFunc(slowAnswer, func() { c.pool.suspect(e) })
+	defer slow.Stop()
+	e.inFlight.Add(1)
+	if err = send(traced, e); err == nil {
+		return false, nil
+	}
+	e.release()
+	unreachable := errors.Is(err, ErrUnreachable)
+	if unreachable || errors.Is(err, ErrTimeout) {
+		e.failures.Add(1)
+		c.pool.suspect(e)
+	}
+	return unreachable && !answered.Load(), err
+}
+
+// release says that an answer, or a tail, has ended.
+func (e *endpoint) release() { e.inFlight.Add(-1) }
+
+// suspicious are statuses that a gateway gives for a Loki that is not there.
+func suspicious(status int) bool {
+	switch status {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	default:
+		return false
+	}
+}
+
+// Ready tells whether Loki takes queries, at one of its URLs at least; nil is yes. It reads no logs, so
+// no tenant is named.
+func (c *Client) Ready(ctx context.Context) error {
+	limited, cancel := c.limit(ctx, Call{})
+	defer cancel()
+	var status int
+	e, err := c.attempt(limited, func(traced context.Context, e *endpoint) (err error) {
+		if status, err = c.health(traced, e); err != nil {
+			return classify(ctx, limited, ErrUnreachable, err)
+		}
+		return nil
+	})
+	if err != nil {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) && e != nil {
+			c.pool.suspect(e) // it had longer than it needs: whoever asks here is a probe as well
+		}
+		return err
+	}
+	e.release()
+	if status != http.StatusOK {
+		c.pool.suspect(e)
+		return failed("status %d", status)
+	}
+	return nil
+}
+
+// probe tells whether an endpoint is worth asking. One that refuses us is: it will say so again to those
+// who ask, and that must not look like a Loki that is away.
+func (c *Client) probe(ctx context.Context, e *endpoint) error {
+	status, err := c.health(ctx, e)
+	if err == nil && status >= http.StatusInternalServerError {
+		return failed("status %d", status)
+	}
+	return err //nolint:wrapcheck // the transport's own
+}
+
+// health asks an endpoint how it is. A query frontend without queriers, and a Loki that is starting, say
+// 503 to /ready. The nginx of Loki's Helm chart knows no /ready, and routes the API: where there is no
+// /ready, the build information has to do, for which a gateway without a Loki answers 502 or 504.
+func (c *Client) health(ctx context.Context, e *endpoint) (status int, err error) {
+	for _, path := range []string{"/ready", "/loki/api/v1/status/buildinfo"} {
+		status, err = c.status(ctx, e, path)
+		if err != nil || status < 400 || status >= 500 {
+			break
+		}
+	}
+	return status, err
+}
+
+// status asks for one path and looks at nothing but the status.
+func (c *Client) status(ctx context.Context, e *endpoint, path string) (int, error) {
+	request, err := c.withoutTenant().newRequest(ctx, e, Call{}, path, nil)
+	if err != nil {
+		return 0, err
+	}
+	response, err := c.bare.Do(request)
+	if err != nil {
+		return 0, err //nolint:wrapcheck // classified above
+	}
+	defer response.Body.Close()                                             //nolint:errcheck // only read
+	_, err = io.Copy(io.Discard, io.LimitReader(response.Body, maxMessage)) // so that the connection is kept
+	return response.StatusCode, err
+}
