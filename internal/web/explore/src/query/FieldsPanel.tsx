@@ -1,6 +1,10 @@
-import { useEffect, useState } from 'preact/hooks';
+import type { Field } from '@logfence/client';
+import { useState } from 'preact/hooks';
 
-import type { Client, OnFilter, Span } from '../model';
+import type { Client, OnFilter, Origin, Span } from '../model';
+import { Failed, Loading, More, useAnswer } from './answer';
+import { byName } from './lookup';
+import { logQuery } from './read';
 
 export interface FieldsPanelProps {
   query: string;
@@ -9,20 +13,123 @@ export interface FieldsPanelProps {
   onFilter: OnFilter;
 }
 
-export function FieldsPanel({ query, client, span }: FieldsPanelProps) {
-  const [fields, setFields] = useState<string[]>([]);
-  useEffect(() => {
-    const aborter = new AbortController();
-    void client
-      .listFields({ query, ...span }, { signal: aborter.signal })
-      .then(({ data }) => setFields(data?.fields?.map(({ label }) => label) ?? []));
-    return () => aborter.abort();
-  }, [query, client, span.start, span.end]);
-  return (
-    <ul>
-      {fields.map((field) => (
-        <li key={field}>{field}</li>
-      ))}
-    </ul>
+const most = 100;
+
+/** The fields of the lines that the query finds, and their values. */
+export function FieldsPanel({ query, client, span, onFilter }: FieldsPanelProps) {
+  const [sought, setSought] = useState('');
+  const lines = logQuery(query);
+  const answer = useAnswer([client, lines, span.start, span.end], (signal) =>
+    client.listFields({ query: lines, ...span }, { signal }),
   );
+  if (answer.state === 'loading') return <Loading what="fields" />;
+  if (answer.state === 'failed') return <Failed {...answer} />;
+  const fields = [...(answer.data.fields ?? [])].sort((a, b) => byName(a.label, b.label));
+  if (fields.length === 0) {
+    return <p class="q-note">No fields: no lines, or lines that are neither JSON nor logfmt.</p>;
+  }
+  const shown = fields.filter(({ label }) => label.toLowerCase().includes(sought.toLowerCase()));
+  return (
+    <section class="q-panel" aria-label="Fields">
+      <p class="q-note">Found in a sample of the lines. Counts are estimates.</p>
+      {fields.length > 8 && (
+        <input
+          type="search"
+          placeholder={`Search ${fields.length} fields`}
+          aria-label="Search fields"
+          value={sought}
+          onInput={(e) => setSought(e.currentTarget.value)}
+        />
+      )}
+      <ul class="q-list">
+        {shown.map((field) => (
+          <FieldOf key={field.label} field={field} query={lines} client={client} span={span} onFilter={onFilter} />
+        ))}
+      </ul>
+      {shown.length === 0 && <p class="q-note">No field is called so.</p>}
+    </section>
+  );
+}
+
+interface FieldOfProps extends FieldsPanelProps {
+  field: Field;
+}
+
+function FieldOf(props: FieldOfProps) {
+  const { label, type, cardinality, parsers } = props.field;
+  const [open, setOpen] = useState(false);
+  return (
+    <li>
+      <details class="q-choice" open={open} onToggle={(e) => setOpen(e.currentTarget.open)}>
+        <summary>
+          <span class="q-name">{label}</span>{' '}
+          <span class="q-said">
+            {[type, ...(parsers ?? ['metadata'])].join(' · ')}
+            {cardinality ? ` · ${cardinality.toLocaleString('en')} ${cardinality === 1 ? 'value' : 'values'}` : ''}
+          </span>
+        </summary>
+        {open && (
+          <div class="q-choice-in">
+            <Values {...props} />
+          </div>
+        )}
+      </details>
+    </li>
+  );
+}
+
+function Values({ field, query, client, span, onFilter }: FieldOfProps) {
+  const [sought, setSought] = useState('');
+  const answer = useAnswer([client, query, span.start, span.end, field.label], (signal) =>
+    client.listFieldValues(field.label, { query, ...span }, { signal }),
+  );
+  if (answer.state === 'loading') return <Loading what={`values of ${field.label}`} />;
+  if (answer.state === 'failed') return <Failed {...answer} />;
+  const values = [...(answer.data.values ?? [])].sort(byName);
+  const found = values.filter((value) => value.toLowerCase().includes(sought.toLowerCase()));
+  const origin = originOf(field);
+  return (
+    <>
+      {values.length > 8 && (
+        <input
+          type="search"
+          placeholder={`Search ${values.length.toLocaleString('en')} values`}
+          aria-label={`Search values of ${field.label}`}
+          value={sought}
+          onInput={(e) => setSought(e.currentTarget.value)}
+        />
+      )}
+      <ul class="q-values" aria-label={`Values of ${field.label}`}>
+        {found.slice(0, most).map((value) => (
+          <li key={value} class="q-value-row">
+            <span class="q-value">{value === '' ? '(empty)' : value}</span>
+            <button
+              type="button"
+              class="q-small"
+              aria-label={`Only ${field.label} ${value}`}
+              onClick={() => onFilter(field.label, value, false, origin)}
+            >
+              Only
+            </button>
+            <button
+              type="button"
+              class="q-small"
+              aria-label={`Without ${field.label} ${value}`}
+              onClick={() => onFilter(field.label, value, true, origin)}
+            >
+              Without
+            </button>
+          </li>
+        ))}
+      </ul>
+      {values.length === 0 && <p class="q-note">No values in the sample.</p>}
+      {values.length > 0 && found.length === 0 && <p class="q-note">No value holds this text.</p>}
+      <More shown={most} of={found.length} what="values" />
+    </>
+  );
+}
+
+function originOf({ parsers }: Field): Origin {
+  if (!parsers) return 'metadata';
+  return parsers.includes('json') ? 'json' : parsers.includes('logfmt') ? 'logfmt' : 'parsed';
 }

@@ -168,7 +168,7 @@ const opposites: Record<LineFilterOp, LineFilterOp> = {
 };
 
 /** Puts a stage before the one with this index, or behind the last. */
-function insertStage({ node, selector, stages }: Source, index: number, text: string): Change {
+function insertStage({ node, end, stages }: Source, index: number, text: string): Change {
   const previous = stages[index - 1];
   const next = stages[index];
   if (previous) return { from: previous.to, to: previous.to, text: ` ${text}` };
@@ -177,8 +177,8 @@ function insertStage({ node, selector, stages }: Source, index: number, text: st
   const range = node.getChild(Range);
   const unwrap = node.getChild(UnwrapExpr);
   if (range && unwrap && range.from < unwrap.from) return { from: unwrap.from, to: unwrap.from, text: `${text} ` };
-  const gap = range?.from === selector.to ? ' ' : '';
-  return { from: selector.to, to: selector.to, text: ` ${text}${gap}` };
+  const gap = range?.from === end ? ' ' : '';
+  return { from: end, to: end, text: ` ${text}${gap}` };
 }
 
 /** Words that Loki's grammar takes for something else wherever they stand. */

@@ -32,9 +32,9 @@ export function streamSelector(query: string): string {
 export function logQuery(query: string): string {
   const [first] = sources(query);
   if (!first) return streamSelector(query);
-  if (first.node.type.id !== LogRangeExpr) return textOf(query, first.node);
+  if (first.node.type.id !== LogRangeExpr) return textOf(query, first.node).trim();
   // A range may stand between the selector and the pipeline.
-  return [first.selector, ...first.stages].map((node) => textOf(query, node)).join(' ');
+  return [query.slice(first.selector.from, first.end), ...first.stages.map((node) => textOf(query, node))].join(' ');
 }
 
 /** What the query's line filters look for, `|=` and `|~`, each once. */

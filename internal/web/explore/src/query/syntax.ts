@@ -4,6 +4,7 @@ import {
   LogExpr,
   LogRangeExpr,
   Matcher,
+  Matchers,
   MetricExpr,
   parser,
   PipelineExpr,
@@ -30,6 +31,8 @@ export interface Source {
   /** From the selector to the end of what belongs to it, a range included. */
   node: SyntaxNode;
   selector: SyntaxNode;
+  /** Behind the selector's brace: the grammar knows no `{}`, and lets it end anywhere. */
+  end: number;
   stages: SyntaxNode[];
 }
 
@@ -52,7 +55,9 @@ export function sources(query: string): Source[] {
     const node = selector.parent;
     if (!node || (node.type.id !== LogExpr && node.type.id !== LogRangeExpr)) return [];
     const pipeline = node.getChild(PipelineExpr);
-    return [{ node, selector, stages: pipeline ? all(pipeline, PipelineStage) : [] }];
+    const brace = selector.getChild(Matchers) ? -1 : query.indexOf('}', selector.from);
+    const end = brace < 0 ? selector.to : brace + 1;
+    return [{ node, selector, end, stages: pipeline ? all(pipeline, PipelineStage) : [] }];
   });
 }
 

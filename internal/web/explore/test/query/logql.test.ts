@@ -25,6 +25,9 @@ const filters: [name: string, query: string, filter: [string, string, boolean, O
   ['no matcher yet', '{}', ['app', 'a', false, 'stream'], '{app="a"}'],
   ['room within braces', '{ }', ['app', 'a', false, 'stream'], '{app="a" }'],
   ['behind the last matcher, not behind its comment', '{app="a" # it\n}', ['b', 'c', false, 'stream'], '{app="a", b="c" # it\n}'],
+  ['no matcher, but a pipeline', '{} |= "x"', ['app', 'a', false, 'stream'], '{app="a"} |= "x"'],
+  ['no matcher, and room behind it', 'rate({} [1m])', ['f', 'v', false, 'metadata'], 'rate({} | f="v" [1m])'],
+  ['no matcher, and no room', 'rate({}[1m])', ['f', 'v', false, 'metadata'], 'rate({} | f="v" [1m])'],
   ['the same again', '{app="a"}', ['app', 'a', false, 'stream'], '{app="a"}'],
   ['the same in a raw string', '{app=`a`}', ['app', 'a', false, 'stream'], '{app=`a`}'],
   ['the opposite makes way', '{app!="a", b="c"}', ['app', 'a', false, 'stream'], '{app="a", b="c"}'],
@@ -74,6 +77,7 @@ for (const [name, query, filter, want] of filters) {
 const lineFilters: [name: string, query: string, text: string, op: LineFilterOp | undefined, want: string][] = [
   ['the first', '{app="a"}', 'x', undefined, '{app="a"} |= "x"'],
   ['no query yet', '', 'x', undefined, '{} |= "x"'],
+  ['no matcher', '{} | json', 'x', undefined, '{} |= "x" | json'],
   ['no text', '{app="a"}', '', undefined, '{app="a"}'],
   ['behind those that are there', '{app="a"} |= "x" != "y" | json', 'z', '!=', '{app="a"} |= "x" != "y" != "z" | json'],
   ['behind alternatives', '{app="a"} |= "x" or "y"', 'z', undefined, '{app="a"} |= "x" or "y" |= "z"'],
