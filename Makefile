@@ -37,6 +37,7 @@ test: loki ## run every test, those against a real Loki included
 	$(STATIC) go test -C internal/tools ./...
 	@$(MAKE) --no-print-directory test-reference
 	@$(MAKE) --no-print-directory test-typescript
+	@$(MAKE) --no-print-directory test-explore
 	@$(MAKE) --no-print-directory test-contract
 
 .PHONY: test-contract
@@ -46,6 +47,11 @@ test-contract: loki internal/tools/node/node_modules ## run day.arazzo.yaml with
 .PHONY: test-typescript
 test-typescript: build ## test the TypeScript client in Node and Chromium, against a real logfence and Loki
 	gen/typescript/test/run.sh $(CURDIR)/$(BIN)/logfence "$$($(STATIC) go run ./internal/demo/findloki)"
+
+.PHONY: test-explore
+test-explore: build ## test the log page in Chromium, against a real logfence and Loki
+	$(STATIC) go build -o $(BIN)/stack ./internal/demo/stack
+	internal/web/explore/test/run.sh $(CURDIR)/$(BIN)/logfence $(CURDIR)/$(BIN)/stack "$$($(STATIC) go run ./internal/demo/findloki)" $(ARGS)
 
 .PHONY: test-reference
 test-reference: build ## run the tests of the reference in Chromium (needs Node; SCREENSHOTS=folder keeps pictures)

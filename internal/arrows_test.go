@@ -33,6 +33,7 @@ var mayImport = map[string][]string{
 		"internal/observe", "internal/refresh", "internal/tenancy",
 	},
 	"internal/demo/findloki": {"internal/demo"},
+	"internal/demo/stack":    {"internal/demo"},
 }
 
 // mayParse are the packages that may import Loki's LogQL: the fence, and the fake Loki of the tests,

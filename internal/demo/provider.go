@@ -31,6 +31,7 @@ var redirects = []string{
 const (
 	signInTime  = 10 * time.Minute // from being sent to sign in until the code is exchanged
 	maxSignIns  = 1000             // under way at once; more is no human being
+	maxPages    = 20
 	keysPath    = "jwks.json"
 	signInField = "request"
 )
@@ -65,6 +66,8 @@ type signIns struct {
 	mu     sync.Mutex
 	byID   map[string]*signIn
 	byCode map[string]string // the id
+	// pages are where people were sent back to: pages on any port, and signing out leads to them as well.
+	pages []string
 }
 
 var _ op.Storage = (*signIns)(nil)
@@ -118,6 +121,10 @@ func (s *signIns) CreateAuthRequest(_ context.Context, asked *oidc.AuthRequest, 
 	}
 	in := &signIn{id: rand.Text(), began: time.Now(), asked: *asked}
 	s.byID[in.id] = in
+	if !slices.Contains(s.pages, asked.RedirectURI) {
+		s.pages = append(s.pages, asked.RedirectURI)
+		s.pages = s.pages[max(0, len(s.pages)-maxPages):]
+	}
 	handed := *in
 	return &handed, nil
 }
@@ -272,15 +279,17 @@ func (s *signIns) GetClientByClientID(_ context.Context, id string) (op.Client, 
 	if id != ClientID {
 		return nil, errors.New("no such client")
 	}
-	return client{}, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return client{pages: slices.Clone(s.pages)}, nil
 }
 
 // client is ClientID.
-type client struct{}
+type client struct{ pages []string }
 
 func (client) GetID() string                       { return ClientID }
 func (client) RedirectURIs() []string              { return redirects }
-func (client) PostLogoutRedirectURIs() []string    { return nil }
+func (c client) PostLogoutRedirectURIs() []string  { return c.pages }
 func (client) ApplicationType() op.ApplicationType { return op.ApplicationTypeNative } // loopback, any port (RFC 8252 section 7.3)
 
 func (client) AuthMethod() oidc.AuthMethod { return oidc.AuthMethodNone }
