@@ -61,6 +61,17 @@ func compare(ctx context.Context, o options) error {
 			fmt.Fprintf(os.Stdout, "%-18s %9.0f %7.2f %9.0f %9.0f %9.1f %8.2f %8.0f\n", c.name, g.Rate, g.RateRatio, g.P50, g.P99, g.CPU, g.CPURatio, g.Allocs)
 		}
 	}
+	if o.only != "" && o.only != "memory" {
+		return nil
+	}
+	fmt.Fprintf(os.Stdout, "%-18s %9s %9s %9s %9s %9s\n", "", "start ms", "idle MB", "stream KB", "first µs", "peak MB")
+	for _, c := range f.contestants[1:] {
+		g, err := f.footingOf(ctx, c)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(os.Stdout, "%-18s %9.0f %9.1f %9.1f %9.0f %9.1f\n", c.name, g.Start, g.Idle/1e6, g.PerStream/1024, g.FirstByte, g.Peak/1e6)
+	}
 	return nil
 }
 

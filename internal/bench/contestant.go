@@ -26,6 +26,7 @@ type contestant struct {
 	started time.Duration // from start to ready
 	process *exec.Cmd
 	log     *os.File
+	again   func() (*contestant, error) // starts another like it; nil: its start is not measured
 }
 
 // start starts a process and waits until it says that it is ready, with its addresses: a line of JSON.

@@ -55,10 +55,14 @@ func newField(ctx context.Context, logfence, before string, tenants int) (f *fie
 	}
 	direct := *f.upstream
 	direct.name, direct.admin = nameDirect, ""
-	floor, err := start(ctx, f.folder, nameFloor, nil, self, "-role", "floor", "-upstream", f.upstream.base)
+	startFloor := func() (*contestant, error) {
+		return start(ctx, f.folder, nameFloor, nil, self, "-role", "floor", "-upstream", f.upstream.base)
+	}
+	floor, err := startFloor()
 	if err != nil {
 		return f, err
 	}
+	floor.again = startFloor
 	f.contestants = []*contestant{&direct, floor}
 	if err := f.addNginx(ctx); err != nil {
 		return f, err
@@ -71,6 +75,7 @@ func newField(ctx context.Context, logfence, before string, tenants int) (f *fie
 		if err != nil {
 			return f, err
 		}
+		c.again = func() (*contestant, error) { return f.startLogfence(ctx, binary.name, binary.path) }
 		f.contestants = append(f.contestants, c)
 	}
 	return f, nil

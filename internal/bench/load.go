@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -98,7 +99,7 @@ func ask(ctx context.Context, c *contestant, by *http.Client, size string, calle
 				a, err := one(ctx, c, by, size, tokens[int(n)%len(tokens)], buffer)
 				mu.Lock()
 				if err != nil {
-					failed = errors.Join(failed, err)
+					failed = cmp.Or(failed, err)
 					left.Store(0)
 				}
 				all.latencies = append(all.latencies, a.whole)
