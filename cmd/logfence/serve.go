@@ -74,6 +74,7 @@ func (p process) serve(ctx context.Context, c config.Config) error {
 	if err != nil {
 		return err
 	}
+	tuneCollector()
 	log.InfoContext(ctx, "ready", "addr", l.public.Addr().String(), "admin_addr", l.admin.Addr().String(), "tls", c.TLSCertFile != "")
 	return g.serve(ctx, l)
 }

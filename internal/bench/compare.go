@@ -26,6 +26,7 @@ type workload struct {
 var workloads = []workload{
 	{size: small, callers: 16, requests: 4000, alone: 300},
 	{size: medium, callers: 8, requests: 600, alone: 60},
+	{size: series, callers: 8, requests: 600, alone: 60},
 	{size: large, callers: 2, requests: 4, rounds: 5},
 }
 

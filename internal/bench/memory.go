@@ -69,13 +69,16 @@ func (f *field) perStream(ctx context.Context, c *contestant) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
+	// A few begin at a time: it is about answers under way, not about all arriving at once.
+	entering := make(chan struct{}, 16)
 	var begun, running sync.WaitGroup
 	var mu sync.Mutex
 	var failed error
 	for range streams {
+		entering <- struct{}{}
 		begun.Add(1)
 		running.Go(func() {
-			err := f.holdOne(ctx, c, by, begun.Done)
+			err := f.holdOne(ctx, c, by, func() { <-entering; begun.Done() })
 			if ctx.Err() == nil {
 				mu.Lock()
 				failed = cmp.Or(failed, err)

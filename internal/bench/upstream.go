@@ -14,6 +14,8 @@ const (
 	small  = "2KB"
 	medium = "200KB"
 	large  = "100MB"
+	// series is as large as medium, and comes in many small pieces, as Loki gives the samples of a metric.
+	series = "series"
 	// held is a piece of an answer that then waits until its caller has gone; slow is an answer whose
 	// second half comes a while after its first.
 	held = "held"
@@ -70,6 +72,10 @@ func serveUpstream(ctx context.Context) error {
 			_, _ = w.Write(answers.small)
 		case strings.Contains(query, medium):
 			_, _ = w.Write(answers.medium)
+		case strings.Contains(query, series):
+			for left := answers.medium; len(left) > 0; left = left[min(len(left), 700):] {
+				_, _ = w.Write(left[:min(len(left), 700)])
+			}
 		case strings.Contains(query, large):
 			answers.many(w, 100<<20)
 		case strings.Contains(query, held):

@@ -52,8 +52,52 @@ func acceptsGzip(h http.Header) bool {
 	return accepted
 }
 
-// buffers carry answers. Memory does not grow with an answer: a request holds one of them.
-var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+// Answers are carried in two sizes of buffers. Most of those that are under way at any time wait for Loki,
+// or for a slow caller, and hold little; one that flows has room for as much as the system hands over at
+// once. Memory does not grow with an answer.
+const (
+	waitingBuffer = 4 << 10
+	flowingBuffer = 64 << 10
+)
+
+var (
+	waiting = sync.Pool{New: func() any { return new([waitingBuffer]byte) }}
+	flowing = sync.Pool{New: func() any { return new([flowingBuffer]byte) }}
+)
+
+// carrier is the buffer of one answer.
+type carrier struct {
+	small *[waitingBuffer]byte
+	large *[flowingBuffer]byte // nil while the answer waits
+}
+
+func newCarrier() *carrier {
+	small, _ := waiting.Get().(*[waitingBuffer]byte)
+	return &carrier{small: small}
+}
+
+// next is where to read into, when the last read gave so many bytes: what was filled flows, and what was
+// not is going to wait.
+func (c *carrier) next(last int) []byte {
+	switch {
+	case c.large == nil && last == waitingBuffer:
+		c.large, _ = flowing.Get().(*[flowingBuffer]byte)
+	case c.large != nil && last < flowingBuffer:
+		flowing.Put(c.large)
+		c.large = nil
+	}
+	if c.large != nil {
+		return c.large[:]
+	}
+	return c.small[:]
+}
+
+func (c *carrier) release() {
+	waiting.Put(c.small)
+	if c.large != nil {
+		flowing.Put(c.large)
+	}
+}
 
 // pass streams Loki's answer on, as it comes, without reading what is in it.
 func (s *Server) pass(c echo.Context, answer *loki.Answer, err error) error {
@@ -75,19 +119,21 @@ func (s *Server) pass(c echo.Context, answer *loki.Answer, err error) error {
 	if answer.ContentEncoding != "" {
 		h.Set(echo.HeaderContentEncoding, answer.ContentEncoding)
 	}
-	buffer, _ := buffers.Get().(*[32 << 10]byte)
-	defer buffers.Put(buffer)
 	// A caller who stops reading would hold Loki's answer, and our memory, for ever.
 	to := s.patient(c)
 	defer to.rest()
-	return stream(c.Response(), to, answer, buffer[:])
+	return stream(c.Response(), to, answer)
 }
 
 // stream copies until the end, passing on each piece when it comes. The header goes out with the
 // first piece, so that an answer that fails before it is still a problem and not half an answer.
-func stream(w *echo.Response, to *patient, answer *loki.Answer, buffer []byte) error {
-	for {
-		n, err := answer.Body.Read(buffer)
+func stream(w *echo.Response, to *patient, answer *loki.Answer) error {
+	carrier := newCarrier()
+	defer carrier.release()
+	for n := 0; ; {
+		buffer := carrier.next(n)
+		var err error
+		n, err = answer.Body.Read(buffer)
 		ended := errors.Is(err, io.EOF)
 		if n > 0 {
 			if !w.Committed && answer.Length > 0 {

@@ -104,8 +104,10 @@ func newTransport() *http.Transport {
 		// decompressed here and compressed again for the caller.
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: 64 << 10,
-		WriteBufferSize:        16 << 10,
-		ReadBufferSize:         32 << 10,
+		// Small, since each answer under way holds both: what flows is read past them, into a larger one of
+		// the reader's.
+		WriteBufferSize: 4 << 10,
+		ReadBufferSize:  8 << 10,
 	}
 }
 
