@@ -170,7 +170,7 @@ export function LineList({ items, look, label, busy, open, follow = false, onBot
       Home: 0,
       End: items.length - 1,
     };
-    const to = moves[event.key];
+    const to = moves[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (to !== undefined) move(current === undefined && event.key !== 'End' ? view.heights.at(view.top) : to);
     else if (event.key === 'Enter' || event.key === ' ') {
       const item = items[at];

@@ -3,6 +3,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Client, Direction, Line, OnFilter, Span, Term, Zone } from '../model';
 import { LineList } from './LineList';
 import { marker } from './marks';
+import { useStable } from './memo';
 
 export interface LinesProps {
   lines: Line[];
@@ -25,29 +26,31 @@ export interface LinesProps {
 
 /** The lines of an answer, and more of them on reaching the end. */
 export function Lines(props: LinesProps) {
-  const { lines, total, wrap, zone, terms, direction, loading, atEnd, onFilter, client, linkTo } = props;
+  const { lines, total, wrap, zone, terms, direction, loading, atEnd, client } = props;
   const [digits, setDigits] = useState<3 | 9>(3);
   const mark = useMarker(terms);
+  const onFilter = useStable(props.onFilter);
+  const link = useStable((line: Line) => props.linkTo?.(line) ?? '');
+  const linkTo = props.linkTo && link;
   const look = useMemo(
     () => ({ wrap, zone, digits, mark, client, onFilter, linkTo }),
     [wrap, zone, digits, mark, client, onFilter, linkTo],
   );
   const order = direction === 'backward' ? 'newest first' : 'oldest first';
-  const count = lines.length.toLocaleString('en');
   return (
     <section class="r-lines" aria-label="Lines">
       <div class="r-bar">
-        <span role="status">
-          {count}
-          {total !== undefined && total > lines.length ? ` of ${total.toLocaleString('en')}` : ''}{' '}
-          {lines.length === 1 ? 'line' : 'lines'}, {order}
-        </span>
+        {total !== undefined && (
+          <span class="r-muted">
+            {lines.length.toLocaleString('en')} of {total.toLocaleString('en')}
+          </span>
+        )}
         <label>
           <input type="checkbox" checked={digits === 9} onChange={(e) => setDigits(e.currentTarget.checked ? 9 : 3)} />
           Nanoseconds
         </label>
         <span class="r-muted r-keys">
-          <kbd>j</kbd> <kbd>k</kbd> move, <kbd>Enter</kbd> opens
+          <kbd>J</kbd> <kbd>K</kbd> move, <kbd>Enter</kbd> opens
         </span>
       </div>
       <LineList items={lines} look={look} label={`Log lines, ${order}`} busy={loading} open={!atEnd}>

@@ -4,6 +4,7 @@ import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from 'p
 import type { Client, Failure, OnFilter, Term, Zone } from '../model';
 import { LineList } from './LineList';
 import { useMarker } from './Lines';
+import { useStable } from './memo';
 import { Keys, linesOf } from './store';
 import { Tailing } from './tailing';
 
@@ -25,13 +26,15 @@ const live: Link = { state: 'live' };
 type Link = { state: 'waiting' | 'live' } | { state: 'interrupted'; detail: string } | { state: 'failed'; failure: Failure };
 
 /** Lines as they arrive, the newest at the bottom, until the reader looks up or pauses. */
-export function LiveTail({ query, client, zone, wrap, terms, limit, onFilter, onStop }: LiveTailProps) {
+export function LiveTail(props: LiveTailProps) {
+  const { query, client, zone, wrap, terms, limit, onStop } = props;
   const [paused, setPaused] = useState(false);
   const [away, setAway] = useState(false);
   const [again, retry] = useReducer((n: number) => n + 1, 0);
   const held = paused || away;
   const { tail, link, clear } = useTail(query, client, limit, held, again);
   const mark = useMarker(terms);
+  const onFilter = useStable(props.onFilter);
   const look = useMemo(
     () => ({ wrap, zone, digits: 3 as const, mark, client, onFilter, linkTo: undefined }),
     [wrap, zone, mark, client, onFilter],

@@ -22,7 +22,8 @@ export interface VolumeChartProps {
   onZoom: (span: Span) => void;
 }
 
-const height = 132;
+/** Lower where there is little room. */
+const heightOf = (width: number): number => (width < 600 ? 100 : 132);
 
 /** How many lines there are over time, by level. */
 export function VolumeChart({ query, client, span, zone, onZoom }: VolumeChartProps) {
@@ -38,7 +39,7 @@ export function VolumeChart({ query, client, span, zone, onZoom }: VolumeChartPr
   useEffect(() => {
     if (!element.current) return;
     const drawn = plot(element.current, dataOf(counts), {
-      height,
+      height: heightOf(innerWidth),
       zone,
       from: counts.begin(0),
       to: counts.begin(counts.length),

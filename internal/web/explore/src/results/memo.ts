@@ -1,4 +1,5 @@
 import { Component, h, type ComponentType, type FunctionComponent } from 'preact';
+import { useCallback, useRef } from 'preact/hooks';
 
 /** The component, rendered again only when one of its properties is another than before. */
 export function memo<P extends object>(inner: FunctionComponent<P>): ComponentType<P> {
@@ -13,4 +14,11 @@ export function memo<P extends object>(inner: FunctionComponent<P>): ComponentTy
       return h(inner, this.props as P);
     }
   };
+}
+
+/** The function as it was given last, as one that stays the same: what it is passed to need not be drawn again. */
+export function useStable<A extends unknown[], R>(now: (...args: A) => R): (...args: A) => R {
+  const latest = useRef(now);
+  latest.current = now;
+  return useCallback((...args: A) => latest.current(...args), []);
 }
