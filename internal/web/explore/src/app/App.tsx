@@ -2,6 +2,7 @@ import { createLogfence, type Me } from '@logfence/client';
 import { useEffect, useRef, useState } from 'preact/hooks';
 
 import type { Client, Failure } from '../model';
+import { claimHistory, forgetHistory } from '../query';
 import { Dialog } from './Dialog';
 import { Explore } from './Explore';
 import { pasted, wasSignedIn, type Session } from './session';
@@ -39,6 +40,7 @@ export function App() {
       session.current = before;
       return error;
     }
+    claimHistory(personOf(me));
     setState({ at: 'in', signed: { session: next, me } });
     setAgain(false);
     return undefined;
@@ -71,6 +73,7 @@ export function App() {
     const leaving = session.current;
     session.current = undefined;
     wasSignedIn.set(false);
+    forgetHistory();
     if (!leaving?.leave()) setState({ at: 'out', problem: 'You are signed out.' });
   };
 
@@ -88,6 +91,7 @@ export function App() {
   return (
     <>
       <Explore
+        key={`${personOf(state.signed.me)} ${state.signed.me.tenants.join(' ')}`} // another's answers are not theirs to see
         connect={connect}
         me={state.signed.me}
         session={state.signed.session}
@@ -101,6 +105,10 @@ export function App() {
       )}
     </>
   );
+}
+
+function personOf({ issuer, subject }: Me): string {
+  return JSON.stringify([issuer, subject ?? '']);
 }
 
 /** Comes back from the provider, or asks it whether it knows who is here. */

@@ -2,7 +2,7 @@ import type { Me } from '@logfence/client';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
 import type { Client, View } from '../model';
-import { addFilter, addLineFilter } from '../query';
+import { addFilter, addPattern } from '../query';
 import { Header } from './Header';
 import { Panels, type Panel } from './Panels';
 import { QueryBar } from './QueryBar';
@@ -153,7 +153,7 @@ export function Explore({ connect, me, session, onSignIn, onSignOut }: ExplorePr
             onChange={edit}
             onRun={() => run()}
             onQuery={(query) => run({ ...view, query })}
-            onText={(text) => run({ ...view, query: addLineFilter(ran, text) })}
+            onPattern={(...pattern) => run({ ...view, query: addPattern(ran, ...pattern) })}
             onFilter={(...filter) => run({ ...view, query: addFilter(ran, ...filter) })}
           />
           <Results

@@ -25,7 +25,7 @@ export interface PanelsProps {
   onChange: (query: string) => void;
   onRun: () => void;
   onQuery: (query: string) => void;
-  onText: (text: string) => void;
+  onPattern: (pattern: string, negate: boolean) => void;
   onFilter: OnFilter;
 }
 
@@ -47,7 +47,7 @@ export function Panels(props: PanelsProps) {
       case 'fields':
         return ranSpan && <FieldsPanel query={ran} client={client} span={ranSpan} onFilter={props.onFilter} />;
       case 'patterns':
-        return ranSpan && <PatternsPanel query={ran} client={client} span={ranSpan} onFilter={props.onText} />;
+        return ranSpan && <PatternsPanel query={ran} client={client} span={ranSpan} onFilter={props.onPattern} />;
     }
   };
   return (

@@ -8,6 +8,7 @@ import {
   autocompletion,
   closeBrackets,
   closeBracketsKeymap,
+  closeCompletion,
   completionKeymap,
   completionStatus,
 } from '@codemirror/autocomplete';
@@ -102,7 +103,8 @@ const running = (owner: Owner): KeyBinding[] => [
     key: 'Mod-Enter',
     preventDefault: true,
     stopPropagation: true, // the page runs the query on the same keys, wherever they are pressed
-    run: () => {
+    run: (view) => {
+      closeCompletion(view);
       owner.onRun();
       return true;
     },
