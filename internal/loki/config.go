@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -22,6 +23,18 @@ type Config struct {
 	// Timeout is how long one request may take from connecting to the last byte of the answer; 0 is
 	// [DefaultTimeout]. Too short, and wide queries fail; too long, and slow ones pile up.
 	Timeout time.Duration
+	// CAFile holds the authorities, in PEM, whose certificates Loki may show; the system's count no more.
+	CAFile string
+	// CertFile and KeyFile are the certificate, in PEM, that is shown to Loki, and its key. These files and
+	// CAFile are read again when they change, and only as far as they fit together.
+	CertFile, KeyFile string
+	// TLSMinVersion is "1.2", as "" is, or "1.3".
+	TLSMinVersion string
+	// ServerName is what Loki's certificate must name, where that is not the host of URL.
+	ServerName string
+	// BearerTokenFile holds a token that is sent to Loki, BasicAuthFile a line user:password. Either is read
+	// again when it changes; there may be one of them, or credentials in URL.
+	BearerTokenFile, BasicAuthFile string
 	// OrgID is sent as X-Scope-OrgID, for a Loki that separates organizations (auth_enabled: true): a
 	// fixed text (`logs`, or `a|b` for several), or a template that holds {tenant}. Empty sends none.
 	// A template with several tenants needs multi_tenant_queries_enabled in Loki.
@@ -40,12 +53,80 @@ func (c Config) Validate() error {
 	if err := orgID(c.OrgID).validate(); err != nil {
 		errs = append(errs, err)
 	}
+	errs = append(errs, c.validateTLS(), c.validateCredentials())
 	return errors.Join(errs...)
+}
+
+const tls12, tls13 = "1.2", "1.3"
+
+// validateTLS reads the files too: found missing with the first request would be late.
+func (c Config) validateTLS() error {
+	var errs []error
+	endpoints, err := parseURLs(c.URL)
+	plain := err == nil && !slices.ContainsFunc(endpoints, func(e *endpoint) bool { return e.base.Scheme == "https" })
+	for _, field := range []struct{ name, value string }{
+		{"CAFile", c.CAFile}, {"CertFile", c.CertFile}, {"KeyFile", c.KeyFile}, {"ServerName", c.ServerName},
+	} {
+		if field.value != "" && plain {
+			errs = append(errs, unfit(field.name, "given, but Loki's URL is not https, so it would not be used; write https, or leave this out"))
+		}
+	}
+	if v := c.TLSMinVersion; v != "" && v != tls12 && v != tls13 {
+		errs = append(errs, unfit("TLSMinVersion", "%q is not a version taken; write %s or %s", v, tls12, tls13))
+	}
+	switch {
+	case c.CertFile == "" && c.KeyFile != "":
+		return errors.Join(append(errs, unfit("CertFile", "required beside the key; name the file of its certificate chain"))...)
+	case c.CertFile != "" && c.KeyFile == "":
+		return errors.Join(append(errs, unfit("KeyFile", "required beside the certificate; name the file of its private key"))...)
+	}
+	for _, part := range []struct {
+		name string
+		Config
+	}{{"CAFile", Config{CAFile: c.CAFile}}, {"CertFile", Config{CertFile: c.CertFile, KeyFile: c.KeyFile}}} {
+		if err := tryRead(part.tlsFiles(), part.tlsConfig); err != nil {
+			errs = append(errs, unfit(part.name, "%w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c Config) validateCredentials() error {
+	name := "BasicAuthFile"
+	if c.BearerTokenFile != "" {
+		name = "BearerTokenFile"
+	}
+	if c.BearerTokenFile != "" && c.BasicAuthFile != "" {
+		return unfit("BasicAuthFile", "given beside a file with a bearer token; one of them would not be sent, so leave one out")
+	}
+	file, _ := c.credentialFile()
+	if file == "" {
+		return nil
+	}
+	if endpoints, err := parseURLs(c.URL); err == nil && slices.ContainsFunc(endpoints, func(e *endpoint) bool { return e.user != nil }) {
+		return unfit(name, "given beside credentials in Loki's URL, which would not be sent; leave one of the two out")
+	}
+	credential, err := c.followCredential(nil)
+	if err != nil {
+		return unfit(name, "%w", err)
+	}
+	credential.close()
+	return nil
+}
+
+// tryRead reads files once.
+func tryRead[T any](paths []string, parse func([][]byte) (T, error)) error {
+	value, err := follow(paths, parse, nil)
+	if err != nil {
+		return err
+	}
+	value.close()
+	return nil
 }
 
 // unfit is a mistake in one field.
 func unfit(field, format string, args ...any) error {
-	return errors.New(field + ": " + fmt.Sprintf(format, args...))
+	return fmt.Errorf(field+": "+format, args...)
 }
 
 // parseURLs reads one or several URLs, and takes the credentials out, so that no error that quotes a URL

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
-	"net/http"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -210,19 +209,14 @@ func (e *endpoint) url(path string) *url.URL {
 	return &u
 }
 
-// authorize adds the credentials of the URL.
-func (e *endpoint) authorize(r *http.Request) {
-	if e.user != nil {
-		password, _ := e.user.Password()
-		r.SetBasicAuth(e.user.Username(), password)
-	}
-}
-
 // Stats is what is known of Loki's URLs, for metrics.
 type Stats struct {
 	Endpoints []EndpointStats
 	Retries   uint64 // requests sent once more because the first got no byte of an answer
 	Refused   uint64 // requests that were not sent since every URL is down
+	// StaleFiles counts those of certificates and of credentials whose present content cannot be used, so
+	// that an older one is.
+	StaleFiles int
 }
 
 // EndpointStats is what is known of one URL.
@@ -245,6 +239,11 @@ func (c *Client) Stats() Stats {
 			URL: e.name(), Up: e.health != down, InFlight: e.inFlight.Load(),
 			Failures: e.failures.Load(), Probes: e.probes.Load(),
 		})
+	}
+	for _, stale := range []bool{c.tls.stale(), c.credential.stale()} {
+		if stale {
+			s.StaleFiles++
+		}
 	}
 	return s
 }

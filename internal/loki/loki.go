@@ -17,22 +17,25 @@ package loki
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"time"
 )
 
 // Client asks one Loki. It is made once and safe for use by many goroutines.
 type Client struct {
-	pool      *pool
-	org       orgID
-	timeout   time.Duration
-	transport *http.Transport
-	http      *http.Client                              // over transport and what is around it
-	bare      *http.Client                              // over transport alone, for probes: nobody asked for those
-	around    func(http.RoundTripper) http.RoundTripper // see WithTransport
-	log       *slog.Logger
+	pool       *pool
+	org        orgID
+	timeout    time.Duration
+	tls        *followed[*tls.Config]
+	credential *followed[string] // sent as Authorization; "": what the URL has
+	transport  *http.Transport
+	http       *http.Client                              // over transport and what is around it
+	bare       *http.Client                              // over transport alone, for probes: nobody asked for those
+	around     func(http.RoundTripper) http.RoundTripper // see WithTransport
+	log        *slog.Logger
 }
 
 // Option is what a client does beside asking.
@@ -58,17 +61,20 @@ func New(c Config, options ...Option) (*Client, error) {
 		return nil, err
 	}
 	client := &Client{
-		org:       orgID(c.OrgID),
-		timeout:   c.Timeout,
-		transport: newTransport(),
-		around:    func(t http.RoundTripper) http.RoundTripper { return t },
-		log:       slog.New(slog.DiscardHandler),
+		org:     orgID(c.OrgID),
+		timeout: c.Timeout,
+		around:  func(t http.RoundTripper) http.RoundTripper { return t },
+		log:     slog.New(slog.DiscardHandler),
 	}
 	for _, option := range options {
 		option(client)
 	}
 	if client.timeout == 0 {
 		client.timeout = DefaultTimeout
+	}
+	client.transport = client.newTransport(protocolHTTP2, protocolHTTP1)
+	if err := client.readFiles(c); err != nil {
+		return nil, err
 	}
 	client.http = newHTTPClient(client.around(client.transport))
 	client.bare = newHTTPClient(client.transport)
@@ -78,37 +84,36 @@ func New(c Config, options ...Option) (*Client, error) {
 	return client, nil
 }
 
+// readFiles reads certificates and credentials, and has them followed.
+func (c *Client) readFiles(config Config) (err error) {
+	if c.tls, err = follow(config.tlsFiles(), config.tlsConfig, c.changed("certificates for Loki")); err != nil {
+		return fmt.Errorf("read certificates: %w", err)
+	}
+	if c.credential, err = config.followCredential(c.changed("credentials for Loki")); err != nil {
+		c.tls.close()
+		return fmt.Errorf("read credentials: %w", err)
+	}
+	return nil
+}
+
+// changed says that files have changed.
+func (c *Client) changed(what string) func(error) {
+	return func(err error) {
+		if err != nil {
+			c.log.Error(what+" have changed and cannot be used; the old ones stay in use", "error", err)
+			return
+		}
+		c.log.Info(what + " have been read again")
+		c.CloseIdleConnections() // those were made with the old ones
+	}
+}
+
+// Reload reads the files of certificates and credentials now. What is wrong with them is logged as well.
+func (c *Client) Reload() error { return errors.Join(c.tls.reload(), c.credential.reload()) }
+
 // newHTTPClient follows no redirects: where Loki points is no place that the operator has chosen.
 func newHTTPClient(t http.RoundTripper) *http.Client {
 	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-}
-
-// newTransport is tuned for one upstream that many callers share: http.DefaultTransport keeps two idle
-// connections per host, so that a dashboard of twenty panels would open eighteen anew each time.
-func newTransport() *http.Transport {
-	return &http.Transport{
-		Proxy: nil, // see the package's documentation
-		DialContext: (&net.Dialer{
-			Timeout:   5 * time.Second,
-			KeepAlive: 30 * time.Second,
-		}).DialContext,
-		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout: 5 * time.Second,
-		ForceAttemptHTTP2:   true, // over TLS, where Loki or what stands before it offers it
-		MaxIdleConns:        256,
-		MaxIdleConnsPerHost: 256,
-		// Shorter than the idle time-outs in use before Loki (nginx 75 s, Loki's own 120 s), so that it is
-		// mostly us who closes, and a request rarely meets a connection that is being closed.
-		IdleConnTimeout: 60 * time.Second,
-		// Compressed answers are passed on as they are: a transparent gzip reader would have them
-		// decompressed here and compressed again for the caller.
-		DisableCompression:     true,
-		MaxResponseHeaderBytes: 64 << 10,
-		// Small, since each answer under way holds both: what flows is read past them, into a larger one of
-		// the reader's.
-		WriteBufferSize: 4 << 10,
-		ReadBufferSize:  8 << 10,
-	}
 }
 
 // CloseIdleConnections closes the connections that no request uses.
@@ -117,6 +122,8 @@ func (c *Client) CloseIdleConnections() { c.transport.CloseIdleConnections() }
 // Close ends what the client does by itself. Answers and tails under way go on; nothing new is asked.
 func (c *Client) Close() {
 	c.pool.close()
+	c.tls.close()
+	c.credential.close()
 	c.CloseIdleConnections()
 }
 

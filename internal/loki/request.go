@@ -67,7 +67,7 @@ func (c *Client) newRequest(ctx context.Context, e *endpoint, call Call, path st
 	if call.CategorizeLabels {
 		r.Header.Set(headerEncodingFlags, "categorize-labels")
 	}
-	e.authorize(r)
+	c.authorize(r, e)
 	if org != "" {
 		r.Header.Set(headerOrgID, org)
 	}

@@ -137,8 +137,7 @@ func (c *Client) dial(request *http.Request, t *Tail) (*websocket.Conn, *http.Re
 
 // tailClient is for handshakes: HTTP/1.1, which WebSockets need, and connections that nobody else gets.
 func (c *Client) tailClient() *http.Client {
-	transport := newTransport()
-	transport.ForceAttemptHTTP2 = false
+	transport := c.newTransport(protocolHTTP1)
 	transport.DisableKeepAlives = true
 	return newHTTPClient(c.around(transport))
 }

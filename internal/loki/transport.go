@@ -1,0 +1,131 @@
+package loki
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/logfence/logfence/internal/refresh"
+)
+
+// newTransport is tuned for one upstream that many callers share: http.DefaultTransport keeps two idle
+// connections per host, so that a dashboard of twenty panels would open eighteen anew each time.
+// Protocols are those offered over TLS.
+func (c *Client) newTransport(protocols ...string) *http.Transport {
+	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		Proxy:       nil, // see the package's documentation
+		DialContext: dialer.DialContext,
+		// By hand, since certificates are renewed: net/http would keep those that it began with. The
+		// dialer's time-out holds for the handshake too.
+		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			config := c.tls.get().Clone()
+			config.NextProtos = protocols
+			return (&tls.Dialer{NetDialer: dialer, Config: config}).DialContext(ctx, network, address)
+		},
+		ForceAttemptHTTP2: true, // where it is among the protocols, and what answers offers it
+		// A connection that all requests share must not be found dead by each of them.
+		HTTP2:               &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
+		MaxIdleConns:        256,
+		MaxIdleConnsPerHost: 256,
+		// Shorter than the idle time-outs in use before Loki (nginx 75 s, Loki's own 120 s), so that it is
+		// mostly us who closes, and a request rarely meets a connection that is being closed.
+		IdleConnTimeout: 60 * time.Second,
+		// Compressed answers are passed on as they are: a transparent gzip reader would have them
+		// decompressed here and compressed again for the caller.
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: 64 << 10,
+		// Small, since each answer under way holds both: what flows is read past them, into a larger one of
+		// the reader's.
+		WriteBufferSize: 4 << 10,
+		ReadBufferSize:  8 << 10,
+	}
+}
+
+// Protocols offered over TLS.
+const (
+	protocolHTTP2 = "h2"
+	protocolHTTP1 = "http/1.1"
+)
+
+// followed is a value of files that are read again when they change, or one that needs none.
+type followed[T any] struct {
+	fixed T
+	files *refresh.Value[T]
+}
+
+func (f *followed[T]) get() T {
+	if f.files == nil {
+		return f.fixed
+	}
+	return f.files.Get()
+}
+
+// reload, stale and close are for values that have files.
+func (f *followed[T]) reload() error {
+	if f.files == nil {
+		return nil
+	}
+	return f.files.Reload()
+}
+
+func (f *followed[T]) stale() bool { return f.files != nil && f.files.Err() != nil }
+
+func (f *followed[T]) close() {
+	if f.files != nil {
+		f.files.Close()
+	}
+}
+
+// follow reads files, and follows them unless there are none.
+func follow[T any](paths []string, parse func([][]byte) (T, error), changed func(error)) (*followed[T], error) {
+	if len(paths) == 0 {
+		fixed, err := parse(nil)
+		return &followed[T]{fixed: fixed}, err
+	}
+	files, err := refresh.Files(paths, parse, refresh.Options{Changed: changed})
+	if err != nil {
+		return nil, err //nolint:wrapcheck // names the files
+	}
+	return &followed[T]{files: files}, nil
+}
+
+// tlsFiles are the files of which tlsConfig takes the contents.
+func (c Config) tlsFiles() []string {
+	var paths []string
+	if c.CAFile != "" {
+		paths = append(paths, c.CAFile)
+	}
+	if c.CertFile != "" {
+		paths = append(paths, c.CertFile, c.KeyFile)
+	}
+	return paths
+}
+
+// tlsConfig is how TLS is spoken to Loki.
+func (c Config) tlsConfig(contents [][]byte) (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName}
+	if c.TLSMinVersion == tls13 {
+		config.MinVersion = tls.VersionTLS13
+	}
+	if c.CAFile != "" {
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(contents[0]) {
+			return nil, errors.New("no certificate of an authority in PEM")
+		}
+		contents = contents[1:]
+	}
+	if c.CertFile != "" {
+		pair, err := tls.X509KeyPair(contents[0], contents[1])
+		if err != nil {
+			return nil, fmt.Errorf("certificate and key cannot be used: %w", err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return config, nil
+}
