@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +18,7 @@ func (p process) checkCommand() *cobra.Command {
 		Short: "Check the settings, and show those in force",
 		Long: `Check reads the settings exactly as serve does, and every mistake is listed at once, with
 what to write instead; the exit status is then 2. Otherwise it shows what is in force, without
-passwords. It opens no connection.
+passwords, and until when certificates are good; warnings go to standard error. It opens no connection.
 
 With --live it asks the logfence that runs on this machine, at LOGFENCE_ADMIN_ADDR, whether it lives,
 and ends with status 0 or 1: the health check of a container that holds no shell and no curl. No
@@ -50,6 +51,21 @@ func (p process) show(c config.Config) error {
 	}
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("print settings: %w", err)
+	}
+	certificates, err := c.Certificates()
+	if err != nil {
+		return err
+	}
+	warnings := c.Loki.Warnings()
+	for _, cert := range certificates {
+		until := cert.NotAfter.UTC().Format(time.RFC3339)
+		_, _ = fmt.Fprintf(p.stdout, "%s: %s, good until %s\n", cert.Name, cert.Subject, until)
+		if time.Now().After(cert.NotAfter) {
+			warnings = append(warnings, cert.Name+": "+cert.Subject+" has been good until "+until+" only")
+		}
+	}
+	for _, warning := range warnings {
+		_, _ = fmt.Fprintf(p.stderr, "logfence: warning: %s\n", warning)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -83,12 +84,11 @@ func (p process) serve(ctx context.Context, c config.Config) error {
 type gateway struct {
 	log           *slog.Logger
 	public, admin http.Handler
-	// certificate and key are files; empty: no TLS.
-	certificate, key string
-	clients          clients
-	drain            drain
-	life             lifetime // of what newGateway has started
-	metrics          *observe.Metrics
+	tls           *tls.Config // nil: plain HTTP
+	clients       clients
+	drain         drain
+	life          lifetime // of what newGateway has started
+	metrics       *observe.Metrics
 }
 
 // clients are the bounds of connections that no handler sees.
@@ -130,6 +130,16 @@ func newGateway(ctx context.Context, c config.Config, log *slog.Logger, stderr i
 		return nil, fmt.Errorf("make the client of Loki: %w", err)
 	}
 	life.onEnd(client.Close)
+	if len(c.Loki.Files()) > 0 {
+		life.onHangup(func() { _ = client.Reload() }) // its log tells
+	}
+	for _, warning := range c.Loki.Warnings() {
+		log.WarnContext(ctx, warning)
+	}
+	certificate, err := openCertificate(c, log, &life)
+	if err != nil {
+		return nil, err
+	}
 	if err := checkLoki(ctx, client, log); err != nil {
 		return nil, err
 	}
@@ -152,7 +162,7 @@ func newGateway(ctx context.Context, c config.Config, log *slog.Logger, stderr i
 	life.followHangups()
 	return &gateway{
 		log: log, public: server.Public(), admin: server.Admin(),
-		certificate: c.TLSCertFile, key: c.TLSKeyFile,
+		tls:     certificate,
 		clients: clients{header: c.HeaderTimeout, idle: c.IdleTimeout, maxHeader: c.MaxHeaderBytes},
 		drain:   drain{delay: c.DrainDelay, timeout: c.DrainTimeout, announce: server.Stopping, endTails: server.Drain},
 		life:    life, metrics: seen.metrics,
@@ -186,8 +196,9 @@ func (g *gateway) serve(ctx context.Context, l listeners) error {
 
 	servers, failed := errgroup.WithContext(ctx)
 	servers.Go(func() error {
-		if g.certificate != "" {
-			return ended(public.ServeTLS(l.public, g.certificate, g.key))
+		if g.tls != nil {
+			public.TLSConfig = g.tls
+			return ended(public.ServeTLS(l.public, "", "")) // the certificate is in g.tls
 		}
 		return ended(public.Serve(l.public))
 	})

@@ -94,6 +94,8 @@ func TestEverySettingIsRead(t *testing.T) {
 	}
 	other := map[string]string{
 		"LOKI_URL": "https://loki.example.com", "LOKI_ORG_ID": "{tenant}", "ADDR": "127.0.0.1:1", "ADMIN_ADDR": ":2",
+		"LOKI_CA_FILE": certificate, "LOKI_CERT_FILE": certificate, "LOKI_KEY_FILE": key, "LOKI_TLS_MIN_VERSION": "1.3",
+		"LOKI_SERVER_NAME": "loki.internal", "LOKI_BEARER_TOKEN_FILE": write(t, "token\n"), "LOKI_BASIC_AUTH_FILE": write(t, "me:you\n"),
 		"TLS_CERT_FILE": certificate, "TLS_KEY_FILE": key, "CORS_ORIGINS": "https://a.example, https://b.example:8443",
 		"JWT_ISSUER": "https://other.example", "JWT_AUDIENCE": "other", "JWT_JWKS_URL": "https://other.example/keys",
 		"JWT_KEYS_FILE": keys, "JWT_ALGORITHMS": "ES256,EdDSA", "REQUIRED_SCOPE": "logs:read",
@@ -117,6 +119,14 @@ func TestEverySettingIsRead(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			base := slices.DeleteFunc(slices.Clone(least), func(v string) bool { return strings.HasPrefix(v, s.Name()+"=") })
 			switch s.name { // one comes with the other
+			case "LOKI_CA_FILE", "LOKI_SERVER_NAME":
+				base[0] = "LOGFENCE_LOKI_URL=https://loki:3100"
+			case "LOKI_CERT_FILE":
+				base[0] = "LOGFENCE_LOKI_URL=https://loki:3100"
+				base = append(base, "LOGFENCE_LOKI_KEY_FILE="+key)
+			case "LOKI_KEY_FILE":
+				base[0] = "LOGFENCE_LOKI_URL=https://loki:3100"
+				base = append(base, "LOGFENCE_LOKI_CERT_FILE="+certificate)
 			case "TLS_CERT_FILE":
 				base = append(base, "LOGFENCE_TLS_KEY_FILE="+key)
 			case "TLS_KEY_FILE":

@@ -74,6 +74,41 @@ var settings = []setting{
 		into:    func(d *draft) any { return &d.Loki.OrgID },
 	},
 	{
+		name: "LOKI_CA_FILE", kind: kindFile, field: "Loki.CAFile",
+		meaning: "authorities in PEM whose certificates Loki may show, instead of the system's",
+		into:    func(d *draft) any { return &d.Loki.CAFile },
+	},
+	{
+		name: "LOKI_CERT_FILE", kind: kindFile, field: "Loki.CertFile",
+		meaning: "certificate chain in PEM that is shown to Loki",
+		into:    func(d *draft) any { return &d.Loki.CertFile },
+	},
+	{
+		name: "LOKI_KEY_FILE", kind: kindFile, field: "Loki.KeyFile",
+		meaning: "that certificate's private key in PEM",
+		into:    func(d *draft) any { return &d.Loki.KeyFile },
+	},
+	{
+		name: "LOKI_TLS_MIN_VERSION", kind: kindText, fallback: "1.2", field: "Loki.TLSMinVersion",
+		meaning: "oldest version of TLS that is spoken to Loki: `1.2` or `1.3`",
+		into:    func(d *draft) any { return &d.Loki.TLSMinVersion },
+	},
+	{
+		name: "LOKI_SERVER_NAME", kind: kindText, field: "Loki.ServerName",
+		meaning: "the name that Loki's certificate must have, if not the host of `LOGFENCE_LOKI_URL`",
+		into:    func(d *draft) any { return &d.Loki.ServerName },
+	},
+	{
+		name: "LOKI_BEARER_TOKEN_FILE", kind: kindFile, field: "Loki.BearerTokenFile",
+		meaning: "a token to send to Loki, or to what stands before it",
+		into:    func(d *draft) any { return &d.Loki.BearerTokenFile },
+	},
+	{
+		name: "LOKI_BASIC_AUTH_FILE", kind: kindFile, field: "Loki.BasicAuthFile",
+		meaning: "`user:password` to send to Loki instead, on one line",
+		into:    func(d *draft) any { return &d.Loki.BasicAuthFile },
+	},
+	{
 		name: "LOKI_COMPAT", kind: kindSwitch, fallback: "true",
 		meaning: "serve Loki's own paths, `/loki/api/v1/…`, for logcli and Grafana",
 		into:    func(d *draft) any { return &d.LokiCompat },

@@ -107,6 +107,15 @@ func (c Config) tlsFiles() []string {
 	return paths
 }
 
+// Files are all the files that are followed.
+func (c Config) Files() []string {
+	files := c.tlsFiles()
+	if credential, _ := c.credentialFile(); credential != "" {
+		files = append(files, credential)
+	}
+	return files
+}
+
 // tlsConfig is how TLS is spoken to Loki.
 func (c Config) tlsConfig(contents [][]byte) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName}

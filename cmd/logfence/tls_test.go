@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/logfence/logfence/internal/config"
+)
+
+// writePair writes a certificate of that name, signed by itself, and its key.
+func writePair(t *testing.T, dir, name string) (certificate, key string) {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(nil, template, template, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	writePEM(t, certificate, "CERTIFICATE", der)
+	writePEM(t, key, "PRIVATE KEY", keyDER)
+	return certificate, key
+}
+
+func writePEM(t *testing.T, path, kind string, der []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// visitor is a client that keeps its connections.
+type visitor struct {
+	t   *testing.T
+	url string
+	http.Client
+}
+
+func newVisitor(t *testing.T, url string) *visitor {
+	t.Helper()
+	transport := &http.Transport{
+		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // which certificate it is, is looked at
+		ForceAttemptHTTP2: true,
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &visitor{t: t, url: url, Client: http.Client{Transport: transport}}
+}
+
+// sees tells whose certificate is shown, and whether the connection was there before.
+func (v *visitor) sees() (name string, reused bool) {
+	v.t.Helper()
+	ctx := httptrace.WithClientTrace(v.t.Context(), &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused }})
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, v.url, nil)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	response, err := v.Do(request)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		v.t.Fatal(err)
+	}
+	if response.ProtoMajor != 2 {
+		v.t.Errorf("over %s", response.Proto)
+	}
+	return response.TLS.PeerCertificates[0].Subject.CommonName, reused
+}
+
+// TestCertificateIsRenewed guarantees that a renewed certificate is shown to those who come after it, that
+// nobody's connection is dropped for it, and that one without its key is not shown.
+func TestCertificateIsRenewed(t *testing.T) {
+	dir := t.TempDir()
+	certificate, key := writePair(t, dir, "first")
+	var life lifetime
+	defer life.end()
+	log := slog.New(slog.DiscardHandler)
+	served, err := openCertificate(config.Config{TLSCertFile: certificate, TLSKeyFile: key}, log, &life)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hangup := life.hangups[0]
+	ctx, stop := context.WithCancel(t.Context())
+	l, err := listen(ctx, "127.0.0.1:0", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	none := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	g := &gateway{log: log, public: none, admin: none, tls: served, drain: drain{timeout: time.Minute}}
+	ended := make(chan error, 1)
+	go func() { ended <- g.serve(ctx, l) }()
+	url := "https://" + l.public.Addr().String()
+
+	early := newVisitor(t, url)
+	if name, _ := early.sees(); name != "first" {
+		t.Errorf("at first %q is shown", name)
+	}
+	writePair(t, dir, "second")
+	hangup()
+	if name, reused := early.sees(); name != "first" || !reused {
+		t.Errorf("the connection from before shows %q, reused: %t", name, reused)
+	}
+	if name, _ := newVisitor(t, url).sees(); name != "second" {
+		t.Errorf("after the renewal %q is shown", name)
+	}
+	_, strange := writePair(t, t.TempDir(), "third")
+	content, err := os.ReadFile(strange)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(key, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	hangup()
+	if name, _ := newVisitor(t, url).sees(); name != "second" {
+		t.Errorf("after half a renewal %q is shown", name)
+	}
+	old := &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11} //nolint:gosec // what must not be taken
+	if conn, err := (&tls.Dialer{Config: old}).DialContext(t.Context(), "tcp", l.public.Addr().String()); err == nil {
+		t.Error("TLS 1.1 is taken")
+		conn.Close()
+	}
+	early.CloseIdleConnections()
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
