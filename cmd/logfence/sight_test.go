@@ -197,7 +197,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	if !*update {
 		t.Fatalf("%s is stale; run: go test ./cmd/logfence -run Documented -update", file)
 	}
-	if err := os.WriteFile(file, []byte(want), 0o644); err != nil { //nolint:gosec // a document
+	if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

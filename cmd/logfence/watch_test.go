@@ -13,6 +13,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 
@@ -188,7 +189,7 @@ func (w watcher) check(t *testing.T, name, text string) {
 
 func (w watcher) checkMatcher(t *testing.T, name string, family *dto.MetricFamily, m *labels.Matcher) {
 	t.Helper()
-	if m.Name == labels.MetricName || slices.Contains(target, m.Name) {
+	if m.Name == model.MetricNameLabel || slices.Contains(target, m.Name) {
 		return
 	}
 	if !slices.Contains(labelsOf(family), m.Name) {

@@ -99,7 +99,7 @@ func (r *Recorder) Enter(request *http.Request, d *Decision) *http.Request {
 	d.asker = request.Context()
 	ctx := context.WithValue(d.asker, decisionKey{}, d)
 	ctx, d.span = r.tracing.enter(ctx, request, d)
-	return request.WithContext(ctx)
+	return request.WithContext(ctx) //nolint:contextcheck // it is the request's own, and more
 }
 
 // Route tells which operation of openapi.yaml a request is for, and that operation's path.

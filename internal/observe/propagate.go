@@ -18,8 +18,12 @@ var propagator = propagation.TraceContext{}
 func carrier(h http.Header) propagation.HeaderCarrier { return propagation.HeaderCarrier(h) }
 
 // ask begins the span of a request to Loki, and gives the request that tells Loki of it: what it carries is
-// made of the span, and not copied from the caller's.
+// made of the span, and not copied from the caller's. What logfence asks by itself is no part of a trace,
+// and each probe of a readiness would be one of its own.
 func (t *Tracing) ask(request *http.Request) (*http.Request, trace.Span) {
+	if !trace.SpanContextFromContext(request.Context()).IsValid() {
+		return request, nil
+	}
 	ctx, span := t.tracer.Start(request.Context(), "loki", trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
 		semconv.HTTPRequestMethodKey.String(method(request.Method)), semconv.ServerAddress(request.URL.Hostname())))
 	request = request.Clone(ctx) // a RoundTripper changes no request

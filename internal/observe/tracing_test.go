@@ -234,6 +234,24 @@ func TestTracingIsAskedFor(t *testing.T) {
 	}
 }
 
+// TestProbesHaveNoTrace guarantees that what logfence asks of Loki by itself is no trace.
+func TestProbesHaveNoTrace(t *testing.T) {
+	c := newReceiver(t)
+	tracing, flush := c.start(t, slog.New(slog.DiscardHandler))
+	transport := NewRecorder(slog.New(slog.DiscardHandler), WithTracing(tracing)).Transport(answers(func() (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+	}))
+	if _, err := transport.RoundTrip(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/ready", nil)); err != nil {
+		t.Fatal(err)
+	}
+	flush()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.spans) > 0 {
+		t.Errorf("there are spans: %v", c.spans)
+	}
+}
+
 // TestTracingOff guarantees that without traces no span is made and no header sent.
 func TestTracingOff(t *testing.T) {
 	t.Parallel()
@@ -254,7 +272,7 @@ func TestTracingOff(t *testing.T) {
 		}
 		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
 	}))
-	if _, err := transport.RoundTrip(httptest.NewRequestWithContext(in.Context(), http.MethodGet, "/", nil)); err != nil { //nolint:bodyclose // there is none
+	if _, err := transport.RoundTrip(httptest.NewRequestWithContext(in.Context(), http.MethodGet, "/", nil)); err != nil {
 		t.Error(err)
 	}
 }

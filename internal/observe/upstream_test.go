@@ -136,7 +136,7 @@ func must(t *testing.T, c *http.Client, ctx context.Context, url string) *http.R
 	if err != nil {
 		t.Fatal(err)
 	}
-	response, err := c.Do(request) //nolint:bodyclose // whoever asks for it closes it
+	response, err := c.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestSwitchedProtocols(t *testing.T) {
 	transport := NewRecorder(slog.New(slog.DiscardHandler), WithMetrics(m)).Transport(answers(func() (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusSwitchingProtocols, Body: connection}, nil
 	}))
-	response, err := transport.RoundTrip(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)) //nolint:bodyclose // there is none
+	response, err := transport.RoundTrip(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
 	if err != nil {
 		t.Fatal(err)
 	}
