@@ -9,6 +9,7 @@ import (
 	"github.com/logfence/logfence/internal/auth"
 	"github.com/logfence/logfence/internal/config"
 	"github.com/logfence/logfence/internal/httpapi"
+	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/observe"
 )
 
@@ -51,8 +52,9 @@ func openSight(ctx context.Context, c config.Config, log *slog.Logger, stderr io
 func one() float64 { return 1 }
 
 // watch adds what the gateway's parts tell of themselves.
-func (s *sight) watch(v *auth.Verifier, server *httpapi.Server) {
+func (s *sight) watch(v *auth.Verifier, client *loki.Client, server *httpapi.Server) {
 	m := s.metrics
+	watchLoki(m, client)
 	m.Gauge("logfence_tails_open", "Live tails that are open.", nil, func() float64 { return float64(server.Tails()) })
 	for i, issuer := range v.Stats().Issuers {
 		labels := map[string]string{"issuer": issuer.Issuer} // the operator's settings, not a caller's choice
@@ -72,4 +74,31 @@ func (s *sight) watch(v *auth.Verifier, server *httpapi.Server) {
 		func() float64 { return float64(v.Stats().CacheHits) })
 	m.Counter("logfence_token_cache_misses_total", "Tokens that were not; all refused ones are among them.", nil,
 		func() float64 { return float64(v.Stats().CacheMisses) })
+}
+
+// watchLoki adds what is known of Loki's URLs: the operator's settings, and without credentials.
+func watchLoki(m *observe.Metrics, client *loki.Client) {
+	for i, endpoint := range client.Stats().Endpoints {
+		labels := map[string]string{"url": endpoint.URL}
+		of := func(read func(loki.EndpointStats) float64) func() float64 {
+			return func() float64 { return read(client.Stats().Endpoints[i]) }
+		}
+		m.Gauge("logfence_upstream_up", "1 while a URL of Loki is asked; 0 while it is down, and only probed.", labels,
+			of(func(s loki.EndpointStats) float64 {
+				if s.Up {
+					return 1
+				}
+				return 0
+			}))
+		m.Gauge("logfence_upstream_in_flight", "Requests and tails that a URL of Loki has not ended.", labels,
+			of(func(s loki.EndpointStats) float64 { return float64(s.InFlight) }))
+		m.Counter("logfence_upstream_failures_total", "Requests to a URL of Loki whose connection failed, or that had their time.", labels,
+			of(func(s loki.EndpointStats) float64 { return float64(s.Failures) }))
+		m.Counter("logfence_upstream_probes_total", "Attempts to find out whether a URL of Loki that is down is back.", labels,
+			of(func(s loki.EndpointStats) float64 { return float64(s.Probes) }))
+	}
+	m.Counter("logfence_upstream_retries_total", "Requests that were sent to Loki once more, since the first try got no byte of an answer.", nil,
+		func() float64 { return float64(client.Stats().Retries) })
+	m.Counter("logfence_upstream_refused_total", "Requests that were not sent, since every URL of Loki is down.", nil,
+		func() float64 { return float64(client.Stats().Refused) })
 }

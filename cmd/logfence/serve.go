@@ -158,7 +158,7 @@ func newGateway(ctx context.Context, c config.Config, log *slog.Logger, stderr i
 	if err != nil {
 		return nil, fmt.Errorf("make the server: %w", err)
 	}
-	seen.watch(verifier, server)
+	seen.watch(verifier, client, server)
 	life.followHangups()
 	return &gateway{
 		log: log, public: server.Public(), admin: server.Admin(),

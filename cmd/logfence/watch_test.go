@@ -228,6 +228,32 @@ func valuesOf(family *dto.MetricFamily, label string) (values []string) {
 	return values
 }
 
+// TestFailuresAreAlarming guarantees that every code that is a failure counts in the alert on failures, and on
+// the dashboard, also one that is added later.
+func TestFailuresAreAlarming(t *testing.T) {
+	problems, err := os.ReadFile(filepath.Join("..", "..", "internal", "web", "static", "problems.html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var failures []string
+	for _, m := range regexp.MustCompile(`<section id="(\w+)">\s*<h3>.*<span class="status">5\d\d</span>`).FindAllSubmatch(problems, -1) {
+		failures = append(failures, string(m[1]))
+	}
+	slices.Sort(failures)
+	alarming := regexp.MustCompile(`code=~"([^"]*)"`)
+	for where, text := range map[string]string{
+		"the alert LogfenceErrors": alertExpressions(t)["LogfenceErrors"], "the panel Failed": dashboardExpressions(t)["Failed A"],
+	} {
+		m := alarming.FindStringSubmatch(text)
+		if m == nil {
+			t.Fatalf("%s has no codes: %s", where, text)
+		}
+		if got := slices.Sorted(strings.SplitSeq(m[1], "|")); !slices.Equal(got, failures) {
+			t.Errorf("%s has\n     %s\nwant %s", where, got, failures)
+		}
+	}
+}
+
 // TestPromtool guarantees the same to Prometheus's own tool, templates and all, where it is installed (Debian
 // has it in the package prometheus).
 func TestPromtool(t *testing.T) {
