@@ -140,6 +140,21 @@ $(BIN)/schemas/_definitions.json: internal/tools/helm/schemas/main.go
 check-deploy: $(BIN)/helm $(BIN)/kubeconform $(BIN)/schemas/_definitions.json ## check the chart and the rest of deploy/
 	$(STATIC) go test -count=1 ./deploy -tools $(CURDIR)/$(BIN)
 
+# Rebuilt when their module changes.
+$(BIN)/goreleaser $(BIN)/cyclonedx-gomod: internal/tools/release/go.mod internal/tools/release/go.sum
+	@echo "building $(@F) (once; goreleaser takes about five minutes)"
+	@mkdir -p $(BIN)
+	$(STATIC) go build -C internal/tools/release -o $(CURDIR)/$@ $(if $(findstring gore,$(@F)),github.com/goreleaser/goreleaser/v2,github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod)
+
+.PHONY: release
+release: $(BIN)/goreleaser $(BIN)/cyclonedx-gomod ## make a draft release of the tag that is checked out (CI does)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/goreleaser release --clean
+
+.PHONY: release-check
+release-check: $(BIN)/goreleaser $(BIN)/cyclonedx-gomod ## make what a release is made of in dist/, for this machine alone, and publish nothing
+	$(BIN)/goreleaser check
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/goreleaser build --snapshot --clean --single-target
+
 .PHONY: generated
 generated: generate generate-typescript reference explore ## fail when gen/ is stale
 	@git diff --exit-code -- gen || { echo "gen/ is stale: run 'make generate generate-typescript reference explore' and commit it" >&2; exit 1; }
