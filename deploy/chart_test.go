@@ -65,6 +65,7 @@ func TestChartRefuses(t *testing.T) {
 		{"a duration without a unit", "config: {LOGFENCE_MAX_RANGE: '720'}", "LOGFENCE_MAX_RANGE"},
 		{"a setting that the chart sets", "config: {LOGFENCE_ADMIN_ADDR: ':1'}", "LOGFENCE_ADMIN_ADDR"},
 		{"a setting among the other variables", "extraEnv: [{name: LOGFENCE_ADDR, value: ':1'}]", "extraEnv"},
+		{"a tenant's limit that is none", "limits: {tenants: {acme: {rats: 5}}}", "rats"},
 		{"an image without its digest's kind", "image: {digest: 012345}", "digest"},
 		{"Prometheus that is kept out", "serviceMonitor: {enabled: true}", "adminFrom"},
 		{"every pod as Loki's", "lokiNetworkPolicy: {enabled: true}", "podLabels"},
@@ -139,15 +140,15 @@ func settings(t *testing.T, made []byte) {
 			}
 		}
 	}
-	file := filepath.Join(t.TempDir(), "config.yaml")
+	dir := t.TempDir()
 	var env []string
 	for _, document := range strings.Split(string(made), "\n---\n") {
 		var o object
 		if err := yaml.Unmarshal([]byte(document), &o); err != nil {
 			t.Fatalf("%v\n%s", err, document)
 		}
-		if text, ok := o.Data["config.yaml"]; ok {
-			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		for name, text := range o.Data {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -156,15 +157,16 @@ func settings(t *testing.T, made []byte) {
 		}
 		container := o.Spec.Template.Spec.Containers[0]
 		for _, v := range container.Env {
-			if !strings.HasPrefix(v.Name, "LOGFENCE_TLS_") && v.Name != "LOGFENCE_LIMITS_FILE" { // files that are not here
-				env = append(env, v.Name+"="+v.Value)
+			if strings.HasPrefix(v.Name, "LOGFENCE_TLS_") {
+				continue // files that are not here
 			}
+			env = append(env, v.Name+"="+strings.Replace(v.Value, "/etc/logfence/limits", dir, 1))
 		}
 		if len(container.EnvFrom) > 0 && !strings.Contains(string(made), "LOGFENCE_LOKI_URL") { // as the Secret would
 			env = append(env, "LOGFENCE_LOKI_URL=http://loki:3100", "LOGFENCE_JWT_ISSUER=https://id.example.com", "LOGFENCE_JWT_AUDIENCE=logfence")
 		}
 	}
-	c, err := config.Load(env, file)
+	c, err := config.Load(env, filepath.Join(dir, "config.yaml"))
 	if err != nil {
 		t.Fatalf("logfence does not take the settings: %v", err)
 	}
@@ -187,6 +189,33 @@ func TestValues(t *testing.T) {
 	generated(t, "chart/README.md", "<!-- values -->\n", "<!-- /values -->", table)
 }
 
+// TestCopies guarantees that the chart, which cannot reach beyond its own folder, has the alerts and the
+// dashboard that are beside it. After a change:
+//
+//	go test ./deploy -update
+func TestCopies(t *testing.T) {
+	t.Parallel()
+	for from, to := range map[string]string{
+		"prometheus/alerts.yaml": "chart/files/alerts.yaml",
+		"grafana/logfence.json":  "chart/files/dashboard.json",
+	} {
+		want, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(to)
+		switch {
+		case err == nil && bytes.Equal(got, want):
+		case !*update:
+			t.Errorf("%s is not %s; run: go test ./deploy -update", to, from)
+		default:
+			if err := os.WriteFile(to, want, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 type property struct {
 	Description string
 	Properties  map[string]property
@@ -204,7 +233,7 @@ func rows(t *testing.T, path string, p property, values map[string]any) (table [
 		value, ok := values[name]
 		inner, nested := value.(map[string]any)
 		switch {
-		case path+name == "resources" || path+name == "config" || !nested || of.Properties == nil:
+		case path+name == "resources" || path+name == "config" || path+name == "limits" || !nested || of.Properties == nil:
 			if !ok && path == "" {
 				t.Errorf("%s is in the schema, and not in values.yaml", name)
 			}

@@ -18,24 +18,30 @@ var chartSets = []string{"ADDR", "ADMIN_ADDR", "DRAIN_DELAY", "DRAIN_TIMEOUT", "
 //
 //	go test ./internal/config -run README -update
 func TestChartKnowsREADMEsSettings(t *testing.T) {
-	const file, begin, end = "../../deploy/chart/values.schema.json", "    \"config\": ", ",\n    \"issuers\": "
+	const file = "../../deploy/chart/values.schema.json"
 	raw, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	head, rest, ok := strings.Cut(string(raw), begin)
-	part, tail, okEnd := strings.Cut(rest, end)
-	if !ok || !okEnd {
-		t.Fatalf("%s has no part between %q and %q", file, begin, end)
+	want := string(raw)
+	for _, part := range []struct{ begin, end, schema string }{
+		{"    \"config\": ", ",\n    \"issuers\": ", chartSchema(t)},
+		{"    \"limits\": ", ",\n    \"tls\": ", chartLimits(t)},
+	} {
+		head, rest, ok := strings.Cut(want, part.begin)
+		_, tail, okEnd := strings.Cut(rest, part.end)
+		if !ok || !okEnd {
+			t.Fatalf("%s has no part between %q and %q", file, part.begin, part.end)
+		}
+		want = head + part.begin + part.schema + part.end + tail
 	}
-	want := chartSchema(t)
-	if part == want {
+	if want == string(raw) {
 		return
 	}
 	if !*update {
 		t.Fatal("the chart's schema of settings is stale; run: go test ./internal/config -run README -update")
 	}
-	if err := os.WriteFile(file, []byte(head+begin+want+end+tail), 0o644); err != nil {
+	if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -45,36 +51,64 @@ func chartSchema(t *testing.T) string {
 	t.Helper()
 	lines := make([]string, 0, len(settings))
 	for i := range settings {
-		s := &settings[i]
-		if slices.Contains(chartSets, s.name) {
-			continue
+		if s := &settings[i]; !slices.Contains(chartSets, s.name) {
+			lines = append(lines, fmt.Sprintf("        %q: %s", s.Name(), valueSchema(t, s)))
 		}
-		value := map[string]any{"description": s.sentence(strings.NewReplacer())}
-		switch s.kind {
-		case kindNumber:
-			value["type"], value["pattern"] = []string{"integer", "string"}, "^[0-9]+$"
-		case kindSize:
-			value["type"], value["pattern"] = []string{"integer", "string"}, "^[0-9]+(KiB|MiB)?$"
-		case kindSwitch:
-			value["enum"] = []any{true, false, "true", "false"}
-		case kindList, kindNetworks:
-			value["type"], value["items"] = []string{"array", "string"}, map[string]string{"type": "string"}
-		case kindDuration:
-			value["type"], value["pattern"] = "string", "^[0-9.]+(ms|s|m|h)([0-9.]+(ms|s|m|h))*$"
-		default:
-			value["type"], value["minLength"] = "string", 1
-		}
-		var text bytes.Buffer
-		encoder := json.NewEncoder(&text)
-		encoder.SetEscapeHTML(false) // for people to read
-		if err := encoder.Encode(value); err != nil {
-			t.Fatal(err)
-		}
-		lines = append(lines, fmt.Sprintf("        %q: %s", s.Name(), bytes.TrimSpace(text.Bytes())))
 	}
 	return "{\n" +
 		"      \"type\": \"object\",\n" +
 		"      \"description\": \"logfence's settings, by their names\",\n" +
 		"      \"properties\": {\n" + strings.Join(lines, ",\n") + "\n      },\n" +
 		"      \"additionalProperties\": false\n    }"
+}
+
+// chartLimits is that of the value `limits`, a line for each limit that a tenant may have of its own.
+func chartLimits(t *testing.T) string {
+	t.Helper()
+	var lines []string
+	for i := range settings {
+		if s := &settings[i]; s.perTenant != "" {
+			lines = append(lines, fmt.Sprintf("              %q: %s", s.perTenant, valueSchema(t, s)))
+		}
+	}
+	return "{\n" +
+		"      \"type\": \"object\",\n" +
+		"      \"description\": \"limits of single tenants, as the file of `LOGFENCE_LIMITS_FILE` has them; changes need no restart\",\n" +
+		"      \"properties\": {\n" +
+		"        \"tenants\": {\n" +
+		"          \"type\": \"object\",\n" +
+		"          \"additionalProperties\": {\n" +
+		"            \"type\": \"object\",\n" +
+		"            \"properties\": {\n" + strings.Join(lines, ",\n") + "\n            },\n" +
+		"            \"additionalProperties\": false\n          }\n        }\n      },\n" +
+		"      \"additionalProperties\": false\n    }"
+}
+
+// valueSchema is that of one setting's value, on one line.
+func valueSchema(t *testing.T, s *setting) []byte {
+	t.Helper()
+	value := map[string]any{"description": s.sentence(strings.NewReplacer())}
+	switch s.kind {
+	case kindNumber:
+		value["type"], value["pattern"] = []string{"integer", "string"}, "^[0-9]+$"
+	case kindSize:
+		value["type"], value["pattern"] = []string{"integer", "string"}, "^[0-9]+(KiB|MiB)?$"
+	case kindSwitch:
+		value["enum"] = []any{true, false, "true", "false"}
+	case kindList, kindNetworks, kindURLs:
+		value["type"], value["items"] = []string{"array", "string"}, map[string]string{"type": "string"}
+	case kindDuration:
+		value["type"], value["pattern"] = "string", "^[0-9.]+(ms|s|m|h)([0-9.]+(ms|s|m|h))*$"
+	case kindLevel, kindFormat, kindQueries, kindLogged:
+		value["enum"] = strings.Split(string(s.kind), ", ")
+	default:
+		value["type"], value["minLength"] = "string", 1
+	}
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // for people to read
+	if err := encoder.Encode(value); err != nil {
+		t.Fatal(err)
+	}
+	return bytes.TrimSpace(text.Bytes())
 }
