@@ -1,9 +1,7 @@
 package observe
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -86,8 +84,7 @@ type Audit struct {
 	failing bool      // the last record was not written
 	gap     uint64    // how many were not, since one was
 	stats   AuditStats
-	line    bytes.Buffer  // of the record that is being written
-	encoder *json.Encoder // into line
+	line    []byte // of the record that is being written
 }
 
 // AuditStats is what a metrics page tells about an [Audit].
@@ -102,7 +99,7 @@ func OpenAudit(c AuditConfig, stderr io.Writer, log *slog.Logger) (*Audit, error
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
-	a := newAudit(c, log)
+	a := &Audit{config: c, log: log}
 	switch c.Log {
 	case AuditOff:
 		return nil, nil //nolint:nilnil // nil is off, and works
@@ -111,13 +108,6 @@ func OpenAudit(c AuditConfig, stderr io.Writer, log *slog.Logger) (*Audit, error
 		return a, nil
 	}
 	return a, a.Reopen()
-}
-
-func newAudit(c AuditConfig, log *slog.Logger) *Audit {
-	a := &Audit{config: c, log: log}
-	a.encoder = json.NewEncoder(&a.line)
-	a.encoder.SetEscapeHTML(false) // LogQL is full of < and >
-	return a
 }
 
 // Begin writes a record of what is about to be answered, where records are required; it is called
@@ -268,14 +258,12 @@ func (a *Audit) resume() error {
 
 // write writes one line with one call, so that lines of others in the same sink are not cut in two.
 func (a *Audit) write(r auditRecord) error {
-	a.line.Reset()
+	a.line = a.line[:0]
 	if a.torn {
-		a.line.WriteByte('\n')
+		a.line = append(a.line, '\n')
 	}
-	if err := a.encoder.Encode(r); err != nil {
-		return fmt.Errorf("encode audit record: %w", err)
-	}
-	n, err := a.sink.Write(redactBytes(a.line.Bytes()))
+	a.line = r.appendTo(a.line)
+	n, err := a.sink.Write(redactBytes(a.line))
 	if err != nil {
 		a.torn = a.torn || n > 0
 		return fmt.Errorf("write audit record: %w", err)

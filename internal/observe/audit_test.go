@@ -342,8 +342,7 @@ func TestNoAuditRecordHoldsAToken(t *testing.T) {
 		secret := "eyJ" + segment.Draw(t, "header") + "." + segment.Draw(t, "payload") + "." + segment.Draw(t, "signature")
 		around := rapid.String().Draw(t, "before") + " " + secret + " " + rapid.String().Draw(t, "after")
 		var out bytes.Buffer
-		a := newAudit(AuditConfig{Log: AuditStderr, Required: true, Queries: AuditText}, slog.New(slog.DiscardHandler))
-		a.sink = &out
+		a := &Audit{config: AuditConfig{Log: AuditStderr, Required: true, Queries: AuditText}, log: slog.New(slog.DiscardHandler), sink: &out}
 		d := Decision{
 			RequestID: around, Subject: around, Issuer: around, Tenants: []string{around}, Operation: around,
 			Asked: []string{around, around}, Fenced: []string{around}, Code: around, Cause: errors.New(around),
@@ -360,6 +359,38 @@ func TestNoAuditRecordHoldsAToken(t *testing.T) {
 		got := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 		if len(got) != 2 || !json.Valid([]byte(got[0])) || !json.Valid([]byte(got[1])) {
 			t.Fatalf("not two lines of JSON: %s", out.String())
+		}
+	})
+}
+
+// TestAuditEncoding guarantees that a record written by hand is the one that encoding/json would write.
+func TestAuditEncoding(t *testing.T) {
+	text := rapid.OneOf(rapid.StringMatching(`[a-z{}=",<>& ]{0,20}`), rapid.String(), rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) }))
+	texts := rapid.SliceOfN(text, 0, 3)
+	instant := rapid.Custom(func(t *rapid.T) time.Time {
+		return rapid.SampledFrom([]time.Time{{}, time.Unix(0, rapid.Int64().Draw(t, "nanos")).UTC(), time.Unix(rapid.Int64Range(0, 1<<33).Draw(t, "seconds"), 0).UTC()}).Draw(t, "time")
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		r := auditRecord{
+			Type: "audit", Stage: text.Draw(t, "stage"), Time: instant.Draw(t, "time"), RequestID: text.Draw(t, "id"),
+			Subject: text.Draw(t, "subject"), Issuer: text.Draw(t, "issuer"), Tenants: texts.Draw(t, "tenants"),
+			Client: text.Draw(t, "client"), Operation: text.Draw(t, "operation"), Query: texts.Draw(t, "query"), Fenced: texts.Draw(t, "fenced"),
+			Start: instant.Draw(t, "start"), End: instant.Draw(t, "end"), Lost: rapid.Uint64().Draw(t, "lost"),
+		}
+		if rapid.Bool().Draw(t, "ended") {
+			r.auditOutcome = &auditOutcome{
+				Outcome: text.Draw(t, "outcome"), Code: text.Draw(t, "code"), Status: rapid.Int().Draw(t, "status"), Bytes: rapid.Int64().Draw(t, "bytes"),
+				Seconds: rapid.OneOf(rapid.Float64(), rapid.Float64Range(0, 1e-5), rapid.Map(rapid.Int64Range(0, 1e12), func(n int64) float64 { return time.Duration(n).Seconds() })).Draw(t, "seconds"),
+			}
+		}
+		var want bytes.Buffer
+		e := json.NewEncoder(&want)
+		e.SetEscapeHTML(false)
+		if err := e.Encode(r); err != nil {
+			t.Skip(err)
+		}
+		if got := string(r.appendTo(nil)); got != want.String() {
+			t.Fatalf("\n got %s\nwant %s", got, want.String())
 		}
 	})
 }

@@ -131,8 +131,19 @@ func (r *Recorder) Record(ctx context.Context, d Decision) {
 	}
 	r.audit.Record(d) //nolint:contextcheck // written even if the caller has left
 	r.metrics.record(&d)
-	r.log.LogAttrs(context.WithoutCancel(ctx), d.level(), "request", d.attrs(r.queries)...)
+	r.line(context.WithoutCancel(ctx), d)
 	end(&d)
+}
+
+// line writes the log's line, by its handler: a Logger would find out first from where it is called.
+func (r *Recorder) line(ctx context.Context, d Decision) {
+	handler, level := r.log.Handler(), d.level()
+	if !handler.Enabled(ctx, level) {
+		return
+	}
+	line := slog.NewRecord(time.Now(), level, "request", 0)
+	line.AddAttrs(d.attrs(r.queries)...)
+	_ = handler.Handle(ctx, line) // as a Logger does: there is no other place to say so
 }
 
 func (d Decision) level() slog.Level {
