@@ -32,6 +32,9 @@ var errAborted = errors.New("answer ended early")
 // statusClientClosed is what the record says of a caller who left; nobody receives it.
 const statusClientClosed = 499
 
+// What every answer says of itself. The names are canonical, and the lists are nobody's to change.
+var noSniff, noStore = []string{"nosniff"}, []string{"no-store"}
+
 // observed turns every outcome into an answer and a record: errors, panics and lost callers alike.
 func (s *Server) observed(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
@@ -40,8 +43,7 @@ func (s *Server) observed(next echo.HandlerFunc) echo.HandlerFunc {
 		c.SetRequest(s.recorder.Enter(c.Request(), d))
 		h := c.Response().Header()
 		h.Set(observe.HeaderRequestID, d.RequestID)
-		h.Set(echo.HeaderXContentTypeOptions, "nosniff")
-		h.Set(echo.HeaderCacheControl, "no-store")
+		h[echo.HeaderXContentTypeOptions], h[echo.HeaderCacheControl] = noSniff, noStore
 		out := &recordedWriter{ResponseWriter: c.Response().Writer, begin: func() error { return s.recorder.Begin(*d) }}
 		c.Response().Writer = out
 		err = caught(next, c)

@@ -41,7 +41,8 @@ func (c *Client) send(ctx context.Context, call Call, path string, params url.Va
 		if err != nil {
 			return err
 		}
-		response, err = c.http.Do(request) //nolint:bodyclose // body closes it, for which the caller or a refusal below sees
+		// Not by the http.Client around it, which clones the headers in case it is redirected.
+		response, err = c.http.Transport.RoundTrip(request) //nolint:bodyclose // body closes it, for which the caller or a refusal below sees
 		if err != nil {
 			return classify(ctx, limited, ErrUnreachable, err) // while its state can be read
 		}

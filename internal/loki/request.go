@@ -46,18 +46,14 @@ func (c *Client) newRequest(ctx context.Context, e *endpoint, call Call, path st
 		return nil, err
 	}
 	target, encoded := e.url(path), params.Encode()
-	method, form := http.MethodGet, io.Reader(nil)
+	r := &http.Request{Method: http.MethodGet, URL: target, Host: target.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	r.Header = http.Header{"User-Agent": {userAgent}, "Accept-Encoding": {"identity"}}
 	if len(target.EscapedPath())+1+len(encoded) < maxURL {
 		target.RawQuery = encoded
 	} else {
-		method, form = http.MethodPost, strings.NewReader(encoded)
-	}
-	r, err := http.NewRequestWithContext(ctx, method, target.String(), form)
-	if err != nil {
-		return nil, failed("make request: %w", err)
-	}
-	r.Header = http.Header{"User-Agent": {userAgent}, "Accept-Encoding": {"identity"}}
-	if form != nil {
+		r.Method, r.ContentLength = http.MethodPost, int64(len(encoded))
+		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(encoded)), nil }
+		r.Body, _ = r.GetBody() // which never fails
 		r.Header.Set("Content-Type", mediaForm)
 		repeatable(r)
 	}
@@ -71,13 +67,13 @@ func (c *Client) newRequest(ctx context.Context, e *endpoint, call Call, path st
 	if org != "" {
 		r.Header.Set(headerOrgID, org)
 	}
-	return r, nil
+	return r.WithContext(ctx), nil
 }
 
 // repeatable makes a POST that net/http sends again by itself, as it does a GET. A connection that idled
 // may be closed by Loki just as we write to it; then it "only retries a request [...] if the request is
 // idempotent and either has no body or has its Request.GetBody defined" (net/http, Transport), which
-// http.NewRequest has done for a strings.Reader, and "if the idempotency key value is a zero-length slice,
+// newRequest has done, and "if the idempotency key value is a zero-length slice,
 // the request is treated as idempotent but the header is not sent on the wire". Nothing is repeated after
 // the first byte of an answer.
 func repeatable(r *http.Request) { r.Header[headerIdempotency] = []string{} }

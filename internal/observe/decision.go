@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -203,6 +204,9 @@ func (d Decision) attrs(queries LogQueries) []slog.Attr {
 }
 
 func redactAll(texts []string) []string {
+	if !slices.ContainsFunc(texts, mayHold) {
+		return texts
+	}
 	clean := make([]string, len(texts))
 	for i, text := range texts {
 		clean[i] = Redact(text)

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/grafana/loki/v3/pkg/logql/syntax"
@@ -155,8 +156,7 @@ func (f *Fence) Scope(tenants []string, extra string) (Scope, error) {
 	if len(tenants) > MaxTenants {
 		return Scope{}, fmt.Errorf("%w: %d names, want 1 to %d", ErrTenant, len(tenants), MaxTenants)
 	}
-	// Quoted, so that no two lists of names and no selector make the same key.
-	key := fmt.Sprintf("%q %q", tenants, extra)
+	key := scopeKey(tenants, extra)
 	if s, ok := f.scopes.Get(key); ok {
 		return s, nil
 	}
@@ -165,6 +165,17 @@ func (f *Fence) Scope(tenants []string, extra string) (Scope, error) {
 		f.scopes.Add(key, s)
 	}
 	return s, err
+}
+
+// scopeKey tells lists of names and selectors apart: each has its length before it, so that no two make
+// the same key.
+func scopeKey(tenants []string, extra string) string {
+	var key []byte
+	for _, name := range append(tenants[:len(tenants):len(tenants)], extra) {
+		key = append(strconv.AppendInt(key, int64(len(name)), 10), ' ')
+		key = append(key, name...)
+	}
+	return string(key)
 }
 
 func (f *Fence) newScope(tenants []string, extra string) (Scope, error) {
