@@ -12,6 +12,7 @@ replace (
 )
 
 require (
+	github.com/alicebob/miniredis/v2 v2.40.0 // tests: a Redis that can be made to fail
 	github.com/coder/websocket v1.8.15 // tails: context-aware, no dependencies
 	github.com/getkin/kin-openapi v0.152.0 // holds requests against the spec
 	github.com/go-jose/go-jose/v4 v4.1.6 // demo: what the OpenID provider signs with
@@ -31,6 +32,7 @@ require (
 	github.com/prometheus/client_model v0.6.3 // tests: metrics as they are read
 	github.com/prometheus/common v0.72.0 // Prometheus's durations, as Loki reads them
 	github.com/prometheus/prometheus v0.312.1-0.20260612131846-2ad3a8717015 // labels.Matcher, which Loki's syntax is made of
+	github.com/redis/go-redis/v9 v9.23.0 // limits that replicas share
 	github.com/rogpeppe/go-internal v1.16.0 // tests: transcripts of the command
 	github.com/spf13/cobra v1.10.2 // the command line
 	github.com/zitadel/oidc/v3 v3.51.17 // demo: a real OpenID Connect provider
@@ -44,6 +46,7 @@ require (
 	go.uber.org/goleak v1.3.0 // tests
 	golang.org/x/oauth2 v0.37.0 // tests: a real client of the provider
 	golang.org/x/sync v0.24.0
+	golang.org/x/time v0.16.0 // requests a second
 	google.golang.org/protobuf v1.36.12 // tests: the messages of traces
 	pgregory.net/rapid v1.3.0 // tests: properties
 )
@@ -55,7 +58,6 @@ require (
 	github.com/Masterminds/sprig/v3 v3.3.0 // indirect
 	github.com/Shopify/toxiproxy/v2 v2.12.0 // indirect
 	github.com/alecthomas/units v0.0.0-20240927000941-0f3dac36c52b // indirect
-	github.com/alicebob/miniredis/v2 v2.40.0 // indirect
 	github.com/apapsch/go-jsonmerge/v2 v2.0.0 // indirect
 	github.com/armon/go-metrics v0.4.1 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
@@ -152,7 +154,6 @@ require (
 	github.com/prometheus/exporter-toolkit v0.16.0 // indirect
 	github.com/prometheus/otlptranslator v1.0.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
-	github.com/redis/go-redis/v9 v9.23.0 // indirect
 	github.com/rs/cors v1.11.1 // indirect
 	github.com/rs/xid v1.6.0 // indirect
 	github.com/rs/zerolog v1.33.0 // indirect
@@ -211,7 +212,6 @@ require (
 	golang.org/x/sys v0.48.0 // indirect
 	golang.org/x/term v0.46.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
-	golang.org/x/time v0.16.0 // requests a second
 	golang.org/x/tools v0.51.0 // indirect
 	google.golang.org/genproto/googleapis/api v0.0.0-20260928230214-8a89bd6388cc // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260928230214-8a89bd6388cc // indirect

@@ -21,10 +21,11 @@ type tenantLimits struct {
 // openLimits makes the limiter, and follows the file of tenants' own limits: a mistake in it keeps those
 // that were in force.
 func openLimits(c config.Config, log *slog.Logger, life *lifetime) (tenantLimits, error) {
-	limiter, err := limits.New(c.Limits)
+	limiter, err := limits.New(c.Limits, limits.WithLogger(log))
 	if err != nil {
 		return tenantLimits{}, fmt.Errorf("make the limits: %w", err)
 	}
+	life.onEnd(limiter.Close)
 	l := tenantLimits{Limiter: limiter}
 	if c.LimitsFile == "" {
 		return l, nil
@@ -71,13 +72,21 @@ func addLimits(m *observe.Metrics, l tenantLimits) {
 		func() float64 { held, _ := l.Queries(); return float64(held) })
 	m.Gauge("logfence_queries_waiting", "Queries that wait for their turn.", nil,
 		func() float64 { _, waiting := l.Queries(); return float64(waiting) })
+	if wanted, _, _ := l.Shared(); wanted {
+		m.Gauge("logfence_limits_shared", "1 while replicas count together by Redis; 0 while it is away, and each counts for itself.", nil,
+			func() float64 { _, now, _ := l.Shared(); return oneIf(now) })
+		m.Counter("logfence_limits_shared_failures_total", "Requests that Redis did not answer in time, or answered with an error.", nil,
+			func() float64 { _, _, failures := l.Shared(); return float64(failures) })
+	}
 	if l.file != nil {
 		m.Gauge("logfence_limits_file_ok", "1 if the limits in force are those of the file as it is; 0 if it has a mistake, and those before it hold.", nil,
-			func() float64 {
-				if l.file.Err() != nil {
-					return 0
-				}
-				return 1
-			})
+			func() float64 { return oneIf(l.file.Err() == nil) })
 	}
+}
+
+func oneIf(so bool) float64 {
+	if so {
+		return 1
+	}
+	return 0
 }

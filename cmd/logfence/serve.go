@@ -116,7 +116,7 @@ func newGateway(ctx context.Context, c config.Config, log *slog.Logger, stderr i
 	if err != nil {
 		return nil, fmt.Errorf("make the limits: %w", err)
 	}
-	limiter, err := openLimits(c, log, &life)
+	limiter, err := openLimits(c, log, &life) //nolint:contextcheck // what it starts lasts until life ends it
 	if err != nil {
 		return nil, err
 	}

@@ -101,6 +101,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"JWT_KEYS_FILE": keys, "JWT_ALGORITHMS": "ES256,EdDSA", "REQUIRED_SCOPE": "logs:read",
 		"TENANT_LABEL": "team", "TENANT_CLAIM": "app.team", "SELECTOR_CLAIM": "logs", "LOG_LEVEL": "warn", "LOG_FORMAT": "text",
 		"PARSE_QUEUE_PER_TENANT": "7", "LIMITS_FILE": limitsFile,
+		"REDIS_URL": "rediss://redis.example.com:6379/1", "REDIS_PREFIX": "{other}:",
 		"UI_OIDC_CLIENT_ID": "logs", "UI_OIDC_SCOPES": "openid offline_access", "UI_OIDC_PARAMETERS": "audience=logfence",
 		"AUDIT_LOG": "/var/log/logfence/audit.jsonl", "AUDIT_QUERIES": "hash", "LOG_QUERIES": "off", "TRUSTED_PROXIES": "10.0.0.0/8,192.0.2.1",
 	}
@@ -319,6 +320,10 @@ func TestSecretsAreNotShown(t *testing.T) {
 		{"LOGFENCE_LOKI_URL=http://one:3100,http://" + secret + "@two:3100"},
 		{"LOGFENCE_LOKI_URL=http://one:3100, http://" + secret + "@two:3100?key=" + secret},
 		{"LOGFENCE_LOKI_URL=http://one:3100,admin:" + secret + "@two:3100"},
+		{"LOGFENCE_REDIS_URL=redis://:" + secret + "@redis:6379"},
+		{"LOGFENCE_REDIS_URL=redis://:" + secret + "@redis:port"},
+		{"LOGFENCE_REDIS_URL=http://" + secret + "@redis"},
+		{"LOGFENCE_REDIS_URL=redis://redis:6379?password=" + secret},
 		{"LOGFENCE_JWT_JWKS_URL=https://admin:" + secret + "@id.example.com/keys"},
 		{"LOGFENCE_JWT_JWKS_URL=https://id.example.com/keys?key=" + secret},
 		{"LOGFENCE_JWT_JWKS_URL=ftp://admin:" + secret + "@id.example.com/keys?key=" + secret},

@@ -324,6 +324,21 @@ var settings = []setting{
 		into:    func(d *draft) any { return &d.LimitsFile },
 	},
 	{
+		name: "REDIS_URL", kind: kindURL, field: "Limits.Redis.URL",
+		meaning: "a Redis or Valkey by which replicas count together, `redis://` or `rediss://`; without it each counts for itself",
+		into:    func(d *draft) any { return &d.Limits.Redis.URL },
+	},
+	{
+		name: "REDIS_PREFIX", kind: kindText, fallback: "logfence:", field: "Limits.Redis.Prefix",
+		meaning: "what its keys begin with; in a cluster in braces, such as `{logfence}:`",
+		into:    func(d *draft) any { return &d.Limits.Redis.Prefix },
+	},
+	{
+		name: "REDIS_TIMEOUT", kind: kindDuration, fallback: "100ms", field: "Limits.Redis.Timeout",
+		meaning: "longest wait for its answer; then this replica counts for itself until it is back",
+		into:    func(d *draft) any { return &d.Limits.Redis.Timeout },
+	},
+	{
 		name: "QUERIES_AT_ONCE", kind: kindNumber, fallback: "256", field: "Limits.AtOnce",
 		meaning: "queries of all tenants that Loki is asked at the same time; beyond it tenants take turns",
 		into:    func(d *draft) any { return &d.Limits.AtOnce },

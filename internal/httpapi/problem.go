@@ -209,7 +209,7 @@ func ofLimits(err error) *problem {
 		}
 		p := c.problem(err, "%s", exceeded.Detail)
 		if exceeded.RetryAfter > 0 {
-			p.with(echo.HeaderRetryAfter, strconv.Itoa(wholeSeconds(exceeded.RetryAfter)))
+			p = p.with(echo.HeaderRetryAfter, strconv.Itoa(wholeSeconds(exceeded.RetryAfter)))
 		}
 		return p
 	case errors.Is(err, limits.ErrOverloaded):

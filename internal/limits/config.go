@@ -2,7 +2,6 @@ package limits
 
 import (
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -15,6 +14,8 @@ type Config struct {
 	AtOnce int
 	// Wait is how long a query may wait for its turn. Required.
 	Wait time.Duration
+	// Redis is where replicas count together.
+	Redis RedisConfig
 	// Parsing bounds the queries that are parsed at the same time. Parsing cannot be cancelled, so a
 	// turn is held to its end.
 	Parsing TurnsConfig
@@ -28,10 +29,13 @@ const maxWaiting = 8192
 func (c Config) Validate() error {
 	errs := []error{c.Limits.Validate()}
 	if c.AtOnce <= 0 {
-		errs = append(errs, fmt.Errorf("AtOnce: %d lets nothing pass; write at least 1, such as 256", c.AtOnce))
+		errs = append(errs, unfit("AtOnce", "%d lets nothing pass; write at least 1, such as 256", c.AtOnce))
 	}
 	if c.Wait <= 0 {
-		errs = append(errs, fmt.Errorf("Wait: %s lets no query wait; write more than 0s, such as 5s", c.Wait))
+		errs = append(errs, unfit("Wait", "%s lets no query wait; write more than 0s, such as 5s", c.Wait))
+	}
+	if err := c.Redis.Validate(); err != nil {
+		errs = append(errs, within("Redis", err))
 	}
 	if err := c.Parsing.Validate(); err != nil {
 		errs = append(errs, within("Parsing", err))

@@ -2,6 +2,7 @@ package limits
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -20,6 +21,10 @@ type Limiter struct {
 	tails   slots
 	usual   [uses]usual
 	hits    hits
+	shared  *shared // nil: this process counts for itself
+	log     *slog.Logger
+	// probeEvery is how often a Redis that is away is asked.
+	probeEvery time.Duration
 }
 
 // table is the limits in force, swapped as a whole.
@@ -36,7 +41,10 @@ type Option func(*Limiter)
 // WithClock has the limiter read another clock than the system's.
 func WithClock(now func() time.Time) Option { return func(l *Limiter) { l.now = now } }
 
-// New makes a limiter, or reports every mistake in c.
+// WithLogger has the limiter tell when Redis is away and when it is back.
+func WithLogger(log *slog.Logger) Option { return func(l *Limiter) { l.log = log } }
+
+// New makes a limiter, or reports every mistake in c. It does not wait for Redis. Whoever has one closes it.
 func New(c Config, options ...Option) (*Limiter, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -46,7 +54,7 @@ func New(c Config, options ...Option) (*Limiter, error) {
 		return nil, fmt.Errorf("turns of queries: %w", err)
 	}
 	l := &Limiter{
-		config: c, now: time.Now, turns: turns,
+		config: c, now: time.Now, turns: turns, log: slog.New(slog.DiscardHandler), probeEvery: probeEvery,
 		rates:   buckets{of: map[string]*bucket{}},
 		exports: slots{held: map[string]int{}}, tails: slots{held: map[string]int{}},
 	}
@@ -54,7 +62,28 @@ func New(c Config, options ...Option) (*Limiter, error) {
 		o(l)
 	}
 	l.table.Store(&table{})
+	if c.Redis.URL != "" {
+		if l.shared, err = newShared(c.Redis, l.probeEvery, l.log); err != nil {
+			return nil, fmt.Errorf("share limits: %w", err)
+		}
+	}
 	return l, nil
+}
+
+// Close gives back what is held in Redis. Requests that come after it are counted in this process alone.
+func (l *Limiter) Close() {
+	if l.shared != nil {
+		l.shared.close()
+	}
+}
+
+// Shared tells whether replicas count together at present, and how often Redis did not answer; wanted is
+// whether they are to.
+func (l *Limiter) Shared() (wanted, now bool, failures uint64) {
+	if l.shared == nil {
+		return false, false, 0
+	}
+	return true, l.shared.up.Load(), l.shared.failures.Load()
 }
 
 // Replace puts the tenants' own limits in force, in place of those that were: for the requests that come

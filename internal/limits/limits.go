@@ -52,17 +52,25 @@ func (l Limits) Validate() error {
 		name           string
 		value, example int
 	}{
-		{"Rate", l.Rate, 100}, {"Burst", l.Burst, 300}, {"Queries", l.Queries, 32}, {"Exports", l.Exports, 4},
-		{"MaxTails", l.MaxTails, 100}, {"MaxQueryBytes", l.MaxQueryBytes, 16384}, {"MaxDepth", l.MaxDepth, 32},
-		{"MaxSelectors", l.MaxSelectors, 64}, {"MaxPoints", l.MaxPoints, 11_000}, {"MaxLines", l.MaxLines, 5000},
-		{"MaxExportLines", l.MaxExportLines, 1_000_000}, {"MaxAnswerBytes", l.MaxAnswerBytes, 256 << 20},
+		{"Rate", l.Rate, 100},
+		{"Burst", l.Burst, 300},
+		{"Queries", l.Queries, 32},
+		{"Exports", l.Exports, 4},
+		{"MaxTails", l.MaxTails, 100},
+		{"MaxQueryBytes", l.MaxQueryBytes, 16384},
+		{"MaxDepth", l.MaxDepth, 32},
+		{"MaxSelectors", l.MaxSelectors, 64},
+		{"MaxPoints", l.MaxPoints, 11_000},
+		{"MaxLines", l.MaxLines, 5000},
+		{"MaxExportLines", l.MaxExportLines, 1_000_000},
+		{"MaxAnswerBytes", l.MaxAnswerBytes, 256 << 20},
 	} {
 		if f.value <= 0 {
 			errs = append(errs, fmt.Errorf("%s: %d lets nothing pass; write at least 1, such as %d", f.name, f.value, f.example))
 		}
 	}
 	if l.Queue < 0 {
-		errs = append(errs, fmt.Errorf("Queue: %d is negative; write 0 or more", l.Queue))
+		errs = append(errs, unfit("Queue", "%d is negative; write 0 or more", l.Queue))
 	}
 	for _, f := range []struct {
 		name    string

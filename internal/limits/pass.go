@@ -26,21 +26,44 @@ type Pass struct {
 	limiter *Limiter
 	set     *Set
 	use     Use
+	shared  bool   // Redis has decided
+	lease   *lease // what it has let; nil where there is no room, or nothing is wanted
 	entered time.Time
 	release func() // nil: nothing is held
 }
 
 // Admit draws a request on the rate of each of its tenants. Where one of them has none left it is refused
-// with an [*ExceededError], and draws on nobody. It does not wait.
-func (l *Limiter) Admit(_ context.Context, s *Set, use Use) (*Pass, error) {
+// with an [*ExceededError], and draws on nobody. It waits for nothing but Redis, and for that only shortly.
+// Whoever gets a Pass calls Leave.
+func (l *Limiter) Admit(ctx context.Context, s *Set, use Use) (*Pass, error) {
 	p := &Pass{limiter: l, set: s, use: use}
 	if len(s.tenants) == 0 {
 		return p, errNobody
 	}
+	now := l.now()
 	var granted bool
-	if p.Quota, granted = l.rates.draw(l.now(), s.tenants, true); !granted {
+	// A process alone is within what all may do together: what it refuses costs no round trip.
+	if p.Quota, granted = l.rates.draw(now, s.tenants, l.shared == nil); !granted {
 		return p, s.tooOften(p.Quota)
 	}
+	if l.shared == nil {
+		return p, nil
+	}
+	v, err := l.shared.ask(ctx, s.tenants, use, true)
+	if errors.Is(err, errAway) {
+		if p.Quota, granted = l.rates.draw(now, s.tenants, true); !granted {
+			return p, s.tooOften(p.Quota)
+		}
+		return p, nil
+	}
+	if err != nil {
+		return p, err
+	}
+	p.Quota, p.shared, p.lease = v.quota, true, v.lease
+	if !v.granted {
+		return p, s.tooOften(p.Quota)
+	}
+	l.rates.commit(now, s.tenants)
 	return p, nil
 }
 
@@ -61,19 +84,17 @@ func seconds(d time.Duration) int {
 // Enter waits until the request may keep busy what it will: a query for its turn, as long as the limits let
 // it wait and the caller does; exports and tails have a place or are refused. The refusal is an
 // [*ExceededError], [ErrOverloaded] where the other tenants' queries are in the way, or the context's error.
-// Who entered calls Leave.
 func (p *Pass) Enter(ctx context.Context) error {
-	l := p.limiter
-	p.entered = l.now()
+	p.entered = p.limiter.now()
 	switch p.use {
 	case UseNothing:
 		return nil
 	case UseQuery:
 		return p.enterQuery(ctx)
 	case UseExport:
-		return p.take(&l.exports, func(own *Limits) int { return own.Exports })
+		return p.take(&p.limiter.exports)
 	case UseTail:
-		return p.take(&l.tails, func(own *Limits) int { return own.MaxTails })
+		return p.take(&p.limiter.tails)
 	default:
 		return errors.New("a use that is not known")
 	}
@@ -81,6 +102,10 @@ func (p *Pass) Enter(ctx context.Context) error {
 
 // Leave gives back what the request has held. It may be called without Enter, and again.
 func (p *Pass) Leave() {
+	if p.lease != nil {
+		p.limiter.shared.leases.release(p.lease)
+		p.lease = nil
+	}
 	if p.release == nil {
 		return
 	}
@@ -89,12 +114,19 @@ func (p *Pass) Leave() {
 	p.limiter.usual[p.use].note(p.limiter.now().Sub(p.entered))
 }
 
+// leasePause is how long a query waits before it asks again for a lease that other replicas hold.
+const leasePause = 25 * time.Millisecond
+
 func (p *Pass) enterQuery(ctx context.Context) error {
 	claims := make([]Claim, len(p.set.tenants))
 	for i, t := range p.set.tenants {
 		claims[i] = Claim{Key: t.name, PerKey: t.limits.Queries, QueuePerKey: t.limits.Queue}
 	}
-	release, err := p.limiter.turns.AcquireAll(ctx, p.limiter.config.Wait, claims)
+	patience := p.limiter.config.Wait
+	release, err := p.limiter.turns.AcquireAll(ctx, patience, claims)
+	if p.shared && p.lease == nil && err == nil {
+		release, err = p.wait(ctx, release, time.Now().Add(patience), claims)
+	}
 	if errors.Is(err, ErrCrowded) {
 		return p.tooMany()
 	}
@@ -102,8 +134,41 @@ func (p *Pass) enterQuery(ctx context.Context) error {
 	return err
 }
 
-func (p *Pass) take(s *slots, most func(*Limits) int) error {
-	if !s.take(p.set.tenants, most) {
+// wait is for a query that has a turn here, and for which the other replicas have left no lease. Between
+// its questions it lets others have the turn.
+func (p *Pass) wait(ctx context.Context, release func(), deadline time.Time, claims []Claim) (func(), error) {
+	for {
+		v, err := p.limiter.shared.ask(ctx, p.set.tenants, p.use, false)
+		switch {
+		case errors.Is(err, errAway):
+			return release, nil
+		case err != nil:
+			release()
+			return nil, err
+		case v.lease != nil:
+			p.lease = v.lease
+			return release, nil
+		}
+		release()
+		pause := time.NewTimer(leasePause)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return nil, ctx.Err()
+		}
+		left := time.Until(deadline)
+		if left <= 0 {
+			return nil, ErrCrowded
+		}
+		if release, err = p.limiter.turns.AcquireAll(ctx, left, claims); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (p *Pass) take(s *slots) error {
+	if p.shared && p.lease == nil || !s.take(p.set.tenants, atOnceOf(p.use)) {
 		return p.tooMany()
 	}
 	p.release = func() { s.giveBack(p.set.tenants) }

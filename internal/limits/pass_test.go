@@ -256,6 +256,7 @@ func TestFloodLeavesOthersAlone(t *testing.T) {
 			ask(tenant)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		for i, tenant := range others {
 			at := -1
 			for n, name := range served {

@@ -30,6 +30,11 @@ func days(d time.Duration) string {
 	return b.String() + rest
 }
 
+// unfit is a mistake in one field.
+func unfit(field, format string, args ...any) error {
+	return errors.New(field + ": " + fmt.Sprintf(format, args...))
+}
+
 // within puts a field's name before those of its own fields, one error for each.
 func within(field string, err error) error {
 	var joined interface{ Unwrap() []error }

@@ -1,0 +1,210 @@
+package limits
+
+import (
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"errors"
+	"log/slog"
+	"net/url"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// RedisConfig is where replicas share their counts. Redis and Valkey serve alike.
+type RedisConfig struct {
+	// URL is redis://, or rediss:// for TLS, with user, password and number of the database; empty: each
+	// process counts for itself. It is never shown.
+	URL string
+	// Prefix is what every key begins with. In a cluster one in braces, such as {logfence}:, keeps the
+	// keys of a request in one place.
+	Prefix string
+	// Timeout is how long a request waits for Redis. Required with a URL; where it passes, this process
+	// counts for itself until Redis answers again.
+	Timeout time.Duration
+}
+
+// Validate reports every field that is out of bounds, each as "Field: problem".
+func (c RedisConfig) Validate() error {
+	if c.URL == "" {
+		return nil
+	}
+	var errs []error
+	if _, err := c.options(); err != nil {
+		errs = append(errs, err)
+	}
+	if c.Timeout <= 0 {
+		errs = append(errs, unfit("Timeout", "%s lets no answer come; write more than 0s, such as 100ms", c.Timeout))
+	}
+	return errors.Join(errs...)
+}
+
+func (c RedisConfig) options() (*redis.Options, error) {
+	u, err := url.Parse(c.URL)
+	if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" || u.Host == "" {
+		return nil, unfit("URL", "not the URL of a Redis; write one such as redis://redis:6379 (what was read is not shown, since it may hold a password)")
+	}
+	o, err := redis.ParseURL(c.URL)
+	if err != nil {
+		return nil, unfit("URL", "a Redis by this URL cannot be asked; write one such as rediss://user:password@redis:6379/0")
+	}
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = c.Timeout, c.Timeout, c.Timeout, c.Timeout
+	o.ContextTimeoutEnabled = true
+	o.MaxRetries, o.DialerRetries = -1, 1 // whoever waits has no time for a second try
+	o.Protocol, o.DisableIdentity = 2, true
+	return o, nil
+}
+
+const (
+	// leaseTime is how long a lease holds that is not renewed: after it a replica that died is forgotten.
+	leaseTime = 30 * time.Second
+	// renewEvery is how often leases are renewed, and probeEvery how often a Redis that is away is asked.
+	renewEvery = leaseTime / 3
+	probeEvery = time.Second
+)
+
+// errAway means that Redis does not answer, and this process counts for itself.
+var errAway = errors.New("redis is away")
+
+//go:embed shared.lua
+var script string
+
+// shared is what this process shares with the other replicas. Every decision is one round trip: redis_rate,
+// the library for rates, would take one for each tenant of a request, and knows no leases.
+type shared struct {
+	client  *redis.Client
+	script  *redis.Script
+	config  RedisConfig
+	process string // tells this process's leases from the others'
+	log     *slog.Logger
+	leases  leases
+
+	up       atomic.Bool
+	failures atomic.Uint64
+	named    atomic.Uint64
+}
+
+// silent keeps the library from writing to stderr: what fails is told by us, once.
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
+
+func newShared(c RedisConfig, probeEvery time.Duration, log *slog.Logger) (*shared, error) {
+	o, err := c.options()
+	if err != nil {
+		return nil, err
+	}
+	redis.SetLogger(silent{})
+	s := &shared{client: redis.NewClient(o), script: redis.NewScript(script), config: c, process: rand.Text(), log: log}
+	s.up.Store(true)
+	s.leases.start(s, probeEvery)
+	return s, nil
+}
+
+func (s *shared) close() {
+	s.leases.end()
+	_ = s.client.Close() // what was open is gone either way
+}
+
+// verdict is what Redis says of a request.
+type verdict struct {
+	granted bool
+	quota   Quota
+	lease   *lease // nil: none was wanted, or there is no room
+}
+
+// ask asks for one request of the tenants: for a draw on their rates, a lease for the use, or both.
+func (s *shared) ask(ctx context.Context, tenants []tenant, use Use, draw bool) (verdict, error) {
+	if !s.up.Load() {
+		return verdict{}, errAway
+	}
+	v, err := s.run(ctx, tenants, use, draw)
+	switch {
+	case err == nil:
+		return v, nil
+	case ctx.Err() != nil:
+		return verdict{}, ctx.Err() // the caller left; it says nothing of Redis
+	}
+	s.failures.Add(1)
+	if s.up.CompareAndSwap(true, false) {
+		s.log.WarnContext(ctx, "redis is away; limits are this process's alone until it is back", "error", s.hide(err))
+	}
+	return verdict{}, errAway
+}
+
+func (s *shared) run(ctx context.Context, tenants []tenant, use Use, draw bool) (verdict, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
+	defer cancel()
+	keys := make([]string, 0, 2*len(tenants))
+	for _, t := range tenants {
+		keys = append(keys, s.config.Prefix+"rate:"+t.name)
+	}
+	own := lease{}
+	args := append(make([]any, 0, 3+3*len(tenants)), "", leaseTime.Milliseconds(), "0")
+	if draw {
+		args[2] = "1"
+	}
+	if atOnce := atOnceOf(use); atOnce != nil {
+		own.name = s.process + "-" + strconv.FormatUint(s.named.Add(1), 36)
+		args[0] = own.name
+		for _, t := range tenants {
+			own.keys = append(own.keys, s.config.Prefix+use.String()+":"+t.name)
+		}
+		keys = append(keys, own.keys...)
+	}
+	for _, t := range tenants {
+		args = append(args, t.limits.Rate, t.limits.Burst, 0)
+		if atOnce := atOnceOf(use); atOnce != nil {
+			args[len(args)-1] = atOnce(t.limits)
+		}
+	}
+	reply, err := s.script.Run(ctx, s.client, keys, args...).Int64Slice()
+	if err != nil {
+		return verdict{}, err //nolint:wrapcheck // hide looks at it
+	}
+	return s.read(reply, tenants, own)
+}
+
+// read understands the script's reply. What is not one is no answer.
+func (s *shared) read(reply []int64, tenants []tenant, own lease) (verdict, error) {
+	if len(reply) != 5 || reply[1] < 1 || reply[1] > int64(len(tenants)) {
+		return verdict{}, errors.New("a reply that is none of the script's")
+	}
+	l := tenants[reply[1]-1].limits
+	v := verdict{granted: reply[0] == 1, quota: Quota{
+		Remaining: int(reply[2]), Reset: time.Duration(reply[3]) * time.Microsecond,
+		Burst: l.Burst, Window: time.Duration(l.Burst) * (time.Second / time.Duration(l.Rate)),
+	}}
+	if reply[4] == 1 {
+		v.lease = &own
+		s.leases.keep(&own)
+	}
+	return v, nil
+}
+
+// probe asks a Redis that is away whether it is back, as a request does: one that only reads, or has no
+// memory left, is as good as none.
+func (s *shared) probe(ctx context.Context) {
+	nobody := tenant{name: "~probe", limits: &Limits{Rate: 1_000_000, Burst: 1_000_000}} // no tenant's name
+	if _, err := s.run(ctx, []tenant{nobody}, UseNothing, true); err != nil || ctx.Err() != nil {
+		return
+	}
+	s.up.Store(true)
+	s.log.InfoContext(ctx, "redis is back; limits are shared again")
+}
+
+// hide is an error of Redis's without the address and what else may be in it.
+func (s *shared) hide(err error) string {
+	var refused redis.Error
+	switch {
+	case errors.As(err, &refused): // such as NOAUTH or READONLY
+		return refused.Error()
+	case errors.Is(err, context.DeadlineExceeded):
+		return "no answer in " + s.config.Timeout.String()
+	default:
+		return "no connection"
+	}
+}
