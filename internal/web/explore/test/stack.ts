@@ -80,6 +80,12 @@ export async function open(t: TestContext, { search = '', at = url, expected, ..
     await context.close();
     assert.deepEqual(faults, []);
   });
+  await page.addInitScript(() => {
+    addEventListener('securitypolicyviolation', (e) => {
+      const { tagName, className } = e.target instanceof Element ? e.target : { tagName: '', className: '' };
+      console.error(`${e.violatedDirective} violated by ${e.blockedURI} at ${tagName} ${className}: ${e.sample}`);
+    });
+  });
   await page.goto(`${at}/explore${search}`);
   return page;
 }

@@ -14,7 +14,7 @@ import {
 } from '@codemirror/autocomplete';
 import { defaultKeymap, history, historyKeymap } from '@codemirror/commands';
 import { bracketMatching, HighlightStyle, LanguageSupport, LRLanguage, syntaxHighlighting } from '@codemirror/language';
-import { Annotation, EditorState, Prec, StateEffect, StateField, type Extension } from '@codemirror/state';
+import { Annotation, EditorState, Prec, StateEffect, StateField, type Extension, type Transaction } from '@codemirror/state';
 import { Decoration, drawSelection, EditorView, keymap, placeholder, tooltips, type KeyBinding } from '@codemirror/view';
 import { parser } from '@grafana/lezer-logql';
 import { styleTags, tags as t } from '@lezer/highlight';
@@ -87,6 +87,7 @@ function extensions(owner: Owner, { label, hint }: Start): Extension[] {
     tooltips({ position: 'fixed' }),
     mistakes,
     theme,
+    replacing,
     Prec.highest(keymap.of(running(owner))),
     // Tab is not bound: it leaves the editor.
     keymap.of([...closeBracketsKeymap, ...completionKeymap, ...earlier(owner), ...defaultKeymap, ...historyKeymap]),
@@ -130,6 +131,22 @@ function earlier(owner: Owner): KeyBinding[] {
     { key: 'ArrowDown', run: step(-1) },
   ];
 }
+
+/**
+ * Text typed over a selection. Chromium, left to it, writes the color of what it replaces into a style attribute, which
+ * the page's policy refuses, and says so on the console.
+ */
+const replacing = EditorView.domEventHandlers({
+  beforeinput: (event, view) => {
+    const { from, to, empty } = view.state.selection.main;
+    const text = event.data;
+    if (event.inputType !== 'insertText' || text === null || empty || view.composing) return false;
+    const insert = (): Transaction => view.state.update(view.state.replaceSelection(text), { userEvent: 'input.type' });
+    const taken = view.state.facet(EditorView.inputHandler).some((handler) => handler(view, from, to, text, insert));
+    if (!taken) view.dispatch(insert());
+    return true;
+  },
+});
 
 const fromOwner = Annotation.define<true>();
 
