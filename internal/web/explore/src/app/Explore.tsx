@@ -1,7 +1,7 @@
 import type { Me } from '@logfence/client';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
-import type { Client, View } from '../model';
+import type { Client, Line, Span, View } from '../model';
 import { addFilter, addPattern } from '../query';
 import { Header } from './Header';
 import { Panels, type Panel } from './Panels';
@@ -165,6 +165,7 @@ export function Explore({ connect, me, session, onSignIn, onSignOut }: ExplorePr
             onZoom={({ start, end }) => run({ ...view, from: isoOf(start), to: isoOf(end) })}
             onRange={(from, to) => run({ ...view, from, to })}
             onRetry={() => run()}
+            linkTo={(line) => linkTo(view, search.answer?.asked.span, line)}
             onSignIn={onSignIn}
             onLabels={() => setPanel('labels')}
             onStop={() => setLive(false)}
@@ -174,6 +175,13 @@ export function Explore({ connect, me, session, onSignIn, onSignOut }: ExplorePr
       {help && <ShortcutsDialog onClose={() => setHelp(false)} />}
     </div>
   );
+}
+
+/** The address at which a line is the first that is shown. */
+function linkTo(view: View, span: Span | undefined, line: Line): string {
+  const from = isoOf(span?.start ?? BigInt(line.ns) - 3_600_000_000_000n);
+  const at = searchOf({ ...view, from, to: isoOf(BigInt(line.ns) + 1n), direction: 'backward' });
+  return `${location.origin}${location.pathname}${at}`;
 }
 
 /** Puts the focus into the editor: into its shadow root, or the field that stands in for it. */

@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 
-import type { Client, OnFilter, Span, View } from '../model';
-import { isMetric, searchTerms, streamSelector } from '../query';
+import type { Client, Line, OnFilter, Span, View } from '../model';
+import { isMetric, logQuery, searchTerms, streamSelector } from '../query';
 import { Lines, LiveTail, MetricChart, VolumeChart } from '../results';
 import { mostLines, type Answer, type Asked, type LinesAnswer } from './ask';
 import { FailureBox } from './FailureBox';
@@ -16,6 +16,7 @@ export interface ResultsProps {
   onZoom: (span: Span) => void;
   onRange: (from: string, to: string) => void;
   onRetry: () => void;
+  linkTo: (line: Line) => string;
   onSignIn: () => void;
   onLabels: () => void;
   onStop: () => void;
@@ -29,7 +30,7 @@ export function Results(props: ResultsProps) {
     return (
       <section class="a-results a-empty" aria-label="Live">
         <h2>Numbers have no live tail</h2>
-        <p>Take the log part of the query, such as {streamSelector(view.query)}, or have it refreshed by itself.</p>
+        <p>Take the log part of the query, {logQuery(view.query)}, or have it refreshed by itself.</p>
       </section>
     );
   }
@@ -76,7 +77,7 @@ function Shown(props: ResultsProps & { answer: Answer }) {
   }
 }
 
-function ShownLines({ answer, view, client, search, onFilter, onZoom }: ResultsProps & { answer: LinesAnswer }) {
+function ShownLines({ answer, view, client, search, onFilter, onZoom, linkTo }: ResultsProps & { answer: LinesAnswer }) {
   const { asked, lines } = answer;
   const terms = useMemo(() => searchTerms(asked.query), [asked]);
   return (
@@ -94,6 +95,7 @@ function ShownLines({ answer, view, client, search, onFilter, onZoom }: ResultsP
         onFilter={onFilter}
         client={client}
         span={asked.span}
+        linkTo={linkTo}
       />
       {search.more.failure && <FailureBox failure={search.more.failure} onRetry={() => void search.loadMore()} />}
     </>
