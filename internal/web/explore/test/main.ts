@@ -1,6 +1,12 @@
 // All tests in a browser, one after the other, with one stack for all of them. `--test-name-pattern` picks some.
-import { readdirSync } from 'node:fs';
+import './app/signin.spec';
+import './app/view.spec';
+
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
 
 const here = new URL('.', import.meta.url);
-const specs = readdirSync(here, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.spec.ts'));
-for (const name of specs.sort()) await import(new URL(name, here).href);
+const named = readFileSync(new URL('main.ts', here), 'utf8');
+for (const name of readdirSync(here, { recursive: true, encoding: 'utf8' })) {
+  if (name.endsWith('.spec.ts')) assert.ok(named.includes(`'./${name.slice(0, -3)}'`), `main.ts does not import ${name}`);
+}
