@@ -33,7 +33,7 @@ const noOperation = "none"
 // Bounds of histograms, in seconds.
 var (
 	answerBuckets = []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
-	fenceBuckets  = []float64{.00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1}
+	fenceBuckets  = []float64{.00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1}
 	waitBuckets   = []float64{.0001, .001, .005, .01, .05, .1, .5, 1, 5}
 )
 
@@ -91,10 +91,26 @@ type served struct {
 
 func (m *Metrics) served(operation string) *served {
 	return resolved(&m.operations, named(operation), func(operation string) *served {
-		return &served{
+		s := &served{
 			inFlight: m.inFlight.WithLabelValues(operation), duration: m.duration.WithLabelValues(operation),
 			sent: m.sent.WithLabelValues(operation), received: m.received.WithLabelValues(operation),
 		}
+		// Both from the first: a counter that begins at 1 has not increased, and the alert on it stays silent.
+		s.count(m, operation, codeOK)
+		s.count(m, operation, codeInternal)
+		return s
+	})
+}
+
+// Codes that metrics know of themselves.
+const (
+	codeOK       = "ok"
+	codeInternal = "internal"
+)
+
+func (s *served) count(m *Metrics, operation, code string) prometheus.Counter {
+	return resolved(&s.codes, code, func(code string) prometheus.Counter {
+		return m.requests.WithLabelValues(operation, code)
 	})
 }
 
@@ -131,11 +147,9 @@ func (m *Metrics) record(d *Decision) {
 	}
 	s, code := m.served(d.Operation), d.Code
 	if code == "" {
-		code = "ok"
+		code = codeOK
 	}
-	resolved(&s.codes, code, func(code string) prometheus.Counter {
-		return m.requests.WithLabelValues(named(d.Operation), code)
-	}).Inc()
+	s.count(m, named(d.Operation), code).Inc()
 	s.duration.Observe(d.Duration.Seconds())
 	s.sent.Add(float64(d.Bytes))
 	s.received.Add(float64(d.Received))

@@ -31,6 +31,7 @@ func TestMetrics(t *testing.T) {
 		`logfence_requests_total{code="ok",operation="queryLogs"} 2`,
 		`logfence_requests_total{code="query_invalid",operation="queryLogs"} 1`,
 		`logfence_requests_total{code="not_found",operation="none"} 1`,
+		`logfence_requests_total{code="internal",operation="none"} 0`,
 		`logfence_answer_bytes_total{operation="queryLogs"} 15`,
 		`logfence_request_duration_seconds_count{operation="queryLogs"} 3`,
 		`logfence_jwt_keys_age_seconds{issuer="https://id.example"} 7`,
