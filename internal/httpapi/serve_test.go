@@ -392,7 +392,7 @@ func TestCORS(t *testing.T) {
 		r = g.request(http.MethodOptions, "/api/v1/logs/labels")
 		r.Header.Set("Origin", origin)
 		r.Header.Set("Access-Control-Request-Method", http.MethodGet)
-		r.Header.Set("Access-Control-Request-Headers", "authorization,last-event-id,x-logfence-tenant")
+		r.Header.Set("Access-Control-Request-Headers", "authorization,last-event-id,traceparent,tracestate,x-logfence-tenant")
 		if got := g.send("", r); (got.Header.Get("Access-Control-Allow-Origin") == origin) != allowed {
 			t.Errorf("preflight of %s: %v", origin, got.Header)
 		}

@@ -163,7 +163,7 @@ func withCORS(h http.Handler, origins []string) (http.Handler, error) {
 		Methods: []string{http.MethodGet, http.MethodPost},
 		RequestHeaders: []string{
 			echo.HeaderAuthorization, echo.HeaderContentType, observe.HeaderRequestID, headerTenant, headerEncodingFlags,
-			"Last-Event-ID",
+			"Last-Event-ID", "Traceparent", "Tracestate",
 		},
 		ResponseHeaders: []string{
 			observe.HeaderRequestID, echo.HeaderRetryAfter, headerRateLimit, headerRateLimitPolicy, echo.HeaderWWWAuthenticate, echo.HeaderContentDisposition,
