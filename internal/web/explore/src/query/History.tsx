@@ -59,7 +59,7 @@ function Entry({ entry: { query, pinned }, onPick, onPin, onForget }: EntryProps
         {query}
       </button>
       <button type="button" class="q-small" aria-pressed={pinned} aria-label={`Pin ${query}`} onClick={onPin}>
-        {pinned ? 'Pinned' : 'Pin'}
+        Pin
       </button>
       <button type="button" class="q-small" aria-label={`Forget ${query}`} onClick={onForget}>
         Forget

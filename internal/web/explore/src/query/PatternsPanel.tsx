@@ -88,11 +88,11 @@ function Pattern({ pattern, level, count, counts, onFilter }: Counted & Pick<Pat
         <strong>{count.toLocaleString('en')}</strong>
         {level && <span class={`q-tag q-level-${level}`}>{level}</span>}
         <Sparkline counts={counts} />
-        <button type="button" class="q-small" aria-label={`Only ${pattern}`} onClick={() => onFilter(pattern, false)}>
+        <button type="button" class="q-small" aria-label={`Only these: ${pattern}`} onClick={() => onFilter(pattern, false)}>
           Only these
         </button>
-        <button type="button" class="q-small" aria-label={`Without ${pattern}`} onClick={() => onFilter(pattern, true)}>
-          Without
+        <button type="button" class="q-small" aria-label={`Without these: ${pattern}`} onClick={() => onFilter(pattern, true)}>
+          Without these
         </button>
       </div>
       <div class="q-text-of">
