@@ -34,6 +34,9 @@ func TestMain(m *testing.M) {
 //	exits <status> <command>…    runs a command that must end with just this status
 //	serve [argument]…            starts logfence serve, and sets $ADDR and $ADMIN_ADDR when it is ready
 //	stop <signal>                sends it to what serve started; it must end with status 0
+//	signal <signal>              sends it, and waits for nothing
+//	says <message>               waits for the line that has the message
+//	dies                         waits for what serve started to end by a signal
 //	hangup <message>             sends it SIGHUP, and waits for the line that has the message
 //	get <status> <url> [token]   asks, and shows the answer's body as stdout
 func TestScript(t *testing.T) {
@@ -43,7 +46,7 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "serve": serve, "stop": stopServing, "hangup": hangup, "get": get,
+			"exits": exits, "serve": serve, "stop": stopServing, "signal": signalServing, "says": says, "dies": dies, "hangup": hangup, "get": get,
 		},
 	})
 }
@@ -169,7 +172,7 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 func environment(ts *testscript.TestScript) []string {
 	env := []string{"PATH=" + ts.Getenv("PATH"), "HOME=" + ts.Getenv("HOME")}
 	for _, name := range []string{
-		"LOKI_URL", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_JWKS_URL", "DANGEROUSLY_ALLOW_HTTP_JWKS", "ADDR", "ADMIN_ADDR", "LOKI_COMPAT",
+		"LOKI_URL", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_JWKS_URL", "DANGEROUSLY_ALLOW_HTTP_JWKS", "ADDR", "ADMIN_ADDR", "LOKI_COMPAT", "DRAIN_DELAY",
 		"TLS_CERT_FILE", "TLS_KEY_FILE", "AUDIT_LOG", "AUDIT_QUERIES", "AUDIT_REQUIRED", "LIMITS_FILE", "MAX_LINES",
 	} {
 		if value := ts.Getenv("LOGFENCE_" + name); value != "" {
@@ -179,13 +182,34 @@ func environment(ts *testscript.TestScript) []string {
 	return slices.Clip(env)
 }
 
-func stopServing(ts *testscript.TestScript, neg bool, args []string) {
+func signalServing(ts *testscript.TestScript, neg bool, args []string) {
 	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM}
 	if neg || len(args) != 1 || signals[args[0]] == nil {
-		ts.Fatalf("usage: stop INT|TERM")
+		ts.Fatalf("usage: stop|signal INT|TERM")
+	}
+	ts.Check(ts.Value(servedKey).(*served).command.Process.Signal(signals[args[0]]))
+}
+
+func dies(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: dies")
 	}
 	s := ts.Value(servedKey).(*served)
-	ts.Check(s.command.Process.Signal(signals[args[0]]))
+	timeout := time.AfterFunc(time.Minute, func() { _ = s.command.Process.Kill() })
+	defer timeout.Stop()
+	for line := range s.lines {
+		s.log = append(s.log, line)
+	}
+	err := s.command.Wait()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM {
+		ts.Fatalf("it ended with %v:\n%s", err, strings.Join(s.log, "\n"))
+	}
+}
+
+func stopServing(ts *testscript.TestScript, neg bool, args []string) {
+	signalServing(ts, neg, args)
+	s := ts.Value(servedKey).(*served)
 	timeout := time.AfterFunc(time.Minute, func() { _ = s.command.Process.Kill() })
 	defer timeout.Stop()
 	for line := range s.lines {
@@ -199,11 +223,15 @@ func stopServing(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func hangup(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(ts.Value(servedKey).(*served).command.Process.Signal(syscall.SIGHUP))
+	says(ts, neg, args)
+}
+
+func says(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
-		ts.Fatalf("usage: hangup <message>")
+		ts.Fatalf("usage: hangup|says <message>")
 	}
 	s := ts.Value(servedKey).(*served)
-	ts.Check(s.command.Process.Signal(syscall.SIGHUP))
 	timeout := time.AfterFunc(time.Minute, func() { _ = s.command.Process.Kill() })
 	defer timeout.Stop()
 	for line := range s.lines {

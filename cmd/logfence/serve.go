@@ -205,10 +205,11 @@ func (g *gateway) serve(ctx context.Context, l listeners) error {
 	servers.Go(func() error { return ended(admin.Serve(l.admin)) })
 	servers.Go(func() error {
 		<-failed.Done()
-		g.log.InfoContext(requests, "stopping", "delay", g.drain.delay.String(), "drain", g.drain.timeout.String())
 		leaving.begin()
+		g.drain.say()
+		g.log.InfoContext(requests, "stopping", "delay", g.drain.delay.String(), "drain", g.drain.timeout.String())
 		if ctx.Err() != nil { // a signal; after a listener that broke there is nothing to wait for
-			g.drain.turnAway()
+			g.drain.wait()
 		}
 		return errors.Join(g.drain.stop(requests, public, cut), admin.Close())
 	})

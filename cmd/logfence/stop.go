@@ -26,11 +26,15 @@ type drain struct {
 	after          func(time.Duration) <-chan time.Time // the clock; nil: time.After
 }
 
-// turnAway is the first step.
-func (d drain) turnAway() {
+// say is the beginning of the first step.
+func (d drain) say() {
 	if d.announce != nil {
 		d.announce()
 	}
+}
+
+// wait is the rest of it.
+func (d drain) wait() {
 	if d.after == nil {
 		d.after = time.After
 	}
