@@ -23,9 +23,9 @@ func (p process) demoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "Try it: a real Loki with two tenants' logs, and logfence before it",
 		Long: `Demo starts a real Loki with the logs of two tenants, an OpenID Connect provider with two people to
-sign in as, and logfence before them, and prints lines to paste into a shell. Everything listens on
-this machine alone and is gone after Ctrl-C. Settings that the demo does not make itself can be given
-as for serve.
+sign in as, and logfence before them. It prints the address of its log page, and lines to paste into
+a shell. Everything listens on this machine alone and is gone after Ctrl-C. Settings that the demo
+does not make itself can be given as for serve.
 
 Loki is the one of --loki or of LOGFENCE_DEMO_LOKI, or the one on PATH, or it is built.`,
 		Args: exactly(0, "none"),

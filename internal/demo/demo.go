@@ -126,7 +126,10 @@ func (d *Demo) Instructions(w io.Writer, publicURL string) error {
 	// Without an apostrophe in any remark: pasted into a shell that knows no comments at its prompt, such
 	// as zsh, it would open a string.
 	var text strings.Builder
-	say(&text, "# Two tenants share this Loki. The last lines of checkout, as %s of %s sees them:\n%s\n\n", Ana, Alpha,
+	say(&text, "# Two tenants share this Loki. To look at logs in a browser, open\n#\n#     %s/explore\n#\n"+
+		"# and sign in as %s, who sees %s, or as %s, who sees %s and %s too. The password is the name.\n\n",
+		strings.ReplaceAll(strings.TrimRight(publicURL, "/"), "'", "%27"), Ana, Alpha, Ben, Beta, Alpha)
+	say(&text, "# By the API: the last lines of checkout, as %s of %s sees them:\n%s\n\n", Ana, Alpha,
 		d.curl(Ana, "", query, `query={app="checkout"}`, "limit=3"))
 	say(&text, "# The same request of %s, who is in both:\n%s\n\n", Ben,
 		d.curl(Ben, "", query, `query={app="checkout"}`, "limit=3"))
@@ -138,8 +141,8 @@ func (d *Demo) Instructions(w io.Writer, publicURL string) error {
 	say(&text, "# Which apps are there? Each tenant has one that the other has not, and nobody sees the node-agent:\n%s\n%s\n\n",
 		d.curl(Ana, "", apps), d.curl(Ben, Beta, apps))
 	say(&text, "# What logfence knows of %s:\n%s\n\n", Ben, d.curl(Ben, "", api+"me"))
-	say(&text, "# To sign in with OpenID Connect instead (authorization code with PKCE): issuer %s,\n"+
-		"# client %s, back to http://127.0.0.1:PORT/callback. The password is the name.\n", d.issuerURL(), ClientID)
+	say(&text, "# A client of your own may have people sign in, too (authorization code with PKCE): issuer %s,\n"+
+		"# client %s, back to http://127.0.0.1:PORT/callback.\n", d.issuerURL(), ClientID)
 	_, err := io.WriteString(w, text.String())
 	if err != nil {
 		return fmt.Errorf("write instructions: %w", err)

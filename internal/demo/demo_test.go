@@ -194,6 +194,12 @@ func TestInstructions(t *testing.T) {
 	if string(out) != want {
 		t.Errorf("ran\n%s\nwant\n%s", out, want)
 	}
+	first, _, _ := strings.Cut(text.String(), "\ncurl ")
+	for _, told := range []string{"/explore\n", "sign in as " + Ana, Ben, "The password is the name."} {
+		if !strings.Contains(first, told) {
+			t.Errorf("who looks for a page to open does not find %q at once:\n%s", told, first)
+		}
+	}
 	for _, l := range strings.Split(text.String(), "\n") {
 		if strings.HasPrefix(l, "#") && strings.ContainsAny(l, "'\"`$") {
 			t.Errorf("a shell without comments would trip over %q", l)

@@ -56,7 +56,7 @@ function TenantChoice({ tenants, tenant, onTenant }: TenantChoiceProps) {
   return (
     <label class="a-tenant">
       <span class="a-muted">Tenant</span>{' '}
-      <select value={tenant ?? ''} onChange={(e) => onTenant(e.currentTarget.value || undefined)}>
+      <select aria-label="Tenant" value={tenant ?? ''} onChange={(e) => onTenant(e.currentTarget.value || undefined)}>
         <option value="">{tenants.length > 1 ? `all ${tenants.length}` : tenants[0]}</option>
         {tenants.length > 1 &&
           tenants.map((t) => (

@@ -1,0 +1,164 @@
+// Reached by everybody: by keyboard alone, in both themes, and on a telephone.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import type { Page } from 'playwright-core';
+
+import { accessible, answered, open, openAs, run, signIn } from '../stack';
+
+const checkout = `?q=${encodeURIComponent('{app="checkout"} | json')}&limit=100`;
+
+/** The states of the page, each with how to come to it from the one before. */
+const states: [string, (page: Page) => Promise<void>][] = [
+  ['lines', (page) => answered(page, /^100 lines/)],
+  [
+    'a line opened',
+    async (page) => {
+      await page.getByRole('article').first().focus();
+      await page.keyboard.press('Enter');
+      await page.getByRole('button', { name: 'Show context' }).waitFor();
+    },
+  ],
+  ['the time range', (page) => openBy(page, 't', page.getByRole('dialog', { name: 'Time range' }))],
+  [
+    'shortcuts',
+    async (page) => {
+      await page.keyboard.press('Escape');
+      await openBy(page, '?', page.getByRole('dialog', { name: 'Keyboard shortcuts' }));
+    },
+  ],
+  [
+    'labels',
+    async (page) => {
+      await page.keyboard.press('Escape');
+      await openBy(page, 'b', page.getByRole('complementary', { name: 'Labels' }));
+    },
+  ],
+  ['fields', (page) => panel(page, 'Fields')],
+  ['patterns', (page) => panel(page, 'Patterns')],
+  ['history', (page) => panel(page, 'History')],
+  [
+    'numbers',
+    async (page) => {
+      await page.getByRole('button', { name: 'Close History' }).click();
+      await run(page, 'sum by (app) (count_over_time({app=~".+"}[5m]))');
+      await answered(page, /series/);
+    },
+  ],
+  [
+    'nothing',
+    async (page) => {
+      await run(page, '{app="nothing"}');
+      await answered(page, /^0 lines/);
+    },
+  ],
+  [
+    'an error',
+    async (page) => {
+      await run(page, '{app="checkout"');
+      await page.getByRole('alert', { name: 'Error' }).waitFor();
+    },
+  ],
+  [
+    'live',
+    async (page) => {
+      await run(page, '{app="checkout"}');
+      await answered(page, /^100 lines/);
+      await page.getByRole('button', { name: 'Live' }).click();
+      await page.getByRole('region', { name: 'Live tail' }).waitFor();
+    },
+  ],
+];
+
+async function openBy(page: Page, key: string, what: ReturnType<Page['locator']>): Promise<void> {
+  await page.getByRole('banner').click({ position: { x: 4, y: 4 } });
+  await page.keyboard.press(key);
+  await what.waitFor();
+}
+
+async function panel(page: Page, name: string): Promise<void> {
+  await page.getByRole('toolbar').getByRole('button', { name, exact: true }).click();
+  await page.getByRole('complementary', { name }).waitFor();
+  await page.waitForLoadState('networkidle');
+}
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  for (const width of [1440, 390]) {
+    test(`axe finds no serious fault in any state: ${colorScheme}, ${width} pixels`, async (t) => {
+      const page = await open(t, { search: checkout, colorScheme, viewport: { width, height: 900 }, expected: /400/ });
+      await page.getByRole('button', { name: 'Sign in' }).waitFor();
+      await accessible(page, 'signed out');
+      await signIn(page, 'ben');
+      for (const [state, reach] of states) {
+        if (width === 390 && state === 'fields') await page.getByRole('button', { name: 'Close Labels' }).click();
+        if (width === 390 && state === 'patterns') await page.getByRole('button', { name: 'Close Fields' }).click();
+        if (width === 390 && state === 'history') await page.getByRole('button', { name: 'Close Patterns' }).click();
+        await reach(page);
+        await accessible(page, state);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        assert.ok(wide <= 0, `${state}: the page is ${wide} pixels too wide`);
+      }
+    });
+  }
+}
+
+test('by keyboard alone: sign in, run, open a line, filter by it, choose a range, and find what keys there are', async (t) => {
+  const page = await open(t, { search: checkout });
+  const focused = (): Promise<string> =>
+    page.evaluate(() => {
+      const at = document.activeElement;
+      if (at === document.body) return '';
+      return `${at?.getAttribute('aria-label') ?? ''} ${at?.textContent?.slice(0, 40) ?? ''}`;
+    });
+  const tabTo = async (what: RegExp): Promise<void> => {
+    for (let tabs = 0; tabs < 80; tabs++) {
+      if (what.test(await focused())) return;
+      await page.keyboard.press('Tab');
+    }
+    assert.fail(`${what.source} is not reached by Tab`);
+  };
+  await page.getByRole('button', { name: 'Sign in' }).waitFor();
+  await tabTo(/Sign in/);
+  await page.keyboard.press('Enter');
+  await page.getByLabel('Name').waitFor();
+  await page.keyboard.type('ana');
+  await page.keyboard.press('Tab');
+  await page.keyboard.type('ana');
+  await page.keyboard.press('Enter');
+  await answered(page, /^100 lines/);
+  await page.keyboard.press('/');
+  await page.keyboard.press('Control+A');
+  await page.keyboard.type('{app="payments"');
+  await page.keyboard.press('Control+Enter');
+  await answered(page, /^100 lines/);
+  assert.match(page.url(), /payments/);
+  await page.keyboard.press('Escape');
+  await tabTo(/info|warn|error|debug/);
+  await page.keyboard.press('Enter');
+  await tabTo(/^Filter for app/);
+  const outline = await page.evaluate(() => document.activeElement && getComputedStyle(document.activeElement).outlineStyle);
+  assert.notEqual(outline, 'none', 'the focus is seen');
+  await page.getByRole('toolbar').getByRole('button', { name: 'Wrap' }).focus();
+  await page.keyboard.press('t');
+  await page.keyboard.press('Shift+Tab');
+  await page.keyboard.press('Enter');
+  await page.getByRole('dialog', { name: 'Time range' }).waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: /Last 30 minutes/ }).waitFor();
+  await page.keyboard.press('?');
+  await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  await page.keyboard.press('l');
+  await page.getByRole('region', { name: 'Live tail' }).waitFor();
+});
+
+test('the theme is chosen, and stays', async (t) => {
+  const page = await openAs(t, 'ana', { search: checkout, colorScheme: 'light' });
+  const theme = (): Promise<string | undefined> => page.evaluate(() => document.documentElement.dataset['theme']);
+  assert.equal(await theme(), 'light');
+  for (const label of ["the system's", 'light']) await page.getByRole('button', { name: `Theme: ${label}` }).click();
+  assert.equal(await theme(), 'dark');
+  await page.reload();
+  await page.getByRole('button', { name: 'Sign in' }).waitFor();
+  assert.equal(await theme(), 'dark');
+});
