@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -138,6 +140,58 @@ func TestQueriesAtOnce(t *testing.T) {
 		}
 	}
 	g.until("nothing is held", func() bool { held, waiting := g.server.limits.Queries(); return held+waiting == 0 })
+}
+
+// TestFloodWaitsForItself guarantees fairness up to Loki itself: however many queries of one tenant wait, the
+// next of another is asked after one of them at the most, and no more than may be are asked at once.
+func TestFloodWaitsForItself(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, withLimits(t, func(c *limits.Config) { c.AtOnce, c.Queries, c.Queue, c.Wait = 1, 4, 50, time.Hour }))
+	arrived, next := make(chan string), make(chan struct{})
+	var atOnce atomic.Int32
+	g.loki.Instead(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n := atOnce.Add(1); n > 1 {
+			t.Errorf("%d at once", n)
+		}
+		defer atOnce.Add(-1)
+		arrived <- r.URL.Query().Get("query")
+		<-next
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"status":"success","data":["app"]}`)
+	}))
+	var answers sync.WaitGroup
+	ask := func(token string) { answers.Go(func() { g.get(token, "/api/v1/logs/labels") }) }
+	waiting := func(n int) {
+		g.until("they wait", func() bool { _, waiting := g.server.limits.Queries(); return waiting == n })
+	}
+	ask(alphaToken)
+	<-arrived
+	for range 20 {
+		ask(alphaToken)
+	}
+	waiting(20)
+	ask(betaToken)
+	waiting(21)
+	for served := 1; ; served++ {
+		next <- struct{}{}
+		if strings.Contains(<-arrived, "beta") {
+			if served > 2 {
+				t.Errorf("beta was served as number %d", served)
+			}
+			break
+		}
+		if served > 21 {
+			t.Fatal("beta was not served")
+		}
+	}
+	go func() {
+		for range arrived {
+			continue
+		}
+	}()
+	close(next)
+	answers.Wait()
+	close(arrived)
 }
 
 // TestWhoLeavesWaitsNoLonger guarantees that a place in the queue ends with its caller.
