@@ -44,7 +44,11 @@ func (s *setting) defaults() string {
 
 // sentence is the meaning with the unit, where the value has one.
 func (s *setting) sentence(clean *strings.Replacer) string {
-	meaning := clean.Replace(s.meaning)
+	meaning := s.meaning
+	if s.perTenant != "" {
+		meaning += "; a tenant's own: `" + s.perTenant + "`"
+	}
+	meaning = clean.Replace(meaning)
 	switch s.kind {
 	case kindDuration:
 		return meaning + " (duration)"
