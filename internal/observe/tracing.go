@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -39,7 +40,7 @@ func StartTracing(ctx context.Context, version string, log *slog.Logger) *Tracin
 		return nil
 	}
 	// Both are the process's; what the exporter and its queue have to say has no other way out.
-	otel.SetLogger(logr.FromSlogHandler(log.Handler()))
+	otel.SetLogger(logr.FromSlogHandler(mistakes{log.Handler()}))
 	otel.SetErrorHandler(&complaints{log: log})
 	exporter, err := newExporter(ctx, log)
 	if err != nil {
@@ -71,19 +72,28 @@ func (t *Tracing) Close(ctx context.Context) error {
 
 // wanted reads the variables that switch traces on and off.
 func wanted(log *slog.Logger) bool {
-	if os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") == "" && os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") == "" ||
-		strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true") {
+	endpoint := "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+	if os.Getenv(endpoint) == "" {
+		endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT"
+	}
+	if os.Getenv(endpoint) == "" || strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true") {
 		return false
 	}
 	switch exporter := os.Getenv("OTEL_TRACES_EXPORTER"); exporter {
 	case "", "otlp":
-		return true
 	case "none":
 		return false
 	default:
 		log.Warn("traces are off: this exporter is not known; write otlp or none", "OTEL_TRACES_EXPORTER", exporter)
 		return false
 	}
+	// The exporter takes collector:4318 for a scheme and sends nothing, without a word. A URL may hold a
+	// password, and is not shown.
+	if u, err := url.Parse(os.Getenv(endpoint)); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		log.Warn("traces are off: " + endpoint + " is no URL with a scheme; write one such as http://collector:4318")
+		return false
+	}
+	return true
 }
 
 func newExporter(ctx context.Context, log *slog.Logger) (*otlptrace.Exporter, error) {
@@ -101,6 +111,33 @@ func newExporter(ctx context.Context, log *slog.Logger) (*otlptrace.Exporter, er
 	}
 	return otlptracehttp.New(ctx) //nolint:wrapcheck // as above
 }
+
+// mistakes logs what OpenTelemetry thinks of its variables, without their values: one holds the collector's
+// credentials (OTEL_EXPORTER_OTLP_HEADERS), and is quoted when it cannot be read.
+type mistakes struct{ slog.Handler }
+
+// Handle writes a line.
+func (m mistakes) Handle(ctx context.Context, r slog.Record) error {
+	line := slog.NewRecord(r.Time, r.Level, "traces: a variable OTEL_… cannot be read: "+r.Message, r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "err" {
+			line.AddAttrs(slog.String("error", a.Value.String()))
+		}
+		return true
+	})
+	return m.Handler.Handle(ctx, line) //nolint:wrapcheck // the log's own
+}
+
+// Enabled leaves out what OpenTelemetry tells about itself when it is asked to chatter.
+func (m mistakes) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && m.Handler.Enabled(ctx, level)
+}
+
+// WithAttrs and WithGroup are there so that none goes around Handle.
+func (m mistakes) WithAttrs([]slog.Attr) slog.Handler { return m }
+
+// WithGroup is as WithAttrs.
+func (m mistakes) WithGroup(string) slog.Handler { return m }
 
 // complaints logs what goes wrong with traces, once a minute at most: a collector that is away would
 // otherwise have its own part of the log.

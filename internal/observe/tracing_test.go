@@ -212,6 +212,10 @@ func TestTracingIsAskedFor(t *testing.T) {
 		{"no exporter", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1", "OTEL_TRACES_EXPORTER", "none"}, false, ""},
 		{"an exporter that is not known", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1", "OTEL_TRACES_EXPORTER", "zipkin"}, false, "zipkin"},
 		{"a protocol that is not known", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL", "udp"}, true, "udp"},
+		{"a collector that is no URL", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:topsecret@[collector"}, false, "OTEL_EXPORTER_OTLP_ENDPOINT is no URL"},
+		{"a collector without a scheme", []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector:4318"}, false, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is no URL"},
+		{"headers that are none", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_HEADERS", "key topsecret"}, true, "parse headers"},
+		{"headers that are not escaped", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_HEADERS", "key=topsecret%zz"}, true, "header value"},
 		{"a sampler that is not known", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1", "OTEL_TRACES_SAMPLER", "sometimes"}, true, "sometimes"},
 		{"attributes that are none", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1", "OTEL_RESOURCE_ATTRIBUTES", "novalue"}, true, "novalue"},
 	} {
@@ -226,6 +230,9 @@ func TestTracingIsAskedFor(t *testing.T) {
 			}
 			if tt.log == "" && log.Len() > 0 || !strings.Contains(log.String(), tt.log) {
 				t.Errorf("logged %q, want %q in it", log.String(), tt.log)
+			}
+			if strings.Contains(log.String(), "topsecret") {
+				t.Errorf("a secret is in the log: %s", log.String())
 			}
 			if err := tracing.Close(t.Context()); err != nil {
 				t.Error(err)
