@@ -12,6 +12,7 @@ replace (
 )
 
 require (
+	github.com/Shopify/toxiproxy/v2 v2.12.0 // tests: faults of the network
 	github.com/alicebob/miniredis/v2 v2.40.0 // tests: a Redis that can be made to fail
 	github.com/coder/websocket v1.8.15 // tails: context-aware, no dependencies
 	github.com/getkin/kin-openapi v0.152.0 // holds requests against the spec
@@ -34,6 +35,7 @@ require (
 	github.com/prometheus/prometheus v0.312.1-0.20260612131846-2ad3a8717015 // labels.Matcher, which Loki's syntax is made of
 	github.com/redis/go-redis/v9 v9.23.0 // limits that replicas share
 	github.com/rogpeppe/go-internal v1.16.0 // tests: transcripts of the command
+	github.com/rs/zerolog v1.33.0 // tests: what toxiproxy logs with
 	github.com/spf13/cobra v1.10.2 // the command line
 	github.com/zitadel/oidc/v3 v3.51.17 // demo: a real OpenID Connect provider
 	go.opentelemetry.io/otel v1.47.0 // traces
@@ -56,7 +58,6 @@ require (
 	github.com/Masterminds/goutils v1.1.1 // indirect
 	github.com/Masterminds/semver/v3 v3.4.0 // indirect
 	github.com/Masterminds/sprig/v3 v3.3.0 // indirect
-	github.com/Shopify/toxiproxy/v2 v2.12.0 // indirect
 	github.com/alecthomas/units v0.0.0-20240927000941-0f3dac36c52b // indirect
 	github.com/apapsch/go-jsonmerge/v2 v2.0.0 // indirect
 	github.com/armon/go-metrics v0.4.1 // indirect
@@ -156,7 +157,6 @@ require (
 	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/rs/cors v1.11.1 // indirect
 	github.com/rs/xid v1.6.0 // indirect
-	github.com/rs/zerolog v1.33.0 // indirect
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // indirect
 	github.com/sean-/seed v0.0.0-20170313163322-e2103e2c3529 // indirect
 	github.com/segmentio/asm v1.2.1 // indirect
