@@ -63,7 +63,7 @@ type visitor struct {
 func newVisitor(t *testing.T, url string) *visitor {
 	t.Helper()
 	transport := &http.Transport{
-		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // which certificate it is, is looked at
+		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true},
 		ForceAttemptHTTP2: true,
 	}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -140,7 +140,7 @@ func TestCertificateIsRenewed(t *testing.T) {
 	if name, _ := newVisitor(t, url).sees(); name != "second" {
 		t.Errorf("after half a renewal %q is shown", name)
 	}
-	old := &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11} //nolint:gosec // what must not be taken
+	old := &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11}
 	if conn, err := (&tls.Dialer{Config: old}).DialContext(t.Context(), "tcp", l.public.Addr().String()); err == nil {
 		t.Error("TLS 1.1 is taken")
 		conn.Close()

@@ -56,6 +56,19 @@ func settingsFor(issuer *demo.Issuer, loki string) []string {
 
 // start returns when logfence says that it is ready.
 func (g *gateway) start(ctx context.Context) error {
+	if err := g.launch(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := g.waitReady(ctx); err != nil {
+		return errors.Join(err, g.stop())
+	}
+	return nil
+}
+
+// launch returns when logfence listens.
+func (g *gateway) launch(ctx context.Context) error {
 	said, err := g.cmd.StderrPipe()
 	if err != nil {
 		return err
@@ -78,9 +91,6 @@ func (g *gateway) start(ctx context.Context) error {
 		return fmt.Errorf("logfence ended at its start: %w\n%s", g.err, g.said())
 	case <-ctx.Done():
 		return errors.Join(ctx.Err(), g.stop())
-	}
-	if err := g.waitReady(ctx); err != nil {
-		return errors.Join(err, g.stop())
 	}
 	return nil
 }

@@ -12,7 +12,6 @@
 package refresh
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -55,8 +54,9 @@ type Value[T any] struct {
 	judged content // parsed last, well or badly
 	err    error   // what is wrong with judged
 
-	stop func()
-	done sync.WaitGroup
+	closed  chan struct{}
+	close   func()
+	looking sync.WaitGroup
 }
 
 // content tells one state of the files from another: a hash, so that secrets are not kept a second time.
@@ -70,21 +70,20 @@ func File[T any](path string, parse func([]byte) (T, error), o Options) (*Value[
 // Files reads and follows files that make one value together, such as a certificate and its key: parse
 // gets the content of each, in order, and says whether they fit.
 func Files[T any](paths []string, parse func([][]byte) (T, error), o Options) (*Value[T], error) {
-	ctx, stop := context.WithCancel(context.Background())
-	v := &Value[T]{paths: paths, parse: parse, changed: o.Changed, stop: stop}
+	v := &Value[T]{paths: paths, parse: parse, changed: o.Changed, closed: make(chan struct{})}
+	v.close = sync.OnceFunc(func() { close(v.closed) })
 	if v.changed == nil {
 		v.changed = func(error) {}
 	}
 	now, contents, err := v.read()
 	if v.judge(now, contents, err); v.err != nil {
-		stop()
 		return nil, v.err
 	}
 	every := o.Every
 	if every == 0 {
 		every = DefaultEvery
 	}
-	v.done.Go(func() { v.follow(ctx, every) })
+	v.looking.Go(func() { v.follow(every) })
 	return v, nil
 }
 
@@ -110,16 +109,16 @@ func (v *Value[T]) Reload() error {
 
 // Close ends the looking, and returns when it has ended. The value stays what it is.
 func (v *Value[T]) Close() {
-	v.stop()
-	v.done.Wait()
+	v.close()
+	v.looking.Wait()
 }
 
-func (v *Value[T]) follow(ctx context.Context, every time.Duration) {
+func (v *Value[T]) follow(every time.Duration) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
 		select {
-		case <-ctx.Done():
+		case <-v.closed:
 			return
 		case <-ticker.C:
 			v.look()
