@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
@@ -66,6 +67,7 @@ func runGateway(t *testing.T) *running {
 		"LOGFENCE_LOKI_URL=" + r.loki.URL, "LOGFENCE_JWT_ISSUER=" + issuer.URL(), "LOGFENCE_JWT_JWKS_URL=" + issuer.URL() + "/jwks.json",
 		"LOGFENCE_JWT_AUDIENCE=logfence", "LOGFENCE_DANGEROUSLY_ALLOW_HTTP_JWKS=true", "LOGFENCE_ADDR=127.0.0.1:0", "LOGFENCE_ADMIN_ADDR=127.0.0.1:0",
 		"LOGFENCE_METRICS_TENANTS=5", "LOGFENCE_AUDIT_LOG=stderr", "LOGFENCE_LIMITS_FILE=" + limits,
+		"LOGFENCE_REDIS_URL=redis://" + miniredis.RunT(t).Addr(),
 	}, "")
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,7 @@ import (
 
 const (
 	floodTenants = 10
-	floodRate    = 10 // requests a second of each tenant, which is also its limit
+	floodRate    = 5  // requests a second of each tenant, which is also its limit
 	floodTimes   = 20 // as much as that is what the first of them sends in the flood
 	floodRounds  = 4  // of both phases in turn, so that what else the machine does falls on both
 	floodPhase   = 5 * time.Second
@@ -76,7 +76,7 @@ func TestFlood(t *testing.T) { //nolint:paralleltest // alone, as far as that go
 
 func floodLogs(tenant int) demo.Stream {
 	s := demo.Stream{Labels: map[string]string{tenantLabel: fmt.Sprint("flood-", tenant), "app": "flood"}}
-	for i := range 2000 {
+	for i := range 500 {
 		s.Entries = append(s.Entries, demo.Entry{Time: time.Now().Add(-time.Duration(i) * time.Second), Line: fmt.Sprintf("line %d %s", i, strings.Repeat("x", 100))})
 	}
 	slices.Reverse(s.Entries)
@@ -186,7 +186,7 @@ func sendEvery(ctx context.Context, each time.Duration, send func()) {
 func (m *phase) send(client *http.Client, base, token string, flooding bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	params := url.Values{"query": {`{app="flood"} |= "line"`}, "limit": {"100"}}
+	params := url.Values{"query": {`{app="flood"} |= "line"`}, "limit": {"20"}}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/api/v1/logs/query?"+params.Encode(), nil)
 	if err != nil {
 		return
