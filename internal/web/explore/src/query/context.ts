@@ -29,7 +29,7 @@ interface Token {
 }
 
 const token =
-  /(#[^\n]*)|("(?:[^"\\\n]|\\.)*"|`[^`]*`)|(["`][^]*)|([\p{L}_][\p{L}\p{N}_]*)|([|!=]~|[|!]>|[|!=<>]=|--?[a-z]+|[\d.]+\w*|\S)/gu;
+  /(#[^\n]*|\/\/[^\n]*|\/\*[^]*?(?:\*\/|$))|("(?:[^"\\\n]|\\.)*"|`[^`]*`)|(["`][^]*)|([\p{L}_][\p{L}\p{N}_]*)|([|!=]~|[|!]>|[|!=<>]=|--?[a-z]+|[\d.]+\w*|\S)/gu;
 
 function tokens(text: string): Token[] {
   return [...text.matchAll(token)].map(([all, comment, string, open, name], i, found) => ({

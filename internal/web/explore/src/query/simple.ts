@@ -9,7 +9,6 @@ import {
   Filter,
   FilterOp,
   LabelFilter,
-  LineComment,
   LineFilter,
   LineFilters,
   LogExpr,
@@ -19,7 +18,7 @@ import type { SyntaxNode } from '@lezer/common';
 
 import { lineFilterTexts } from './read';
 import { alternativesOf, literalOf, quote, quoteMeta } from './strings';
-import { all, comparison, matchers, parse, sources, textOf, type Comparison, type Source } from './syntax';
+import { all, comparison, hasComment, matchers, parse, sources, textOf, type Comparison, type Source } from './syntax';
 
 export interface Choice {
   name: string;
@@ -51,7 +50,7 @@ export function parseSimple(query: string): Simple | undefined {
   const [source, ...others] = sources(query);
   const expression = top.getChild(Expr)?.getChild(LogExpr);
   if (!source || others.length > 0 || !expression || source.node.from !== expression.from) return undefined;
-  if (all(top, LineComment).length > 0 || isBroken(query, top, source)) return undefined;
+  if (hasComment(query) || isBroken(query, top, source)) return undefined;
   const labels = choicesOf(query, source.selector);
   const simple: Simple = { labels: labels ?? [], texts: [], levels: [] };
   const known = source.stages.every((stage) => readStage(query, stage, simple));

@@ -36,8 +36,26 @@ export interface Source {
   stages: SyntaxNode[];
 }
 
+/**
+ * The tree of a query. The grammar is narrower than Loki's lexer, which knows Go's comments too, functions in any case,
+ * and letters of any script: these are put in its words first, in a text of the same length, so that places stay.
+ */
 export function parse(query: string): SyntaxNode {
-  return parser.parse(query).topNode;
+  return parser.parse(plain(query)).topNode;
+}
+
+const piece =
+  /("(?:[^"\\\n]|\\.)*"|`[^`]*`)|(#[^\n]*|\/\/[^\n]*|\/\*[^]*?\*\/)|\d[\w.]*|([\p{L}_][\p{L}\p{Nd}_]*)/gu;
+
+function plain(query: string): string {
+  return query.replace(piece, (all, literal?: string, comment?: string, word?: string) => {
+    if (comment) return ' '.repeat(all.length);
+    return word && !literal ? word.replace(/[^\w]/g, 'x').toLowerCase() : all;
+  });
+}
+
+export function hasComment(query: string): boolean {
+  return [...query.matchAll(piece)].some(([, , comment]) => comment !== undefined);
 }
 
 /** All nodes of a type below this one, in the order of the text. */
@@ -55,7 +73,7 @@ export function sources(query: string): Source[] {
     const node = selector.parent;
     if (!node || (node.type.id !== LogExpr && node.type.id !== LogRangeExpr)) return [];
     const pipeline = node.getChild(PipelineExpr);
-    const brace = selector.getChild(Matchers) ? -1 : query.indexOf('}', selector.from);
+    const brace = selector.getChild(Matchers) ? -1 : plain(query).indexOf('}', selector.from);
     const end = brace < 0 ? selector.to : brace + 1;
     return [{ node, selector, end, stages: pipeline ? all(pipeline, PipelineStage) : [] }];
   });

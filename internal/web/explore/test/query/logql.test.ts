@@ -68,6 +68,12 @@ const filters: [name: string, query: string, filter: [string, string, boolean, O
   ['under parentheses', '({app="a"} |= "x")', ['f', 'v', false, 'metadata'], '({app="a"} |= "x" | f="v")'],
   ['comments and lines stay', '{app="a"} # one {\n  | json # two\n', ['f', 'v', false, 'parsed'], '{app="a"} # one {\n  | json | f="v" # two\n'],
   ['braces in strings are none', '{app="{}"} |= "{x=\\"y\\"}"', ['b', 'v', false, 'stream'], '{app="{}", b="v"} |= "{x=\\"y\\"}"'],
+  ['functions in any case', 'SUM(Rate({a="b"}[5m])) BY (c,d)', ['f', 'v', false, 'stream'], 'SUM(Rate({a="b", f="v"}[5m])) BY (c,d)'],
+  ['a range under a function in any case', 'Rate({a="b"}[5m])', ['f', 'v', false, 'metadata'], 'Rate({a="b"} | f="v" [5m])'],
+  ['a comment as in Go', '/* { */ {a="b"} // {c="d"}', ['f', 'v', false, 'stream'], '/* { */ {a="b", f="v"} // {c="d"}'],
+  ['no comment within a string', '{a="//"} |= "/*"', ['f', 'v', false, 'stream'], '{a="//", f="v"} |= "/*"'],
+  ['a matcher that is not ASCII', '{größe="b"}', ['f', 'v', false, 'stream'], '{größe="b", f="v"}'],
+  ['one that is not, again', '{größe="b"}', ['größe', 'b', true], '{größe!="b"}'],
   ['nothing to narrow', 'vector(1)', ['f', 'v', false, 'parsed'], 'vector(1)'],
 ];
 for (const [name, query, filter, want] of filters) {
@@ -132,6 +138,8 @@ const metrics: [query: string, want: boolean][] = [
   ['{a="b"} |= "rate("', false],
   ['# sum(\n{a="b"}', false],
   ['rate({a="b"}[1m])', true],
+  ['// rate(\n{a="b"}', false],
+  ['Rate({a="b"}[1m])', true],
   ['  # {\n sum by (a) (rate({a="b"}[1m]))', true],
   ['(rate({a="b"}[1m]))', true],
   ['1 + 1', true],
@@ -155,6 +163,7 @@ const terms: [name: string, query: string, want: ReturnType<typeof searchTerms>]
   ['a class is no text', '{a="b"} |~ `\\d`', [{ text: '\\d', regexp: true, caseless: false }]],
   ['nothing but a flag', '{a="b"} |~ "(?i)"', []],
   ['each once, of all legs', 'rate({a="b"} |= "x" [1m]) / rate({a="b"} |= "x" |= "y" [1m])', [literal('x'), literal('y')]],
+  ['in any script and case', 'RATE({ä="b"} |= "X" [1m])', [literal('X')]],
   ['behind other stages', '{a="b"} | json |= "x"', [literal('x')]],
 ];
 for (const [name, query, want] of terms) test(`searchTerms: ${name}`, () => assert.deepEqual(searchTerms(query), want));

@@ -54,6 +54,8 @@ const clever = [
   '{app="a"} | detected_level="x" or a="b"',
   '{app="a"} | detected_level="x" | detected_level="y"',
   '{app="a"} # why',
+  '{app="a"} // why',
+  '/* why */ {app="a"}',
   '({app="a"})',
   'rate({app="a"}[1m])',
   '{app="a"',
