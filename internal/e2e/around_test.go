@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
+
 	"github.com/logfence/logfence/internal/demo"
 )
 
@@ -31,6 +33,7 @@ var (
 var aroundLoki = []around{
 	{"the identity provider is down", fine, providerGoes},
 	{"the identity provider is down, or says nothing, since before logfence started", keysUnavailable, providerComes},
+	{"Redis is down, or says nothing", fine, redisGoes},
 	{"the disk under the audit is full", fine, auditLost},
 	{"the disk under the audit is full, with LOGFENCE_AUDIT_REQUIRED=true", auditUnavailable, auditRequired},
 }
@@ -145,6 +148,43 @@ func providerComes(t *testing.T, want reply) {
 		t.Fatal(err)
 	}
 	g.untilGets(t, fine)
+}
+
+// redisGoes: each replica counts for itself meanwhile, says so, and counts with the others again.
+func redisGoes(t *testing.T, want reply) {
+	shared := miniredis.RunT(t)
+	w := newWire(t, shared.Addr())
+	g := own(t, on.issuer, "LOGFENCE_REDIS_URL=redis://"+w.Listen)
+	counting := func(with string) {
+		t.Helper()
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for end := time.Now().Add(patience); ; <-tick.C {
+			if !g.gets(t, "", want) {
+				t.Fatalf("not %s", want)
+			}
+			_, metrics, err := get(t.Context(), g.admin+"/metrics")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if bytes.Contains(metrics, []byte("\nlogfence_limits_shared "+with+"\n")) {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("logfence_limits_shared is not %s", with)
+			}
+		}
+	}
+	counting("1")
+	w.poison(t, "timeout", `"timeout":0`)
+	counting("0")
+	w.Stop()
+	counting("0")
+	w.Toxics.ResetToxics(t.Context())
+	if err := w.Start(); err != nil {
+		t.Fatal(err)
+	}
+	counting("1")
 }
 
 func full(t *testing.T) string {
