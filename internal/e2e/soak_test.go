@@ -139,7 +139,7 @@ func (s *soak) start(ctx context.Context, load *errgroup.Group) {
 func (s *soak) repeat(ctx context.Context, do func(context.Context) error) error {
 	for {
 		if s.pace.Wait(ctx) != nil {
-			return nil
+			return nil //nolint:nilerr // the end
 		}
 		if err := do(ctx); err != nil && ctx.Err() == nil {
 			return err
@@ -270,7 +270,8 @@ func cmpStatus(status int) int {
 // foreign says whether another tenant's line is in an answer.
 func foreign(body []byte, tenant string, both bool) error {
 	for _, other := range soakTenants {
-		if other != tenant && !(both && other == "beta") && bytes.Contains(body, []byte("of=<"+other+">")) {
+		theirs := both && other == "beta" // of whom both is, too
+		if other != tenant && !theirs && bytes.Contains(body, []byte("of=<"+other+">")) {
 			return fmt.Errorf("%s was shown a line of %s's", tenant, other)
 		}
 	}
@@ -342,7 +343,9 @@ func (s *soak) follow(ctx context.Context, overWebSocket bool) error {
 
 // left is nil where the client itself has gone, or was told to come later.
 func (s *soak) left(ctx context.Context, resp *http.Response, err error) error {
-	if ctx.Err() != nil || resp != nil && (resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable) {
+	gone := ctx.Err() != nil
+	later := resp != nil && (resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable)
+	if gone || later {
 		return nil
 	}
 	return err
