@@ -4,6 +4,10 @@ import './app/many.spec';
 import './app/reach.spec';
 import './app/signin.spec';
 import './app/view.spec';
+import './query/query.spec';
+import './results/charts.spec';
+import './results/lines.spec';
+import './results/tail.spec';
 
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';

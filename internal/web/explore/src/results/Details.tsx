@@ -126,8 +126,8 @@ function ofText(line: Line): { parser: 'json' | 'logfmt'; fields: Field[] } | un
   if (!found) return undefined;
   const names = new Set<string>();
   const fields = found.fields
-    .map(({ name, value }) => ({ name: name in line.stream || name in line.metadata ? `${name}_extracted` : name, value }))
+    .map(({ name, value }) => ({ name: Object.hasOwn(line.stream, name) || Object.hasOwn(line.metadata, name) ? `${name}_extracted` : name, value }))
     // Of a name given twice Loki's parsers take the first.
-    .filter(({ name }) => !(name in line.parsed) && !names.has(name) && names.add(name));
+    .filter(({ name }) => !Object.hasOwn(line.parsed, name) && !names.has(name) && names.add(name));
   return fields.length > 0 ? { parser: found.parser, fields } : undefined;
 }

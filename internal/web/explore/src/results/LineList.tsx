@@ -2,7 +2,7 @@ import type { ComponentChildren } from 'preact';
 import { useCallback, useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState } from 'preact/hooks';
 
 import { Heights } from './heights';
-import { isNotice, placeOf, type Item } from './items';
+import { find, identity, isNotice, placeOf, type Item } from './items';
 import { Row, type Look } from './Row';
 import { longestDrawn } from './Text';
 import { Viewport } from './viewport';
@@ -31,10 +31,11 @@ export function LineList({ items, look, label, busy, open, follow = false, onBot
   const scroller = useRef<HTMLDivElement>(null);
   const rows = useRef<HTMLDivElement>(null);
   const view = useMemo(() => new Viewport(), []);
-  const measured = useMemo(() => new Map<number, number>(), []);
+  const measured = useRef(new WeakMap<Item, number>());
   const [, redraw] = useReducer((n: number) => n + 1, 0);
-  const [expanded, setExpanded] = useState<ReadonlySet<number>>(new Set());
-  const [current, setCurrent] = useState<number>();
+  // By what lines say: the same line stays open when it is asked for again.
+  const [expanded, setExpanded] = useState<ReadonlySet<string>>(new Set());
+  const [current, setCurrent] = useState<Item>();
   const [box, setBox] = useState({ width: 0, height: 0 });
   const anchor = useRef<{ item: Item; offset: number }>();
   const focusNext = useRef(false);
@@ -43,7 +44,7 @@ export function LineList({ items, look, label, busy, open, follow = false, onBot
   const layout = `${box.width} ${look.wrap} ${look.digits}`;
   const measuredFor = useRef(layout);
   if (measuredFor.current !== layout) {
-    measured.clear();
+    measured.current = new WeakMap();
     measuredFor.current = layout;
   }
   const perRow = look.wrap ? Math.max(20, Math.floor((box.width - (look.digits === 9 ? 260 : 210)) / 7.3)) : Infinity;
@@ -53,7 +54,7 @@ export function LineList({ items, look, label, busy, open, follow = false, onBot
         const item = items[i];
         if (!item) return rowHeight;
         const guess = isNotice(item) ? 1 : Math.ceil(Math.min(item.text.length, longestDrawn) / perRow) || 1;
-        return measured.get(item.key) ?? guess * rowHeight + padding;
+        return measured.current.get(item) ?? guess * rowHeight + padding;
       }),
     [items, layout],
   );
@@ -65,17 +66,16 @@ export function LineList({ items, look, label, busy, open, follow = false, onBot
   const remember = (): void => {
     const index = view.heights.at(view.top);
     const item = items[index];
-    anchor.current = item && { item, offset: view.top - view.heights.top(index) };
+    anchor.current = item && view.top > 0 ? { item, offset: view.top - view.heights.top(index) } : undefined;
   };
 
   if (view.heights !== heights) {
     view.heights = heights;
     const held = anchor.current;
-    const index = held ? placeOf(items, held.item.key) : 0;
-    // The same list grown or cut keeps its place; another one begins at its top.
-    const same = held && (items[index] === held.item || (index === 0 && follow));
+    const index = held && !follow ? find(items, held.item) : -1;
+    // What is read stays in its place while the list grows, is cut or is asked for again.
     if (follow) view.goTo(heights.total);
-    else view.goTo(same ? heights.top(index) + (held?.offset ?? 0) : 0);
+    else view.goTo(held && index >= 0 ? heights.top(index) + held.offset : 0);
   }
   const slice = view.slice();
 
@@ -94,24 +94,28 @@ export function LineList({ items, look, label, busy, open, follow = false, onBot
     const offset = view.top - view.heights.top(seen);
     let changed = false;
     for (const element of rows.current?.children ?? []) {
-      const key = Number((element as HTMLElement).dataset['key']);
+      const index = placeOf(items, Number((element as HTMLElement).dataset['key']));
+      const item = items[index];
       const height = element.getBoundingClientRect().height;
-      if (height === 0 || measured.get(key) === height) continue;
-      measured.set(key, height);
-      view.heights.set(placeOf(items, key), height);
+      if (!item || height === 0 || measured.current.get(item) === height) continue;
+      measured.current.set(item, height);
+      view.heights.set(index, height);
       changed = true;
     }
     if (changed) scrollTo(view.goTo(follow ? view.heights.total : view.heights.top(seen) + offset));
     return changed;
   };
+  const hadFocus = rows.current?.contains(document.activeElement) ?? false;
   useLayoutEffect(() => {
     if (box.height === 0) return;
+    // The row with the focus was scrolled away: keys go on from here, and not from the top of the page.
+    if (hadFocus && document.activeElement === document.body) scroller.current?.focus({ preventScroll: true });
     if (measure()) redraw(undefined);
     else scrollTo(view.goTo(view.top));
     remember();
     if (focusNext.current) {
       focusNext.current = false;
-      rows.current?.querySelector<HTMLElement>(`[data-key="${current}"]`)?.focus({ preventScroll: true });
+      rows.current?.querySelector<HTMLElement>(`[data-key="${current?.key}"]`)?.focus({ preventScroll: true });
     }
   });
   // Rows grow by themselves as well: by what they load, or by "show all".
@@ -136,11 +140,12 @@ export function LineList({ items, look, label, busy, open, follow = false, onBot
     if (now.first !== slice.first || now.last !== slice.last || now.offset !== slice.offset) redraw(undefined);
   };
 
-  const toggle = useCallback((key: number): void => {
-    setCurrent(key);
+  const toggle = useCallback((item: Item): void => {
+    setCurrent(item);
     setExpanded((old) => {
       const next = new Set(old);
-      if (!next.delete(key)) next.add(key);
+      const id = identity(item);
+      if (!next.delete(id)) next.add(id);
       return next;
     });
   }, []);
@@ -151,14 +156,16 @@ export function LineList({ items, look, label, busy, open, follow = false, onBot
     const top = view.toShow(index);
     if (top !== undefined) scrollTo(top);
     focusNext.current = true;
-    setCurrent(item.key);
+    setCurrent(item);
     redraw(undefined);
   };
   const onKeyDown = (event: KeyboardEvent): void => {
     const target = event.target as HTMLElement;
     // Within details, keys are for what is there.
     if ((target !== scroller.current && !target.matches('article, [data-key]')) || event.ctrlKey || event.metaKey || event.altKey) return;
-    const at = current === undefined ? slice.first : placeOf(items, current);
+    const focused = target.dataset['key'];
+    const place = focused !== undefined ? placeOf(items, Number(focused)) : current ? find(items, current) : -1;
+    const at = place < 0 ? view.heights.at(view.top) : place;
     const screen = Math.max(1, Math.floor(box.height / rowHeight) - 1);
     const moves: Record<string, number> = {
       ArrowDown: at + 1,
@@ -171,17 +178,16 @@ export function LineList({ items, look, label, busy, open, follow = false, onBot
       End: items.length - 1,
     };
     const to = moves[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-    if (to !== undefined) move(current === undefined && event.key !== 'End' ? view.heights.at(view.top) : to);
+    if (to !== undefined) move(place < 0 && event.key !== 'End' ? at : to);
     else if (event.key === 'Enter' || event.key === ' ') {
       const item = items[at];
-      if (item && current !== undefined && !isNotice(item)) toggle(item.key);
+      if (item && place >= 0 && !isNotice(item)) toggle(item);
     } else return;
     event.preventDefault();
   };
 
   const drawn = items.slice(slice.first, slice.last);
-  const currentDrawn = drawn.some(({ key }) => key === current);
-  const tabbed = currentDrawn ? current : items[view.heights.at(view.top)]?.key;
+  const tabbed = current && drawn.includes(current) ? current : items[view.heights.at(view.top)];
   return (
     <div ref={scroller} class={look.wrap ? 'r-scroller r-wrap' : 'r-scroller'} onScroll={onScroll} onKeyDown={onKeyDown} tabIndex={-1}>
       <div class="r-space" style={{ height: `${view.extent}px` }}>
@@ -195,7 +201,7 @@ export function LineList({ items, look, label, busy, open, follow = false, onBot
         >
           {drawn.map((item, i) =>
             isNotice(item) ? (
-              <article class="r-row r-notice" key={item.key} data-key={item.key} tabIndex={item.key === tabbed ? 0 : -1}>
+              <article class="r-row r-notice" key={item.key} data-key={item.key} tabIndex={item === tabbed ? 0 : -1}>
                 {item.notice}
               </article>
             ) : (
@@ -205,8 +211,8 @@ export function LineList({ items, look, label, busy, open, follow = false, onBot
                 look={look}
                 index={slice.first + i}
                 total={open ? -1 : items.length}
-                current={item.key === tabbed}
-                open={expanded.has(item.key)}
+                current={item === tabbed}
+                open={expanded.size > 0 && expanded.has(identity(item))}
                 onToggle={toggle}
               />
             ),

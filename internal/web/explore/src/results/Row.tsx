@@ -26,7 +26,7 @@ export interface RowProps {
   /** Whether Tab leads here: one row of the list is. */
   current: boolean;
   open: boolean;
-  onToggle: (key: number) => void;
+  onToggle: (line: Line) => void;
 }
 
 export const Row = memo(function Row({ line, look, index, total, current, open, onToggle }: RowProps) {
@@ -42,14 +42,14 @@ export const Row = memo(function Row({ line, look, index, total, current, open, 
       aria-setsize={total}
       aria-labelledby={`${id}-head ${id}-text`}
     >
-      <div class="r-line" onClick={(e) => meansRow(e) && onToggle(line.key)}>
+      <div class="r-line" onClick={(e) => meansRow(e) && onToggle(line)}>
         <button
           type="button"
           class="r-toggle"
           tabIndex={-1}
           aria-expanded={open}
           aria-label="Details"
-          onClick={() => onToggle(line.key)}
+          onClick={() => onToggle(line)}
         />
         <span class="r-head" id={`${id}-head`}>
           <span class="r-hidden">{level === 'unknown' ? '' : `${level}, `}</span>

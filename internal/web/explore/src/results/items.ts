@@ -22,3 +22,16 @@ export function placeOf(items: readonly Item[], key: number): number {
   }
   return low;
 }
+
+/** What tells an item from others in another answer, in which keys are other ones. */
+export function identity(item: Item): string {
+  return isNotice(item) ? `${item.key}` : `${item.ns} ${item.text.slice(0, 1000)}`;
+}
+
+/** Where an item is, or one that says the same; -1 where there is none. */
+export function find(items: readonly Item[], wanted: Item): number {
+  const place = placeOf(items, wanted.key);
+  if (items[place] === wanted) return place;
+  const id = identity(wanted);
+  return items.findIndex((item) => identity(item) === id);
+}

@@ -31,23 +31,28 @@ export function intervalsOf(span: Span, most: number): Intervals {
 /** Something to ask, and which intervals it answers. */
 export type Part =
   | { kind: 'range'; query: string; start: string; end: string; step: string }
-  /** One interval that the span holds in part. */
+  /** One interval, or as much of it as the span holds. */
   | { kind: 'instant'; query: string; time: string; at: number };
 
 /**
- * The queries that count the lines of a span by level and interval, the newest first. Loki counts what is after
- * the beginning of an interval up to its end; the intervals that the span cuts are asked for by themselves, so
- * that the chart counts the lines that the list shows.
+ * The queries that count the lines of a span by level and interval, the newest first. Loki moves a query's steps to
+ * multiples of the step, and counts what is after the beginning of an interval up to its end. So the first and the
+ * last interval are asked for by themselves, as far as the span reaches; and the first one from a millisecond before
+ * it, the smallest that LogQL can say, since a span holds its own beginning.
  */
 export function partsOf(query: string, span: Span, { step, from, to }: Intervals, pieces: number): Part[] {
   const [start, end] = [msOf(span.start), Math.ceil(Number(BigInt(span.end) / 1000n) / 1000)];
-  const [first, last] = [start > from ? from + step : from, end < to ? to - step : to];
   const parts: Part[] = [];
-  const cut = (a: number, b: number, at: number): void => {
-    if (b > a) parts.push({ kind: 'instant', query: countsOf(query, b - a), time: nsOfMs(b), at });
+  const cut = (after: number, upTo: number, at: number): void => {
+    if (upTo > after) parts.push({ kind: 'instant', query: countsOf(query, upTo - after), time: nsOfMs(upTo), at });
   };
-  if (last < to && last >= first) cut(last, end, last);
-  const count = Math.max(0, Math.round((last - first) / step));
+  const [first, last] = [from + step, to - step];
+  if (last < first) {
+    cut(start - 1, end, from);
+    return parts;
+  }
+  cut(last, end, last);
+  const count = Math.round((last - first) / step);
   const size = Math.ceil(count / pieces);
   for (let right = count; right > 0; right -= size) {
     const left = Math.max(0, right - size);
@@ -60,7 +65,7 @@ export function partsOf(query: string, span: Span, { step, from, to }: Intervals
       step: `${step}ms`,
     });
   }
-  if (first > from) cut(start, Math.min(first, end), from);
+  cut(start - 1, first, from);
   return parts;
 }
 

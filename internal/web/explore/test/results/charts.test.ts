@@ -25,8 +25,12 @@ describe('intervals', () => {
       partsOf('{a="b"}', span(5, 47), of, 2).map((p) => (p.kind === 'range' ? [p.start, p.end] : [p.time, p.at])),
       [[nsOfMs(47), 40], [nsOfMs(30), nsOfMs(40)], [nsOfMs(20), nsOfMs(20)], [nsOfMs(10), 0]],
     );
-    assert.deepEqual(partsOf('q', span(0, 50), of, 1).map(({ kind }) => kind), ['range']);
-    assert.deepEqual(partsOf('q', span(12, 14), { step: 10, from: 10, to: 20 }, 1).length, 1);
+    assert.deepEqual(partsOf('q', span(0, 50), of, 1).map(({ kind }) => kind), ['instant', 'range', 'instant']);
+  });
+  test('hold the beginning of the span', () => {
+    const ranges = partsOf('q', span(0, 20), { step: 10, from: 0, to: 20 }, 1).map(({ query }) => /\[(.*)\]/.exec(query)?.[1]);
+    assert.deepEqual(ranges, ['10ms', '11ms']);
+    assert.deepEqual(partsOf('q', span(12, 14), { step: 10, from: 10, to: 20 }, 1).map((p) => 'time' in p && p.time), [nsOfMs(14)]);
   });
   test('a comment at the end of a query stays one', () => assert.match(countsOf('{a="b"} # x', 10), /# x\n\| drop .* \[10ms\]\)\)$/));
 });

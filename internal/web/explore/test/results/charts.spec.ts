@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import type { Page } from 'playwright-core';
+
+import { accessible, answered, now, openAs, push } from '../stack';
+
+const searchFor = (query: string, more = ''): string => `?q=${encodeURIComponent(query)}&tz=utc${more}`;
+const minute = 60_000_000_000n;
+const chart = (page: Page) => page.getByRole('region', { name: 'Lines over time' });
+
+/** The span in the URL, in milliseconds. */
+function spanIn(page: Page): [from: number, to: number] {
+  const params = new URL(page.url()).searchParams;
+  return [Date.parse(params.get('from') ?? ''), Date.parse(params.get('to') ?? '')];
+}
+
+/** Pushes 30 lines over half an hour, one a minute, every third an error and one of them not to be found. */
+async function halfAnHour(app: string): Promise<{ from: string; to: string }> {
+  const begin = now() - 40n * minute;
+  await push(
+    { tenant_id: 'alpha', app },
+    Array.from({ length: 30 }, (_, i) => ({
+      ns: begin + BigInt(i) * minute,
+      text: `level=${i % 3 ? 'info' : 'error'} n=${i} ${i === 7 ? 'odd' : 'even'} "broken`,
+    })),
+  );
+  const iso = (ns: bigint): string => new Date(Number(ns / 1_000_000n)).toISOString();
+  return { from: iso(begin), to: iso(begin + 30n * minute) };
+}
+
+test('lines are counted by level, those of the query and no others', async (t) => {
+  const { from, to } = await halfAnHour('counted');
+  const search = searchFor('{app="counted"} |= "even" | logfmt', `&from=${from}&to=${to}`);
+  const page = await openAs(t, 'ana', { search });
+  await answered(page, /^29 lines/);
+  await chart(page).getByText('29 lines').waitFor();
+  await chart(page).getByText('error 10').waitFor();
+  await chart(page).getByText('info 19').waitFor();
+  await chart(page).getByRole('button', { name: 'Table' }).click();
+  const table = chart(page).getByRole('table');
+  const numbers = await table.locator('tbody td:nth-child(2)').allTextContents();
+  assert.equal(numbers.reduce((sum, text) => sum + Number(text), 0), 10);
+  await accessible(page, 'a chart with its table');
+});
+
+test('zoom by dragging, by buttons, by the table and by keys', async (t) => {
+  const { from, to } = await halfAnHour('zoomed');
+  const page = await openAs(t, 'ana', { search: searchFor('{app="zoomed"}', `&from=${from}&to=${to}`) });
+  await chart(page).getByText('30 lines').waitFor();
+  const plot = chart(page).locator('.u-over');
+  const box = await plot.boundingBox();
+  assert.ok(box);
+  await page.mouse.move(box.x + box.width * 0.25, box.y + 40);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.5, box.y + 40, { steps: 5 });
+  await page.mouse.up();
+  await page.waitForFunction((before) => !location.search.includes(before), encodeURIComponent(from));
+  const [a, b] = spanIn(page);
+  assert.ok(Math.abs((b - a) / 60_000 - 7.5) < 1, `${(b - a) / 60_000} minutes`);
+  await page.goBack();
+  await chart(page).getByText('30 lines').waitFor();
+
+  await chart(page).getByRole('button', { name: 'Zoom in' }).click();
+  await page.waitForFunction((before) => !location.search.includes(before), encodeURIComponent(from));
+  assert.equal((spanIn(page)[1] - spanIn(page)[0]) / 60_000, 15);
+  await page.goBack();
+  await chart(page).getByText('30 lines').waitFor();
+
+  const slider = chart(page).getByRole('slider');
+  await slider.focus();
+  await page.keyboard.press('Home');
+  await page.keyboard.press('ArrowRight');
+  assert.match((await slider.getAttribute('aria-valuetext')) ?? '', /–.*(1 (info|error)|no lines)/);
+  await page.keyboard.press('Enter');
+  await page.waitForFunction((before) => !location.search.includes(before), encodeURIComponent(from));
+  assert.ok(spanIn(page)[1] - spanIn(page)[0] <= 60_000);
+});
+
+test('a metric query draws series that are shown and hidden by a legend', async (t) => {
+  const page = await openAs(t, 'ana', { search: searchFor('sum by (app) (rate({app=~"checkout|gateway|payments"}[5m]))') });
+  await answered(page, /^3 series/);
+  const metric = page.getByRole('region', { name: 'Series over time' });
+  const series = metric.getByRole('button', { name: /^app=/ });
+  assert.equal(await series.count(), 3);
+  const drawn = (): Promise<string> => metric.locator('canvas').evaluate((c) => (c as HTMLCanvasElement).toDataURL());
+  const before = await drawn();
+  await series.first().click();
+  assert.equal(await series.first().getAttribute('aria-pressed'), 'false');
+  assert.notEqual(await drawn(), before);
+  await series.first().click();
+  await series.nth(1).click({ modifiers: ['Shift'] });
+  assert.deepEqual(await series.evaluateAll((all) => all.map((e) => e.getAttribute('aria-pressed'))), ['false', 'true', 'false']);
+  await accessible(page, 'a metric chart');
+});
+
+test('five hundred series: the largest are drawn, and the page lives', async (t) => {
+  const page = await openAs(t, 'ana', { search: searchFor('{app="checkout"}') });
+  const times = Array.from({ length: 200 }, (_, i) => 1_795_440_000 + i * 60);
+  const result = Array.from({ length: 500 }, (_, n) => ({ metric: { n: String(n) }, values: times.map((at) => [at, String(n)]) }));
+  await page.route('**/api/v1/logs/query?*', (route) =>
+    route.fulfill({ json: { status: 'success', data: { resultType: 'matrix', result, stats: {} } } }),
+  );
+  await page.getByRole('button', { name: 'Run', exact: true }).click();
+  await page.getByText('The 20 largest of 500 series are shown.').waitFor();
+  assert.equal(await page.locator('.r-series tbody tr').count(), 20);
+  await page.getByRole('button', { name: 'Show all' }).click();
+  await page.locator('.r-series tbody tr').nth(499).waitFor();
+});

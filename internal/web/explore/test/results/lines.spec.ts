@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import type { Page } from 'playwright-core';
+
+import { accessible, answered, now, open, openAs, push, run, signIn } from '../stack';
+
+const rows = (page: Page) => page.getByRole('feed').getByRole('article');
+const row = (page: Page, text: string | RegExp) => rows(page).filter({ hasText: text });
+const searchFor = (query: string, more = ''): string => `?q=${encodeURIComponent(query)}&tz=utc${more}`;
+
+/** A stream of the test's own. */
+const streamOf = (app: string) => ({ tenant_id: 'alpha', app });
+
+test('what hides or moves text is shown as a sign', async (t) => {
+  const lines = [
+    '<img src=x onerror="window.hacked=1">',
+    '<script>window.hacked=1</script>',
+    '\u001b[31mERROR\u001b[0m then \u001b[2Jcleared \u001b]8;;javascript:window.hacked=1\u0007link',
+    'user \u202Egpj.exe, ad\u200Bmin',
+    'first\nsecond\r\nthird',
+    '{{constructor.constructor("window.hacked=1")()}} ${window.hacked=1}',
+  ];
+  await push(streamOf('strange'), lines);
+  const page = await openAs(t, 'ana', { search: searchFor('{app="strange"}') });
+  await answered(page, /^6 lines/);
+  const shown = await page.locator('.r-body').allTextContents();
+  assert.deepEqual(shown.reverse(), [
+    lines[0],
+    lines[1],
+    'ERROR then ESC[2Jcleared ESC]8;;javascript:window.hacked=1BELlink',
+    'user RLOgpj.exe, adZWSPmin',
+    'first↵secondCR↵third',
+    lines[5],
+  ]);
+  await page.locator('.r-ansi-red', { hasText: 'ERROR' }).waitFor();
+  for (const one of [0, 2, 4]) await rows(page).nth(one).click();
+  assert.equal(await page.getByRole('feed').locator('img, script, a, iframe').count(), 0);
+  assert.equal(await page.evaluate(() => 'hacked' in window), false);
+  await accessible(page, 'hostile lines with details');
+});
+
+test('details tell labels, metadata and fields; each is filtered for and out', async (t) => {
+  await push({ ...streamOf('details'), zone: 'a' }, [
+    { text: '{"level":"warn","order":{"id":12345678901234567890,"tags":["x"]},"msg":"one"}', metadata: { trace: 't1' } },
+    { text: '{"level":"info","order":{"id":2},"msg":"two"}', metadata: { trace: 't2' } },
+  ]);
+  await push({ ...streamOf('details'), zone: 'b' }, ['level=info order_id=3 msg="a third"']);
+  const page = await openAs(t, 'ana', { search: searchFor('{app="details"}') });
+  const filters: [row: string, button: string, lines: RegExp, query: string][] = [
+    ['one', 'Filter for order_id', /^1 line/, '{app="details"} | json | order_id="12345678901234567890"'],
+    ['one', 'Filter out order_id', /^2 lines/, '{app="details"} | json | order_id!="12345678901234567890"'],
+    ['one', 'Filter for trace', /^1 line/, '{app="details"} | trace="t1"'],
+    ['two', 'Filter out zone', /^1 line/, '{app="details", zone!="a"}'],
+    ['third', 'Filter for msg', /^1 line/, '{app="details"} | logfmt | msg="a third"'],
+    ['third', 'Filter for detected_level', /^2 lines/, '{app="details"} | detected_level="info"'],
+  ];
+  for (const [text, button, lines, query] of filters) {
+    await run(page, '{app="details"}');
+    await answered(page, /^3 lines/);
+    // A line that was open stays open.
+    const details = row(page, text).getByRole('button', { name: 'Details' });
+    if ((await details.getAttribute('aria-expanded')) === 'false') await details.click();
+    await row(page, text).getByRole('button', { name: button, exact: true }).click();
+    await answered(page, lines);
+    assert.equal(new URL(page.url()).searchParams.get('q'), query);
+    await row(page, text).or(rows(page).first()).first().waitFor();
+  }
+});
+
+test('a line is copied as it is, as JSON, and as a link that shows it', async (t) => {
+  await push(streamOf('copied'), [{ text: 'take \u202Eme', metadata: { pod: 'p' } }]);
+  const page = await openAs(t, 'ana', {
+    search: searchFor('{app="copied"}'),
+    permissions: ['clipboard-read', 'clipboard-write'],
+  });
+  await rows(page).first().click();
+  const copied = async (button: string): Promise<string> => {
+    await page.getByRole('button', { name: button }).click();
+    await page.locator('.r-said').getByText('Copied').waitFor();
+    return await page.evaluate(() => navigator.clipboard.readText());
+  };
+  assert.equal(await copied('Copy line'), 'take \u202Eme');
+  const { labels, structured_metadata, line } = JSON.parse(await copied('Copy as JSON')) as Record<string, unknown>;
+  assert.deepEqual([(labels as { app: string }).app, (structured_metadata as { pod: string }).pod, line], ['copied', 'p', 'take \u202Eme']);
+  const there = await open(t, { search: new URL(await copied('Copy link')).search });
+  await signIn(there, 'ana');
+  await answered(there, /^1 line/);
+});
+
+test('the context of a line grows before and after it', async (t) => {
+  await push(streamOf('context'), Array.from({ length: 100 }, (_, i) => `step ${i} of 100${i === 50 ? ' here' : ''}`));
+  const page = await openAs(t, 'ana', { search: searchFor('{app="context"} |= "here"') });
+  await rows(page).first().click();
+  await page.getByRole('button', { name: 'Show context' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Context' });
+  await dialog.locator('li[aria-current=true]', { hasText: 'step 50' }).waitFor();
+  assert.equal(await dialog.getByRole('listitem').count(), 41);
+  await dialog.getByRole('button', { name: 'More before' }).click();
+  await dialog.getByText('step 10 of').waitFor();
+  await dialog.getByRole('button', { name: 'More after' }).click();
+  await dialog.getByText('step 90 of').waitFor();
+  await dialog.getByRole('button', { name: 'More after' }).click();
+  await dialog.getByText('Nothing newer').waitFor();
+  const texts = await dialog.locator('.r-text').allTextContents();
+  assert.deepEqual(texts.map((text) => Number(text.split(' ')[1])), Array.from({ length: 90 }, (_, i) => i + 10));
+  await accessible(page, 'a context');
+  await page.keyboard.press('Escape');
+  await dialog.waitFor({ state: 'detached' });
+  assert.equal(await page.evaluate(() => document.activeElement?.textContent), 'Show context');
+});
+
+test('what was looked for is marked, and a pattern that would never end is not tried', async (t) => {
+  await push(streamOf('marks'), [`Timeout after 12ms of ${'a'.repeat(5000)}`]);
+  const page = await openAs(t, 'ana', { search: searchFor('{app="marks"} |= "after" |~ "(?i)timeout" |~ "[0-9]+ms" |~ "(a+)+"') });
+  await answered(page, /^1 line/);
+  assert.deepEqual(await page.locator('.r-body mark').allTextContents(), ['Timeout', 'after', '12ms']);
+});
+
+test('a long line is cut, and shown whole on demand', async (t) => {
+  await push(streamOf('long'), [`begin ${'x'.repeat(60_000)} end`]);
+  const page = await openAs(t, 'ana', { search: searchFor('{app="long"}', '&wrap=1') });
+  await answered(page, /^1 line/);
+  assert.equal(await page.locator('.r-text').evaluate((e) => (e.firstChild?.textContent ?? '').length), 10_000);
+  await page.getByRole('button', { name: 'show all' }).click();
+  await page.locator('.r-text', { hasText: / end$/ }).waitFor();
+});
+
+test('keys alone: to a line, along the lines, into one, and out again', async (t) => {
+  await push(streamOf('keys'), Array.from({ length: 300 }, (_, i) => `line number ${i}.`));
+  const page = await openAs(t, 'ana', { search: searchFor('{app="keys"}') });
+  await answered(page, /^300 lines/);
+  await page.getByRole('checkbox', { name: 'Nanoseconds' }).focus();
+  await page.keyboard.press('Tab');
+  const focused = () => page.evaluate(() => document.activeElement?.querySelector('.r-text')?.textContent);
+  assert.equal(await focused(), 'line number 299.');
+  for (const [key, want] of [['j', 298], ['ArrowDown', 297], ['k', 298], ['End', 0], ['ArrowUp', 1], ['Home', 299], ['PageDown', undefined]] as const) {
+    await page.keyboard.press(key);
+    if (want !== undefined) assert.equal(await focused(), `line number ${want}.`, key);
+  }
+  await page.keyboard.press('Home');
+  await page.keyboard.press('Enter');
+  await row(page, 'number 299').getByRole('button', { name: 'Show context' }).waitFor();
+  await page.keyboard.press('Tab');
+  assert.equal(await page.evaluate(() => document.activeElement?.textContent), 'Show context');
+  await page.keyboard.press('Shift+Tab');
+  await page.keyboard.press('Enter');
+  await page.getByRole('button', { name: 'Show context' }).waitFor({ state: 'detached' });
+});
+
+test('older lines load on reaching the end, each once, and then it is said that this is all', async (t) => {
+  const begin = now() - 60_000_000_000n;
+  // Ten of each nanosecond: pages end among lines of one time.
+  await push(streamOf('pages'), Array.from({ length: 730 }, (_, i) => ({ ns: begin + BigInt(Math.floor(i / 10)), text: `line ${i}.` })));
+  const page = await openAs(t, 'ana', { search: searchFor('{app="pages"}', '&limit=100') });
+  await answered(page, /^100 lines/);
+  const seen = await page.locator('.r-scroller').evaluate(async (element) => {
+    const texts = new Set<string>();
+    for (let ended = false, i = 0; !ended && i < 1000; i++) {
+      element.scrollTop += 200;
+      await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+      for (const { textContent } of element.querySelectorAll('.r-text')) texts.add(textContent ?? '');
+      ended = element.querySelector('.r-ending')?.textContent === 'That is all in this time range.';
+      ended &&= element.scrollTop + element.clientHeight >= element.scrollHeight - 1;
+    }
+    return [...texts];
+  });
+  assert.equal(seen.length, 730);
+  await answered(page, /^730 lines/);
+});

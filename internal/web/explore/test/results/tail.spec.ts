@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { test } from 'node:test';
+
+import type { Page } from 'playwright-core';
+
+import { accessible, answered, openAs, push, token, url } from '../stack';
+
+const searchFor = (query: string): string => `?q=${encodeURIComponent(query)}&tz=utc`;
+const lastLine = (page: Page) => page.getByRole('feed').getByRole('article').last();
+
+test('a live tail pauses, counts what waits, and goes on at the newest', async (t) => {
+  const stream = { tenant_id: 'alpha', app: 'tailed' };
+  const page = await openAs(t, 'ana', { search: searchFor('{app="tailed"}') });
+  await page.getByRole('button', { name: 'Live', exact: true }).click();
+  await push(stream, ['first']);
+  await lastLine(page).getByText('first').waitFor();
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await push(stream, Array.from({ length: 200 }, (_, i) => `while paused ${i}.`));
+  const newest = page.getByRole('button', { name: /200 lines wait/ });
+  await newest.waitFor();
+  await lastLine(page).getByText('first').waitFor();
+  await newest.click();
+  await lastLine(page).getByText('paused 199.').waitFor();
+  // Who looks up is left in peace.
+  await page.locator('.r-scroller').hover();
+  await page.mouse.wheel(0, -1000);
+  await page.getByText('Held while you read').waitFor();
+  const seen = await page.getByRole('feed').getByRole('article').nth(10).textContent();
+  await push(stream, ['later']);
+  await page.getByRole('button', { name: /1 line waits/ }).waitFor();
+  assert.equal(await page.getByRole('feed').getByRole('article').nth(10).textContent(), seen);
+  await accessible(page, 'a live tail');
+  await page.locator('.r-scroller').evaluate((element) => (element.scrollTop = element.scrollHeight));
+  await lastLine(page).getByText('later').waitFor();
+  await page.getByRole('button', { name: 'Clear' }).click();
+  await page.getByText('Lines appear here').waitFor();
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await answered(page, /lines/);
+});
+
+test('what the server leaves out and where it was interrupted is said among the lines', async (t) => {
+  const page = await openAs(t, 'ana', { search: searchFor('{app="checkout"}') });
+  const data = JSON.stringify({ streams: [{ stream: { app: 'a' }, values: [['1795440175000000001', 'a line']] }] });
+  await page.route('**/api/v1/logs/tail?*', (route) =>
+    route.fulfill({
+      contentType: 'text/event-stream',
+      body: `event: dropped\ndata: {"count":1234,"slow_reader":0,"loki":1234}\n\nevent: entries\nid: 1-a\ndata: ${data}\n\nevent: end\ndata: {"reason":"loki_unavailable","detail":"Loki has stayed away"}\n\n`,
+    }),
+  );
+  await page.getByRole('button', { name: 'Live', exact: true }).click();
+  await page.getByText('1,234 lines are missing here').first().waitFor();
+  await page.getByText('interrupted: Loki has stayed away').first().waitFor();
+  await page.getByText(/left out by the server/).waitFor();
+});
+
+test('a flood does not freeze the page, and all of it is counted', async (t) => {
+  const stream = { tenant_id: 'alpha', app: 'flood' };
+  const page = await openAs(t, 'ana', { search: searchFor('{app="flood"}') });
+  await page.getByRole('button', { name: 'Live', exact: true }).click();
+  await push(stream, ['begin']);
+  await lastLine(page).getByText('begin').waitFor();
+  const count = 6000;
+  const frames = page.evaluate(async () => {
+    const times: number[] = [];
+    let last = performance.now();
+    while (!document.querySelector('.r-counts')?.textContent?.startsWith('6,001 ')) {
+      const now = await new Promise<number>((resolve) => requestAnimationFrame(() => resolve(performance.now())));
+      times.push(now - last);
+      last = now;
+    }
+    return times.sort((a, b) => a - b);
+  });
+  for (let i = 0; i < count; i += 100) await push(stream, Array.from({ length: 100 }, (_, j) => `flood ${i + j}.`));
+  const times = await frames;
+  await lastLine(page).getByText(`flood ${count - 1}.`).waitFor();
+  const at = (part: number): string => (times[Math.floor(times.length * part)] ?? 0).toFixed(1);
+  t.diagnostic(`${count} lines as fast as Loki took them: frames of ${at(0.5)} ms (p95 ${at(0.95)})`);
+});
+
+/** What the API gives, to hold a file against. */
+async function wanted(query: string, format: string, from: string, to: string): Promise<string> {
+  const params = new URLSearchParams({ query, format, start: from, end: to });
+  const response = await fetch(`${url}/api/v1/logs/export?${params}`, { headers: { Authorization: `Bearer ${await token('alpha')}` } });
+  assert.equal(response.status, 200);
+  return await response.text();
+}
+
+for (const format of ['ndjson', 'csv', 'text']) {
+  test(`an export in ${format} is what the API gives`, async (t) => {
+    await push({ tenant_id: 'alpha', app: `export-${format}` }, Array.from({ length: 1200 }, (_, i) => `line ${i}, with "quotes" and é`));
+    const query = `{app="export-${format}"}`;
+    const [from, to] = [new Date(Date.now() - 3_600_000), new Date(Date.now() + 60_000)].map((d) => d.toISOString()) as [string, string];
+    const page = await openAs(t, 'ana', { search: `${searchFor(query)}&from=${from}&to=${to}` });
+    await answered(page, /^500 lines/);
+    await page.evaluate(() => delete window.showSaveFilePicker);
+    await page.getByRole('button', { name: 'Export', exact: true }).click();
+    const dialog = page.getByRole('dialog', { name: 'Export' });
+    await dialog.getByRole('radio', { name: format }).check();
+    if (format === 'ndjson') await accessible(page, 'an export');
+    const download = page.waitForEvent('download');
+    await dialog.getByRole('button', { name: 'Export', exact: true }).click();
+    const file = await readFile(await (await download).path(), 'utf8');
+    await dialog.getByText('Done: 1,200 lines').waitFor();
+    assert.equal(file, await wanted(query, format, from, to));
+  });
+}
+
+/** Has the browser save into a file of the page's own, which a test can read. */
+async function saveHere(page: Page): Promise<() => Promise<string | undefined>> {
+  await page.evaluate(() => {
+    window.showSaveFilePicker = async () => {
+      const folder = await navigator.storage.getDirectory();
+      return await folder.getFileHandle('saved', { create: true });
+    };
+  });
+  return () =>
+    page.evaluate(async () => {
+      const handle = await (await navigator.storage.getDirectory()).getFileHandle('saved');
+      return await (await handle.getFile()).text();
+    });
+}
+
+test('where the browser can, an export is written as it comes; one that breaks off is not kept', async (t) => {
+  const page = await openAs(t, 'ana', { search: searchFor('{app="checkout"}'), expected: /502/ });
+  await answered(page, /lines/);
+  const saved = await saveHere(page);
+  const start = async () => {
+    await page.getByRole('button', { name: 'Export', exact: true }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Export', exact: true }).click();
+  };
+  await start();
+  await page.getByRole('dialog').getByText(/^Done: [\d,]+ lines/).waitFor();
+  const whole = (await saved()) ?? '';
+  assert.ok(whole.endsWith('}\n') && whole.includes('"app":"checkout"'));
+  await page.getByRole('button', { name: 'Close' }).click();
+
+  const line = JSON.stringify({ timestamp: '2026-11-23T13:22:55.000000001Z', labels: {}, line: 'only half' });
+  const problem = { type: '/docs/problems#loki_failed', title: 'Loki failed', status: 502, detail: 'Loki broke off.', code: 'loki_failed', request_id: 'x' };
+  await page.route('**/api/v1/logs/export?*', (route) =>
+    route.fulfill({ contentType: 'application/x-ndjson', body: `${line}\n${JSON.stringify({ error: problem })}\n` }),
+  );
+  await start();
+  await page.getByRole('alert').getByText('Loki failed: Loki broke off.').waitFor();
+  assert.equal(await saved(), whole, 'the file is what it was before');
+});
