@@ -14,6 +14,7 @@ export interface LiveTailProps {
   zone: Zone;
   wrap: boolean;
   terms: Term[];
+  /** How many lines are kept. */
   limit: number;
   onFilter: OnFilter;
   onStop: () => void;
@@ -22,6 +23,9 @@ export interface LiveTailProps {
 // One of each: setting it once more is no change.
 const waiting: Link = { state: 'waiting' };
 const live: Link = { state: 'live' };
+
+/** How many lines are shown of what was before. */
+const earlier = 100;
 
 type Link = { state: 'waiting' | 'live' } | { state: 'interrupted'; detail: string } | { state: 'failed'; failure: Failure };
 
@@ -106,7 +110,7 @@ function useTail(
   held: boolean,
   again: number,
 ): { tail: Tailing; link: Link; clear: () => void } {
-  const tail = useMemo(() => new Tailing(new Keys()), [query, client, again]);
+  const tail = useMemo(() => new Tailing(new Keys(), limit), [query, client, limit, again]);
   const [link, setLink] = useState<Link>(waiting);
   const [, redraw] = useReducer((n: number) => n + 1, 0);
   const holding = useRef(held);
@@ -127,7 +131,7 @@ function useTail(
   useEffect(() => {
     const aborter = new AbortController();
     setLink(waiting);
-    void follow(tail, query, client, limit, setLink, soon, aborter.signal);
+    void follow(tail, query, client, setLink, soon, aborter.signal);
     return () => {
       aborter.abort();
       cancelAnimationFrame(frame.current);
@@ -145,14 +149,13 @@ async function follow(
   tail: Tailing,
   query: string,
   client: Client,
-  limit: number,
   setLink: (link: Link) => void,
   soon: () => void,
   signal: AbortSignal,
 ): Promise<void> {
   const keys = tail.keys;
   try {
-    for await (const event of client.tailLogs({ query, limit }, { signal })) {
+    for await (const event of client.tailLogs({ query, limit: earlier }, { signal })) {
       switch (event.type) {
         case 'entries':
           setLink(live);

@@ -2,8 +2,7 @@ import type { Line } from '../model';
 import type { Item } from './items';
 import type { Keys } from './store';
 
-/** How many lines a tail shows, and how many may wait while the reader reads: the oldest go first. */
-export const mostShown = 5000;
+/** How many lines may wait while the reader reads: the oldest go first. */
 export const mostWaiting = 10_000;
 
 /**
@@ -16,13 +15,16 @@ export class Tailing {
   /** Lines that had no room to wait. */
   #overflowed = 0;
   readonly keys: Keys;
+  readonly #most: number;
 
   /** How many lines have come, and how many of them the server has left out. */
   arrived = 0;
   dropped = 0;
 
-  constructor(keys: Keys) {
+  /** Shows that many lines at most. */
+  constructor(keys: Keys, most: number) {
     this.keys = keys;
+    this.#most = most;
   }
 
   get items(): readonly Item[] {
@@ -57,7 +59,7 @@ export class Tailing {
       this.#overflowed > 0 && first
         ? [{ key: first.key - 0.5, notice: `${this.#overflowed.toLocaleString('en')} lines came while this was held, and are not kept` }]
         : [];
-    this.#items = this.#items.concat(gap, this.#waiting).slice(-mostShown);
+    this.#items = this.#items.concat(gap, this.#waiting).slice(-this.#most);
     this.#waiting = [];
     this.#overflowed = 0;
     return true;

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 
 import type { Page } from 'playwright-core';
 
-import { accessible, answered, now, open, openAs, push, run, signIn } from '../stack';
+import { accessible, answered, open, openAs, push, run, signIn } from '../stack';
 
 const rows = (page: Page) => page.getByRole('feed').getByRole('article');
 const row = (page: Page, text: string | RegExp) => rows(page).filter({ hasText: text });
@@ -146,25 +146,4 @@ test('keys alone: to a line, along the lines, into one, and out again', async (t
   await page.keyboard.press('Shift+Tab');
   await page.keyboard.press('Enter');
   await page.getByRole('button', { name: 'Show context' }).waitFor({ state: 'detached' });
-});
-
-test('older lines load on reaching the end, each once, and then it is said that this is all', async (t) => {
-  const begin = now() - 60_000_000_000n;
-  // Ten of each nanosecond: pages end among lines of one time.
-  await push(streamOf('pages'), Array.from({ length: 730 }, (_, i) => ({ ns: begin + BigInt(Math.floor(i / 10)), text: `line ${i}.` })));
-  const page = await openAs(t, 'ana', { search: searchFor('{app="pages"}', '&limit=100') });
-  await answered(page, /^100 lines/);
-  const seen = await page.locator('.r-scroller').evaluate(async (element) => {
-    const texts = new Set<string>();
-    for (let ended = false, i = 0; !ended && i < 1000; i++) {
-      element.scrollTop += 200;
-      await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
-      for (const { textContent } of element.querySelectorAll('.r-text')) texts.add(textContent ?? '');
-      ended = element.querySelector('.r-ending')?.textContent === 'That is all in this time range.';
-      ended &&= element.scrollTop + element.clientHeight >= element.scrollHeight - 1;
-    }
-    return [...texts];
-  });
-  assert.equal(seen.length, 730);
-  await answered(page, /^730 lines/);
 });

@@ -6,7 +6,7 @@ import { joined } from '../../src/results/around';
 import { Heights } from '../../src/results/heights';
 import { placeOf } from '../../src/results/items';
 import { Keys, linesOf } from '../../src/results/store';
-import { mostShown, mostWaiting, Tailing } from '../../src/results/tailing';
+import { mostWaiting, Tailing } from '../../src/results/tailing';
 import {
   addNs, compareNs, coarseStamp, fullStamp, msOf, nsOf, nsOfMs, partOf, rfc3339, spoken, stamp, tick,
 } from '../../src/results/time';
@@ -137,7 +137,7 @@ describe('a live tail', () => {
     linesOf([{ stream: {}, values: Array.from({ length: count }, (_, i) => [String(i), `l${i}`] as [string, string]) }], 'forward', keys);
   test('holds what comes until it flows', () => {
     const keys = new Keys();
-    const tail = new Tailing(keys);
+    const tail = new Tailing(keys, 5000);
     tail.take(some(keys, 3));
     assert.deepEqual([tail.items.length, tail.waiting, tail.arrived], [0, 3, 3]);
     tail.flow();
@@ -145,16 +145,16 @@ describe('a live tail', () => {
   });
   test('is bounded, and says what it has lost', () => {
     const keys = new Keys();
-    const tail = new Tailing(keys);
+    const tail = new Tailing(keys, 5000);
     for (let i = 0; i < 20; i++) tail.take(some(keys, 1000));
     assert.equal(tail.waiting, 20_000);
     tail.flow();
-    assert.equal(tail.items.length, mostShown);
+    assert.equal(tail.items.length, 5000);
     assert.equal(tail.arrived, 20_000);
   });
   test('says where lines are missing', () => {
     const keys = new Keys();
-    const tail = new Tailing(keys);
+    const tail = new Tailing(keys, 5000);
     tail.take(some(keys, 1));
     tail.missing(7, 'why');
     tail.take(some(keys, mostWaiting + mostWaiting / 10));
