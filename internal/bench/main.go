@@ -34,7 +34,11 @@ func run(ctx context.Context) error {
 	flag.StringVar(&o.before, "before", "", "an earlier binary, to be set beside it")
 	flag.IntVar(&o.rounds, "rounds", 9, "how often each contestant has its turn")
 	flag.StringVar(&o.only, "only", "", "one workload alone: 2KB, 200KB, 100MB, memory")
+	profile := flag.String("profile", "", "write a processor profile of logfence under load to this file, and compare nothing")
 	flag.Parse()
+	if *profile != "" {
+		return writeProfile(ctx, o, *profile)
+	}
 	switch *role {
 	case "":
 		return compare(ctx, o)
