@@ -10,60 +10,23 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/grafana/loki/v3/pkg/logql/syntax"
+
+	"github.com/logfence/logfence/internal/bench/costly"
 )
-
-// fill repeats unit behind head, to about n bytes, and closes with tail.
-func fill(n int, head, unit, tail string) string {
-	return head + strings.Repeat(unit, max(1, (n-len(head)-len(tail))/len(unit))) + tail
-}
-
-// costly are texts of about n bytes that Loki's parser pays for out of all proportion.
-var costly = []struct {
-	name string
-	text func(n int) string
-}{
-	{"comments", func(n int) string { return fill(n, `{b="c"}`, "#\n", "") }},
-	{"block comments", func(n int) string { return fill(n, `{b="c"}`, "/**/", "") }},
-	{"function names as labels", func(n int) string { return fill(n, `{a="b"} | drop sum`, ",sum", "") }},
-	{"duration as a label", func(n int) string { return fill(n, `{a="b"} | json duration`, ",duration", "") }},
-	{"function names behind units", func(n int) string { return fill(n, `{a="b"} | a>5m`, "sum>5m", "") }},
-	{"functions in capitals", func(n int) string { return fill(n, `{a="b"} | drop x`, ",SuM", "") }},
-	{"numbers and minus signs", func(n int) string { return fill(n, "1", "--1", "") }},
-	{"numbers", func(n int) string { return fill(n, "1", "+1", "") }},
-	{"counted repetition", func(n int) string { return fill(n, `{a=~"`, "a{1000}", `"}`) }},
-	{"nested repetition", func(n int) string { return fill(n, `{a=~"`, "((a{9}){9}){9}", `"}`) }},
-	{"escaped repetition", func(n int) string { return fill(n, `{a=~"`, `a\x7b1000}`, `"}`) }},
-	{"folded classes", func(n int) string { return fill(n, `{a=~"(?i)`, `[a-\\x{10ffff}]`, `"}`) }},
-	{"folded classes, other flags", func(n int) string { return fill(n, `{a=~"(?msi)`, `[a-\\x{10ffff}]`, `"}`) }},
-	{"many folded", func(n int) string { return fill(n, `{a="b"}`, ` | x=~"(?i)[a-\\x{10ffff}]"`, ``) }},
-	{"alternatives", func(n int) string { return fill(n, `{a="b"} != "x"`, ` or ""`, "") }},
-	{"quantifiers", func(n int) string { return fill(n, `{a=~"`, "a?", `"}`) }},
-	{"Unicode classes", func(n int) string { return fill(n, `{a=~"`, `\\pL`, `"}`) }},
-	{"negated Unicode classes", func(n int) string { return fill(n, `{a=~"`, `[^\\pL\\PN]`, `"}`) }},
-	{"folded Unicode classes", func(n int) string { return fill(n, `{a=~"(?i)`, `\\pL`, `"}`) }},
-	{"Unicode classes in many filters", func(n int) string { return fill(n, `{a="b"}`, `|x=~"\\pL"`, ``) }},
-	{"folded range beyond ASCII", func(n int) string { return fill(n, `{a=~"(?i)`, "[a-\U0010ffff]", `"}`) }},
-	{"calls of ip", func(n int) string { return fill(n, `{a="b"}`, `|=ip("::1")`, ``) }},
-	{"rates", func(n int) string { return fill(n, `rate({}[1s])`, `/on(a)rate({}[1s])`, ``) }},
-	{"label_replace", func(n int) string {
-		k := n / len(`label_replace(,"","","","")`)
-		return strings.Repeat(`label_replace(`, k) + "vector(1)" + strings.Repeat(`,"","","","")`, k)
-	}},
-	{"nested aggregations", func(n int) string { return fill(n, "", "sum(", "") }},
-}
 
 // TestCostlyTextsAreRefused guarantees that the parser never sees a text that it pays for out of
 // all proportion, at the longest length that is taken.
 func TestCostlyTextsAreRefused(t *testing.T) {
 	t.Parallel()
 	s := newScope(t, "acme")
-	for _, tt := range costly {
-		t.Run(tt.name, func(t *testing.T) {
+	for _, tt := range costly.Texts {
+		t.Run(tt.Name, func(t *testing.T) {
 			t.Parallel()
-			text := tt.text(DefaultMaxQueryBytes)
+			text := tt.Of(DefaultMaxQueryBytes)
 			var complexity *TooComplexError
 			if q, err := s.Query(text); !errors.As(err, &complexity) {
 				t.Errorf("Query(%.60s…) = %.60s, %v; want TooComplexError", text, q.LogQL(), err)
@@ -93,9 +56,9 @@ func BenchmarkCost(b *testing.B) {
 			_, _ = s.Query(text)
 		}
 	}
-	for _, tt := range costly {
-		b.Run("fence/"+strings.ReplaceAll(tt.name, " ", "_"), func(b *testing.B) { run(b, longestTaken(tt.text)) })
-		b.Run("refuse/"+strings.ReplaceAll(tt.name, " ", "_"), func(b *testing.B) { run(b, tt.text(DefaultMaxQueryBytes)) })
+	for _, tt := range costly.Texts {
+		b.Run("fence/"+strings.ReplaceAll(tt.Name, " ", "_"), func(b *testing.B) { run(b, longestTaken(tt.Of)) })
+		b.Run("refuse/"+strings.ReplaceAll(tt.Name, " ", "_"), func(b *testing.B) { run(b, tt.Of(DefaultMaxQueryBytes)) })
 	}
 }
 
@@ -162,11 +125,13 @@ func BenchmarkFence(b *testing.B) {
 		name := strings.ReplaceAll(tt.name, " ", "_")
 		b.Run("parse/"+name, func(b *testing.B) {
 			b.ReportAllocs()
+			tell := processor(b)
 			for b.Loop() {
 				if _, err := syntax.ParseExpr(tt.text); err != nil {
 					b.Fatal(err)
 				}
 			}
+			tell()
 		})
 		b.Run("cold/"+name, func(b *testing.B) {
 			s, err := cold.Scope([]string{"acme"}, "")
@@ -174,22 +139,81 @@ func BenchmarkFence(b *testing.B) {
 				b.Fatal(err)
 			}
 			b.ReportAllocs()
+			tell := processor(b)
 			for b.Loop() {
 				if _, err := s.Query(tt.text); err != nil {
 					b.Fatal(err)
 				}
 			}
+			tell()
 		})
 		b.Run("lately/"+name, func(b *testing.B) {
 			s := newScope(b, "acme")
+			if _, err := s.Query(tt.text); err != nil {
+				b.Fatal(err)
+			}
 			b.ReportAllocs()
+			tell := processor(b)
 			for b.Loop() {
 				if _, err := s.Query(tt.text); err != nil {
 					b.Fatal(err)
 				}
 			}
+			tell()
 		})
 	}
+}
+
+// BenchmarkFenceLength fences queries of growing length, to the longest that is taken: the time is to grow
+// as the length does. The filters are what a long query is mostly made of.
+func BenchmarkFenceLength(b *testing.B) {
+	f, err := New(Config{CacheBytes: -1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	s, err := f.Scope([]string{"acme"}, "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, n := range []int{1, 2, 4, 8, 12, 16} {
+		text := fill(n<<10, `{app="web", env="prod"}`, ` != "health check of a pod" | status != "ok" | json msg="message"`)
+		for name, run := range map[string]func() error{
+			"fence": func() error { _, err := s.Query(text); return err },
+			"parse": func() error { _, err := syntax.ParseExpr(text); return err },
+		} {
+			b.Run(fmt.Sprintf("%s/%dKB", name, n), func(b *testing.B) {
+				b.ReportAllocs()
+				b.ReportMetric(float64(len(text)), "query-bytes")
+				tell := processor(b)
+				for b.Loop() {
+					if err := run(); err != nil {
+						b.Fatal(err)
+					}
+				}
+				tell()
+			})
+		}
+	}
+}
+
+// processor has a benchmark tell the processor time of the whole process beside the time on the wall: what
+// is true on a busy machine, too. It is to be called when all is set up, and what it returns at the end.
+func processor(b *testing.B) (tell func()) {
+	b.Helper()
+	used := func() int64 {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+			b.Fatal(err)
+		}
+		return u.Utime.Nano() + u.Stime.Nano()
+	}
+	before := used()
+	return func() { b.ReportMetric(float64(used()-before)/float64(b.N), "cpu-ns/op") }
+}
+
+// fill repeats unit behind head, to at most n bytes.
+func fill(n int, head, unit string) string {
+	return head + strings.Repeat(unit, (n-len(head))/len(unit))
 }
 
 // lokiSyntax is the folder of Loki's syntax package.

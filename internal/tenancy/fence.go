@@ -43,9 +43,7 @@ func (s Scope) Recall(text string) (Query, bool) {
 	return s.fence.lately.find(s.key(text))
 }
 
-// key tells scopes and texts apart: the prefix is the whole scope, and holds no line break that is
-// not quoted.
-func (s Scope) key(text string) string { return s.plain.text + "\n" + text }
+func (s Scope) key(text string) asked { return asked{scope: s.plain.text, text: text} }
 
 // Selector fences a bare stream selector; the empty text is every stream in the scope. The errors
 // are those of [Scope.Query], and [ErrNotSelector].

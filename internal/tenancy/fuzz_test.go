@@ -11,6 +11,8 @@ import (
 
 	"github.com/grafana/loki/v3/pkg/logql/syntax"
 	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/logfence/logfence/internal/bench/costly"
 )
 
 // confined checks the guarantee anew, by other means than the fence's own: Loki's Walk over a fresh
@@ -44,8 +46,8 @@ func FuzzQuery(f *testing.F) {
 	for _, tt := range queryCases {
 		f.Add(tt.in)
 	}
-	for _, tt := range costly {
-		f.Add(tt.text(300))
+	for _, tt := range costly.Texts {
+		f.Add(tt.Of(300))
 	}
 	for _, tt := range honest {
 		f.Add(tt.text)

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/grafana/loki/v3/pkg/logql/syntax"
+
+	"github.com/logfence/logfence/internal/bench/costly"
 )
 
 // TestProveRefuses guarantees that the proof finds every kind of mistake that the steps before it
@@ -135,9 +137,9 @@ func TestFormat(t *testing.T) {
 			t.Errorf("Format of %d bytes: %v, want TooComplexError", len(text), err)
 		}
 	}
-	for _, tt := range costly {
-		if _, err := s.Format(tt.text(DefaultMaxQueryBytes)); err == nil {
-			t.Errorf("%s: formatted", tt.name)
+	for _, tt := range costly.Texts {
+		if _, err := s.Format(tt.Of(DefaultMaxQueryBytes)); err == nil {
+			t.Errorf("%s: formatted", tt.Name)
 		}
 	}
 }
