@@ -58,13 +58,24 @@ test-reference: build ## run the tests of the reference in Chromium (needs Node;
 	sh internal/tools/node/reference/test.sh $(CURDIR)/$(BIN)/logfence
 
 .PHONY: bench
-bench: build $(BIN)/bench ## set logfence beside plain proxies (BEFORE=binary: and beside an earlier build), in internal/bench
+bench: build $(BIN)/bench nginx ## set logfence beside plain proxies, and write internal/bench (BEFORE=binary: beside an earlier build, too)
 	$(BIN)/bench -logfence $(BIN)/logfence -before "$(BEFORE)"
+
+.PHONY: bench-check
+bench-check: build $(BIN)/bench ## fail when logfence costs more than its budgets, or than the figures kept
+	$(BIN)/bench -logfence $(BIN)/logfence -check
 
 .PHONY: $(BIN)/bench
 $(BIN)/bench:
 	@mkdir -p $(BIN)
 	@$(STATIC) go build -o $@ ./internal/bench
+
+# Without it the comparison says so, and leaves it out.
+.PHONY: nginx
+nginx:
+	@command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { \
+		echo "installing nginx by apt-get (once)"; \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends nginx-light; } >/dev/null || true; }
 
 .PHONY: bench-go
 bench-go: ## run the Go benchmarks, in a form that benchstat reads

@@ -32,6 +32,7 @@ var mayImport = map[string][]string{
 		"internal/auth", "internal/config", "internal/demo", "internal/httpapi", "internal/limits", "internal/loki",
 		"internal/observe", "internal/refresh", "internal/tenancy",
 	},
+	"internal/bench":         {"internal/bench/costly"},
 	"internal/demo/findloki": {"internal/demo"},
 	"internal/demo/stack":    {"internal/demo"},
 }

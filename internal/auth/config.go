@@ -32,7 +32,7 @@ type Config struct {
 	// put in a key of their own and be any tenant. For development alone.
 	DangerouslyAllowHTTPJWKS bool
 	// CacheEntries is how many verified tokens are remembered, by their SHA-256, for at most a
-	// minute. Default 4096; 0 verifies every token anew.
+	// minute. Default 16384; 0 verifies every token anew.
 	CacheEntries int
 }
 
@@ -76,7 +76,7 @@ func Defaults() Config {
 		Algorithms:   SupportedAlgorithms(),
 		Leeway:       30 * time.Second,
 		KeysMaxStale: 24 * time.Hour,
-		CacheEntries: 4096,
+		CacheEntries: 16384,
 	}
 }
 
@@ -128,7 +128,7 @@ func (c Config) Validate() error {
 		report("KeysMaxStale", "%s; write at least %s, such as 24h (keys are fetched every %s)", c.KeysMaxStale, minMaxStale, refreshInterval)
 	}
 	if c.CacheEntries < 0 || c.CacheEntries > maxRemember {
-		report("CacheEntries", "%d; write 0 (none) to %d, such as 4096", c.CacheEntries, maxRemember)
+		report("CacheEntries", "%d; write 0 (none) to %d, such as 16384", c.CacheEntries, maxRemember)
 	}
 	return errors.Join(errs...)
 }

@@ -61,7 +61,7 @@ Algorithms[3]: "ES256K" is not supported; write some of RS256,RS384,RS512,PS256,
 		{"numbers", func(c *Config) { c.Leeway, c.KeysMaxStale, c.CacheEntries = -1, time.Minute, -1 }, `
 Leeway: -1ns; write 0s to 5m0s, such as 30s
 KeysMaxStale: 1m0s; write at least 10m0s, such as 24h (keys are fetched every 5m0s)
-CacheEntries: -1; write 0 (none) to 1048576, such as 4096`},
+CacheEntries: -1; write 0 (none) to 1048576, such as 16384`},
 		{"two scopes", func(c *Config) { c.RequiredScope = "a b" }, `
 RequiredScope: "a b" is not one scope; write a single one, without spaces, quotes or backslashes`},
 		{"claims", func(c *Config) { c.Issuers[0].TenantClaim, c.Issuers[0].SelectorClaim = "a..b", `a\b` }, `

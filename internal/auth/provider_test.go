@@ -211,7 +211,7 @@ func TestProviderRotationUnderLoad(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		cache int
-	}{{"every token verified anew", 0}, {"tokens remembered", 4096}} {
+	}{{"every token verified anew", 0}, {"tokens remembered", 16384}} {
 		t.Run(tt.name, func(t *testing.T) { rotateUnderLoad(t, tt.cache) })
 	}
 }

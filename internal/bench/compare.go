@@ -3,8 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
+	"io"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -12,7 +13,8 @@ import (
 type options struct {
 	logfence, before string
 	rounds           int
-	only             string
+	only             []string // parts: sizes, memory, growth, go; all where there are none
+	out              io.Writer
 }
 
 // A workload is what is asked in one round.
@@ -30,6 +32,14 @@ var workloads = []workload{
 	{size: large, callers: 2, requests: 4, rounds: 5},
 }
 
+// name is what people call the answers.
+func (w workload) name() string {
+	if w.size == series {
+		return "200 KB in small pieces"
+	}
+	return strings.Replace(strings.Replace(w.size, "KB", " KB", 1), "MB", " MB", 1)
+}
+
 // A figure is what a contestant needed, as the median over the rounds.
 type figure struct {
 	Rate       float64 // requests per second of wall time
@@ -42,39 +52,91 @@ type figure struct {
 	Throughput float64 // answers for each second of a processor, in relation to the floor's
 }
 
-func compare(ctx context.Context, o options) error {
-	f, err := newField(ctx, o.logfence, o.before, 1)
+// results are all figures of a run.
+type results struct {
+	Machine   string
+	Workloads map[string]map[string]figure // by size, by contestant
+	Footings  map[string]footing           // by contestant
+	Tenants   []point                      // processor time of a request by how many tenants ask
+	Callers   []point                      // and by how many callers at once
+	Costs     []costlyText
+	Go        map[string]float64 // nanoseconds, by benchmark
+	names     []string           // of the contestants, in their order
+}
+
+// measure lets everything be measured that is asked for.
+func measure(ctx context.Context, o options) (*results, error) {
+	tenants := 1
+	if o.wants("growth") {
+		tenants = mostTenants
+	}
+	f, err := newField(ctx, o.logfence, o.before, tenants)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer f.close()
+	r := &results{Machine: machine(), Workloads: map[string]map[string]figure{}, Footings: map[string]footing{}}
+	for _, c := range f.contestants {
+		r.names = append(r.names, c.name)
+	}
 	for _, w := range workloads {
-		if o.only != "" && o.only != w.size {
+		if !o.wants(w.size) {
 			continue
 		}
 		figures, err := f.run(ctx, w, o.rounds)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		fmt.Fprintf(os.Stdout, "%s\n%-18s %9s %7s %9s %9s %9s %8s %8s\n", w.size, "", "req/s", "ratio", "p50 µs", "p99 µs", "CPU µs", "ratio", "allocs")
+		r.Workloads[w.size] = map[string]figure{}
 		for i, c := range f.contestants {
-			g := figures[i]
-			fmt.Fprintf(os.Stdout, "%-18s %9.0f %7.2f %9.0f %9.0f %9.1f %8.2f %8.0f\n", c.name, g.Rate, g.RateRatio, g.P50, g.P99, g.CPU, g.CPURatio, g.Allocs)
+			r.Workloads[w.size][c.name] = figures[i]
 		}
+		o.say("%s", r.workloadTable(w))
 	}
-	if o.only != "" && o.only != "memory" {
-		return nil
-	}
-	fmt.Fprintf(os.Stdout, "%-18s %9s %9s %9s %9s %9s\n", "", "start ms", "idle MB", "stream KB", "first µs", "peak MB")
-	for _, c := range f.contestants[1:] {
-		g, err := f.footingOf(ctx, c)
-		if err != nil {
-			return err
+	if o.wants("memory") {
+		for _, c := range f.contestants {
+			if c.again == nil {
+				continue
+			}
+			if r.Footings[c.name], err = f.footingOf(ctx, c); err != nil {
+				return nil, err
+			}
 		}
-		fmt.Fprintf(os.Stdout, "%-18s %9.0f %9.1f %9.1f %9.0f %9.1f\n", c.name, g.Start, g.Idle/1e6, g.PerStream/1024, g.FirstByte, g.Peak/1e6)
+		o.say("%s", r.footingTable())
 	}
-	return nil
+	if o.wants("growth") {
+		if err := f.grow(ctx, r); err != nil {
+			return nil, err
+		}
+		o.say("%s\n%s", r.growthTable(), r.costTable())
+	}
+	if o.wants("go") {
+		if r.Go, err = runGo(ctx); err != nil {
+			return nil, err
+		}
+		o.say("%s", r.goTable())
+	}
+	return r, nil
 }
+
+// grow measures what becomes of logfence's costs where there is more of something.
+func (f *field) grow(ctx context.Context, r *results) (err error) {
+	c := f.find(nameLogfence)
+	if r.Tenants, err = f.byTenants(ctx, c); err != nil {
+		return err
+	}
+	if r.Callers, err = f.byCallers(ctx, c); err != nil {
+		return err
+	}
+	r.Costs, err = f.costs(ctx, c)
+	return err
+}
+
+func (o options) wants(part string) bool {
+	return len(o.only) == 0 || slices.Contains(o.only, part)
+}
+
+func (o options) say(format string, args ...any) { fmt.Fprintf(o.out, format+"\n", args...) }
 
 // run lets the contestants take turns, each round beginning with another of them.
 func (f *field) run(ctx context.Context, w workload, rounds int) ([]figure, error) {
@@ -87,13 +149,13 @@ func (f *field) run(ctx context.Context, w workload, rounds int) ([]figure, erro
 			k := (i + j) % len(f.contestants)
 			c := f.contestants[k]
 			by := client(w.callers)
-			r, err := load(ctx, c, by, w.size, w.callers, w.requests, f.tokens)
+			r, err := load(ctx, c, by, w.size, w.callers, w.requests, f.tokens[:1])
 			if err != nil {
 				return nil, err
 			}
 			var a round
 			if w.alone > 0 {
-				if a, err = load(ctx, c, by, w.size, 1, w.alone, f.tokens); err != nil {
+				if a, err = load(ctx, c, by, w.size, 1, w.alone, f.tokens[:1]); err != nil {
 					return nil, err
 				}
 			}

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -27,26 +28,39 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	var o options
+	o := options{out: os.Stdout}
 	role := flag.String("role", "", "what this process is: upstream or floor; empty runs the comparison")
 	upstream := flag.String("upstream", "", "of the floor: whom to ask")
+	only := flag.String("only", "", "these parts alone, by commas: 2KB, 200KB, series, 100MB, memory, growth, go")
+	profile := flag.String("profile", "", "write a processor profile of logfence under load to this file, and measure nothing")
+	check := flag.Bool("check", false, "hold the figures against the budgets, and keep none")
+	folder := flag.String("to", "internal/bench", "where figures are kept")
 	flag.StringVar(&o.logfence, "logfence", "bin/logfence", "the binary to measure")
 	flag.StringVar(&o.before, "before", "", "an earlier binary, to be set beside it")
 	flag.IntVar(&o.rounds, "rounds", 9, "how often each contestant has its turn")
-	flag.StringVar(&o.only, "only", "", "one workload alone: 2KB, 200KB, 100MB, memory")
-	profile := flag.String("profile", "", "write a processor profile of logfence under load to this file, and compare nothing")
 	flag.Parse()
-	if *profile != "" {
+	if *only != "" {
+		o.only = strings.Split(*only, ",")
+	}
+	switch {
+	case *role == "upstream":
+		return serveUpstream(ctx)
+	case *role == "floor":
+		return serveFloor(ctx, *upstream)
+	case *role != "":
+		return fmt.Errorf("unknown role %q", *role)
+	case *profile != "":
 		return writeProfile(ctx, o, *profile)
 	}
-	switch *role {
-	case "":
-		return compare(ctx, o)
-	case "upstream":
-		return serveUpstream(ctx)
-	case "floor":
-		return serveFloor(ctx, *upstream)
+	r, err := measure(ctx, o)
+	switch {
+	case err != nil:
+		return err
+	case *check:
+		return r.check(*folder, os.Stdout)
+	case len(o.only) > 0:
+		return nil // a part is not kept
 	default:
-		return fmt.Errorf("unknown role %q", *role)
+		return r.write(*folder)
 	}
 }

@@ -157,7 +157,7 @@ var settings = []setting{
 		into:    func(d *draft) any { return &d.Auth.KeysMaxStale },
 	},
 	{
-		name: "JWT_CACHE_TOKENS", kind: kindNumber, fallback: "4096", field: "Auth.CacheEntries",
+		name: "JWT_CACHE_TOKENS", kind: kindNumber, fallback: "16384", field: "Auth.CacheEntries",
 		meaning: "verified tokens remembered, by their SHA-256 and for a minute at most; 0 verifies each anew",
 		into:    func(d *draft) any { return &d.Auth.CacheEntries },
 	},

@@ -136,7 +136,10 @@ func (s Scope) fenceText(text string, w want) (fenced, error) {
 	if _, isSelector := asked.(*syntax.MatchersExpr); w == wantSelector && !isSelector {
 		return fenced{}, ErrNotSelector
 	}
-	p := s.prefix(seen.hasAbsent)
+	p, err := s.prefix(seen.hasAbsent)
+	if err != nil {
+		return fenced{}, err
+	}
 	if len(text)+len(seen.braces)*(len(p.text)+1) > maxFencedBytes {
 		return fenced{}, &TooComplexError{What: "selectors for as many tenants as the token names", Limit: maxFencedBytes / (len(p.text) + 1)}
 	}

@@ -21,7 +21,6 @@ import (
 	"strings"
 
 	"github.com/grafana/loki/v3/pkg/logql/syntax"
-	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/prometheus/prometheus/model/labels"
 )
 
@@ -41,8 +40,9 @@ const (
 	maxTenantBytes = 128
 	// defaultCacheBytes bounds the fenced queries remembered, text and result together.
 	defaultCacheBytes = 8 << 20
-	// maxScopes bounds the scopes remembered: at most 64 names of 128 bytes and a selector each.
-	maxScopes = 1024
+	// maxScopesBytes bounds the scopes remembered: one tenant's takes about 1 KB, so these are those of ten
+	// thousand and more.
+	maxScopesBytes = 16 << 20
 )
 
 // Config is what a [Fence] is made of. The zero value is usable.
@@ -94,9 +94,9 @@ func checkLabel(name string) error {
 type Fence struct {
 	label    string
 	maxBytes int
-	lately   *memory
+	lately   *memory[asked, Query]
 	// scopes are those made lately, by what they were asked with: one page makes many requests.
-	scopes *lru.Cache[string, Scope]
+	scopes *memory[string, Scope]
 }
 
 // New makes a fence, or reports every mistake in c.
@@ -113,11 +113,11 @@ func New(c Config) (*Fence, error) {
 	if c.CacheBytes == 0 {
 		c.CacheBytes = defaultCacheBytes
 	}
-	lately, err := newMemory(c.CacheBytes)
+	lately, err := newMemory(c.CacheBytes, queryWeight)
 	if err != nil {
 		return nil, err
 	}
-	scopes, err := lru.New[string, Scope](maxScopes)
+	scopes, err := newMemory(maxScopesBytes, scopeWeight)
 	if err != nil {
 		return nil, err
 	}
@@ -135,9 +135,11 @@ func (f *Fence) MaxQueryBytes() int { return f.maxBytes }
 type Scope struct {
 	fence   *Fence
 	tenants []string
-	// plain is what each selector gains. absent is the same as regular expressions; see [Scope.prefix].
-	plain, absent prefix
-	all           Selector
+	// plain is what each selector gains; see [Scope.prefix]. more are those of its matchers that narrow the
+	// scope further.
+	plain prefix
+	more  []*labels.Matcher
+	all   Selector
 }
 
 // prefix is the text that goes behind each `{`, and the matchers that it must parse to.
@@ -157,12 +159,12 @@ func (f *Fence) Scope(tenants []string, extra string) (Scope, error) {
 		return Scope{}, fmt.Errorf("%w: %d names, want 1 to %d", ErrTenant, len(tenants), MaxTenants)
 	}
 	key := scopeKey(tenants, extra)
-	if s, ok := f.scopes.Get(key); ok {
+	if s, ok := f.scopes.find(key); ok {
 		return s, nil
 	}
 	s, err := f.newScope(tenants, extra)
 	if err == nil {
-		f.scopes.Add(key, s)
+		f.scopes.keep(key, s)
 	}
 	return s, err
 }
@@ -185,27 +187,23 @@ func (f *Fence) newScope(tenants []string, extra string) (Scope, error) {
 	if len(names) == 0 {
 		return Scope{}, fmt.Errorf("%w: no names", ErrTenant)
 	}
-	quoted := make([]string, len(names))
 	for i, name := range names {
 		if !ValidTenant(name) {
 			return Scope{}, fmt.Errorf("%w: name %d of %d is not 1 to %d bytes of A-Z, a-z, 0-9, '.', '_', '-'",
 				ErrTenant, i+1, len(names), maxTenantBytes)
 		}
-		quoted[i] = regexp.QuoteMeta(name)
 	}
 	more, err := f.extraMatchers(extra)
 	if err != nil {
 		return Scope{}, err
 	}
-	union, err := labels.NewMatcher(labels.MatchRegexp, f.label, strings.Join(quoted, "|"))
-	if err != nil {
-		return Scope{}, fmt.Errorf("%w: %w", ErrTenant, err)
-	}
-	one := union
+	var tenant *labels.Matcher
 	if len(names) == 1 {
-		one = labels.MustNewMatcher(labels.MatchEqual, f.label, names[0])
+		tenant = labels.MustNewMatcher(labels.MatchEqual, f.label, names[0])
+	} else if tenant, err = f.union(names); err != nil {
+		return Scope{}, err
 	}
-	s := Scope{fence: f, tenants: names, plain: newPrefix(one, more), absent: newPrefix(union, more)}
+	s := Scope{fence: f, tenants: names, plain: newPrefix(tenant, more), more: more}
 	s.all = Selector{logql: "{" + s.plain.text + "}"}
 	// The scope's own selector passes through the same proof as everybody's: a label or a matcher
 	// that does not come back from Loki's parser as it went in makes no scope.
@@ -217,6 +215,19 @@ func (f *Fence) newScope(tenants []string, extra string) (Scope, error) {
 		return Scope{}, fmt.Errorf("%w: %w", unfit, err)
 	}
 	return s, nil
+}
+
+// union matches the streams of any of the tenants.
+func (f *Fence) union(names []string) (*labels.Matcher, error) {
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = regexp.QuoteMeta(name)
+	}
+	m, err := labels.NewMatcher(labels.MatchRegexp, f.label, strings.Join(quoted, "|"))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrTenant, err)
+	}
+	return m, nil
 }
 
 // Tenants are the names of the tenants in the scope, sorted.
@@ -237,12 +248,17 @@ func newPrefix(tenant *labels.Matcher, more []*labels.Matcher) prefix {
 
 // prefix is what each selector of a text gains. Loki answers absent_over_time with the labels of
 // the selector's equality matchers (absentLabels in its evaluator.go, v3.7.8), so the tenant's
-// label would turn up in the answer: there a regular expression says the same and leaves no trace.
-func (s Scope) prefix(hasAbsent bool) prefix {
-	if hasAbsent {
-		return s.absent
+// label would turn up in the answer: there a regular expression says the same and leaves no trace. It
+// is compiled when it is asked for: scopes are many, and few ever do.
+func (s Scope) prefix(hasAbsent bool) (prefix, error) {
+	if !hasAbsent {
+		return s.plain, nil
 	}
-	return s.plain
+	tenants, err := s.fence.union(s.tenants)
+	if err != nil {
+		return prefix{}, err
+	}
+	return newPrefix(tenants, s.more), nil
 }
 
 // ValidTenant tells whether a name may be a tenant's: 1 to 128 bytes of [A-Za-z0-9._-].
