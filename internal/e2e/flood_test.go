@@ -26,7 +26,7 @@ const (
 )
 
 // TestFlood sends at the rates of ten tenants, and then has one of them send twenty times as much: the
-// others' p99 stays within twice what it was. Before the real Loki, and before an upstream that answers four
+// others' p99 stays within twice what it was. Before the real Loki, and before an upstream that answers two
 // requests at a time and then queues. It takes some minutes, and time that others take would count:
 // LOGFENCE_TEST_LOAD=flood asks for it. What comes without limits is printed for comparison.
 func TestFlood(t *testing.T) { //nolint:paralleltest // alone, as far as that goes
@@ -45,7 +45,7 @@ func TestFlood(t *testing.T) { //nolint:paralleltest // alone, as far as that go
 			t.Fatal(err)
 		}
 	}
-	for _, upstream := range []struct{ name, url string }{{"loki", l.URL()}, {"narrow", narrow(t, 4, 20*time.Millisecond)}} {
+	for _, upstream := range []struct{ name, url string }{{"loki", l.URL()}, {"narrow", narrow(t, 2, 20*time.Millisecond)}} {
 		for _, mode := range []struct {
 			name     string
 			settings []string

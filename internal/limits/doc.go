@@ -4,7 +4,8 @@
 // [Limits] allow, by whatever tokens; a request of several tenants counts for each of them and is held to
 // the strictest of their limits. Queries wait for their turn in a bounded queue, and no tenant waits for
 // more than one turn of each other before its own. What is refused is refused with an [ExceededError]
-// that says what was asked, what is allowed and what to do.
+// that says what was asked, what is allowed and what to do. All of this is of one process; of all replicas
+// together where they share a Redis, as long as that answers.
 //
 // Not promised here: who the caller is (package auth), what parsing one text may cost (package
 // tenancy refuses those), or that a request's parameters make sense (package httpapi).

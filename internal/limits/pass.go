@@ -123,9 +123,10 @@ func (p *Pass) enterQuery(ctx context.Context) error {
 		claims[i] = Claim{Key: t.name, PerKey: t.limits.Queries, QueuePerKey: t.limits.Queue}
 	}
 	patience := p.limiter.config.Wait
+	deadline := time.Now().Add(patience)
 	release, err := p.limiter.turns.AcquireAll(ctx, patience, claims)
 	if p.shared && p.lease == nil && err == nil {
-		release, err = p.wait(ctx, release, time.Now().Add(patience), claims)
+		release, err = p.wait(ctx, release, deadline, claims)
 	}
 	if errors.Is(err, ErrCrowded) {
 		return p.tooMany()
