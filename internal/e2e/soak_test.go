@@ -346,7 +346,7 @@ func (s *soak) left(ctx context.Context, resp *http.Response, err error) error {
 	gone := ctx.Err() != nil
 	later := resp != nil && (resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable)
 	if gone || later {
-		return nil
+		return nil //nolint:nilerr // of which the caller wants to hear nothing
 	}
 	return err
 }
