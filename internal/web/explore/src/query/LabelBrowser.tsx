@@ -90,7 +90,6 @@ function Labels({ simple, change, client, span }: LabelsProps) {
   };
   return (
     <section aria-label="Labels" class="q-section">
-      <h3>Labels</h3>
       {simple.labels.map((choice) => (
         <LabelChoice
           key={choice.name}

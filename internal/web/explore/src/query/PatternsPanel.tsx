@@ -89,10 +89,10 @@ function Pattern({ pattern, level, count, counts, onFilter }: Counted & Pick<Pat
         {level && <span class={`q-tag q-level-${level}`}>{level}</span>}
         <Sparkline counts={counts} />
         <button type="button" class="q-small" aria-label={`Only these: ${pattern}`} onClick={() => onFilter(pattern, false)}>
-          Only these
+          Only
         </button>
         <button type="button" class="q-small" aria-label={`Without these: ${pattern}`} onClick={() => onFilter(pattern, true)}>
-          Without these
+          Without
         </button>
       </div>
       <div class="q-text-of">
