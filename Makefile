@@ -53,6 +53,11 @@ test-explore: build ## test the log page in Chromium, against a real logfence an
 	$(STATIC) go build -o $(BIN)/stack ./internal/demo/stack
 	internal/web/explore/test/run.sh $(CURDIR)/$(BIN)/logfence $(CURDIR)/$(BIN)/stack "$$($(STATIC) go run ./internal/demo/findloki)" $(ARGS)
 
+.PHONY: screenshots
+screenshots: build ## make the pictures of the README, in internal/web/explore/screenshots
+	$(STATIC) go build -o $(BIN)/stack ./internal/demo/stack
+	MAIN=test/screenshots.ts internal/web/explore/test/run.sh $(CURDIR)/$(BIN)/logfence $(CURDIR)/$(BIN)/stack "$$($(STATIC) go run ./internal/demo/findloki)"
+
 .PHONY: test-reference
 test-reference: build ## run the tests of the reference in Chromium (needs Node; SCREENSHOTS=folder keeps pictures)
 	sh internal/tools/node/reference/test.sh $(CURDIR)/$(BIN)/logfence

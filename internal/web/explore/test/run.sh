@@ -24,7 +24,7 @@ if [ ! node_modules -nt package-lock.json ]; then
 	npm ci --no-fund --no-audit
 	touch node_modules
 fi
-npm --silent run test:unit
+[ -n "${MAIN:-}" ] || npm --silent run test:unit
 if [ -z "$(browser)" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 	echo "installing chromium by apt-get (once)"
 	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium; } >/dev/null || true
@@ -35,4 +35,4 @@ if [ -z "$CHROMIUM" ]; then
 	skip "Chromium is not installed"
 	exit
 fi
-exec node --import tsx --test --test-reporter=spec "$@" test/main.ts
+exec node --import tsx --test --test-reporter=spec "$@" "${MAIN:-test/main.ts}"

@@ -64,7 +64,7 @@ export interface Options extends BrowserContextOptions {
 export async function open(t: TestContext, { search = '', at = url, expected, ...options }: Options = {}): Promise<Page> {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, timezoneId: 'Europe/Berlin', ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(30_000); // a machine may be busy: nothing is timed here
   const faults: string[] = [];
   page.on('pageerror', (error) => faults.push(`uncaught: ${error.message}`));
   // Violations of the Content-Security-Policy are told to the console, too.
