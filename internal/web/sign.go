@@ -21,26 +21,31 @@ type Sign struct {
 	Parameters []string `json:"parameters,omitempty"`
 }
 
-// Validate tells all mistakes at once.
+// Validate tells all mistakes at once, each after the name of its field.
 func (s Sign) Validate() error {
-	if s.ClientID == "" {
-		if len(s.Parameters) > 0 {
-			return errors.New("Parameters: given without a client id, and so without a sign-in; write both or none")
-		}
+	var errs []error
+	report := func(field, format string, args ...any) {
+		errs = append(errs, fmt.Errorf(field+": "+format, args...))
+	}
+	switch {
+	case s.ClientID == "" && len(s.Parameters) > 0:
+		report("Parameters", "given without a client id, and so without a sign-in; write both or none")
+		return errors.Join(errs...)
+	case s.ClientID == "":
 		return nil
 	}
-	var errs []error
 	if u, err := url.Parse(s.Issuer); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		errs = append(errs, errors.New("ClientID: the issuer is not a URL at which people could sign in; leave it out, and they paste a token"))
+		report("ClientID", "the issuer is not a URL at which people could sign in; leave it out, and they paste a token")
 	}
 	if strings.TrimSpace(s.Scopes) == "" {
-		errs = append(errs, errors.New("Scopes: required beside a client id; write scopes with spaces between, such as openid profile"))
+		report("Scopes", "required beside a client id; write scopes with spaces between, such as openid profile")
 	}
 	for i, p := range s.Parameters {
+		field := fmt.Sprintf("Parameters[%d]", i)
 		if name, _, ok := strings.Cut(p, "="); !ok || name == "" {
-			errs = append(errs, fmt.Errorf("Parameters[%d]: %q is not name=value", i, p))
+			report(field, "%q is not name=value", p)
 		} else if ownParameters[name] {
-			errs = append(errs, fmt.Errorf("Parameters[%d]: %s is for the page itself to say; leave it out", i, name))
+			report(field, "%s is for the page itself to say; leave it out", name)
 		}
 	}
 	return errors.Join(errs...)

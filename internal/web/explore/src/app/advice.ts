@@ -18,13 +18,17 @@ export function adviceOf(failure: Failure): string {
     case 'too_many_lines':
       return 'Choose a lower limit; older lines load as you reach the end of the list.';
     case 'too_dense':
+    case 'too_many_points':
       return 'Choose a shorter time range, or a longer step.';
+    case 'answer_too_large':
+      return 'Ask for less: a shorter time range, a lower limit, or more filters.';
     case 'query_too_long':
     case 'query_too_complex':
       return 'Take parts out of the query, or ask in several.';
     case 'loki_timeout':
       return 'Ask for less: a shorter time range, or more labels in the selector.';
     case 'loki_unreachable':
+    case 'loki_unavailable':
     case 'loki_failed':
     case 'keys_unavailable':
     case 'audit_unavailable':
