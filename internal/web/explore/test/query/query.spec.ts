@@ -3,7 +3,8 @@ import { test } from 'node:test';
 
 import type { Locator, Page } from 'playwright-core';
 
-import { accessible, answered, openAs, push, run, write } from '../stack';
+import { accessible, answered, openAs, push, run, token, url, write } from '../stack';
+import { filters, lineFilters, patterns } from './edits';
 
 const editor = (page: Page): Locator => page.getByRole('textbox', { name: 'Query in LogQL' });
 const option = (page: Page, name: string): Locator => page.getByRole('option', { name });
@@ -41,6 +42,19 @@ async function reads(page: Page, query: string): Promise<void> {
     return host?.shadowRoot?.querySelector('.cm-content')?.textContent === want;
   }, query);
 }
+
+test('whatever a filter makes of a query is valid to the server', async () => {
+  const bearer = `Bearer ${await token('alpha')}`;
+  for (const query of new Set([...filters, ...lineFilters, ...patterns].map((row) => row[row.length - 1]))) {
+    const response = await fetch(`${url}/api/v1/logs/explain`, {
+      method: 'POST',
+      headers: { Authorization: bearer, 'Content-Type': 'application/json' },
+      body: JSON.stringify({ query }),
+    });
+    const { valid } = (await response.json()) as { valid?: boolean };
+    assert.equal(valid, true, String(query));
+  }
+});
 
 test('a query is written, completed and run by keyboard alone', async (t) => {
   const page = await openAs(t, 'ana');
