@@ -461,8 +461,14 @@ func TestReadiness(t *testing.T) {
 	if code, body := probe("/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, `"keys":"ok"`) {
 		t.Errorf("without Loki: %d %s", code, body)
 	}
+	if code, body := probe("/readyz?exclude=loki"); code != http.StatusOK || strings.Contains(body, "loki") {
+		t.Errorf("without Loki, which is excluded: %d %s", code, body)
+	}
+	if code, body := probe("/readyz?exclude=Loki"); code != http.StatusBadRequest {
+		t.Errorf("with a check excluded that does not exist: %d %s", code, body)
+	}
 	s.Stopping()
-	if code, body := probe("/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, `"status":"stopping"`) {
+	if code, body := probe("/readyz?exclude=loki"); code != http.StatusServiceUnavailable || !strings.Contains(body, `"status":"stopping"`) {
 		t.Errorf("after the signal to end: %d %s", code, body)
 	}
 	if code, _ := probe("/healthz"); code != http.StatusOK {
