@@ -194,8 +194,8 @@ export function LineList({ items, look, label, busy, open, follow = false, onBot
         <div
           ref={rows}
           class="r-rows"
-          role="feed"
-          aria-label={label}
+          // A feed without articles is none.
+          {...(drawn.length > 0 && { role: 'feed', 'aria-label': label })}
           aria-busy={busy}
           style={{ transform: `translateY(${slice.offset}px)` }}
         >

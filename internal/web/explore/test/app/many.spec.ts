@@ -24,7 +24,8 @@ test('100,000 lines load as they are reached, and scroll', async (t) => {
   };
   await answered(page, /^5,000 lines/);
   const small = await heap();
-  for (let loaded = 10_000; loaded <= count; loaded += 5000) {
+  for (let loaded = 5000; loaded < count; ) {
+    loaded = Math.min(count, loaded + 4999); // a page asks once more for the last line of the one before
     await page.getByRole('article').last().focus();
     await page.keyboard.press('End');
     await answered(page, new RegExp(`^${loaded.toLocaleString('en')} lines`));
