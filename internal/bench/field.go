@@ -90,12 +90,16 @@ func (f *field) startLogfence(ctx context.Context, name, binary string) (*contes
 		"LOGFENCE_JWT_ISSUER=" + issuer, "LOGFENCE_JWT_AUDIENCE=" + audience, "LOGFENCE_JWT_KEYS_FILE=" + f.keysFile,
 		"LOGFENCE_AUDIT_LOG=" + filepath.Join(f.folder, strings.ReplaceAll(name, " ", "-")+".audit.jsonl"),
 	}
-	if name == nameLogfence { // one before may not know of them
-		// One tenant asks as much as all do elsewhere: what its limits cost is measured, not where they end.
-		env = append(env, "LOGFENCE_TENANT_RATE=100000000", "LOGFENCE_TENANT_BURST=100000000",
-			"LOGFENCE_TENANT_QUERIES=20000", "LOGFENCE_QUERIES_AT_ONCE=20000")
+	// One tenant asks as much as all do elsewhere: what its limits cost is measured, not where they end.
+	limits := []string{
+		"LOGFENCE_TENANT_RATE=100000000", "LOGFENCE_TENANT_BURST=100000000",
+		"LOGFENCE_TENANT_QUERIES=20000", "LOGFENCE_QUERIES_AT_ONCE=20000",
 	}
-	c, err := start(ctx, f.folder, strings.ReplaceAll(name, " ", "-"), env, binary, "serve")
+	file := strings.ReplaceAll(name, " ", "-")
+	c, err := start(ctx, f.folder, file, append(limits, env...), binary, "serve")
+	if err != nil && strings.Contains(err.Error(), "LOGFENCE_TENANT_RATE: unknown variable") {
+		c, err = start(ctx, f.folder, file, env, binary, "serve") // a build from before there were any
+	}
 	if err != nil {
 		return nil, err
 	}
