@@ -9,7 +9,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"unicode"
@@ -29,11 +28,11 @@ type Answer struct {
 }
 
 // ask sends one request to a path of Loki's API and hands over the answer as it comes.
-func (c *Client) ask(ctx context.Context, call Call, path string, params url.Values) (*Answer, error) {
+func (c *Client) ask(ctx context.Context, call Call, path string, params encoded) (*Answer, error) {
 	return c.send(ctx, call, "/loki/api/v1/"+path, params, mediaJSON)
 }
 
-func (c *Client) send(ctx context.Context, call Call, path string, params url.Values, media string) (*Answer, error) {
+func (c *Client) send(ctx context.Context, call Call, path string, params encoded, media string) (*Answer, error) {
 	limited, cancel := c.limit(ctx, call)
 	var response *http.Response
 	e, err := c.attempt(limited, func(traced context.Context, e *endpoint) error {

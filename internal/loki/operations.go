@@ -161,7 +161,7 @@ const maxBuildInfo = 16 << 10
 
 // BuildInfo asks Loki for its version. It reads no logs, so no tenant is named.
 func (c *Client) BuildInfo(ctx context.Context) (BuildInfo, error) {
-	answer, err := c.withoutTenant().ask(ctx, Call{}, "status/buildinfo", nil)
+	answer, err := c.withoutTenant().ask(ctx, Call{}, "status/buildinfo", "")
 	if err != nil {
 		return BuildInfo{}, err
 	}
@@ -189,11 +189,26 @@ func (c *Client) withoutTenant() *Client {
 
 // params gathers what is sent, and the first thing that keeps it from being sent.
 type params struct {
-	values url.Values
-	err    error
+	sent []byte // encoded, in the order in which they were added
+	err  error
 }
 
-func newParams() *params { return &params{values: url.Values{}} }
+func newParams() *params { return &params{sent: make([]byte, 0, 512)} }
+
+// encoded are parameters as they stand in a URL or a form.
+type encoded string
+
+func (p *params) encoded() encoded { return encoded(p.sent) }
+
+// add encodes one more.
+func (p *params) add(name, value string) {
+	if len(p.sent) > 0 {
+		p.sent = append(p.sent, '&')
+	}
+	p.sent = append(p.sent, url.QueryEscape(name)...)
+	p.sent = append(p.sent, '=')
+	p.sent = append(p.sent, url.QueryEscape(value)...)
+}
 
 func refused(err error) *params { return &params{err: err} }
 
@@ -207,7 +222,7 @@ func (c *Client) askWith(ctx context.Context, call Call, path string, p *params)
 	if p.err != nil {
 		return nil, p.err
 	}
-	return c.ask(ctx, call, path, p.values)
+	return c.ask(ctx, call, path, p.encoded())
 }
 
 func (p *params) refuse(format string, args ...any) *params {
@@ -222,13 +237,13 @@ func (p *params) logQL(name, text string) *params {
 	if text == "" {
 		return p.refuse("%s: %w", name, ErrNotFenced)
 	}
-	p.values.Add(name, text)
+	p.add(name, text)
 	return p
 }
 
 func (p *params) text(name, value string) *params {
 	if value != "" && p.err == nil {
-		p.values.Set(name, value)
+		p.add(name, value)
 	}
 	return p
 }

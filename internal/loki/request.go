@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 )
@@ -40,19 +39,19 @@ const maxURL = 4 << 10
 
 // newRequest builds the request from nothing: these headers, and X-Scope-OrgID last, are all there are
 // but for what [WithTransport] adds.
-func (c *Client) newRequest(ctx context.Context, e *endpoint, call Call, path string, params url.Values) (*http.Request, error) {
+func (c *Client) newRequest(ctx context.Context, e *endpoint, call Call, path string, params encoded) (*http.Request, error) {
 	org, err := c.org.of(call.Tenants)
 	if err != nil {
 		return nil, err
 	}
-	target, encoded := e.url(path), params.Encode()
+	target := e.url(path)
 	r := &http.Request{Method: http.MethodGet, URL: target, Host: target.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	r.Header = http.Header{"User-Agent": {userAgent}, "Accept-Encoding": {"identity"}}
-	if len(target.EscapedPath())+1+len(encoded) < maxURL {
-		target.RawQuery = encoded
+	if len(target.EscapedPath())+1+len(params) < maxURL {
+		target.RawQuery = string(params)
 	} else {
-		r.Method, r.ContentLength = http.MethodPost, int64(len(encoded))
-		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(encoded)), nil }
+		r.Method, r.ContentLength = http.MethodPost, int64(len(params))
+		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(string(params))), nil }
 		r.Body, _ = r.GetBody() // which never fails
 		r.Header.Set("Content-Type", mediaForm)
 		repeatable(r)

@@ -99,11 +99,11 @@ func (c *Client) Tail(ctx context.Context, call Call, q tenancy.Query, p TailPar
 	t := &Tail{begun: make(chan struct{})}
 	t.alive, t.dead = context.WithCancel(context.Background())
 	e, err := c.attempt(limited, func(traced context.Context, e *endpoint) error {
-		request, err := c.newRequest(traced, e, call, "/loki/api/v1/tail", nil)
+		request, err := c.newRequest(traced, e, call, "/loki/api/v1/tail", "")
 		if err != nil {
 			return err
 		}
-		request.URL.RawQuery = params.values.Encode()
+		request.URL.RawQuery = string(params.encoded())
 		conn, response, err := c.dial(request, t) //nolint:bodyclose // "You never need to close resp.Body yourself" (websocket.Dial)
 		if err != nil {
 			return c.dialError(ctx, limited, e, response, err)
