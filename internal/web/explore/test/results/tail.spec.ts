@@ -54,28 +54,22 @@ test('what the server leaves out and where it was interrupted is said among the 
   await page.getByText(/left out by the server/).waitFor();
 });
 
+// Not from Loki, which leaves out lines of a tail that is too fast for it.
 test('a flood does not freeze the page, and all of it is counted', async (t) => {
-  const stream = { tenant_id: 'alpha', app: 'flood' };
-  const page = await openAs(t, 'ana', { search: searchFor('{app="flood"}') });
-  await page.getByRole('button', { name: 'Live', exact: true }).click();
-  await push(stream, ['begin']);
-  await lastLine(page).getByText('begin').waitFor();
-  const count = 6000;
-  const frames = page.evaluate(async () => {
-    const times: number[] = [];
-    let last = performance.now();
-    while (!document.querySelector('.r-counts')?.textContent?.startsWith('6,001 ')) {
-      const now = await new Promise<number>((resolve) => requestAnimationFrame(() => resolve(performance.now())));
-      times.push(now - last);
-      last = now;
-    }
-    return times.sort((a, b) => a - b);
+  const page = await openAs(t, 'ana', { search: searchFor('{app="checkout"}') });
+  const events = Array.from({ length: 60 }, (_, i) => {
+    const values = Array.from({ length: 100 }, (_, j) => [String(1_795_440_175_000_000_000n + BigInt(i * 100 + j)), `flood ${i * 100 + j}.`]);
+    return `event: entries\nid: ${i}-a\ndata: ${JSON.stringify({ streams: [{ stream: { app: 'a' }, values }] })}\n\n`;
   });
-  for (let i = 0; i < count; i += 100) await push(stream, Array.from({ length: 100 }, (_, j) => `flood ${i + j}.`));
-  const times = await frames;
-  await lastLine(page).getByText(`flood ${count - 1}.`).waitFor();
-  const at = (part: number): string => (times[Math.floor(times.length * part)] ?? 0).toFixed(1);
-  t.diagnostic(`${count} lines as fast as Loki took them: frames of ${at(0.5)} ms (p95 ${at(0.95)})`);
+  let asked = 0;
+  await page.route('**/api/v1/logs/tail?*', async (route) => {
+    // The second time, after the end of the first, nothing comes.
+    if (asked++ === 0) await route.fulfill({ contentType: 'text/event-stream', body: events.join('') });
+  });
+  await page.getByRole('button', { name: 'Live', exact: true }).click();
+  await page.getByText('6,000 arrived').waitFor();
+  await page.getByRole('feed').getByText('flood 5999.').waitFor();
+  assert.ok((await page.getByRole('feed').getByRole('article').count()) < 100);
 });
 
 /** What the API gives, to hold a file against. */
