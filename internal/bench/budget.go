@@ -96,7 +96,7 @@ func (r *results) check(folder string, out io.Writer) error {
 	}
 	broken := false
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "\tnow\tbudget\tkept\t\n")
+	_, _ = fmt.Fprintf(w, "\tnow\tbudget\tkept\t\n")
 	for _, b := range budgets {
 		now, before := b.of(r), b.of(&kept)
 		verdict := "ok"
@@ -110,7 +110,7 @@ func (r *results) check(folder string, out io.Writer) error {
 		if b.least {
 			sign = "≥"
 		}
-		fmt.Fprintf(w, "%s\t%.2f\t%s %.2f\t%.2f\t%s\n", b.what, now, sign, b.limit, before, verdict)
+		_, _ = fmt.Fprintf(w, "%s\t%.2f\t%s %.2f\t%.2f\t%s\n", b.what, now, sign, b.limit, before, verdict)
 	}
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("write table: %w", err)

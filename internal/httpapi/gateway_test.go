@@ -149,7 +149,7 @@ func newGateway(t *testing.T, options ...option) *gateway {
 }
 
 // newLimiter makes limits that let the tests' requests pass, but for those that change sets.
-func newLimiter(t *testing.T, change func(*limits.Config)) *limits.Limiter {
+func newLimiter(t testing.TB, change func(*limits.Config)) *limits.Limiter {
 	t.Helper()
 	c := limits.Config{
 		Limits: limits.Limits{

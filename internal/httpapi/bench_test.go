@@ -1,0 +1,63 @@
+package httpapi
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/logfence/logfence/internal/limits"
+	"github.com/logfence/logfence/internal/loki"
+	"github.com/logfence/logfence/internal/observe"
+	"github.com/logfence/logfence/internal/tenancy"
+)
+
+// BenchmarkHandler is a whole request of 2 KB but for the server's own part: from the handler, over a
+// connection to a Loki in this process, to the record of it.
+func BenchmarkHandler(b *testing.B) {
+	body := []byte(`{"status":"success","data":{"resultType":"streams","result":[]}}` + strings.Repeat(" ", 1900))
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(body)
+	}))
+	defer upstream.Close()
+	fence, err := tenancy.New(tenancy.Config{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	turns, err := limits.NewTurns(limits.TurnsConfig{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	limiter := newLimiter(b, func(c *limits.Config) { c.Rate, c.Burst = 1e9, 1e9 })
+	log := observe.NewLogger(slog.LevelInfo, observe.FormatJSON, io.Discard)
+	recorder := observe.NewRecorder(log, observe.WithMetrics(observe.NewMetrics()))
+	client, err := loki.New(loki.Config{URL: upstream.URL}, loki.WithTransport(recorder.Transport))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer client.Close()
+	s, err := New(Config{Verifier: everybody(), Fence: fence, Parsing: turns, Limits: limiter, Loki: client, Recorder: recorder, Log: log, Compat: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	target := "/loki/api/v1/query_range?query=%7Bapp%3D%22api%22%7D&limit=100&start=1795441600000000000&end=1795445200000000000"
+	b.ReportAllocs()
+	for b.Loop() {
+		r := httptest.NewRequest(http.MethodGet, target, nil)
+		r.Header.Set("Authorization", "Bearer "+alphaToken)
+		w := patientRecorder{httptest.NewRecorder()}
+		s.Public().ServeHTTP(w, r)
+		if w.Code != http.StatusOK {
+			b.Fatal(w.Code, w.Body)
+		}
+	}
+}
+
+// patientRecorder takes deadlines, as connections do.
+type patientRecorder struct{ *httptest.ResponseRecorder }
+
+func (patientRecorder) SetWriteDeadline(time.Time) error { return nil }
