@@ -115,6 +115,27 @@ func TestExploreIsAskedForAgain(t *testing.T) {
 	}
 }
 
+// TestExploreIsLight guarantees what the log page costs to load: script and style together, compressed, and
+// what of it comes before anything is seen.
+func TestExploreIsLight(t *testing.T) {
+	t.Parallel()
+	total, first := 0, 0
+	for path, h := range explorePages(t, Sign{}) {
+		if !strings.HasSuffix(path, ".js") && !strings.HasSuffix(path, ".css") {
+			continue
+		}
+		size := serve(t, h, "Accept-Encoding", "gzip").Body.Len()
+		total += size
+		if strings.Contains(path, "/index-") {
+			first += size
+		}
+	}
+	t.Logf("%d bytes, %d of them at first", total, first)
+	if total == 0 || total > 250_000 || first > 130_000 {
+		t.Errorf("script and style are %d bytes, %d of them at first; 250,000 and 130,000 are allowed", total, first)
+	}
+}
+
 // TestSignIsValidated guarantees that a sign-in which could not work is found at the start.
 func TestSignIsValidated(t *testing.T) {
 	t.Parallel()

@@ -5,6 +5,7 @@ import type { Client, Failure } from '../model';
 import { claimHistory, forgetHistory } from '../query';
 import { Dialog } from './Dialog';
 import { Explore } from './Explore';
+import { FailureBox } from './FailureBox';
 import { pasted, wasSignedIn, type Session } from './session';
 import { signInSettings } from './settings';
 import { SignInPage, TokenForm } from './SignInPage';
@@ -23,7 +24,8 @@ const settings = signInSettings();
 export function App() {
   const [state, setState] = useState<State>({ at: 'starting' });
   const [busy, setBusy] = useState(false);
-  const [again, setAgain] = useState(false);
+  // Signing in again, over what is shown: what became of it so far.
+  const [again, setAgain] = useState<{ problem?: string; failure?: Failure }>();
   // The client lives as long as the page: what is shown stays when somebody signs in again.
   const session = useRef<Session>();
   const connect = (tenant?: string): Client =>
@@ -31,18 +33,14 @@ export function App() {
 
   /** Takes a session if the server does. */
   const enter = async (next: Session): Promise<Failure | undefined> => {
-    const before = session.current;
-    session.current = next;
     setBusy(true);
-    const { data: me, error } = await connect().getMe();
+    const { data: me, error } = await createLogfence({ baseUrl: '', token: next.token }).getMe();
     setBusy(false);
-    if (error) {
-      session.current = before;
-      return error;
-    }
+    if (error) return error;
+    session.current = next;
     claimHistory(personOf(me));
     setState({ at: 'in', signed: { session: next, me } });
-    setAgain(false);
+    setAgain(undefined);
     return undefined;
   };
 
@@ -53,18 +51,24 @@ export function App() {
       wasSignedIn.set(session !== undefined && failure === undefined);
       if (!session || failure) setState({ at: 'out', problem, ...(failure && { failure }) });
     })();
+    // Who comes back from the provider by Back finds the page as it was left: about to leave.
+    const shown = (): void => setBusy(false);
+    addEventListener('pageshow', shown);
+    return () => removeEventListener('pageshow', shown);
   }, []);
 
   /** Goes to the provider, with the view to come back to. */
   const toProvider = (): void => {
-    if (!settings) return setAgain(true);
+    if (!settings) return setAgain({});
     setBusy(true);
     void import('./oidc').then(async ({ leave, told }) => {
       try {
         await leave(settings, location.search, false);
       } catch (error) {
+        const problem = told(error);
         setBusy(false);
-        setState((now) => (now.at === 'in' ? now : { at: 'out', problem: told(error) }));
+        if (session.current) setAgain({ problem });
+        else setState({ at: 'out', problem });
       }
     });
   };
@@ -74,11 +78,16 @@ export function App() {
     session.current = undefined;
     wasSignedIn.set(false);
     forgetHistory();
-    if (!leaving?.leave()) setState({ at: 'out', problem: 'You are signed out.' });
+    leaving?.leave();
+    setState({ at: 'out', problem: 'You are signed out.' });
   };
 
   const takeToken = (token: string): void => {
-    void enter(pasted(token)).then((failure) => failure && state.at !== 'in' && setState({ at: 'out', failure }));
+    void enter(pasted(token)).then((failure) => {
+      if (!failure) return;
+      if (session.current) setAgain({ failure });
+      else setState({ at: 'out', failure });
+    });
   };
 
   if (state.at === 'starting') return <p class="a-starting">Signing in…</p>;
@@ -99,8 +108,20 @@ export function App() {
         onSignOut={signOut}
       />
       {again && (
-        <Dialog title="Sign in again" onClose={() => setAgain(false)}>
-          <TokenForm busy={busy} onToken={takeToken} />
+        <Dialog title="Sign in again" onClose={() => setAgain(undefined)}>
+          {again.problem && (
+            <p class="a-problem" role="alert">
+              {again.problem}
+            </p>
+          )}
+          {again.failure && <FailureBox failure={again.failure} />}
+          {settings ? (
+            <button type="button" class="a-primary a-wide" disabled={busy} onClick={toProvider}>
+              Try again
+            </button>
+          ) : (
+            <TokenForm busy={busy} onToken={takeToken} />
+          )}
         </Dialog>
       )}
     </>

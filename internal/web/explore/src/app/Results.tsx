@@ -65,7 +65,12 @@ function Shown(props: ResultsProps & { answer: Answer }) {
   const { answer, view, onRetry, onSignIn } = props;
   switch (answer.kind) {
     case 'failed':
-      return <FailureBox failure={answer.failure} onRetry={onRetry} onSignIn={onSignIn} />;
+      return (
+        <>
+          <FailureBox failure={answer.failure} onRetry={onRetry} onSignIn={onSignIn} />
+          {answer.before && <Shown {...props} answer={answer.before} />}
+        </>
+      );
     case 'matrix':
       return answer.series.length === 0 ? (
         <Empty {...props} metric />
@@ -91,7 +96,7 @@ function ShownLines({ answer, view, client, search, onFilter, onZoom, linkTo }: 
         direction={asked.direction}
         loadOlder={search.loadMore}
         loading={search.more.busy}
-        atEnd={answer.atEnd || search.more.failure !== undefined}
+        atEnd={answer.atEnd || search.more.failure !== undefined || search.answer !== answer}
         onFilter={onFilter}
         client={client}
         span={asked.span}
@@ -112,7 +117,7 @@ function Summary({ answer }: { answer: Answer | undefined }) {
     text = `${n.toLocaleString('en')} ${n === 1 ? 'line' : 'lines'}${rest} · ${seconds(took)}`;
     if (crowded) text += ` · some lines of ${crowded === 1 ? 'one moment' : `${crowded} moments`} are missing: too many at once`;
   } else if (answer?.kind === 'matrix') {
-    text = `${answer.series.length} ${answer.series.length === 1 ? 'series' : 'series'} · ${seconds(answer.took)}`;
+    text = `${answer.series.length} series · ${seconds(answer.took)}`;
   }
   return <p role="status">{text}</p>;
 }

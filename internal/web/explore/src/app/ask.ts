@@ -29,10 +29,22 @@ export interface LinesAnswer {
   crowded: number;
 }
 
-export type Answer =
-  | LinesAnswer
-  | { kind: 'matrix'; asked: Asked; took: number; series: MatrixSeries[] }
-  | { kind: 'failed'; asked: Asked; failure: Failure };
+export interface MatrixAnswer {
+  kind: 'matrix';
+  asked: Asked;
+  took: number;
+  series: MatrixSeries[];
+}
+
+export interface FailedAnswer {
+  kind: 'failed';
+  asked: Asked;
+  failure: Failure;
+  /** What the same query was answered with before: it stays. */
+  before?: LinesAnswer | MatrixAnswer | undefined;
+}
+
+export type Answer = LinesAnswer | MatrixAnswer | FailedAnswer;
 
 export async function ask(client: Client, asked: Asked, signal: AbortSignal): Promise<Answer> {
   const { query, span, limit, direction } = asked;

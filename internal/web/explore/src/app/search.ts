@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 
 import type { Client, Failure, View } from '../model';
 import { remember } from '../query';
-import { ask, askMore, type Answer, type Asked, type LinesAnswer } from './ask';
+import { ask, askMore, type Answer, type Asked, type FailedAnswer, type LinesAnswer } from './ask';
 import { spanOf } from './range';
 
 export interface Search {
@@ -52,7 +52,7 @@ export function useSearch(client: Client, most: number): Search {
     void ask(client, asked, own.signal).then((outcome) => {
       if (own.signal.aborted) return;
       setRunning(undefined);
-      setAnswer(outcome);
+      setAnswer((old) => (outcome.kind === 'failed' ? { ...outcome, before: lastGood(old, asked.query) } : outcome));
       if (outcome.kind !== 'failed') remember(view.query);
     });
   };
@@ -72,4 +72,9 @@ export function useSearch(client: Client, most: number): Search {
   };
 
   return { answer, running, more, run, cancel, loadMore };
+}
+
+function lastGood(answer: Answer | undefined, query: string): FailedAnswer['before'] {
+  if (answer?.asked.query !== query) return undefined;
+  return answer.kind === 'failed' ? answer.before : answer;
 }

@@ -1,6 +1,6 @@
 // The view in the URL: a link shows a colleague the same thing.
 import type { View } from '../model';
-import { momentOf } from './range';
+import { momentOf, spanOf } from './range';
 
 /** What is shown where a URL says nothing else: everything that is new. */
 export const fallback: View = {
@@ -24,6 +24,7 @@ export function viewOf(search: string): View {
   const [from, to] = [params.get('from'), params.get('to')];
   if (from !== null && momentOf(from, 0) !== undefined) view.from = from;
   if (to !== null && momentOf(to, 0) !== undefined) view.to = to;
+  if (!spanOf(view.from, view.to, Date.now())) [view.from, view.to] = [fallback.from, fallback.to];
   const limit = Number(params.get('limit'));
   if (Number.isInteger(limit) && limit >= 1 && limit <= 100_000) view.limit = limit;
   if (params.get('dir') === 'forward') view.direction = 'forward';

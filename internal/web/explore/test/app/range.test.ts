@@ -74,4 +74,5 @@ test('a view comes back from its URL as it went', () => {
 
 test('what a URL says wrongly is as if it were not there', () => {
   assert.deepEqual(viewOf('?from=yesterday&to=&limit=-1&dir=up&tz=mars&tenant='), fallback);
+  assert.deepEqual(viewOf('?from=now&to=now-1h'), fallback, 'a range that ends before it begins');
 });

@@ -107,6 +107,10 @@ test('without a provider a token is pasted; when it ends, what is shown stays, a
   await answered(page, /^500 lines/);
   await page.keyboard.press('Control+Enter');
   await page.getByRole('alert', { name: 'Error' }).getByRole('button', { name: 'Sign in again' }).click();
+  assert.ok((await page.getByRole('article', { includeHidden: true }).count()) > 3, 'what was shown stays');
+  await page.getByRole('dialog').getByLabel('Access token').fill('not.a.token');
+  await page.getByRole('dialog').getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('dialog').getByRole('alert', { name: 'Error' }).waitFor();
   await page.getByRole('dialog').getByLabel('Access token').fill(await token('alpha'));
   await page.getByRole('dialog').getByRole('button', { name: 'Sign in' }).click();
   await page.getByText('Session ended').waitFor({ state: 'detached' });
