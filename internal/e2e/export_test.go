@@ -211,6 +211,10 @@ func TestExportWhoseLokiDies(t *testing.T) {
 			if err := l.Restart(t.Context()); err != nil {
 				t.Fatal(err)
 			}
+			// It is not asked before a probe has found it back.
+			if err := g.waitReady(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 			n = 0
 			for lines = bufio.NewScanner(openExport(t, g, params).Body); lines.Scan(); n++ {
 			}

@@ -43,7 +43,8 @@ func startGateway(ctx context.Context, binary string, issuer *demo.Issuer, loki 
 	return g, nil
 }
 
-// settingsFor are the least that a gateway needs.
+// settingsFor are the least that a gateway needs, and a rate for tests, which ask more than people do: what
+// comes later in the environment wins.
 func settingsFor(issuer *demo.Issuer, loki string) []string {
 	return []string{
 		"LOGFENCE_LOKI_URL=" + loki,
@@ -51,6 +52,7 @@ func settingsFor(issuer *demo.Issuer, loki string) []string {
 		"LOGFENCE_JWT_JWKS_URL=" + issuer.JWKSURL(),
 		"LOGFENCE_JWT_AUDIENCE=" + demo.Audience,
 		"LOGFENCE_DANGEROUSLY_ALLOW_HTTP_JWKS=true",
+		"LOGFENCE_TENANT_RATE=100000", "LOGFENCE_TENANT_BURST=100000",
 	}
 }
 
