@@ -57,7 +57,7 @@ function TenantChoice({ tenants, tenant, onTenant }: TenantChoiceProps) {
     <label class="a-tenant">
       <span class="a-muted">Tenant</span>{' '}
       <select aria-label="Tenant" value={tenant ?? ''} onChange={(e) => onTenant(e.currentTarget.value || undefined)}>
-        <option value="">{tenants.length > 1 ? `all ${tenants.length}` : tenants[0]}</option>
+        <option value="">{tenants.length > 1 ? `All (${tenants.length})` : tenants[0]}</option>
         {tenants.length > 1 &&
           tenants.map((t) => (
             <option key={t} value={t}>
