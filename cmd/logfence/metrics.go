@@ -101,4 +101,11 @@ func watchLoki(m *observe.Metrics, client *loki.Client) {
 		func() float64 { return float64(client.Stats().Retries) })
 	m.Counter("logfence_upstream_refused_total", "Requests that were not sent, since every URL of Loki is down.", nil,
 		func() float64 { return float64(client.Stats().Refused) })
+	watchFiles(m, "loki", func() int { return client.Stats().StaleFiles })
+}
+
+// watchFiles adds how many files of certificates and credentials are not in use as they are.
+func watchFiles(m *observe.Metrics, of string, stale func() int) {
+	m.Gauge("logfence_stale_files", "Files of certificates and credentials, to Loki or our own (tls), that have changed to what cannot be used: what they held before is in use.",
+		map[string]string{"of": of}, func() float64 { return float64(stale()) })
 }

@@ -136,7 +136,7 @@ func newGateway(ctx context.Context, c config.Config, log *slog.Logger, stderr i
 	for _, warning := range c.Loki.Warnings() {
 		log.WarnContext(ctx, warning)
 	}
-	certificate, err := openCertificate(c, log, &life)
+	certificate, err := openCertificate(c, log, seen.metrics, &life)
 	if err != nil {
 		return nil, err
 	}

@@ -6,12 +6,13 @@ import (
 	"log/slog"
 
 	"github.com/logfence/logfence/internal/config"
+	"github.com/logfence/logfence/internal/observe"
 	"github.com/logfence/logfence/internal/refresh"
 )
 
 // openCertificate gives how the API speaks TLS, nil without a certificate. Certificate and key are read
 // again when they are renewed: connections that are open stay as they are, and new ones get the new one.
-func openCertificate(c config.Config, log *slog.Logger, l *lifetime) (*tls.Config, error) {
+func openCertificate(c config.Config, log *slog.Logger, m *observe.Metrics, l *lifetime) (*tls.Config, error) {
 	if c.TLSCertFile == "" {
 		return nil, nil //nolint:nilnil // documented above
 	}
@@ -25,6 +26,12 @@ func openCertificate(c config.Config, log *slog.Logger, l *lifetime) (*tls.Confi
 	if err != nil {
 		return nil, fmt.Errorf("read the certificate: %w", err)
 	}
+	watchFiles(m, "tls", func() int {
+		if pair.Err() != nil {
+			return 1
+		}
+		return 0
+	})
 	l.onEnd(pair.Close)
 	l.onHangup(func() { _ = pair.Reload() }) // Changed tells
 	return &tls.Config{

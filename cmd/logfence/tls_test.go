@@ -12,13 +12,16 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httptrace"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/logfence/logfence/internal/config"
+	"github.com/logfence/logfence/internal/observe"
 )
 
 // writePair writes a certificate of that name, signed by itself, and its key.
@@ -100,7 +103,13 @@ func TestCertificateIsRenewed(t *testing.T) {
 	var life lifetime
 	defer life.end()
 	log := slog.New(slog.DiscardHandler)
-	served, err := openCertificate(config.Config{TLSCertFile: certificate, TLSKeyFile: key}, log, &life)
+	metrics := observe.NewMetrics()
+	stale := func() bool {
+		w := httptest.NewRecorder()
+		metrics.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+		return strings.Contains(w.Body.String(), `logfence_stale_files{of="tls"} 1`)
+	}
+	served, err := openCertificate(config.Config{TLSCertFile: certificate, TLSKeyFile: key}, log, metrics, &life)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,6 +137,9 @@ func TestCertificateIsRenewed(t *testing.T) {
 	if name, _ := newVisitor(t, url).sees(); name != "second" {
 		t.Errorf("after the renewal %q is shown", name)
 	}
+	if stale() {
+		t.Error("the metric says that the certificate is stale")
+	}
 	_, strange := writePair(t, t.TempDir(), "third")
 	content, err := os.ReadFile(strange)
 	if err != nil {
@@ -139,6 +151,9 @@ func TestCertificateIsRenewed(t *testing.T) {
 	hangup()
 	if name, _ := newVisitor(t, url).sees(); name != "second" {
 		t.Errorf("after half a renewal %q is shown", name)
+	}
+	if !stale() {
+		t.Error("the metric does not say that the certificate is stale")
 	}
 	old := &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11}
 	if conn, err := (&tls.Dialer{Config: old}).DialContext(t.Context(), "tcp", l.public.Addr().String()); err == nil {
