@@ -27,7 +27,9 @@ export interface ExploreProps {
 /** The page of whoever is signed in. */
 export function Explore({ connect, me, session, onSignIn, onSignOut }: ExploreProps) {
   const [view, setView] = useState<View>(() => viewOf(location.search));
-  const [live, setLive] = useState(false);
+  // The query that is followed live: not each letter of the one that is being written.
+  const [followed, setFollowed] = useState<string>();
+  const live = followed !== undefined;
   const [panel, setPanel] = useState<Panel>();
   const [rangeOpen, setRangeOpen] = useState(false);
   const [help, setHelp] = useState(false);
@@ -40,7 +42,7 @@ export function Explore({ connect, me, session, onSignIn, onSignOut }: ExplorePr
   /** Shows a view: a place in the history of its own, unless it is the same. */
   const show = (next: View): void => {
     setView(next);
-    setLive(false);
+    setFollowed(undefined);
     const url = searchOf(next);
     if (url !== location.search) history.pushState(null, '', url);
   };
@@ -51,12 +53,19 @@ export function Explore({ connect, me, session, onSignIn, onSignOut }: ExplorePr
     show(next);
     setAsked(++runs.current);
   };
+  const follow = (query: string): void => {
+    show({ ...view, query });
+    setFollowed(query);
+  };
+  /** Back to the lines of a range: those of the query that was followed. */
+  const stop = (): void => (search.answer?.asked.query === followed ? setFollowed(undefined) : run());
+  const go = (): void => (live ? follow(view.query) : run());
   useEffect(() => search.run(view), [asked]);
   useEffect(() => {
     history.replaceState(null, '', searchOf(view));
     const back = (): void => {
       setView(viewOf(location.search));
-      setLive(false);
+      setFollowed(undefined);
       setAsked(++runs.current);
     };
     addEventListener('popstate', back);
@@ -74,14 +83,14 @@ export function Explore({ connect, me, session, onSignIn, onSignOut }: ExplorePr
   const shift = (by: -1 | 0 | 1): void => run({ ...view, ...moved(span(), by) });
   const toggle = (name: Panel): void => setPanel(panel === name ? undefined : name);
   const actions: Record<Shortcut, () => boolean | void> = {
-    'Ctrl+Enter': () => run(),
+    'Ctrl+Enter': () => go(),
     '/': () => focusEditor(main.current),
     T: () => setRangeOpen(true),
     '[': () => shift(-1),
     ']': () => shift(1),
     '-': () => shift(0),
     R: () => run(),
-    L: () => setLive(!live),
+    L: () => (live ? stop() : follow(view.query)),
     W: () => look({ wrap: !view.wrap }),
     U: () => look({ zone: view.zone === 'utc' ? 'local' : 'utc' }),
     B: () => toggle('labels'),
@@ -122,7 +131,7 @@ export function Explore({ connect, me, session, onSignIn, onSignOut }: ExplorePr
           span={span}
           search={search}
           onChange={edit}
-          onRun={() => run()}
+          onRun={go}
         />
         <Toolbar
           view={view}
@@ -138,7 +147,7 @@ export function Explore({ connect, me, session, onSignIn, onSignOut }: ExplorePr
           onRangeOpen={setRangeOpen}
           onChange={(change) => run({ ...view, ...change })}
           onLook={look}
-          onLive={() => setLive(!live)}
+          onLive={() => actions.L()}
           onEvery={setEvery}
         />
         <div class="a-work">
@@ -158,17 +167,20 @@ export function Explore({ connect, me, session, onSignIn, onSignOut }: ExplorePr
           />
           <Results
             view={view}
-            live={live}
+            followed={followed}
             client={client}
             search={search}
-            onFilter={(...filter) => run({ ...view, query: addFilter(live ? view.query : ran, ...filter) })}
+            onFilter={(...filter) => {
+              if (live) follow(addFilter(followed, ...filter));
+              else run({ ...view, query: addFilter(ran, ...filter) });
+            }}
             onZoom={({ start, end }) => run({ ...view, from: isoOf(start), to: isoOf(end) })}
             onRange={(from, to) => run({ ...view, from, to })}
             onRetry={() => run()}
             linkTo={(line) => linkTo(view, search.answer?.asked.span, line)}
             onSignIn={onSignIn}
             onLabels={() => setPanel('labels')}
-            onStop={() => setLive(false)}
+            onStop={stop}
           />
         </div>
       </main>

@@ -9,7 +9,8 @@ import type { Search } from './search';
 
 export interface ResultsProps {
   view: View;
-  live: boolean;
+  /** The query that is followed live. */
+  followed: string | undefined;
   client: Client;
   search: Search;
   onFilter: OnFilter;
@@ -24,25 +25,25 @@ export interface ResultsProps {
 
 /** The answer, or why there is none. */
 export function Results(props: ResultsProps) {
-  const { view, live, client, search, onFilter } = props;
+  const { view, followed, client, search, onFilter } = props;
   const { answer, running } = search;
-  if (live && isMetric(view.query)) {
+  if (followed !== undefined && isMetric(followed)) {
     return (
       <section class="a-results a-empty" aria-label="Live">
         <h2>Numbers have no live tail</h2>
-        <p>Take the log part of the query, {logQuery(view.query)}, or have it refreshed by itself.</p>
+        <p>Take the log part of the query, {logQuery(followed)}, or have it refreshed by itself.</p>
       </section>
     );
   }
-  if (live) {
+  if (followed !== undefined) {
     return (
       <section class="a-results" aria-label="Live">
         <LiveTail
-          query={view.query}
+          query={followed}
           client={client}
           zone={view.zone}
           wrap={view.wrap}
-          terms={searchTerms(view.query)}
+          terms={searchTerms(followed)}
           limit={mostLines / 10}
           onFilter={onFilter}
           onStop={props.onStop}
