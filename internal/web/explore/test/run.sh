@@ -35,4 +35,4 @@ if [ -z "$CHROMIUM" ]; then
 	skip "Chromium is not installed"
 	exit
 fi
-exec node --import tsx --test --test-timeout=180000 --test-reporter=spec "$@" "${MAIN:-test/main.ts}"
+exec node --import tsx --test --test-timeout=900000 --test-reporter=spec "$@" "${MAIN:-test/main.ts}"
