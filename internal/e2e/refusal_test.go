@@ -84,6 +84,10 @@ func TestLokiLost(t *testing.T) {
 		if err := l.Restart(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		// It is not asked before a probe has found it back.
+		if err := g.waitReady(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		count := url.Values{"query": {`sum(count_over_time({app="large"}[1h]))`}, "time": {nanoseconds(on.across.end)}}
 		a := g.ask(t, request{path: "/api/v1/logs/query/instant", params: count})
 		if want := fmt.Sprintf(`"%d"]`, largeLines); a.status != http.StatusOK || !strings.Contains(string(a.body), want) {
