@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 
 import type { Client, OnFilter, Span } from '../model';
 import { FieldsPanel, History, isMetric, LabelBrowser, PatternsPanel } from '../query';
@@ -33,7 +33,8 @@ export interface PanelsProps {
 export function Panels(props: PanelsProps) {
   const { panel, onClose, query, ran, client, span, ranSpan } = props;
   const aside = useRef<HTMLElement>(null);
-  useEffect(() => {
+  // In the same moment as it is drawn: keys that follow at once are meant for it.
+  useLayoutEffect(() => {
     if (panel) aside.current?.querySelector<HTMLElement>('input, button:not(.a-close)')?.focus();
   }, [panel]);
   if (!panel) return null;

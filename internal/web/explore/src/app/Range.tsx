@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
 import type { Span, Zone } from '../model';
 import { described, moved, relative, shown, spanOf, typed } from './range';
@@ -94,7 +94,8 @@ function RangeForm({ from, to, zone, onZone, onChoose }: RangeFormProps) {
   const [texts, setTexts] = useState({ from: shown(from, zone), to: shown(to, zone) });
   const [problem, setProblem] = useState('');
   const first = useRef<HTMLDivElement>(null);
-  useEffect(() => {
+  // In the same moment as it is drawn: keys that follow at once are meant for it.
+  useLayoutEffect(() => {
     const chosen = first.current?.querySelector<HTMLElement>('[aria-pressed=true]');
     (chosen ?? first.current?.querySelector('button'))?.focus();
   }, []);

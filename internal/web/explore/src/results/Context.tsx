@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 
 import type { Client, Failure, Line, Zone } from '../model';
 import { joined, type Around } from './around';
@@ -36,7 +36,7 @@ export function Context({ line, zone, client, onClose }: ContextProps) {
     setFailure(error);
     if (data) setAround((held) => joined(held, data, before, after));
   };
-  useEffect(() => {
+  useLayoutEffect(() => {
     const opener = document.activeElement;
     dialog.current?.showModal();
     void load(line.ns, page, page);
