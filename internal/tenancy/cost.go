@@ -9,7 +9,7 @@ import (
 
 // maxParse is what one parse of a text may cost at the most, in microseconds. The fence parses
 // twice, so that no request takes more than about 50 ms of a core before it is refused or sent.
-const maxParse = 20_000
+const maxParse = 17_000
 
 // Prices in microseconds, measured with Loki 3.7.8 on a 2.5 GHz core and rounded up; BenchmarkCost
 // shows what the dearest text of each kind that is still let through really costs. The parser's
