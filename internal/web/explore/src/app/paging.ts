@@ -2,27 +2,13 @@
 import type { QueryData } from '@logfence/client';
 
 import type { Direction, Line, Span } from '../model';
+import { Keys, linesOf as inOrder } from '../results/store';
 
 type Streams = Extract<QueryData, { resultType: 'streams' }>['result'];
 
 /** The lines of an answer in the order in which they are shown; `key` goes on from the one given. */
 export function linesOf(streams: Streams, direction: Direction, key: number): Line[] {
-  const lines: Line[] = [];
-  for (const { stream, values } of streams) {
-    for (const [ns, text, more] of values) {
-      lines.push({ ns, text, stream, metadata: more?.structuredMetadata ?? {}, parsed: more?.parsed ?? {}, key: 0 });
-    }
-  }
-  const sign = direction === 'backward' ? -1 : 1;
-  lines.sort((a, b) => sign * compared(a.ns, b.ns)); // stable: ties stay as Loki has them
-  lines.forEach((line, i) => (line.key = key + i));
-  return lines;
-}
-
-/** Decimal strings by their value. */
-function compared(a: string, b: string): number {
-  if (a.length !== b.length) return a.length - b.length;
-  return a < b ? -1 : a > b ? 1 : 0;
+  return inOrder(streams, direction, new Keys(key - 1));
 }
 
 /** Where to ask for what comes after the lines, and for how many. */

@@ -4,9 +4,13 @@ import { compareNs } from './time';
 
 const none: Labels = {};
 
-/** Gives lines their keys, one after the other. */
+/** Gives lines their keys, one after the other, from the one after last. */
 export class Keys {
-  #last = 0;
+  #last: number;
+
+  constructor(last = 0) {
+    this.#last = last;
+  }
 
   next(): number {
     return ++this.#last;
