@@ -35,6 +35,8 @@ export function VolumeChart({ query, client, span, zone, onZoom }: VolumeChartPr
   const zoomTo = (from: number, to: number): void => onZoom(clipped(span, from, to));
   const latest = useRef({ zoomTo, counts });
   latest.current = { zoomTo, counts };
+  // An interval of another span is none of this one.
+  useEffect(() => setPoint(undefined), [span.start, span.end]);
 
   useEffect(() => {
     if (!element.current) return;
