@@ -69,18 +69,11 @@ func appendList(b []byte, name string, values []string) []byte {
 // appendText appends a string: what is plain ASCII as it stands, and all else as encoding/json has it.
 func appendText(b []byte, s string) []byte {
 	start := len(b)
-	b = append(b, '"')
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '"', c == '\\':
-			b = append(b, '\\', c)
-		case c >= ' ' && c < 0x7f:
-			b = append(b, c)
-		default:
-			return append(b[:start], marshal(s)...)
-		}
+	b, plain := appendPlain(b, s)
+	if !plain {
+		return append(b[:start], marshal(s)...)
 	}
-	return append(b, '"')
+	return b
 }
 
 func appendTime(b []byte, t time.Time) []byte {

@@ -142,9 +142,14 @@ func (r *Recorder) line(ctx context.Context, d Decision) {
 	if !handler.Enabled(ctx, level) {
 		return
 	}
+	attrs := d.attrs(r.queries)
+	if fast, ok := handler.(*jsonLog); ok {
+		_ = fast.write(ctx, time.Now(), level, "request", attrs) // as a Logger does: there is no other place to say so
+		return
+	}
 	line := slog.NewRecord(time.Now(), level, "request", 0)
-	line.AddAttrs(d.attrs(r.queries)...)
-	_ = handler.Handle(ctx, line) // as a Logger does: there is no other place to say so
+	line.AddAttrs(attrs...)
+	_ = handler.Handle(ctx, line) // as above
 }
 
 func (d Decision) level() slog.Level {
