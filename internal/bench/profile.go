@@ -27,6 +27,9 @@ func writeProfile(ctx context.Context, o options, file string) error {
 	defer stop()
 	running, loaded := errgroup.WithContext(loaded)
 	for _, w := range []workload{{size: small, callers: 12}, {size: medium, callers: 2}, {size: series, callers: 2}} {
+		if !o.wants(w.size) {
+			continue
+		}
 		running.Go(func() error {
 			by := client(w.callers)
 			defer by.CloseIdleConnections()
