@@ -31,7 +31,7 @@ type Client struct {
 	timeout    time.Duration
 	tls        *followed[*tls.Config]
 	credential *followed[string] // sent as Authorization; "": what the URL has
-	transport  *http.Transport
+	transport  *direct
 	http       *http.Client                              // over transport and what is around it
 	bare       *http.Client                              // over transport alone, for probes: nobody asked for those
 	around     func(http.RoundTripper) http.RoundTripper // see WithTransport
@@ -72,7 +72,7 @@ func New(c Config, options ...Option) (*Client, error) {
 	if client.timeout == 0 {
 		client.timeout = DefaultTimeout
 	}
-	client.transport = client.newTransport(protocolHTTP2, protocolHTTP1)
+	client.transport = newDirect(client.newTransport(protocolHTTP2, protocolHTTP1))
 	if err := client.readFiles(c); err != nil {
 		return nil, err
 	}
