@@ -10,7 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"unicode"
 	"unicode/utf8"
 )
@@ -54,16 +54,7 @@ func (c *Client) send(ctx context.Context, call Call, path string, params encode
 	if suspicious(response.StatusCode) {
 		c.pool.suspect(e)
 	}
-	body := &body{
-		from: response.Body,
-		end:  sync.OnceFunc(func() { cancel(); e.release() }),
-		failed: func(err error) error {
-			if ctx.Err() == nil {
-				c.pool.suspect(e)
-			}
-			return classify(ctx, limited, ErrFailed, err)
-		},
-	}
+	body := &body{from: response.Body, pool: c.pool, of: e, caller: ctx, limited: limited, cancel: cancel}
 	encoding, err := accept(response, body, call.AcceptGzip, media)
 	if err != nil {
 		body.Close() //nolint:errcheck,gosec // the answer is not wanted
@@ -204,23 +195,32 @@ func plain(s string) string {
 
 // body is an answer's, with the request's time-out: both end with Close.
 type body struct {
-	from   io.ReadCloser
-	end    func()
-	failed func(error) error
+	from            io.ReadCloser
+	pool            *pool
+	of              *endpoint
+	caller, limited context.Context //nolint:containedctx // they end while it is read
+	cancel          context.CancelFunc
+	closed          atomic.Bool
 }
 
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.from.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = b.failed(err)
+	if err == nil || errors.Is(err, io.EOF) {
+		return n, err
 	}
-	return n, err
+	if b.caller.Err() == nil {
+		b.pool.suspect(b.of)
+	}
+	return n, classify(b.caller, b.limited, ErrFailed, err)
 }
 
 // Close ends the time-out, which would otherwise be kept until it passes, and with the connection or
 // stream whatever Loki still does for an answer that was not read to its end.
 func (b *body) Close() error {
-	b.end()
+	if !b.closed.Swap(true) {
+		b.cancel()
+		b.of.release()
+	}
 	if err := b.from.Close(); err != nil {
 		return fmt.Errorf("close answer: %w", err)
 	}

@@ -37,6 +37,12 @@ const (
 // most by default (nginx, HAProxy), and other headers share that room in some.
 const maxURL = 4 << 10
 
+// What every request begins as. The lists are nobody's to change.
+var (
+	blank               = &http.Request{Method: http.MethodGet, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	ourselves, identity = []string{userAgent}, []string{"identity"}
+)
+
 // newRequest builds the request from nothing: these headers, and X-Scope-OrgID last, are all there are
 // but for what [WithTransport] adds.
 func (c *Client) newRequest(ctx context.Context, e *endpoint, call Call, path string, params encoded) (*http.Request, error) {
@@ -45,8 +51,9 @@ func (c *Client) newRequest(ctx context.Context, e *endpoint, call Call, path st
 		return nil, err
 	}
 	target := e.url(path)
-	r := &http.Request{Method: http.MethodGet, URL: target, Host: target.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
-	r.Header = http.Header{"User-Agent": {userAgent}, "Accept-Encoding": {"identity"}}
+	r := blank.WithContext(ctx)
+	r.URL, r.Host = target, target.Host
+	r.Header = http.Header{"User-Agent": ourselves, "Accept-Encoding": identity}
 	if len(target.EscapedPath())+1+len(params) < maxURL {
 		target.RawQuery = string(params)
 	} else {
@@ -66,7 +73,7 @@ func (c *Client) newRequest(ctx context.Context, e *endpoint, call Call, path st
 	if org != "" {
 		r.Header.Set(headerOrgID, org)
 	}
-	return r.WithContext(ctx), nil
+	return r, nil
 }
 
 // repeatable makes a POST that net/http sends again by itself, as it does a GET. A connection that idled
