@@ -114,8 +114,12 @@ func (s *Server) pass(c echo.Context, answer *loki.Answer, err error) error {
 		answer.Body = &bounded{ReadCloser: answer.Body, limits: l}
 	}
 	h := c.Response().Header()
-	h.Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
-	h.Add(echo.HeaderVary, echo.HeaderAcceptEncoding)
+	h[echo.HeaderContentType] = isJSON
+	if len(h[echo.HeaderVary]) == 0 {
+		h[echo.HeaderVary] = varyEncoding
+	} else { // of CORS
+		h.Add(echo.HeaderVary, echo.HeaderAcceptEncoding)
+	}
 	if answer.ContentEncoding != "" {
 		h.Set(echo.HeaderContentEncoding, answer.ContentEncoding)
 	}
@@ -136,10 +140,14 @@ func stream(w *echo.Response, to *patient, answer *loki.Answer) error {
 		n, err = answer.Body.Read(buffer)
 		ended := errors.Is(err, io.EOF)
 		if n > 0 {
+			write := to.Write
+			if ended && !w.Committed {
+				write = to.writeLast
+			}
 			if !w.Committed && answer.Length > 0 {
 				w.Header().Set(echo.HeaderContentLength, strconv.FormatInt(answer.Length, 10))
 			}
-			if _, err := to.Write(buffer[:n]); err != nil {
+			if _, err := write(buffer[:n]); err != nil {
 				return fmt.Errorf("%w: %w", errAborted, err)
 			}
 			if !ended { // what comes last goes out with the answer's end, in one packet

@@ -250,6 +250,7 @@ type patient struct {
 	to    *http.ResponseController
 	w     http.ResponseWriter
 	stall time.Duration
+	timed bool // a deadline is set
 }
 
 func (s *Server) patient(c echo.Context) *patient {
@@ -260,13 +261,31 @@ func (p *patient) Write(b []byte) (int, error) {
 	if err := p.to.SetWriteDeadline(time.Now().Add(p.stall)); err != nil {
 		return 0, err //nolint:wrapcheck // a writer's error
 	}
+	p.timed = true
 	return p.w.Write(b) //nolint:wrapcheck // as above
 }
+
+// writeLast writes what is all of an answer. If it is short it waits for nobody: net/http keeps it until the
+// handler has returned.
+func (p *patient) writeLast(b []byte) (int, error) {
+	if len(b) > keptBuffer {
+		return p.Write(b)
+	}
+	return p.w.Write(b) //nolint:wrapcheck // a writer's error
+}
+
+// keptBuffer is what net/http keeps of an answer before it writes any of it (bufferBeforeChunkingSize in its
+// server.go, of Go 1.26).
+const keptBuffer = 2048
 
 func (p *patient) flush() error { return p.to.Flush() } //nolint:wrapcheck // as above
 
 // rest gives the connection back as it was: it may serve another request.
-func (p *patient) rest() { p.to.SetWriteDeadline(time.Time{}) } //nolint:errcheck,gosec // it is broken then
+func (p *patient) rest() {
+	if p.timed {
+		p.to.SetWriteDeadline(time.Time{}) //nolint:errcheck,gosec // it is broken then
+	}
+}
 
 // merged are all labels of an entry in one object, as Loki gives them without categorize-labels.
 func merged(e loki.Entry, cache map[string]string) string {

@@ -33,7 +33,10 @@ var errAborted = errors.New("answer ended early")
 const statusClientClosed = 499
 
 // What every answer says of itself. The names are canonical, and the lists are nobody's to change.
-var noSniff, noStore = []string{"nosniff"}, []string{"no-store"}
+var (
+	noSniff, noStore     = []string{"nosniff"}, []string{"no-store"}
+	isJSON, varyEncoding = []string{echo.MIMEApplicationJSON}, []string{echo.HeaderAcceptEncoding}
+)
 
 // observed turns every outcome into an answer and a record: errors, panics and lost callers alike.
 func (s *Server) observed(next echo.HandlerFunc) echo.HandlerFunc {
