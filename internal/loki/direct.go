@@ -141,7 +141,9 @@ func (d *direct) sweep() {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.sweeping.Reset(d.next.IdleConnTimeout / 4)
+	if d.sweeping != nil { // everything may have been closed just now
+		d.sweeping.Reset(d.next.IdleConnTimeout / 4)
+	}
 }
 
 // closeIdle closes the connections that have been at rest since before a time. none tells that no other is
