@@ -80,31 +80,34 @@ func (b *bill) check() error {
 // priceRegexp estimates what compiling a string as a regular expression costs. Plain characters and
 // alternations are next to free, however long: long alternations are honest.
 func priceRegexp(s string) float64 {
-	price := 0.0
-	folded := hasFold(s)
-	for i := 0; i < len(s); i++ {
-		switch s[i] {
-		case '*', '+', '?':
-			price += priceQuantifier
-		case '\\':
-			if i+1 < len(s) && (s[i+1] == 'p' || s[i+1] == 'P') {
-				price += priceClass
-				if folded {
-					price += priceFoldedClass - priceClass
-				}
-			}
-		case '-':
-			// An escape or a letter beyond ASCII: how wide the range is only the parser knows.
-			if folded && i+1 < len(s) && (s[i+1] == '\\' || s[i+1] >= utf8.RuneSelf) {
-				price += priceFoldedRange
-			}
-		}
+	quantifiers := strings.Count(s, "*") + strings.Count(s, "+") + strings.Count(s, "?")
+	price := float64(quantifiers) * priceQuantifier
+	classes := strings.Count(s, `\p`) + strings.Count(s, `\P`)
+	if hasFold(s) {
+		price += float64(classes)*priceFoldedClass + float64(wideRanges(s))*priceFoldedRange
+	} else {
+		price += float64(classes) * priceClass
 	}
 	// Only now, since reading a folded class costs what compiling it does.
 	if price <= maxParse && strings.Contains(s, "{") {
 		price += priceRepeated * repeated(s)
 	}
 	return price
+}
+
+// wideRanges counts what may be the end of a range and is an escape or a character beyond ASCII: how wide
+// the range is only the parser knows.
+func wideRanges(s string) int {
+	for n := 0; ; {
+		_, end, ok := strings.Cut(s, "-")
+		if !ok {
+			return n
+		}
+		if end != "" && (end[0] == '\\' || end[0] >= utf8.RuneSelf) {
+			n++
+		}
+		s = end
+	}
 }
 
 // hasFold finds a group of flags with an i in it: (?i), (?s-mi:…).

@@ -54,7 +54,7 @@ type prover struct {
 // derives from the others, and that are not compared: compiled regular expressions and the like.
 // MultiVariantExpr is not among them: `variants (…) of (…)` selects by its second part alone,
 // is off by default, and was removed after Loki 3.7.
-var known = map[reflect.Type]map[string]bool{
+var known = fieldsOf(map[reflect.Type]map[string]bool{
 	reflect.TypeFor[syntax.MatchersExpr]():               nil,
 	reflect.TypeFor[syntax.PipelineExpr]():               nil,
 	reflect.TypeFor[syntax.LineFilterExpr]():             nil,
@@ -92,6 +92,22 @@ var known = map[reflect.Type]map[string]bool{
 	reflect.TypeFor[log.NamedLabelMatcher]():             nil,
 	reflect.TypeFor[log.LabelExtractionExpr]():           nil,
 	reflect.TypeFor[labels.Matcher]():                    {"re": true}, // compiled from Value
+})
+
+// fieldsOf lists the fields that are compared, once and for all: reflect makes a new description of a
+// field whenever it is asked for its name.
+func fieldsOf(derived map[reflect.Type]map[string]bool) map[reflect.Type][]int {
+	fields := make(map[reflect.Type][]int, len(derived))
+	for t, left := range derived {
+		compared := make([]int, 0, t.NumField())
+		for i := range t.NumField() {
+			if !left[t.Field(i).Name] {
+				compared = append(compared, i)
+			}
+		}
+		fields[t] = compared
+	}
+	return fields
 }
 
 var (
@@ -161,14 +177,11 @@ func (p *prover) sameSelector(asked, fenced reflect.Value) error {
 }
 
 func (p *prover) sameStruct(asked, fenced reflect.Value) error {
-	derived, ok := known[asked.Type()]
+	fields, ok := known[asked.Type()]
 	if !ok {
 		return &unknownError{construct: asked.Type().Name()}
 	}
-	for i := range asked.NumField() {
-		if derived != nil && derived[asked.Type().Field(i).Name] {
-			continue
-		}
+	for _, i := range fields {
 		if err := p.same(asked.Field(i), fenced.Field(i)); err != nil {
 			return err
 		}

@@ -106,7 +106,7 @@ func (v *survey) take(s *syntax.Scanner, text string, token, previous rune) {
 	case '-':
 		v.cost.add(numbers, priceMinus)
 	case syntax.String, syntax.RawString:
-		v.str(s.TokenText())
+		v.str(text[s.Offset:min(s.Pos().Offset, len(text))])
 	case syntax.Ident:
 		afterNumber := previous == syntax.Int || previous == syntax.Float
 		v.word(s.TokenText(), text[min(s.Pos().Offset, len(text)):], afterNumber)
@@ -154,6 +154,10 @@ func called(rest string) bool {
 
 // str prices a string: any may be a regular expression, and which are only the parser knows.
 func (v *survey) str(token string) {
+	if n := len(token); n > 1 && token[n-1] == token[0] && !strings.Contains(token, `\`) {
+		v.cost.add(regexps, priceRegexp(token[1:n-1])) // what there is to unquote are the quotes
+		return
+	}
 	if value, err := strutil.Unquote(token); err == nil {
 		v.cost.add(regexps, priceRegexp(value))
 	}
