@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"net/http"
 	"strconv"
 	"time"
 
@@ -13,6 +14,12 @@ import (
 const (
 	headerRateLimit       = "RateLimit"
 	headerRateLimitPolicy = "RateLimit-Policy"
+)
+
+// As net/http writes them; header names have no case.
+var (
+	canonicalRateLimit       = http.CanonicalHeaderKey(headerRateLimit)
+	canonicalRateLimitPolicy = http.CanonicalHeaderKey(headerRateLimitPolicy)
 )
 
 // uses are what operations keep busy. One that is missing here is taken for a query: what asks Loki can't
@@ -39,8 +46,8 @@ func (s *Server) admit(c echo.Context, op *operation) (*limits.Pass, error) {
 	pass, err := s.limits.Admit(c.Request().Context(), callerOf(c).limits, op.use)
 	if q := pass.Quota; q.Burst > 0 {
 		h := c.Response().Header()
-		h.Set(headerRateLimit, `"requests";r=`+strconv.Itoa(q.Remaining)+`;t=`+strconv.Itoa(wholeSeconds(q.Reset)))
-		h.Set(headerRateLimitPolicy, `"requests";q=`+strconv.Itoa(q.Burst)+`;w=`+strconv.Itoa(wholeSeconds(q.Window)))
+		h[canonicalRateLimit] = []string{`"requests";r=` + strconv.Itoa(q.Remaining) + `;t=` + strconv.Itoa(wholeSeconds(q.Reset))}
+		h[canonicalRateLimitPolicy] = []string{`"requests";q=` + strconv.Itoa(q.Burst) + `;w=` + strconv.Itoa(wholeSeconds(q.Window))}
 	}
 	return pass, err //nolint:wrapcheck // problemOf knows it
 }

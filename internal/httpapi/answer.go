@@ -38,19 +38,28 @@ func callOf(c echo.Context) loki.Call {
 // always understood.
 func acceptsGzip(h http.Header) bool {
 	accepted := false
-	for _, element := range strings.Split(strings.Join(h.Values(echo.HeaderAcceptEncoding), ","), ",") {
-		coding, params, err := mime.ParseMediaType(strings.TrimSpace(element))
-		if err != nil || coding != "gzip" && coding != "*" {
-			continue
+	for _, list := range h[echo.HeaderAcceptEncoding] {
+		for element := range strings.SplitSeq(list, ",") {
+			element = strings.TrimSpace(element)
+			if coding, _, weighed := strings.Cut(element, ";"); !weighed {
+				accepted = accepted || isGzip(coding)
+				continue
+			}
+			coding, params, err := mime.ParseMediaType(element)
+			if err != nil || !isGzip(coding) {
+				continue
+			}
+			q, err := strconv.ParseFloat(params["q"], 64)
+			if params["q"] != "" && (err != nil || q <= 0) {
+				return false
+			}
+			accepted = true
 		}
-		q, err := strconv.ParseFloat(params["q"], 64)
-		if params["q"] != "" && (err != nil || q <= 0) {
-			return false
-		}
-		accepted = true
 	}
 	return accepted
 }
+
+func isGzip(coding string) bool { return strings.EqualFold(coding, "gzip") || coding == "*" }
 
 // Answers are carried in two sizes of buffers. Most of those that are under way at any time wait for Loki,
 // or for a slow caller, and hold little; one that flows has room for as much as the system hands over at

@@ -26,14 +26,9 @@ type caller struct {
 	limits *limits.Set
 }
 
-const callerKey = "logfence.caller"
-
 // callerOf is the caller of a request. The middleware has set it: a route without one does not exist.
 // Were it missing after all, the zero caller's zero scope would refuse everything.
-func callerOf(c echo.Context) caller {
-	who, _ := c.Get(callerKey).(caller)
-	return who
-}
+func callerOf(c echo.Context) *caller { return &exchangeOf(c).who }
 
 // headerTenant narrows a caller of several tenants to one of its own.
 const headerTenant = "X-Logfence-Tenant"

@@ -15,15 +15,24 @@ import (
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
-const decisionKey = "logfence.decision"
+// exchange is one request on its way to its record.
+type exchange struct {
+	decision observe.Decision
+	who      caller // of an operation
+}
+
+// exchangeKey finds it in the request's context, and not in Echo's, which would make a map for it.
+type exchangeKey struct{}
+
+func exchangeOf(c echo.Context) *exchange {
+	if x, ok := c.Request().Context().Value(exchangeKey{}).(*exchange); ok {
+		return x
+	}
+	return &exchange{} // outside of observed, where nothing is recorded
+}
 
 // decisionOf is the record of a request, to be filled in on the way.
-func decisionOf(c echo.Context) *observe.Decision {
-	if d, ok := c.Get(decisionKey).(*observe.Decision); ok {
-		return d
-	}
-	return &observe.Decision{} // outside of observed, where nothing is recorded
-}
+func decisionOf(c echo.Context) *observe.Decision { return &exchangeOf(c).decision }
 
 // errAborted is an answer that ended early, after its first bytes were sent: nothing can be said to
 // the caller any more but by breaking the connection, which a client can tell from a whole answer.
@@ -41,11 +50,13 @@ var (
 // observed turns every outcome into an answer and a record: errors, panics and lost callers alike.
 func (s *Server) observed(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
-		d := &observe.Decision{Time: s.now(), RequestID: observe.RequestID(c.Request().Header.Get(observe.HeaderRequestID)), Client: s.proxies.Client(c.Request())}
-		c.Set(decisionKey, d)
-		c.SetRequest(s.recorder.Enter(c.Request(), d))
+		x := &exchange{}
+		d := &x.decision
+		d.Time, d.Client = s.now(), s.proxies.Client(c.Request())
+		d.RequestID = observe.RequestID(c.Request().Header.Get(observe.HeaderRequestID))
+		c.SetRequest(s.recorder.Enter(context.WithValue(c.Request().Context(), exchangeKey{}, x), c.Request(), d))
 		h := c.Response().Header()
-		h.Set(observe.HeaderRequestID, d.RequestID)
+		h[observe.HeaderRequestID] = []string{d.RequestID}
 		h[echo.HeaderXContentTypeOptions], h[echo.HeaderCacheControl] = noSniff, noStore
 		out := &recordedWriter{ResponseWriter: c.Response().Writer, begin: func() error { return s.recorder.Begin(*d) }}
 		c.Response().Writer = out

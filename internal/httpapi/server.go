@@ -214,7 +214,8 @@ func (r *registrar) POST(path string, h echo.HandlerFunc, _ ...echo.MiddlewareFu
 // parameters, and are no tenant's burden; then how much, so that a flood costs nothing more.
 func (s *Server) guarded(op *operation, h echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		d := decisionOf(c)
+		x := exchangeOf(c)
+		d := &x.decision
 		s.recorder.Route(d, op.id, op.route.Path)
 		who, err := s.identify(c.Request())
 		d.Tenants, d.Subject, d.Issuer = who.Tenants, who.Subject, who.Issuer
@@ -222,7 +223,7 @@ func (s *Server) guarded(op *operation, h echo.HandlerFunc) echo.HandlerFunc {
 			return err
 		}
 		who.limits = s.limits.Of(who.Tenants)
-		c.Set(callerKey, who)
+		x.who = who
 		pass, err := s.admit(c, op)
 		if err != nil {
 			return err
@@ -236,7 +237,7 @@ func (s *Server) guarded(op *operation, h echo.HandlerFunc) echo.HandlerFunc {
 		if err := pass.Enter(c.Request().Context()); err != nil {
 			return err //nolint:wrapcheck // problemOf knows it
 		}
-		return h(understood{Context: c, values: values})
+		return h(&understood{Context: c, values: values})
 	}
 }
 
@@ -249,7 +250,7 @@ type understood struct {
 }
 
 // QueryParams is what the generated binding reads.
-func (u understood) QueryParams() url.Values { return u.values }
+func (u *understood) QueryParams() url.Values { return u.values }
 
 // read reads a request's parameters, and holds them against the spec.
 func (s *Server) read(c echo.Context, op *operation) (url.Values, error) {
@@ -299,7 +300,7 @@ func refuseOverrides(h http.Header) error {
 }
 
 // fenced parses a text in its turn, so that one tenant's flood of dear texts leaves the others' alone.
-func (s *Server) fenced(ctx context.Context, who caller, parse func() error) (err error) {
+func (s *Server) fenced(ctx context.Context, who *caller, parse func() error) (err error) {
 	ctx, span := s.recorder.Span(ctx, "fence")
 	defer func() { span.End(err) }()
 	asked := time.Now()
@@ -315,7 +316,7 @@ func (s *Server) fenced(ctx context.Context, who caller, parse func() error) (er
 }
 
 // query fences a query of the caller's.
-func (s *Server) query(c echo.Context, text string) (q tenancy.Query, err error) {
+func (s *Server) query(c echo.Context, text string) (tenancy.Query, error) {
 	who, d := callerOf(c), decisionOf(c)
 	d.Asked = append(d.Asked, text)
 	if err := who.limits.CheckQuery(len(text)); err != nil {
@@ -325,19 +326,25 @@ func (s *Server) query(c echo.Context, text string) (q tenancy.Query, err error)
 	if ok {
 		s.recorder.Recalled()
 	} else {
-		err = s.fenced(c.Request().Context(), who, func() (err error) {
-			q, err = who.scope.Query(text)
-			return err
-		})
-	}
-	if err != nil {
-		return tenancy.Query{}, err
+		var err error
+		if q, err = s.newQuery(c.Request().Context(), who, text); err != nil {
+			return tenancy.Query{}, err
+		}
 	}
 	if err := who.limits.CheckShape(limits.Shape(q.Shape())); err != nil {
 		return tenancy.Query{}, err //nolint:wrapcheck // as above
 	}
 	d.Fenced = append(d.Fenced, q.LogQL())
 	return q, nil
+}
+
+// newQuery fences a query that was not fenced lately.
+func (s *Server) newQuery(ctx context.Context, who *caller, text string) (q tenancy.Query, err error) {
+	err = s.fenced(ctx, who, func() (err error) {
+		q, err = who.scope.Query(text)
+		return err //nolint:wrapcheck // problemOf knows it
+	})
+	return q, err
 }
 
 // selector fences a selector of the caller's; none is the scope's own.

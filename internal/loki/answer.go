@@ -86,9 +86,16 @@ func accept(r *http.Response, body io.Reader, gzipAllowed bool, media string) (e
 	}
 }
 
+// lokiJSON is what Loki (3.7.8) says of all its answers.
+const lokiJSON = mediaJSON + "; charset=UTF-8"
+
 // mediaType is the type without its parameters, "" where there is none or it cannot be read.
 func mediaType(h http.Header) string {
-	media, _, err := mime.ParseMediaType(h.Get("Content-Type"))
+	given := h.Get("Content-Type")
+	if given == lokiJSON {
+		return mediaJSON
+	}
+	media, _, err := mime.ParseMediaType(given)
 	if err != nil {
 		return ""
 	}

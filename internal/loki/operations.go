@@ -189,25 +189,29 @@ func (c *Client) withoutTenant() *Client {
 
 // params gathers what is sent, and the first thing that keeps it from being sent.
 type params struct {
-	sent []byte // encoded, in the order in which they were added
+	sent strings.Builder // encoded, in the order in which they were added
 	err  error
 }
 
-func newParams() *params { return &params{sent: make([]byte, 0, 512)} }
+func newParams() *params {
+	p := &params{}
+	p.sent.Grow(512)
+	return p
+}
 
 // encoded are parameters as they stand in a URL or a form.
 type encoded string
 
-func (p *params) encoded() encoded { return encoded(p.sent) }
+func (p *params) encoded() encoded { return encoded(p.sent.String()) }
 
 // add encodes one more.
 func (p *params) add(name, value string) {
-	if len(p.sent) > 0 {
-		p.sent = append(p.sent, '&')
+	if p.sent.Len() > 0 {
+		p.sent.WriteByte('&')
 	}
-	p.sent = append(p.sent, url.QueryEscape(name)...)
-	p.sent = append(p.sent, '=')
-	p.sent = append(p.sent, url.QueryEscape(value)...)
+	p.sent.WriteString(url.QueryEscape(name))
+	p.sent.WriteByte('=')
+	p.sent.WriteString(url.QueryEscape(value))
 }
 
 func refused(err error) *params { return &params{err: err} }

@@ -94,13 +94,14 @@ func (r *Recorder) Ready() error { return r.audit.Ready() }
 
 // Enter is the beginning of what is observed of a request, and [Recorder.Record] its end: meanwhile it is
 // counted as in flight, has a span where traces are on, and what is asked of Loki for it is counted under
-// its operation. The request that it gives back carries the decision, and is the one to go on with.
-func (r *Recorder) Enter(request *http.Request, d *Decision) *http.Request {
+// its operation. The request that it gives back carries the decision, and ctx, which is the request's own and
+// more; it is the one to go on with.
+func (r *Recorder) Enter(ctx context.Context, request *http.Request, d *Decision) *http.Request {
 	d.Received = int64(len(request.RequestURI)) + max(request.ContentLength, 0)
-	d.asker = request.Context()
-	ctx := context.WithValue(d.asker, decisionKey{}, d)
+	d.asker = ctx
+	ctx = context.WithValue(ctx, decisionKey{}, d)
 	ctx, d.span = r.tracing.enter(ctx, request, d)
-	return request.WithContext(ctx) //nolint:contextcheck // it is the request's own, and more
+	return request.WithContext(ctx)
 }
 
 // Route tells which operation of openapi.yaml a request is for, and that operation's path.
@@ -142,14 +143,20 @@ func (r *Recorder) line(ctx context.Context, d Decision) {
 	if !handler.Enabled(ctx, level) {
 		return
 	}
-	attrs := d.attrs(r.queries)
 	if fast, ok := handler.(*jsonLog); ok {
-		_ = fast.write(ctx, time.Now(), level, "request", attrs) // as a Logger does: there is no other place to say so
+		_ = fast.request(ctx, time.Now(), level, &d, r.queries) // as a Logger does: there is no other place to say so
 		return
 	}
-	line := slog.NewRecord(time.Now(), level, "request", 0)
+	_ = handler.Handle(ctx, d.record(time.Now(), level, r.queries)) // as above
+}
+
+// record is the line as slog has it.
+func (d *Decision) record(at time.Time, level slog.Level, queries LogQueries) slog.Record {
+	var attrs attrList
+	d.tell(&attrs, queries)
+	line := slog.NewRecord(at, level, "request", 0)
 	line.AddAttrs(attrs...)
-	_ = handler.Handle(ctx, line) // as above
+	return line
 }
 
 func (d Decision) level() slog.Level {
@@ -165,26 +172,34 @@ func (d Decision) level() slog.Level {
 	}
 }
 
-// attrs are the line's fields; what is empty is left out, so that a line is as long as its story.
-func (d Decision) attrs(queries LogQueries) []slog.Attr {
-	attrs := make([]slog.Attr, 0, 18)
+// fields are what a line is made of.
+type fields interface {
+	text(key, value string)
+	texts(key string, values []string)
+	integer(key string, value int64)
+	time(key string, value time.Time)
+	duration(key string, value time.Duration)
+}
+
+// tell tells the line's fields; what is empty is left out, so that a line is as long as its story.
+func (d *Decision) tell(to fields, queries LogQueries) {
 	text := func(key, value string) {
 		if value != "" {
-			attrs = append(attrs, slog.String(key, Redact(value)))
+			to.text(key, Redact(value))
 		}
 	}
 	texts := func(key string, values []string) {
 		if len(values) > 0 {
-			attrs = append(attrs, slog.Any(key, redactAll(values)))
+			to.texts(key, redactAll(values))
 		}
 	}
 	if !d.Time.IsZero() {
-		attrs = append(attrs, slog.Time("at", d.Time))
+		to.time("at", d.Time)
 	}
 	text("request_id", d.RequestID)
 	text("trace_id", traceID(d.span))
 	text("operation", d.Operation)
-	attrs = append(attrs, slog.Int("status", d.Status))
+	to.integer("status", int64(d.Status))
 	text("code", d.Code)
 	texts("tenants", d.Tenants)
 	text("subject", d.Subject)
@@ -198,14 +213,25 @@ func (d Decision) attrs(queries LogQueries) []slog.Attr {
 		texts("query", d.Asked)
 		texts("fenced", d.Fenced)
 	}
-	attrs = append(attrs, slog.Int64("bytes", d.Bytes), slog.Duration("duration", d.Duration))
+	to.integer("bytes", d.Bytes)
+	to.duration("duration", d.Duration)
 	if d.Client.IsValid() {
-		attrs = append(attrs, slog.String("client", d.Client.String()))
+		to.text("client", d.Client.String())
 	}
 	if d.Cause != nil {
 		text("cause", d.causeText(queries))
 	}
-	return attrs
+}
+
+// attrList gathers fields for slog.
+type attrList []slog.Attr
+
+func (l *attrList) text(key, value string)            { *l = append(*l, slog.String(key, value)) }
+func (l *attrList) texts(key string, values []string) { *l = append(*l, slog.Any(key, values)) }
+func (l *attrList) integer(key string, value int64)   { *l = append(*l, slog.Int64(key, value)) }
+func (l *attrList) time(key string, value time.Time)  { *l = append(*l, slog.Time(key, value)) }
+func (l *attrList) duration(key string, value time.Duration) {
+	*l = append(*l, slog.Duration(key, value))
 }
 
 func redactAll(texts []string) []string {

@@ -17,85 +17,83 @@ type jsonLog struct {
 	w io.Writer
 }
 
-// lineBuffers are those of lines that are being written.
-var lineBuffers = sync.Pool{New: func() any { return new(make([]byte, 0, 1<<10)) }}
+// plainLines are those that were written, for the next.
+var plainLines = sync.Pool{New: func() any { return &plainLine{buffer: make([]byte, 0, 1<<10)} }}
 
-// write writes one line. What is not plain, such as text that is not ASCII, is slog's to write.
-func (l *jsonLog) write(ctx context.Context, at time.Time, level slog.Level, message string, attrs []slog.Attr) error {
-	buffer, _ := lineBuffers.Get().(*[]byte)
-	defer lineBuffers.Put(buffer)
-	line := plainLine{text: (*buffer)[:0]}
-	line.record(at, level, message, attrs)
-	*buffer = line.text
+// request writes the line of one request. What is not plain, such as text that is not ASCII, is slog's to
+// write.
+func (l *jsonLog) request(ctx context.Context, at time.Time, level slog.Level, d *Decision, queries LogQueries) error {
+	line, _ := plainLines.Get().(*plainLine)
+	defer plainLines.Put(line)
+	line.begin(at, level)
+	d.tell(line, queries)
 	if line.odd {
-		record := slog.NewRecord(at, level, message, 0)
-		record.AddAttrs(attrs...)
-		return l.Handle(ctx, record) //nolint:wrapcheck // the log's own
+		return l.Handle(ctx, d.record(at, level, queries)) //nolint:wrapcheck // the log's own
 	}
-	_, err := l.w.Write(line.text)
+	_, err := l.w.Write(line.end())
 	return err //nolint:wrapcheck // as above
 }
 
-// plainLine is a line of JSON in the making; odd is what it becomes by a value that is none of those which
-// [Decision.attrs] makes, or that is not plain.
+// plainLine is a line of JSON in the making; odd is what it becomes by a value that is not plain.
 type plainLine struct {
-	text []byte
-	odd  bool
+	buffer []byte
+	odd    bool
 }
 
-func (l *plainLine) record(at time.Time, level slog.Level, message string, attrs []slog.Attr) {
-	l.text = append(l.text, `{"time":`...)
-	l.time(at)
-	l.text = append(append(append(l.text, `,"level":"`...), level.String()...), `","msg":`...)
-	l.string(message)
-	for _, a := range attrs {
-		l.text = append(l.text, ',')
-		l.string(a.Key)
-		l.text = append(l.text, ':')
-		l.value(a.Value)
+func (l *plainLine) begin(at time.Time, level slog.Level) {
+	l.buffer, l.odd = append(l.buffer[:0], '{'), false
+	l.time(slog.TimeKey, at)
+	l.text(slog.LevelKey, level.String())
+	l.text(slog.MessageKey, "request")
+}
+
+func (l *plainLine) end() []byte {
+	l.buffer = append(l.buffer, "}\n"...)
+	return l.buffer
+}
+
+// key begins a field. Keys are plain.
+func (l *plainLine) key(key string) {
+	if len(l.buffer) > 1 {
+		l.buffer = append(l.buffer, ',')
 	}
-	l.text = append(l.text, "}\n"...)
+	l.buffer = append(append(append(l.buffer, '"'), key...), `":`...)
 }
 
-func (l *plainLine) value(v slog.Value) {
-	switch v.Kind() {
-	case slog.KindString:
-		l.string(v.String())
-	case slog.KindInt64:
-		l.text = strconv.AppendInt(l.text, v.Int64(), 10)
-	case slog.KindDuration:
-		l.text = strconv.AppendInt(l.text, int64(v.Duration()), 10)
-	case slog.KindTime:
-		l.time(v.Time())
-	case slog.KindAny:
-		texts, ok := v.Any().([]string)
-		l.odd = l.odd || !ok || texts == nil
-		l.list(texts)
-	default:
-		l.odd = true
-	}
+func (l *plainLine) text(key, value string) {
+	l.key(key)
+	l.string(value)
 }
 
-func (l *plainLine) list(texts []string) {
-	l.text = append(l.text, '[')
-	for i, text := range texts {
+func (l *plainLine) texts(key string, values []string) {
+	l.key(key)
+	l.buffer = append(l.buffer, '[')
+	for i, value := range values {
 		if i > 0 {
-			l.text = append(l.text, ',')
+			l.buffer = append(l.buffer, ',')
 		}
-		l.string(text)
+		l.string(value)
 	}
-	l.text = append(l.text, ']')
+	l.buffer = append(l.buffer, ']')
+}
+
+func (l *plainLine) integer(key string, value int64) {
+	l.key(key)
+	l.buffer = strconv.AppendInt(l.buffer, value, 10)
+}
+
+func (l *plainLine) duration(key string, value time.Duration) { l.integer(key, int64(value)) }
+
+func (l *plainLine) time(key string, value time.Time) {
+	l.key(key)
+	y := value.Year()
+	l.odd = l.odd || y < 0 || y > 9999 // which RFC 3339 does not have
+	l.buffer = append(value.AppendFormat(append(l.buffer, '"'), time.RFC3339Nano), '"')
 }
 
 func (l *plainLine) string(s string) {
-	text, plain := appendPlain(l.text, s)
-	l.text, l.odd = text, l.odd || !plain
-}
-
-func (l *plainLine) time(t time.Time) {
-	y := t.Year()
-	l.odd = l.odd || y < 0 || y > 9999 // which RFC 3339 does not have
-	l.text = append(t.AppendFormat(append(l.text, '"'), time.RFC3339Nano), '"')
+	text, plain := appendPlain(l.buffer, s)
+	l.buffer, l.odd = text, l.odd || !plain
 }
 
 // appendPlain appends a string of printable ASCII, which all writers of JSON write alike; plain is false for

@@ -27,23 +27,18 @@ func TestLogLine(t *testing.T) {
 			Status: rapid.Int().Draw(t, "status"), Bytes: rapid.Int64().Draw(t, "bytes"), Duration: time.Duration(rapid.Int64().Draw(t, "duration")),
 			Client: rapid.SampledFrom([]netip.Addr{{}, netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("fe80::1%eth0")}).Draw(t, "client"),
 		}
-		attrs := d.attrs(rapid.SampledFrom([]LogQueries{LogText, LogHash, LogOff}).Draw(t, "queries"))
-		if rapid.Bool().Draw(t, "more") {
-			attrs = append(attrs, slog.Any("list", []string(nil)), slog.Bool("flag", true), slog.Any("thing", struct{ A int }{1}))
-		}
+		queries := rapid.SampledFrom([]LogQueries{LogText, LogHash, LogOff}).Draw(t, "queries")
 		level := rapid.SampledFrom([]slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}).Draw(t, "level")
 
 		var want, got bytes.Buffer
-		record := slog.NewRecord(at, level, "request", 0)
-		record.AddAttrs(attrs...)
-		if err := slog.NewJSONHandler(redactor{&want}, &slog.HandlerOptions{Level: slog.LevelDebug}).Handle(context.Background(), record); err != nil {
+		if err := slog.NewJSONHandler(redactor{&want}, &slog.HandlerOptions{Level: slog.LevelDebug}).Handle(context.Background(), d.record(at, level, queries)); err != nil {
 			t.Fatal(err)
 		}
 		log, ok := NewLogger(slog.LevelDebug, FormatJSON, &got).Handler().(*jsonLog)
 		if !ok {
 			t.Fatal("requests' lines are not written by hand")
 		}
-		if err := log.write(context.Background(), at, level, "request", attrs); err != nil {
+		if err := log.request(context.Background(), at, level, &d, queries); err != nil {
 			t.Fatal(err)
 		}
 		if got.String() != want.String() {

@@ -60,7 +60,7 @@ func TestInFlight(t *testing.T) {
 	r := NewRecorder(slog.New(slog.DiscardHandler), WithMetrics(m))
 	d := &Decision{}
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api?a=b", strings.NewReader("query"))
-	_ = r.Enter(request, d)
+	_ = r.Enter(request.Context(), request, d)
 	r.Route(d, "queryLogs", "/api")
 	wantLines(t, m, `logfence_requests_in_flight{operation="queryLogs"} 1`)
 	r.Record(t.Context(), *d)

@@ -130,7 +130,7 @@ func TestTraces(t *testing.T) {
 	incoming.Header.Set("Baggage", "secret=baggage")
 	incoming.Header.Set("Authorization", "Bearer "+token)
 	d := &Decision{RequestID: "r1", Client: netip.MustParseAddr("192.0.2.1"), Tenants: []string{"acme"}}
-	in := r.Enter(incoming, d)
+	in := r.Enter(incoming.Context(), incoming, d)
 	r.Route(d, "queryLogs", "/api/v1/logs/query")
 	ctx, span := r.Span(in.Context(), "token")
 	if ctx == in.Context() {
@@ -266,7 +266,7 @@ func TestTracingOff(t *testing.T) {
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 	request.Header.Set("Traceparent", callersParent)
 	d := &Decision{}
-	in := r.Enter(request, d)
+	in := r.Enter(request.Context(), request, d)
 	r.Route(d, "me", "/api/v1/me")
 	ctx, span := r.Span(in.Context(), "token")
 	span.End(errors.New("x"))

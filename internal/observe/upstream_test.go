@@ -78,7 +78,7 @@ func TestUpstream(t *testing.T) {
 	} {
 		caller, leave := context.WithCancel(t.Context())
 		d := &Decision{}
-		in := r.Enter(httptest.NewRequestWithContext(caller, http.MethodGet, "/api", nil), d)
+		in := r.Enter(caller, httptest.NewRequestWithContext(caller, http.MethodGet, "/api", nil), d)
 		r.Route(d, tt.name, "/api")
 		ctx, cancel := context.WithCancel(in.Context())
 		if tt.patience > 0 {
