@@ -5,7 +5,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"sync"
 
 	"github.com/logfence/logfence/internal/observe"
 )
@@ -35,15 +34,3 @@ func openAudit(c observe.AuditConfig, stderr io.Writer, log *slog.Logger, l *lif
 	return audit, nil
 }
 
-// shared is a writer for several that do not know of each other: the log and the audit.
-type shared struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-// Write writes one line.
-func (s *shared) Write(line []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.w.Write(line)
-}

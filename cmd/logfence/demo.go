@@ -52,7 +52,8 @@ func (p process) demo(ctx context.Context, binary string) (err error) {
 		return err
 	}
 	stderr := &shared{w: p.stderr}
-	g, err := newGateway(ctx, c, observe.NewLogger(c.LogLevel, c.LogFormat, stderr), stderr)
+	defer stderr.flush()
+	g, err := newGateway(ctx, c, observe.NewLogger(c.LogLevel, c.LogFormat, stderr.log()), stderr)
 	if err != nil {
 		return err
 	}

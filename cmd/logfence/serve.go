@@ -62,7 +62,8 @@ Durations are written as 30s, 5m or 720h, sizes in bytes or as 16KiB or 1MiB. Se
 // serve serves until the context ends.
 func (p process) serve(ctx context.Context, c config.Config) error {
 	stderr := &shared{w: p.stderr}
-	log := observe.NewLogger(c.LogLevel, c.LogFormat, stderr)
+	defer stderr.flush()
+	log := observe.NewLogger(c.LogLevel, c.LogFormat, stderr.log())
 	g, err := newGateway(ctx, c, log, stderr)
 	if err != nil {
 		return err
