@@ -33,4 +33,3 @@ func openAudit(c observe.AuditConfig, stderr io.Writer, log *slog.Logger, l *lif
 	})
 	return audit, nil
 }
-

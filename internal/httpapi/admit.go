@@ -47,9 +47,27 @@ func (s *Server) admit(c echo.Context, op *operation) (*limits.Pass, error) {
 	if q := pass.Quota; q.Burst > 0 {
 		h := c.Response().Header()
 		h[canonicalRateLimit] = []string{`"requests";r=` + strconv.Itoa(q.Remaining) + `;t=` + strconv.Itoa(wholeSeconds(q.Reset))}
-		h[canonicalRateLimitPolicy] = []string{`"requests";q=` + strconv.Itoa(q.Burst) + `;w=` + strconv.Itoa(wholeSeconds(q.Window))}
+		h[canonicalRateLimitPolicy] = s.ratePolicy(q)
 	}
 	return pass, err //nolint:wrapcheck // problemOf knows it
+}
+
+// ratePolicy is the field's value. Most tenants have the same policy, so the last one is kept.
+func (s *Server) ratePolicy(q limits.Quota) []string {
+	if kept := s.lastPolicy.Load(); kept != nil && kept.burst == q.Burst && kept.window == q.Window {
+		return kept.field
+	}
+	p := &policy{burst: q.Burst, window: q.Window}
+	p.field = []string{`"requests";q=` + strconv.Itoa(q.Burst) + `;w=` + strconv.Itoa(wholeSeconds(q.Window))}
+	s.lastPolicy.Store(p)
+	return p.field
+}
+
+// policy is a tenant's rate, and what is said of it in an answer's header.
+type policy struct {
+	burst  int
+	window time.Duration
+	field  []string // nobody's to change
 }
 
 // wholeSeconds rounds up, and gives one at least: who comes back sooner comes in vain.

@@ -19,6 +19,10 @@ import (
 type exchange struct {
 	decision observe.Decision
 	who      caller // of an operation
+	out      recordedWriter
+
+	// Most requests have one of each; the decision's lists begin here.
+	asked, fenced [1]string
 }
 
 // exchangeKey finds it in the request's context, and not in Echo's, which would make a map for it.
@@ -52,13 +56,15 @@ func (s *Server) observed(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		x := &exchange{}
 		d := &x.decision
+		d.Asked, d.Fenced = x.asked[:0], x.fenced[:0]
 		d.Time, d.Client = s.now(), s.proxies.Client(c.Request())
 		d.RequestID = observe.RequestID(c.Request().Header.Get(observe.HeaderRequestID))
 		c.SetRequest(s.recorder.Enter(context.WithValue(c.Request().Context(), exchangeKey{}, x), c.Request(), d))
 		h := c.Response().Header()
 		h[observe.HeaderRequestID] = []string{d.RequestID}
 		h[echo.HeaderXContentTypeOptions], h[echo.HeaderCacheControl] = noSniff, noStore
-		out := &recordedWriter{ResponseWriter: c.Response().Writer, begin: func() error { return s.recorder.Begin(*d) }}
+		out := &x.out
+		out.ResponseWriter, out.begin = c.Response().Writer, func() error { return s.recorder.Begin(*d) }
 		c.Response().Writer = out
 		err = caught(next, c)
 		if out.err != nil {

@@ -85,6 +85,7 @@ type Server struct {
 	live       *live
 	stall      time.Duration
 	stopping   atomic.Bool // what /readyz says
+	lastPolicy atomic.Pointer[policy]
 
 	contract contract
 	public   http.Handler

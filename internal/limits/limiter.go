@@ -99,7 +99,10 @@ func (l *Limiter) Replace(own map[string]Limits) {
 // Of is the limits of a request of these tenants. Without a tenant there is
 // nothing that a request may do.
 func (l *Limiter) Of(tenants []string) *Set {
-	s := &Set{hits: &l.hits, tenants: make([]tenant, len(tenants))}
+	s := &Set{hits: &l.hits}
+	if s.tenants = s.one[:]; len(tenants) != 1 {
+		s.tenants = make([]tenant, len(tenants))
+	}
 	t := l.table.Load()
 	for i, name := range tenants {
 		own := t.of[name]

@@ -8,6 +8,7 @@ type Set struct {
 	Limits
 
 	tenants []tenant
+	one     [1]tenant // where there is one
 	hits    *hits
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -144,7 +145,20 @@ func (t *Turns) AcquireAll(ctx context.Context, patience time.Duration, claims [
 			return nil, err
 		}
 	}
-	return sync.OnceFunc(func() { t.giveBack(p) }), nil
+	return (&held{turns: t, by: p}).release, nil
+}
+
+// held is a turn, to be given back once.
+type held struct {
+	turns *Turns
+	by    *party
+	given atomic.Bool
+}
+
+func (h *held) release() {
+	if !h.given.Swap(true) {
+		h.turns.giveBack(h.by)
+	}
 }
 
 func (t *Turns) wait(ctx context.Context, patience time.Duration, p *party, place *node[*waiter]) error {

@@ -35,8 +35,8 @@ func (c *Client) ask(ctx context.Context, call Call, path string, params encoded
 func (c *Client) send(ctx context.Context, call Call, path string, params encoded, media string) (*Answer, error) {
 	limited, cancel := c.limit(ctx, call)
 	var response *http.Response
-	e, err := c.attempt(limited, func(traced context.Context, e *endpoint) error {
-		request, err := c.newRequest(traced, e, call, path, params)
+	e, err := c.attempt(limited, func(listened context.Context, e *endpoint) error {
+		request, err := c.newRequest(listened, e, call, path, params)
 		if err != nil {
 			return err
 		}

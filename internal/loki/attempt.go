@@ -35,11 +35,11 @@ func (c *Client) attempt(limited context.Context, send func(context.Context, *en
 // [classify] calls unreachable has neither the clock nor the caller for its reason.
 func (c *Client) try(limited context.Context, e *endpoint, send func(context.Context, *endpoint) error) (silent bool, err error) {
 	var answered atomic.Bool
-	traced := httptrace.WithClientTrace(limited, &httptrace.ClientTrace{GotFirstResponseByte: func() { answered.Store(true) }})
+	listened := context.WithValue(limited, answeredKey{}, &answered)
 	slow := time.AfterFunc(slowAnswer, func() { c.pool.suspect(e) })
 	defer slow.Stop()
 	e.inFlight.Add(1)
-	if err = send(traced, e); err == nil {
+	if err = send(listened, e); err == nil {
 		return false, nil
 	}
 	e.release()
@@ -49,6 +49,21 @@ func (c *Client) try(limited context.Context, e *endpoint, send func(context.Con
 		c.pool.suspect(e)
 	}
 	return unreachable && !answered.Load(), err
+}
+
+// answeredKey is where a context has the flag that says that something of an answer has come.
+type answeredKey struct{}
+
+// heard says that something of an answer has come.
+func heard(ctx context.Context) {
+	if answered, ok := ctx.Value(answeredKey{}).(*atomic.Bool); ok {
+		answered.Store(true)
+	}
+}
+
+// traced has net/http's own transport say so.
+func traced(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotFirstResponseByte: func() { heard(ctx) }})
 }
 
 // release says that an answer, or a tail, has ended.
@@ -70,8 +85,8 @@ func (c *Client) Ready(ctx context.Context) error {
 	limited, cancel := c.limit(ctx, Call{})
 	defer cancel()
 	var status int
-	e, err := c.attempt(limited, func(traced context.Context, e *endpoint) (err error) {
-		if status, err = c.health(traced, e); err != nil {
+	e, err := c.attempt(limited, func(listened context.Context, e *endpoint) (err error) {
+		if status, err = c.health(listened, e); err != nil {
 			return classify(ctx, limited, ErrUnreachable, err)
 		}
 		return nil

@@ -9,7 +9,6 @@ import (
 	"math"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,7 +42,7 @@ func newDirect(next *http.Transport) *direct {
 func (d *direct) RoundTrip(r *http.Request) (*http.Response, error) {
 	address, ok := d.takes(r)
 	if !ok {
-		return d.next.RoundTrip(r) //nolint:wrapcheck // the transport's own
+		return d.next.RoundTrip(r.WithContext(traced(r.Context()))) //nolint:wrapcheck // the transport's own
 	}
 	for {
 		l, kept, err := d.link(r.Context(), address)
@@ -250,9 +249,7 @@ func (l *link) send(r *http.Request) (answered bool, err error) {
 	if _, err := l.in.Peek(1); err != nil {
 		return false, fmt.Errorf("read answer: %w", err)
 	}
-	if trace := httptrace.ContextClientTrace(r.Context()); trace != nil && trace.GotFirstResponseByte != nil {
-		trace.GotFirstResponseByte()
-	}
+	heard(r.Context())
 	return true, nil
 }
 

@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -196,10 +195,11 @@ func TestDirectLeft(t *testing.T) {
 	s, d := newScript(t, []string{""}), plainDirect(t)
 	reason := errors.New("left")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotFirstResponseByte: func() { t.Error("there was an answer") }})
+	var answered atomic.Bool
+	ctx = context.WithValue(ctx, answeredKey{}, &answered)
 	time.AfterFunc(time.Millisecond, func() { cancel(reason) })
-	if _, err := s.ask(ctx, t, d); !errors.Is(err, reason) {
-		t.Errorf("got %v", err)
+	if _, err := s.ask(ctx, t, d); !errors.Is(err, reason) || answered.Load() {
+		t.Errorf("got %v; there was an answer: %t", err, answered.Load())
 	}
 }
 

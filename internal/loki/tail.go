@@ -98,8 +98,8 @@ func (c *Client) Tail(ctx context.Context, call Call, q tenancy.Query, p TailPar
 	call.AcceptGzip, call.CategorizeLabels = false, true
 	t := &Tail{begun: make(chan struct{})}
 	t.alive, t.dead = context.WithCancel(context.Background())
-	e, err := c.attempt(limited, func(traced context.Context, e *endpoint) error {
-		request, err := c.newRequest(traced, e, call, "/loki/api/v1/tail", "")
+	e, err := c.attempt(limited, func(listened context.Context, e *endpoint) error {
+		request, err := c.newRequest(traced(listened), e, call, "/loki/api/v1/tail", "")
 		if err != nil {
 			return err
 		}

@@ -172,12 +172,15 @@ func (f *Fence) Scope(tenants []string, extra string) (Scope, error) {
 // scopeKey tells lists of names and selectors apart: each has its length before it, so that no two make
 // the same key.
 func scopeKey(tenants []string, extra string) string {
-	var key []byte
-	for _, name := range append(tenants[:len(tenants):len(tenants)], extra) {
-		key = append(strconv.AppendInt(key, int64(len(name)), 10), ' ')
-		key = append(key, name...)
+	key := make([]byte, 0, 256) // most fit, and take nothing from the heap
+	for _, name := range tenants {
+		key = append(appendLength(key, name), name...)
 	}
-	return string(key)
+	return string(append(appendLength(key, extra), extra...))
+}
+
+func appendLength(key []byte, name string) []byte {
+	return append(strconv.AppendInt(key, int64(len(name)), 10), ' ')
 }
 
 func (f *Fence) newScope(tenants []string, extra string) (Scope, error) {
