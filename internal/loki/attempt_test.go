@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -104,13 +105,24 @@ func TestOnceMore(t *testing.T) {
 			var n atomic.Int32
 			server := httptest.NewServer(counted(&n, tt.answer))
 			defer server.Close()
-			c, _ := listening(t, server.URL)
-			failsWith(t, ask(t.Context(), t, c, loki.Call{}), tt.kind)
-			if got := n.Load(); got != tt.requests {
-				t.Errorf("%d requests of one URL, want %d", got, tt.requests)
+			// A long one goes as a form, which net/http's own transport sends.
+			for _, text := range []string{`{app="web"}`, `{app="web"} |= "` + strings.Repeat("x", 5000) + `"`} {
+				c, _ := listening(t, server.URL)
+				n.Store(0)
+				failsWith(t, askFor(t.Context(), t, c, loki.Call{}, text), tt.kind)
+				if got := n.Load(); got != tt.requests {
+					t.Errorf("%.20s…: %d requests of one URL, want %d", text, got, tt.requests)
+				}
+			}
+			if tt.kind == loki.ErrUnreachable {
+				n.Store(0)
+				c, _ := listening(t, server.URL)
+				if _, err := c.Tail(t.Context(), loki.Call{}, query(t, `{app="web"}`), loki.TailParams{}); err == nil || n.Load() != tt.requests {
+					t.Errorf("tail: %v, %d requests, want %d", err, n.Load(), tt.requests)
+				}
 			}
 			well := twoTenants(t)
-			c, _ = listening(t, server.URL+","+well.URL)
+			c, _ := listening(t, server.URL+","+well.URL)
 			for range 4 {
 				err := ask(t.Context(), t, c, loki.Call{})
 				if tt.requests == 2 && err != nil {

@@ -92,7 +92,12 @@ func read(t testing.TB, a *loki.Answer, err error) string {
 // ask sends a plain query, and reads its answer to the end or to the first error.
 func ask(ctx context.Context, t testing.TB, c *loki.Client, call loki.Call) error {
 	t.Helper()
-	a, err := c.QueryRange(ctx, call, query(t, `{app="web"}`), rangeOf(noon))
+	return askFor(ctx, t, c, call, `{app="web"}`)
+}
+
+func askFor(ctx context.Context, t testing.TB, c *loki.Client, call loki.Call, text string) error {
+	t.Helper()
+	a, err := c.QueryRange(ctx, call, query(t, text), rangeOf(noon))
 	if err != nil {
 		return err
 	}
