@@ -189,6 +189,34 @@ func TestDirectUnread(t *testing.T) {
 	}
 }
 
+// TestDirectSweep guarantees that a connection that has idled for too long is closed, that one that has not is
+// kept, and that a sweep may find that all idle connections were closed and others kept since it began.
+func TestDirectSweep(t *testing.T) {
+	t.Parallel()
+	s, d := newScript(t, []string{said("one"), said("two")}, []string{said("three")}), plainDirect(t)
+	want := func(body string, connections int32) {
+		t.Helper()
+		if got, err := s.read(t, d); err != nil || got != body || s.accepted.Load() != connections {
+			t.Fatalf("got %q, %v over %d connections; want %q over %d", got, err, s.accepted.Load(), body, connections)
+		}
+	}
+	want("one", 1)
+	d.mu.Lock()
+	d.sweeping.Stop()
+	d.sweeping = nil // as it is when all were closed just now
+	d.mu.Unlock()
+	d.sweep()
+	want("two", 1)
+	for _, links := range d.idle {
+		links[0].rests = time.Now().Add(-d.next.IdleConnTimeout)
+	}
+	d.sweep()
+	if len(d.idle) > 0 || d.sweeping != nil {
+		t.Errorf("after the sweep: %d addresses, a next sweep: %t", len(d.idle), d.sweeping != nil)
+	}
+	want("three", 2)
+}
+
 // TestDirectLeft guarantees that who leaves before an answer gets the reason, and at once.
 func TestDirectLeft(t *testing.T) {
 	t.Parallel()
