@@ -80,9 +80,9 @@ type carrier struct {
 	large *[flowingBuffer]byte // nil while the answer waits
 }
 
-func newCarrier() *carrier {
+func newCarrier() carrier {
 	small, _ := waiting.Get().(*[waitingBuffer]byte)
-	return &carrier{small: small}
+	return carrier{small: small}
 }
 
 // next is where to read into, when the last read gave so many bytes: what was filled flows, and what was

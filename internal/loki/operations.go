@@ -206,12 +206,25 @@ func (p *params) encoded() encoded { return encoded(p.sent.String()) }
 
 // add encodes one more.
 func (p *params) add(name, value string) {
+	p.begin(name)
+	p.sent.WriteString(url.QueryEscape(value))
+}
+
+func (p *params) begin(name string) {
 	if p.sent.Len() > 0 {
 		p.sent.WriteByte('&')
 	}
 	p.sent.WriteString(url.QueryEscape(name))
 	p.sent.WriteByte('=')
-	p.sent.WriteString(url.QueryEscape(value))
+}
+
+// number adds a number, which has nothing to encode.
+func (p *params) number(name string, value int64) *params {
+	if p.err == nil {
+		p.begin(name)
+		p.sent.Write(strconv.AppendInt(make([]byte, 0, 20), value, 10))
+	}
+	return p
 }
 
 func refused(err error) *params { return &params{err: err} }
@@ -268,7 +281,7 @@ func (p *params) integer(name string, value int) *params {
 	case value == 0:
 		return p
 	default:
-		return p.text(name, strconv.Itoa(value))
+		return p.number(name, int64(value))
 	}
 }
 
@@ -290,11 +303,11 @@ func (p *params) time(name string, t time.Time) *params {
 	case t.IsZero():
 		return p
 	case t.Equal(earliest):
-		return p.text(name, "0")
+		return p.number(name, 0)
 	case t.Before(firstMinute) || t.After(latest):
 		return p.refuse("%w: %s: %s is out of range", ErrParameter, name, t.Format(time.RFC3339Nano))
 	default:
-		return p.text(name, strconv.FormatInt(t.UnixNano(), 10))
+		return p.number(name, t.UnixNano())
 	}
 }
 

@@ -51,12 +51,12 @@ func parseNetwork(text string) (netip.Prefix, error) {
 // both and they differ, neither is believed, and the address is the proxy's: it can be told to remove
 // the one that it does not write.
 func (t TrustedProxies) Client(r *http.Request) netip.Addr {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	connection, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}
 	}
-	peer, ok := parseHop(host)
-	if !ok || !t.trusts(peer) {
+	peer := connection.Addr().Unmap().WithZone("") // a zone is any text
+	if !t.trusts(peer) {
 		return peer
 	}
 	x, forwarded := r.Header.Values("X-Forwarded-For"), r.Header.Values("Forwarded")
