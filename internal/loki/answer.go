@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -33,28 +34,27 @@ func (c *Client) ask(ctx context.Context, call Call, path string, params encoded
 }
 
 func (c *Client) send(ctx context.Context, call Call, path string, params encoded, media string) (*Answer, error) {
-	limited, cancel := c.limit(ctx, call)
+	deadline := c.deadline(call)
 	var response *http.Response
-	e, err := c.attempt(limited, func(listened context.Context, e *endpoint) error {
-		request, err := c.newRequest(listened, e, call, path, params)
+	e, err := c.attempt(ctx, deadline, func(a *asking, e *endpoint) error {
+		request, err := c.newRequest(a, e, call, path, params)
 		if err != nil {
 			return err
 		}
 		// Not by the http.Client around it, which clones the headers in case it is redirected.
 		response, err = c.http.Transport.RoundTrip(request) //nolint:bodyclose // body closes it, for which the caller or a refusal below sees
 		if err != nil {
-			return classify(ctx, limited, ErrUnreachable, err) // while its state can be read
+			return classify(ctx, deadline, ErrUnreachable, err) // while its state can be read
 		}
 		return nil
 	})
 	if err != nil {
-		cancel()
 		return nil, err
 	}
 	if suspicious(response.StatusCode) {
 		c.pool.suspect(e)
 	}
-	body := &body{from: response.Body, pool: c.pool, of: e, caller: ctx, limited: limited, cancel: cancel}
+	body := &body{from: response.Body, pool: c.pool, of: e, caller: ctx, deadline: deadline}
 	encoding, err := accept(response, body, call.AcceptGzip, media)
 	if err != nil {
 		body.Close() //nolint:errcheck,gosec // the answer is not wanted
@@ -200,14 +200,14 @@ func plain(s string) string {
 	return strings.TrimSpace(s)
 }
 
-// body is an answer's, with the request's time-out: both end with Close.
+// body is an answer's. It ends with Close.
 type body struct {
-	from            io.ReadCloser
-	pool            *pool
-	of              *endpoint
-	caller, limited context.Context //nolint:containedctx // they end while it is read
-	cancel          context.CancelFunc
-	closed          atomic.Bool
+	from     io.ReadCloser
+	pool     *pool
+	of       *endpoint
+	caller   context.Context //nolint:containedctx // it may end while it is read
+	deadline time.Time
+	closed   atomic.Bool
 }
 
 func (b *body) Read(p []byte) (int, error) {
@@ -218,14 +218,13 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.caller.Err() == nil {
 		b.pool.suspect(b.of)
 	}
-	return n, classify(b.caller, b.limited, ErrFailed, err)
+	return n, classify(b.caller, b.deadline, ErrFailed, err)
 }
 
-// Close ends the time-out, which would otherwise be kept until it passes, and with the connection or
-// stream whatever Loki still does for an answer that was not read to its end.
+// Close ends, with the connection or stream, whatever Loki still does for an answer that was not read to its
+// end.
 func (b *body) Close() error {
 	if !b.closed.Swap(true) {
-		b.cancel()
 		b.of.release()
 	}
 	if err := b.from.Close(); err != nil {

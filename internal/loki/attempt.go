@@ -10,15 +10,67 @@ import (
 	"time"
 )
 
+// asking is the context of one request to one of Loki's URLs: the caller's, and what is to be known on the
+// way. Its Done is the caller's, too. The deadline is for whoever carries the request to keep: [direct] does so
+// by the connection's own, which costs a third of a context with a timer, and [asking.inTime] makes such a
+// context for net/http's transport.
+type asking struct {
+	context.Context //nolint:containedctx // it is one itself
+
+	deadline time.Time
+	answered atomic.Bool // something of an answer has come
+	slow     func()      // what to do when nothing has for slowAnswer
+}
+
+type askingKey struct{}
+
+// askingOf is the asking that a context is made of; nil: it is made of none.
+func askingOf(ctx context.Context) *asking {
+	a, _ := ctx.Value(askingKey{}).(*asking)
+	return a
+}
+
+// Value finds the asking itself as well.
+func (a *asking) Value(key any) any {
+	if key == (askingKey{}) {
+		return a
+	}
+	return a.Context.Value(key)
+}
+
+// Deadline is when the request has had its time.
+func (a *asking) Deadline() (time.Time, bool) {
+	if callers, ok := a.Context.Deadline(); ok && callers.Before(a.deadline) {
+		return callers, true
+	}
+	return a.deadline, true
+}
+
+// inTime is a context for net/http's transport: it ends by itself at the deadline. stop is to be called when
+// all is read.
+func (a *asking) inTime(ctx context.Context) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithDeadlineCause(ctx, a.deadline, ErrTimeout)
+	slow := time.AfterFunc(slowAnswer, a.slow)
+	heard := func() {
+		slow.Stop()
+		a.answered.Store(true)
+	}
+	stop = func() {
+		slow.Stop()
+		cancel()
+	}
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotFirstResponseByte: heard}), stop
+}
+
 // attempt has send ask one of Loki's URLs, and another one once if not a byte came back from the first:
 // everything asked here is a reading, and may be asked twice. A request that had its time, or whose
 // caller has left, is not repeated. The endpoint counts as busy until it is released.
-func (c *Client) attempt(limited context.Context, send func(context.Context, *endpoint) error) (*endpoint, error) {
+func (c *Client) attempt(ctx context.Context, deadline time.Time, send func(*asking, *endpoint) error) (*endpoint, error) {
 	e, err := c.pool.pick(nil)
 	if err != nil {
 		return nil, err
 	}
-	silent, err := c.try(limited, e, send)
+	silent, err := c.try(ctx, deadline, e, send)
 	if !silent {
 		return e, err
 	}
@@ -27,19 +79,16 @@ func (c *Client) attempt(limited context.Context, send func(context.Context, *en
 		return e, err // of the two errors the one that says why
 	}
 	c.pool.retries.Add(1)
-	_, err = c.try(limited, other, send)
+	_, err = c.try(ctx, deadline, other, send)
 	return other, err
 }
 
 // try asks one endpoint. silent means that its connection failed before the first byte of an answer: what
 // [classify] calls unreachable has neither the clock nor the caller for its reason.
-func (c *Client) try(limited context.Context, e *endpoint, send func(context.Context, *endpoint) error) (silent bool, err error) {
-	var answered atomic.Bool
-	listened := context.WithValue(limited, answeredKey{}, &answered)
-	slow := time.AfterFunc(slowAnswer, func() { c.pool.suspect(e) })
-	defer slow.Stop()
+func (c *Client) try(ctx context.Context, deadline time.Time, e *endpoint, send func(*asking, *endpoint) error) (silent bool, err error) {
+	a := &asking{Context: ctx, deadline: deadline, slow: func() { c.pool.suspect(e) }}
 	e.inFlight.Add(1)
-	if err = send(listened, e); err == nil {
+	if err = send(a, e); err == nil {
 		return false, nil
 	}
 	e.release()
@@ -48,22 +97,7 @@ func (c *Client) try(limited context.Context, e *endpoint, send func(context.Con
 		e.failures.Add(1)
 		c.pool.suspect(e)
 	}
-	return unreachable && !answered.Load(), err
-}
-
-// answeredKey is where a context has the flag that says that something of an answer has come.
-type answeredKey struct{}
-
-// heard says that something of an answer has come.
-func heard(ctx context.Context) {
-	if answered, ok := ctx.Value(answeredKey{}).(*atomic.Bool); ok {
-		answered.Store(true)
-	}
-}
-
-// traced has net/http's own transport say so.
-func traced(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotFirstResponseByte: func() { heard(ctx) }})
+	return unreachable && !a.answered.Load(), err
 }
 
 // release says that an answer, or a tail, has ended.
@@ -82,12 +116,11 @@ func suspicious(status int) bool {
 // Ready tells whether Loki takes queries, at one of its URLs at least; nil is yes. It reads no logs, so
 // no tenant is named.
 func (c *Client) Ready(ctx context.Context) error {
-	limited, cancel := c.limit(ctx, Call{})
-	defer cancel()
+	deadline := c.deadline(Call{})
 	var status int
-	e, err := c.attempt(limited, func(listened context.Context, e *endpoint) (err error) {
-		if status, err = c.health(listened, e); err != nil {
-			return classify(ctx, limited, ErrUnreachable, err)
+	e, err := c.attempt(ctx, deadline, func(a *asking, e *endpoint) (err error) {
+		if status, err = c.health(a, e); err != nil {
+			return classify(ctx, deadline, ErrUnreachable, err)
 		}
 		return nil
 	})

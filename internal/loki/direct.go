@@ -9,6 +9,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,7 @@ import (
 type direct struct {
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
 	next *http.Transport // for what direct does not do; its bounds hold here, too
+	slow time.Duration   // slowAnswer
 
 	mu       sync.Mutex
 	idle     map[string][]*link // by address, the one used last at the end
@@ -35,14 +37,14 @@ type direct struct {
 }
 
 func newDirect(next *http.Transport) *direct {
-	return &direct{dial: next.DialContext, next: next, idle: map[string][]*link{}}
+	return &direct{dial: next.DialContext, next: next, slow: slowAnswer, idle: map[string][]*link{}}
 }
 
 // RoundTrip asks. Errors are those of the connection, or of the context.
 func (d *direct) RoundTrip(r *http.Request) (*http.Response, error) {
 	address, ok := d.takes(r)
 	if !ok {
-		return d.next.RoundTrip(r.WithContext(traced(r.Context()))) //nolint:wrapcheck // the transport's own
+		return d.pass(r)
 	}
 	for {
 		l, kept, err := d.link(r.Context(), address)
@@ -55,10 +57,43 @@ func (d *direct) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		// Loki may close a connection that idled just as it is written to: the request is then asked on
 		// another, and at last on a new one. RFC 9110, section 9.2.2.
-		if !kept || answered || r.Context().Err() != nil {
+		if !kept || answered || r.Context().Err() != nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil, err
 		}
 	}
+}
+
+// pass leaves a request to net/http's transport.
+func (d *direct) pass(r *http.Request) (*http.Response, error) {
+	a := askingOf(r.Context())
+	if a == nil {
+		return d.next.RoundTrip(r) //nolint:wrapcheck // the transport's own
+	}
+	ctx, stop := a.inTime(r.Context())
+	response, err := d.next.RoundTrip(r.WithContext(ctx))
+	if err != nil {
+		stop()
+		return nil, err //nolint:wrapcheck // as above
+	}
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		stop() // its body is a connection, which is more than can be read, and has no end
+		return response, nil
+	}
+	response.Body = &timedBody{ReadCloser: response.Body, stop: stop}
+	return response, nil
+}
+
+// timedBody is the body of an answer whose time ends with it.
+type timedBody struct {
+	io.ReadCloser
+
+	stop func()
+}
+
+// Close ends the time, which would otherwise be kept until it passes.
+func (b *timedBody) Close() error {
+	b.stop()
+	return b.ReadCloser.Close() //nolint:wrapcheck // the transport's own
 }
 
 // CloseIdleConnections closes the connections that no request uses.
@@ -86,8 +121,13 @@ func (d *direct) takes(r *http.Request) (address string, ok bool) {
 
 // link is a connection that is at rest: one kept, or a new one.
 func (d *direct) link(ctx context.Context, address string) (l *link, kept bool, err error) {
+	until := time.Time{}
+	if a := askingOf(ctx); a != nil {
+		// A little later, so that the deadline has passed for whoever learns of it.
+		until = a.deadline.Add(time.Millisecond)
+	}
 	for l := d.take(address); l != nil; l = d.take(address) {
-		if l.atRest() {
+		if l.conn.SetDeadline(until) == nil && l.atRest() {
 			return l, true, nil
 		}
 		l.close()
@@ -99,7 +139,11 @@ func (d *direct) link(ctx context.Context, address string) (l *link, kept bool, 
 		}
 		return nil, false, err //nolint:wrapcheck // names the address
 	}
-	return newLink(conn, address, d.next), false, nil
+	if err := conn.SetDeadline(until); err != nil {
+		_ = conn.Close()
+		return nil, false, fmt.Errorf("set deadline: %w", err)
+	}
+	return newLink(conn, address, d.next, d.slow), false, nil
 }
 
 // take takes the connection that was used last, so that the others come to be old; nil: there is none.
@@ -212,11 +256,21 @@ type link struct {
 	rests   time.Time // since when it is kept
 	header  int64     // the most that an answer's header may have
 	room    int64     // how much more may be read for now
+
+	asked atomic.Pointer[asking] // who waits for a first byte; nil: a probe, or nobody
+	slow  time.Duration
+	late  *time.Timer // tells them when it lets itself be waited for
 }
 
-func newLink(conn net.Conn, address string, like *http.Transport) *link {
-	l := &link{conn: conn, address: address, look: look(conn), header: like.MaxResponseHeaderBytes}
+func newLink(conn net.Conn, address string, like *http.Transport, slow time.Duration) *link {
+	l := &link{conn: conn, address: address, look: look(conn), header: like.MaxResponseHeaderBytes, slow: slow}
 	l.in, l.out = bufio.NewReaderSize(l, like.ReadBufferSize), bufio.NewWriterSize(conn, like.WriteBufferSize)
+	l.late = time.AfterFunc(slow, func() {
+		if a := l.asked.Load(); a != nil {
+			a.slow()
+		}
+	})
+	l.late.Stop()
 	return l
 }
 
@@ -246,10 +300,18 @@ func (l *link) send(r *http.Request) (answered bool, err error) {
 		return false, fmt.Errorf("write request: %w", err)
 	}
 	l.room = l.header
-	if _, err := l.in.Peek(1); err != nil {
+	a := askingOf(r.Context())
+	l.asked.Store(a)
+	l.late.Reset(l.slow)
+	_, err = l.in.Peek(1)
+	l.late.Stop()
+	l.asked.Store(nil)
+	if err != nil {
 		return false, fmt.Errorf("read answer: %w", err)
 	}
-	heard(r.Context())
+	if a != nil {
+		a.answered.Store(true)
+	}
 	return true, nil
 }
 

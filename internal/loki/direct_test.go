@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -223,11 +224,56 @@ func TestDirectLeft(t *testing.T) {
 	s, d := newScript(t, []string{""}), plainDirect(t)
 	reason := errors.New("left")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	var answered atomic.Bool
-	ctx = context.WithValue(ctx, answeredKey{}, &answered)
+	a := &asking{Context: ctx, deadline: time.Now().Add(time.Minute), slow: func() {}}
 	time.AfterFunc(time.Millisecond, func() { cancel(reason) })
-	if _, err := s.ask(ctx, t, d); !errors.Is(err, reason) || answered.Load() {
-		t.Errorf("got %v; there was an answer: %t", err, answered.Load())
+	if _, err := s.ask(a, t, d); !errors.Is(err, reason) || a.answered.Load() {
+		t.Errorf("got %v; there was an answer: %t", err, a.answered.Load())
+	}
+}
+
+// TestDirectSlow guarantees that who waits for an answer learns that it lets itself be waited for, that the
+// time that they have ends the waiting, and that of neither anything is left for who comes next.
+func TestDirectSlow(t *testing.T) {
+	t.Parallel()
+	s, d := newScript(t, []string{said("one"), ""}, []string{said("two"), said("three")}), plainDirect(t)
+	d.slow = time.Millisecond
+	waits := func(patience time.Duration) *asking {
+		return &asking{Context: t.Context(), deadline: time.Now().Add(patience), slow: func() {}}
+	}
+	read := func(a *asking) (string, error) {
+		response, err := s.ask(a, t, d)
+		if err != nil {
+			return "", err
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		return string(body), err
+	}
+	if body, err := read(waits(time.Minute)); err != nil || body != "one" {
+		t.Fatalf("the first answer is %q, %v", body, err)
+	}
+	var told atomic.Int32
+	a := waits(50 * time.Millisecond)
+	a.slow = func() { told.Add(1) }
+	if _, err := read(a); !errors.Is(err, os.ErrDeadlineExceeded) || time.Now().Before(a.deadline) || a.answered.Load() {
+		t.Errorf("no answer: %v, %s before the deadline", err, time.Until(a.deadline))
+	}
+	if told.Load() == 0 { // a second time it may be that the first request's timer was late
+		t.Error("not told that there is no answer yet")
+	}
+	if body, err := read(waits(time.Minute)); err != nil || body != "two" {
+		t.Errorf("the second answer is %q, %v", body, err)
+	}
+	for _, links := range d.idle {
+		for _, l := range links {
+			if l.asked.Load() != nil {
+				t.Error("a connection at rest keeps who asked")
+			}
+			_ = l.conn.SetDeadline(longAgo) // as it is when it has rested for longer than its last request had
+		}
+	}
+	if body, err := read(waits(time.Minute)); err != nil || body != "three" || s.accepted.Load() != 2 {
+		t.Errorf("the third answer is %q, %v, over %d connections", body, err, s.accepted.Load())
 	}
 }
 

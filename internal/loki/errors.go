@@ -73,11 +73,11 @@ func failed(format string, args ...any) error {
 
 // classify tells whose end an error of the transport is: the caller's, the clock's or Loki's. The
 // caller's context is asked first, since its end makes everything else fail as well.
-func classify(caller, limited context.Context, kind, err error) error {
+func classify(caller context.Context, deadline time.Time, kind, err error) error {
 	switch {
 	case caller.Err() != nil:
 		return fmt.Errorf("ask loki: %w", caller.Err())
-	case errors.Is(context.Cause(limited), ErrTimeout):
+	case !time.Now().Before(deadline):
 		return &Error{Kind: ErrTimeout, Cause: err}
 	default:
 		return &Error{Kind: kind, Cause: err}

@@ -15,7 +15,6 @@
 package loki
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -127,11 +126,11 @@ func (c *Client) Close() {
 	c.CloseIdleConnections()
 }
 
-// limit gives ctx the time that one request may take, from connecting to the last byte.
-func (c *Client) limit(ctx context.Context, call Call) (context.Context, context.CancelFunc) {
+// deadline is how long one request may take, from connecting to the last byte.
+func (c *Client) deadline(call Call) time.Time {
 	timeout := c.timeout
 	if call.Timeout > 0 {
 		timeout = call.Timeout
 	}
-	return context.WithTimeoutCause(ctx, timeout, ErrTimeout)
+	return time.Now().Add(timeout)
 }

@@ -92,21 +92,22 @@ func (c *Client) Tail(ctx context.Context, call Call, q tenancy.Query, p TailPar
 	if params.err != nil {
 		return nil, params.err
 	}
-	limited, cancel := c.limit(ctx, call)
-	defer cancel()
+	deadline := c.deadline(call)
 	// Only its headers are used. A long query stays in the URL: a WebSocket has no form.
 	call.AcceptGzip, call.CategorizeLabels = false, true
 	t := &Tail{begun: make(chan struct{})}
 	t.alive, t.dead = context.WithCancel(context.Background())
-	e, err := c.attempt(limited, func(listened context.Context, e *endpoint) error {
-		request, err := c.newRequest(traced(listened), e, call, "/loki/api/v1/tail", "")
+	e, err := c.attempt(ctx, deadline, func(a *asking, e *endpoint) error {
+		opening, stop := a.inTime(a)
+		defer stop()
+		request, err := c.newRequest(opening, e, call, "/loki/api/v1/tail", "")
 		if err != nil {
 			return err
 		}
 		request.URL.RawQuery = string(params.encoded())
 		conn, response, err := c.dial(request, t) //nolint:bodyclose // "You never need to close resp.Body yourself" (websocket.Dial)
 		if err != nil {
-			return c.dialError(ctx, limited, e, response, err)
+			return c.dialError(ctx, deadline, e, response, err)
 		}
 		t.conn = conn
 		return nil
@@ -143,9 +144,9 @@ func (c *Client) tailClient() *http.Client {
 }
 
 // dialError tells what became of a handshake. The response's body is in memory by now.
-func (c *Client) dialError(ctx, limited context.Context, e *endpoint, response *http.Response, err error) error {
+func (c *Client) dialError(ctx context.Context, deadline time.Time, e *endpoint, response *http.Response, err error) error {
 	if response == nil || response.StatusCode == http.StatusSwitchingProtocols || ctx.Err() != nil {
-		return classify(ctx, limited, ErrUnreachable, err)
+		return classify(ctx, deadline, ErrUnreachable, err)
 	}
 	if response.StatusCode == http.StatusOK {
 		return failed("open tail: %w", err)

@@ -115,8 +115,9 @@ func outcomeOf(status int) string {
 
 // failure tells the caller's end and the clock's from Loki's.
 func failure(ctx context.Context, otherwise string) string {
+	deadline, limited := ctx.Deadline() // of a request to Loki, whose context need not end by it
 	switch err := ctx.Err(); {
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), err == nil && limited && !time.Now().Before(deadline):
 		return upstreamTimeout
 	case err != nil:
 		return upstreamLeft
