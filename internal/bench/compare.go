@@ -22,11 +22,12 @@ type workload struct {
 	size              string
 	callers, requests int // under load
 	alone             int // requests of one caller who is alone
-	rounds            int // 0: as the command line says
+	rounds            int // at most; 0: as the command line says
+	times             int // as often as the command line says, where one round is short; 0: once
 }
 
 var workloads = []workload{
-	{size: small, callers: 16, requests: 4000, alone: 300},
+	{size: small, callers: 16, requests: 4000, alone: 300, times: 3},
 	{size: medium, callers: 8, requests: 600, alone: 60},
 	{size: series, callers: 8, requests: 600, alone: 60},
 	{size: large, callers: 2, requests: 4, rounds: 5},
@@ -142,6 +143,7 @@ func (o options) say(format string, args ...any) {
 
 // run lets the contestants take turns, each round beginning with another of them.
 func (f *field) run(ctx context.Context, w workload, rounds int) ([]figure, error) {
+	rounds *= max(w.times, 1)
 	if w.rounds > 0 {
 		rounds = min(rounds, w.rounds)
 	}
