@@ -83,13 +83,20 @@ func isB64Token(s string) bool {
 		return false
 	}
 	for i := range len(s) {
-		c := s[i]
-		if !isAlphanumeric(c) && !strings.ContainsRune("-._~+/", rune(c)) {
+		if !b64Token[s[i]] {
 			return false
 		}
 	}
 	return true
 }
+
+// b64Token are the characters of b64token, looked up for each of every token's.
+var b64Token = func() (table [256]bool) {
+	for c := range table {
+		table[c] = isAlphanumeric(byte(c)) || strings.IndexByte("-._~+/", byte(c)) >= 0 //nolint:gosec // below 256
+	}
+	return table
+}()
 
 func isAlphanumeric(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'

@@ -1,7 +1,9 @@
 package observe
 
 import (
-	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"math/rand/v2"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -17,8 +19,18 @@ func RequestID(incoming string) string {
 	if validRequestID(incoming) {
 		return incoming
 	}
-	// From crypto/rand, not ulid.Make: that one is seeded with the time, which replicas share.
-	return ulid.MustNew(ulid.Timestamp(time.Now()), rand.Reader).String()
+	// Not by ulid.Make: that one is seeded with the time, which replicas share. The library's own generator is
+	// seeded by the system, for each process anew.
+	var (
+		id      ulid.ULID
+		entropy [10]byte
+	)
+	binary.NativeEndian.PutUint64(entropy[:], rand.Uint64())          //nolint:gosec // an id is no secret
+	binary.NativeEndian.PutUint16(entropy[8:], uint16(rand.N(1<<16))) //nolint:gosec // as above
+	if err := errors.Join(id.SetTime(ulid.Timestamp(time.Now())), id.SetEntropy(entropy[:])); err != nil {
+		panic(err) // the year is 10889, or an ULID's entropy is not 10 bytes
+	}
+	return id.String()
 }
 
 func validRequestID(id string) bool {
