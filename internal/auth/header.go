@@ -93,7 +93,7 @@ func isB64Token(s string) bool {
 // b64Token are the characters of b64token, looked up for each of every token's.
 var b64Token = func() (table [256]bool) {
 	for c := range table {
-		table[c] = isAlphanumeric(byte(c)) || strings.IndexByte("-._~+/", byte(c)) >= 0 //nolint:gosec // below 256
+		table[c] = isAlphanumeric(byte(c)) || strings.IndexByte("-._~+/", byte(c)) >= 0
 	}
 	return table
 }()

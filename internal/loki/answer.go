@@ -37,7 +37,7 @@ func (c *Client) send(ctx context.Context, call Call, path string, params encode
 	deadline := c.deadline(call)
 	var response *http.Response
 	e, err := c.attempt(ctx, deadline, func(a *asking, e *endpoint) error {
-		request, err := c.newRequest(a, e, call, path, params)
+		request, err := c.newRequest(a, e, call, path, params) //nolint:contextcheck // a is made of ctx
 		if err != nil {
 			return err
 		}

@@ -119,7 +119,7 @@ func (c *Client) Ready(ctx context.Context) error {
 	deadline := c.deadline(Call{})
 	var status int
 	e, err := c.attempt(ctx, deadline, func(a *asking, e *endpoint) (err error) {
-		if status, err = c.health(a, e); err != nil {
+		if status, err = c.health(a, e); err != nil { //nolint:contextcheck // a is made of ctx
 			return classify(ctx, deadline, ErrUnreachable, err)
 		}
 		return nil

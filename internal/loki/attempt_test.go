@@ -114,7 +114,7 @@ func TestOnceMore(t *testing.T) {
 					t.Errorf("%.20s…: %d requests of one URL, want %d", text, got, tt.requests)
 				}
 			}
-			if tt.kind == loki.ErrUnreachable {
+			if errors.Is(tt.kind, loki.ErrUnreachable) {
 				n.Store(0)
 				c, _ := listening(t, server.URL)
 				if _, err := c.Tail(t.Context(), loki.Call{}, query(t, `{app="web"}`), loki.TailParams{}); err == nil || n.Load() != tt.requests {

@@ -100,7 +100,7 @@ func (c *Client) Tail(ctx context.Context, call Call, q tenancy.Query, p TailPar
 	e, err := c.attempt(ctx, deadline, func(a *asking, e *endpoint) error {
 		opening, stop := a.inTime(a)
 		defer stop()
-		request, err := c.newRequest(opening, e, call, "/loki/api/v1/tail", "")
+		request, err := c.newRequest(opening, e, call, "/loki/api/v1/tail", "") //nolint:contextcheck // opening is made of ctx
 		if err != nil {
 			return err
 		}
