@@ -132,18 +132,30 @@ func (d *direct) link(ctx context.Context, address string) (l *link, kept bool, 
 		}
 		l.close()
 	}
-	conn, err := d.dial(ctx, "tcp", address)
+	conn, err := d.connect(ctx, address)
 	if err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		return nil, false, err //nolint:wrapcheck // names the address
+		return nil, false, err
 	}
 	if err := conn.SetDeadline(until); err != nil {
 		_ = conn.Close()
 		return nil, false, fmt.Errorf("set deadline: %w", err)
 	}
 	return newLink(conn, address, d.next, d.slow), false, nil
+}
+
+// connect makes a connection, within the request's time: there is no connection yet whose deadline would end
+// it, the look-up of a name for one, and an [asking] does not end by itself.
+func (d *direct) connect(ctx context.Context, address string) (net.Conn, error) {
+	if a := askingOf(ctx); a != nil {
+		timed, cancel := context.WithDeadlineCause(ctx, a.deadline, ErrTimeout)
+		defer cancel()
+		ctx = timed
+	}
+	conn, err := d.dial(ctx, "tcp", address)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return conn, err //nolint:wrapcheck // names the address
 }
 
 // take takes the connection that was used last, so that the others come to be old; nil: there is none.

@@ -277,6 +277,24 @@ func TestDirectSlow(t *testing.T) {
 	}
 }
 
+// TestDirectDial guarantees that connecting is within a request's time, whatever it waits for, such as a name.
+func TestDirectDial(t *testing.T) {
+	t.Parallel()
+	s, d := newScript(t), plainDirect(t)
+	d.dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(10 * time.Second):
+			return nil, errors.New("waited for longer than there is time")
+		}
+	}
+	a := &asking{Context: t.Context(), deadline: time.Now().Add(10 * time.Millisecond), slow: func() {}}
+	if _, err := s.ask(a, t, d); !errors.Is(err, ErrTimeout) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestDirectMany guarantees that everybody gets the answer to what they asked, however many ask over the same
 // connections, and however many of them leave in the middle.
 func TestDirectMany(t *testing.T) {
