@@ -172,6 +172,7 @@ func TestTimeoutBeforeAnswer(t *testing.T) {
 // stalls sends a piece of an answer and then nothing, until its client goes.
 func stalls(left chan<- struct{}) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // a server hears of its client's leaving only behind its form
 		w.Header().Set("Content-Type", "application/json")
 		say(w, `{"status":`)
 		flush(w)
@@ -185,9 +186,11 @@ func TestTimeoutWithinAnswer(t *testing.T) {
 	fake := twoTenants(t)
 	left := make(chan struct{}, 1)
 	fake.Instead(stalls(left))
-	err := ask(t.Context(), t, client(t, loki.Config{URL: fake.URL, Timeout: 50 * time.Millisecond}), loki.Call{})
-	failsWith(t, err, loki.ErrTimeout)
-	<-left
+	for _, text := range []string{`{app="web"}`, longText} {
+		err := askFor(t.Context(), t, client(t, loki.Config{URL: fake.URL, Timeout: 50 * time.Millisecond}), loki.Call{}, text)
+		failsWith(t, err, loki.ErrTimeout)
+		<-left
+	}
 }
 
 // TestCallerLeaves guarantees that the end of the caller's context ends Loki's work, before and within an

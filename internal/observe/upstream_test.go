@@ -143,6 +143,38 @@ func must(t *testing.T, c *http.Client, ctx context.Context, url string) *http.R
 	return response
 }
 
+// timeless is a context with a deadline by which it does not end.
+type timeless struct {
+	context.Context //nolint:containedctx // it is one itself
+
+	deadline time.Time
+}
+
+func (c timeless) Deadline() (time.Time, bool) { return c.deadline, true }
+
+// TestFailure guarantees that a failure is the clock's when the request had its time, though its context has
+// not ended: whoever carries it may keep the time by the connection's own deadline.
+func TestFailure(t *testing.T) {
+	t.Parallel()
+	left, leave := context.WithCancel(t.Context())
+	leave()
+	past, future := time.Now().Add(-time.Second), time.Now().Add(time.Hour)
+	for _, tt := range []struct {
+		ctx  context.Context //nolint:containedctx // a case
+		want string
+	}{
+		{t.Context(), upstreamBroken},
+		{timeless{t.Context(), future}, upstreamBroken},
+		{timeless{t.Context(), past}, upstreamTimeout},
+		{timeless{left, future}, upstreamLeft},
+		{timeless{left, past}, upstreamLeft},
+	} {
+		if got := failure(tt.ctx, upstreamBroken); got != tt.want {
+			t.Errorf("%v: got %s, want %s", tt.ctx, got, tt.want)
+		}
+	}
+}
+
 // TestTransportOff guarantees that what is not observed costs nothing.
 func TestTransportOff(t *testing.T) {
 	t.Parallel()
