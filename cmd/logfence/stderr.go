@@ -20,7 +20,7 @@ type shared struct {
 
 	mu      sync.Mutex
 	pending []byte
-	wrote   time.Time   // when last something came out
+	wrote   time.Time   // when a line of the log last came out
 	timer   *time.Timer // nil: nobody is going to see to what is pending
 }
 

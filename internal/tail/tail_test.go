@@ -145,13 +145,18 @@ func TestTailResumes(t *testing.T) {
 		time.Sleep(time.Second)
 		all := tail.Start(t.Context(), f, tail.Config{})
 		defer all.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
 		var entries []loki.Entry
 		for len(entries) < 30 { // in one batch or in several, as they come
-			b, err := all.Next(t.Context())
+			b, err := all.Next(ctx)
 			if err != nil {
 				t.Fatal(len(entries), err)
 			}
 			entries = append(entries, b.Entries...)
+		}
+		if len(entries) != 30 {
+			t.Fatalf("%d lines, want 30", len(entries))
 		}
 		var mark tail.Mark
 		for i, e := range entries {
