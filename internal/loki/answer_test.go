@@ -169,9 +169,12 @@ func TestTimeoutBeforeAnswer(t *testing.T) {
 	<-hanging.Left
 }
 
-// stalls sends a piece of an answer and then nothing, until its client goes.
+// stalls sends a piece of an answer and then nothing, until its client goes. It is ready for more.
 func stalls(left chan<- struct{}) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/ready" {
+			return
+		}
 		_, _ = io.Copy(io.Discard, r.Body) // a server hears of its client's leaving only behind its form
 		w.Header().Set("Content-Type", "application/json")
 		say(w, `{"status":`)
