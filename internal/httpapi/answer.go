@@ -132,15 +132,13 @@ func (s *Server) pass(c echo.Context, answer *loki.Answer, err error) error {
 	if answer.ContentEncoding != "" {
 		h.Set(echo.HeaderContentEncoding, answer.ContentEncoding)
 	}
-	// A caller who stops reading would hold Loki's answer, and our memory, for ever.
-	to := s.patient(c)
-	defer to.rest()
-	return stream(c.Response(), to, answer)
+	return stream(c, answer)
 }
 
 // stream copies until the end, passing on each piece when it comes. The header goes out with the
 // first piece, so that an answer that fails before it is still a problem and not half an answer.
-func stream(w *echo.Response, to *patient, answer *loki.Answer) error {
+func stream(c echo.Context, answer *loki.Answer) error {
+	w := c.Response()
 	carrier := newCarrier()
 	defer carrier.release()
 	for n := 0; ; {
@@ -149,18 +147,17 @@ func stream(w *echo.Response, to *patient, answer *loki.Answer) error {
 		n, err = answer.Body.Read(buffer)
 		ended := errors.Is(err, io.EOF)
 		if n > 0 {
-			write := to.Write
-			if ended && !w.Committed {
-				write = to.writeLast
-			}
 			if !w.Committed && answer.Length > 0 {
 				w.Header().Set(echo.HeaderContentLength, strconv.FormatInt(answer.Length, 10))
 			}
-			if _, err := write(buffer[:n]); err != nil {
+			if _, err := w.Write(buffer[:n]); err != nil {
 				return fmt.Errorf("%w: %w", errAborted, err)
 			}
-			if !ended { // what comes last goes out with the answer's end, in one packet
-				w.Flush()
+			if ended { // what comes last goes out with the answer's end, in one packet
+				return nil
+			}
+			if err := flush(c); err != nil {
+				return fmt.Errorf("%w: %w", errAborted, err)
 			}
 		}
 		switch {

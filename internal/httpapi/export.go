@@ -37,8 +37,7 @@ func (s *Server) ExportLogs(c echo.Context, p api.ExportLogsParams) error {
 	if p.Format != nil {
 		f = formats[string(*p.Format)]
 	}
-	x := &export{Context: c, format: f, left: most, limited: p.Limit != nil, patient: s.patient(c)}
-	defer x.rest()
+	x := &export{Context: c, format: f, left: most, limited: p.Limit != nil}
 	x.name = fileName(callerOf(c).Tenants, w, f.extension)
 	return x.finish(x.run(c.Request().Context(), pages.Walk{
 		Source: s.pageSource(callOf(c), q), Window: w, Lines: pageLines(c),
@@ -127,7 +126,6 @@ func csvLine(b *bytes.Buffer, e loki.Entry) {
 // export is one export on its way. Its memory is that of a page and of what writes it.
 type export struct {
 	echo.Context
-	*patient
 
 	format  format
 	name    string
@@ -172,10 +170,10 @@ func (x *export) begin() error {
 	h.Set(echo.HeaderContentType, x.format.media)
 	h.Set(echo.HeaderContentDisposition, `attachment; filename="`+x.name+`"`)
 	h.Add(echo.HeaderVary, echo.HeaderAcceptEncoding)
-	x.out = x.patient
+	x.out = x.Response()
 	if acceptsGzip(x.Request().Header) {
 		h.Set(echo.HeaderContentEncoding, "gzip")
-		z, err := gzip.NewWriterLevel(x.patient, gzip.BestSpeed)
+		z, err := gzip.NewWriterLevel(x.Response(), gzip.BestSpeed)
 		if err != nil {
 			return fmt.Errorf("compress: %w", err)
 		}
@@ -207,7 +205,7 @@ func (x *export) write(page []loki.Entry) error {
 			return aborted(err)
 		}
 	}
-	return aborted(x.flush())
+	return aborted(flush(x))
 }
 
 // send hands over what is in the buffer.

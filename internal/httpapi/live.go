@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"errors"
-	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,13 +16,8 @@ import (
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
-const (
-	// DefaultHeartbeat is how long an open tail says nothing: proxies close what is silent for a minute.
-	DefaultHeartbeat = 15 * time.Second
-	// DefaultStall is how long a client may take for one piece of a tail or an export. One that has stopped
-	// reading would otherwise hold its connection and its lines for ever.
-	DefaultStall = 30 * time.Second
-)
+// DefaultHeartbeat is how long an open tail says nothing: proxies close what is silent for a minute.
+const DefaultHeartbeat = 15 * time.Second
 
 // live are the tails that are open.
 type live struct {
@@ -244,48 +238,6 @@ func (f *following) next(until time.Time) (batch tail.Batch, ok bool, err error)
 
 // left tells whether the client has gone, and nobody is left to be told anything.
 func left(c echo.Context) bool { return c.Request().Context().Err() != nil }
-
-// patient is a writer to a client with so much time for each piece.
-type patient struct {
-	to    *http.ResponseController
-	w     http.ResponseWriter
-	stall time.Duration
-	timed bool // a deadline is set
-}
-
-func (s *Server) patient(c echo.Context) *patient {
-	return &patient{to: http.NewResponseController(c.Response()), w: c.Response(), stall: s.stall}
-}
-
-func (p *patient) Write(b []byte) (int, error) {
-	if err := p.to.SetWriteDeadline(time.Now().Add(p.stall)); err != nil {
-		return 0, err //nolint:wrapcheck // a writer's error
-	}
-	p.timed = true
-	return p.w.Write(b) //nolint:wrapcheck // as above
-}
-
-// writeLast writes what is all of an answer. If it is short it waits for nobody: net/http keeps it until the
-// handler has returned.
-func (p *patient) writeLast(b []byte) (int, error) {
-	if len(b) > keptBuffer {
-		return p.Write(b)
-	}
-	return p.w.Write(b) //nolint:wrapcheck // a writer's error
-}
-
-// keptBuffer is what net/http keeps of an answer before it writes any of it (bufferBeforeChunkingSize in its
-// server.go, of Go 1.26).
-const keptBuffer = 2048
-
-func (p *patient) flush() error { return p.to.Flush() } //nolint:wrapcheck // as above
-
-// rest gives the connection back as it was: it may serve another request.
-func (p *patient) rest() {
-	if p.timed {
-		p.to.SetWriteDeadline(time.Time{}) //nolint:errcheck,gosec // it is broken then
-	}
-}
 
 // merged are all labels of an entry in one object, as Loki gives them without categorize-labels.
 func merged(e loki.Entry, cache map[string]string) string {

@@ -151,9 +151,10 @@ func (s *Server) newPublic(c Config) (http.Handler, error) {
 		return nil, err
 	}
 	if len(c.CORSOrigins) == 0 {
-		return e, nil
+		return patiently(e, s.stall), nil
 	}
-	return withCORS(e, c.CORSOrigins)
+	h, err := withCORS(e, c.CORSOrigins)
+	return patiently(h, s.stall), err
 }
 
 // withCORS lets pages of just these origins read answers. Tokens travel in a header that pages set

@@ -35,8 +35,7 @@ func (s *Server) TailLogs(c echo.Context, p api.TailLogsParams) error {
 		return err
 	}
 	defer f.close()
-	e := &events{patient: s.patient(c), mark: r.after}
-	defer e.rest()
+	e := &events{Context: c, mark: r.after}
 	h := c.Response().Header()
 	h.Set(echo.HeaderContentType, "text/event-stream")
 	h.Set("X-Accel-Buffering", "no") // nginx would hold events back until it has a page of them
@@ -54,7 +53,7 @@ func (s *Server) TailLogs(c echo.Context, p api.TailLogsParams) error {
 
 // events writes server-sent events.
 type events struct {
-	*patient
+	echo.Context
 
 	mark   tail.Mark
 	buffer bytes.Buffer
@@ -83,10 +82,7 @@ func (e *events) pass(f *following, heartbeat time.Duration) (ending, error) {
 }
 
 func (e *events) send(text string) error {
-	if _, err := e.Write([]byte(text)); err != nil {
-		return err
-	}
-	return e.flush()
+	return e.write([]byte(text))
 }
 
 // beat writes a comment. To a client that has seen no line yet it tells where to go on from, so that one
@@ -111,10 +107,14 @@ func (e *events) sendBatch(b tail.Batch) error {
 		appendStreams(&e.buffer, b.Entries, nil)
 		e.buffer.WriteString("}\n\n")
 	}
-	if _, err := e.Write(e.buffer.Bytes()); err != nil {
-		return err
+	return e.write(e.buffer.Bytes())
+}
+
+func (e *events) write(b []byte) error {
+	if _, err := e.Response().Write(b); err != nil {
+		return err //nolint:wrapcheck // a writer's error
 	}
-	return e.flush()
+	return flush(e)
 }
 
 func (e *events) end(why ending) error {
