@@ -49,6 +49,7 @@ test('zoom by dragging, by buttons, by the table and by keys', async (t) => {
   const page = await openAs(t, 'ana', { search: searchFor('{app="zoomed"}', `&from=${from}&to=${to}`) });
   await chart(page).getByText('30 lines').waitFor();
   const plot = chart(page).locator('.u-over');
+  await plot.hover(); // waits until it is drawn, and stays where it is: the text comes before it
   const box = await plot.boundingBox();
   assert.ok(box);
   await page.mouse.move(box.x + box.width * 0.25, box.y + 40);
