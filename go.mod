@@ -49,6 +49,7 @@ require (
 	golang.org/x/oauth2 v0.37.0 // tests: a real client of the provider
 	golang.org/x/sync v0.24.0
 	golang.org/x/time v0.16.0 // requests a second
+	google.golang.org/grpc v1.84.0 // tests: bufconn, connections that keep nothing
 	google.golang.org/protobuf v1.36.12 // tests: the messages of traces
 	pgregory.net/rapid v1.3.0 // tests: properties
 )
@@ -212,7 +213,6 @@ require (
 	golang.org/x/tools v0.51.0 // indirect
 	google.golang.org/genproto/googleapis/api v0.0.0-20260928230214-8a89bd6388cc // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260928230214-8a89bd6388cc // indirect
-	google.golang.org/grpc v1.84.0 // indirect
 	gopkg.in/inf.v0 v0.9.1 // indirect
 	gopkg.in/tomb.v1 v1.0.0-20141024135613-dd632973f1e7 // indirect
 	gopkg.in/yaml.v2 v2.4.0 // indirect

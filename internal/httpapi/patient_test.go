@@ -9,9 +9,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/lokitest"
@@ -82,29 +83,6 @@ func TestQuietIsNoStall(t *testing.T) {
 	}
 }
 
-// pipes is a listener whose connections keep nothing: what nobody reads is not written.
-type pipes struct {
-	made   chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.made:
-		return c, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error {
-	p.once.Do(func() { close(p.closed) })
-	return nil
-}
-
-func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
-
 // TestEveryAnswerHasItsTime guarantees that no client keeps a connection by not reading an answer, whatever
 // it is, how short it may be, and whoever the client is.
 func TestEveryAnswerHasItsTime(t *testing.T) {
@@ -134,11 +112,13 @@ func TestEveryAnswerHasItsTime(t *testing.T) {
 					}
 				},
 			}
-			l := &pipes{made: make(chan net.Conn, 1), closed: make(chan struct{})}
+			l := bufconn.Listen(1) // byte: what nobody reads is not written
 			served := make(chan error)
 			go func() { served <- server.Serve(l) }()
-			here, there := net.Pipe()
-			l.made <- there
+			here, err := l.DialContext(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
 			if _, err := io.WriteString(here, request+"\r\n"); err != nil {
 				t.Fatal(err)
 			}

@@ -150,11 +150,14 @@ func (s *Server) newPublic(c Config) (http.Handler, error) {
 	if err := registerPages(e, c.Explore); err != nil {
 		return nil, err
 	}
-	if len(c.CORSOrigins) == 0 {
-		return patiently(e, s.stall), nil
+	h := http.Handler(e)
+	if len(c.CORSOrigins) > 0 {
+		var err error
+		if h, err = withCORS(e, c.CORSOrigins); err != nil {
+			return nil, err
+		}
 	}
-	h, err := withCORS(e, c.CORSOrigins)
-	return patiently(h, s.stall), err
+	return patiently(h, s.stall), nil
 }
 
 // withCORS lets pages of just these origins read answers. Tokens travel in a header that pages set
