@@ -126,9 +126,12 @@ test('by keyboard alone: sign in, run, open a line, filter by it, choose a range
   await page.keyboard.type('ana');
   await page.keyboard.press('Enter');
   await answered(page, /^100 lines/);
+  await page.locator('.cm-content').waitFor(); // what stands for the editor until it has come would be typed into
   await page.keyboard.press('/');
+  await page.locator('.cm-content:focus').waitFor();
   await page.keyboard.press('Control+A');
   await page.keyboard.type('{app="payments"');
+  await page.locator('.cm-content', { hasText: '{app="payments"}' }).waitFor();
   await page.keyboard.press('Control+Enter');
   await answered(page, /^100 lines/);
   assert.match(page.url(), /payments/);
