@@ -33,6 +33,7 @@ require (
 	github.com/prometheus/client_model v0.6.3 // tests: metrics as they are read
 	github.com/prometheus/common v0.72.0 // Prometheus's durations, as Loki reads them
 	github.com/prometheus/prometheus v0.312.1-0.20260612131846-2ad3a8717015 // labels.Matcher, which Loki's syntax is made of
+	github.com/realclientip/realclientip-go v1.0.0 // the address before trusted proxies
 	github.com/redis/go-redis/v9 v9.23.0 // limits that replicas share
 	github.com/rogpeppe/go-internal v1.16.0 // tests: transcripts of the command
 	github.com/rs/zerolog v1.33.0 // tests: what toxiproxy logs with

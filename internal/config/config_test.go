@@ -50,7 +50,7 @@ func TestLoadDefaults(t *testing.T) {
 		t.Errorf("drain: %s, %s", c.DrainDelay, c.DrainTimeout)
 	}
 	if c.Addr != ":8080" || c.AdminAddr != "127.0.0.1:9090" || !c.LokiCompat || c.BasicToken ||
-		c.Audit != (observe.AuditConfig{Log: "off", Queries: "text"}) || c.TrustedProxies != nil || c.LogLevel != slog.LevelInfo || c.LogFormat != observe.FormatJSON ||
+		c.Audit != (observe.AuditConfig{Log: "off", Queries: "text"}) || !reflect.DeepEqual(c.TrustedProxies, observe.TrustedProxies{}) || c.LogLevel != slog.LevelInfo || c.LogFormat != observe.FormatJSON ||
 		c.LogQueries != observe.LogText || c.MetricsTenants != 0 || !c.PProf || c.Loki.Timeout != time.Minute {
 		t.Errorf("%+v", c)
 	}

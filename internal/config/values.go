@@ -94,11 +94,11 @@ func readList(t text) ([]string, string) {
 func readNetworks(t text) (observe.TrustedProxies, string) {
 	list, problem := readList(t)
 	if problem != "" {
-		return nil, problem
+		return observe.TrustedProxies{}, problem
 	}
 	networks, err := observe.ParseTrustedProxies(list)
 	if err != nil {
-		return nil, err.Error()
+		return observe.TrustedProxies{}, err.Error()
 	}
 	return networks, ""
 }

@@ -5,24 +5,41 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"strings"
+
+	"github.com/realclientip/realclientip-go"
 )
 
-// TrustedProxies are the networks of the proxies whose word counts about where a request came from.
-// None, the zero value, believes only the connection itself.
-type TrustedProxies []netip.Prefix
+// TrustedProxies are the networks of the reverse proxies in front of logfence whose headers are believed
+// about where a request came from. The zero value believes only the connection itself.
+type TrustedProxies struct {
+	networks                []netip.Prefix
+	forwardedFor, forwarded realclientip.RightmostTrustedRangeStrategy
+}
 
 // ParseTrustedProxies reads networks in CIDR notation, and single addresses.
 func ParseTrustedProxies(networks []string) (TrustedProxies, error) {
-	proxies := make(TrustedProxies, 0, len(networks))
+	t := TrustedProxies{}
+	ranges := make([]net.IPNet, 0, len(networks))
 	for _, text := range networks {
 		prefix, err := parseNetwork(text)
 		if err != nil {
-			return nil, err
+			return TrustedProxies{}, err
 		}
-		proxies = append(proxies, prefix)
+		t.networks = append(t.networks, prefix)
+		ranges = append(ranges, net.IPNet{
+			IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen()),
+		})
 	}
-	return proxies, nil
+	var err error
+	if t.forwardedFor, err = realclientip.NewRightmostTrustedRangeStrategy("X-Forwarded-For", ranges); err != nil {
+		return TrustedProxies{}, fmt.Errorf("read X-Forwarded-For: %w", err)
+	}
+	if t.forwarded, err = realclientip.NewRightmostTrustedRangeStrategy("Forwarded", ranges); err != nil {
+		return TrustedProxies{}, fmt.Errorf("read Forwarded: %w", err)
+	}
+	return t, nil
 }
 
 func parseNetwork(text string) (netip.Prefix, error) {
@@ -42,14 +59,15 @@ func parseNetwork(text string) (netip.Prefix, error) {
 	return prefix, nil
 }
 
-// Client is the address that a request came from: the connection's or, where that is a trusted
-// proxy's, the nearest one before it that is not, as X-Forwarded-For or Forwarded (RFC 7239) tell
-// it. They are read from the right, where the nearest proxy adds what it has seen itself: everything
-// to the left of an address that is not trusted is that caller's own writing.
+// Client is the address that a request came from: the connection's or, where that is a trusted proxy's,
+// the nearest address before it that is not, from X-Forwarded-For or Forwarded (RFC 7239). They are read
+// from the right, where the nearest proxy adds what it has seen itself: everything to the left of an
+// address that is not trusted was written by that caller. Where they name no such address, or something
+// that is no address, it is the connection's.
 //
 // A proxy writes one of the two headers and passes the other on as the caller sent it. When there are
-// both and they differ, neither is believed, and the address is the proxy's: it can be told to remove
-// the one that it does not write.
+// both and they differ, neither is believed, and the address is the connection's: the proxy can be
+// configured to remove the header that it does not write.
 func (t TrustedProxies) Client(r *http.Request) netip.Addr {
 	connection, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -59,16 +77,19 @@ func (t TrustedProxies) Client(r *http.Request) netip.Addr {
 	if !t.trusts(peer) {
 		return peer
 	}
-	x, forwarded := r.Header.Values("X-Forwarded-For"), r.Header.Values("Forwarded")
-	byX := t.walk(peer, strings.Split(strings.Join(x, ","), ","), parseHop)
-	byForwarded := peer
-	if elements, ok := splitQuoted(strings.Join(forwarded, ","), ','); ok {
-		byForwarded = t.walk(peer, elements, parseForwarded)
+	_, hasX := r.Header["X-Forwarded-For"]
+	_, hasForwarded := r.Header["Forwarded"]
+	byX, byForwarded := peer, peer
+	if hasX {
+		byX = addressOr(peer, t.forwardedFor.ClientIP(r.Header, ""))
+	}
+	if hasForwarded && plainForwarded(r.Header["Forwarded"]) {
+		byForwarded = addressOr(peer, t.forwarded.ClientIP(r.Header, ""))
 	}
 	switch {
-	case len(forwarded) == 0:
+	case !hasForwarded:
 		return byX
-	case len(x) == 0 || byX == byForwarded:
+	case !hasX || byX == byForwarded:
 		return byForwarded
 	default:
 		return peer
@@ -76,7 +97,7 @@ func (t TrustedProxies) Client(r *http.Request) netip.Addr {
 }
 
 func (t TrustedProxies) trusts(addr netip.Addr) bool {
-	for _, network := range t {
+	for _, network := range t.networks {
 		if network.Contains(addr) {
 			return true
 		}
@@ -84,71 +105,28 @@ func (t TrustedProxies) trusts(addr netip.Addr) bool {
 	return false
 }
 
-// walk goes from the nearest hop to the first that is not trusted, and stops where the trail ends: at
-// what is no address, the one who wrote it is the last that is known.
-func (t TrustedProxies) walk(peer netip.Addr, hops []string, parse func(string) (netip.Addr, bool)) netip.Addr {
-	for i := len(hops) - 1; i >= 0 && t.trusts(peer); i-- {
-		hop, ok := parse(hops[i])
-		if !ok {
-			break
-		}
-		peer = hop
-	}
-	return peer
-}
-
-// parseHop reads an address as proxies write it: bare, in brackets, or with a port.
-func parseHop(text string) (netip.Addr, bool) {
-	text = strings.TrimSpace(text)
-	if host, _, err := net.SplitHostPort(text); err == nil {
-		text = host
-	} else if inner, ok := strings.CutPrefix(text, "["); ok {
-		text = strings.TrimSuffix(inner, "]")
-	}
-	addr, err := netip.ParseAddr(text)
+// addressOr is what realclientip found, which is "" where it found none.
+func addressOr(peer netip.Addr, found string) netip.Addr {
+	addr, err := netip.ParseAddr(found)
 	if err != nil {
-		return netip.Addr{}, false
+		return peer
 	}
-	return addr.Unmap().WithZone(""), true // a zone is any text
+	return addr.Unmap().WithZone("") // a zone is any text
 }
 
-// parseForwarded reads the address in one element of Forwarded, its one "for". Names that hide the
-// address ("unknown", "_proxy") are no address.
-func parseForwarded(element string) (addr netip.Addr, ok bool) {
-	pairs, _ := splitQuoted(element, ';') // whole quotes: the element was split out of them
-	found := false
-	for _, pair := range pairs {
-		name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
-		if !strings.EqualFold(name, "for") {
-			continue
-		}
-		if found {
-			return netip.Addr{}, false
-		}
-		found = true
-		if quoted, is := strings.CutPrefix(value, `"`); is {
-			value = strings.TrimSuffix(quoted, `"`)
-		}
-		addr, ok = parseHop(value)
-	}
-	return addr, ok
-}
+// forwardedElement is an element of Forwarded without separators in its quoted strings.
+var forwardedElement = regexp.MustCompile(`^\s*(?:[\w-]+=(?:"[^",;\\]*"|[^",;\\]*)\s*(?:;\s*|$))*$`)
 
-// splitQuoted splits a header's value where the separator is not in a quoted string (RFC 9110 section
-// 5.6.4). It is not ok when one does not end: a caller who leaves one open would make the proxy's own
-// element a part of it.
-func splitQuoted(s string, separator byte) (parts []string, ok bool) {
-	start, quoted := 0, false
-	for i := 0; i < len(s); i++ {
-		switch {
-		case quoted && s[i] == '\\':
-			i++
-		case s[i] == '"':
-			quoted = !quoted
-		case s[i] == separator && !quoted:
-			parts = append(parts, s[start:i])
-			start = i + 1
+// plainForwarded reports whether every element can be read without knowing quoted strings (RFC 9110,
+// section 5.6.4): realclientip splits inside them. A proxy quotes the caller's Host there, and a comma in
+// it would let the caller write an element of its own. For the same reason an element has one "for".
+func plainForwarded(values []string) bool {
+	for _, value := range values {
+		for element := range strings.SplitSeq(value, ",") {
+			if !forwardedElement.MatchString(element) || strings.Count(strings.ToLower(element), "for=") > 1 {
+				return false
+			}
 		}
 	}
-	return append(parts, s[start:]), !quoted
+	return true
 }

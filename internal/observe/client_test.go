@@ -3,6 +3,7 @@ package observe
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,19 +33,25 @@ func TestClient(t *testing.T) {
 		{"through two proxies", "10.0.0.1:999", header{"X-Forwarded-For": {"203.0.113.9, 192.0.2.1"}}, "203.0.113.9"},
 		{"the left part is the caller's own writing", "10.0.0.1:999", header{"X-Forwarded-For": {"192.0.2.77, 203.0.113.9, 192.0.2.1"}}, "203.0.113.9"},
 		{"a proxy that adds a line", "10.0.0.1:999", header{"X-Forwarded-For": {"192.0.2.77", "203.0.113.9"}}, "203.0.113.9"},
-		{"all of them proxies", "10.0.0.1:999", header{"X-Forwarded-For": {"10.0.0.3, 10.0.0.2"}}, "10.0.0.3"},
+		{"all of them proxies", "10.0.0.1:999", header{"X-Forwarded-For": {"10.0.0.3, 10.0.0.2"}}, "10.0.0.1"},
 		{"with a port", "10.0.0.1:999", header{"X-Forwarded-For": {"203.0.113.9:1234"}}, "203.0.113.9"},
 		{"IPv6 with a port", "10.0.0.1:999", header{"X-Forwarded-For": {"[2001:1::1]:1234"}}, "2001:1::1"},
 		{"IPv6 in brackets", "10.0.0.1:999", header{"X-Forwarded-For": {"[2001:1::1]"}}, "2001:1::1"},
 		{"a zone is any text", "10.0.0.1:999", header{"X-Forwarded-For": {"fe80::1%x\"y"}}, "fe80::1"},
-		{"what is no address ends the trail", "10.0.0.1:999", header{"X-Forwarded-For": {"203.0.113.9, unknown, 192.0.2.1"}}, "192.0.2.1"},
+		{"what is no address", "10.0.0.1:999", header{"X-Forwarded-For": {"203.0.113.9, unknown, 192.0.2.1"}}, "10.0.0.1"},
+		{"no particular address", "10.0.0.1:999", header{"X-Forwarded-For": {"0.0.0.0"}}, "10.0.0.1"},
+		{"an IPv4 address with a zone", "10.0.0.1:999", header{"X-Forwarded-For": {"203.0.113.9%x"}}, "10.0.0.1"},
+		{"a trusted network in IPv6 notation", "10.0.0.1:999", header{"X-Forwarded-For": {"203.0.113.9, ::ffff:10.0.0.2"}}, "203.0.113.9"},
 		{"empty", "10.0.0.1:999", header{"X-Forwarded-For": {""}}, "10.0.0.1"},
 		{"Forwarded", "10.0.0.1:999", header{"Forwarded": {`for=192.0.2.77, for=203.0.113.9;proto=https;by=10.0.0.1`}}, "203.0.113.9"},
 		{"Forwarded, quoted", "10.0.0.1:999", header{"Forwarded": {`proto=https; FOR="[2001:1::1]:4711"`}}, "2001:1::1"},
 		{"Forwarded, hidden", "10.0.0.1:999", header{"Forwarded": {`for=203.0.113.9, for=_hidden`}}, "10.0.0.1"},
 		{"Forwarded, without a for", "10.0.0.1:999", header{"Forwarded": {`for=203.0.113.9, proto=https`}}, "10.0.0.1"},
 		{"Forwarded, two in one", "10.0.0.1:999", header{"Forwarded": {`for=203.0.113.9;for=192.0.2.77`}}, "10.0.0.1"},
-		{"Forwarded, a separator in quotes", "10.0.0.1:999", header{"Forwarded": {`for=203.0.113.9;host="a,for=192.0.2.77;b\", for=192.0.2.78"`}}, "203.0.113.9"},
+		{"Forwarded, with the caller's host", "10.0.0.1:999", header{"Forwarded": {`for=203.0.113.9;host="a:80"`}}, "203.0.113.9"},
+		{"Forwarded, a separator in quotes", "10.0.0.1:999", header{"Forwarded": {`for=203.0.113.9;host="a,for=192.0.2.77;b\", for=192.0.2.78"`}}, "10.0.0.1"},
+		{"Forwarded, an element in quotes", "10.0.0.1:999", header{"Forwarded": {`for=203.0.113.9;host="a, for=192.0.2.77;b"`}}, "10.0.0.1"},
+		{"Forwarded, a pair in quotes", "10.0.0.1:999", header{"Forwarded": {`host="a;for=192.0.2.77";for=203.0.113.9`}}, "10.0.0.1"},
 		{"Forwarded, a quote left open before the proxy's element", "10.0.0.1:999", header{"Forwarded": {`for=192.0.2.77;host="`, `for=203.0.113.9`}}, "10.0.0.1"},
 		{"both, alike", "10.0.0.1:999", header{"X-Forwarded-For": {"203.0.113.9"}, "Forwarded": {"for=203.0.113.9"}}, "203.0.113.9"},
 		{"both, and one of them is the caller's", "10.0.0.1:999", header{"X-Forwarded-For": {"203.0.113.9"}, "Forwarded": {"for=192.0.2.77"}}, "10.0.0.1"},
@@ -71,12 +78,16 @@ func TestClientCannotBeClaimed(t *testing.T) {
 		pieces := rapid.SliceOf(rapid.SampledFrom([]string{"for=", "192.0.2.77", `"`, `\`, ",", ";", " ", "[", "]", "10.0.0.2", "host=", ":1"}))
 		written := strings.Join(pieces.Draw(t, "written"), "")
 		header := map[string][]string{}
-		switch rapid.IntRange(0, 2).Draw(t, "header") {
+		switch rapid.IntRange(0, 3).Draw(t, "header") {
 		case 0:
 			header["X-Forwarded-For"] = []string{written + ", " + caller}
 		case 1:
 			header["Forwarded"] = []string{written + `, for="` + caller + `:99"`}
 		case 2:
+			// The proxy quotes the caller's Host.
+			quoted := strings.NewReplacer(`"`, `\"`, `\`, `\\`).Replace(written)
+			header["Forwarded"] = []string{`for="` + caller + `:99";host="` + quoted + `"`}
+		case 3:
 			header["Forwarded"], header["X-Forwarded-For"] = []string{written}, []string{caller}
 		}
 		got := proxies.Client(&http.Request{RemoteAddr: "10.0.0.1:99", Header: header}).String()
@@ -103,7 +114,7 @@ func TestParseTrustedProxies(t *testing.T) {
 		}
 	}
 	got, err := ParseTrustedProxies([]string{"::ffff:192.0.2.1", "2001:db8::/32"})
-	if err != nil || got[0] != netip.MustParsePrefix("192.0.2.1/32") || got[1] != netip.MustParsePrefix("2001:db8::/32") {
+	if err != nil || !slices.Equal(got.networks, []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("2001:db8::/32")}) {
 		t.Errorf("ParseTrustedProxies: %v, %v", got, err)
 	}
 }
