@@ -4,16 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
-	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/loki"
+	"github.com/logfence/logfence/internal/web"
 )
 
 // headerEncodingFlags asks Loki to tell structured metadata from parsed labels. It is the one header
@@ -29,37 +27,10 @@ func callOf(c echo.Context) loki.Call {
 	return loki.Call{
 		Tenants:          callerOf(c).Tenants,
 		Timeout:          callerOf(c).limits.Timeout,
-		AcceptGzip:       acceptsGzip(r.Header),
+		AcceptGzip:       web.AcceptsGzip(r.Header),
 		CategorizeLabels: r.Header.Get(headerEncodingFlags) == flagCategorize,
 	}
 }
-
-// acceptsGzip tells whether the client takes gzip (RFC 9110, section 12.5.3). Doubt is no: identity is
-// always understood.
-func acceptsGzip(h http.Header) bool {
-	accepted := false
-	for _, list := range h[echo.HeaderAcceptEncoding] {
-		for element := range strings.SplitSeq(list, ",") {
-			element = strings.TrimSpace(element)
-			if coding, _, weighed := strings.Cut(element, ";"); !weighed {
-				accepted = accepted || isGzip(coding)
-				continue
-			}
-			coding, params, err := mime.ParseMediaType(element)
-			if err != nil || !isGzip(coding) {
-				continue
-			}
-			q, err := strconv.ParseFloat(params["q"], 64)
-			if params["q"] != "" && (err != nil || q <= 0) {
-				return false
-			}
-			accepted = true
-		}
-	}
-	return accepted
-}
-
-func isGzip(coding string) bool { return strings.EqualFold(coding, "gzip") || coding == "*" }
 
 // Answers are carried in two sizes of buffers. Most of those that are under way at any time wait for Loki,
 // or for a slow caller, and hold little; one that flows has room for as much as the system hands over at

@@ -17,6 +17,7 @@ import (
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/pages"
 	"github.com/logfence/logfence/internal/tenancy"
+	"github.com/logfence/logfence/internal/web"
 )
 
 // ExportLogs answers GET /api/v1/logs/export.
@@ -171,7 +172,7 @@ func (x *export) begin() error {
 	h.Set(echo.HeaderContentDisposition, `attachment; filename="`+x.name+`"`)
 	h.Add(echo.HeaderVary, echo.HeaderAcceptEncoding)
 	x.out = x.Response()
-	if acceptsGzip(x.Request().Header) {
+	if web.AcceptsGzip(x.Request().Header) {
 		h.Set(echo.HeaderContentEncoding, "gzip")
 		z, err := gzip.NewWriterLevel(x.Response(), gzip.BestSpeed)
 		if err != nil {

@@ -75,24 +75,33 @@ func newExploreFile(name, mediaType string, content []byte) *page {
 	return p
 }
 
-// newLogPage is the page itself. Where the provider's token endpoint is may change while we run, and with it
-// the policy.
+// logPage is the page itself. The address of the provider's token endpoint may change while logfence runs,
+// and with it the policy; the content and what is compressed of it stay.
+type logPage struct {
+	page
+
+	connect func(context.Context) []string
+}
+
 func newLogPage(content []byte, sign Sign, connect func(context.Context) []string) (http.Handler, error) {
 	content, err := withSettings(content, sign)
 	if err != nil {
 		return nil, fmt.Errorf("index.html: %w", err)
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p := newPage(html5, content)
-		p.policy = explorePolicy(nil)
-		if connect != nil {
-			p.policy = explorePolicy(connect(r.Context()))
-		}
-		// A browser that has the page may have it with another policy.
-		policy := sha256.Sum256([]byte(p.policy))
-		p.tag += "-" + base64.RawURLEncoding.EncodeToString(policy[:6])
-		p.ServeHTTP(w, r)
-	}), nil
+	return &logPage{page: *newPage(html5, content), connect: connect}, nil
+}
+
+// ServeHTTP writes the page with the policy of the moment.
+func (l *logPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p := l.page
+	p.policy = explorePolicy(nil)
+	if l.connect != nil {
+		p.policy = explorePolicy(l.connect(r.Context()))
+	}
+	// A browser that has the page may have it with another policy.
+	policy := sha256.Sum256([]byte(p.policy))
+	p.tag += "-" + base64.RawURLEncoding.EncodeToString(policy[:6])
+	p.ServeHTTP(w, r)
 }
 
 var mediaTypes = map[string]string{

@@ -156,3 +156,23 @@ func TestSignIsValidated(t *testing.T) {
 		}
 	}
 }
+
+// TestLogPageIsCompressedOnce guarantees that every request for the page is served from what was compressed
+// for the first.
+func TestLogPageIsCompressedOnce(t *testing.T) {
+	t.Parallel()
+	h, ok := explorePages(t, Sign{}, "https://id.example.com")[ExplorePath].(*logPage)
+	if !ok {
+		t.Fatal("the log page has another handler")
+	}
+	calls, compressed := 0, h.compressed
+	h.compressed = func() []byte { calls++; return compressed() }
+	for range 2 {
+		if w := serve(t, h, "Accept-Encoding", "gzip"); w.Header().Get("Content-Encoding") != "gzip" || w.Body.Len() == 0 {
+			t.Errorf("%v, %d bytes", w.Header(), w.Body.Len())
+		}
+	}
+	if calls != 2 || &compressed()[0] != &compressed()[0] {
+		t.Errorf("%d of 2 requests were served from what is compressed once", calls)
+	}
+}

@@ -10,15 +10,12 @@ package web
 
 import (
 	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
 	"fmt"
 	"io/fs"
 	"net/http"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -99,7 +96,7 @@ type page struct {
 	tag       string
 	policy    string
 	cache     string
-	// compressed is made when it is first asked for: most of logfence's processes are never asked.
+	// compressed is made once, for the first request that accepts it: most processes never have one.
 	compressed func() []byte
 }
 
@@ -125,44 +122,10 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", p.cache)
 	h.Add("Vary", "Accept-Encoding")
 	content, tag := p.content, p.tag
-	if acceptsGzip(r.Header) {
+	if AcceptsGzip(r.Header) {
 		content, tag = p.compressed(), tag+"-gzip"
 		h.Set("Content-Encoding", "gzip")
 	}
 	h.Set("ETag", `"`+tag+`"`)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
-}
-
-// compress never fails: it writes to memory, at a level that exists.
-func compress(content []byte) []byte {
-	var b bytes.Buffer
-	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
-	if err != nil {
-		panic(err)
-	}
-	if _, err := z.Write(content); err != nil {
-		panic(err)
-	}
-	if err := z.Close(); err != nil {
-		panic(err)
-	}
-	return b.Bytes()
-}
-
-// acceptsGzip tells whether a request names gzip, and not to refuse it (RFC 9110 section 12.5.3). A `*`
-// is not taken for it: whoever can gzip says so.
-func acceptsGzip(h http.Header) bool {
-	for _, item := range strings.Split(strings.Join(h.Values("Accept-Encoding"), ","), ",") {
-		coding, params, weighted := strings.Cut(item, ";")
-		if !strings.EqualFold(strings.TrimSpace(coding), "gzip") {
-			continue
-		}
-		if !weighted {
-			return true
-		}
-		weight, ok := strings.CutPrefix(strings.ToLower(strings.TrimSpace(params)), "q=")
-		q, err := strconv.ParseFloat(strings.TrimSpace(weight), 64)
-		return ok && err == nil && q > 0
-	}
-	return false
 }

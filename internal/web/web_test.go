@@ -119,7 +119,12 @@ func TestPagesAreCompressed(t *testing.T) {
 		{"br", false},
 		{"gzip;q=0", false},
 		{"gzip;q=0.000", false},
-		{"*", false},
+		{"*", true},
+		{"*;q=0", false},
+		{"gzip;q=0, *", false},
+		{"*, gzip;q=0", false},
+		{"identity;q=0, *;q=0.1", true},
+		{"gzip;q=x", false},
 		{"x-gzip-not", false},
 	} {
 		w := get(t, "/docs/redoc.js", "Accept-Encoding", tt.accept)

@@ -1,0 +1,59 @@
+package web
+
+import (
+	"bytes"
+	"compress/gzip"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// AcceptsGzip reports whether a request accepts gzip (RFC 9110, section 12.5.3): by name, or by `*` where
+// gzip is not named. What cannot be read does not accept it: identity is always understood.
+func AcceptsGzip(h http.Header) bool {
+	any := false
+	for _, list := range h["Accept-Encoding"] {
+		for element := range strings.SplitSeq(list, ",") {
+			coding, weight, err := codingOf(element)
+			switch {
+			case err != nil:
+			case coding == "gzip":
+				return weight > 0
+			case coding == "*":
+				any = weight > 0
+			}
+		}
+	}
+	return any
+}
+
+// codingOf is one element of Accept-Encoding, its coding in lower case.
+func codingOf(element string) (coding string, weight float64, err error) {
+	coding, params, err := mime.ParseMediaType(element)
+	if err != nil {
+		return "", 0, err //nolint:wrapcheck // AcceptsGzip goes on to the next
+	}
+	q, weighted := params["q"]
+	if !weighted {
+		return coding, 1, nil
+	}
+	weight, err = strconv.ParseFloat(q, 64)
+	return coding, weight, err //nolint:wrapcheck // as above
+}
+
+// compress never fails: it writes to memory, at a level that exists.
+func compress(content []byte) []byte {
+	var b bytes.Buffer
+	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err != nil {
+		panic(err)
+	}
+	if _, err := z.Write(content); err != nil {
+		panic(err)
+	}
+	if err := z.Close(); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
+}
