@@ -58,6 +58,40 @@ func TestRate(t *testing.T) {
 	})
 }
 
+// TestRateSweep guarantees that the buckets of tenants that have been idle are forgotten, so that memory does
+// not grow with every tenant ever seen, and that no bucket is forgotten before it is full: its tenant would
+// have a second burst.
+func TestRateSweep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := roomy()
+		c.Rate, c.Burst = 1, 2
+		l := newLimiter(t, c)
+		request := func(tenant string) error {
+			_, err := admit(t.Context(), l, UseNothing, tenant)
+			return err
+		}
+		const rounds, newcomers = 8, 2 * leastSwept
+		for round := range rounds {
+			time.Sleep(10 * time.Second) // the bubble's clock: every bucket is full
+			for range c.Burst {
+				if err := request("acme"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for i := range newcomers {
+				if err := request(fmt.Sprintf("tenant-%d-%d", round, i)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			refused(t, request("acme"), KindRate)
+		}
+		// Those of one round are in use, and as many again may be kept until the next sweep.
+		if n := len(l.rates.of); n > 2*(newcomers+1) {
+			t.Errorf("%d buckets are kept after %d tenants, of which %d are in use", n, rounds*newcomers+1, newcomers+1)
+		}
+	})
+}
+
 // TestUnionDrawsOnEach guarantees that a request of several tenants counts for each of them, for every use,
 // and for none where one of them has no room.
 func TestUnionDrawsOnEach(t *testing.T) {
@@ -108,7 +142,7 @@ func TestUnionDrawsOnEach(t *testing.T) {
 	}
 }
 
-// TestQueriesWait guarantees that a query beyond its tenant's bound waits for a slot, that no more wait
+// TestQueriesWait guarantees that a query beyond its tenant's bound waits for its turn, that no more wait
 // than may, and that waiting ends after a while: with the tenant's own limit where that is in the way, and
 // as overload where the others are.
 func TestQueriesWait(t *testing.T) {
@@ -148,12 +182,12 @@ func TestQueriesWait(t *testing.T) {
 		}
 		a.Leave()
 		b.Leave()
-		assertForgotten(t, l.queries)
+		assertForgotten(t, l.turns)
 	})
 }
 
 // TestUnionsDoNotDeadlock guarantees that callers with tenants in common wait for each other in no circle,
-// and that a slot is held under all of its keys or none.
+// and that a turn is held under all of its keys or none.
 func TestUnionsDoNotDeadlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := roomy()
@@ -167,20 +201,20 @@ func TestUnionsDoNotDeadlock(t *testing.T) {
 				tenants := sets[i%len(sets)]
 				p, err := admit(t.Context(), l, UseQuery, tenants...)
 				if err == nil {
-					l.queries.mu.Lock() // for held alone
+					l.turns.mu.Lock() // for held alone
 					for _, tenant := range tenants {
 						if held[tenant] {
 							err = fmt.Errorf("two hold %s", tenant)
 						}
 						held[tenant] = true
 					}
-					l.queries.mu.Unlock()
+					l.turns.mu.Unlock()
 					time.Sleep(time.Millisecond) // the bubble's clock: others get to run
-					l.queries.mu.Lock()
+					l.turns.mu.Lock()
 					for _, tenant := range tenants {
 						held[tenant] = false
 					}
-					l.queries.mu.Unlock()
+					l.turns.mu.Unlock()
 				}
 				p.Leave()
 				done <- err
@@ -191,7 +225,7 @@ func TestUnionsDoNotDeadlock(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		assertForgotten(t, l.queries)
+		assertForgotten(t, l.turns)
 	})
 }
 
@@ -241,9 +275,9 @@ func TestFloodLeavesOthersAlone(t *testing.T) {
 					return
 				}
 				time.Sleep(time.Millisecond)
-				l.queries.mu.Lock()
+				l.turns.mu.Lock()
 				served = append(served, tenant)
-				l.queries.mu.Unlock()
+				l.turns.mu.Unlock()
 				p.Leave()
 			}()
 			synctest.Wait()

@@ -256,7 +256,8 @@ func TestZeroValues(t *testing.T) {
 	}
 }
 
-// TestScopesDoNotShareMemory guarantees that a query remembered for one scope is not found in another.
+// TestScopesDoNotShareMemory guarantees that a scope and a query cached for some tenants are not found for
+// others.
 func TestScopesDoNotShareMemory(t *testing.T) {
 	t.Parallel()
 	f, err := New(Config{})
@@ -267,7 +268,20 @@ func TestScopesDoNotShareMemory(t *testing.T) {
 	for _, who := range []struct {
 		tenants []string
 		extra   string
-	}{{[]string{"a"}, ""}, {[]string{"b"}, ""}, {[]string{"a", "b"}, ""}, {[]string{"a"}, `{n="1"}`}, {[]string{"a"}, `{n="2"}`}} {
+	}{
+		{[]string{"a"}, ""},
+		{[]string{"b"}, ""},
+		{[]string{"a", "b"}, ""},
+		{[]string{"a"}, `{n="1"}`},
+		{[]string{"a"}, `{n="2"}`},
+		// The same bytes, divided in another way.
+		{[]string{"a", "bc"}, ""},
+		{[]string{"ab", "c"}, ""},
+		{[]string{"abc"}, ""},
+		{[]string{"a", "b", "c"}, ""},
+		{[]string{"1", "11"}, ""},
+		{[]string{"11", "2"}, ""},
+	} {
 		s, err := f.Scope(who.tenants, who.extra)
 		if err != nil {
 			t.Fatal(err)
@@ -283,6 +297,12 @@ func TestScopesDoNotShareMemory(t *testing.T) {
 			t.Errorf("scope %v %s fences like %s", who.tenants, who.extra, other)
 		}
 		seen[q.LogQL()] = strings.Join(who.tenants, "+") + who.extra
+	}
+	// A name that is none does not find the scope of the names that it is written like.
+	for _, name := range []string{"a b", "a,b", "a|b", "a\x00b", "a1 b", "1 a1 b"} {
+		if _, err := f.Scope([]string{name}, ""); !errors.Is(err, ErrTenant) {
+			t.Errorf("scope of %q: %v, want ErrTenant", name, err)
+		}
 	}
 }
 
