@@ -113,7 +113,7 @@ func newGateway(ctx context.Context, c config.Config, log *slog.Logger, stderr i
 	if err != nil {
 		return nil, fmt.Errorf("make the fence: %w", err)
 	}
-	parsing, err := limits.NewFairSemaphore(c.Limits.Parsing)
+	parsing, err := limits.NewTurns(c.Limits.Parsing)
 	if err != nil {
 		return nil, fmt.Errorf("make the limits: %w", err)
 	}

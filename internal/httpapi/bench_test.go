@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -27,7 +28,7 @@ func BenchmarkHandler(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	turns, err := limits.NewFairSemaphore(limits.FairSemaphoreConfig{})
+	turns, err := limits.NewTurns(limits.TurnsConfig{})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -52,6 +53,31 @@ func BenchmarkHandler(b *testing.B) {
 		s.Public().ServeHTTP(w, r)
 		if w.Code != http.StatusOK {
 			b.Fatal(w.Code, w.Body)
+		}
+	}
+}
+
+// BenchmarkValidate is what the check of a request's parameters against the spec costs, for the query with
+// the most parameters in common use.
+func BenchmarkValidate(b *testing.B) {
+	spec, err := theSpec()
+	if err != nil {
+		b.Fatal(err)
+	}
+	prepared, err := newContract(spec)
+	if err != nil {
+		b.Fatal(err)
+	}
+	o := prepared["GET /loki/api/v1/query_range"]
+	r := httptest.NewRequest(http.MethodGet, "http://localhost/", nil)
+	values := url.Values{
+		"query": {`sum by (level) (rate({app="checkout"} |= "error" [5m]))`}, "limit": {"1000"}, "direction": {"backward"},
+		"start": {"1795441600000000000"}, "end": {"1795445200000000000"}, "step": {"15s"},
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := o.validate(b.Context(), r, nil, values); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

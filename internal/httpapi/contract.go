@@ -45,8 +45,6 @@ type operation struct {
 	headers []string
 	body    bodyKind
 	use     limits.Use
-	// checks recognize what is certainly valid; nil, and each request is for validate.
-	checks checks
 }
 
 type bodyKind int
@@ -115,10 +113,6 @@ func newOperation(spec *openapi3.T, path string, item *openapi3.PathItem, method
 		case openapi3.ParameterInHeader:
 			o.headers = append(o.headers, p.Value.Name)
 		}
-	}
-	if o.body != bodyJSON {
-		// Of the path's parameters all hold: no operation has one of the same name (TestChecks).
-		o.checks, _ = newChecks(append(slices.Clone(item.Parameters), o.route.Operation.Parameters...))
 	}
 	return o, nil
 }
@@ -220,7 +214,8 @@ func readBody(r *http.Request, mediaType string, maxBody int64) ([]byte, error) 
 	return body, nil
 }
 
-// validate holds a request against the spec.
+// validate checks a request against the spec. kin-openapi interprets the schemas anew for each request, which
+// takes about 5 µs for six parameters (BenchmarkValidate).
 func (o *operation) validate(ctx context.Context, r *http.Request, path map[string]string, values url.Values) error {
 	err := openapi3filter.ValidateRequest(ctx, &openapi3filter.RequestValidationInput{
 		Request: r, PathParams: path, QueryParams: values, Route: o.route, Options: validation,

@@ -37,7 +37,7 @@ type Config struct {
 	Fence    *tenancy.Fence
 	Loki     *loki.Client
 	// Parsing lets so many queries be parsed at once: the dearest thing that a request costs.
-	Parsing *limits.FairSemaphore
+	Parsing *limits.Turns
 	// Limits bound what each tenant may ask for.
 	Limits   *limits.Limiter
 	Recorder *observe.Recorder
@@ -73,7 +73,7 @@ type Server struct {
 	verifier   Verifier
 	fence      *tenancy.Fence
 	loki       *loki.Client
-	parsing    *limits.FairSemaphore
+	parsing    *limits.Turns
 	limits     *limits.Limiter
 	maxBody    int64
 	recorder   *observe.Recorder
@@ -281,9 +281,6 @@ func (s *Server) read(c echo.Context, op *operation) (url.Values, error) {
 	}
 	if op.body != bodyNone {
 		_ = connection.SetReadDeadline(time.Time{})
-	}
-	if op.checks != nil && op.checks.sure(r.Header, c.Param, values) {
-		return values, nil
 	}
 	path := map[string]string{}
 	for i, name := range c.ParamNames() {
