@@ -1,7 +1,9 @@
 package observe
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -84,7 +86,7 @@ type Audit struct {
 	failing bool      // the last record was not written
 	gap     uint64    // how many were not, since one was
 	stats   AuditStats
-	line    []byte // of the record that is being written
+	line    bytes.Buffer // of the record that is being written
 }
 
 // AuditStats is what a metrics page tells about an [Audit].
@@ -203,15 +205,24 @@ const statusClientClosed = 499
 
 func (a *Audit) record(d Decision, stage string, o *auditOutcome) auditRecord {
 	r := auditRecord{
-		Type: "audit", Stage: stage, Time: d.Time.UTC(), RequestID: Redact(d.RequestID),
+		Type: "audit", Stage: stage, Time: auditTime(d.Time), RequestID: Redact(d.RequestID),
 		Subject: Redact(d.Subject), Issuer: Redact(d.Issuer), Tenants: redactAll(d.Tenants),
 		Operation: d.Operation, Query: a.queries(d.Asked), Fenced: a.queries(d.Fenced),
-		Start: d.Start.UTC(), End: d.End.UTC(), auditOutcome: o,
+		Start: auditTime(d.Start), End: auditTime(d.End), auditOutcome: o,
 	}
 	if d.Client.IsValid() {
 		r.Client = d.Client.String()
 	}
 	return r
+}
+
+// auditTime is a time in UTC that JSON can hold: RFC 3339 ends with the year 9999, and a caller's time with an
+// offset can be later. Encoding it would fail, and so would the record.
+func auditTime(t time.Time) time.Time {
+	if y := t.UTC().Year(); y < 0 || y > 9999 {
+		return time.Time{}
+	}
+	return t.UTC()
 }
 
 func (a *Audit) queries(texts []string) []string {
@@ -258,12 +269,16 @@ func (a *Audit) resume() error {
 
 // write writes one line with one call, so that lines of others in the same sink are not cut in two.
 func (a *Audit) write(r auditRecord) error {
-	a.line = a.line[:0]
+	a.line.Reset()
 	if a.torn {
-		a.line = append(a.line, '\n')
+		a.line.WriteByte('\n')
 	}
-	a.line = r.appendTo(a.line)
-	n, err := a.sink.Write(redactBytes(a.line))
+	encoder := json.NewEncoder(&a.line)
+	encoder.SetEscapeHTML(false) // LogQL is full of < and >
+	if err := encoder.Encode(r); err != nil {
+		return fmt.Errorf("encode audit record: %w", err)
+	}
+	n, err := a.sink.Write(redactBytes(a.line.Bytes()))
 	if err != nil {
 		a.torn = a.torn || n > 0
 		return fmt.Errorf("write audit record: %w", err)
