@@ -13,7 +13,6 @@ import (
 
 	"github.com/logfence/logfence/internal/config"
 	"github.com/logfence/logfence/internal/demo"
-	"github.com/logfence/logfence/internal/observe"
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
@@ -51,9 +50,7 @@ func (p process) demo(ctx context.Context, binary string) (err error) {
 	if err != nil {
 		return err
 	}
-	stderr := &shared{w: p.stderr}
-	defer stderr.flush()
-	g, err := newGateway(ctx, c, observe.NewLogger(c.LogLevel, c.LogFormat, stderr.log()), stderr)
+	g, err := newGateway(ctx, c, p.stderr)
 	if err != nil {
 		return err
 	}

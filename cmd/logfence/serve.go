@@ -61,10 +61,7 @@ Durations are written as 30s, 5m or 720h, sizes in bytes or as 16KiB or 1MiB. Se
 
 // serve serves until the context ends.
 func (p process) serve(ctx context.Context, c config.Config) error {
-	stderr := &shared{w: p.stderr}
-	defer stderr.flush()
-	log := observe.NewLogger(c.LogLevel, c.LogFormat, stderr.log())
-	g, err := newGateway(ctx, c, log, stderr)
+	g, err := newGateway(ctx, c, p.stderr)
 	if err != nil {
 		return err
 	}
@@ -77,7 +74,7 @@ func (p process) serve(ctx context.Context, c config.Config) error {
 		return err
 	}
 	tuneCollector()
-	log.InfoContext(ctx, "ready", "addr", l.public.Addr().String(), "admin_addr", l.admin.Addr().String(), "tls", c.TLSCertFile != "")
+	g.log.InfoContext(ctx, "ready", "addr", l.public.Addr().String(), "admin_addr", l.admin.Addr().String(), "tls", c.TLSCertFile != "")
 	return g.serve(ctx, l)
 }
 
@@ -98,14 +95,16 @@ type clients struct {
 	maxHeader    int
 }
 
-// newGateway wires the packages. stderr is where the log goes, and the audit if it is told to.
-func newGateway(ctx context.Context, c config.Config, log *slog.Logger, stderr io.Writer) (_ *gateway, err error) {
+// newGateway wires the packages. stderr is where the log goes, and the audit if it is told to. Both write to it
+// at the same time, a line with each call, so it takes calls from several goroutines, as an *os.File does.
+func newGateway(ctx context.Context, c config.Config, stderr io.Writer) (_ *gateway, err error) {
 	var life lifetime
 	defer func() {
 		if err != nil {
 			life.end()
 		}
 	}()
+	log, lines := openLog(c, stderr, &life) //nolint:contextcheck // the last lines are written after ctx has ended
 	if c.LimitsFile != "" {
 		c.Tenancy.MaxQueryBytes = tenancy.MaxQueryBytes // which the limits bound for each tenant
 	}
@@ -125,6 +124,8 @@ func newGateway(ctx context.Context, c config.Config, log *slog.Logger, stderr i
 	if err != nil {
 		return nil, err
 	}
+	seen.metrics.Counter("logfence_log_lines_dropped_total", "Log lines that are in no log, since they came faster than stderr took them or it took none.", nil,
+		func() float64 { return float64(lines.Dropped()) })
 	addLimits(seen.metrics, limiter)
 	client, err := loki.New(c.Loki, loki.WithTransport(seen.recorder.Transport), loki.WithLogger(log))
 	if err != nil {

@@ -29,7 +29,6 @@ import (
 	"github.com/logfence/logfence/internal/config"
 	"github.com/logfence/logfence/internal/demo"
 	"github.com/logfence/logfence/internal/lokitest"
-	"github.com/logfence/logfence/internal/observe"
 )
 
 var update = flag.Bool("update", false, "write the table of metrics into deploy/prometheus/README.md")
@@ -43,7 +42,25 @@ type running struct {
 	url, admin string
 	token      string
 	stop       func() // sends the signal and waits for the end
-	stderr     *bytes.Buffer
+	stderr     *syncBuffer
+}
+
+// syncBuffer is a buffer that several goroutines write to.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
 }
 
 // runGateway starts one, with everything on that shows something.
@@ -54,7 +71,7 @@ func runGateway(t *testing.T) *running {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = issuer.Close() })
-	r := &running{T: t, stderr: &bytes.Buffer{}}
+	r := &running{T: t, stderr: &syncBuffer{}}
 	if r.token, err = issuer.Token(demo.Claims{Subject: "alice", Tenant: "acme"}); err != nil {
 		t.Fatal(err)
 	}
@@ -72,8 +89,7 @@ func runGateway(t *testing.T) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stderr := &shared{w: r.stderr}
-	if r.gateway, err = newGateway(t.Context(), c, observe.NewLogger(c.LogLevel, c.LogFormat, stderr), stderr); err != nil {
+	if r.gateway, err = newGateway(t.Context(), c, r.stderr); err != nil {
 		t.Fatal(err)
 	}
 	l, err := listen(t.Context(), c.Addr, c.AdminAddr)

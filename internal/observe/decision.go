@@ -137,26 +137,16 @@ func (r *Recorder) Record(ctx context.Context, d Decision) {
 	end(&d)
 }
 
-// line writes the log's line, by its handler: a Logger would find out first from where it is called.
+// line writes the log's line, by its handler: a Logger would first find out from where it is called.
 func (r *Recorder) line(ctx context.Context, d Decision) {
 	handler, level := r.log.Handler(), d.level()
 	if !handler.Enabled(ctx, level) {
 		return
 	}
-	if fast, ok := handler.(*jsonLog); ok {
-		_ = fast.request(ctx, time.Now(), level, &d, r.queries) // as a Logger does: there is no other place to say so
-		return
-	}
-	_ = handler.Handle(ctx, d.record(time.Now(), level, r.queries)) // as above
-}
-
-// record is the line as slog has it.
-func (d *Decision) record(at time.Time, level slog.Level, queries LogQueries) slog.Record {
-	var attrs attrList
-	d.tell(&attrs, queries)
-	line := slog.NewRecord(at, level, "request", 0)
-	line.AddAttrs(attrs...)
-	return line
+	line := slog.NewRecord(time.Now(), level, "request", 0)
+	var fields [16]slog.Attr // all of them, on the stack
+	line.AddAttrs(d.appendLogFields(fields[:0], r.queries)...)
+	_ = handler.Handle(ctx, line) // as a Logger does: there is no other place to report it
 }
 
 func (d Decision) level() slog.Level {
@@ -172,34 +162,27 @@ func (d Decision) level() slog.Level {
 	}
 }
 
-// fields are what a line is made of.
-type fields interface {
-	text(key, value string)
-	texts(key string, values []string)
-	integer(key string, value int64)
-	time(key string, value time.Time)
-	duration(key string, value time.Duration)
-}
-
-// tell tells the line's fields; what is empty is left out, so that a line is as long as its story.
-func (d *Decision) tell(to fields, queries LogQueries) {
+// appendLogFields appends the line's fields; empty ones are left out, so that a line is as long as what it
+// reports.
+func (d *Decision) appendLogFields(fields []slog.Attr, queries LogQueries) []slog.Attr {
+	add := func(field slog.Attr) { fields = append(fields, field) }
 	text := func(key, value string) {
 		if value != "" {
-			to.text(key, Redact(value))
+			add(slog.String(key, Redact(value)))
 		}
 	}
 	texts := func(key string, values []string) {
 		if len(values) > 0 {
-			to.texts(key, redactAll(values))
+			add(slog.Any(key, redactAll(values)))
 		}
 	}
 	if !d.Time.IsZero() {
-		to.time("at", d.Time)
+		add(slog.Time("at", d.Time))
 	}
 	text("request_id", d.RequestID)
 	text("trace_id", traceID(d.span))
 	text("operation", d.Operation)
-	to.integer("status", int64(d.Status))
+	add(slog.Int("status", d.Status))
 	text("code", d.Code)
 	texts("tenants", d.Tenants)
 	text("subject", d.Subject)
@@ -213,25 +196,15 @@ func (d *Decision) tell(to fields, queries LogQueries) {
 		texts("query", d.Asked)
 		texts("fenced", d.Fenced)
 	}
-	to.integer("bytes", d.Bytes)
-	to.duration("duration", d.Duration)
+	add(slog.Int64("bytes", d.Bytes))
+	add(slog.Duration("duration", d.Duration))
 	if d.Client.IsValid() {
-		to.text("client", d.Client.String())
+		add(slog.String("client", d.Client.String()))
 	}
 	if d.Cause != nil {
 		text("cause", d.causeText(queries))
 	}
-}
-
-// attrList gathers fields for slog.
-type attrList []slog.Attr
-
-func (l *attrList) text(key, value string)            { *l = append(*l, slog.String(key, value)) }
-func (l *attrList) texts(key string, values []string) { *l = append(*l, slog.Any(key, values)) }
-func (l *attrList) integer(key string, value int64)   { *l = append(*l, slog.Int64(key, value)) }
-func (l *attrList) time(key string, value time.Time)  { *l = append(*l, slog.Time(key, value)) }
-func (l *attrList) duration(key string, value time.Duration) {
-	*l = append(*l, slog.Duration(key, value))
+	return fields
 }
 
 func redactAll(texts []string) []string {

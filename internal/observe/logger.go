@@ -33,5 +33,5 @@ func NewLogger(level slog.Leveler, format Format, w io.Writer) *slog.Logger {
 	if format == FormatText {
 		return slog.New(slog.NewTextHandler(redactor{w}, options))
 	}
-	return slog.New(&jsonLog{Handler: slog.NewJSONHandler(redactor{w}, options), w: redactor{w}})
+	return slog.New(slog.NewJSONHandler(redactor{w}, options))
 }
