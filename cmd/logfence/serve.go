@@ -112,7 +112,7 @@ func newGateway(ctx context.Context, c config.Config, stderr io.Writer) (_ *gate
 	if err != nil {
 		return nil, fmt.Errorf("make the fence: %w", err)
 	}
-	parsing, err := limits.NewTurns(c.Limits.Parsing)
+	parsing, err := limits.NewFairSemaphore(c.Limits.Parsing)
 	if err != nil {
 		return nil, fmt.Errorf("make the limits: %w", err)
 	}

@@ -134,7 +134,7 @@ func (g *gateway) config(t *testing.T) httpapi.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	turns, err := limits.NewTurns(limits.TurnsConfig{AtOnce: 2, Queue: 8, QueuePerKey: 4})
+	turns, err := limits.NewFairSemaphore(limits.FairSemaphoreConfig{AtOnce: 2, Queue: 8, QueuePerKey: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func (g *gateway) config(t *testing.T) httpapi.Config {
 			MaxDepth: 32, MaxSelectors: 64, MaxRange: 30 * 24 * time.Hour, MaxRangeVector: 30 * 24 * time.Hour, MaxPoints: 11_000,
 			MaxLines: 1000, MaxExportLines: 10_000, MaxAnswerBytes: 256 << 20, Timeout: time.Minute,
 		},
-		AtOnce: 64, Wait: time.Minute, Parsing: limits.TurnsConfig{AtOnce: 1},
+		AtOnce: 64, Wait: time.Minute, Parsing: limits.FairSemaphoreConfig{AtOnce: 1},
 	}, limits.WithClock(func() time.Time { return now }))
 	if err != nil {
 		t.Fatal(err)

@@ -28,7 +28,7 @@ func BenchmarkHandler(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	turns, err := limits.NewTurns(limits.TurnsConfig{})
+	turns, err := limits.NewFairSemaphore(limits.FairSemaphoreConfig{})
 	if err != nil {
 		b.Fatal(err)
 	}

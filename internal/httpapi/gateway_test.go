@@ -121,7 +121,7 @@ func newGateway(t *testing.T, options ...option) *gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	turns, err := limits.NewTurns(limits.TurnsConfig{AtOnce: 2, Queue: 8, QueuePerKey: 4})
+	turns, err := limits.NewFairSemaphore(limits.FairSemaphoreConfig{AtOnce: 2, Queue: 8, QueuePerKey: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func newLimiter(t testing.TB, change func(*limits.Config)) *limits.Limiter {
 			MaxDepth: 32, MaxSelectors: 64, MaxRange: 30 * 24 * time.Hour, MaxRangeVector: 30 * 24 * time.Hour, MaxPoints: 11_000,
 			MaxLines: 1000, MaxExportLines: 10_000, MaxAnswerBytes: 256 << 20, Timeout: time.Minute,
 		},
-		AtOnce: 64, Wait: time.Second, Parsing: limits.TurnsConfig{AtOnce: 1},
+		AtOnce: 64, Wait: time.Second, Parsing: limits.FairSemaphoreConfig{AtOnce: 1},
 	}
 	if change != nil {
 		change(&c)

@@ -333,7 +333,7 @@ func TestLimits(t *testing.T) {
 // TestParsingIsBounded guarantees that a caller who finds the queue full is told when to come back.
 func TestParsingIsBounded(t *testing.T) {
 	t.Parallel()
-	turns, err := limits.NewTurns(limits.TurnsConfig{AtOnce: 1, Queue: 1, QueuePerKey: 1})
+	turns, err := limits.NewFairSemaphore(limits.FairSemaphoreConfig{AtOnce: 1, Queue: 1, QueuePerKey: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

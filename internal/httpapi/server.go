@@ -37,7 +37,7 @@ type Config struct {
 	Fence    *tenancy.Fence
 	Loki     *loki.Client
 	// Parsing lets so many queries be parsed at once: the dearest thing that a request costs.
-	Parsing *limits.Turns
+	Parsing *limits.FairSemaphore
 	// Limits bound what each tenant may ask for.
 	Limits   *limits.Limiter
 	Recorder *observe.Recorder
@@ -73,7 +73,7 @@ type Server struct {
 	verifier   Verifier
 	fence      *tenancy.Fence
 	loki       *loki.Client
-	parsing    *limits.Turns
+	parsing    *limits.FairSemaphore
 	limits     *limits.Limiter
 	maxBody    int64
 	recorder   *observe.Recorder

@@ -10,18 +10,18 @@ type Config struct {
 	// Limits are those of every tenant that has none of its own. Required.
 	Limits
 	// AtOnce is how many queries of all tenants together Loki is asked at the same time. Beyond it tenants
-	// take turns, so that a busy one leaves the others' latency alone. Required.
+	// share the slots fairly, so that a busy one leaves the others' latency alone. Required.
 	AtOnce int
-	// Wait is how long a query may wait for its turn. Required.
+	// Wait is how long a query may wait for a slot. Required.
 	Wait time.Duration
 	// Redis is where replicas count together.
 	Redis RedisConfig
 	// Parsing bounds the queries that are parsed at the same time. Parsing cannot be cancelled, so a
-	// turn is held to its end.
-	Parsing TurnsConfig
+	// slot is held to its end.
+	Parsing FairSemaphoreConfig
 }
 
-// maxWaiting bounds the queries of all tenants that wait for their turn: a request that waits holds some
+// maxWaiting bounds the queries of all tenants that wait for a slot: a request that waits holds some
 // kilobytes.
 const maxWaiting = 8192
 

@@ -2,8 +2,8 @@
 //
 // Guarantee: no tenant sends more requests, and has more queries, exports or tails under way, than its
 // [Limits] allow, by whatever tokens; a request of several tenants counts for each of them and is held to
-// the strictest of their limits. Queries wait for their turn in a bounded queue, and no tenant waits for
-// more than one turn of each other before its own. What is refused is refused with an [ExceededError]
+// the strictest of their limits. Queries wait for a slot in a bounded queue, and no tenant waits for
+// more than one query of each other before its own. What is refused is refused with an [ExceededError]
 // that says what was asked, what is allowed and what to do. All of this is of one process; of all replicas
 // together where they share a Redis, as long as that answers.
 //

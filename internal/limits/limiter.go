@@ -16,7 +16,7 @@ type Limiter struct {
 	now     func() time.Time
 	table   atomic.Pointer[table]
 	rates   buckets
-	turns   *Turns
+	queries *FairSemaphore
 	exports slots
 	tails   slots
 	usual   [uses]usual
@@ -49,12 +49,12 @@ func New(c Config, options ...Option) (*Limiter, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	turns, err := NewTurns(TurnsConfig{AtOnce: c.AtOnce, QueuePerKey: maxWaiting, Queue: maxWaiting})
+	queries, err := NewFairSemaphore(FairSemaphoreConfig{AtOnce: c.AtOnce, QueuePerKey: maxWaiting, Queue: maxWaiting})
 	if err != nil {
-		return nil, fmt.Errorf("turns of queries: %w", err)
+		return nil, fmt.Errorf("slots for queries: %w", err)
 	}
 	l := &Limiter{
-		config: c, now: time.Now, turns: turns, log: slog.New(slog.DiscardHandler), probeEvery: probeEvery,
+		config: c, now: time.Now, queries: queries, log: slog.New(slog.DiscardHandler), probeEvery: probeEvery,
 		rates:   buckets{of: map[string]*bucket{}},
 		exports: slots{held: map[string]int{}}, tails: slots{held: map[string]int{}},
 	}
@@ -116,7 +116,7 @@ func (l *Limiter) Of(tenants []string) *Set {
 			s.Limits = strictest(s.Limits, *own)
 		}
 	}
-	if len(tenants) > 1 { // in the same order, whatever the token's: see Turns.AcquireAll
+	if len(tenants) > 1 { // in the same order, whatever the token's: see FairSemaphore.AcquireAll
 		slices.SortFunc(s.tenants, func(a, b tenant) int { return strings.Compare(a.name, b.name) })
 		s.tenants = slices.CompactFunc(s.tenants, func(a, b tenant) bool { return a.name == b.name })
 	}
@@ -126,8 +126,8 @@ func (l *Limiter) Of(tenants []string) *Set {
 // Hits is how often a limit was hit.
 func (l *Limiter) Hits(k Kind) uint64 { return l.hits[k].Load() }
 
-// Queries is how many queries Loki is asked at present, and how many wait for their turn.
-func (l *Limiter) Queries() (inFlight, waiting int) { return l.turns.Load() }
+// Queries is how many queries Loki is asked at present, and how many wait for a slot.
+func (l *Limiter) Queries() (inFlight, waiting int) { return l.queries.Load() }
 
 // usual is how long something takes, of late.
 type usual struct{ nanos atomic.Int64 }

@@ -13,7 +13,7 @@ type Limits struct {
 	// after a rest: a dashboard sends one for each panel.
 	Rate, Burst int
 	// Queries is how many queries Loki may be asked at the same time, and Queue how many more may wait for
-	// their turn; what comes beyond both is refused.
+	// a slot; what comes beyond both is refused.
 	Queries, Queue int
 	// Exports is how many exports may be under way at the same time; each keeps Loki busy to its end.
 	Exports int

@@ -81,7 +81,7 @@ func seconds(d time.Duration) int {
 	return max(int((d+time.Second-1)/time.Second), 1)
 }
 
-// Enter waits until the request may keep busy what it will: a query for its turn, as long as the limits let
+// Enter waits until the request may keep busy what it will: a query for its slot, as long as the limits let
 // it wait and the caller does; exports and tails have a place or are refused. The refusal is an
 // [*ExceededError], [ErrOverloaded] where the other tenants' queries are in the way, or the context's error.
 func (p *Pass) Enter(ctx context.Context) error {
@@ -118,26 +118,26 @@ func (p *Pass) Leave() {
 const leasePause = 25 * time.Millisecond
 
 func (p *Pass) enterQuery(ctx context.Context) error {
-	claims := make([]Claim, len(p.set.tenants))
+	requests := make([]SlotRequest, len(p.set.tenants))
 	for i, t := range p.set.tenants {
-		claims[i] = Claim{Key: t.name, PerKey: t.limits.Queries, QueuePerKey: t.limits.Queue}
+		requests[i] = SlotRequest{Key: t.name, PerKey: t.limits.Queries, QueuePerKey: t.limits.Queue}
 	}
-	patience := p.limiter.config.Wait
-	deadline := time.Now().Add(patience)
-	release, err := p.limiter.turns.AcquireAll(ctx, patience, claims)
+	maxWait := p.limiter.config.Wait
+	deadline := time.Now().Add(maxWait)
+	release, err := p.limiter.queries.AcquireAll(ctx, maxWait, requests)
 	if p.shared && p.lease == nil && err == nil {
-		release, err = p.wait(ctx, release, deadline, claims)
+		release, err = p.wait(ctx, release, deadline, requests)
 	}
-	if errors.Is(err, ErrCrowded) {
+	if errors.Is(err, ErrKeyOverloaded) {
 		return p.tooMany()
 	}
 	p.release = release
 	return err
 }
 
-// wait is for a query that has a turn here, and for which the other replicas have left no lease. Between
-// its questions it lets others have the turn.
-func (p *Pass) wait(ctx context.Context, release func(), deadline time.Time, claims []Claim) (func(), error) {
+// wait is for a query that has a slot here, and for which the other replicas have left no lease. Between
+// its questions it lets others have the slot.
+func (p *Pass) wait(ctx context.Context, release func(), deadline time.Time, requests []SlotRequest) (func(), error) {
 	for {
 		v, err := p.limiter.shared.ask(ctx, p.set.tenants, p.use, false)
 		switch {
@@ -160,9 +160,9 @@ func (p *Pass) wait(ctx context.Context, release func(), deadline time.Time, cla
 		}
 		left := time.Until(deadline)
 		if left <= 0 {
-			return nil, ErrCrowded
+			return nil, ErrKeyOverloaded
 		}
-		if release, err = p.limiter.turns.AcquireAll(ctx, left, claims); err != nil {
+		if release, err = p.limiter.queries.AcquireAll(ctx, left, requests); err != nil {
 			return nil, err
 		}
 	}

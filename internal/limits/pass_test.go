@@ -142,7 +142,7 @@ func TestUnionDrawsOnEach(t *testing.T) {
 	}
 }
 
-// TestQueriesWait guarantees that a query beyond its tenant's bound waits for its turn, that no more wait
+// TestQueriesWait guarantees that a query beyond its tenant's bound waits for a slot, that no more wait
 // than may, and that waiting ends after a while: with the tenant's own limit where that is in the way, and
 // as overload where the others are.
 func TestQueriesWait(t *testing.T) {
@@ -182,12 +182,12 @@ func TestQueriesWait(t *testing.T) {
 		}
 		a.Leave()
 		b.Leave()
-		assertForgotten(t, l.turns)
+		assertForgotten(t, l.queries)
 	})
 }
 
 // TestUnionsDoNotDeadlock guarantees that callers with tenants in common wait for each other in no circle,
-// and that a turn is held under all of its keys or none.
+// and that a slot is held under all of its keys or none.
 func TestUnionsDoNotDeadlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := roomy()
@@ -201,20 +201,20 @@ func TestUnionsDoNotDeadlock(t *testing.T) {
 				tenants := sets[i%len(sets)]
 				p, err := admit(t.Context(), l, UseQuery, tenants...)
 				if err == nil {
-					l.turns.mu.Lock() // for held alone
+					l.queries.mu.Lock() // for held alone
 					for _, tenant := range tenants {
 						if held[tenant] {
 							err = fmt.Errorf("two hold %s", tenant)
 						}
 						held[tenant] = true
 					}
-					l.turns.mu.Unlock()
+					l.queries.mu.Unlock()
 					time.Sleep(time.Millisecond) // the bubble's clock: others get to run
-					l.turns.mu.Lock()
+					l.queries.mu.Lock()
 					for _, tenant := range tenants {
 						held[tenant] = false
 					}
-					l.turns.mu.Unlock()
+					l.queries.mu.Unlock()
 				}
 				p.Leave()
 				done <- err
@@ -225,7 +225,7 @@ func TestUnionsDoNotDeadlock(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		assertForgotten(t, l.turns)
+		assertForgotten(t, l.queries)
 	})
 }
 
@@ -275,9 +275,9 @@ func TestFloodLeavesOthersAlone(t *testing.T) {
 					return
 				}
 				time.Sleep(time.Millisecond)
-				l.turns.mu.Lock()
+				l.queries.mu.Lock()
 				served = append(served, tenant)
-				l.turns.mu.Unlock()
+				l.queries.mu.Unlock()
 				p.Leave()
 			}()
 			synctest.Wait()

@@ -18,7 +18,7 @@ func roomy() Config {
 			MaxSelectors: 10, MaxRange: 720 * time.Hour, MaxRangeVector: 24 * time.Hour, MaxPoints: 11_000, MaxLines: 5000,
 			MaxExportLines: 10_000, MaxAnswerBytes: 1 << 20, Timeout: time.Minute,
 		},
-		AtOnce: 100, Wait: time.Second, Parsing: TurnsConfig{AtOnce: 1},
+		AtOnce: 100, Wait: time.Second, Parsing: FairSemaphoreConfig{AtOnce: 1},
 	}
 }
 
@@ -178,7 +178,7 @@ func TestNobodyMayNothing(t *testing.T) {
 // no limit can be forgotten.
 func TestConfigValidate(t *testing.T) {
 	c := roomy()
-	c.MaxRange, c.MaxExportLines, c.Queue, c.AtOnce, c.Parsing = -time.Hour, -3, -1, 0, TurnsConfig{AtOnce: -1, Queue: -2}
+	c.MaxRange, c.MaxExportLines, c.Queue, c.AtOnce, c.Parsing = -time.Hour, -3, -1, 0, FairSemaphoreConfig{AtOnce: -1, Queue: -2}
 	want := "MaxExportLines: -3 lets nothing pass; write at least 1, such as 1000000\n" +
 		"Queue: -1 is negative; write 0 or more\n" +
 		"MaxRange: -1h0m0s lets no query pass; write more than 0s, such as 720h\n" +

@@ -12,63 +12,63 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestTurnsAreFair guarantees that a tenant's flood delays another tenant by one turn, not by the
+// TestFairSemaphoreIsFair guarantees that a tenant's flood delays another tenant by one slot, not by the
 // flood.
-func TestTurnsAreFair(t *testing.T) {
+func TestFairSemaphoreIsFair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turns := newTurns(t, TurnsConfig{AtOnce: 1, QueuePerKey: 10, Queue: 100})
-		release, err := turns.Acquire(t.Context(), "flood")
+		semaphore := newFairSemaphore(t, FairSemaphoreConfig{AtOnce: 1, QueuePerKey: 10, Queue: 100})
+		release, err := semaphore.Acquire(t.Context(), "flood")
 		if err != nil {
 			t.Fatal(err)
 		}
 		var order []string
 		for _, key := range []string{"flood", "flood", "flood", "acme", "beta", "acme"} {
 			go func() {
-				release, err := turns.Acquire(t.Context(), key)
+				release, err := semaphore.Acquire(t.Context(), key)
 				if err != nil {
 					t.Error(err)
 					return
 				}
-				order = append(order, key) // one holds the turn at a time, so this is no race
+				order = append(order, key) // one holds the slot at a time, so this is no race
 				release()
 			}()
 			synctest.Wait()
 		}
 		release()
 		synctest.Wait()
-		// The flood holds the turn when all arrive, so it comes last of the three, and then each in turn.
+		// The flood holds the slot when all arrive, so it comes last of the three, and then one by one.
 		want := "[acme beta flood acme flood flood]"
 		if got := fmt.Sprint(order); got != want {
-			t.Errorf("turns were given to %s, want %s", got, want)
+			t.Errorf("slots were given to %s, want %s", got, want)
 		}
-		assertForgotten(t, turns)
+		assertForgotten(t, semaphore)
 	})
 }
 
-// TestTurnsRefuseBeyondTheQueue guarantees that waiting is bounded, for one key and in all.
-func TestTurnsRefuseBeyondTheQueue(t *testing.T) {
+// TestFairSemaphoreRefusesBeyondItsQueue guarantees that waiting is bounded, for one key and in all.
+func TestFairSemaphoreRefusesBeyondItsQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turns := newTurns(t, TurnsConfig{AtOnce: 1, QueuePerKey: 1, Queue: 2})
+		semaphore := newFairSemaphore(t, FairSemaphoreConfig{AtOnce: 1, QueuePerKey: 1, Queue: 2})
 		ctx, cancel := context.WithCancel(t.Context())
-		release, err := turns.Acquire(ctx, "a")
+		release, err := semaphore.Acquire(ctx, "a")
 		if err != nil {
 			t.Fatal(err)
 		}
 		var left atomic.Int32
 		wait := func(key string) {
 			go func() {
-				if _, err := turns.Acquire(ctx, key); errors.Is(err, context.Canceled) {
+				if _, err := semaphore.Acquire(ctx, key); errors.Is(err, context.Canceled) {
 					left.Add(1)
 				}
 			}()
 			synctest.Wait()
 		}
 		wait("a")
-		if _, err := turns.Acquire(ctx, "a"); !errors.Is(err, ErrOverloaded) {
+		if _, err := semaphore.Acquire(ctx, "a"); !errors.Is(err, ErrOverloaded) {
 			t.Errorf("a second waiter of one key: %v, want ErrOverloaded", err)
 		}
 		wait("b")
-		if _, err := turns.Acquire(ctx, "c"); !errors.Is(err, ErrOverloaded) {
+		if _, err := semaphore.Acquire(ctx, "c"); !errors.Is(err, ErrOverloaded) {
 			t.Errorf("a third waiter in all: %v, want ErrOverloaded", err)
 		}
 		cancel()
@@ -77,82 +77,82 @@ func TestTurnsRefuseBeyondTheQueue(t *testing.T) {
 			t.Errorf("%d callers left with the context's error, want 2", left.Load())
 		}
 		release()
-		assertForgotten(t, turns)
+		assertForgotten(t, semaphore)
 	})
 }
 
-// TestAcquireAfterTheCallerLeft guarantees that a caller that is gone takes no turn, though one is free.
+// TestAcquireAfterTheCallerLeft guarantees that a caller that is gone takes no slot, though one is free.
 func TestAcquireAfterTheCallerLeft(t *testing.T) {
-	turns := newTurns(t, TurnsConfig{AtOnce: 1})
+	semaphore := newFairSemaphore(t, FairSemaphoreConfig{AtOnce: 1})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := turns.Acquire(ctx, "a"); !errors.Is(err, context.Canceled) {
+	if _, err := semaphore.Acquire(ctx, "a"); !errors.Is(err, context.Canceled) {
 		t.Fatalf("got %v, want context.Canceled", err)
 	}
-	assertForgotten(t, turns)
+	assertForgotten(t, semaphore)
 }
 
-// TestReleaseTwice guarantees that a turn is given back once, however often release is called.
+// TestReleaseTwice guarantees that a slot is given back once, however often release is called.
 func TestReleaseTwice(t *testing.T) {
-	turns := newTurns(t, TurnsConfig{AtOnce: 1})
-	release, err := turns.Acquire(t.Context(), "a")
+	semaphore := newFairSemaphore(t, FairSemaphoreConfig{AtOnce: 1})
+	release, err := semaphore.Acquire(t.Context(), "a")
 	if err != nil {
 		t.Fatal(err)
 	}
 	release()
 	release()
-	if _, err := turns.Acquire(t.Context(), "a"); err != nil {
+	if _, err := semaphore.Acquire(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := turns.Acquire(t.Context(), "a"); !errors.Is(err, ErrOverloaded) {
-		t.Fatalf("a second turn was given where one may be held: %v", err)
+	if _, err := semaphore.Acquire(t.Context(), "a"); !errors.Is(err, ErrOverloaded) {
+		t.Fatalf("a second slot was given where one may be held: %v", err)
 	}
 }
 
-// TestLeaveWithTheTurn guarantees that the turn of a caller that left in the instant it was given is
+// TestLeaveWithTheSlot guarantees that the slot of a caller that left in the instant it was given is
 // not lost: it goes to the next.
-func TestLeaveWithTheTurn(t *testing.T) {
-	turns := newTurns(t, TurnsConfig{AtOnce: 1, QueuePerKey: 2, Queue: 2})
-	first, _, err := turns.enter([]Claim{{Key: "a", PerKey: 9, QueuePerKey: 9}})
+func TestLeaveWithTheSlot(t *testing.T) {
+	semaphore := newFairSemaphore(t, FairSemaphoreConfig{AtOnce: 1, QueuePerKey: 2, Queue: 2})
+	first, _, err := semaphore.enqueue([]SlotRequest{{Key: "a", PerKey: 9, QueuePerKey: 9}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, leaver, err := turns.enter([]Claim{{Key: "b", PerKey: 9, QueuePerKey: 9}})
+	second, leaver, err := semaphore.enqueue([]SlotRequest{{Key: "b", PerKey: 9, QueuePerKey: 9}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, next, err := turns.enter([]Claim{{Key: "c", PerKey: 9, QueuePerKey: 9}})
+	_, next, err := semaphore.enqueue([]SlotRequest{{Key: "c", PerKey: 9, QueuePerKey: 9}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	turns.giveBack(first)
-	turns.leave(second, leaver)
+	semaphore.giveBack(first)
+	semaphore.leave(second, leaver)
 	select {
-	case <-next.value.turn:
+	case <-next.value.granted:
 	default:
-		t.Fatal("the turn was lost")
+		t.Fatal("the slot was lost")
 	}
 }
 
-// TestTurnsConfigValidate guarantees that every mistake is named, and a key cannot fill the queue.
-func TestTurnsConfigValidate(t *testing.T) {
-	_, err := NewTurns(TurnsConfig{AtOnce: -1, PerKey: -2, QueuePerKey: 3, Queue: 2})
-	want := "turns: AtOnce: -1 is negative; write 0 or more\nPerKey: -2 is negative; write 0 or more\n" +
+// TestFairSemaphoreConfigValidate guarantees that every mistake is named, and a key cannot fill the queue.
+func TestFairSemaphoreConfigValidate(t *testing.T) {
+	_, err := NewFairSemaphore(FairSemaphoreConfig{AtOnce: -1, PerKey: -2, QueuePerKey: 3, Queue: 2})
+	want := "fair semaphore: AtOnce: -1 is negative; write 0 or more\nPerKey: -2 is negative; write 0 or more\n" +
 		"QueuePerKey: 3 is more than may wait in all; write at most 2"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
 
-// TestTurnsKeepTheirPromises drives random callers through random bounds and holds, after each step:
-// no bound is exceeded, no turn lies idle while somebody could have it, a key's callers are served in
+// TestFairSemaphoreProperties drives random callers through random bounds and holds, after each step:
+// no bound is exceeded, no slot lies idle while somebody could have it, a key's callers are served in
 // order, no key is served twice while another one waits that could have been, and only a full queue
 // refuses.
-func TestTurnsKeepTheirPromises(t *testing.T) {
+func TestFairSemaphoreProperties(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// The wrapper hides Deadline, which panics in a bubble.
 		rapid.Check(struct{ testing.TB }{t}, func(rt *rapid.T) {
-			c := TurnsConfig{AtOnce: rapid.IntRange(1, 4).Draw(rt, "atOnce"), PerKey: rapid.IntRange(0, 4).Draw(rt, "perKey")}
+			c := FairSemaphoreConfig{AtOnce: rapid.IntRange(1, 4).Draw(rt, "atOnce"), PerKey: rapid.IntRange(0, 4).Draw(rt, "perKey")}
 			c.Queue = rapid.IntRange(0, 12).Draw(rt, "queue")
 			c.QueuePerKey = rapid.IntRange(0, c.Queue).Draw(rt, "queuePerKey")
 			w := newWorld(rt, c)
@@ -170,13 +170,13 @@ func TestTurnsKeepTheirPromises(t *testing.T) {
 
 // world is what the property test knows of the callers, told only by Acquire's answers.
 type world struct {
-	config TurnsConfig
-	perKey int
-	turns  *Turns
-	events chan event
-	held   []*caller
-	queue  []*caller                 // in the order of arrival
-	passed map[string]map[string]int // passed[k][o]: turns that went to o while k could have had them
+	config    FairSemaphoreConfig
+	perKey    int
+	semaphore *FairSemaphore
+	events    chan event
+	held      []*caller
+	queue     []*caller                 // in the order of arrival
+	passed    map[string]map[string]int // passed[k][o]: slots that went to o while k could have had them
 }
 
 type caller struct {
@@ -191,12 +191,12 @@ type event struct {
 	err     error
 }
 
-func newWorld(rt *rapid.T, c TurnsConfig) *world {
-	turns, err := NewTurns(c)
+func newWorld(rt *rapid.T, c FairSemaphoreConfig) *world {
+	semaphore, err := NewFairSemaphore(c)
 	if err != nil {
 		rt.Fatal(err)
 	}
-	w := &world{config: c, perKey: c.PerKey, turns: turns, events: make(chan event, 100), passed: map[string]map[string]int{}}
+	w := &world{config: c, perKey: c.PerKey, semaphore: semaphore, events: make(chan event, 100), passed: map[string]map[string]int{}}
 	if w.perKey == 0 {
 		w.perKey = c.AtOnce
 	}
@@ -227,25 +227,25 @@ func (w *world) arrive(rt *rapid.T, key string) {
 	atOnce := len(w.held) < w.config.AtOnce && w.heldBy(key) < w.perKey
 	full := w.waitingUnder(key) >= w.config.QueuePerKey || len(w.queue) >= w.config.Queue
 	go func() {
-		release, err := w.turns.Acquire(ctx, key)
+		release, err := w.semaphore.Acquire(ctx, key)
 		w.events <- event{c, release, err}
 	}()
 	synctest.Wait()
 	switch e, ok := w.event(); {
 	case atOnce:
 		if !ok || e.err != nil {
-			rt.Fatalf("a turn was free for %s, and Acquire answered %v (%t)", key, e.err, ok)
+			rt.Fatalf("a slot was free for %s, and Acquire returned %v (%t)", key, e.err, ok)
 		}
 		c.release = e.release
 		w.held = append(w.held, c)
 	case full:
 		if !ok || !errors.Is(e.err, ErrOverloaded) {
-			rt.Fatalf("the queue was full for %s, and Acquire answered %v (%t)", key, e.err, ok)
+			rt.Fatalf("the queue was full for %s, and Acquire returned %v (%t)", key, e.err, ok)
 		}
 		cancel()
 	default:
 		if ok {
-			rt.Fatalf("%s should wait, and Acquire answered %v", key, e.err)
+			rt.Fatalf("%s should wait, and Acquire returned %v", key, e.err)
 		}
 		w.queue = append(w.queue, c)
 	}
@@ -262,7 +262,7 @@ func (w *world) event() (event, bool) {
 
 func (w *world) releaseOne(rt *rapid.T) {
 	if len(w.held) == 0 {
-		rt.Skip("nobody holds a turn")
+		rt.Skip("nobody holds a slot")
 	}
 	i := rapid.IntRange(0, len(w.held)-1).Draw(rt, "holder")
 	c := w.held[i]
@@ -276,14 +276,14 @@ func (w *world) releaseOne(rt *rapid.T) {
 	}
 	w.served(rt, e)
 	if _, more := w.event(); more {
-		rt.Fatal("one turn came free and two callers were answered")
+		rt.Fatal("one slot came free and two callers were answered")
 	}
 }
 
 // served holds the order: within the key, and between keys.
 func (w *world) served(rt *rapid.T, e event) {
 	if e.err != nil {
-		rt.Fatalf("a waiting caller of %s was answered %v", e.caller.key, e.err)
+		rt.Fatalf("a waiting caller of %s got %v", e.caller.key, e.err)
 	}
 	for i, c := range w.queue {
 		if c.key != e.caller.key {
@@ -321,7 +321,7 @@ func (w *world) leaveOne(rt *rapid.T) {
 	c.cancel()
 	synctest.Wait()
 	if e, ok := w.event(); !ok || !errors.Is(e.err, context.Canceled) || e.caller != c {
-		rt.Fatalf("a caller of %s left and was answered %v (%t)", c.key, e.err, ok)
+		rt.Fatalf("a caller of %s left and got %v (%t)", c.key, e.err, ok)
 	}
 	if w.waitingUnder(c.key) == 0 {
 		delete(w.passed, c.key) // it lost its place with its last caller
@@ -338,14 +338,14 @@ func (w *world) dismiss() {
 
 func (w *world) check(rt *rapid.T) {
 	if len(w.held) > w.config.AtOnce {
-		rt.Fatalf("%d hold a turn, %d may", len(w.held), w.config.AtOnce)
+		rt.Fatalf("%d hold a slot, %d may", len(w.held), w.config.AtOnce)
 	}
 	for _, key := range []string{"a", "b", "c", "d"} {
 		if n := w.heldBy(key); n > w.perKey {
-			rt.Fatalf("%s holds %d turns and may hold %d", key, n, w.perKey)
+			rt.Fatalf("%s holds %d slots and may hold %d", key, n, w.perKey)
 		}
 		if len(w.held) < w.config.AtOnce && w.waitingUnder(key) > 0 && w.heldBy(key) < w.perKey {
-			rt.Fatalf("a turn lies idle while %s waits", key)
+			rt.Fatalf("a slot lies idle while %s waits", key)
 		}
 	}
 }
@@ -357,12 +357,12 @@ func (w *world) end(rt *rapid.T) {
 	for len(w.held) > 0 {
 		w.releaseOne(rt)
 	}
-	assertForgotten(rt, w.turns)
+	assertForgotten(rt, w.semaphore)
 }
 
-// TestTurnsUnderLoad lets the race detector watch callers that come, wait, work and leave all at once.
-func TestTurnsUnderLoad(t *testing.T) {
-	turns := newTurns(t, TurnsConfig{AtOnce: 3, PerKey: 2, QueuePerKey: 20, Queue: 60})
+// TestFairSemaphoreUnderLoad lets the race detector watch callers that come, wait, work and leave all at once.
+func TestFairSemaphoreUnderLoad(t *testing.T) {
+	semaphore := newFairSemaphore(t, FairSemaphoreConfig{AtOnce: 3, PerKey: 2, QueuePerKey: 20, Queue: 60})
 	var holding, most, granted atomic.Int64
 	var wg sync.WaitGroup
 	for i := range 64 {
@@ -372,7 +372,7 @@ func TestTurnsUnderLoad(t *testing.T) {
 				if (i+n)%7 == 0 {
 					go cancel()
 				}
-				release, err := turns.Acquire(ctx, fmt.Sprint(i%5))
+				release, err := semaphore.Acquire(ctx, fmt.Sprint(i%5))
 				if err == nil {
 					granted.Add(1)
 					now := holding.Add(1)
@@ -389,16 +389,16 @@ func TestTurnsUnderLoad(t *testing.T) {
 	}
 	wg.Wait()
 	if most.Load() > 3 {
-		t.Errorf("%d held a turn at once, 3 may", most.Load())
+		t.Errorf("%d held a slot at once, 3 may", most.Load())
 	}
 	if granted.Load() == 0 {
 		t.Error("nobody was served")
 	}
-	assertForgotten(t, turns)
+	assertForgotten(t, semaphore)
 }
 
-func BenchmarkTurns(b *testing.B) {
-	turns, err := NewTurns(TurnsConfig{QueuePerKey: 1000, Queue: 1000})
+func BenchmarkFairSemaphore(b *testing.B) {
+	semaphore, err := NewFairSemaphore(FairSemaphoreConfig{QueuePerKey: 1000, Queue: 1000})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -406,7 +406,7 @@ func BenchmarkTurns(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			release, err := turns.Acquire(ctx, "acme")
+			release, err := semaphore.Acquire(ctx, "acme")
 			if err != nil {
 				b.Error(err)
 				return
@@ -416,25 +416,25 @@ func BenchmarkTurns(b *testing.B) {
 	})
 }
 
-func newTurns(t *testing.T, c TurnsConfig) *Turns {
+func newFairSemaphore(t *testing.T, c FairSemaphoreConfig) *FairSemaphore {
 	t.Helper()
-	turns, err := NewTurns(c)
+	semaphore, err := NewFairSemaphore(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return turns
+	return semaphore
 }
 
-// assertForgotten holds that nothing is left once nobody holds a turn or waits.
+// assertForgotten holds that nothing is left once nobody holds a slot or waits.
 func assertForgotten(t interface {
 	Helper()
 	Errorf(string, ...any)
-}, turns *Turns,
+}, semaphore *FairSemaphore,
 ) {
 	t.Helper()
-	turns.mu.Lock()
-	defer turns.mu.Unlock()
-	if len(turns.keys) != 0 || turns.queued != 0 || turns.ring.len != 0 {
-		t.Errorf("left behind: %d keys, %d waiting, %d in the ring", len(turns.keys), turns.queued, turns.ring.len)
+	semaphore.mu.Lock()
+	defer semaphore.mu.Unlock()
+	if len(semaphore.queues) != 0 || semaphore.queued != 0 || semaphore.runQueue.len != 0 {
+		t.Errorf("left behind: %d keys, %d waiting, %d in the run queue", len(semaphore.queues), semaphore.queued, semaphore.runQueue.len)
 	}
 }
