@@ -96,11 +96,12 @@ fuzz: ## look for queries and tokens that pass where they must not (FUZZTIME eac
 	$(FUZZ) -fuzz '^FuzzClaims$$' ./internal/auth
 
 .PHONY: generate
-generate: ## generate gen/ from openapi.yaml
-	go generate ./gen/...
+generate: ## generate openapi.yaml from spec/, and gen/ from openapi.yaml
+	$(STATIC) go run -C internal/tools ./spec -repo $(CURDIR)
+	$(STATIC) go generate ./gen/...
 
 .PHONY: generate-typescript
-generate-typescript: gen/typescript/node_modules ## generate the TypeScript client from openapi.yaml (needs Node)
+generate-typescript: generate gen/typescript/node_modules ## generate the TypeScript client from openapi.yaml (needs Node)
 	npm --silent --prefix gen/typescript run generate
 
 gen/typescript/node_modules: gen/typescript/package-lock.json
@@ -172,8 +173,8 @@ release-check: $(BIN)/goreleaser $(BIN)/cyclonedx-gomod ## make what a release i
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/goreleaser build --snapshot --clean --single-target
 
 .PHONY: generated
-generated: generate generate-typescript reference explore ## fail when gen/ is stale
-	@git diff --exit-code -- gen || { echo "gen/ is stale: run 'make generate generate-typescript reference explore' and commit it" >&2; exit 1; }
+generated: generate generate-typescript reference explore ## fail when openapi.yaml or gen/ is stale
+	@git diff --exit-code -- openapi.yaml gen || { echo "openapi.yaml or gen/ is stale: run 'make generate generate-typescript reference explore' and commit it" >&2; exit 1; }
 	@test -z "$$(git status --porcelain -- gen)" || { git status --short -- gen; echo "gen/ has files that are not committed" >&2; exit 1; }
 
 .PHONY: tidy

@@ -1,5 +1,5 @@
-// Package reference is what the reference of the API is made of that is generated: openapi.yaml as it
-// stands at the root, its renderer (Redoc's standalone bundle) and the renderer's settings.
+// Package reference has the generated parts of the API reference: openapi.yaml as it is at the root, the
+// same as openapi.json, the renderer (Redoc's standalone bundle) and the renderer's settings.
 //
 // Guarantee: `make reference` makes everything in it but this file, byte for byte the same again, and
 // `make check` fails when it is not what the same commit makes. The renderer asks no host for anything.
@@ -13,8 +13,9 @@ import "embed"
 // spec need not build the renderer.
 //
 //go:generate cp ../../openapi.yaml openapi.yaml
+//go:generate go run -C ../../internal/tools ./spec -json -repo ../..
 
 // Files are the files of this folder, by name.
 //
-//go:embed openapi.yaml redoc.js redoc.LICENSE.txt settings.js
+//go:embed openapi.yaml openapi.json redoc.js redoc.LICENSE.txt settings.js
 var Files embed.FS

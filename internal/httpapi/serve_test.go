@@ -408,7 +408,7 @@ func TestSpecIsServed(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t)
 	for path, want := range map[string]string{
-		"/openapi.json": `"operationId":"queryLogs"`, "/openapi.yaml": "# The contract of logfence",
+		"/openapi.json": `"operationId":"queryLogs"`, "/openapi.yaml": "operationId: queryLogs",
 		"/docs": `<div id="redoc">`, "/docs/problems": `id="query_invalid"`,
 	} {
 		if a := g.get("", path); a.StatusCode != http.StatusOK || !strings.Contains(a.text, want) {

@@ -51,8 +51,6 @@ const (
 	jsonType = "application/json"
 )
 
-const specName = "openapi.yaml"
-
 var files = []file{
 	{"/docs", static, "static/docs.html", html5},
 	{"/docs/problems", static, "static/problems.html", html5},
@@ -62,7 +60,8 @@ var files = []file{
 	{"/docs/redoc.js", reference.Files, "redoc.js", javaScript},
 	{"/docs/redoc.LICENSE.txt", reference.Files, "redoc.LICENSE.txt", plainText},
 	{"/docs/settings.js", reference.Files, "settings.js", javaScript},
-	{"/openapi.yaml", reference.Files, specName, yamlType},
+	{"/openapi.yaml", reference.Files, "openapi.yaml", yamlType},
+	{"/openapi.json", reference.Files, "openapi.json", jsonType},
 }
 
 // Pages are the handlers of all that is served here, by path. They answer GET, and set every header that
@@ -70,24 +69,19 @@ var files = []file{
 func Pages() (map[string]http.Handler, error) { return pages() }
 
 // pages is read once: nothing in the binary changes.
-var pages = sync.OnceValues(func() (map[string]http.Handler, error) {
-	all := make(map[string]http.Handler, len(files)+1)
+var pages = sync.OnceValues(readPages)
+
+func readPages() (map[string]http.Handler, error) {
+	all := make(map[string]http.Handler, len(files))
 	for _, f := range files {
 		content, err := fs.ReadFile(f.from, f.name)
 		if err != nil {
 			return nil, fmt.Errorf("read what is built in: %w", err)
 		}
 		all[f.path] = newPage(f.mediaType, content)
-		if f.name != specName {
-			continue
-		}
-		if content, err = toJSON(content); err != nil {
-			return nil, fmt.Errorf("openapi.yaml: %w", err)
-		}
-		all["/openapi.json"] = newPage(jsonType, content)
 	}
 	return all, nil
-})
+}
 
 // page is a file as it is served.
 type page struct {
