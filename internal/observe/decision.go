@@ -13,6 +13,10 @@
 // Not promised here: that a caller's own query is not a secret (it is logged as asked, unless [LogQueries]
 // says otherwise), who may read the log, or that records outlive a machine that loses power: they are handed to the system, not
 // waited for on the disk.
+//
+// Spans are made here and not by otelhttp (v0.72), which cannot leave attributes out: the full URL of a request
+// to Loki, which holds the query, and of a caller's request the path, the User-Agent and an X-Forwarded-For that
+// is not checked against the trusted proxies. autoexport chooses the exporter.
 package observe
 
 import (

@@ -12,11 +12,9 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"go.opentelemetry.io/contrib/exporters/autoexport"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -33,8 +31,8 @@ type Tracing struct {
 // defines and its exporter reads for itself: OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT,
 // and OTEL_EXPORTER_OTLP_PROTOCOL, OTEL_TRACES_SAMPLER, OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES and the
 // like. Without one of the first two, or with OTEL_SDK_DISABLED=true or OTEL_TRACES_EXPORTER=none, there
-// are none, and the Tracing is nil. A mistake in a variable is logged, and ignored as OpenTelemetry asks
-// for: telemetry keeps no gateway from starting. Whoever gets a Tracing calls Close.
+// are none, and the Tracing is nil. A mistake in a variable is logged: it is ignored, or there are no traces,
+// but telemetry keeps no gateway from starting. Whoever gets a Tracing calls Close.
 func StartTracing(ctx context.Context, version string, log *slog.Logger) *Tracing {
 	if !wanted(log) {
 		return nil
@@ -42,7 +40,7 @@ func StartTracing(ctx context.Context, version string, log *slog.Logger) *Tracin
 	// Both are the process's; what the exporter and its queue have to say has no other way out.
 	otel.SetLogger(logr.FromSlogHandler(mistakes{log.Handler()}))
 	otel.SetErrorHandler(&complaints{log: log})
-	exporter, err := newExporter(ctx, log)
+	exporter, err := autoexport.NewSpanExporter(ctx)
 	if err != nil {
 		log.WarnContext(ctx, "traces are off", "error", err)
 		return nil
@@ -70,7 +68,8 @@ func (t *Tracing) Close(ctx context.Context) error {
 	return nil
 }
 
-// wanted reads the variables that switch traces on and off.
+// wanted reads the variables that switch traces on and off. autoexport alone would send them to localhost where
+// none names a collector, and has exporters that write to the standard output, which is the log's.
 func wanted(log *slog.Logger) bool {
 	endpoint := "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 	if os.Getenv(endpoint) == "" {
@@ -94,22 +93,6 @@ func wanted(log *slog.Logger) bool {
 		return false
 	}
 	return true
-}
-
-func newExporter(ctx context.Context, log *slog.Logger) (*otlptrace.Exporter, error) {
-	protocol := os.Getenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
-	if protocol == "" {
-		protocol = os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL")
-	}
-	switch protocol {
-	case "grpc":
-		return otlptracegrpc.New(ctx) //nolint:wrapcheck // StartTracing says what it is about
-	case "", "http/protobuf", "http/json":
-	default:
-		log.WarnContext(ctx, "traces: this protocol is not known, so it is http/protobuf; write grpc, http/protobuf or http/json",
-			"OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
-	}
-	return otlptracehttp.New(ctx) //nolint:wrapcheck // as above
 }
 
 // mistakes logs what OpenTelemetry thinks of its variables, without their values: one holds the collector's

@@ -211,7 +211,7 @@ func TestTracingIsAskedFor(t *testing.T) {
 		{"switched off", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1", "OTEL_SDK_DISABLED", "true"}, false, ""},
 		{"no exporter", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1", "OTEL_TRACES_EXPORTER", "none"}, false, ""},
 		{"an exporter that is not known", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1", "OTEL_TRACES_EXPORTER", "zipkin"}, false, "zipkin"},
-		{"a protocol that is not known", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL", "udp"}, true, "udp"},
+		{"a protocol that is not known", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL", "udp"}, false, "invalid OTLP protocol"},
 		{"a collector that is no URL", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:topsecret@[collector"}, false, "OTEL_EXPORTER_OTLP_ENDPOINT is no URL"},
 		{"a collector without a scheme", []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector:4318"}, false, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is no URL"},
 		{"headers that are none", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_HEADERS", "key topsecret"}, true, "parse headers"},
