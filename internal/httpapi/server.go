@@ -8,6 +8,9 @@
 //
 // Not promised here: that a token is genuine (package auth), that a fenced value is confined (package
 // tenancy), or what Loki answers (package loki).
+//
+// Clients have a deadline for each piece that is written to them, which no library sets: net/http's WriteTimeout
+// and Echo's timeout middleware bound the complete response, and a tail or an export has no such bound.
 package httpapi
 
 import (

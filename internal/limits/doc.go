@@ -9,4 +9,9 @@
 //
 // Not promised here: who the caller is (package auth), what parsing one text may cost (package
 // tenancy refuses those), or that a request's parameters make sense (package httpapi).
+//
+// Rates are golang.org/x/time/rate's. The fair queue is our own because golang.org/x/sync/semaphore serves in
+// the order of arrival, so that one tenant's flood holds up all others. The counts in Redis are our own because
+// redis_rate counts one key for each call, a round trip for each tenant of a request, and has nothing for what
+// a request holds until it ends: leases, which expire when their replica dies.
 package limits

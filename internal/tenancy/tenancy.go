@@ -7,6 +7,9 @@
 // Not promised here: who the caller is (package auth), how often and how much a caller may ask
 // (package limits), or which labels exist.
 //
+// No library fences LogQL so: prom-label-proxy's injectproxy, the nearest, parses PromQL alone, merges its
+// matcher with the caller's, prints the tree anew and proves nothing about the result.
+//
 // The package is pure: no clock, no network, no logging. It is the only one that imports Loki's
 // LogQL parser. That parser can be made to cost seconds, gigabytes or the process itself by texts
 // of a few kilobytes, so nothing reaches it before [survey] has counted what it would cost.
