@@ -19,6 +19,7 @@ require (
 	github.com/go-jose/go-jose/v4 v4.1.6 // demo: what the OpenID provider signs with
 	github.com/go-logr/logr v1.4.4 // what OpenTelemetry logs with
 	github.com/goccy/go-yaml v1.19.2 // settings files: its syntax tree keeps lines and the text as written
+	github.com/gofrs/flock v0.13.1 // demo: one build of Loki at a time
 	github.com/golang-jwt/jwt/v5 v5.3.1 // tests: mockoidc's interface
 	github.com/google/go-cmp v0.7.0 // tests
 	github.com/grafana/loki/v3 v3.7.8 // LogQL: pkg/logql/syntax, AGPL-3.0-only

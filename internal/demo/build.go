@@ -1,7 +1,7 @@
 package demo
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -11,8 +11,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/gofrs/flock"
 )
 
 const (
@@ -20,233 +21,157 @@ const (
 	lokiPackages = 2160
 	lokiName     = "loki"
 	logcliName   = "logcli"
+	// progressPause is how long a build may say nothing.
+	progressPause = 15 * time.Second
 )
 
-// build makes Loki and logcli and puts them at home, a folder in the cache. Whatever is found at
-// home is whole: the binaries are built elsewhere and the folder is renamed when both are there.
+// build makes Loki and logcli and puts them at home, a folder in the cache. Whatever is found at home is
+// complete: the binaries are built beside it, and the folder is renamed when both are there.
+//
+// The lock is there because go's cache has none for what is being compiled: two processes that start at the
+// same time would each spend the same minutes.
 func build(ctx context.Context, r recipe, home string, progress io.Writer) error {
-	cache := filepath.Dir(home)
-	if err := os.MkdirAll(cache, 0o750); err != nil {
+	if runtime.GOOS == "windows" {
+		return errors.New("building Loki needs a Unix system: set " + EnvLoki + " to a Loki of your own")
+	}
+	if err := os.MkdirAll(filepath.Dir(home), 0o750); err != nil {
 		return fmt.Errorf("make the cache folder for Loki: %w", err)
 	}
-	unlock, err := lock(ctx, home+".lock", func() {
+	lock := flock.New(home + ".lock")
+	locked, err := lock.TryLock()
+	if err == nil && !locked {
 		say(progress, "Another process is building Loki; waiting for it.\n")
-	})
+		_, err = lock.TryLockContext(ctx, 200*time.Millisecond)
+	}
 	if err != nil {
 		return fmt.Errorf("wait for another build of Loki: %w", err)
 	}
-	defer unlock()
-	if isFile(filepath.Join(home, lokiName)) && isFile(filepath.Join(home, logcliName)) {
-		return nil // built while we waited
+	defer lock.Close() //nolint:errcheck // the system unlocks what is closed
+	if isBuilt(home) {
+		return nil // while we waited
 	}
 
-	// Under the lock nobody else builds this key: what lies there is of a build that was killed.
-	leftovers, _ := filepath.Glob(home + ".building-*")
-	for _, old := range append(leftovers, home) {
-		if err := os.RemoveAll(old); err != nil {
+	// What is there under the lock is of a build that was killed.
+	building := home + ".building"
+	for _, dir := range []string{building, home} {
+		if err := os.RemoveAll(dir); err != nil {
 			return fmt.Errorf("remove an unfinished build of Loki: %w", err)
 		}
 	}
-	dir, err := os.MkdirTemp(cache, filepath.Base(home)+".building-")
-	if err != nil {
+	defer os.RemoveAll(building) //nolint:errcheck // the next build removes it
+	if err := os.Mkdir(building, 0o750); err != nil {
 		return fmt.Errorf("make a folder to build Loki in: %w", err)
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-
-	if err := goBuild(ctx, r, dir, progress); err != nil {
+	if err := goBuild(ctx, r, building, progress); err != nil {
 		return fmt.Errorf("build Loki %s: %w", r.version, err)
 	}
-	if err := os.Rename(filepath.Join(dir, "bin"), home); err != nil {
+	if err := os.Rename(building, home); err != nil {
 		return fmt.Errorf("keep the built Loki: %w", err)
 	}
 	return nil
 }
 
-// lock takes the lock of the file at path, after saying so when it has to wait. The file stays: were
-// it removed, a process that waits and one that comes later would lock two different files.
-func lock(ctx context.Context, path string, waiting func()) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	// Asked again and again, since a blocking lock would not end with the context.
-	again := time.NewTicker(200 * time.Millisecond)
-	defer again.Stop()
-	for first := true; ; first = false {
-		ok, err := tryLock(f)
-		if err != nil {
-			return nil, errors.Join(err, f.Close())
-		}
-		if ok {
-			return func() { _ = f.Close() }, nil
-		}
-		if first {
-			waiting()
-		}
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			return nil, errors.Join(context.Cause(ctx), f.Close())
-		}
-	}
+func isBuilt(home string) bool {
+	return isFile(filepath.Join(home, lokiName)) && isFile(filepath.Join(home, logcliName))
 }
 
-// goBuild runs the go command for both binaries, into dir/bin; everything it leaves is under dir.
+// goBuild builds the tools of the module into dir. It ends with ctx, and all processes that it started with it.
 func goBuild(ctx context.Context, r recipe, dir string, progress io.Writer) error {
-	for _, sub := range []string{"bin", "work"} {
-		if err := os.Mkdir(filepath.Join(dir, sub), 0o750); err != nil {
-			return err
-		}
-	}
-	const loki = "github.com/grafana/loki/v3"
-	cmd := exec.Command("go", "build", "-v", "-trimpath", //nolint:noctx,gosec // ends with ctx below, by its whole process group; nothing in it is from outside
-		"-ldflags=-s -w -X "+loki+"/pkg/util/build.Version="+r.version,
-		"-o", filepath.Join(dir, "bin")+string(filepath.Separator),
-		loki+"/cmd/loki", loki+"/cmd/logcli")
-	cmd.Dir = r.module
-	// For this machine and from this module alone, whatever the caller is set to build.
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOTMPDIR="+filepath.Join(dir, "work"),
-		"GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH, "PWD="+r.module)
-	cmd.WaitDelay = 5 * time.Second
-
 	if _, err := exec.LookPath("go"); err != nil {
 		return fmt.Errorf("%w (%w)", ErrNoLoki, err)
 	}
-	say(progress, "Building Loki %s, once: about five minutes, kept in %s.\n", r.version, filepath.Dir(dir))
-	p := watchBuild(progress)
-	cmd.Stdout, cmd.Stderr = p, p
 	if err := ctx.Err(); err != nil {
-		p.end()
 		return err
 	}
+	cmd := exec.Command("go", "build", "-v", "-trimpath", //nolint:noctx,gosec // ends with ctx below, by its process group; nothing in it is from outside
+		"-ldflags=-s -w -X github.com/grafana/loki/v3/pkg/util/build.Version="+r.version,
+		"-o", dir+string(filepath.Separator), "tool")
+	cmd.Dir = r.module
+	// For this machine and from this module alone, whatever the caller is set to build.
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOTMPDIR="+dir,
+		"GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH, "PWD="+r.module)
+	cmd.WaitDelay = 5 * time.Second
+	output, w := io.Pipe()
+	cmd.Stdout, cmd.Stderr = w, w
+
+	say(progress, "Building Loki %s, once: about five minutes, kept in %s.\n", r.version, filepath.Dir(dir))
+	began := time.Now()
 	c, err := startChild(cmd)
 	if err != nil {
-		p.end()
 		return err
 	}
-	select {
-	case <-c.done:
-	case <-ctx.Done():
+	unwatch := context.AfterFunc(ctx, func() {
 		c.stop(os.Interrupt, 10*time.Second) // the go command stops its compilers on an interrupt
-	}
-	took := p.end()
+	})
+	defer unwatch()
+	go func() {
+		<-c.done
+		_ = w.Close()
+	}()
+	said := follow(output, func(b *buildOutput) {
+		say(progress, "  %s: %s\n", time.Since(began).Round(time.Second), b)
+	})
+	<-c.done
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if c.err != nil {
-		return fmt.Errorf("go build in %s: %w\n%s", r.module, c.err, p.complaint())
+		return fmt.Errorf("go build in %s: %w\n%s", r.module, c.err, strings.Join(said.other, "\n"))
 	}
-	say(progress, "Built Loki %s in %s.\n", r.version, took)
+	say(progress, "Built Loki %s in %s.\n", r.version, time.Since(began).Round(time.Second))
 	return nil
 }
 
-// buildProgress reads what `go build -v` says and tells how far it is: a line per package compiled,
-// a line per module downloaded, and the rest is complaint.
-type buildProgress struct {
-	out      io.Writer
-	terminal bool
-	start    time.Time
-	stop     chan struct{}
-	stopped  chan struct{}
-
-	mu                   sync.Mutex
-	partial              []byte // of a line that is not whole yet
+// buildOutput is what `go build -v` has written: a line for each package compiled, a line for each module
+// downloaded, and the rest is errors.
+type buildOutput struct {
 	compiled, downloaded int
-	other                []string // the last lines that were neither
+	other                []string // the last lines
 }
 
-// watchBuild tells about the build until end is called.
-func watchBuild(out io.Writer) *buildProgress {
-	p := &buildProgress{
-		out: out, terminal: isTerminal(out), start: time.Now(),
-		stop: make(chan struct{}), stopped: make(chan struct{}),
-	}
-	pause := 15 * time.Second
-	if p.terminal {
-		pause = time.Second
-	}
+// follow reads the output to its end, and reports from time to time how far the build is.
+func follow(output *io.PipeReader, report func(*buildOutput)) *buildOutput {
+	lines := make(chan string)
 	go func() {
-		defer close(p.stopped)
-		tick := time.NewTicker(pause)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				p.tell()
-			case <-p.stop:
-				return
-			}
+		defer close(lines)
+		s := bufio.NewScanner(output)
+		for s.Scan() {
+			lines <- s.Text()
 		}
+		_ = output.CloseWithError(s.Err())
 	}()
-	return p
-}
-
-// Write takes the output of the go command.
-func (p *buildProgress) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.partial = append(p.partial, b...)
+	tick := time.NewTicker(progressPause)
+	defer tick.Stop()
+	b := &buildOutput{}
 	for {
-		line, rest, whole := bytes.Cut(p.partial, []byte("\n"))
-		if !whole {
-			return len(b), nil
+		select {
+		case line, ok := <-lines:
+			if !ok {
+				return b
+			}
+			b.add(line)
+		case <-tick.C:
+			report(b)
 		}
-		p.partial = rest
-		p.line(string(line))
 	}
 }
 
-func (p *buildProgress) line(line string) {
+func (b *buildOutput) add(line string) {
 	const kept = 40
 	switch {
 	case strings.HasPrefix(line, "go: downloading "):
-		p.downloaded++
+		b.downloaded++
 	case line != "" && !strings.ContainsAny(line, " \t:"):
-		p.compiled++
+		b.compiled++
 	default:
-		p.other = append(p.other, line)
-		p.other = p.other[max(0, len(p.other)-kept):]
+		b.other = append(b.other, line)
+		b.other = b.other[max(0, len(b.other)-kept):]
 	}
 }
 
-func (p *buildProgress) tell() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	took := time.Since(p.start).Round(time.Second)
-	text := fmt.Sprintf("  %s: compiled %d of about %d packages", took, p.compiled, lokiPackages)
-	if p.compiled == 0 && p.downloaded > 0 {
-		text = fmt.Sprintf("  %s: downloaded %d modules", took, p.downloaded)
+func (b *buildOutput) String() string {
+	if b.compiled == 0 && b.downloaded > 0 {
+		return fmt.Sprintf("downloaded %d modules", b.downloaded)
 	}
-	if p.terminal {
-		say(p.out, "\r%s\x1b[K", text) // to the line's start, and clear what is longer
-		return
-	}
-	say(p.out, "%s\n", text)
-}
-
-// end stops telling and says how long the build took.
-func (p *buildProgress) end() time.Duration {
-	close(p.stop)
-	<-p.stopped
-	if p.terminal {
-		say(p.out, "\r\x1b[K")
-	}
-	return time.Since(p.start).Round(time.Second)
-}
-
-// complaint is what the go command said last, for the error message.
-func (p *buildProgress) complaint() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return strings.Join(p.other, "\n")
-}
-
-// isTerminal tells whether somebody watches, as opposed to a file or a pipe.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return fmt.Sprintf("compiled %d of about %d packages", b.compiled, lokiPackages)
 }

@@ -39,8 +39,7 @@ type FindOptions struct {
 	Loki string
 	// Logcli asks for logcli too: it is built if there is none beside the Loki found or on PATH.
 	Logcli bool
-	// Progress is told what is being done and for how long; nil for nobody. A terminal gets one line
-	// that is written over, everything else a line from time to time.
+	// Progress is told what is being done and for how long, a line from time to time; nil for nobody.
 	Progress io.Writer
 }
 
@@ -159,7 +158,7 @@ func findBuilt(ctx context.Context, progress io.Writer) (Binaries, error) {
 		return Binaries{}, fmt.Errorf("find the cache folder for Loki: %w", err)
 	}
 	home := filepath.Join(cache, "logfence", r.key)
-	if !isFile(filepath.Join(home, lokiName)) || !isFile(filepath.Join(home, logcliName)) {
+	if !isBuilt(home) {
 		if err := build(ctx, r, home, progress); err != nil {
 			return Binaries{}, err
 		}

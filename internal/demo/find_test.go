@@ -11,9 +11,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -219,7 +221,7 @@ func TestFindBuildsOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.write(filepath.Join(filepath.Dir(filepath.Dir(first)), r.key+".building-123", "bin", "loki"), "half", 0o755)
+	l.write(filepath.Join(filepath.Dir(filepath.Dir(first)), r.key+".building", "loki"), "half", 0o755)
 	find(3)
 	if kept := l.kept(); len(kept) != 3 {
 		t.Errorf("the cache holds %v, want three builds and nothing half-made", kept)
@@ -376,25 +378,45 @@ type lineWriter chan<- string
 
 func (w lineWriter) Write(b []byte) (int, error) { w <- string(b); return len(b), nil }
 
-// TestBuildProgress guarantees what is told of a build that takes its time.
+// TestBuildProgress guarantees what is reported of a build that takes its time.
 func TestBuildProgress(t *testing.T) {
-	var told bytes.Buffer
-	p := watchBuild(&told)
-	feed := func(text string) {
-		if _, err := io.WriteString(p, text); err != nil {
-			t.Fatal(err)
+	t.Parallel()
+	b := &buildOutput{}
+	want := func(text string, lines ...string) {
+		t.Helper()
+		for _, line := range lines {
+			b.add(line)
 		}
-		p.tell()
+		if b.String() != text {
+			t.Errorf("reported %q, want %q", b, text)
+		}
 	}
-	feed("go: downloading example.com/a v1.0.0\ngo: down")
-	feed("loading example.com/b v1.0.0\n")
-	feed("unicode/utf8\nexample.com/a/v2\n# example.com/b\nb.go:1:1: broken\n")
-	p.end()
-	want := "  0s: downloaded 1 modules\n  0s: downloaded 2 modules\n  0s: compiled 2 of about 2160 packages\n"
-	if told.String() != want {
-		t.Errorf("told\n%s\nwant\n%s", told.String(), want)
+	want("compiled 0 of about 2160 packages")
+	want("downloaded 2 modules", "go: downloading example.com/a v1.0.0", "go: downloading example.com/b v1.0.0")
+	want("compiled 2 of about 2160 packages", "unicode/utf8", "example.com/a/v2", "# example.com/b", "b.go:1:1: broken")
+	if got, want := strings.Join(b.other, "\n"), "# example.com/b\nb.go:1:1: broken"; got != want {
+		t.Errorf("errors %q, want %q", got, want)
 	}
-	if got, want := p.complaint(), "# example.com/b\nb.go:1:1: broken"; got != want {
-		t.Errorf("complaint %q, want %q", got, want)
-	}
+}
+
+// TestFollow guarantees that a build which is silent is reported on all the same, and that its last line
+// is read.
+func TestFollow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		output, w := io.Pipe()
+		go func() {
+			_, _ = io.WriteString(w, "unicode/utf8\nexample.com/")
+			time.Sleep(progressPause + time.Second) // the bubble's clock
+			_, _ = io.WriteString(w, "a")
+			_ = w.Close()
+		}()
+		var reports []string
+		b := follow(output, func(b *buildOutput) { reports = append(reports, b.String()) })
+		if want := "compiled 1 of about 2160 packages"; !slices.Equal(reports, []string{want}) {
+			t.Errorf("reported %q, want %q once", reports, want)
+		}
+		if b.compiled != 2 {
+			t.Errorf("%d packages, want 2", b.compiled)
+		}
+	})
 }
