@@ -32,7 +32,7 @@ var mayImport = map[string][]string{
 		"internal/auth", "internal/config", "internal/demo", "internal/httpapi", "internal/limits", "internal/loki",
 		"internal/observe", "internal/refresh", "internal/tenancy",
 	},
-	"internal/bench":         {"internal/bench/costly"},
+	"internal/bench":         {"internal/demo"},
 	"internal/demo/findloki": {"internal/demo"},
 	"internal/demo/stack":    {"internal/demo"},
 }

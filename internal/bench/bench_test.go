@@ -1,90 +1,89 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 )
 
-// TestParseLine guarantees that processor time is taken where a benchmark tells it.
-func TestParseLine(t *testing.T) {
-	for _, tt := range []struct {
-		line, name string
-		ns         float64
-		ok         bool
-	}{
-		{"BenchmarkFence/cold/rate-2   \t 50\t 976791 ns/op\t 377800 cpu-ns/op\t 577839 B/op\t 48 allocs/op", "BenchmarkFence/cold/rate", 377800, true},
-		{"BenchmarkVerifyCached-16 1000 1234.5 ns/op", "BenchmarkVerifyCached", 1234.5, true},
-		{"ok  \tgithub.com/logfence/logfence/internal/auth\t1.2s", "", 0, false},
-		{"PASS", "", 0, false},
-	} {
-		if name, ns, ok := parseLine(tt.line); ok != tt.ok || ok && (name != tt.name || ns != tt.ns) {
-			t.Errorf("parseLine(%q) = %q, %v, %v", tt.line, name, ns, ok)
-		}
-	}
-}
-
-// TestBudgets guarantees what breaks one: the budget itself, and a figure much worse than the one kept.
-func TestBudgets(t *testing.T) {
-	most, least, absolute := budget{limit: 1.5}, budget{limit: 0.9, least: true}, budget{limit: 60, absolute: true}
-	for _, tt := range []struct {
-		b                budget
-		now, kept        float64
-		inBudget, asKept bool
-	}{
-		{most, 1.5, 1.4, true, true},
-		{most, 1.6, 1.6, false, true},
-		{most, 1.3, 1.0, true, false},
-		{most, 1.3, 0, true, true}, // nothing is kept yet
-		{least, 0.9, 1.0, true, true},
-		{least, 0.8, 0.8, false, true},
-		{least, 0.95, 1.3, true, false},
-		{absolute, 59, 20, true, true}, // another machine
-		{absolute, 61, 61, false, true},
-	} {
-		if inBudget, asKept := tt.b.met(tt.now, tt.kept); inBudget != tt.inBudget || asKept != tt.asKept {
-			t.Errorf("%+v: %v, kept %v: %v, %v", tt.b, tt.now, tt.kept, inBudget, asKept)
-		}
-	}
-}
-
-// TestFiguresKept guarantees that what is kept can be read again, holds a figure for each budget, and that
-// the README has its place for figures.
-func TestFiguresKept(t *testing.T) {
-	text, err := os.ReadFile("baseline.json")
+// TestReadCosts guarantees that processor time counts where a benchmark reports it, and the middle run.
+func TestReadCosts(t *testing.T) {
+	t.Parallel()
+	costs, err := readCosts([]byte(`goos: linux
+BenchmarkFence/cold/rate 	 50	 976791 ns/op	 377800 cpu-ns/op	 577839 B/op	 48 allocs/op
+BenchmarkFence/cold/rate 	 50	 976791 ns/op	 100000 cpu-ns/op
+BenchmarkFence/cold/rate 	 50	 976791 ns/op	 900000 cpu-ns/op
+BenchmarkVerifyCached 	 1000	 1234.5 ns/op
+PASS
+`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var kept results
-	if err := json.Unmarshal(text, &kept); err != nil {
-		t.Fatal(err)
-	}
-	for _, b := range budgets {
-		if value := b.of(&kept); !(value > 0) {
-			t.Errorf("%s: %v is kept", b.what, value)
+	for name, want := range map[string]float64{"Fence/cold/rate": 377.8, "VerifyCached": 1.2345} {
+		if got := costs.of[name]; got < want*0.999 || got > want*1.001 {
+			t.Errorf("%s: %v, want %v (all: %v)", name, got, want, costs)
 		}
 	}
-	folder := t.TempDir()
+	if table := costs.tables(); !strings.Contains(table, "| rate | 377.8 |") {
+		t.Errorf("no row for the rate:\n%s", table)
+	}
+}
+
+// TestBudgetMet guarantees that a budget holds its limit, and that what was not measured is not within it.
+func TestBudgetMet(t *testing.T) {
+	t.Parallel()
+	most, least := budget{limit: 1.25}, budget{limit: 0.9, least: true}
+	for _, tt := range []struct {
+		b      budget
+		figure float64
+		want   bool
+	}{
+		{most, 1.25, true},
+		{most, 1.26, false},
+		{most, 0, false},
+		{least, 0.9, true},
+		{least, 0.89, false},
+		{least, 0, false},
+	} {
+		if got := tt.b.met(tt.figure); got != tt.want {
+			t.Errorf("%+v: met(%v) = %v, want %v", tt.b, tt.figure, got, tt.want)
+		}
+	}
+}
+
+// TestRatiosWithinARound guarantees that a ratio is formed within a round and the middle one counts, so that a
+// round on a busy machine changes nothing; and that the table goes into the README that there is.
+func TestRatiosWithinARound(t *testing.T) {
+	t.Parallel()
+	r := &results{
+		names: []string{nameDirect, nameProxy, nameLogfence},
+		fence: &fenceCosts{},
+		parts: (&bench{}).parts()[:1],
+		rounds: map[string]map[string][]round{"nginx2 KB": {
+			nameDirect:   {{rate: 100, p50: 1}, {rate: 100, p50: 1}, {rate: 100, p50: 1}},
+			nameProxy:    {{rate: 100, cpu: 10}, {rate: 10, cpu: 90}, {rate: 100, cpu: 10}},
+			nameLogfence: {{rate: 80, cpu: 12}, {rate: 8, cpu: 108}, {rate: 80, cpu: 50}},
+		}},
+	}
+	if got := onNginx("2 KB", cpuRatio)(r); got != 1.2 {
+		t.Errorf("CPU ratio is %v, want 1.2", got)
+	}
+	if table := r.partTable(r.parts[0]); !strings.Contains(table, "| 2 KB | logfence | 80 | 0.80 | 50 | **1.20** |") {
+		t.Errorf("unexpected table:\n%s", table)
+	}
 	readme, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(folder, "README.md"), readme, 0o600); err != nil {
+	file := filepath.Join(t.TempDir(), "README.md")
+	if err := os.WriteFile(file, readme, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	kept.names = []string{nameDirect, nameFloor, nameLogfence}
-	if err := kept.write(folder); err != nil {
+	if err := r.write(file); err != nil {
 		t.Fatal(err)
 	}
-	var table strings.Builder
-	if err := kept.check(folder, io.Writer(&table)); err != nil && !errors.Is(err, errBroken) {
-		t.Error(err)
-	}
-	if !strings.Contains(table.String(), "2 KB: processor time") {
-		t.Errorf("no table: %s", table.String())
+	if text, _ := os.ReadFile(file); !strings.Contains(string(text), "**1.20**") {
+		t.Errorf("the table is not in the file:\n%s", text)
 	}
 }

@@ -1,18 +1,9 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
-	"text/tabwriter"
+	"math"
 )
-
-// tolerance is by how much a figure may be worse than the last one kept: rounds on a busy machine differ by
-// a tenth.
-const tolerance = 1.25
 
 // A budget is one promise about cost.
 type budget struct {
@@ -20,104 +11,67 @@ type budget struct {
 	limit float64
 	least bool // the limit is the least there may be, not the most
 	of    func(*results) float64
-	// absolute figures are the machine's, or its collector's, as much as ours: they are held to the budget
-	// alone.
-	absolute bool
 }
 
-func cpuRatio(size string) func(*results) float64 {
-	return func(r *results) float64 { return r.Workloads[size][nameLogfence].CPURatio }
-}
-
-// throughput is how many answers come of a processor's second, in relation to the floor.
-func throughput(size string) func(*results) float64 {
-	return func(r *results) float64 { return r.Workloads[size][nameLogfence].Throughput }
-}
-
-func coldRatio(text string) func(*results) float64 {
+// onNginx is a figure of logfence against ReverseProxy's in front of nginx, the median over the rounds.
+func onNginx(workload string, figure func(of, proxy round) float64) func(*results) float64 {
 	return func(r *results) float64 {
-		return r.Go["BenchmarkFence/cold/"+text] / r.Go["BenchmarkFence/parse/"+text]
+		rounds := r.rounds["nginx"+workload]
+		return median(sample(rounds[nameLogfence], rounds[nameProxy], figure)).Center
 	}
+}
+
+func coldFence(text string) func(*results) float64 {
+	return func(r *results) float64 { return r.fence.of["Fence/cold/"+text] / r.fence.of["Fence/parse/"+text] }
 }
 
 var budgets = []budget{
-	{what: "2 KB: processor time, × floor", limit: 1.5, of: cpuRatio(small)},
-	{what: "200 KB: throughput, × floor", limit: 0.9, least: true, of: throughput(medium)},
-	{what: "100 MB: throughput, × floor", limit: 0.95, least: true, of: throughput(large)},
-	{what: "first byte later by, ms", limit: 5, absolute: true, of: func(r *results) float64 { return r.Footings[nameLogfence].FirstByte / 1000 }},
-	{what: "memory of a stream, KB", limit: 64, absolute: true, of: func(r *results) float64 { return r.Footings[nameLogfence].PerStream / 1024 }},
-	{what: "memory when idle, MB", limit: 60, absolute: true, of: func(r *results) float64 { return r.Footings[nameLogfence].Idle / 1e6 }},
-	{what: "start to ready, ms", limit: 300, absolute: true, of: func(r *results) float64 { return r.Footings[nameLogfence].Start }},
-	{what: "fence, seen lately, µs", limit: 1, absolute: true, of: func(r *results) float64 { return r.Go["BenchmarkFence/lately/dashboard_1_KB"] / 1000 }},
-	{what: "fence, cold, a rate, × one parse", limit: 2.2, absolute: true, of: coldRatio("rate")},
-	{what: "fence, cold, a dashboard's, × one parse", limit: 2.2, absolute: true, of: coldRatio("dashboard_1_KB")},
-	{what: "token, seen lately, µs", limit: 2, absolute: true, of: func(r *results) float64 { return r.Go["BenchmarkVerifyCached"] / 1000 }},
-	{what: "10,000 tenants, × one", limit: 1.25, of: func(r *results) float64 { return growth(r.Tenants) }},
-	{what: "1,000 callers, × one", limit: 1.25, of: func(r *results) float64 { return growth(r.Callers) }},
-	{what: "16 KB query, × 1 KB and its length", limit: 1.25, of: func(r *results) float64 {
-		return r.Go["BenchmarkFenceLength/fence/16KB"] / r.Go["BenchmarkFenceLength/fence/1KB"] / 16
+	{what: "2 KB: CPU, × ReverseProxy", limit: 1.35, of: onNginx("2 KB", cpuRatio)},
+	{what: "200 KB: CPU, × ReverseProxy", limit: 1.25, of: onNginx("200 KB", cpuRatio)},
+	{what: "200 KB: throughput, × ReverseProxy", limit: 0.90, least: true, of: onNginx("200 KB", rateRatio)},
+	{what: "100 MB: CPU, × ReverseProxy", limit: 1.10, of: onNginx("100 MB", cpuRatio)},
+	{what: "100 MB: throughput, × ReverseProxy", limit: 0.92, least: true, of: onNginx("100 MB", rateRatio)},
+	{what: "idle: memory, MB", limit: 60, of: func(r *results) float64 { return r.memory[nameLogfence].idle / 1e6 }},
+	{what: "in flight: memory of a response, KB", limit: 64, of: func(r *results) float64 { return r.memory[nameLogfence].response / 1024 }},
+	{what: "start to ready, ms", limit: 300, of: func(r *results) float64 { return r.memory[nameLogfence].start }},
+	{what: "10,000 tenants: CPU, × one", limit: 1.25, of: func(r *results) float64 { return growth(r.tenants) }},
+	{what: "1,000 callers at once: CPU, × one", limit: 1.25, of: func(r *results) float64 { return growth(r.callers) }},
+	{what: "first byte of a response that pauses, ms later", limit: 5, of: func(r *results) float64 { return r.firstByte[nameLogfence] }},
+	{what: "fence, not cached, a rate: CPU, × one parse", limit: 2.2, of: coldFence("rate")},
+	{what: "fence, not cached, a dashboard: CPU, × one parse", limit: 2.2, of: coldFence("dashboard_1_KB")},
+	{what: "fence, cached: CPU, µs", limit: 1, of: func(r *results) float64 { return r.fence.of["Fence/lately/dashboard_1_KB"] }},
+	{what: "fence, 16 KB query: CPU, × 16 of 1 KB", limit: 1.25, of: func(r *results) float64 {
+		return r.fence.of["FenceLength/fence/16KB"] / r.fence.of["FenceLength/fence/1KB"] / 16
 	}},
-	{what: "the dearest text, ms", limit: 50, absolute: true, of: func(r *results) float64 {
-		most := 0.0
-		for _, c := range r.Costs {
-			most = max(most, c.Sent, c.Refused)
-		}
-		return most
-	}},
+	{what: "fence, most expensive text: CPU, ms", limit: 50, of: func(r *results) float64 { return r.fence.most("Cost") }},
+	{what: "cached token, µs", limit: 2, of: func(r *results) float64 { return r.fence.of["VerifyCached"] }},
 }
 
-// growth is what the last point costs in relation to the first.
-func growth(points []point) float64 {
-	if len(points) == 0 {
-		return 0
-	}
-	return points[len(points)-1].Cost / points[0].Cost
-}
-
-// met tells whether a figure keeps to the budget, and whether to what was kept.
-func (b budget) met(now, kept float64) (budget, baseline bool) {
+// met tells whether a figure is within the budget. One that was not measured is in none.
+func (b budget) met(figure float64) bool {
 	if b.least {
-		return now >= b.limit, b.absolute || kept == 0 || now*tolerance >= kept
+		return figure >= b.limit
 	}
-	return now <= b.limit, b.absolute || kept == 0 || now <= kept*tolerance
+	return figure > 0 && figure <= b.limit
 }
 
-// errBroken is for who reads the table as well.
-var errBroken = errors.New("a budget is broken")
-
-// check holds a run against the budgets and against the last figures kept.
-func (r *results) check(folder string, out io.Writer) error {
-	text, err := os.ReadFile(filepath.Join(folder, "baseline.json"))
-	if err != nil {
-		return fmt.Errorf("read baseline: %w", err)
-	}
-	var kept results
-	if err := json.Unmarshal(text, &kept); err != nil {
-		return fmt.Errorf("read baseline: %w", err)
-	}
-	broken := false
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintf(w, "\tnow\tbudget\tkept\t\n")
+// budgetTable tells too whether all budgets are met.
+func (r *results) budgetTable() (table string, ok bool) {
+	ok = true
+	var rows [][]string
 	for _, b := range budgets {
-		now, before := b.of(r), b.of(&kept)
-		verdict := "ok"
-		switch inBudget, asKept := b.met(now, before); {
-		case !inBudget:
-			verdict, broken = "BROKEN", true
-		case !asKept:
-			verdict, broken = fmt.Sprintf("WORSE by more than %.0f %%", (tolerance-1)*100), true
-		}
-		sign := "≤"
+		figure := b.of(r)
+		sign, verdict := "≤", "met"
 		if b.least {
 			sign = "≥"
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%.2f\t%s %.2f\t%.2f\t%s\n", b.what, now, sign, b.limit, before, verdict)
+		if !b.met(figure) {
+			verdict, ok = "**exceeded**", false
+			if figure == 0 || math.IsNaN(figure) {
+				verdict = "not measured"
+			}
+		}
+		rows = append(rows, []string{b.what, number("%.2f", figure), fmt.Sprintf("%s %.2f", sign, b.limit), verdict})
 	}
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("write table: %w", err)
-	}
-	if broken {
-		return errBroken
-	}
-	return nil
+	return markdown([]string{"budget", "measured", "limit", ""}, rows), ok
 }

@@ -1,165 +1,155 @@
 package main
 
 import (
-	"cmp"
+	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
+
+	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
-// query is what is asked, of the size; fenced as the proxies that fence nothing need it, so that Loki would
-// be asked the same by all.
-func query(size string, fenced bool) string {
-	matcher := ""
-	if fenced {
-		matcher = `tenant_id="tenant-0",`
-	}
-	return `{` + matcher + `app="checkout", size="` + size + `"} |= "error" | json | status >= 500`
+// A contestant takes requests: the upstream itself, or a proxy in front of it.
+type contestant struct {
+	name    string
+	url     string
+	caFile  string                   // CA certificates (PEM file) of the upstream, where it is asked directly
+	fences  bool                     // takes a query without the tenant's matcher, and adds it
+	again   func() (*process, error) // starts another process like it
+	process *process                 // nil: its costs are not measured
 }
 
-// request makes one for a contestant, by the bearer of a token.
-func (c *contestant) request(ctx context.Context, size, token string) (*http.Request, error) {
+// A workload is what is requested in each round.
+type workload struct {
+	name              string
+	query             string // a format, for the tenant's matcher
+	callers, requests int
+	gzip              bool
+	latency           bool // what it adds to the upstream's latency is the figure to look at
+}
+
+// sized asks an upstream of the bench for a response of a size.
+func sized(name, size string, callers, requests int) workload {
+	return workload{name: name, query: `{%sapp="checkout", size="` + size + `"} |= "error"`, callers: callers, requests: requests}
+}
+
+// target is the workload's request of a contestant.
+func (w workload) target(c *contestant, token string, now time.Time) vegeta.Target {
+	matcher := `tenant_id="tenant-0",`
+	if c.fences {
+		matcher = ""
+	}
 	values := url.Values{
-		"query": {query(size, !c.fences)}, "limit": {"1000"}, "direction": {"backward"},
-		"start": {"1795441600000000000"}, "end": {"1795445200000000000"},
+		"query": {fmt.Sprintf(w.query, matcher)}, "limit": {"200"}, "direction": {"backward"},
+		"start": {fmt.Sprint(now.Add(-time.Hour).UnixNano())}, "end": {fmt.Sprint(now.UnixNano())},
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/loki/api/v1/query_range?"+values.Encode(), nil)
-	if err != nil {
-		return nil, fmt.Errorf("ask %s: %w", c.name, err)
+	h := http.Header{"Authorization": {"Bearer " + token}}
+	if w.gzip {
+		h.Set("Accept-Encoding", "gzip")
 	}
-	r.Header.Set("Authorization", "Bearer "+token)
-	return r, nil
+	return vegeta.Target{Method: http.MethodGet, URL: c.url + "/loki/api/v1/query_range?" + values.Encode(), Header: h}
 }
 
-// client is as many callers as there are connections.
-func client(callers int) *http.Client {
-	return &http.Client{Transport: &http.Transport{
-		MaxIdleConns: callers, MaxIdleConnsPerHost: callers, DisableCompression: true,
-		ReadBufferSize: 64 << 10,
-	}}
-}
+// hits is the pace of callers that each send their next request when they have their response, so many
+// requests in all.
+type hits uint64
 
-// A round is what a number of requests cost.
+func (n hits) Pace(_ time.Duration, sent uint64) (time.Duration, bool) { return 0, sent >= uint64(n) }
+func (hits) Rate(time.Duration) float64                                { return 0 }
+
+// A round is what a contestant gave and what that cost.
 type round struct {
-	requests  int
-	wall, cpu time.Duration
-	allocs    float64
-	latencies []time.Duration // sorted
-	first     time.Duration   // until the first byte of the body, the median
-	bytes     int64           // of the answers' bodies
+	rate     float64 // responses per second
+	p50, p99 float64 // latency in microseconds
+	cpu      float64 // processor microseconds of a response
 }
 
-// load has so many callers ask as often as there are requests in all, each with its next when it has its
-// answer.
-func load(ctx context.Context, c *contestant, by *http.Client, size string, callers, requests int, tokens []string) (round, error) {
-	allocsBefore, err := c.metric(ctx, "go_memstats_mallocs_total")
+// load runs one round of a workload, for the tenants of the tokens in turn.
+func (b *bench) load(ctx context.Context, c *contestant, w workload, tokens []string) (round, error) {
+	targets := make([]vegeta.Target, len(tokens))
+	for i, token := range tokens {
+		targets[i] = w.target(c, token, b.now)
+	}
+	transport, err := newTransport(w.callers, c.caFile)
 	if err != nil {
 		return round{}, err
 	}
-	cpuBefore, err := c.cpu()
-	if err != nil {
-		return round{}, err
-	}
-	began := time.Now()
-	r, err := ask(ctx, c, by, size, callers, requests, tokens)
-	if err != nil {
-		return round{}, err
-	}
-	r.wall = time.Since(began)
-	cpuAfter, err := c.cpu()
-	if err != nil {
-		return round{}, err
-	}
-	allocsAfter, err := c.metric(ctx, "go_memstats_mallocs_total")
-	r.cpu, r.allocs = cpuAfter-cpuBefore, allocsAfter-allocsBefore
-	return r, err
-}
-
-func ask(ctx context.Context, c *contestant, by *http.Client, size string, callers, requests int, tokens []string) (round, error) {
-	var (
-		running sync.WaitGroup
-		mu      sync.Mutex
-		left    atomic.Int64
-		all     = round{requests: requests}
-		firsts  []time.Duration
-		failed  error
-	)
-	left.Store(int64(requests))
-	for range callers {
-		running.Go(func() {
-			buffer := make([]byte, 64<<10)
-			for n := left.Add(-1); n >= 0; n = left.Add(-1) {
-				a, err := one(ctx, c, by, size, tokens[int(n)%len(tokens)], buffer)
-				mu.Lock()
-				if err != nil {
-					failed = cmp.Or(failed, err)
-					left.Store(0)
-				}
-				all.latencies = append(all.latencies, a.whole)
-				firsts = append(firsts, a.first)
-				all.bytes += a.bytes
-				mu.Unlock()
-			}
-		})
-	}
-	running.Wait()
-	slices.Sort(all.latencies)
-	slices.Sort(firsts)
-	if len(firsts) > 0 {
-		all.first = firsts[len(firsts)/2]
-	}
-	return all, failed
-}
-
-type answer struct {
-	first, whole time.Duration
-	bytes        int64
-}
-
-// one asks once, and reads the answer to its end.
-func one(ctx context.Context, c *contestant, by *http.Client, size, token string, buffer []byte) (answer, error) {
-	r, err := c.request(ctx, size, token)
-	if err != nil {
-		return answer{}, err
-	}
-	began := time.Now()
-	got, err := by.Do(r)
-	if err != nil {
-		return answer{}, fmt.Errorf("ask %s: %w", c.name, err)
-	}
-	defer got.Body.Close() //nolint:errcheck // it has been read
-	var a answer
-	for {
-		n, err := got.Body.Read(buffer)
-		if a.bytes == 0 && n > 0 {
-			a.first = time.Since(began)
-		}
-		a.bytes += int64(n)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return answer{}, fmt.Errorf("answer of %s: %w", c.name, err)
+	defer transport.CloseIdleConnections()
+	attacker := vegeta.NewAttacker(vegeta.Client(&http.Client{Transport: transport}), vegeta.MaxBody(0),
+		vegeta.Workers(uint64(w.callers)), vegeta.MaxWorkers(uint64(w.callers)))
+	defer context.AfterFunc(ctx, func() { attacker.Stop() })()
+	var before, after time.Duration
+	if c.process != nil {
+		if before, err = c.process.cpu(); err != nil {
+			return round{}, err
 		}
 	}
-	a.whole = time.Since(began)
+	var m vegeta.Metrics
+	for r := range attacker.Attack(vegeta.NewStaticTargeter(targets...), hits(w.requests), 0, "") { //nolint:gosec // not negative
+		m.Add(r)
+	}
+	m.Close()
+	if c.process != nil {
+		if after, err = c.process.cpu(); err != nil {
+			return round{}, err
+		}
+	}
+	if ctx.Err() != nil || len(m.Errors) > 0 {
+		return round{}, fmt.Errorf("%s, %s: %v %w", w.name, c.name, m.Errors, ctx.Err())
+	}
+	return round{
+		rate: m.Throughput, p50: micros(m.Latencies.P50), p99: micros(m.Latencies.P99),
+		cpu: micros(after-before) / float64(m.Requests),
+	}, nil
+}
+
+func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+
+// open sends one request and returns the response, whose body the caller closes.
+func (b *bench) open(ctx context.Context, transport *http.Transport, c *contestant, w workload) (*http.Response, error) {
+	t := w.target(c, b.tokens[0], b.now)
+	r, err := t.Request()
+	if err != nil {
+		return nil, fmt.Errorf("%s, %s: %w", w.name, c.name, err)
+	}
+	got, err := transport.RoundTrip(r.WithContext(ctx))
+	if err != nil {
+		return nil, fmt.Errorf("%s, %s: %w", w.name, c.name, err)
+	}
 	if got.StatusCode != http.StatusOK {
-		return answer{}, fmt.Errorf("answer of %s: %s: %s", c.name, got.Status, buffer[:min(a.bytes, 300)])
+		text, _ := io.ReadAll(io.LimitReader(got.Body, 1000))
+		return nil, fmt.Errorf("%s, %s: %s: %s (%w)", w.name, c.name, got.Status, text, got.Body.Close())
 	}
-	return a, nil
+	return got, nil
 }
 
-// percentile is of sorted figures.
-func percentile(sorted []time.Duration, p float64) time.Duration {
-	if len(sorted) == 0 {
-		return 0
+// sameBytes checks that all contestants give what the first gives, up to Loki's statistics.
+func (b *bench) sameBytes(ctx context.Context, contestants []*contestant, w workload) error {
+	var want []byte
+	for _, c := range contestants {
+		transport, err := newTransport(1, c.caFile)
+		if err != nil {
+			return err
+		}
+		got, err := b.open(ctx, transport, c, w)
+		if err != nil {
+			return err
+		}
+		text, err := io.ReadAll(got.Body)
+		transport.CloseIdleConnections()
+		if err != nil {
+			return fmt.Errorf("%s, %s: %w", w.name, c.name, err)
+		}
+		text, _, _ = bytes.Cut(append([]byte(got.Header.Get("Content-Encoding")+"\n"), text...), []byte(`"stats":`))
+		if want == nil {
+			want = text
+		}
+		if !bytes.Equal(text, want) || len(text) < 1000 {
+			return fmt.Errorf("%s, %s: %d bytes that are not the %d of the upstream", w.name, c.name, len(text), len(want))
+		}
 	}
-	return sorted[min(int(p*float64(len(sorted))), len(sorted)-1)]
+	return nil
 }

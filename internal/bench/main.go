@@ -1,22 +1,35 @@
-// Command bench sets logfence beside the plainest proxy there is.
+// Command bench measures what logfence costs in front of upstreams that users have.
 //
-// Guarantee: every contestant is a process of its own and is asked the same, in short rounds that take
-// turns; a figure is the median over the rounds of its ratio to the floor in the same round, so that
-// whatever else the machine does weighs on all alike. What a contestant costs is the processor time that
-// the kernel books on its process, not the time on the wall.
+// Guarantee: every response through logfence is compared byte for byte with the one through a plain
+// httputil.ReverseProxy before anything is measured. Contestants are processes of their own and take turns
+// in short rounds; a ratio is formed within a round, so that whatever else the machine does weighs on all
+// alike. Cost is the processor time that the kernel books on the contestant's process.
 //
 // Not promised here: absolute figures. They are the machine's as much as the program's.
+//
+// The load is vegeta's, the statistics are benchstat's (golang.org/x/perf/benchmath).
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 )
+
+// options are the command line's.
+type options struct {
+	logfence, before, loki string
+	rounds                 int
+	only                   []string // parts of the run; all if empty
+}
+
+func (o options) wants(part string) bool { return len(o.only) == 0 || slices.Contains(o.only, part) }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -28,39 +41,54 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	o := options{out: os.Stdout}
-	role := flag.String("role", "", "what this process is: upstream or floor; empty runs the comparison")
-	upstream := flag.String("upstream", "", "of the floor: whom to ask")
-	only := flag.String("only", "", "these parts alone, by commas: 2KB, 200KB, series, 100MB, memory, growth, go")
-	profile := flag.String("profile", "", "write a processor profile of logfence under load to this file, and measure nothing")
-	check := flag.Bool("check", false, "hold the figures against the budgets, and keep none")
-	folder := flag.String("to", "internal/bench", "where figures are kept")
+	var o options
+	role := flag.String("role", "", "what this process is: upstream or proxy; empty runs the bench")
+	target := flag.String("upstream", "", "of a proxy: the upstream's URL")
+	ca := flag.String("ca", "", "of a proxy: CA certificates (PEM file) of the upstream")
+	only := flag.String("only", "", "comma-separated parts to run: nginx, memory, growth, chunks, gzip, http2, loki, fence")
+	profile := flag.String("profile", "", "write a CPU profile of logfence under load (-size) in front of nginx to this file, and measure nothing")
+	size := flag.String("size", "200KB", "response size for -profile: 2KB, 200KB or 100MB")
+	check := flag.Bool("check", false, "fail if a budget is exceeded, and keep no figures")
+	to := flag.String("to", "internal/bench/README.md", "where a complete run writes its tables")
 	flag.StringVar(&o.logfence, "logfence", "bin/logfence", "the binary to measure")
-	flag.StringVar(&o.before, "before", "", "an earlier binary, to be set beside it")
-	flag.IntVar(&o.rounds, "rounds", 9, "how often each contestant has its turn")
+	flag.StringVar(&o.before, "before", "", "an earlier binary to measure beside it")
+	flag.StringVar(&o.loki, "loki", "", "a Loki binary, for the part loki")
+	flag.IntVar(&o.rounds, "rounds", 3, "measured rounds of each contestant; six or more give confidence intervals")
 	flag.Parse()
-	if *only != "" {
-		o.only = strings.Split(*only, ",")
-	}
 	switch {
 	case *role == "upstream":
 		return serveUpstream(ctx)
-	case *role == "floor":
-		return serveFloor(ctx, *upstream)
+	case *role == "proxy":
+		return serveProxy(ctx, *target, *ca)
 	case *role != "":
 		return fmt.Errorf("unknown role %q", *role)
-	case *profile != "":
-		return writeProfile(ctx, o, *profile)
-	}
-	r, err := measure(ctx, o)
-	switch {
-	case err != nil:
-		return err
+	case o.rounds < 1:
+		return fmt.Errorf("-rounds must be at least 1 (got %d)", o.rounds)
+	case *only != "":
+		o.only = strings.Split(*only, ",")
 	case *check:
-		return r.check(*folder, os.Stdout)
-	case len(o.only) > 0:
+		o.only = []string{"nginx", "memory", "growth", "fence"} // the parts that have budgets
+	}
+	b, err := newBench(o)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	if *profile != "" {
+		return b.profile(ctx, *size, *profile)
+	}
+	r, err := b.measure(ctx)
+	if err != nil {
+		return err
+	}
+	verdicts, ok := r.budgetTable()
+	fmt.Println(verdicts)
+	switch {
+	case *check && !ok:
+		return errors.New("a budget is exceeded or was not measured")
+	case *check || len(o.only) > 0:
 		return nil // a part is not kept
 	default:
-		return r.write(*folder)
+		return r.write(*to)
 	}
 }

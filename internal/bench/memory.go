@@ -1,144 +1,138 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/perf/benchmath"
+	"golang.org/x/sync/errgroup"
 )
 
-// streams is how many answers are under way at once where their memory is measured.
-const streams = 400
+// inFlight is how many responses are in flight where their memory is measured.
+const inFlight = 400
 
-// A footing is what a contestant needs before anybody asks, and for each answer under way.
-type footing struct {
-	Start     float64 // milliseconds from start to ready, the median
-	Idle      float64 // bytes resident, when ready
-	PerStream float64 // bytes for each answer under way, over what it was before
-	FirstByte float64 // microseconds from the upstream's first byte to the caller's, over asking directly
-	Peak      float64 // bytes, the most that was resident in the whole run
+// A footprint is what a contestant needs beside processor time.
+type footprint struct {
+	start    float64 // milliseconds from start to ready, the least: what else runs only adds to it
+	idle     float64 // bytes resident a second after that
+	response float64 // bytes for each response in flight
+	peak     float64 // bytes, the most that was resident in the whole part
 }
 
-// footingOf measures a contestant that is running, and then others like it as they start.
-func (f *field) footingOf(ctx context.Context, c *contestant) (footing, error) {
-	var g footing
-	if c.again == nil {
-		return g, nil // not a process of ours
+// measureMemory measures a contestant in front of nginx.
+func (b *bench) measureMemory(ctx context.Context, c *contestant) (f footprint, err error) {
+	if f.response, err = b.perResponse(ctx, c); err != nil {
+		return f, err
 	}
-	var err error
-	if g.PerStream, err = f.perStream(ctx, c); err != nil {
-		return g, err
-	}
-	if g.FirstByte, err = f.firstByte(ctx, c); err != nil {
-		return g, err
-	}
-	if g.Peak, err = c.memory("VmHWM"); err != nil {
-		return g, err
+	if f.peak, err = c.process.memory("VmHWM"); err != nil {
+		return f, err
 	}
 	var starts, idles []float64
-	for range 5 {
-		fresh, err := c.again()
+	for range 3 {
+		p, err := c.again()
 		if err != nil {
-			return g, err
+			return f, err
 		}
 		time.Sleep(time.Second) // what it does by itself after the start is part of being idle
-		idle, err := fresh.memory("VmRSS")
-		if err := errors.Join(err, fresh.stop()); err != nil {
-			return g, err
+		idle, err := p.memory("VmRSS")
+		p.stop()
+		if err != nil {
+			return f, err
 		}
-		starts, idles = append(starts, float64(fresh.started)/float64(time.Millisecond)), append(idles, idle)
+		starts, idles = append(starts, micros(p.ready)/1000), append(idles, idle)
 	}
-	g.Start, g.Idle = median(starts), median(idles)
-	return g, nil
+	f.start, f.idle = slices.Min(starts), middle(idles)
+	return f, nil
 }
 
-// perStream holds answers half given, and sees what they take.
-func (f *field) perStream(ctx context.Context, c *contestant) (float64, error) {
-	ctx, leave := context.WithCancel(ctx)
-	defer leave()
-	by := client(streams)
-	if _, err := ask(ctx, c, by, small, 16, 200, f.tokens[:1]); err != nil { // so that what is made once is there
+func middle(values []float64) float64 {
+	return median(benchmath.NewSample(values, &benchmath.DefaultThresholds)).Center
+}
+
+// perResponse has many callers read the beginning of 100 MB, and then wait: what is resident more is the
+// buffers of the responses.
+func (b *bench) perResponse(ctx context.Context, c *contestant) (float64, error) {
+	if _, err := b.load(ctx, c, sized("warm up", "2KB", 16, 500), b.tokens[:1]); err != nil {
 		return 0, err
 	}
-	before, err := c.memory("RssAnon")
+	before, err := c.process.memory("RssAnon")
 	if err != nil {
 		return 0, err
 	}
-	// A few begin at a time: it is about answers under way, not about all arriving at once.
-	entering := make(chan struct{}, 16)
-	var begun, running sync.WaitGroup
+	during := before
+	transport, err := newTransport(inFlight, "")
+	if err != nil {
+		return 0, err
+	}
+	ctx, disconnect := context.WithCancel(ctx)
+	defer disconnect()
+	var begin errgroup.Group
+	begin.SetLimit(16) // it is about responses in flight, not about all arriving at once
 	var mu sync.Mutex
-	var failed error
-	for range streams {
-		entering <- struct{}{}
-		begun.Add(1)
-		running.Go(func() {
-			err := f.holdOne(ctx, c, by, func() { <-entering; begun.Done() })
-			if ctx.Err() == nil {
-				mu.Lock()
-				failed = cmp.Or(failed, err)
-				mu.Unlock()
+	var bodies []io.Closer
+	for range inFlight {
+		begin.Go(func() error {
+			got, err := b.open(ctx, transport, c, sized("in flight", "100MB", 1, 1))
+			if err != nil {
+				return err
 			}
+			mu.Lock()
+			bodies = append(bodies, got.Body)
+			mu.Unlock()
+			_, err = io.CopyN(io.Discard, got.Body, 128<<10)
+			return err
 		})
 	}
-	begun.Wait()
-	time.Sleep(200 * time.Millisecond) // for what is on the way to arrive
-	during, err := c.memory("RssAnon")
-	leave()
-	running.Wait()
-	return (during - before) / streams, errors.Join(err, failed)
+	err = begin.Wait()
+	if err == nil {
+		time.Sleep(200 * time.Millisecond) // for what is on the way to arrive
+		during, err = c.process.memory("RssAnon")
+	}
+	for _, body := range bodies {
+		_ = body.Close()
+	}
+	if err != nil {
+		return 0, fmt.Errorf("memory of responses, %s: %w", c.name, err)
+	}
+	return (during - before) / inFlight, nil
 }
 
-// holdOne reads what there is of an answer that does not end, and waits.
-func (f *field) holdOne(ctx context.Context, c *contestant, by *http.Client, begun func()) error {
-	begun = sync.OnceFunc(begun)
-	defer begun()
-	r, err := c.request(ctx, held, f.tokens[0])
+// firstByte is by how many milliseconds the first byte of a response that then pauses is later than the
+// upstream's own.
+func (b *bench) firstByte(ctx context.Context, direct, c *contestant) (float64, error) {
+	transport, err := newTransport(1, "")
 	if err != nil {
-		return err
+		return 0, err
 	}
-	got, err := by.Do(r)
-	if err != nil {
-		return fmt.Errorf("ask %s: %w", c.name, err)
+	defer transport.CloseIdleConnections()
+	wait := func(c *contestant) (time.Duration, error) {
+		began := time.Now()
+		got, err := b.open(ctx, transport, c, sized("first byte", "pause", 1, 1))
+		if err != nil {
+			return 0, err
+		}
+		defer got.Body.Close() //nolint:errcheck // read to the end
+		_, err = io.ReadFull(got.Body, make([]byte, 1))
+		first := time.Since(began)
+		_, rest := io.Copy(io.Discard, got.Body)
+		return first, errors.Join(err, rest)
 	}
-	defer got.Body.Close() //nolint:errcheck // it is given up
-	if got.StatusCode != http.StatusOK {
-		return fmt.Errorf("answer of %s: %s", c.name, got.Status)
-	}
-	if _, err := io.CopyN(io.Discard, got.Body, 128<<10); err != nil {
-		return fmt.Errorf("answer of %s: %w", c.name, err)
-	}
-	begun()
-	<-ctx.Done()
-	return nil
-}
-
-// firstByte asks for answers that begin at once and end later, and takes what the upstream itself needs
-// for their beginning off.
-func (f *field) firstByte(ctx context.Context, c *contestant) (float64, error) {
 	var over []float64
-	by := client(1)
-	defer by.CloseIdleConnections()
 	for range 10 {
-		straight, err := ask(ctx, f.find(nameDirect), by, slow, 1, 1, f.tokens[:1])
+		straight, err := wait(direct)
 		if err != nil {
 			return 0, err
 		}
-		through, err := ask(ctx, c, by, slow, 1, 1, f.tokens[:1])
+		through, err := wait(c)
 		if err != nil {
 			return 0, err
 		}
-		over = append(over, micros(through.first)-micros(straight.first))
+		over = append(over, micros(through-straight)/1000)
 	}
-	return median(over), nil
-}
-
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[len(sorted)/2]
+	return middle(over), nil
 }

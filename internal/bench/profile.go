@@ -2,68 +2,61 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
-// profileTime is how long the load lasts of which a profile is taken.
-const profileTime = 40 * time.Second
-
-// writeProfile has logfence alone do everything that the workloads ask for, and writes the processor
-// profile of it, from its own admin listener, to a file: what a build is guided by.
-func writeProfile(ctx context.Context, o options, file string) error {
-	f, err := newField(ctx, o.logfence, "", 1)
+// profile writes a processor profile of logfence, from its admin listener, under the nginx upstream's load.
+func (b *bench) profile(ctx context.Context, size, file string) error {
+	load, ok := map[string]workload{
+		"2KB": sized("2 KB", "2KB", 16, 1000), "200KB": sized("200 KB", "200KB", 8, 100), "100MB": sized("100 MB", "100MB", 2, 2),
+	}[size]
+	if !ok {
+		return fmt.Errorf("unknown size %q", size)
+	}
+	b.before = ""
+	all, stop, err := b.field(ctx, func(ctx context.Context) (*upstream, error) { return b.startNginx(ctx, false) })
 	if err != nil {
 		return err
 	}
-	defer f.close()
-	c := f.find(nameLogfence)
-	loaded, stop := context.WithCancel(ctx)
 	defer stop()
-	running, loaded := errgroup.WithContext(loaded)
-	for _, w := range []workload{{size: small, callers: 12}, {size: medium, callers: 2}, {size: series, callers: 2}} {
-		if !o.wants(w.size) {
-			continue
+	c := all[slices.IndexFunc(all, func(c *contestant) bool { return c.name == nameLogfence })]
+	fetched := make(chan error, 1)
+	go func() {
+		fetched <- fetch(ctx, "http://"+c.process.admin+"/debug/pprof/profile?seconds=30", file)
+	}()
+	for {
+		select {
+		case err := <-fetched:
+			return err
+		default:
 		}
-		running.Go(func() error {
-			by := client(w.callers)
-			defer by.CloseIdleConnections()
-			for {
-				_, err := ask(loaded, c, by, w.size, w.callers, 10*w.callers, f.tokens)
-				if loaded.Err() != nil {
-					return nil
-				}
-				if err != nil {
-					return err
-				}
-			}
-		})
+		if _, err := b.load(ctx, c, load, b.tokens[:1]); err != nil {
+			return errors.Join(err, <-fetched)
+		}
 	}
-	running.Go(func() error {
-		defer stop()
-		return fetch(ctx, fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", c.admin, int(profileTime.Seconds())), file)
-	})
-	return running.Wait()
 }
 
 func fetch(ctx context.Context, url, file string) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return fmt.Errorf("fetch profile: %w", err)
 	}
-	answer, err := http.DefaultClient.Do(r)
+	got, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return fmt.Errorf("fetch profile: %w", err)
 	}
-	defer answer.Body.Close() //nolint:errcheck // it has been read
-	profile, err := io.ReadAll(answer.Body)
-	if err != nil || answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("fetch profile: %s: %w", answer.Status, err)
+	defer got.Body.Close() //nolint:errcheck // read to the end
+	profile, err := io.ReadAll(got.Body)
+	if err != nil || got.StatusCode != http.StatusOK {
+		return fmt.Errorf("fetch profile: %s (%w)", got.Status, err)
 	}
 	return os.WriteFile(file, profile, 0o600)
 }

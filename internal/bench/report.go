@@ -2,108 +2,119 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
+	"math"
 	"os"
-	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
+
+	"golang.org/x/perf/benchmath"
 )
 
-// machine says where figures come from, as far as that matters for them.
-func machine() string {
-	model := "unknown processor"
-	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range strings.Lines(string(text)) {
-			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-				model = strings.TrimSpace(value)
-				break
-			}
-		}
-	}
-	return fmt.Sprintf("%s, %d cores, %s, %s/%s", model, runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-}
-
-// table is one of Markdown, its first column text and the others numbers.
-func table(head []string, rows [][]string) string {
+// markdown is a table, its first column text and the others numbers.
+func markdown(head []string, rows [][]string) string {
+	rule := slices.Concat([]string{"---"}, slices.Repeat([]string{"--:"}, len(head)-1))
 	var b strings.Builder
-	line := func(cells []string) { fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | ")) }
-	line(head)
-	rule := []string{"---"}
-	for range head[1:] {
-		rule = append(rule, "--:")
-	}
-	line(rule)
-	for _, row := range rows {
-		line(row)
+	for _, row := range slices.Concat([][]string{head, rule}, rows) {
+		fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
 	}
 	return b.String()
 }
 
 func number(format string, value float64) string {
-	if value == 0 {
+	if value == 0 || math.IsNaN(value) {
 		return "–"
 	}
 	return fmt.Sprintf(format, value)
 }
 
-func (r *results) workloadTable(w workload) string {
-	var rows [][]string
-	for _, name := range r.names {
-		g := r.Workloads[w.size][name]
-		rows = append(rows, []string{
-			name, number("%.0f", g.Rate), number("%.2f", g.RateRatio), number("%.0f", g.P50), number("%.0f", g.P99),
-			number("%.0f", g.CPU), "**" + number("%.2f", g.CPURatio) + "**", number("%.0f", g.Allocs),
-		})
+// ratio is a median and, with rounds enough, how far its confidence interval reaches from it.
+func ratio(s benchmath.Summary) string {
+	if s.Center == 0 || len(s.Warnings) > 0 {
+		return number("%.2f", s.Center)
 	}
-	return table([]string{w.name(), "requests/s", "× floor", "p50 µs", "p99 µs", "CPU µs", "× floor", "allocations"}, rows)
+	return fmt.Sprintf("%.2f ± %s", s.Center, s.PctRangeString())
 }
 
-func (r *results) footingTable() string {
+// Figures of a contestant in one round, and against another's in the same round.
+func rate(of, _ round) float64            { return of.rate }
+func rateRatio(of, proxy round) float64   { return of.rate / proxy.rate }
+func cpu(of, _ round) float64             { return of.cpu }
+func cpuRatio(of, proxy round) float64    { return of.cpu / proxy.cpu }
+func p50(of, _ round) float64             { return of.p50 }
+func p99(of, _ round) float64             { return of.p99 }
+func addedP50(of, upstream round) float64 { return of.p50 - upstream.p50 }
+func addedP99(of, upstream round) float64 { return of.p99 - upstream.p99 }
+
+func (r *results) partTable(p part) string {
 	var rows [][]string
-	for _, name := range r.names {
-		if g, ok := r.Footings[name]; ok {
+	for _, w := range p.workloads {
+		rounds := r.rounds[p.name+w.name]
+		proxy, upstream := rounds[nameProxy], rounds[nameDirect]
+		for _, name := range r.names {
+			of := rounds[name]
+			absolute := func(figure func(of, against round) float64) string {
+				return number("%.0f", median(sample(of, of, figure)).Center)
+			}
+			added := func(figure func(of, upstream round) float64) string {
+				if !w.latency {
+					return "" // where callers saturate the machine, latency is their queue
+				}
+				return number("%+.0f", median(sample(of, upstream, figure)).Center)
+			}
 			rows = append(rows, []string{
-				name, number("%.0f", g.Start), number("%.0f", g.Idle/1e6), number("%.0f", g.PerStream/1024),
-				number("%.1f", g.FirstByte/1000), number("%.0f", g.Peak/1e6),
+				w.name, name, absolute(rate), ratio(median(sample(of, proxy, rateRatio))),
+				absolute(cpu), "**" + ratio(median(sample(of, proxy, cpuRatio))) + "**",
+				absolute(p50), added(addedP50), absolute(p99), added(addedP99), r.delta(rounds, name),
 			})
 		}
 	}
-	return table([]string{"", "start to ready, ms", "idle, MB", "a stream, KB", "first byte later by, ms", "peak, MB"}, rows)
+	return markdown([]string{p.title, "", "responses/s", "× proxy", "CPU µs", "× proxy", "p50 µs", "added", "p99 µs", "added", "CPU since before"}, rows)
+}
+
+// delta is the change of logfence's CPU ratio since the earlier build: "~" if it may be chance.
+func (r *results) delta(rounds map[string][]round, name string) string {
+	proxy, before := rounds[nameProxy], rounds[nameBefore]
+	if name != nameLogfence || len(before) == 0 {
+		return ""
+	}
+	was, is := sample(before, proxy, cpuRatio), sample(rounds[name], proxy, cpuRatio)
+	compared := benchmath.AssumeNothing.Compare(was, is)
+	return compared.FormatDelta(median(was).Center, median(is).Center) + " (" + compared.String() + ")"
+}
+
+func (r *results) memoryTable() string {
+	var rows [][]string
+	for _, name := range r.names[1:] {
+		f := r.memory[name]
+		rows = append(rows, []string{
+			name, number("%.0f", f.start), number("%.0f", f.idle/1e6), number("%.0f", f.response/1024), number("%.0f", f.peak/1e6), number("%.1f", r.firstByte[name]),
+		})
+	}
+	return markdown([]string{"", "start to ready, ms", "idle, MB", "a response in flight, KB", "peak, MB", "first byte later by, ms"}, rows)
 }
 
 func (r *results) growthTable() string {
 	row := func(name string, points []point) []string {
-		cells := []string{name}
-		for _, p := range points {
-			cells = append(cells, fmt.Sprintf("%.0f: %.0f", p.At, p.Cost))
-		}
-		for len(cells) < 6 {
-			cells = append(cells, "")
+		cells := make([]string, 6)
+		cells[0] = name
+		for i, p := range points {
+			cells[i+1] = fmt.Sprintf("%.0f: %.0f", p.at, p.cost)
 		}
 		return cells
 	}
-	return table([]string{"CPU µs a request", "", "", "", "", ""}, [][]string{row("by tenants", r.Tenants), row("by callers at once", r.Callers)})
+	return markdown([]string{"CPU µs of a 2 KB response", "", "", "", "", ""}, [][]string{row("by tenants", r.tenants), row("by callers at once", r.callers)})
 }
 
-func (r *results) costTable() string {
-	var rows [][]string
-	for _, c := range r.Costs {
-		rows = append(rows, []string{c.Name, number("%.0f", float64(c.Bytes)), number("%.1f", c.Sent), number("%.1f", c.Refused)})
+// machine names what figures depend on most.
+func machine() string {
+	model := "unknown processor"
+	text, _ := os.ReadFile("/proc/cpuinfo")
+	if _, rest, ok := strings.Cut(string(text), "model name\t: "); ok {
+		model, _, _ = strings.Cut(rest, "\n")
 	}
-	return table([]string{"dear texts", "longest sent, bytes", "sent, CPU ms", "refused, CPU ms"}, rows)
-}
-
-func (r *results) goTable() string {
-	var rows [][]string
-	for _, text := range []string{"selector", "rate", "dashboard_1_KB", "dashboard_10_KB", "long_alternation", "folded_search"} {
-		parse, cold, lately := r.Go["BenchmarkFence/parse/"+text], r.Go["BenchmarkFence/cold/"+text], r.Go["BenchmarkFence/lately/"+text]
-		rows = append(rows, []string{
-			strings.ReplaceAll(text, "_", " "), number("%.1f", parse/1000), number("%.1f", cold/1000), number("%.2f", cold/parse), number("%.2f", lately/1000),
-		})
-	}
-	return table([]string{"fence, CPU µs", "one parse", "cold", "× parse", "seen lately"}, rows) +
-		fmt.Sprintf("\nA token that was seen lately takes %.2f µs.\n", r.Go["BenchmarkVerifyCached"]/1000)
+	return fmt.Sprintf("%s, %d cores, %s, %s/%s", model, runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 const (
@@ -111,37 +122,26 @@ const (
 	endFigures   = "<!-- /figures -->\n"
 )
 
-// write keeps the figures: in the README between two marks, as charts, and for the next check.
-func (r *results) write(folder string) error {
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s\n%s.\n\n", beginFigures, r.Machine)
-	for _, w := range workloads {
-		fmt.Fprintf(&b, "%s\n", r.workloadTable(w))
-	}
-	fmt.Fprintf(&b, "%s\n%s\n%s\n%s\n%s", r.footingTable(), r.goTable(), r.growthTable(), r.costTable(), endFigures)
-	name := filepath.Join(folder, "README.md")
-	old, err := os.ReadFile(name)
+// write puts the tables into a file, between two marks.
+func (r *results) write(file string) error {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return fmt.Errorf("write figures: %w", err)
 	}
-	before, rest, ok := bytes.Cut(old, []byte(beginFigures))
-	_, after, ended := bytes.Cut(rest, []byte(endFigures))
+	head, rest, ok := bytes.Cut(text, []byte(beginFigures))
+	_, tail, ended := bytes.Cut(rest, []byte(endFigures))
 	if !ok || !ended {
-		return fmt.Errorf("write figures: %s has no marks for them", name)
+		return fmt.Errorf("write figures: %s has no marks for them", file)
 	}
-	kept, err := json.MarshalIndent(r, "", "\t")
-	if err != nil {
+	budgets, _ := r.budgetTable()
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s%s\n%s.\n\n%s\n", head, beginFigures, machine(), budgets)
+	for _, p := range r.parts {
+		fmt.Fprintf(&b, "%s\n", r.partTable(p))
+	}
+	fmt.Fprintf(&b, "%s\n%s\n%s\n%s%s", r.memoryTable(), r.growthTable(), r.fence.tables(), endFigures, tail)
+	if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil { //nolint:gosec // for everybody to read
 		return fmt.Errorf("write figures: %w", err)
-	}
-	for file, text := range map[string][]byte{
-		"README.md":     bytes.Join([][]byte{before, b.Bytes(), after}, nil),
-		"baseline.json": append(kept, '\n'),
-		"load.svg":      []byte(r.loadChart()),
-		"growth.svg":    []byte(r.growthChart()),
-	} {
-		if err := os.WriteFile(filepath.Join(folder, file), text, 0o644); err != nil { //nolint:gosec // for everybody to read
-			return fmt.Errorf("write figures: %w", err)
-		}
 	}
 	return nil
 }

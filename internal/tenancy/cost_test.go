@@ -52,9 +52,11 @@ func BenchmarkCost(b *testing.B) {
 	run := func(b *testing.B, text string) {
 		b.ReportAllocs()
 		b.ReportMetric(float64(len(text)), "query-bytes")
+		tell := processor(b)
 		for b.Loop() {
 			_, _ = s.Query(text)
 		}
+		tell()
 	}
 	for _, tt := range costly.Texts {
 		b.Run("fence/"+strings.ReplaceAll(tt.Name, " ", "_"), func(b *testing.B) { run(b, longestTaken(tt.Of)) })
