@@ -67,6 +67,8 @@ func TestChartRefuses(t *testing.T) {
 		{"a setting that the chart sets", "config: {LOGFENCE_ADMIN_ADDR: ':1'}", "LOGFENCE_ADMIN_ADDR"},
 		{"a setting among the other variables", "extraEnv: [{name: LOGFENCE_ADDR, value: ':1'}]", "extraEnv"},
 		{"a tenant's limit that is none", "limits: {tenants: {acme: {rats: 5}}}", "rats"},
+		{"issuers of which one is not bounded", "issuers: [{issuer: 'https://a.example', audience: a, tenants: [acme]}, {issuer: 'https://b.example', audience: b}]", "issuers"},
+		{"an issuer's key that is none", "issuers: [{issuer: 'https://a.example', audience: a, tenant: acme}]", "tenant"},
 		{"an image without its digest's kind", "image: {digest: 012345}", "digest"},
 		{"Prometheus that is kept out", "serviceMonitor: {enabled: true}", "adminFrom"},
 		{"every pod as Loki's", "lokiNetworkPolicy: {enabled: true}", "podLabels"},

@@ -56,7 +56,7 @@ func (p process) show(c config.Config) error {
 	if err != nil {
 		return err
 	}
-	warnings := c.Loki.Warnings()
+	warnings := append(c.Loki.Warnings(), c.Auth.Warnings()...)
 	for _, cert := range certificates {
 		until := cert.NotAfter.UTC().Format(time.RFC3339)
 		_, _ = fmt.Fprintf(p.stdout, "%s: %s, good until %s\n", cert.Name, cert.Subject, until)

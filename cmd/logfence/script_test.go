@@ -39,6 +39,7 @@ func TestMain(m *testing.M) {
 //	dies                         waits for what serve started to end by a signal
 //	hangup <message>             sends it SIGHUP, and waits for the line that has the message
 //	get <status> <url> [token]   asks, and shows the answer's body as stdout
+//	expand <file>                replaces $NAME in the file by the script's variables
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
@@ -46,12 +47,13 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "serve": serve, "stop": stopServing, "signal": signalServing, "says": says, "dies": dies, "hangup": hangup, "get": get,
+			"exits": exits, "serve": serve, "stop": stopServing, "signal": signalServing, "says": says, "dies": dies, "hangup": hangup, "get": get, "expand": expand,
 		},
 	})
 }
 
-// setup gives each script a Loki, one that is too old, one that is not there, and an issuer.
+// setup gives each script a Loki, one that is too old, one that is not there, and two issuers, each with a
+// token of its own that names acme.
 func setup(e *testscript.Env) error {
 	for name, version := range map[string]string{"LOKI": "3.7.8", "OLD_LOKI": "2.9.1"} {
 		server := httptest.NewServer(fakeLoki(version))
@@ -62,17 +64,21 @@ func setup(e *testscript.Env) error {
 	gone.Close()
 	e.Setenv("NO_LOKI", gone.URL)
 
-	issuer, err := demo.StartIssuer(context.Background())
-	if err != nil {
-		return err
+	for prefix, claims := range map[string]demo.Claims{
+		"": {Subject: "alice", Tenant: "acme"}, "OTHER_": {Subject: "mallory", Tenant: "acme"},
+	} {
+		issuer, err := demo.StartIssuer(context.Background())
+		if err != nil {
+			return err
+		}
+		e.Defer(func() { _ = issuer.Close() })
+		token, err := issuer.Token(claims)
+		if err != nil {
+			return err
+		}
+		e.Setenv(prefix+"ISSUER", issuer.URL())
+		e.Setenv(prefix+"TOKEN", token)
 	}
-	e.Defer(func() { _ = issuer.Close() })
-	token, err := issuer.Token(demo.Claims{Subject: "alice", Tenant: "acme"})
-	if err != nil {
-		return err
-	}
-	e.Setenv("ISSUER", issuer.URL())
-	e.Setenv("TOKEN", token)
 	e.Values[servedKey] = &served{}
 	return nil
 }
@@ -241,6 +247,13 @@ func says(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("it ended without saying %q:\n%s", args[0], strings.Join(s.log, "\n"))
+}
+
+func expand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: expand <file>")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(os.Expand(ts.ReadFile(args[0]), ts.Getenv)), 0o600))
 }
 
 func get(ts *testscript.TestScript, neg bool, args []string) {

@@ -40,7 +40,12 @@ several issuers, in place of the JWT_ settings of the one:
   issuers:
     - issuer: https://id.example.com
       audience: logfence
+      tenants: [acme, globex]
       # jwks_url: or keys_file:, if not by discovery; tenant_claim:, selector_claim:
+
+With more than one issuer, each states which tenants its tokens may name: tenants: (a list of names),
+tenant_pattern: (a regular expression that matches the complete name), or both; or any_tenant: true,
+which check and serve warn about. A token that names another tenant is refused.
 
 Durations are written as 30s, 5m or 720h, sizes in bytes or as 16KiB or 1MiB. Settings:
 
@@ -135,7 +140,7 @@ func newGateway(ctx context.Context, c config.Config, stderr io.Writer) (_ *gate
 	if len(c.Loki.Files()) > 0 {
 		life.onHangup(func() { _ = client.Reload() }) // its log tells
 	}
-	for _, warning := range c.Loki.Warnings() {
+	for _, warning := range append(c.Loki.Warnings(), c.Auth.Warnings()...) {
 		log.WarnContext(ctx, warning)
 	}
 	certificate, err := openCertificate(c, log, seen.metrics, &life)

@@ -3,7 +3,8 @@
 // Guarantee: a [Principal] with tenants comes only out of a token that one of the configured
 // issuers signed, with a key and an algorithm that the configuration allows, for our audience, and
 // that is neither expired nor early; its tenants, its selector and its scopes are what that token
-// says, read strictly. Whatever is in doubt is refused.
+// says, read strictly. Whatever is in doubt is refused. With more than one issuer, each names only
+// the tenants that its own configuration allows it.
 //
 // Not promised here: what a tenant may see (package tenancy, which also parses the selector), that
 // a name is fit to be an organization of Loki's ("." and ".." are names here), or that a token
@@ -29,7 +30,8 @@ var (
 	ErrNoToken = errors.New("no token")
 	// ErrInvalidToken says that the token is not to be believed: 401 invalid_token.
 	ErrInvalidToken = errors.New("invalid token")
-	// ErrNoTenant says that the token is genuine and does not name the caller's tenants: 403.
+	// ErrNoTenant says that the token is genuine and does not name the caller's tenants, or names one
+	// that its issuer may not name: 403.
 	ErrNoTenant = errors.New("no tenant")
 	// ErrInvalidSelectorClaim says that the token is genuine, the configuration wants a selector
 	// in it, and there is none: 403. Going on without it would show more than was meant.
@@ -101,6 +103,7 @@ type issuer struct {
 	url      string
 	audience string
 	tenant   claimPath
+	bound    tenantBound
 	selector claimPath // nil: none configured
 	keys     *keyring
 }
@@ -155,7 +158,7 @@ func New(ctx context.Context, c Config, opts ...Option) (*Verifier, error) {
 
 // newIssuer makes an issuer of a valid configuration. Its one error is a keys file that cannot be used.
 func newIssuer(ctx context.Context, ic Issuer, c Config, o options) (*issuer, error) {
-	iss := &issuer{url: ic.URL, audience: ic.Audience}
+	iss := &issuer{url: ic.URL, audience: ic.Audience, bound: newTenantBound(ic, len(c.Issuers) == 1)}
 	iss.tenant, _ = parseClaimPath(ic.TenantClaim) // Validate has seen to both
 	if ic.SelectorClaim != "" {
 		iss.selector, _ = parseClaimPath(ic.SelectorClaim)

@@ -241,8 +241,9 @@ func TestVerifyIssuers(t *testing.T) {
 	p := newProvider(jwksOf(t, genuine().jwk(t, nil)))
 	p.serve("https://login.example.org/keys", jwksOf(t, edSigner.jwk(t, map[string]any{"kid": "k1"})))
 	v := start(t, p, func(c *Config) {
+		c.Issuers[0].Tenants = []string{"alpha"}
 		c.Issuers = append(c.Issuers, Issuer{
-			URL: second, Audience: "second", JWKSURL: "https://login.example.org/keys", TenantClaim: "org",
+			URL: second, Audience: "second", JWKSURL: "https://login.example.org/keys", TenantClaim: "org", Tenants: []string{"beta"},
 		})
 	})
 	ed := signer{"k1", "EdDSA", edSigner.private}

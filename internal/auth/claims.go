@@ -79,6 +79,10 @@ func (p policy) principal(claims map[string]any, iss *issuer, expiry time.Time) 
 	if err != nil {
 		return caller, fmt.Errorf("%w: %w", ErrNoTenant, err)
 	}
+	// One tenant outside the bound refuses the token. Leaving it out would be a guess at what the issuer meant.
+	if err := iss.bound.check(iss.url, tenants); err != nil {
+		return caller, fmt.Errorf("%w: %w", ErrNoTenant, err)
+	}
 	selector, err := readSelector(iss.selector, claims)
 	if err != nil {
 		return caller, fmt.Errorf("%w: %w", ErrInvalidSelectorClaim, err)

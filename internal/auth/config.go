@@ -59,6 +59,17 @@ type Issuer struct {
 	// to go on into such a claim, escape its dots: `https://acme\.example/app.tenant`. Letter case
 	// counts, and arrays are not entered.
 	TenantClaim string
+	// Tenants are the names of the tenants that this issuer's tokens may name, at most 4096. A token
+	// that names another is refused. With more than one issuer each needs Tenants, TenantPattern or
+	// AnyTenant: otherwise a token of one could name the tenants of another. With one issuer none of
+	// them is needed, and the token may name every tenant. Nil: not given; empty is a mistake.
+	Tenants []string
+	// TenantPattern is a regular expression (RE2, at most 1024 bytes) of further names that this
+	// issuer's tokens may name. It has to match the complete name, with or without anchors.
+	TenantPattern string
+	// AnyTenant lets this issuer's tokens name every tenant, those of all other issuers included. It
+	// excludes Tenants and TenantPattern. [Config.Warnings] reports it.
+	AnyTenant bool
 	// SelectorClaim tells where in the token a stream selector is that confines the caller beyond
 	// the tenants; syntax as above. Default: none. Where it is configured, a token without it is
 	// refused: absent must not come to mean "unconfined".
@@ -113,9 +124,9 @@ func (c Config) Validate() error {
 			report(in+"URL", "%q is Issuers[%d] already; name each issuer once", iss.URL, first)
 		}
 		seen[iss.URL] = i
-		iss.validate(c.DangerouslyAllowHTTPJWKS, func(field, format string, args ...any) {
-			report(in+field, format, args...)
-		})
+		ofIssuer := func(field, format string, args ...any) { report(in+field, format, args...) }
+		iss.validate(c.DangerouslyAllowHTTPJWKS, ofIssuer)
+		iss.validateBound(len(c.Issuers) == 1, ofIssuer)
 	}
 	c.validateAlgorithms(report)
 	if c.Leeway < 0 || c.Leeway > maxLeeway {

@@ -35,7 +35,10 @@ KeysMaxStale: 0s; write at least 10m0s, such as 24h (keys are fetched every 5m0s
 Issuers[0].URL: required; write the issuer exactly as the tokens' iss has it, such as https://id.example.com/
 Issuers[0].Audience: required; without it a token made for another service would be accepted
 Issuers[0].TenantClaim: required; write the claim that names the caller's tenants, such as tenant_id`},
-		{"an issuer twice", func(c *Config) { c.Issuers = append(c.Issuers, c.Issuers[0]) }, `
+		{"an issuer twice", func(c *Config) {
+			c.Issuers[0].Tenants = []string{"alpha"}
+			c.Issuers = append(c.Issuers, c.Issuers[0])
+		}, `
 Issuers[1].URL: "https://id.example.com/" is Issuers[0] already; name each issuer once`},
 		{"discovery over http", func(c *Config) { c.Issuers[0].URL = "http://id.example.com/" }, `
 Issuers[0].URL: "http://id.example.com/" is plain http, on which anybody on the way can put in keys of their own; write https, or allow it for development with DangerouslyAllowHTTPJWKS (or say where the keys are, with a JWKS URL or a keys file)`},

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/logfence/logfence/internal/auth"
 )
 
 // chartSets are the settings that the chart makes out of values of its own.
@@ -26,6 +28,7 @@ func TestChartKnowsREADMEsSettings(t *testing.T) {
 	want := string(raw)
 	for _, part := range []struct{ begin, end, schema string }{
 		{"    \"config\": ", ",\n    \"issuers\": ", chartSchema(t)},
+		{"    \"issuers\": ", ",\n    \"existingSecret\": ", chartIssuers(t)},
 		{"    \"limits\": ", ",\n    \"tls\": ", chartLimits(t)},
 	} {
 		head, rest, ok := strings.Cut(want, part.begin)
@@ -60,6 +63,32 @@ func chartSchema(t *testing.T) string {
 		"      \"description\": \"logfence's settings, by their names\",\n" +
 		"      \"properties\": {\n" + strings.Join(lines, ",\n") + "\n      },\n" +
 		"      \"additionalProperties\": false\n    }"
+}
+
+// chartIssuers is that of the value `issuers`, a line for each key of an issuer. More than one issuer
+// means that each has a bound, as logfence itself has it.
+func chartIssuers(t *testing.T) string {
+	t.Helper()
+	lines := make([]string, 0, len(issuerKeys))
+	for _, k := range issuerKeys {
+		s := k.setting(&auth.Issuer{})
+		s.meaning = k.meaning
+		lines = append(lines, fmt.Sprintf("          %q: %s", k.key, valueSchema(t, s)))
+	}
+	return "{\n" +
+		"      \"type\": \"array\",\n" +
+		"      \"description\": \"several issuers, in place of `LOGFENCE_JWT_ISSUER` and its like; each with the tenants that its tokens may name\",\n" +
+		"      \"items\": {\n" +
+		"        \"type\": \"object\",\n" +
+		"        \"properties\": {\n" + strings.Join(lines, ",\n") + "\n        },\n" +
+		"        \"additionalProperties\": false,\n" +
+		"        \"required\": [\"issuer\", \"audience\"]\n      },\n" +
+		"      \"if\": {\"minItems\": 2},\n" +
+		"      \"then\": {\"items\": {\"anyOf\": [\n" +
+		"        {\"required\": [\"tenants\"]},\n" +
+		"        {\"required\": [\"tenant_pattern\"]},\n" +
+		"        {\"required\": [\"any_tenant\"], \"properties\": {\"any_tenant\": {\"enum\": [true, \"true\"]}}}\n" +
+		"      ]}}\n    }"
 }
 
 // chartLimits is that of the value `limits`, a line for each limit that a tenant may have of its own.

@@ -199,10 +199,9 @@ func (d *draft) chooseIssuers() {
 // list adds an issuer of the file to the settings in force.
 func (d *draft) list(n int, i fileIssuer) {
 	for _, k := range issuerKeys {
-		value := setting{kind: k.kind}
 		d.effective = append(d.effective, Value{
 			Name: fmt.Sprintf("%s[%d].%s", issuersKey, n, k.key),
-			Text: value.shown(text{value: *k.into(&i.Issuer)}),
+			Text: k.shown(i.Issuer),
 			From: origin{file: d.bad.file, line: i.line}.String(),
 		})
 	}

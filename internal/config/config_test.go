@@ -257,19 +257,60 @@ environment: 4 problems
 		{"mistakes in the list of issuers", "LOGFENCE_LOKI_URL=http://loki:3100 -", `issuers:
 - issuer: https://a.example
   audiences: a
+  tenants: [alpha, "acme-*", "*"]
 - issuer: https://b.example
   audience: b
   jwks_url: id.example.com/keys
   jwks: x
+  tenant_pattern: [a, b]
 - issuer: https://a.example
   audience: [a]
-`, `FILE: 6 problems
+  any_tenant: true
+  tenants: beta
+`, `FILE: 11 problems
   issuers[0].audiences: unknown key; did you mean "audience"? (line 3)
-  issuers[1].jwks: unknown key; did you mean "jwks_url"? (line 7)
-  issuers[2].audience: a list; write one value (line 9)
+  issuers[1].jwks: unknown key; did you mean "jwks_url"? (line 8)
+  issuers[1].tenant_pattern: a list; write one value (line 9)
+  issuers[2].audience: a list; write one value (line 11)
   issuers[0].audience: required; without it a token made for another service would be accepted (line 2)
-  issuers[1].jwks_url: "id.example.com/keys" has no scheme; did you mean "https://id.example.com/keys"? (line 4)
-  issuers[2].issuer: "https://a.example" is * already; name each issuer once (line 8)`},
+  issuers[0].tenants[1]: "acme-*" is not a name of 1 to 128 bytes of [A-Za-z0-9._-]; a pattern goes into tenant_pattern (line 2)
+  issuers[0].tenants[2]: "*" is not a name; write any_tenant: true, alone, if the issuer's tokens may name every tenant (line 2)
+  issuers[1].jwks_url: "id.example.com/keys" has no scheme; did you mean "https://id.example.com/keys"? (line 5)
+  issuers[1].tenants: required with more than one issuer; *
+  issuers[2].issuer: "https://a.example" is * already; name each issuer once (line 10)
+  issuers[2].any_tenant: given beside tenants or tenant_pattern, which would then bound nothing; write one or the other (line 10)`},
+		{"several issuers without bounds", "LOGFENCE_LOKI_URL=http://loki:3100 -", `issuers:
+- issuer: https://a.example
+  audience: a
+  tenants: [alpha]
+- issuer: https://b.example
+  audience: b
+- issuer: https://c.example
+  audience: c
+  any_tenant: false
+`, `FILE: 2 problems
+  issuers[1].tenants: required with more than one issuer; without it tokens of "https://b.example" could name the tenants of the others; ` +
+			`list the tenants that they may name, or write a tenant_pattern, or any_tenant: true if they may name every tenant (line 5)
+  issuers[2].tenants: required with more than one issuer; without it tokens of "https://c.example" could name the tenants of the others; ` +
+			`list the tenants that they may name, or write a tenant_pattern, or any_tenant: true if they may name every tenant (line 7)`},
+		{"bounds that are none, of an issuer that is alone", "LOGFENCE_LOKI_URL=http://loki:3100 -", `issuers:
+- issuer: https://a.example
+  audience: a
+  tenants: []
+  tenant_pattern: "acme-("
+  any_tenant: yes
+`, `FILE: 3 problems
+  issuers[0].any_tenant: "yes" is neither; write true or false (line 6)
+  issuers[0].tenants: an empty list; name the tenants that the issuer's tokens may name, or leave the key out (line 2)
+  issuers[0].tenant_pattern: "acme-(" is not a regular expression (RE2): missing closing ): *`},
+		{"bounds without a value", "LOGFENCE_LOKI_URL=http://loki:3100 -", `issuers:
+- issuer: https://a.example
+  audience: a
+  tenants:
+  tenant_pattern: ""
+`, `FILE: 2 problems
+  issuers[0].tenants: empty; write a value, or leave the key out (line 4)
+  issuers[0].tenant_pattern: empty; write a value, or leave the key out (line 5)`},
 		{"issuers that are no list", "LOGFENCE_LOKI_URL=http://loki:3100 -", "issuers: https://a.example\n", `FILE: 1 problem
   issuers: not a list; write *`},
 		{"an empty list of issuers", "LOGFENCE_LOKI_URL=http://loki:3100 -", "issuers: []\n", `FILE: 1 problem
@@ -372,22 +413,44 @@ LOGFENCE_JWT_ALGORITHMS: [ES256, EdDSA]
 issuers:
   - issuer: https://a.example
     audience: a
+    any_tenant: true
   - issuer: https://b.example
     audience: "b"
     jwks_url: https://b.example/keys
     tenant_claim: https://b.example/tenants
+    tenants: [beta, 42, 1e3, no]
+    tenant_pattern: b-\d+
     selector_claim: logs
+  - issuer: https://c.example
+    audience: c
+    tenants: gamma, delta
+    any_tenant: false
 `))
 	want := []auth.Issuer{
-		{URL: "https://a.example", Audience: "a", TenantClaim: "team"},
-		{URL: "https://b.example", Audience: "b", JWKSURL: "https://b.example/keys", TenantClaim: "https://b.example/tenants", SelectorClaim: "logs"},
+		{URL: "https://a.example", Audience: "a", TenantClaim: "team", AnyTenant: true},
+		{
+			URL: "https://b.example", Audience: "b", JWKSURL: "https://b.example/keys", TenantClaim: "https://b.example/tenants",
+			Tenants: []string{"beta", "42", "1e3", "no"}, TenantPattern: `b-\d+`, SelectorClaim: "logs",
+		},
+		{URL: "https://c.example", Audience: "c", TenantClaim: "team", Tenants: []string{"gamma", "delta"}},
 	}
 	if diff := cmp.Diff(want, c.Auth.Issuers); diff != "" {
 		t.Errorf("issuers (-want +got):\n%s", diff)
 	}
-	last := c.Effective()[len(c.Effective())-5]
-	if last.Name != "issuers[1].audience" || last.Text != "b" || !strings.HasSuffix(last.From, "config.yaml:9") {
-		t.Errorf("issuers are listed as %+v", last)
+	shown := map[string]Value{}
+	for _, v := range c.Effective() {
+		shown[v.Name] = v
+	}
+	for name, text := range map[string]string{
+		"issuers[0].any_tenant": "true", "issuers[0].tenants": "", "issuers[1].audience": "b", "issuers[1].tenants": "beta,42,1e3,no",
+		"issuers[1].tenant_pattern": `b-\d+`, "issuers[1].any_tenant": "", "issuers[2].tenants": "gamma,delta", "issuers[2].any_tenant": "",
+	} {
+		if v, ok := shown[name]; !ok || v.Text != text {
+			t.Errorf("%s is shown as %+v, want %q", name, v, text)
+		}
+	}
+	if from := shown["issuers[1].audience"].From; !strings.HasSuffix(from, "config.yaml:10") {
+		t.Errorf("issuers[1] is from %s", from)
 	}
 	if got := fmt.Sprint(c.Auth.Algorithms); got != "[ES256 EdDSA]" {
 		t.Errorf("a YAML list was read as %s", got)

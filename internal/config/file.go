@@ -31,16 +31,46 @@ type fileIssuer struct {
 type issuerKey struct {
 	key, field string
 	kind       kind
-	into       func(*auth.Issuer) *string
+	meaning    string // for the chart's schema
+	into       func(*auth.Issuer) any
 }
 
 var issuerKeys = []issuerKey{
-	{"issuer", "URL", kindText, func(i *auth.Issuer) *string { return &i.URL }},
-	{"audience", "Audience", kindText, func(i *auth.Issuer) *string { return &i.Audience }},
-	{"jwks_url", "JWKSURL", kindURL, func(i *auth.Issuer) *string { return &i.JWKSURL }},
-	{"keys_file", "KeysFile", kindFile, func(i *auth.Issuer) *string { return &i.KeysFile }},
-	{"tenant_claim", "TenantClaim", kindText, func(i *auth.Issuer) *string { return &i.TenantClaim }},
-	{"selector_claim", "SelectorClaim", kindText, func(i *auth.Issuer) *string { return &i.SelectorClaim }},
+	{"issuer", "URL", kindText, "the tokens' `iss`", func(i *auth.Issuer) any { return &i.URL }},
+	{"audience", "Audience", kindText, "the tokens' `aud`", func(i *auth.Issuer) any { return &i.Audience }},
+	{"jwks_url", "JWKSURL", kindURL, "where its keys are", func(i *auth.Issuer) any { return &i.JWKSURL }},
+	{"keys_file", "KeysFile", kindFile, "a file with its keys", func(i *auth.Issuer) any { return &i.KeysFile }},
+	{"tenant_claim", "TenantClaim", kindText, "the claim that names the tenants", func(i *auth.Issuer) any { return &i.TenantClaim }},
+	{"tenants", "Tenants", kindList, "the tenants that its tokens may name", func(i *auth.Issuer) any { return &i.Tenants }},
+	{
+		"tenant_pattern", "TenantPattern", kindText, "a regular expression (RE2, matches the complete name) of further tenants that its tokens may name",
+		func(i *auth.Issuer) any { return &i.TenantPattern },
+	},
+	{"any_tenant", "AnyTenant", kindSwitch, "its tokens may name every tenant, those of all other issuers included", func(i *auth.Issuer) any { return &i.AnyTenant }},
+	{"selector_claim", "SelectorClaim", kindText, "the claim that confines further", func(i *auth.Issuer) any { return &i.SelectorClaim }},
+}
+
+// setting is the key as a setting of the issuer.
+func (k issuerKey) setting(i *auth.Issuer) *setting {
+	return &setting{name: k.key, kind: k.kind, into: func(*draft) any { return k.into(i) }}
+}
+
+// shown is the key's value without what may be a secret in it; empty: not set.
+func (k issuerKey) shown(i auth.Issuer) string {
+	s := k.setting(&i)
+	switch v := k.into(&i).(type) {
+	case *string:
+		return s.shown(text{value: *v})
+	case *[]string:
+		return s.shown(text{list: *v})
+	case *bool:
+		if *v {
+			return "true"
+		}
+		return ""
+	default:
+		panic(fmt.Sprintf("config: %s is read into a %T", k.key, v))
+	}
 }
 
 // readFile reads the settings in the file, if one is named. It walks the syntax tree instead of
@@ -234,15 +264,9 @@ func (d *draft) readIssuer(path string, n ast.Node, at func(ast.Node) origin) fi
 		if !ok {
 			return
 		}
-		if t.list != nil {
-			d.bad.add(t.origin, path+key, "a list; write one value")
-			return
-		}
-		plain, problem := readText(t.value)
-		if problem != "" {
+		if problem := issuerKeys[i].setting(&issuer.Issuer).set(d, t); problem != "" {
 			d.bad.add(t.origin, path+key, problem)
 		}
-		*issuerKeys[i].into(&issuer.Issuer) = plain
 	})
 	return issuer
 }

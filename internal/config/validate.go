@@ -101,7 +101,7 @@ func inOneField(field string) string {
 
 var (
 	listItem    = regexp.MustCompile(`\[\d+\]$`)
-	issuerField = regexp.MustCompile(`^Auth\.Issuers(?:\[(\d+)\])?(?:\.(\w+))?$`)
+	issuerField = regexp.MustCompile(`^Auth\.Issuers(?:\[(\d+)\])?(?:\.(\w+)(\[\d+\])?)?$`)
 )
 
 // issuerPath is the path in the file of a field of the list of issuers.
@@ -119,7 +119,7 @@ func (d *draft) issuerPath(field string) (path string, line int, ok bool) {
 	}
 	for _, k := range issuerKeys {
 		if k.field == m[2] {
-			return fmt.Sprintf("%s[%d].%s", issuersKey, i, k.key), d.issuers[i].line, true
+			return fmt.Sprintf("%s[%d].%s%s", issuersKey, i, k.key, m[3]), d.issuers[i].line, true
 		}
 	}
 	return fmt.Sprintf("%s[%d]", issuersKey, i), d.issuers[i].line, true

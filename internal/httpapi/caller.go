@@ -47,7 +47,8 @@ func (s *Server) identify(r *http.Request) (caller, error) {
 	principal, err := s.verifier.Verify(ctx, token)
 	span.End(err)
 	if err != nil {
-		return caller{}, err
+		// Of a genuine token that is refused, the principal has issuer and subject for the record, and no tenants.
+		return caller{Principal: principal}, err
 	}
 	if principal.Tenants, err = narrowed(r.Header, principal.Tenants); err != nil {
 		return caller{Principal: principal}, err

@@ -21,6 +21,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/logfence/logfence/internal/auth"
+	"github.com/logfence/logfence/internal/demo"
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/observe"
 )
@@ -119,6 +120,82 @@ func TestNarrowing(t *testing.T) {
 	if !strings.Contains(g.log.String(), `asked for the tenant \"nobody\"`) {
 		t.Error("the log does not tell which tenant was asked for")
 	}
+}
+
+// TestIssuersAreBounded guarantees, for every operation, that a token of an issuer that may name beta
+// only reaches nothing by naming alpha, alone or beside beta; that it is told the same whether there is
+// such a tenant or not; and that the log has issuer and cause. The tokens are real, of two real issuers.
+func TestIssuersAreBounded(t *testing.T) {
+	t.Parallel()
+	c := auth.Defaults()
+	c.DangerouslyAllowHTTPJWKS = true
+	own, customer := startIssuer(t), startIssuer(t)
+	for _, i := range []struct {
+		issuer *demo.Issuer
+		tenant string
+	}{{own, "alpha"}, {customer, "beta"}} {
+		c.Issuers = append(c.Issuers, auth.Issuer{
+			URL: i.issuer.URL(), Audience: demo.Audience, JWKSURL: i.issuer.JWKSURL(), TenantClaim: "tenant_id", Tenants: []string{i.tenant},
+		})
+	}
+	verifier, err := auth.New(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(verifier.Close)
+	g := newGateway(t, func(c *Config, _ *loki.Config) { c.Verifier = verifier })
+
+	each(t, func(method, path string, item *openapi3.PathItem, op *openapi3.Operation) {
+		var texts []string
+		for _, tenants := range []any{"alpha", "alpha-2", "nobody", []string{"beta", "alpha"}, []string{"beta", "nobody"}} {
+			a := g.send(tokenOf(t, customer, tenants), g.sample(method, path, item, op, fitting(op, `{app="api"}`)))
+			if a.StatusCode != http.StatusForbidden || strings.Contains(a.text, "alpha") || strings.Contains(a.text, "beta") {
+				t.Errorf("%s, as %v: %d %s", op.OperationID, tenants, a.StatusCode, a.text)
+			}
+			texts = append(texts, strings.ReplaceAll(a.text, a.Header.Get(observe.HeaderRequestID), ""))
+		}
+		for _, text := range texts {
+			if text != texts[0] {
+				t.Errorf("%s distinguishes tenants: %s and %s", op.OperationID, text, texts[0])
+			}
+		}
+	})
+	if n := len(g.loki.Requests()); n > 0 {
+		t.Errorf("%d requests arrived at Loki", n)
+	}
+	for _, want := range []string{"issuer \\\"" + customer.URL() + "\\\" may not name the tenant \\\"alpha\\\"", `"subject":"ann"`, `"issuer":"` + customer.URL() + `"`} {
+		if !strings.Contains(g.log.String(), want) {
+			t.Errorf("the log does not have %s", want)
+		}
+	}
+	for _, tt := range []struct {
+		issuer              *demo.Issuer
+		tenant, line, never string
+	}{{own, "alpha", "alpha one", "beta one"}, {customer, "beta", "beta one", "alpha one"}} {
+		a := g.get(tokenOf(t, tt.issuer, tt.tenant), "/api/v1/logs/query", "query", `{app="api"}`)
+		if a.StatusCode != http.StatusOK || !strings.Contains(a.text, tt.line) || strings.Contains(a.text, tt.never) {
+			t.Errorf("%s by its own issuer: %d %s", tt.tenant, a.StatusCode, a.text)
+		}
+	}
+}
+
+func startIssuer(t *testing.T) *demo.Issuer {
+	t.Helper()
+	i, err := demo.StartIssuer(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = i.Close() })
+	return i
+}
+
+func tokenOf(t *testing.T, i *demo.Issuer, tenants any) string {
+	t.Helper()
+	token, err := i.Token(demo.Claims{Subject: "ann", Tenant: tenants})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
 }
 
 // TestTheHeaderIsOfEveryOperation guarantees that the spec describes it wherever it counts.

@@ -146,7 +146,7 @@ func ofToken(err error) *problem {
 		return codeUnauthorized.problem(err, "The token is not valid. Get a new one from your identity provider.").
 			with(echo.HeaderWWWAuthenticate, `Bearer realm="logfence", error="invalid_token"`)
 	case errors.Is(err, auth.ErrNoTenant), errors.Is(err, tenancy.ErrTenant):
-		return codeNoTenant.problem(err, "The token does not say which tenant's logs it may read.")
+		return codeNoTenant.problem(err, "The token names no tenant whose logs it may read. Ask your administrator.")
 	case errors.Is(err, auth.ErrInvalidSelectorClaim), errors.Is(err, tenancy.ErrExtra):
 		return codeNoTenant.problem(err, "The token's selector cannot be applied, so nothing may be read with it.")
 	case errors.Is(err, auth.ErrInsufficientScope):

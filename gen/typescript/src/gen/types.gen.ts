@@ -1441,7 +1441,7 @@ export type QueryLogsErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
@@ -1508,7 +1508,7 @@ export type QueryLogsFormErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
@@ -1600,7 +1600,7 @@ export type QueryInstantErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
@@ -1667,7 +1667,7 @@ export type QueryInstantFormErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
@@ -1755,7 +1755,7 @@ export type ListLabelsErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
@@ -1840,7 +1840,7 @@ export type ListLabelValuesErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
@@ -1920,7 +1920,7 @@ export type ListDetectedLabelsErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
@@ -2000,7 +2000,7 @@ export type ListSeriesErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
@@ -2080,7 +2080,7 @@ export type GetStatsErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
@@ -2172,7 +2172,7 @@ export type GetVolumeErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
@@ -2268,7 +2268,7 @@ export type GetVolumeRangeErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
@@ -2352,7 +2352,7 @@ export type ListPatternsErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
@@ -2448,7 +2448,7 @@ export type ListFieldsErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
@@ -2549,7 +2549,7 @@ export type ListFieldValuesErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
@@ -2633,7 +2633,7 @@ export type TailLogsErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
@@ -2721,7 +2721,7 @@ export type ExportLogsErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
@@ -2801,7 +2801,7 @@ export type GetContextErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
@@ -2864,7 +2864,7 @@ export type ExplainQueryErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
@@ -2927,7 +2927,7 @@ export type GetMeErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
