@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
-	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -34,27 +33,33 @@ func (c *Client) ask(ctx context.Context, call Call, path string, params encoded
 }
 
 func (c *Client) send(ctx context.Context, call Call, path string, params encoded, media string) (*Answer, error) {
-	deadline := c.deadline(call)
+	timed, cancel := c.withDeadline(ctx, call)
 	var response *http.Response
-	e, err := c.attempt(ctx, deadline, func(a *asking, e *endpoint) error {
-		request, err := c.newRequest(a, e, call, path, params) //nolint:contextcheck // a is made of ctx
+	e, err := c.doWithRetry(timed, func(attempt context.Context, e *endpoint) error {
+		request, err := c.newRequest(attempt, e, call, path, params)
 		if err != nil {
 			return err
 		}
-		// Not by the http.Client around it, which clones the headers in case it is redirected.
-		response, err = c.http.Transport.RoundTrip(request) //nolint:bodyclose // body closes it, for which the caller or a refusal below sees
+		// Not by an http.Client, which would follow redirects, and clones headers to be able to.
+		response, err = c.wrapped.RoundTrip(request) //nolint:bodyclose // body closes it, for which the caller or a refusal below sees
 		if err != nil {
-			return classify(ctx, deadline, ErrUnreachable, err) // while its state can be read
+			return classify(ctx, timed, ErrUnreachable, err) // while its state can be read
+		}
+		if response.StatusCode == http.StatusSwitchingProtocols {
+			// What net/http gives for a body is then the connection itself, which no deadline ends.
+			_ = response.Body.Close()
+			return failed("switched protocols, which was not requested")
 		}
 		return nil
 	})
 	if err != nil {
+		cancel()
 		return nil, err
 	}
 	if suspicious(response.StatusCode) {
 		c.pool.suspect(e)
 	}
-	body := &body{from: response.Body, pool: c.pool, of: e, caller: ctx, deadline: deadline}
+	body := &body{from: response.Body, pool: c.pool, of: e, caller: ctx, request: timed, cancel: cancel}
 	encoding, err := accept(response, body, call.AcceptGzip, media)
 	if err != nil {
 		body.Close() //nolint:errcheck,gosec // the answer is not wanted
@@ -200,35 +205,46 @@ func plain(s string) string {
 	return strings.TrimSpace(s)
 }
 
-// body is an answer's. It ends with Close.
+// body is a response's. It ends with Close.
 type body struct {
 	from     io.ReadCloser
 	pool     *pool
 	of       *endpoint
-	caller   context.Context //nolint:containedctx // it may end while it is read
-	deadline time.Time
-	closed   atomic.Bool
+	caller   context.Context    //nolint:containedctx // it may end while the body is read
+	request  context.Context    //nolint:containedctx // as above
+	cancel   context.CancelFunc // of request
+	err      error              // of the read that failed, or io.EOF
+	released atomic.Bool
 }
 
+// Read repeats an error at every later read: decoders may try again after one, and report what they get then.
 func (b *body) Read(p []byte) (int, error) {
-	n, err := b.from.Read(p)
-	if err == nil || errors.Is(err, io.EOF) {
-		return n, err
+	if b.err != nil {
+		return 0, b.err
 	}
-	if b.caller.Err() == nil {
+	n, err := b.from.Read(p)
+	switch {
+	case err == nil:
+		return n, nil
+	case errors.Is(err, io.EOF):
+		b.err = io.EOF
+		return n, b.err
+	case b.caller.Err() == nil:
 		b.pool.suspect(b.of)
 	}
-	return n, classify(b.caller, b.deadline, ErrFailed, err)
+	b.err = classify(b.caller, b.request, ErrFailed, err)
+	return n, b.err
 }
 
-// Close ends, with the connection or stream, whatever Loki still does for an answer that was not read to its
+// Close ends, with the connection or stream, whatever Loki still does for a response that was not read to its
 // end.
 func (b *body) Close() error {
-	if !b.closed.Swap(true) {
+	if !b.released.Swap(true) {
 		b.of.release()
 	}
+	defer b.cancel()
 	if err := b.from.Close(); err != nil {
-		return fmt.Errorf("close answer: %w", err)
+		return fmt.Errorf("close response: %w", err)
 	}
 	return nil
 }

@@ -10,68 +10,20 @@ import (
 	"time"
 )
 
-// asking is the context of one request to one of Loki's URLs: the caller's, and what is to be known on the
-// way. Its Done is the caller's, too. The deadline is for whoever carries the request to keep: [direct] does so
-// by the connection's own, which costs a third of a context with a timer, and [asking.inTime] makes such a
-// context for net/http's transport.
-type asking struct {
-	context.Context //nolint:containedctx // it is one itself
+// sendFunc sends a request to one of Loki's URLs and returns when the response's header has come. Its errors
+// are classified.
+type sendFunc func(context.Context, *endpoint) error
 
-	deadline time.Time
-	answered atomic.Bool // something of an answer has come
-	slow     func()      // what to do when nothing has for slowAnswer
-}
-
-type askingKey struct{}
-
-// askingOf is the asking that a context is made of; nil: it is made of none.
-func askingOf(ctx context.Context) *asking {
-	a, _ := ctx.Value(askingKey{}).(*asking)
-	return a
-}
-
-// Value finds the asking itself as well.
-func (a *asking) Value(key any) any {
-	if key == (askingKey{}) {
-		return a
-	}
-	return a.Context.Value(key)
-}
-
-// Deadline is when the request has had its time.
-func (a *asking) Deadline() (time.Time, bool) {
-	if callers, ok := a.Context.Deadline(); ok && callers.Before(a.deadline) {
-		return callers, true
-	}
-	return a.deadline, true
-}
-
-// inTime is a context for net/http's transport: it ends by itself at the deadline. stop is to be called when
-// all is read.
-func (a *asking) inTime(ctx context.Context) (_ context.Context, stop func()) {
-	ctx, cancel := context.WithDeadlineCause(ctx, a.deadline, ErrTimeout)
-	slow := time.AfterFunc(slowAnswer, a.slow)
-	heard := func() {
-		slow.Stop()
-		a.answered.Store(true)
-	}
-	stop = func() {
-		slow.Stop()
-		cancel()
-	}
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotFirstResponseByte: heard}), stop
-}
-
-// attempt has send ask one of Loki's URLs, and another one once if not a byte came back from the first:
-// everything asked here is a reading, and may be asked twice. A request that had its time, or whose
-// caller has left, is not repeated. The endpoint counts as busy until it is released.
-func (c *Client) attempt(ctx context.Context, deadline time.Time, send func(*asking, *endpoint) error) (*endpoint, error) {
+// doWithRetry sends a request to one of Loki's URLs, and to another one once if not a byte came back from the
+// first: every request here reads, and may be repeated. One that timed out, or whose caller has left, is not
+// repeated. The endpoint counts as busy until it is released.
+func (c *Client) doWithRetry(ctx context.Context, send sendFunc) (*endpoint, error) {
 	e, err := c.pool.pick(nil)
 	if err != nil {
 		return nil, err
 	}
-	silent, err := c.try(ctx, deadline, e, send)
-	if !silent {
+	retry, err := c.do(ctx, e, send)
+	if !retry {
 		return e, err
 	}
 	other, none := c.pool.pick(e)
@@ -79,16 +31,23 @@ func (c *Client) attempt(ctx context.Context, deadline time.Time, send func(*ask
 		return e, err // of the two errors the one that says why
 	}
 	c.pool.retries.Add(1)
-	_, err = c.try(ctx, deadline, other, send)
+	_, err = c.do(ctx, other, send)
 	return other, err
 }
 
-// try asks one endpoint. silent means that its connection failed before the first byte of an answer: what
-// [classify] calls unreachable has neither the clock nor the caller for its reason.
-func (c *Client) try(ctx context.Context, deadline time.Time, e *endpoint, send func(*asking, *endpoint) error) (silent bool, err error) {
-	a := &asking{Context: ctx, deadline: deadline, slow: func() { c.pool.suspect(e) }}
+// do sends a request to one endpoint, which is probed when the first byte takes longer than slowResponse. retry
+// means that the connection failed before the first byte: what [classify] calls unreachable has neither the
+// clock nor the caller for its reason.
+func (c *Client) do(ctx context.Context, e *endpoint, send sendFunc) (retry bool, err error) {
+	slow := time.AfterFunc(slowResponse, func() { c.pool.suspect(e) })
+	defer slow.Stop()
+	var responded atomic.Bool
 	e.inFlight.Add(1)
-	if err = send(a, e); err == nil {
+	err = send(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotFirstResponseByte: func() {
+		slow.Stop()
+		responded.Store(true)
+	}}), e)
+	if err == nil {
 		return false, nil
 	}
 	e.release()
@@ -97,10 +56,10 @@ func (c *Client) try(ctx context.Context, deadline time.Time, e *endpoint, send 
 		e.failures.Add(1)
 		c.pool.suspect(e)
 	}
-	return unreachable && !a.answered.Load(), err
+	return unreachable && !responded.Load(), err
 }
 
-// release says that an answer, or a tail, has ended.
+// release says that a response, or a tail, has ended.
 func (e *endpoint) release() { e.inFlight.Add(-1) }
 
 // suspicious are statuses that a gateway gives for a Loki that is not there.
@@ -116,11 +75,12 @@ func suspicious(status int) bool {
 // Ready tells whether Loki takes queries, at one of its URLs at least; nil is yes. It reads no logs, so
 // no tenant is named.
 func (c *Client) Ready(ctx context.Context) error {
-	deadline := c.deadline(Call{})
+	timed, cancel := c.withDeadline(ctx, Call{})
+	defer cancel()
 	var status int
-	e, err := c.attempt(ctx, deadline, func(a *asking, e *endpoint) (err error) {
-		if status, err = c.health(a, e); err != nil { //nolint:contextcheck // a is made of ctx
-			return classify(ctx, deadline, ErrUnreachable, err)
+	e, err := c.doWithRetry(timed, func(attempt context.Context, e *endpoint) (err error) {
+		if status, err = c.health(attempt, e); err != nil {
+			return classify(ctx, timed, ErrUnreachable, err)
 		}
 		return nil
 	})
@@ -167,7 +127,7 @@ func (c *Client) status(ctx context.Context, e *endpoint, path string) (int, err
 	if err != nil {
 		return 0, err
 	}
-	response, err := c.bare.Do(request)
+	response, err := c.transport.RoundTrip(request) // which follows no redirect
 	if err != nil {
 		return 0, err //nolint:wrapcheck // classified above
 	}

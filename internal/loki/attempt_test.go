@@ -147,7 +147,7 @@ func TestNotOnceMore(t *testing.T) {
 	defer one.Close()
 	defer two.Close()
 	c := client(t, loki.Config{URL: one.URL + "," + two.URL, Timeout: 50 * time.Millisecond})
-	// On each way to Loki: a connection of our own, net/http's transport (a form), and a tail's.
+	// A query, a form, and a tail's handshake.
 	failsWith(t, ask(t.Context(), t, c, loki.Call{}), loki.ErrTimeout)
 	failsWith(t, askFor(t.Context(), t, c, loki.Call{}, longText), loki.ErrTimeout)
 	_, err := c.Tail(t.Context(), loki.Call{}, query(t, `{app="web"}`), loki.TailParams{})

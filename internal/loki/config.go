@@ -23,6 +23,10 @@ type Config struct {
 	// Timeout is how long one request may take from connecting to the last byte of the answer; 0 is
 	// [DefaultTimeout]. Too short, and wide queries fail; too long, and slow ones pile up.
 	Timeout time.Duration
+	// DisableKeepAlives has each HTTP/1.1 request use a connection of its own, so that bytes which Loki, or
+	// what stands in front of it, sends beyond a response can never be read as the next one. Connections are
+	// then opened for every request; HTTP/2, over https, needs no such thing.
+	DisableKeepAlives bool
 	// CAFile holds the authorities, in PEM, whose certificates Loki may show; the system's count no more.
 	CAFile string
 	// CertFile and KeyFile are the certificate, in PEM, that is shown to Loki, and its key. These files and

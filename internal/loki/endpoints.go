@@ -27,9 +27,9 @@ const (
 	// assurance is how long a good probe settles every suspicion, so that many failing requests do not
 	// become as many probes.
 	assurance = time.Second
-	// slowAnswer is how long the first byte may take before a probe is sent beside the request: what
+	// slowResponse is how long the first byte may take before a probe is sent beside the request: what
 	// accepts connections and says nothing shows in no other way before the request's own time-out.
-	slowAnswer = 5 * time.Second
+	slowResponse = 5 * time.Second
 )
 
 type health int

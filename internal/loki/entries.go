@@ -143,6 +143,9 @@ func (d *decoder) enter(field string) error {
 			return fmt.Errorf("result is of type %.20s", value)
 		}
 	}
+	if err := d.delimiter('}'); err != nil { // More is false, too, when reading has failed
+		return err
+	}
 	return fmt.Errorf("no %q in it", field)
 }
 
@@ -172,16 +175,33 @@ func (d *decoder) streams() ([]Entry, error) {
 			return nil, err
 		}
 	}
-	// What follows is statistics. It is read all the same: an answer that was cut off there is not whole.
 	if err := d.delimiter(']'); err != nil {
 		return nil, err
 	}
-	for {
-		switch _, err := d.json.Token(); {
+	if err := d.end(); err != nil {
+		return nil, err
+	}
+	return entries, nil
+}
+
+// end reads what follows the streams, which is statistics, up to the end of the response: one that was cut off
+// there is not complete. A decoder's Token does not tell an end within an object from one behind it.
+func (d *decoder) end() error {
+	for depth := 2; ; { // within "data"
+		token, err := d.json.Token()
+		switch {
+		case errors.Is(err, io.EOF) && depth == 0:
+			return nil
 		case errors.Is(err, io.EOF):
-			return entries, nil
+			return io.ErrUnexpectedEOF
 		case err != nil:
-			return nil, err //nolint:wrapcheck // answerError does
+			return err //nolint:wrapcheck // answerError does
+		case depth == 0:
+			return fmt.Errorf("%v after its end", token)
+		case token == json.Delim('{'), token == json.Delim('['):
+			depth++
+		case token == json.Delim('}'), token == json.Delim(']'):
+			depth--
 		}
 	}
 }

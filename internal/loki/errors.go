@@ -71,12 +71,14 @@ func failed(format string, args ...any) error {
 	return &Error{Kind: ErrFailed, Cause: fmt.Errorf(format, args...)}
 }
 
-// classify tells whose end an error of the transport is: the caller's, the clock's or Loki's. The
-// caller's context is asked first, since its end makes everything else fail as well.
-func classify(caller context.Context, deadline time.Time, kind, err error) error {
+// classify tells whose end an error of the transport is: the caller's, the deadline's or Loki's. The caller's
+// context is looked at first, since its end makes everything else fail as well; request is made of it by
+// withDeadline. A connection's own deadline, which is set from it, may fail a moment before it ends.
+func classify(caller, request context.Context, kind, err error) error {
+	deadline, _ := request.Deadline()
 	switch {
 	case caller.Err() != nil:
-		return fmt.Errorf("ask loki: %w", caller.Err())
+		return fmt.Errorf("request to loki: %w", caller.Err())
 	case !time.Now().Before(deadline):
 		return &Error{Kind: ErrTimeout, Cause: err}
 	default:

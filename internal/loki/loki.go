@@ -15,6 +15,7 @@
 package loki
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -25,16 +26,16 @@ import (
 
 // Client asks one Loki. It is made once and safe for use by many goroutines.
 type Client struct {
-	pool       *pool
-	org        orgID
-	timeout    time.Duration
-	tls        *followed[*tls.Config]
-	credential *followed[string] // sent as Authorization; "": what the URL has
-	transport  *direct
-	http       *http.Client                              // over transport and what is around it
-	bare       *http.Client                              // over transport alone, for probes: nobody asked for those
-	around     func(http.RoundTripper) http.RoundTripper // see WithTransport
-	log        *slog.Logger
+	pool              *pool
+	org               orgID
+	timeout           time.Duration
+	disableKeepAlives bool
+	tls               *followed[*tls.Config]
+	credential        *followed[string] // sent as Authorization; "": what the URL has
+	transport         *http.Transport   // health checks use it as it is: they are no caller's requests
+	wrapped           http.RoundTripper // transport in what WithTransport has put around it
+	around            func(http.RoundTripper) http.RoundTripper
+	log               *slog.Logger
 }
 
 // Option is what a client does beside asking.
@@ -60,10 +61,11 @@ func New(c Config, options ...Option) (*Client, error) {
 		return nil, err
 	}
 	client := &Client{
-		org:     orgID(c.OrgID),
-		timeout: c.Timeout,
-		around:  func(t http.RoundTripper) http.RoundTripper { return t },
-		log:     slog.New(slog.DiscardHandler),
+		org:               orgID(c.OrgID),
+		timeout:           c.Timeout,
+		disableKeepAlives: c.DisableKeepAlives,
+		around:            func(t http.RoundTripper) http.RoundTripper { return t },
+		log:               slog.New(slog.DiscardHandler),
 	}
 	for _, option := range options {
 		option(client)
@@ -71,12 +73,11 @@ func New(c Config, options ...Option) (*Client, error) {
 	if client.timeout == 0 {
 		client.timeout = DefaultTimeout
 	}
-	client.transport = newDirect(client.newTransport(protocolHTTP2, protocolHTTP1))
+	client.transport = client.newTransport(protocolHTTP2, protocolHTTP1)
 	if err := client.readFiles(c); err != nil {
 		return nil, err
 	}
-	client.http = newHTTPClient(client.around(client.transport))
-	client.bare = newHTTPClient(client.transport)
+	client.wrapped = client.around(client.transport)
 	client.pool = newPool(endpoints, client.probe, client.log)
 	// What idles there would be found dead one by one when it is back.
 	client.pool.wentDown = client.CloseIdleConnections
@@ -110,11 +111,6 @@ func (c *Client) changed(what string) func(error) {
 // Reload reads the files of certificates and credentials now. What is wrong with them is logged as well.
 func (c *Client) Reload() error { return errors.Join(c.tls.reload(), c.credential.reload()) }
 
-// newHTTPClient follows no redirects: where Loki points is no place that the operator has chosen.
-func newHTTPClient(t http.RoundTripper) *http.Client {
-	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-}
-
 // CloseIdleConnections closes the connections that no request uses.
 func (c *Client) CloseIdleConnections() { c.transport.CloseIdleConnections() }
 
@@ -126,11 +122,12 @@ func (c *Client) Close() {
 	c.CloseIdleConnections()
 }
 
-// deadline is how long one request may take, from connecting to the last byte.
-func (c *Client) deadline(call Call) time.Time {
+// withDeadline bounds one request, from connecting to the last byte of its response. The context's cause is
+// [ErrTimeout] when the time has passed; cancel is called when the response has been read.
+func (c *Client) withDeadline(ctx context.Context, call Call) (_ context.Context, cancel context.CancelFunc) {
 	timeout := c.timeout
 	if call.Timeout > 0 {
 		timeout = call.Timeout
 	}
-	return time.Now().Add(timeout)
+	return context.WithTimeoutCause(ctx, timeout, ErrTimeout)
 }

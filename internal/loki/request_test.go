@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,7 +15,7 @@ import (
 	"github.com/logfence/logfence/internal/loki"
 )
 
-// longText does not fit into a URL: it goes as a form, which net/http's own transport sends.
+// longText does not fit into a URL: it goes as a form.
 var longText = `{app="web"} |= "` + strings.Repeat("x", 5000) + `"`
 
 // TestLongQueriesGoAsForms guarantees that a long query arrives whole, in a form, with the same parameters
@@ -138,17 +139,36 @@ func serveOnce(conn net.Conn, requests chan<- *http.Request) {
 	}
 }
 
-// TestRedirectsAreNotFollowed guarantees that queries go where the operator said and nowhere else.
+// TestRedirectsAreNotFollowed guarantees that queries, forms, tails and health checks go where the operator
+// said and nowhere else.
 func TestRedirectsAreNotFollowed(t *testing.T) {
-	elsewhere := twoTenants(t)
-	fake := twoTenants(t)
+	var followed atomic.Int32
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		followed.Add(1)
+		w.Header().Set("Content-Type", "application/json")
+		say(w, "{}")
+	}))
+	t.Cleanup(elsewhere.Close)
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		fake.Instead(http.RedirectHandler(elsewhere.URL+"/loki/api/v1/query_range", status))
-		err := ask(t.Context(), t, client(t, loki.Config{URL: fake.URL}), loki.Call{})
-		failsWith(t, err, loki.ErrFailed)
-	}
-	if n := len(elsewhere.Requests()); n != 0 {
-		t.Errorf("%d redirects were followed", n)
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, elsewhere.URL+r.URL.Path, status)
+		}))
+		t.Cleanup(server.Close)
+		c := client(t, loki.Config{URL: server.URL})
+		for name, send := range map[string]func() error{
+			"query": func() error { return ask(t.Context(), t, c, loki.Call{}) },
+			"form":  func() error { return askFor(t.Context(), t, c, loki.Call{}, longText) },
+			"tail": func() error {
+				_, err := c.Tail(t.Context(), loki.Call{}, query(t, `{app="web"}`), loki.TailParams{})
+				return err
+			},
+			"health check": func() error { return c.Ready(t.Context()) },
+		} {
+			failsWith(t, send(), loki.ErrFailed)
+			if n := followed.Swap(0); n != 0 {
+				t.Errorf("%d: %s: %d redirects were followed", status, name, n)
+			}
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package loki_test
 import (
 	"context"
 	"io"
+	"log"
 	"net/http"
 	"testing"
 	"time"
@@ -14,8 +15,11 @@ import (
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
-// TestMain guarantees that nothing goes on after an answer is closed.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain guarantees that nothing goes on after a response is closed.
+func TestMain(m *testing.M) {
+	log.SetOutput(io.Discard) // net/http writes there what comes on idle connections
+	goleak.VerifyTestMain(m)
+}
 
 var noon = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 

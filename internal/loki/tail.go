@@ -92,22 +92,21 @@ func (c *Client) Tail(ctx context.Context, call Call, q tenancy.Query, p TailPar
 	if params.err != nil {
 		return nil, params.err
 	}
-	deadline := c.deadline(call)
+	opening, cancel := c.withDeadline(ctx, call)
+	defer cancel()
 	// Only its headers are used. A long query stays in the URL: a WebSocket has no form.
 	call.AcceptGzip, call.CategorizeLabels = false, true
 	t := &Tail{begun: make(chan struct{})}
 	t.alive, t.dead = context.WithCancel(context.Background())
-	e, err := c.attempt(ctx, deadline, func(a *asking, e *endpoint) error {
-		opening, stop := a.inTime(a)
-		defer stop()
-		request, err := c.newRequest(opening, e, call, "/loki/api/v1/tail", "") //nolint:contextcheck // opening is made of ctx
+	e, err := c.doWithRetry(opening, func(attempt context.Context, e *endpoint) error {
+		request, err := c.newRequest(attempt, e, call, "/loki/api/v1/tail", "")
 		if err != nil {
 			return err
 		}
 		request.URL.RawQuery = string(params.encoded())
 		conn, response, err := c.dial(request, t) //nolint:bodyclose // "You never need to close resp.Body yourself" (websocket.Dial)
 		if err != nil {
-			return c.dialError(ctx, deadline, e, response, err)
+			return c.dialError(ctx, opening, e, response, err)
 		}
 		t.conn = conn
 		return nil
@@ -136,17 +135,21 @@ func (c *Client) dial(request *http.Request, t *Tail) (*websocket.Conn, *http.Re
 	})
 }
 
-// tailClient is for handshakes: HTTP/1.1, which WebSockets need, and connections that nobody else gets.
+// tailClient is for handshakes: HTTP/1.1, which WebSockets need, and connections that nobody else gets. It
+// follows no redirects: they lead to a place that the operator has not chosen.
 func (c *Client) tailClient() *http.Client {
 	transport := c.newTransport(protocolHTTP1)
 	transport.DisableKeepAlives = true
-	return newHTTPClient(c.around(transport))
+	return &http.Client{
+		Transport:     c.around(transport),
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
 
 // dialError tells what became of a handshake. The response's body is in memory by now.
-func (c *Client) dialError(ctx context.Context, deadline time.Time, e *endpoint, response *http.Response, err error) error {
-	if response == nil || response.StatusCode == http.StatusSwitchingProtocols || ctx.Err() != nil {
-		return classify(ctx, deadline, ErrUnreachable, err)
+func (c *Client) dialError(caller, opening context.Context, e *endpoint, response *http.Response, err error) error {
+	if response == nil || response.StatusCode == http.StatusSwitchingProtocols || caller.Err() != nil {
+		return classify(caller, opening, ErrUnreachable, err)
 	}
 	if response.StatusCode == http.StatusOK {
 		return failed("open tail: %w", err)

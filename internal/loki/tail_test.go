@@ -98,6 +98,10 @@ func TestEntriesNeverHalf(t *testing.T) {
 		`{"data":{"resultType":"streams","result":[{"stream":{},"values":[["x","y"]]}]}}`,
 		`{"data":{"resultType":"streams","result":[{"stream":{},"values":[["1"]]}]}}`,
 		`{"data":{"resultType":"streams","result":[{"stream":{"a":1},"values":[]}]}}`,
+		// Cut off after the last stream, in a way that HTTP does not notice.
+		`{"data":{"resultType":"streams","result":[{"stream":{},"values":[["1","x"]]}]`,
+		`{"data":{"resultType":"streams","result":[{"stream":{},"values":[["1","x"]]}],"stats":{"summary":`,
+		`{"data":{"resultType":"streams","result":[{"stream":{},"values":[["1","x"]]}]}`,
 	} {
 		l.Instead(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
@@ -106,6 +110,39 @@ func TestEntriesNeverHalf(t *testing.T) {
 		if err := ask(logs, 1<<20); !errors.Is(err, loki.ErrFailed) {
 			t.Errorf("%s: %v", body, err)
 		}
+		// The same, and more that never comes.
+		l.Instead(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			say(w, body)
+			flush(w)
+			panic(http.ErrAbortHandler)
+		}))
+		if err := ask(logs, 1<<20); !errors.Is(err, loki.ErrFailed) {
+			t.Errorf("%s and an end of the connection: %v", body, err)
+		}
+	}
+}
+
+// TestEntriesTimeout guarantees that a response that stalls is a time-out wherever it does: the decoder, which
+// may read again after an error, gets the same one.
+func TestEntriesTimeout(t *testing.T) {
+	const all = `{"status":"success","data":{"resultType":"streams","result":[{"stream":{"a":"b"},"values":[["1","x"]]}],"stats":{}}}`
+	for n := 1; n < len(all); n += 7 {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/ready" {
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			say(w, all[:n])
+			flush(w)
+			<-r.Context().Done()
+		}))
+		c := client(t, loki.Config{URL: server.URL, Timeout: 20 * time.Millisecond})
+		_, err := c.Entries(t.Context(), loki.Call{}, query(t, `{app="web"}`), rangeOf(noon), 1<<20)
+		if !errors.Is(err, loki.ErrTimeout) {
+			t.Errorf("stalled after %s: %v", all[:n], err)
+		}
+		server.Close()
 	}
 }
 

@@ -16,8 +16,11 @@ import (
 // newTransport is tuned for one upstream that many callers share: http.DefaultTransport keeps two idle
 // connections per host, so that a dashboard of twenty panels would open eighteen anew each time.
 // Protocols are those offered over TLS.
+//
+// There is no MaxConnsPerHost: requests in flight are bounded by admission, where waiting is fair between
+// tenants and counted. A second queue here would be neither, and health checks would wait in it.
 func (c *Client) newTransport(protocols ...string) *http.Transport {
-	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
 	return &http.Transport{
 		Proxy:       nil, // see the package's documentation
 		DialContext: dialer.DialContext,
@@ -28,24 +31,24 @@ func (c *Client) newTransport(protocols ...string) *http.Transport {
 			config.NextProtos = protocols
 			return (&tls.Dialer{NetDialer: dialer, Config: config}).DialContext(ctx, network, address)
 		},
-		ForceAttemptHTTP2: true, // where it is among the protocols, and what answers offers it
+		ForceAttemptHTTP2: true, // where it is among the protocols, and the server offers it
 		// A connection that all requests share must not be found dead by each of them.
 		HTTP2:               &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
+		DisableKeepAlives:   c.disableKeepAlives,
 		MaxIdleConns:        256,
 		MaxIdleConnsPerHost: 256,
 		// Shorter than the idle time-outs in use before Loki (nginx 75 s, Loki's own 120 s), so that it is
 		// mostly us who closes, and a request rarely meets a connection that is being closed.
 		IdleConnTimeout: 60 * time.Second,
-		// Compressed answers are passed on as they are: a transparent gzip reader would have them
+		// Compressed responses are passed on as they are: a transparent gzip reader would have them
 		// decompressed here and compressed again for the caller.
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: 64 << 10,
-		// Small, since each answer under way holds both: what flows is read past them, into a larger one of
-		// the reader's.
-		WriteBufferSize: 4 << 10,
-		ReadBufferSize:  8 << 10,
 	}
 }
+
+// dialTimeout is how long connecting may take, the TLS handshake included.
+const dialTimeout = 5 * time.Second
 
 // Protocols offered over TLS.
 const (
