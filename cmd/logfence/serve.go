@@ -71,6 +71,7 @@ func (p process) serve(ctx context.Context, c config.Config) error {
 		return err
 	}
 	defer g.life.end()
+	redirectStandardLog(g.log)
 	if ctx.Err() != nil {
 		return nil // a signal while it started
 	}

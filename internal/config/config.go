@@ -46,7 +46,9 @@ type Config struct {
 	Limits     limits.Config
 	LimitsFile string // of tenants' own limits; empty: they have none
 	Loki       loki.Config
-	LokiCompat bool // serve Loki's own paths
+	// LokiKeepAlive reuses HTTP/1.1 connections to Loki; it sets Loki.DisableKeepAlives.
+	LokiKeepAlive bool
+	LokiCompat    bool // serve Loki's own paths
 
 	UI   bool     // serve the log page
 	Sign web.Sign // how people sign in to it
@@ -110,6 +112,7 @@ func Load(env []string, file string) (Config, error) {
 	if len(d.Auth.Issuers) > 0 {
 		d.Sign.Issuer = d.Auth.Issuers[0].URL
 	}
+	d.Loki.DisableKeepAlives = !d.LokiKeepAlive
 	// These two are what other packages work by as well.
 	d.Limits.MaxQueryBytes, d.Limits.Timeout = d.Tenancy.MaxQueryBytes, d.Loki.Timeout
 	d.validate()

@@ -59,6 +59,11 @@ var settings = []setting{
 		into:    func(d *draft) any { return &d.Loki.BasicAuthFile },
 	},
 	{
+		name: "LOKI_KEEP_ALIVE", kind: kindSwitch, fallback: "true",
+		meaning: "reuse HTTP/1.1 connections to Loki; `false` opens one per request, see docs/isolation.md",
+		into:    func(d *draft) any { return &d.LokiKeepAlive },
+	},
+	{
 		name: "LOKI_COMPAT", kind: kindSwitch, fallback: "true",
 		meaning: "serve Loki's own paths, `/loki/api/v1/…`, for logcli and Grafana",
 		into:    func(d *draft) any { return &d.LokiCompat },
