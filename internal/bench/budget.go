@@ -47,7 +47,7 @@ var budgets = []budget{
 	{what: "cached token, µs", limit: 2, of: func(r *results) float64 { return r.fence.of["VerifyCached"] }},
 }
 
-// met tells whether a figure is within the budget. One that was not measured is in none.
+// met reports whether a figure is within the budget. One that was not measured is in none.
 func (b budget) met(figure float64) bool {
 	if b.least {
 		return figure >= b.limit
@@ -55,7 +55,7 @@ func (b budget) met(figure float64) bool {
 	return figure > 0 && figure <= b.limit
 }
 
-// budgetTable tells too whether all budgets are met.
+// budgetTable reports too whether all budgets are met.
 func (r *results) budgetTable() (table string, ok bool) {
 	ok = true
 	var rows [][]string

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
@@ -16,7 +17,7 @@ import (
 type contestant struct {
 	name    string
 	url     string
-	caFile  string                   // CA certificates (PEM file) of the upstream, where it is asked directly
+	caFile  string                   // CA certificates (PEM file) of an upstream; empty: plain HTTP
 	fences  bool                     // takes a query without the tenant's matcher, and adds it
 	again   func() (*process, error) // starts another process like it
 	process *process                 // nil: its costs are not measured
@@ -28,10 +29,10 @@ type workload struct {
 	query             string // a format, for the tenant's matcher
 	callers, requests int
 	gzip              bool
-	latency           bool // what it adds to the upstream's latency is the figure to look at
+	latency           bool // callers that do not saturate the machine: added latency is meaningful
 }
 
-// sized asks an upstream of the bench for a response of a size.
+// sized requests a response of a size that the bench's upstreams know.
 func sized(name, size string, callers, requests int) workload {
 	return workload{name: name, query: `{%sapp="checkout", size="` + size + `"} |= "error"`, callers: callers, requests: requests}
 }
@@ -97,8 +98,11 @@ func (b *bench) load(ctx context.Context, c *contestant, w workload, tokens []st
 			return round{}, err
 		}
 	}
-	if ctx.Err() != nil || len(m.Errors) > 0 {
-		return round{}, fmt.Errorf("%s, %s: %v %w", w.name, c.name, m.Errors, ctx.Err())
+	if ctx.Err() != nil {
+		return round{}, fmt.Errorf("%s, %s: %w", w.name, c.name, ctx.Err())
+	}
+	if len(m.Errors) > 0 {
+		return round{}, fmt.Errorf("%s, %s: %s", w.name, c.name, strings.Join(m.Errors, "; "))
 	}
 	return round{
 		rate: m.Throughput, p50: micros(m.Latencies.P50), p99: micros(m.Latencies.P99),
@@ -121,7 +125,8 @@ func (b *bench) open(ctx context.Context, transport *http.Transport, c *contesta
 	}
 	if got.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(got.Body, 1000))
-		return nil, fmt.Errorf("%s, %s: %s: %s (%w)", w.name, c.name, got.Status, text, got.Body.Close())
+		_ = got.Body.Close() // what it says has been read
+		return nil, fmt.Errorf("%s, %s: %s: %s", w.name, c.name, got.Status, text)
 	}
 	return got, nil
 }
@@ -143,11 +148,12 @@ func (b *bench) sameBytes(ctx context.Context, contestants []*contestant, w work
 		if err != nil {
 			return fmt.Errorf("%s, %s: %w", w.name, c.name, err)
 		}
-		text, _, _ = bytes.Cut(append([]byte(got.Header.Get("Content-Encoding")+"\n"), text...), []byte(`"stats":`))
+		text, _, _ = bytes.Cut(text, []byte(`"stats":`))
 		if want == nil {
 			want = text
 		}
-		if !bytes.Equal(text, want) || len(text) < 1000 {
+		compressed := got.Header.Get("Content-Encoding") == "gzip"
+		if !bytes.Equal(text, want) || len(text) < 1000 || compressed != w.gzip {
 			return fmt.Errorf("%s, %s: %d bytes that are not the %d of the upstream", w.name, c.name, len(text), len(want))
 		}
 	}

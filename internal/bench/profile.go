@@ -55,8 +55,11 @@ func fetch(ctx context.Context, url, file string) error {
 	}
 	defer got.Body.Close() //nolint:errcheck // read to the end
 	profile, err := io.ReadAll(got.Body)
-	if err != nil || got.StatusCode != http.StatusOK {
-		return fmt.Errorf("fetch profile: %s (%w)", got.Status, err)
+	if err != nil {
+		return fmt.Errorf("fetch profile: %w", err)
+	}
+	if got.StatusCode != http.StatusOK {
+		return fmt.Errorf("fetch profile: %s: %s", got.Status, profile)
 	}
 	return os.WriteFile(file, profile, 0o600)
 }
