@@ -122,6 +122,8 @@ func valueSchema(t *testing.T, s *setting) []byte {
 		value["type"], value["pattern"] = []string{"integer", "string"}, "^[0-9]+$"
 	case kindSize:
 		value["type"], value["pattern"] = []string{"integer", "string"}, "^[0-9]+(KiB|MiB)?$"
+	case kindLabel: // as package tenancy takes them
+		value["type"], value["pattern"] = "string", "^([a-zA-Z]|_[a-zA-Z0-9])[a-zA-Z0-9_]*$"
 	case kindSwitch:
 		value["enum"] = []any{true, false, "true", "false"}
 	case kindList, kindNetworks, kindURLs:

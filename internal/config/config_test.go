@@ -221,6 +221,8 @@ environment: 4 problems
   LOGFENCE_TLS_CERT_FILE: certificate and key cannot be used: open /nowhere/cert.pem: no such file or directory`},
 		{"a label that is a word of LogQL", "LOGFENCE_TENANT_LABEL=by", "", `environment: 1 problem
   LOGFENCE_TENANT_LABEL: "by" is a word of LogQL and cannot be matched in a selector; use another label`},
+		{"a label that Loki ignores", "LOGFENCE_TENANT_LABEL=__name__", "", `environment: 1 problem
+  LOGFENCE_TENANT_LABEL: "__name__" is reserved by Loki, whose index ignores matchers on such labels; use a label that does not begin with __`},
 		{"a queue that one tenant could fill", "LOGFENCE_PARSE_QUEUE=10", "", `environment: 1 problem
   LOGFENCE_PARSE_QUEUE_PER_TENANT: 64 is more than may wait in all; write at most 10`},
 		{"the line break of a secret's file", "LOGFENCE_JWT_AUDIENCE=logfence\n", "", `environment: 1 problem

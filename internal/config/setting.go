@@ -33,6 +33,7 @@ type kind string
 
 const (
 	kindText     kind = "text"
+	kindLabel    kind = "label name"
 	kindURL      kind = "URL"
 	kindURLs     kind = "URLs"
 	kindAddress  kind = "host:port"

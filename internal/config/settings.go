@@ -183,8 +183,8 @@ var settings = []setting{
 	},
 
 	{
-		name: "TENANT_LABEL", kind: kindText, fallback: "tenant_id", field: "Tenancy.Label",
-		meaning: "the stream label that tells tenants apart",
+		name: "TENANT_LABEL", kind: kindLabel, fallback: "tenant_id", field: "Tenancy.Label",
+		meaning: "the stream label that tells tenants apart; none that begins with `__`, which Loki keeps for itself",
 		into:    func(d *draft) any { return &d.Tenancy.Label },
 	},
 	{
@@ -194,7 +194,7 @@ var settings = []setting{
 	},
 	{
 		name: "SELECTOR_CLAIM", kind: kindText, field: "Auth.Issuers[0].SelectorClaim",
-		meaning: "a claim with a stream selector that confines the caller further; a token without it is refused",
+		meaning: "a claim with a stream selector that confines the caller further, on labels that do not begin with `__`; a token without it is refused",
 		into:    func(d *draft) any { return &d.issuer.SelectorClaim },
 	},
 

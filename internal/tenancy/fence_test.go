@@ -207,6 +207,8 @@ func TestScope(t *testing.T) {
 		{"too many", manyNames(65), "", ""},
 		{"extra is a query", []string{"a"}, `{a="b"} |= "x"`, ""},
 		{"extra is empty", []string{"a"}, `{}`, ""},
+		{"extra on a label that Loki's index ignores", []string{"a"}, `{a="b",__name__="x"}`, ""},
+		{"extra on a label that Loki reads as a shard", []string{"a"}, `{__cortex_shard__="1_of_2"}`, ""},
 		{"extra is prose", []string{"a"}, `a="b"`, ""},
 		{"extra is two", []string{"a"}, `{a="b"} or {c="d"}`, ""},
 		{"extra is dear", []string{"a"}, `{a=~"` + strings.Repeat("a{1000}", 600) + `"}`, ""},
@@ -340,10 +342,11 @@ func TestTooLong(t *testing.T) {
 	}
 }
 
-// TestConfig guarantees that a label which LogQL cannot match on is refused at the start.
+// TestConfig guarantees that a label which LogQL cannot match on, or which Loki does not match against
+// streams, is refused at the start.
 func TestConfig(t *testing.T) {
 	t.Parallel()
-	for _, label := range []string{"by", "sum", "SUM", "duration", "json", "a-b", "1a", `a"`, "größe", "a b", "or"} {
+	for _, label := range []string{"by", "sum", "SUM", "duration", "json", "a-b", "1a", `a"`, "größe", "a b", "or", "__name__", "__cortex_shard__", "__x"} {
 		if _, err := New(Config{Label: label}); err == nil {
 			t.Errorf("label %q was taken", label)
 		}

@@ -1,8 +1,8 @@
 // Package tenancy confines LogQL to the tenants of one caller.
 //
-// Guarantee: every stream selector in a [Query] or [Selector] carries the matchers of the [Scope]
+// Guarantee: every stream selector in a [Query], [Selector] or [PatternSelector] carries the matchers of the [Scope]
 // that made it, added to whatever the caller wrote, and nothing else of the text's meaning is
-// changed. Only this package can make either, and package loki sends nothing else upstream.
+// changed. Only this package can make them, and package loki sends nothing else upstream.
 //
 // Not promised here: who the caller is (package auth), how often and how much a caller may ask
 // (package limits), or which labels exist.
@@ -50,8 +50,9 @@ const (
 
 // Config is what a [Fence] is made of. The zero value is usable.
 type Config struct {
-	// Label is the stream label that tells tenants apart; "" is [DefaultLabel]. A wrong one makes
-	// every answer empty, never another tenant's.
+	// Label is the stream label that tells tenants apart; "" is [DefaultLabel]. One that the streams do
+	// not have makes every response empty. Labels that begin with "__" are refused: Loki does not match
+	// all of them against streams, and then every tenant's would be returned.
 	Label string
 	// MaxQueryBytes is the longest LogQL text taken, in bytes; 0 is [DefaultMaxQueryBytes]. At most
 	// 128 KiB, which is where Loki's own parser stops.
@@ -76,9 +77,19 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// checkLabel makes sure that a matcher on the label is one identifier to Loki's lexer: `by` or
-// `sum` are good label names elsewhere, and keywords inside a selector.
+// reservedPrefix begins the labels that Loki keeps for itself. Not every matcher on them confines:
+// the TSDB index drops all matchers on __name__, and reads __cortex_shard__ as a shard of the request
+// (pkg/storage/stores/shipper/indexshipper/tsdb in Loki 3.7.8). The whole prefix is refused, so that the
+// next such label is as well.
+const reservedPrefix = "__"
+
+// checkLabel makes sure that a matcher on the label is one identifier to Loki's lexer (`by` or `sum` are
+// good label names elsewhere, and keywords inside a selector), and that Loki matches it against streams.
 func checkLabel(name string) error {
+	if strings.HasPrefix(name, reservedPrefix) {
+		return fmt.Errorf("%q is reserved by Loki, whose index ignores matchers on such labels; use a label that does not begin with %s",
+			name, reservedPrefix)
+	}
 	if !labelName.MatchString(name) {
 		return fmt.Errorf("%q is no stream label; write letters, digits and underscores, such as %s", name, DefaultLabel)
 	}
@@ -301,6 +312,11 @@ func (f *Fence) extraMatchers(text string) ([]*labels.Matcher, error) {
 	m, ok := expr.(*syntax.MatchersExpr)
 	if !ok || len(m.Mts) == 0 {
 		return nil, fmt.Errorf("%w: want one selector with at least one matcher", ErrExtra)
+	}
+	for _, matcher := range m.Mts {
+		if strings.HasPrefix(matcher.Name, reservedPrefix) {
+			return nil, fmt.Errorf("%w: matcher on %s: Loki ignores some labels that begin with %s", ErrExtra, matcher.Name, reservedPrefix)
+		}
 	}
 	return m.Mts, nil
 }
