@@ -18,7 +18,7 @@ func (s *Server) ListPatterns(c echo.Context, p api.ListPatternsParams) error {
 	if err != nil {
 		return err
 	}
-	sel, err := s.selector(c, &p.Query)
+	sel, err := s.patternSelector(c, p.Query)
 	if err != nil {
 		return err
 	}
@@ -26,6 +26,24 @@ func (s *Server) ListPatterns(c echo.Context, p api.ListPatternsParams) error {
 		Window: w, Step: step,
 	})
 	return s.pass(c, answer, err)
+}
+
+// patternSelector fences a selector of the caller's for Loki's patterns endpoint.
+func (s *Server) patternSelector(c echo.Context, text string) (sel tenancy.PatternSelector, err error) {
+	who, d := callerOf(c), decisionOf(c)
+	d.Asked = append(d.Asked, text)
+	if err := checkSelectors(who.limits, []string{text}); err != nil {
+		return tenancy.PatternSelector{}, err
+	}
+	err = s.fenced(c.Request().Context(), who, func() (err error) {
+		sel, err = who.scope.PatternSelector(text)
+		return err
+	})
+	if err != nil {
+		return tenancy.PatternSelector{}, err
+	}
+	d.Fenced = append(d.Fenced, sel.LogQL())
+	return sel, nil
 }
 
 // ListFields answers GET /api/v1/logs/fields.

@@ -122,10 +122,11 @@ func volume(s tenancy.Selector, p VolumeParams) *params {
 		text("targetLabels", strings.Join(p.TargetLabels, ",")).oneOf("aggregateBy", p.AggregateBy, "series", "labels")
 }
 
-// Patterns asks for the patterns of the lines of the streams selected. Loki of 3.7.8 refuses pipelines
-// here (pkg/pattern parses matchers), so a selector is what it takes.
-func (c *Client) Patterns(ctx context.Context, call Call, s tenancy.Selector, p PatternParams) (*Answer, error) {
-	return c.askWith(ctx, call, "patterns", selector(s).window(p.Window).duration("step", p.Step).integer("line_limit", p.LineLimit))
+// Patterns requests the patterns of the lines of the streams selected. Loki 3.7.8 takes no pipeline here
+// (pkg/pattern parses matchers), and makes a query of its own from the selector, which [tenancy.PatternSelector]
+// takes into account.
+func (c *Client) Patterns(ctx context.Context, call Call, s tenancy.PatternSelector, p PatternParams) (*Answer, error) {
+	return c.askWith(ctx, call, "patterns", newParams().logQL("query", s.LogQL()).window(p.Window).duration("step", p.Step).integer("line_limit", p.LineLimit))
 }
 
 // DetectedLabels asks for the labels of the streams selected and how many values each has.

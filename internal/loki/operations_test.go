@@ -22,6 +22,7 @@ import (
 type fenced struct {
 	query    tenancy.Query
 	selector tenancy.Selector
+	patterns tenancy.PatternSelector
 }
 
 // operations are all that carry LogQL, each with every parameter that it takes.
@@ -59,7 +60,7 @@ var operations = []struct {
 		return c.VolumeRange(ctx, call, f.selector, volumeParams)
 	}, "index/volume_range", with("limit", "7", "targetLabels", "app,env", "aggregateBy", "series", "step", "60000ms"), "query"},
 	{"Patterns", func(ctx context.Context, c *loki.Client, call loki.Call, f fenced) (*loki.Answer, error) {
-		return c.Patterns(ctx, call, f.selector, loki.PatternParams{Window: window, Step: time.Minute, LineLimit: 7})
+		return c.Patterns(ctx, call, f.patterns, loki.PatternParams{Window: window, Step: time.Minute, LineLimit: 7})
 	}, "patterns", with("step", "60000ms", "line_limit", "7"), "query"},
 	{"DetectedLabels", func(ctx context.Context, c *loki.Client, call loki.Call, f fenced) (*loki.Answer, error) {
 		return c.DetectedLabels(ctx, call, f.selector, window)
@@ -93,7 +94,7 @@ func with(more ...string) url.Values {
 func TestOperationsSendNothingElse(t *testing.T) {
 	fake := twoTenants(t)
 	c := client(t, loki.Config{URL: fake.URL, OrgID: "org-{tenant}"})
-	f := fenced{query(t, `sum(count_over_time({app="web"}[2h]))`), selector(t, `{app="web"}`)}
+	f := fenced{query(t, `sum(count_over_time({app="web"}[2h]))`), selector(t, `{app="web"}`), patternSelector(t, `{app="web"}`)}
 	for _, op := range operations {
 		t.Run(op.name, func(t *testing.T) {
 			fake.Forget()
@@ -188,7 +189,7 @@ func TestZeroValuesAreRefused(t *testing.T) {
 func TestOnlyOwnStreams(t *testing.T) {
 	fake := twoTenants(t)
 	c := client(t, loki.Config{URL: fake.URL})
-	f := fenced{query(t, `{app="web"}`), selector(t, `{app="web"}`)}
+	f := fenced{query(t, `{app="web"}`), selector(t, `{app="web"}`), patternSelector(t, `{app="web"}`)}
 	for _, op := range operations {
 		if op.name == "QueryInstant" {
 			f.query = query(t, `count_over_time({app="web"}[3h])`)

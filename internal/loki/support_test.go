@@ -73,6 +73,15 @@ func selector(t testing.TB, text string) tenancy.Selector {
 	return s
 }
 
+func patternSelector(t testing.TB, text string) tenancy.PatternSelector {
+	t.Helper()
+	s, err := alpha(t).PatternSelector(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func around(t time.Time) loki.Window {
 	return loki.Window{Start: t.Add(-time.Hour), End: t.Add(time.Hour)}
 }

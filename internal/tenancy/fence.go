@@ -16,6 +16,7 @@ type want int
 const (
 	wantQuery want = iota
 	wantSelector
+	wantPatterns // a selector for Loki's patterns endpoint; see [PatternSelector]
 )
 
 // Query fences a query. The error is [ErrScope], [ErrTooLong], an [*InvalidError], a
@@ -133,12 +134,17 @@ func (s Scope) fenceText(text string, w want) (fenced, error) {
 	if err != nil {
 		return fenced{}, err
 	}
-	if _, isSelector := asked.(*syntax.MatchersExpr); w == wantSelector && !isSelector {
+	if _, isSelector := asked.(*syntax.MatchersExpr); w != wantQuery && !isSelector {
 		return fenced{}, ErrNotSelector
 	}
 	p, err := s.prefix(seen.hasAbsent)
 	if err != nil {
 		return fenced{}, err
+	}
+	if w == wantPatterns {
+		if p, err = p.forPatterns(asked); err != nil {
+			return fenced{}, err
+		}
 	}
 	if len(text)+len(seen.braces)*(len(p.text)+1) > maxFencedBytes {
 		return fenced{}, &TooComplexError{What: "selectors for as many tenants as the token names", Limit: maxFencedBytes / (len(p.text) + 1)}
@@ -150,6 +156,11 @@ func (s Scope) fenceText(text string, w want) (fenced, error) {
 	}
 	if err := prove(asked, result, p.matchers, len(seen.braces)); err != nil {
 		return fenced{}, &UnsupportedError{Reason: reasonOf(err), Proof: err.Error()}
+	}
+	if w == wantPatterns {
+		if err := checkPatterns(result); err != nil {
+			return fenced{}, &UnsupportedError{Reason: unproven, Proof: err.Error()}
+		}
 	}
 	return fenced{query: Query{logql: fencedText, kind: kindOf(result), shape: shapeOf(asked)}, asked: asked, seen: seen}, nil
 }

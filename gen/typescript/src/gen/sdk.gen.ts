@@ -232,7 +232,9 @@ export const getVolumeRange = <ThrowOnError extends boolean = false>(options?: O
  * samples of Unix seconds and a count. Loki keeps patterns of the last hours only, and only with
  * `pattern_ingester.enabled`. Without `start` the range is the last hour.
  *
- * Confined by its selector: the tenant's matcher is added to `query` before Loki sees it.
+ * Confined by its selector: the tenant's matcher is added to `query` before Loki sees it. Where the first
+ * matcher on `service_name` has a value with a quotation mark, a backslash, a control character or invalid
+ * UTF-8, `service_name=~".+"` is added as well: streams without a `service_name` are then left out.
  *
  */
 export const listPatterns = <ThrowOnError extends boolean = false>(options: Options<ListPatternsData, ThrowOnError>) => (options.client ?? client).get<ListPatternsResponses, ListPatternsErrors, ThrowOnError>({
