@@ -224,7 +224,7 @@ func (s *Server) guarded(op *operation, h echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		x := exchangeOf(c)
 		d := &x.decision
-		s.recorder.Route(d, op.id, op.route.Path)
+		s.recorder.Route(c.Request().Context(), op.id, op.route.Path)
 		who, err := s.identify(c.Request())
 		d.Tenants, d.Subject, d.Issuer = who.Tenants, who.Subject, who.Issuer
 		if err != nil {

@@ -79,14 +79,14 @@ type Audit struct {
 	config AuditConfig
 	log    *slog.Logger
 
-	mu      sync.Mutex
-	sink    io.Writer
-	file    io.Closer // the sink, where it is a file of ours
-	torn    bool      // the sink may end within a line
-	failing bool      // the last record was not written
-	gap     uint64    // how many were not, since one was
-	stats   AuditStats
-	line    bytes.Buffer // of the record that is being written
+	mu          sync.Mutex
+	sink        io.Writer
+	file        io.Closer // the sink, where it is a file of ours
+	partialLine bool      // the sink may end within a line
+	failing     bool      // the last record was not written
+	gap         uint64    // how many were not, since one was
+	stats       AuditStats
+	line        bytes.Buffer // of the record that is being written
 }
 
 // AuditStats is what a metrics page tells about an [Audit].
@@ -270,7 +270,7 @@ func (a *Audit) resume() error {
 // write writes one line with one call, so that lines of others in the same sink are not cut in two.
 func (a *Audit) write(r auditRecord) error {
 	a.line.Reset()
-	if a.torn {
+	if a.partialLine {
 		a.line.WriteByte('\n')
 	}
 	encoder := json.NewEncoder(&a.line)
@@ -280,10 +280,10 @@ func (a *Audit) write(r auditRecord) error {
 	}
 	n, err := a.sink.Write(redactBytes(a.line.Bytes()))
 	if err != nil {
-		a.torn = a.torn || n > 0
+		a.partialLine = a.partialLine || n > 0
 		return fmt.Errorf("write audit record: %w", err)
 	}
-	a.torn = false
+	a.partialLine = false
 	a.stats.Written++
 	return nil
 }

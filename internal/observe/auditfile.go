@@ -14,14 +14,14 @@ func (a *Audit) Reopen() error {
 	if a == nil || a.config.Log == AuditStderr {
 		return nil
 	}
-	file, torn, err := openAppend(a.config.Log)
+	file, partialLine, err := openAppend(a.config.Log)
 	if err != nil {
 		return fmt.Errorf("open audit log: %w", err)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	old := a.file
-	a.sink, a.file, a.torn = file, file, torn
+	a.sink, a.file, a.partialLine = file, file, partialLine
 	if old != nil {
 		if err := old.Close(); err != nil {
 			return fmt.Errorf("close the audit log before: %w", err)
@@ -50,7 +50,7 @@ func (a *Audit) Close() error {
 
 // openAppend opens a file for appending, and tells whether it may end within a line. A file that is
 // there keeps its mode: whoever lets a group read it has a reason.
-func openAppend(path string) (file *os.File, torn bool, err error) {
+func openAppend(path string) (file *os.File, partialLine bool, err error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -60,10 +60,10 @@ func openAppend(path string) (file *os.File, torn bool, err error) {
 		// Opening a pipe waits for its reader, and writing to a full one for ever.
 		return nil, false, fmt.Errorf("%s is neither a file nor a device", path)
 	default:
-		torn = info.Mode().IsRegular() && !endsLine(path, info.Size())
+		partialLine = info.Mode().IsRegular() && !endsLine(path, info.Size())
 	}
 	file, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
-	return file, torn, err
+	return file, partialLine, err
 }
 
 // endsLine tells whether a file ends with a newline. When in doubt it does not: an empty line does no

@@ -56,10 +56,6 @@ type Decision struct {
 	Cause error // why it was refused or failed: for the log only, never for the caller
 	// Unproven says that the proof of a query's fence failed, which no query should be able to bring about.
 	Unproven bool
-
-	asker context.Context //nolint:containedctx // ends when the caller leaves; nil outside of [Recorder.Enter]
-	leave func()          // counts the request out; nil: it is not in
-	span  trace.Span      // of the request; nil: it is not traced
 }
 
 // Granted says whether the request was answered with what it asked for.
@@ -96,64 +92,78 @@ func (r *Recorder) Begin(d Decision) error { return r.audit.Begin(d) }
 // Ready is nil unless decisions have to be recorded and cannot be.
 func (r *Recorder) Ready() error { return r.audit.Ready() }
 
-// Enter is the beginning of what is observed of a request, and [Recorder.Record] its end: meanwhile it is
-// counted as in flight, has a span where traces are on, and what is asked of Loki for it is counted under
-// its operation. The request that it gives back carries the decision, and ctx, which is the request's own and
-// more; it is the one to go on with.
+// requestState is what is known of a request in flight that is no part of its record.
+type requestState struct {
+	record *Decision
+	client context.Context //nolint:containedctx // ends when the client disconnects
+	leave  func()          // counts the request out; nil: it is not counted in
+	span   trace.Span      // nil: it is not traced
+}
+
+type stateKey struct{}
+
+// ownState is for what logfence requests on its own behalf.
+var ownState = &requestState{record: &Decision{}, client: context.Background()}
+
+// stateOf is the state of the request that something is done for.
+func stateOf(ctx context.Context) *requestState {
+	if s, ok := ctx.Value(stateKey{}).(*requestState); ok {
+		return s
+	}
+	return ownState
+}
+
+func (s *requestState) operation() string { return s.record.Operation }
+
+// Enter begins to observe a request, and [Recorder.Record] ends it: in between it is counted as in flight, has a
+// span where traces are on, and what is requested of Loki for it is counted under its operation. The context of
+// the request that it returns, which is ctx and more, is the one to give to the other methods.
 func (r *Recorder) Enter(ctx context.Context, request *http.Request, d *Decision) *http.Request {
 	d.Received = int64(len(request.RequestURI)) + max(request.ContentLength, 0)
-	d.asker = ctx
-	ctx = context.WithValue(ctx, decisionKey{}, d)
-	ctx, d.span = r.tracing.enter(ctx, request, d)
+	s := &requestState{record: d, client: ctx}
+	ctx = context.WithValue(ctx, stateKey{}, s)
+	ctx, s.span = r.tracing.enter(ctx, request, d)
 	return request.WithContext(ctx)
 }
 
-// Route tells which operation of openapi.yaml a request is for, and that operation's path.
-func (r *Recorder) Route(d *Decision, operation, path string) {
-	d.Operation = operation
-	d.leave = r.metrics.enter(operation)
-	route(d.span, operation, path)
-}
-
-type decisionKey struct{}
-
-// nobody asks what logfence asks by itself.
-var nobody = &Decision{asker: context.Background()}
-
-// decisionIn is the decision that something is done for.
-func decisionIn(ctx context.Context) *Decision {
-	if d, ok := ctx.Value(decisionKey{}).(*Decision); ok {
-		return d
+// Route sets the operation of openapi.yaml that a request is for, and that operation's path.
+func (r *Recorder) Route(ctx context.Context, operation, path string) {
+	s := stateOf(ctx)
+	if s == ownState {
+		return
 	}
-	return nobody
+	s.record.Operation = operation
+	s.leave = r.metrics.enter(operation)
+	route(s.span, operation, path)
 }
 
 // Record writes the decision as one line: an error when logfence or Loki failed, a warning when the
 // request was refused, otherwise information; pages that everybody may read are worth less. It is written
 // even if the caller has left.
 func (r *Recorder) Record(ctx context.Context, d Decision) {
-	if d.leave != nil {
-		d.leave()
+	s := stateOf(ctx)
+	if s.leave != nil {
+		s.leave()
 	}
 	r.audit.Record(d) //nolint:contextcheck // written even if the caller has left
 	r.metrics.record(&d)
-	r.line(context.WithoutCancel(ctx), d)
-	end(&d)
+	r.line(context.WithoutCancel(ctx), d, traceID(s.span))
+	end(s.span, &d)
 }
 
 // line writes the log's line, by its handler: a Logger would first find out from where it is called.
-func (r *Recorder) line(ctx context.Context, d Decision) {
-	handler, level := r.log.Handler(), d.level()
+func (r *Recorder) line(ctx context.Context, d Decision, trace string) {
+	handler, level := r.log.Handler(), levelOf(&d)
 	if !handler.Enabled(ctx, level) {
 		return
 	}
 	line := slog.NewRecord(time.Now(), level, "request", 0)
 	var fields [16]slog.Attr // all of them, on the stack
-	line.AddAttrs(d.appendLogFields(fields[:0], r.queries)...)
+	line.AddAttrs(appendLogFields(fields[:0], &d, r.queries, trace)...)
 	_ = handler.Handle(ctx, line) // as a Logger does: there is no other place to report it
 }
 
-func (d Decision) level() slog.Level {
+func levelOf(d *Decision) slog.Level {
 	switch {
 	case d.Status >= http.StatusInternalServerError:
 		return slog.LevelError
@@ -168,7 +178,7 @@ func (d Decision) level() slog.Level {
 
 // appendLogFields appends the line's fields; empty ones are left out, so that a line is as long as what it
 // reports.
-func (d *Decision) appendLogFields(fields []slog.Attr, queries LogQueries) []slog.Attr {
+func appendLogFields(fields []slog.Attr, d *Decision, queries LogQueries, trace string) []slog.Attr {
 	add := func(field slog.Attr) { fields = append(fields, field) }
 	text := func(key, value string) {
 		if value != "" {
@@ -184,7 +194,7 @@ func (d *Decision) appendLogFields(fields []slog.Attr, queries LogQueries) []slo
 		add(slog.Time("at", d.Time))
 	}
 	text("request_id", d.RequestID)
-	text("trace_id", traceID(d.span))
+	text("trace_id", trace)
 	text("operation", d.Operation)
 	add(slog.Int("status", d.Status))
 	text("code", d.Code)
@@ -206,13 +216,13 @@ func (d *Decision) appendLogFields(fields []slog.Attr, queries LogQueries) []slo
 		add(slog.String("client", d.Client.String()))
 	}
 	if d.Cause != nil {
-		text("cause", d.causeText(queries))
+		text("cause", causeText(d, queries))
 	}
 	return fields
 }
 
 func redactAll(texts []string) []string {
-	if !slices.ContainsFunc(texts, mayHold) {
+	if !slices.ContainsFunc(texts, hasCredential) {
 		return texts
 	}
 	clean := make([]string, len(texts))

@@ -60,10 +60,10 @@ func TestInFlight(t *testing.T) {
 	r := NewRecorder(slog.New(slog.DiscardHandler), WithMetrics(m))
 	d := &Decision{}
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api?a=b", strings.NewReader("query"))
-	_ = r.Enter(request.Context(), request, d)
-	r.Route(d, "queryLogs", "/api")
+	in := r.Enter(request.Context(), request, d)
+	r.Route(in.Context(), "queryLogs", "/api")
 	wantLines(t, m, `logfence_requests_in_flight{operation="queryLogs"} 1`)
-	r.Record(t.Context(), *d)
+	r.Record(in.Context(), *d)
 	wantLines(t, m, `logfence_requests_in_flight{operation="queryLogs"} 0`, `logfence_request_bytes_total{operation="queryLogs"} 13`)
 }
 
@@ -102,7 +102,7 @@ func TestNames(t *testing.T) {
 	m := NewMetrics(PerTenant(1))
 	r := NewRecorder(slog.New(slog.DiscardHandler), WithMetrics(m))
 	r.Record(t.Context(), Decision{Operation: "me", Tenants: []string{"acme"}, Status: 200})
-	_ = m.inquiry("me")
+	_ = m.upstreamMetrics("me")
 	problems, err := promlint.New(strings.NewReader(scrape(t, m))).Lint()
 	if err != nil {
 		t.Fatal(err)

@@ -100,15 +100,15 @@ func TestRedact(t *testing.T) {
 	}
 }
 
-// TestMayHold guarantees that the one pass which spares the expression misses no beginning of a credential.
-func TestMayHold(t *testing.T) {
+// TestHasCredential guarantees that the one pass which spares the expression misses no beginning of a credential.
+func TestHasCredential(t *testing.T) {
 	openings := []string{"eyJ", "eyI", "eyA", "ewo", "ew0", "ewk", "Bearer", "bearer", "BEARER", "Basic", "basic", "BASIC"}
 	piece := rapid.OneOf(rapid.SampledFrom(openings), rapid.StringMatching(`[eywJIAo0kBbEeaArRsSiIcC ]{0,4}`))
 	rapid.Check(t, func(t *rapid.T) {
 		text := strings.Join(rapid.SliceOfN(piece, 0, 3).Draw(t, "text"), "")
 		want := slices.ContainsFunc(openings, func(opening string) bool { return strings.Contains(text, opening) })
-		if got := mayHold(text); got != want || mayHold([]byte(text)) != want {
-			t.Fatalf("mayHold(%q) = %v, want %v", text, got, want)
+		if got := hasCredential(text); got != want || hasCredential([]byte(text)) != want {
+			t.Fatalf("hasCredential(%q) = %v, want %v", text, got, want)
 		}
 	})
 }

@@ -49,9 +49,9 @@ func hashed(texts []string) []string {
 // causeText is the cause as the log has it. What went wrong with a query quotes it: parsers and Loki say
 // what they stumbled over, net/http names the URL. Where queries are not logged as text, only what cannot
 // hold one is left of the cause.
-func (d Decision) causeText(queries LogQueries) string {
+func causeText(d *Decision, queries LogQueries) string {
 	if len(d.Asked) == 0 || queries != LogHash && queries != LogOff {
-		return openCause(d.Cause)
+		return fullError(d.Cause)
 	}
 	var (
 		request *url.Error
@@ -59,15 +59,15 @@ func (d Decision) causeText(queries LogQueries) string {
 	)
 	switch {
 	case errors.As(d.Cause, &request):
-		return request.Op + ": " + discreet(request.Err)
+		return request.Op + ": " + redactedError(request.Err)
 	case errors.As(d.Cause, &network):
 		return network.Error()
 	}
-	return discreet(d.Cause)
+	return redactedError(d.Cause)
 }
 
-// discreet is the text of an error that is known to quote nothing.
-func discreet(err error) string {
+// redactedError is the text of an error that is known to quote nothing.
+func redactedError(err error) string {
 	var network *net.OpError
 	if errors.As(err, &network) {
 		return network.Error()
@@ -80,9 +80,9 @@ func discreet(err error) string {
 	return "left out, since it may quote the query"
 }
 
-// openCause is the error's text, with what an error in it tells the log alone: one whose own text is
+// fullError is the error's text, with what an error in it tells the log alone: one whose own text is
 // public is a [slog.LogValuer] when it knows more, such as an address.
-func openCause(err error) string {
+func fullError(err error) string {
 	message := err.Error()
 	var more interface {
 		error

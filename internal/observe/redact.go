@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// mayHold tells whether a text has the beginning of a credential: one of
+// hasCredential tells whether a text has the beginning of a credential: one of
 //
 //	eyJ eyI eyA ewo ew0 ewk Bearer bearer BEARER Basic basic BASIC
 //
@@ -16,7 +16,7 @@ import (
 //
 // A JWT begins with the base64url of a JSON object (RFC 7515 section 3.1): eyJ for {" and a letter, and
 // the others for a brace followed by white space, a line break or a tab.
-func mayHold[T string | []byte](text T) bool {
+func hasCredential[T string | []byte](text T) bool {
 	// The rarer letters of each, which the library finds many at a time: y and w of the first six.
 	for _, rare := range []byte("ywBb") {
 		for at := 0; ; at++ {
@@ -77,7 +77,7 @@ var credentials = regexp.MustCompile(
 // Redact replaces whatever looks like a token in a text, even a part of one. It errs on the side of
 // taking out too much: a log line lives longer than a token, and is read by more people.
 func Redact(text string) string {
-	if mayHold(text) {
+	if hasCredential(text) {
 		return credentials.ReplaceAllStringFunc(text, replacement)
 	}
 	return text
@@ -93,7 +93,7 @@ func replacement(found string) string {
 
 // redactBytes is [Redact] for a line that is about to be written: the line itself, where nothing is in it.
 func redactBytes(line []byte) []byte {
-	if !mayHold(line) {
+	if !hasCredential(line) {
 		return line
 	}
 	return []byte(Redact(string(line)))

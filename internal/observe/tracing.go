@@ -197,18 +197,18 @@ func route(span trace.Span, operation, path string) {
 }
 
 // end ends the span of a request, with what was decided.
-func end(d *Decision) {
-	if d.span == nil {
+func end(span trace.Span, d *Decision) {
+	if span == nil {
 		return
 	}
-	d.span.SetAttributes(semconv.HTTPResponseStatusCode(d.Status), attribute.StringSlice("logfence.tenants", d.Tenants))
+	span.SetAttributes(semconv.HTTPResponseStatusCode(d.Status), attribute.StringSlice("logfence.tenants", d.Tenants))
 	if d.Code != "" {
-		d.span.SetAttributes(semconv.ErrorTypeKey.String(d.Code))
+		span.SetAttributes(semconv.ErrorTypeKey.String(d.Code))
 	}
 	if d.Status >= http.StatusInternalServerError {
-		d.span.SetStatus(otelError, "")
+		span.SetStatus(otelError, "")
 	}
-	d.span.End()
+	span.End()
 }
 
 // traceID is what a log line says, so that its trace is found.

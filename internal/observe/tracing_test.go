@@ -131,7 +131,7 @@ func TestTraces(t *testing.T) {
 	incoming.Header.Set("Authorization", "Bearer "+token)
 	d := &Decision{RequestID: "r1", Client: netip.MustParseAddr("192.0.2.1"), Tenants: []string{"acme"}}
 	in := r.Enter(incoming.Context(), incoming, d)
-	r.Route(d, "queryLogs", "/api/v1/logs/query")
+	r.Route(in.Context(), "queryLogs", "/api/v1/logs/query")
 	ctx, span := r.Span(in.Context(), "token")
 	if ctx == in.Context() {
 		t.Error("the part is not in its context")
@@ -147,7 +147,7 @@ func TestTraces(t *testing.T) {
 	}
 	_ = response.Body.Close()
 	d.Status, d.Code, d.Asked, d.Cause = http.StatusBadGateway, "loki_failed", []string{"secret-query"}, errors.New("secret of an error")
-	r.Record(t.Context(), *d)
+	r.Record(in.Context(), *d)
 	flush()
 
 	server, part, toUpstream := c.span(t, "queryLogs"), c.span(t, "token"), c.span(t, "loki")
@@ -267,10 +267,10 @@ func TestTracingOff(t *testing.T) {
 	request.Header.Set("Traceparent", callersParent)
 	d := &Decision{}
 	in := r.Enter(request.Context(), request, d)
-	r.Route(d, "me", "/api/v1/me")
+	r.Route(in.Context(), "me", "/api/v1/me")
 	ctx, span := r.Span(in.Context(), "token")
 	span.End(errors.New("x"))
-	if ctx != in.Context() || d.span != nil {
+	if ctx != in.Context() || stateOf(in.Context()).span != nil {
 		t.Error("there is a span")
 	}
 	transport := r.Transport(seeing(func(r *http.Request) (*http.Response, error) {

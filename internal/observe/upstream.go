@@ -29,32 +29,32 @@ type transport struct {
 
 // How a request to Loki ended.
 const (
-	upstreamOK          = "ok"
-	upstreamRefused     = "refused"
-	upstreamRateLimited = "rate_limited"
-	upstreamFailed      = "failed"
-	upstreamTimeout     = "timeout"
-	upstreamUnreachable = "unreachable"
-	upstreamBroken      = "broken"
-	upstreamLeft        = "left"
+	upstreamOK           = "ok"
+	upstreamRefused      = "refused"
+	upstreamRateLimited  = "rate_limited"
+	upstreamFailed       = "failed"
+	upstreamTimeout      = "timeout"
+	upstreamUnreachable  = "unreachable"
+	upstreamBroken       = "broken"
+	upstreamClientClosed = "left"
 )
 
-// inquiry is what is counted of an operation's requests to Loki.
-type inquiry struct {
+// upstreamMetrics are the metrics of an operation's requests to Loki.
+type upstreamMetrics struct {
 	firstByte, duration prometheus.Observer
 	bytes               prometheus.Counter
 	outcomes            map[string]prometheus.Counter // never changed
 }
 
-func (m *Metrics) inquiry(operation string) *inquiry {
-	return resolved(&m.asking, operation, func(operation string) *inquiry {
-		a := &inquiry{
+func (m *Metrics) upstreamMetrics(operation string) *upstreamMetrics {
+	return resolved(&m.asking, operation, func(operation string) *upstreamMetrics {
+		a := &upstreamMetrics{
 			firstByte: m.firstByte.WithLabelValues(operation), duration: m.upstreamTime.WithLabelValues(operation),
 			bytes: m.fetched.WithLabelValues(operation), outcomes: map[string]prometheus.Counter{},
 		}
 		// All of them, so that a rate has a zero to begin from.
 		for _, outcome := range []string{
-			upstreamOK, upstreamRefused, upstreamRateLimited, upstreamFailed, upstreamTimeout, upstreamUnreachable, upstreamBroken, upstreamLeft,
+			upstreamOK, upstreamRefused, upstreamRateLimited, upstreamFailed, upstreamTimeout, upstreamUnreachable, upstreamBroken, upstreamClientClosed,
 		} {
 			a.outcomes[outcome] = m.upstream.WithLabelValues(operation, outcome)
 		}
@@ -75,8 +75,8 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if t.metrics == nil {
 		return response, err //nolint:wrapcheck // nothing is changed
 	}
-	d := decisionIn(ctx)
-	a := t.metrics.inquiry(named(d.Operation))
+	state := stateOf(ctx)
+	a := t.metrics.upstreamMetrics(named(state.operation()))
 	if err != nil {
 		a.outcomes[failure(ctx, upstreamUnreachable)].Inc()
 		return nil, err //nolint:wrapcheck // as above
@@ -87,7 +87,7 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 		a.outcomes[outcome].Inc() // its body is a connection, and lasts as long as somebody watches
 		return response, nil
 	}
-	response.Body = &measured{ReadCloser: response.Body, ctx: ctx, asker: d.asker, asked: a, began: began, outcome: outcome}
+	response.Body = &countedBody{ReadCloser: response.Body, ctx: ctx, client: state.client, metrics: a, began: began, outcome: outcome}
 	return response, nil
 }
 
@@ -120,26 +120,26 @@ func failure(ctx context.Context, otherwise string) string {
 	case errors.Is(err, context.DeadlineExceeded), err == nil && limited && !time.Now().Before(deadline):
 		return upstreamTimeout
 	case err != nil:
-		return upstreamLeft
+		return upstreamClientClosed
 	default:
 		return otherwise
 	}
 }
 
-// measured is an answer of Loki's on its way. It is counted when it ends, or when no more of it is read.
-type measured struct {
+// countedBody is the body of a response from Loki. The response is counted when its body ends, or is closed.
+type countedBody struct {
 	io.ReadCloser
 
-	// ctx is that of the request to Loki, which ends with its time as well; asker that of the caller's.
-	ctx, asker context.Context //nolint:containedctx // they end while it is read
-	asked      *inquiry
-	began      time.Time
-	outcome    string
-	bytes      int64
-	ended      bool
+	// ctx is that of the request to Loki, which ends at its deadline, too; client that of the caller's request.
+	ctx, client context.Context //nolint:containedctx // they end while it is read
+	metrics     *upstreamMetrics
+	began       time.Time
+	outcome     string
+	bytes       int64
+	ended       bool
 }
 
-func (m *measured) Read(p []byte) (int, error) {
+func (m *countedBody) Read(p []byte) (int, error) {
 	n, err := m.ReadCloser.Read(p)
 	m.bytes += int64(n)
 	switch {
@@ -153,17 +153,17 @@ func (m *measured) Read(p []byte) (int, error) {
 }
 
 // Close counts an answer that was not read to its end: because its reader had what it wanted, or left.
-func (m *measured) Close() error {
-	m.end(failure(m.asker, m.outcome))
+func (m *countedBody) Close() error {
+	m.end(failure(m.client, m.outcome))
 	return m.ReadCloser.Close() //nolint:wrapcheck // nothing is changed
 }
 
-func (m *measured) end(outcome string) {
+func (m *countedBody) end(outcome string) {
 	if m.ended {
 		return
 	}
 	m.ended = true
-	m.asked.outcomes[outcome].Inc()
-	m.asked.duration.Observe(time.Since(m.began).Seconds())
-	m.asked.bytes.Add(float64(m.bytes))
+	m.metrics.outcomes[outcome].Inc()
+	m.metrics.duration.Observe(time.Since(m.began).Seconds())
+	m.metrics.bytes.Add(float64(m.bytes))
 }

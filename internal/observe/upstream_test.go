@@ -79,7 +79,7 @@ func TestUpstream(t *testing.T) {
 		caller, leave := context.WithCancel(t.Context())
 		d := &Decision{}
 		in := r.Enter(caller, httptest.NewRequestWithContext(caller, http.MethodGet, "/api", nil), d)
-		r.Route(d, tt.name, "/api")
+		r.Route(in.Context(), tt.name, "/api")
 		ctx, cancel := context.WithCancel(in.Context())
 		if tt.patience > 0 {
 			ctx, cancel = context.WithTimeout(in.Context(), tt.patience)
@@ -166,8 +166,8 @@ func TestFailure(t *testing.T) {
 		{t.Context(), upstreamBroken},
 		{timeless{t.Context(), future}, upstreamBroken},
 		{timeless{t.Context(), past}, upstreamTimeout},
-		{timeless{left, future}, upstreamLeft},
-		{timeless{left, past}, upstreamLeft},
+		{timeless{left, future}, upstreamClientClosed},
+		{timeless{left, past}, upstreamClientClosed},
 	} {
 		if got := failure(tt.ctx, upstreamBroken); got != tt.want {
 			t.Errorf("%v: got %s, want %s", tt.ctx, got, tt.want)
