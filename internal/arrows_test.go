@@ -19,18 +19,21 @@ const (
 // mayImport are the packages of this module that each may import: a package that is missing here may
 // import none, and must be added by whoever means otherwise.
 var mayImport = map[string][]string{
-	"internal/loki":   {"internal/refresh", "internal/tenancy"},
-	"internal/pages":  {"internal/loki"},
-	"internal/tail":   {"internal/loki", "internal/pages", "internal/tenancy"},
-	"internal/config": {"internal/auth", "internal/limits", "internal/loki", "internal/observe", "internal/refresh", "internal/tenancy", "internal/web"},
-	"internal/httpapi": {
-		"gen/api", "internal/auth", "internal/limits", "internal/loki", "internal/observe", "internal/pages",
-		"internal/tail", "internal/tenancy", "internal/web",
+	"internal/loki":  {"internal/refresh", "internal/tenancy"},
+	"internal/pages": {"internal/loki"},
+	"internal/tail":  {"internal/loki", "internal/pages", "internal/tenancy"},
+	"internal/config": {
+		"internal/audit", "internal/auth", "internal/limits", "internal/loki", "internal/refresh", "internal/telemetry", "internal/tenancy", "internal/web",
 	},
-	"internal/web": {"gen/explore", "gen/reference"},
+	"internal/httpapi": {
+		"gen/api", "internal/audit", "internal/auth", "internal/limits", "internal/loki", "internal/pages",
+		"internal/tail", "internal/telemetry", "internal/tenancy", "internal/web",
+	},
+	"internal/telemetry": {"internal/audit"},
+	"internal/web":       {"gen/explore", "gen/reference"},
 	"cmd/logfence": {
-		"internal/auth", "internal/config", "internal/demo", "internal/httpapi", "internal/limits", "internal/loki",
-		"internal/observe", "internal/refresh", "internal/tenancy",
+		"internal/audit", "internal/auth", "internal/config", "internal/demo", "internal/httpapi", "internal/limits", "internal/loki",
+		"internal/refresh", "internal/telemetry", "internal/tenancy",
 	},
 	"internal/bench":         {"internal/demo"},
 	"internal/demo/findloki": {"internal/demo"},

@@ -6,30 +6,30 @@ import (
 	"log/slog"
 	"os"
 
-	"github.com/logfence/logfence/internal/observe"
+	"github.com/logfence/logfence/internal/audit"
 )
 
 // openAudit opens the audit, whose file is opened anew on SIGHUP: log rotation renames the file and
 // then sends it.
-func openAudit(c observe.AuditConfig, stderr io.Writer, log *slog.Logger, l *lifetime) (*observe.Audit, error) {
-	audit, err := observe.OpenAudit(c, stderr, log)
+func openAudit(c audit.Config, stderr io.Writer, log *slog.Logger, l *lifetime) (*audit.Log, error) {
+	records, err := audit.Open(c, stderr, log)
 	if err != nil {
 		return nil, err
 	}
-	if c.Log == observe.AuditOff || c.Log == observe.AuditStderr {
-		return audit, nil
+	if c.Log == audit.Off || c.Log == audit.Stderr {
+		return records, nil
 	}
 	l.onHangup(func() {
-		if err := audit.Reopen(); err != nil {
+		if err := records.Reopen(); err != nil {
 			log.Error("audit log is not reopened", "error", err)
 			return
 		}
 		log.Info("audit log reopened", "file", c.Log)
 	})
 	l.onEnd(func() {
-		if err := audit.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+		if err := records.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 			log.Error("audit log", "error", err)
 		}
 	})
-	return audit, nil
+	return records, nil
 }

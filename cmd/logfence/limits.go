@@ -7,8 +7,8 @@ import (
 
 	"github.com/logfence/logfence/internal/config"
 	"github.com/logfence/logfence/internal/limits"
-	"github.com/logfence/logfence/internal/observe"
 	"github.com/logfence/logfence/internal/refresh"
+	"github.com/logfence/logfence/internal/telemetry"
 )
 
 // tenantLimits are the limits in force, and where tenants' own come from.
@@ -63,7 +63,7 @@ func tellLimits(log *slog.Logger, file string, err error) {
 }
 
 // addLimits adds the metrics of limits.
-func addLimits(m *observe.Metrics, l tenantLimits) {
+func addLimits(m *telemetry.Metrics, l tenantLimits) {
 	for _, kind := range limits.Kinds() {
 		m.Counter("logfence_limits_hit_total", "Requests refused for a tenant's limit, by the limit.", map[string]string{"limit": kind.String()},
 			func() float64 { return float64(l.Hits(kind)) })

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/logfence/logfence/internal/config"
-	"github.com/logfence/logfence/internal/observe"
+	"github.com/logfence/logfence/internal/telemetry"
 )
 
 // lastLinesTime is how long a stderr that takes nothing may keep the process from ending.
@@ -15,12 +15,12 @@ const lastLinesTime = time.Second
 
 // openLog opens the log, which no request waits for. What is queued is written at the end of everything else,
 // so it is opened first.
-func openLog(c config.Config, stderr io.Writer, life *lifetime) (*slog.Logger, *observe.LogQueue) {
-	lines := observe.NewLogQueue(stderr)
+func openLog(c config.Config, stderr io.Writer, life *lifetime) (*slog.Logger, *telemetry.LogQueue) {
+	lines := telemetry.NewLogQueue(stderr)
 	life.onEnd(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), lastLinesTime)
 		defer cancel()
 		_ = lines.Close(ctx) // there is no other place to report it
 	})
-	return observe.NewLogger(c.LogLevel, c.LogFormat, lines), lines
+	return telemetry.NewLogger(c.LogLevel, c.LogFormat, lines), lines
 }

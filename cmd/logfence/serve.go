@@ -19,7 +19,7 @@ import (
 	"github.com/logfence/logfence/internal/httpapi"
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/loki"
-	"github.com/logfence/logfence/internal/observe"
+	"github.com/logfence/logfence/internal/telemetry"
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
@@ -92,7 +92,7 @@ type gateway struct {
 	clients       clients
 	drain         drain
 	life          lifetime // of what newGateway has started
-	metrics       *observe.Metrics
+	metrics       *telemetry.Metrics
 }
 
 // clients are the bounds of connections that no handler sees.
@@ -126,7 +126,7 @@ func newGateway(ctx context.Context, c config.Config, stderr io.Writer) (_ *gate
 	if err != nil {
 		return nil, err
 	}
-	seen, err := openSight(ctx, c, log, stderr, &life)
+	seen, err := openTelemetry(ctx, c, log, stderr, &life)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +166,7 @@ func newGateway(ctx context.Context, c config.Config, stderr io.Writer) (_ *gate
 	if err != nil {
 		return nil, fmt.Errorf("make the server: %w", err)
 	}
-	seen.watch(verifier, client, server)
+	seen.register(verifier, client, server)
 	life.followHangups()
 	return &gateway{
 		log: log, public: server.Public(), admin: server.Admin(),

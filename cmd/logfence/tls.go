@@ -6,13 +6,13 @@ import (
 	"log/slog"
 
 	"github.com/logfence/logfence/internal/config"
-	"github.com/logfence/logfence/internal/observe"
 	"github.com/logfence/logfence/internal/refresh"
+	"github.com/logfence/logfence/internal/telemetry"
 )
 
 // openCertificate gives how the API speaks TLS, nil without a certificate. Certificate and key are read
 // again when they are renewed: connections that are open stay as they are, and new ones get the new one.
-func openCertificate(c config.Config, log *slog.Logger, m *observe.Metrics, l *lifetime) (*tls.Config, error) {
+func openCertificate(c config.Config, log *slog.Logger, m *telemetry.Metrics, l *lifetime) (*tls.Config, error) {
 	if c.TLSCertFile == "" {
 		return nil, nil //nolint:nilnil // documented above
 	}
@@ -26,7 +26,7 @@ func openCertificate(c config.Config, log *slog.Logger, m *observe.Metrics, l *l
 	if err != nil {
 		return nil, fmt.Errorf("read the certificate: %w", err)
 	}
-	watchFiles(m, "tls", func() int {
+	registerFiles(m, "tls", func() int {
 		if pair.Err() != nil {
 			return 1
 		}

@@ -21,7 +21,7 @@ import (
 	"time"
 
 	"github.com/logfence/logfence/internal/config"
-	"github.com/logfence/logfence/internal/observe"
+	"github.com/logfence/logfence/internal/telemetry"
 )
 
 // writePair writes a certificate of that name, signed by itself, and its key.
@@ -103,7 +103,7 @@ func TestCertificateIsRenewed(t *testing.T) {
 	var life lifetime
 	defer life.end()
 	log := slog.New(slog.DiscardHandler)
-	metrics := observe.NewMetrics()
+	metrics := telemetry.NewMetrics()
 	stale := func() bool {
 		w := httptest.NewRecorder()
 		metrics.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))

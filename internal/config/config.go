@@ -19,10 +19,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/logfence/logfence/internal/audit"
 	"github.com/logfence/logfence/internal/auth"
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/loki"
-	"github.com/logfence/logfence/internal/observe"
+	"github.com/logfence/logfence/internal/telemetry"
 	"github.com/logfence/logfence/internal/tenancy"
 	"github.com/logfence/logfence/internal/web"
 )
@@ -58,13 +59,13 @@ type Config struct {
 
 	CORSOrigins []string // origins whose pages may call the API
 
-	Audit          observe.AuditConfig
-	TrustedProxies observe.TrustedProxies // whose word counts about where a request came from
+	Audit          audit.Config
+	TrustedProxies audit.TrustedProxies // whose word counts about where a request came from
 
 	LogLevel  slog.Level
-	LogFormat observe.Format
+	LogFormat telemetry.Format
 	// LogQueries is how much of a query log lines hold.
-	LogQueries observe.LogQueries
+	LogQueries telemetry.LogQueries
 	// MetricsTenants is how many tenants metrics name.
 	MetricsTenants int
 	PProf          bool // serve profiles to operators

@@ -19,8 +19,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/logfence/logfence/internal/audit"
 	"github.com/logfence/logfence/internal/auth"
-	"github.com/logfence/logfence/internal/observe"
+	"github.com/logfence/logfence/internal/telemetry"
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
@@ -50,8 +51,8 @@ func TestLoadDefaults(t *testing.T) {
 		t.Errorf("drain: %s, %s", c.DrainDelay, c.DrainTimeout)
 	}
 	if c.Addr != ":8080" || c.AdminAddr != "127.0.0.1:9090" || !c.LokiCompat || c.BasicToken ||
-		c.Audit != (observe.AuditConfig{Log: "off", Queries: "text"}) || !reflect.DeepEqual(c.TrustedProxies, observe.TrustedProxies{}) || c.LogLevel != slog.LevelInfo || c.LogFormat != observe.FormatJSON ||
-		c.LogQueries != observe.LogText || c.MetricsTenants != 0 || !c.PProf || c.Loki.Timeout != time.Minute {
+		c.Audit != (audit.Config{Log: "off", Queries: "text"}) || !reflect.DeepEqual(c.TrustedProxies, audit.TrustedProxies{}) || c.LogLevel != slog.LevelInfo || c.LogFormat != telemetry.FormatJSON ||
+		c.LogQueries != telemetry.LogText || c.MetricsTenants != 0 || !c.PProf || c.Loki.Timeout != time.Minute {
 		t.Errorf("%+v", c)
 	}
 }

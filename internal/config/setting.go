@@ -8,7 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/logfence/logfence/internal/observe"
+	"github.com/logfence/logfence/internal/audit"
+	"github.com/logfence/logfence/internal/telemetry"
 )
 
 // setting is one row of the table.
@@ -90,19 +91,19 @@ func (s *setting) set(d *draft, t text) (problem string) {
 		*into, problem = readList(t)
 	case *slog.Level:
 		*into, problem = readLevel(t.value)
-	case *observe.Format:
+	case *telemetry.Format:
 		if err := into.UnmarshalText([]byte(t.value)); err != nil {
 			problem = err.Error()
 		}
-	case *observe.AuditQueries:
+	case *audit.Queries:
 		if err := into.UnmarshalText([]byte(t.value)); err != nil {
 			problem = err.Error()
 		}
-	case *observe.LogQueries:
+	case *telemetry.LogQueries:
 		if err := into.UnmarshalText([]byte(t.value)); err != nil {
 			problem = err.Error()
 		}
-	case *observe.TrustedProxies:
+	case *audit.TrustedProxies:
 		*into, problem = readNetworks(t)
 	case *string:
 		*into, problem = readText(t.value)

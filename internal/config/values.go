@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/logfence/logfence/internal/observe"
+	"github.com/logfence/logfence/internal/audit"
 )
 
 // Each of these reads a value or says, in a clause, what was read and what to write instead.
@@ -91,14 +91,14 @@ func readList(t text) ([]string, string) {
 	return list, ""
 }
 
-func readNetworks(t text) (observe.TrustedProxies, string) {
+func readNetworks(t text) (audit.TrustedProxies, string) {
 	list, problem := readList(t)
 	if problem != "" {
-		return observe.TrustedProxies{}, problem
+		return audit.TrustedProxies{}, problem
 	}
-	networks, err := observe.ParseTrustedProxies(list)
+	networks, err := audit.ParseTrustedProxies(list)
 	if err != nil {
-		return observe.TrustedProxies{}, err.Error()
+		return audit.TrustedProxies{}, err.Error()
 	}
 	return networks, ""
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/lokitest"
-	"github.com/logfence/logfence/internal/observe"
+	"github.com/logfence/logfence/internal/telemetry"
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
@@ -159,7 +159,7 @@ func (g *gateway) config(t *testing.T) httpapi.Config {
 	return httpapi.Config{
 		Verifier: people{}, Fence: fence, Loki: client, Parsing: turns,
 		Limits:   limiter,
-		Recorder: observe.NewRecorder(log), Log: log, Compat: true, BasicToken: true,
+		Recorder: telemetry.NewRecorder(log), Log: log, Compat: true, BasicToken: true,
 		Heartbeat: 5 * time.Millisecond, Now: func() time.Time { return now },
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/loki"
-	"github.com/logfence/logfence/internal/observe"
+	"github.com/logfence/logfence/internal/telemetry"
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
@@ -33,8 +33,8 @@ func BenchmarkHandler(b *testing.B) {
 		b.Fatal(err)
 	}
 	limiter := newLimiter(b, func(c *limits.Config) { c.Rate, c.Burst = 1e9, 1e9 })
-	log := observe.NewLogger(slog.LevelInfo, observe.FormatJSON, io.Discard)
-	recorder := observe.NewRecorder(log, observe.WithMetrics(observe.NewMetrics()))
+	log := telemetry.NewLogger(slog.LevelInfo, telemetry.FormatJSON, io.Discard)
+	recorder := telemetry.NewRecorder(log, telemetry.WithMetrics(telemetry.NewMetrics()))
 	client, err := loki.New(loki.Config{URL: upstream.URL}, loki.WithTransport(recorder.Transport))
 	if err != nil {
 		b.Fatal(err)

@@ -26,7 +26,7 @@ import (
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/lokitest"
-	"github.com/logfence/logfence/internal/observe"
+	"github.com/logfence/logfence/internal/telemetry"
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
@@ -116,7 +116,7 @@ func newGateway(t *testing.T, options ...option) *gateway {
 	t.Helper()
 	g := &gateway{T: t, loki: lokitest.New(t, streams()...), log: &syncBuffer{}}
 	g.loki.Now = func() time.Time { return now }
-	log := observe.NewLogger(slog.LevelDebug, observe.FormatJSON, g.log)
+	log := telemetry.NewLogger(slog.LevelDebug, telemetry.FormatJSON, g.log)
 	fence, err := tenancy.New(tenancy.Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +127,7 @@ func newGateway(t *testing.T, options ...option) *gateway {
 	}
 	c := Config{
 		Verifier: everybody(), Fence: fence, Parsing: turns, Limits: newLimiter(t, nil),
-		Recorder: observe.NewRecorder(log), Log: log, Compat: true, Now: func() time.Time { return now },
+		Recorder: telemetry.NewRecorder(log), Log: log, Compat: true, Now: func() time.Time { return now },
 		Heartbeat: 100 * time.Millisecond,
 	}
 	l := loki.Config{URL: g.loki.URL, Timeout: time.Minute}

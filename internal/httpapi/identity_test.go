@@ -20,10 +20,11 @@ import (
 	"github.com/coder/websocket"
 	"github.com/getkin/kin-openapi/openapi3"
 
+	"github.com/logfence/logfence/internal/audit"
 	"github.com/logfence/logfence/internal/auth"
 	"github.com/logfence/logfence/internal/demo"
 	"github.com/logfence/logfence/internal/loki"
-	"github.com/logfence/logfence/internal/observe"
+	"github.com/logfence/logfence/internal/telemetry"
 )
 
 const (
@@ -95,7 +96,7 @@ func TestNarrowing(t *testing.T) {
 			if a.StatusCode != http.StatusForbidden || tenant != "" && strings.Contains(a.text, tenant) {
 				t.Errorf("%s, narrowed to %.20q: %d %s", op.OperationID, tenant, a.StatusCode, a.text)
 			}
-			texts = append(texts, strings.ReplaceAll(a.text, a.Header.Get(observe.HeaderRequestID), ""))
+			texts = append(texts, strings.ReplaceAll(a.text, a.Header.Get(audit.HeaderRequestID), ""))
 		}
 		for _, text := range texts {
 			if text != texts[0] {
@@ -152,7 +153,7 @@ func TestIssuersAreBounded(t *testing.T) {
 			if a.StatusCode != http.StatusForbidden || strings.Contains(a.text, "alpha") || strings.Contains(a.text, "beta") {
 				t.Errorf("%s, as %v: %d %s", op.OperationID, tenants, a.StatusCode, a.text)
 			}
-			texts = append(texts, strings.ReplaceAll(a.text, a.Header.Get(observe.HeaderRequestID), ""))
+			texts = append(texts, strings.ReplaceAll(a.text, a.Header.Get(audit.HeaderRequestID), ""))
 		}
 		for _, text := range texts {
 			if text != texts[0] {
@@ -312,10 +313,10 @@ func TestBasicToken(t *testing.T) {
 func TestBehindProxies(t *testing.T) {
 	t.Parallel()
 	for _, trusted := range []bool{false, true} {
-		var proxies observe.TrustedProxies
+		var proxies audit.TrustedProxies
 		if trusted {
 			var err error
-			if proxies, err = observe.ParseTrustedProxies([]string{"127.0.0.0/8"}); err != nil {
+			if proxies, err = audit.ParseTrustedProxies([]string{"127.0.0.0/8"}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -333,13 +334,13 @@ func TestBehindProxies(t *testing.T) {
 // audited makes the gateway record into a file.
 func audited(t *testing.T, path string, required bool) option {
 	t.Helper()
-	a, err := observe.OpenAudit(observe.AuditConfig{Log: path, Queries: observe.AuditText, Required: required}, io.Discard, slog.New(slog.DiscardHandler))
+	a, err := audit.Open(audit.Config{Log: path, Queries: audit.Text, Required: required}, io.Discard, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = a.Close() })
 	return func(c *Config, _ *loki.Config) {
-		c.Recorder = observe.NewRecorder(slog.New(slog.DiscardHandler), observe.WithAudit(a))
+		c.Recorder = telemetry.NewRecorder(slog.New(slog.DiscardHandler), telemetry.WithAudit(a))
 	}
 }
 
@@ -361,7 +362,7 @@ func TestAudit(t *testing.T) {
 	records := strings.Split(strings.TrimSpace(string(content)), "\n")
 	wants := [][]string{
 		{
-			`"stage":"answered"`, `"time":"2026-03-01T12:00:00Z"`, `"request_id":"` + granted.Header.Get(observe.HeaderRequestID) + `"`, `"subject":"ben"`,
+			`"stage":"answered"`, `"time":"2026-03-01T12:00:00Z"`, `"request_id":"` + granted.Header.Get(audit.HeaderRequestID) + `"`, `"subject":"ben"`,
 			`"issuer":"https://id.example"`, `"tenants":["alpha","beta"]`, `"client":"127.0.0.1"`, `"operation":"queryLogs"`,
 			`"query":["{app=\"api\"}"]`, `"fenced":["{tenant_id=~\"alpha|beta\",app=\"api\"}"]`,
 			`"start":"2026-03-01T11:00:00Z","end":"2026-03-01T12:00:00Z"`, `"outcome":"granted"`, `"status":200`, fmt.Sprintf(`"bytes":%d`, len(granted.text)),
@@ -454,7 +455,7 @@ func TestAuditComesFirst(t *testing.T) {
 // the connection over, nor by an early status.
 func TestRecordedWriter(t *testing.T) {
 	t.Parallel()
-	full := func() error { return fmt.Errorf("%w: %w", observe.ErrNotRecorded, syscall.ENOSPC) }
+	full := func() error { return fmt.Errorf("%w: %w", audit.ErrNotRecorded, syscall.ENOSPC) }
 	for name, answer := range map[string]func(http.ResponseWriter) error{
 		"write": func(w http.ResponseWriter) error { _, err := w.Write([]byte("x")); return err },
 		"status, then write": func(w http.ResponseWriter) error {
@@ -472,7 +473,7 @@ func TestRecordedWriter(t *testing.T) {
 		out := httptest.NewRecorder()
 		out.Code = 0
 		w := &recordedWriter{ResponseWriter: out, begin: full}
-		if err := answer(w); !errors.Is(err, observe.ErrNotRecorded) || out.Flushed || out.Code != 0 || out.Body.Len() > 0 {
+		if err := answer(w); !errors.Is(err, audit.ErrNotRecorded) || out.Flushed || out.Code != 0 || out.Body.Len() > 0 {
 			t.Errorf("%s: %v, flushed %t, status %d, %q", name, err, out.Flushed, out.Code, out.Body)
 		}
 		if w.err == nil {

@@ -11,13 +11,13 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/logfence/logfence/internal/observe"
+	"github.com/logfence/logfence/internal/audit"
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
 // exchange is one request on its way to its record.
 type exchange struct {
-	decision observe.Decision
+	decision audit.AccessRecord
 	who      caller // of an operation
 	out      recordedWriter
 
@@ -36,7 +36,7 @@ func exchangeOf(c echo.Context) *exchange {
 }
 
 // decisionOf is the record of a request, to be filled in on the way.
-func decisionOf(c echo.Context) *observe.Decision { return &exchangeOf(c).decision }
+func decisionOf(c echo.Context) *audit.AccessRecord { return &exchangeOf(c).decision }
 
 // errAborted is an answer that ended early, after its first bytes were sent: nothing can be said to
 // the caller any more but by breaking the connection, which a client can tell from a whole answer.
@@ -58,10 +58,10 @@ func (s *Server) observed(next echo.HandlerFunc) echo.HandlerFunc {
 		d := &x.decision
 		d.Asked, d.Fenced = x.asked[:0], x.fenced[:0]
 		d.Time, d.Client = s.now(), s.proxies.Client(c.Request())
-		d.RequestID = observe.RequestID(c.Request().Header.Get(observe.HeaderRequestID))
+		d.RequestID = audit.RequestID(c.Request().Header.Get(audit.HeaderRequestID))
 		c.SetRequest(s.recorder.Enter(context.WithValue(c.Request().Context(), exchangeKey{}, x), c.Request(), d))
 		h := c.Response().Header()
-		h[observe.HeaderRequestID] = []string{d.RequestID}
+		h[audit.HeaderRequestID] = []string{d.RequestID}
 		h[echo.HeaderXContentTypeOptions], h[echo.HeaderCacheControl] = noSniff, noStore
 		out := &x.out
 		out.ResponseWriter, out.begin = c.Response().Writer, func() error { return s.recorder.Begin(*d) }
@@ -94,7 +94,7 @@ func caught(next echo.HandlerFunc, c echo.Context) (err error) {
 
 // settle answers what went wrong, where it still can be answered, and says whether the connection is
 // to be broken.
-func (s *Server) settle(c echo.Context, d *observe.Decision, err error) (abort bool) {
+func (s *Server) settle(c echo.Context, d *audit.AccessRecord, err error) (abort bool) {
 	d.Status = c.Response().Status
 	if err == nil {
 		return false

@@ -12,10 +12,10 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/logfence/logfence/internal/audit"
 	"github.com/logfence/logfence/internal/auth"
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/loki"
-	"github.com/logfence/logfence/internal/observe"
 	"github.com/logfence/logfence/internal/pages"
 	"github.com/logfence/logfence/internal/tenancy"
 )
@@ -160,7 +160,7 @@ func ofToken(err error) *problem {
 }
 
 func ofRecord(err error) *problem {
-	if errors.Is(err, observe.ErrNotRecorded) {
+	if errors.Is(err, audit.ErrNotRecorded) {
 		return codeAuditUnavailable.problem(err, "Requests cannot be recorded at present, and may not be answered without. Try again shortly.").
 			with(echo.HeaderRetryAfter, retryLater)
 	}

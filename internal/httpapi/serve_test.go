@@ -16,7 +16,7 @@ import (
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/lokitest"
-	"github.com/logfence/logfence/internal/observe"
+	"github.com/logfence/logfence/internal/telemetry"
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
@@ -443,7 +443,7 @@ func TestReadiness(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	s := &Server{verifier: who, loki: client, recorder: &observe.Recorder{}}
+	s := &Server{verifier: who, loki: client, recorder: &telemetry.Recorder{}}
 	probe := func(path string) (int, string) {
 		w := newRecorder()
 		s.newAdmin(nil, false).ServeHTTP(w, newProbe(t, path))

@@ -4,7 +4,7 @@
 // Guarantee: only what the spec describes is served; every operation is authenticated, its parameters
 // are read once and held against the spec, and what carries LogQL goes to package loki as a fenced
 // value of the caller's scope. Any error on the way is an answer without data. One
-// [observe.Decision] is recorded for each request.
+// [audit.AccessRecord] is recorded for each request.
 //
 // Not promised here: that a token is genuine (package auth), that a fenced value is confined (package
 // tenancy), or what Loki answers (package loki).
@@ -28,9 +28,10 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/logfence/logfence/gen/api"
+	"github.com/logfence/logfence/internal/audit"
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/loki"
-	"github.com/logfence/logfence/internal/observe"
+	"github.com/logfence/logfence/internal/telemetry"
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
@@ -43,7 +44,7 @@ type Config struct {
 	Parsing *limits.FairSemaphore
 	// Limits bound what each tenant may ask for.
 	Limits   *limits.Limiter
-	Recorder *observe.Recorder
+	Recorder *telemetry.Recorder
 	Log      *slog.Logger
 	// Metrics is served to operators at /metrics; nil serves none.
 	Metrics http.Handler
@@ -57,7 +58,7 @@ type Config struct {
 	// CORSOrigins are the origins, exactly, whose pages may read answers; none by default.
 	CORSOrigins []string
 	// TrustedProxies are those whose word counts about where a request came from; none by default.
-	TrustedProxies observe.TrustedProxies
+	TrustedProxies audit.TrustedProxies
 	// Explore has the log page served, and says how people sign in to it; nil: it is not served.
 	Explore *Explore
 	// Heartbeat is how long an open tail says nothing; 0 is DefaultHeartbeat.
@@ -79,10 +80,10 @@ type Server struct {
 	parsing    *limits.FairSemaphore
 	limits     *limits.Limiter
 	maxBody    int64
-	recorder   *observe.Recorder
+	recorder   *telemetry.Recorder
 	log        *slog.Logger
 	basicToken bool
-	proxies    observe.TrustedProxies
+	proxies    audit.TrustedProxies
 	now        func() time.Time
 	origins    []string
 	live       *live
@@ -170,11 +171,11 @@ func withCORS(h http.Handler, origins []string) (http.Handler, error) {
 		Origins: origins,
 		Methods: []string{http.MethodGet, http.MethodPost},
 		RequestHeaders: []string{
-			echo.HeaderAuthorization, echo.HeaderContentType, observe.HeaderRequestID, headerTenant, headerEncodingFlags,
+			echo.HeaderAuthorization, echo.HeaderContentType, audit.HeaderRequestID, headerTenant, headerEncodingFlags,
 			"Last-Event-ID", "Traceparent", "Tracestate",
 		},
 		ResponseHeaders: []string{
-			observe.HeaderRequestID, echo.HeaderRetryAfter, headerRateLimit, headerRateLimitPolicy, echo.HeaderWWWAuthenticate, echo.HeaderContentDisposition,
+			audit.HeaderRequestID, echo.HeaderRetryAfter, headerRateLimit, headerRateLimitPolicy, echo.HeaderWWWAuthenticate, echo.HeaderContentDisposition,
 		},
 		MaxAgeInSeconds: 600,
 	})

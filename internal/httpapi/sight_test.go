@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/logfence/logfence/internal/loki"
-	"github.com/logfence/logfence/internal/observe"
+	"github.com/logfence/logfence/internal/telemetry"
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
@@ -23,7 +23,7 @@ func TestProfilesAreForOperators(t *testing.T) {
 		h.ServeHTTP(w, newProbe(t, path))
 		return w.Code
 	}
-	with := newGateway(t, func(c *Config, _ *loki.Config) { c.Profiles, c.Metrics = true, observe.NewMetrics().Handler() })
+	with := newGateway(t, func(c *Config, _ *loki.Config) { c.Profiles, c.Metrics = true, telemetry.NewMetrics().Handler() })
 	without := newGateway(t)
 	for _, path := range paths {
 		if got := status(with.server.Admin(), path); got != http.StatusOK {
@@ -69,9 +69,9 @@ func TestUnprovenIsCounted(t *testing.T) {
 // Loki are counted as its own.
 func TestSight(t *testing.T) {
 	t.Parallel()
-	metrics := observe.NewMetrics()
+	metrics := telemetry.NewMetrics()
 	g := newGateway(t, func(c *Config, _ *loki.Config) {
-		c.Recorder = observe.NewRecorder(c.Log, observe.WithMetrics(metrics))
+		c.Recorder = telemetry.NewRecorder(c.Log, telemetry.WithMetrics(metrics))
 		c.Metrics = metrics.Handler()
 	})
 	for range 2 { // the second is remembered

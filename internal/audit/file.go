@@ -1,4 +1,4 @@
-package observe
+package audit
 
 import (
 	"errors"
@@ -10,8 +10,8 @@ import (
 // Reopen opens the file of that name anew, after it was renamed to make place for the next: no record
 // is lost between the two. If it cannot be opened, records go on into the one that is open. It does
 // nothing where the sink is not a file.
-func (a *Audit) Reopen() error {
-	if a == nil || a.config.Log == AuditStderr {
+func (a *Log) Reopen() error {
+	if a == nil || a.config.Log == Stderr {
 		return nil
 	}
 	file, partialLine, err := openAppend(a.config.Log)
@@ -31,7 +31,7 @@ func (a *Audit) Reopen() error {
 }
 
 // Close closes the file. What is recorded afterward is lost, and said to be so.
-func (a *Audit) Close() error {
+func (a *Log) Close() error {
 	if a == nil {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package observe
+package audit
 
 import (
 	"encoding/binary"

@@ -1,4 +1,4 @@
-package observe
+package telemetry
 
 import (
 	"bytes"
@@ -20,6 +20,8 @@ import (
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/logfence/logfence/internal/audit"
 )
 
 // otlpReceiver is a collector of traces.
@@ -129,7 +131,7 @@ func TestTraces(t *testing.T) {
 	incoming.Header.Set("Tracestate", "vendor=value")
 	incoming.Header.Set("Baggage", "secret=baggage")
 	incoming.Header.Set("Authorization", "Bearer "+token)
-	d := &Decision{RequestID: "r1", Client: netip.MustParseAddr("192.0.2.1"), Tenants: []string{"acme"}}
+	d := &audit.AccessRecord{RequestID: "r1", Client: netip.MustParseAddr("192.0.2.1"), Tenants: []string{"acme"}}
 	in := r.Enter(incoming.Context(), incoming, d)
 	r.Route(in.Context(), "queryLogs", "/api/v1/logs/query")
 	ctx, span := r.Span(in.Context(), "token")
@@ -265,7 +267,7 @@ func TestTracingOff(t *testing.T) {
 	r := NewRecorder(slog.New(slog.DiscardHandler), WithMetrics(NewMetrics()))
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 	request.Header.Set("Traceparent", callersParent)
-	d := &Decision{}
+	d := &audit.AccessRecord{}
 	in := r.Enter(request.Context(), request, d)
 	r.Route(in.Context(), "me", "/api/v1/me")
 	ctx, span := r.Span(in.Context(), "token")

@@ -1,4 +1,4 @@
-package observe
+package telemetry
 
 import (
 	"net/http"
@@ -8,6 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/logfence/logfence/internal/audit"
 )
 
 // Metrics are what operators' monitoring reads. No label has a value that a caller chooses: operations
@@ -141,7 +143,7 @@ func (m *Metrics) enter(operation string) (leave func()) {
 }
 
 // record counts a decision.
-func (m *Metrics) record(d *Decision) {
+func (m *Metrics) record(d *audit.AccessRecord) {
 	if m == nil {
 		return
 	}

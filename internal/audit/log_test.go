@@ -1,4 +1,4 @@
-package observe
+package audit
 
 import (
 	"bytes"
@@ -19,29 +19,29 @@ import (
 	"pgregory.net/rapid"
 )
 
-func asked() Decision {
+func asked() AccessRecord {
 	at := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
-	return Decision{
+	return AccessRecord{
 		Time: at, RequestID: "r1", Tenants: []string{"acme", "beta"}, Subject: "alice", Issuer: "https://issuer.example",
 		Operation: "queryLogs", Asked: []string{`{app="web"} |= "<a>"`}, Fenced: []string{`{tenant_id=~"acme|beta",app="web"} |= "<a>"`},
 		Start: at.Add(-time.Hour), End: at, Client: netip.MustParseAddr("192.0.2.1"),
 	}
 }
 
-func answered() Decision {
+func answered() AccessRecord {
 	d := asked()
 	d.Status, d.Bytes, d.Duration = 200, 512, 30*time.Millisecond
 	return d
 }
 
 // openAudit opens an audit for a test, with its log.
-func openAudit(t *testing.T, c AuditConfig) (*Audit, *bytes.Buffer) {
+func openAudit(t *testing.T, c Config) (*Log, *bytes.Buffer) {
 	t.Helper()
 	if c.Queries == "" {
-		c.Queries = AuditText
+		c.Queries = Text
 	}
 	var log bytes.Buffer
-	a, err := OpenAudit(c, &log, NewLogger(slog.LevelInfo, FormatJSON, &log))
+	a, err := Open(c, &log, slog.New(slog.NewJSONHandler(&log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,35 +70,35 @@ func TestAuditRecord(t *testing.T) {
 	const span = `"start":"2026-11-23T09:00:00Z","end":"2026-11-23T10:00:00Z"`
 	for _, tt := range []struct {
 		name     string
-		decision Decision
+		decision AccessRecord
 		want     string
 	}{
 		{"granted", answered(), `{"type":"audit","stage":"answered",` + who + texts + span +
 			`,"outcome":"granted","status":200,"bytes":512,"duration_seconds":0.03}`},
 		{
 			"refused before anything was known",
-			Decision{Time: asked().Time, Status: 401, Code: "invalid_token", Cause: errors.New("token " + token)},
+			AccessRecord{Time: asked().Time, Status: 401, Code: "invalid_token", Cause: errors.New("token " + token)},
 			`{"type":"audit","stage":"answered","time":"2026-11-23T10:00:00Z","outcome":"refused","code":"invalid_token","status":401,"bytes":0,"duration_seconds":0}`,
 		},
 		{
 			"failed",
-			Decision{Time: asked().Time, Status: 502, Code: "loki_unreachable"},
+			AccessRecord{Time: asked().Time, Status: 502, Code: "loki_unreachable"},
 			`{"type":"audit","stage":"answered","time":"2026-11-23T10:00:00Z","outcome":"failed","code":"loki_unreachable","status":502,"bytes":0,"duration_seconds":0}`,
 		},
 		{
 			"cut off within the answer",
-			Decision{Time: asked().Time, Status: 200, Code: "loki_failed", Bytes: 7},
+			AccessRecord{Time: asked().Time, Status: 200, Code: "loki_failed", Bytes: 7},
 			`{"type":"audit","stage":"answered","time":"2026-11-23T10:00:00Z","outcome":"failed","code":"loki_failed","status":200,"bytes":7,"duration_seconds":0}`,
 		},
 		{
 			"the caller left",
-			Decision{Time: asked().Time, Status: 499, Code: "client_closed_request"},
+			AccessRecord{Time: asked().Time, Status: 499, Code: "client_closed_request"},
 			`{"type":"audit","stage":"answered","time":"2026-11-23T10:00:00Z","outcome":"failed","code":"client_closed_request","status":499,"bytes":0,"duration_seconds":0}`,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "audit.jsonl")
-			a, _ := openAudit(t, AuditConfig{Log: path})
+			a, _ := openAudit(t, Config{Log: path})
 			if err := a.Begin(tt.decision); err != nil { // not required: writes nothing
 				t.Fatal(err)
 			}
@@ -114,7 +114,7 @@ func TestAuditRecord(t *testing.T) {
 // a query can look for it.
 func TestAuditHash(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	a, _ := openAudit(t, AuditConfig{Log: path, Queries: AuditHash})
+	a, _ := openAudit(t, Config{Log: path, Queries: Hash})
 	d := answered()
 	d.Asked, d.Fenced = []string{"abc"}, []string{"abc", ""}
 	a.Record(d)
@@ -130,7 +130,7 @@ func TestAuditHash(t *testing.T) {
 // that a full disk refuses answers from its first moment to its last, leaving a record of the gap.
 func TestAuditRequired(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	a, log := openAudit(t, AuditConfig{Log: path, Required: true})
+	a, log := openAudit(t, Config{Log: path, Required: true})
 	if err := a.Begin(asked()); err != nil {
 		t.Fatal(err)
 	}
@@ -185,11 +185,11 @@ func TestAuditFullDevice(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("no /dev/full on " + runtime.GOOS)
 	}
-	a, _ := openAudit(t, AuditConfig{Log: "/dev/full", Required: true})
+	a, _ := openAudit(t, Config{Log: "/dev/full", Required: true})
 	if err := a.Begin(asked()); !errors.Is(err, ErrNotRecorded) || !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("Begin: %v", err)
 	}
-	optional, log := openAudit(t, AuditConfig{Log: "/dev/full"})
+	optional, log := openAudit(t, Config{Log: "/dev/full"})
 	if err := optional.Begin(asked()); err != nil {
 		t.Errorf("Begin where records are not required: %v", err)
 	}
@@ -203,7 +203,7 @@ func TestAuditFullDevice(t *testing.T) {
 func TestAuditRotation(t *testing.T) {
 	const writers, each, rotations = 8, 50, 5
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	a, _ := openAudit(t, AuditConfig{Log: path})
+	a, _ := openAudit(t, Config{Log: path})
 	var writing sync.WaitGroup
 	for range writers {
 		writing.Go(func() {
@@ -249,7 +249,7 @@ func TestAuditReopenFails(t *testing.T) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	a, _ := openAudit(t, AuditConfig{Log: filepath.Join(dir, "audit.jsonl"), Required: true})
+	a, _ := openAudit(t, Config{Log: filepath.Join(dir, "audit.jsonl"), Required: true})
 	if err := os.Rename(dir, dir+".old"); err != nil {
 		t.Fatal(err)
 	}
@@ -272,7 +272,7 @@ func TestAuditAppends(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		a, _ := openAudit(t, AuditConfig{Log: path})
+		a, _ := openAudit(t, Config{Log: path})
 		a.Record(answered())
 		if err := a.Close(); err != nil {
 			t.Fatal(err)
@@ -289,7 +289,7 @@ func TestAuditAppends(t *testing.T) {
 
 // TestAuditClosed guarantees that required records are missed rather than lost in silence.
 func TestAuditClosed(t *testing.T) {
-	a, _ := openAudit(t, AuditConfig{Log: filepath.Join(t.TempDir(), "audit.jsonl"), Required: true})
+	a, _ := openAudit(t, Config{Log: filepath.Join(t.TempDir(), "audit.jsonl"), Required: true})
 	if err := a.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -303,23 +303,23 @@ func TestOpenAudit(t *testing.T) {
 	dir := t.TempDir()
 	for _, tt := range []struct {
 		name   string
-		config AuditConfig
+		config Config
 		want   string
 	}{
-		{"a word that is no sink", AuditConfig{Log: "stdout", Queries: AuditText}, `Log: "stdout" is neither off`},
-		{"nothing", AuditConfig{Queries: AuditText}, `Log: "" is neither off`},
-		{"required and off", AuditConfig{Log: AuditOff, Queries: AuditText, Required: true}, "Required: "},
-		{"an unknown way to record queries", AuditConfig{Log: AuditOff, Queries: "sha1"}, `Queries: "sha1"`},
-		{"a folder", AuditConfig{Log: dir, Queries: AuditText}, "neither a file nor a device"},
-		{"in no folder", AuditConfig{Log: filepath.Join(dir, "no", "audit"), Queries: AuditText}, "no such file"},
+		{"a word that is no sink", Config{Log: "stdout", Queries: Text}, `Log: "stdout" is neither off`},
+		{"nothing", Config{Queries: Text}, `Log: "" is neither off`},
+		{"required and off", Config{Log: Off, Queries: Text, Required: true}, "Required: "},
+		{"an unknown way to record queries", Config{Log: Off, Queries: "sha1"}, `Queries: "sha1"`},
+		{"a folder", Config{Log: dir, Queries: Text}, "neither a file nor a device"},
+		{"in no folder", Config{Log: filepath.Join(dir, "no", "audit"), Queries: Text}, "no such file"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, err := OpenAudit(tt.config, &bytes.Buffer{}, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("OpenAudit: %v, want %q in it", err, tt.want)
+			if _, err := Open(tt.config, &bytes.Buffer{}, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("Open: %v, want %q in it", err, tt.want)
 			}
 		})
 	}
-	off, err := OpenAudit(AuditConfig{Log: AuditOff, Queries: AuditText}, nil, nil)
+	off, err := Open(Config{Log: Off, Queries: Text}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -327,8 +327,8 @@ func TestOpenAudit(t *testing.T) {
 	if err := errors.Join(off.Begin(asked()), off.Ready(), off.Reopen(), off.Close()); err != nil {
 		t.Errorf("off: %v", err)
 	}
-	toStderr, log := openAudit(t, AuditConfig{Log: AuditStderr})
-	NewRecorder(slog.New(slog.DiscardHandler), WithAudit(toStderr)).Record(t.Context(), answered())
+	toStderr, log := openAudit(t, Config{Log: Stderr})
+	toStderr.Record(answered())
 	if err := toStderr.Reopen(); err != nil || !strings.HasPrefix(log.String(), `{"type":"audit"`) {
 		t.Errorf("stderr: %v, %s", err, log)
 	}
@@ -342,8 +342,8 @@ func TestNoAuditRecordHoldsAToken(t *testing.T) {
 		secret := "eyJ" + segment.Draw(t, "header") + "." + segment.Draw(t, "payload") + "." + segment.Draw(t, "signature")
 		around := rapid.String().Draw(t, "before") + " " + secret + " " + rapid.String().Draw(t, "after")
 		var out bytes.Buffer
-		a := &Audit{config: AuditConfig{Log: AuditStderr, Required: true, Queries: AuditText}, log: slog.New(slog.DiscardHandler), sink: &out}
-		d := Decision{
+		a := &Log{config: Config{Log: Stderr, Required: true, Queries: Text}, log: slog.New(slog.DiscardHandler), sink: &out}
+		d := AccessRecord{
 			RequestID: around, Subject: around, Issuer: around, Tenants: []string{around}, Operation: around,
 			Asked: []string{around, around}, Fenced: []string{around}, Code: around, Cause: errors.New(around),
 		}
@@ -366,7 +366,7 @@ func TestNoAuditRecordHoldsAToken(t *testing.T) {
 // TestAuditTimeOutOfRange guarantees that a time that JSON cannot hold does not cost its record.
 func TestAuditTimeOutOfRange(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	a, _ := openAudit(t, AuditConfig{Log: path, Required: true})
+	a, _ := openAudit(t, Config{Log: path, Required: true})
 	d := answered()
 	d.Start = time.Date(9999, 12, 31, 23, 59, 59, 0, time.FixedZone("", -3600)) // in UTC, the year 10000
 	if err := a.Begin(d); err != nil {
@@ -381,7 +381,7 @@ func TestAuditTimeOutOfRange(t *testing.T) {
 }
 
 func BenchmarkAudit(b *testing.B) {
-	a, err := OpenAudit(AuditConfig{Log: filepath.Join(b.TempDir(), "audit.jsonl"), Queries: AuditText}, nil, slog.New(slog.DiscardHandler))
+	a, err := Open(Config{Log: filepath.Join(b.TempDir(), "audit.jsonl"), Queries: Text}, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,9 +1,9 @@
-package observe
+package audit
 
 import (
 	"bytes"
-	"io"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -91,23 +91,22 @@ func replacement(found string) string {
 	return "[redacted]"
 }
 
-// redactBytes is [Redact] for a line that is about to be written: the line itself, where nothing is in it.
-func redactBytes(line []byte) []byte {
+// RedactLine is [Redact] for a line that is about to be written: the line itself, where nothing is in it.
+func RedactLine(line []byte) []byte {
 	if !hasCredential(line) {
 		return line
 	}
 	return []byte(Redact(string(line)))
 }
 
-// redactor redacts what is written through it. The handlers of log/slog write a record with one
-// call, so no credential is cut in two.
-type redactor struct {
-	w io.Writer
-}
-
-func (r redactor) Write(line []byte) (int, error) {
-	if _, err := r.w.Write(redactBytes(line)); err != nil {
-		return 0, err
+// RedactAll redacts each of the texts, and returns the same slice where there is nothing to redact.
+func RedactAll(texts []string) []string {
+	if !slices.ContainsFunc(texts, hasCredential) {
+		return texts
 	}
-	return len(line), nil
+	clean := make([]string, len(texts))
+	for i, text := range texts {
+		clean[i] = Redact(text)
+	}
+	return clean
 }

@@ -1,9 +1,7 @@
-package observe
+package telemetry
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +9,8 @@ import (
 	"net"
 	"net/url"
 	"strings"
+
+	"github.com/logfence/logfence/internal/audit"
 )
 
 // LogQueries is how much of a query a log line holds.
@@ -37,19 +37,10 @@ func (q *LogQueries) UnmarshalText(text []byte) error {
 // WithQueries logs queries in this way; as text without it.
 func WithQueries(q LogQueries) RecorderOption { return func(r *Recorder) { r.queries = q } }
 
-func hashed(texts []string) []string {
-	hashes := make([]string, len(texts))
-	for i, text := range texts {
-		sum := sha256.Sum256([]byte(text))
-		hashes[i] = "sha256:" + hex.EncodeToString(sum[:])
-	}
-	return hashes
-}
-
 // causeText is the cause as the log has it. What went wrong with a query quotes it: parsers and Loki say
 // what they stumbled over, net/http names the URL. Where queries are not logged as text, only what cannot
 // hold one is left of the cause.
-func causeText(d *Decision, queries LogQueries) string {
+func causeText(d *audit.AccessRecord, queries LogQueries) string {
 	if len(d.Asked) == 0 || queries != LogHash && queries != LogOff {
 		return fullError(d.Cause)
 	}
@@ -72,7 +63,7 @@ func redactedError(err error) string {
 	if errors.As(err, &network) {
 		return network.Error()
 	}
-	for _, known := range []error{context.Canceled, context.DeadlineExceeded, io.ErrUnexpectedEOF, io.EOF, ErrNotRecorded} {
+	for _, known := range []error{context.Canceled, context.DeadlineExceeded, io.ErrUnexpectedEOF, io.EOF, audit.ErrNotRecorded} {
 		if errors.Is(err, known) {
 			return known.Error()
 		}

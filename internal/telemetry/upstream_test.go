@@ -1,4 +1,4 @@
-package observe
+package telemetry
 
 import (
 	"context"
@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/logfence/logfence/internal/audit"
 )
 
 // scrape is what /metrics says.
@@ -77,7 +79,7 @@ func TestUpstream(t *testing.T) {
 		{name: "left", url: server.URL + "/hang", leaves: true},
 	} {
 		caller, leave := context.WithCancel(t.Context())
-		d := &Decision{}
+		d := &audit.AccessRecord{}
 		in := r.Enter(caller, httptest.NewRequestWithContext(caller, http.MethodGet, "/api", nil), d)
 		r.Route(in.Context(), tt.name, "/api")
 		ctx, cancel := context.WithCancel(in.Context())

@@ -1,71 +1,21 @@
-// Package observe records what was decided about each request, and shows operators what is going on: in
-// metrics and in traces.
-//
-// Guarantee: a [Decision] becomes exactly one log line, granted or not, and one record of the audit
-// where that is on; and no line written here holds a token: the Decision has no field for one, and
-// whatever looks like a credential in any text is taken out on the way to the sink (see [Redact]).
-// Where records are required ([AuditConfig]), nothing is granted that the sink has not taken a record
-// of: as status and size are known only at an answer's end, a first record ("asked") is written before
-// its first byte, and the usual one ("answered") when it has ended. Both have the request's id. Should
-// the second be lost, the first still says who asked for what. Metrics and traces hold no query and no
-// text of a caller's but the tenants' names, and those in metrics only where the operator asks for them.
-//
-// Not promised here: that a caller's own query is not a secret (it is logged as asked, unless [LogQueries]
-// says otherwise), who may read the log, or that records outlive a machine that loses power: they are handed to the system, not
-// waited for on the disk.
-//
-// Spans are made here and not by otelhttp (v0.72), which cannot leave attributes out: the full URL of a request
-// to Loki, which holds the query, and of a caller's request the path, the User-Agent and an X-Forwarded-For that
-// is not checked against the trusted proxies. autoexport chooses the exporter.
-package observe
+package telemetry
 
 import (
 	"context"
 	"log/slog"
 	"net/http"
-	"net/netip"
-	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/logfence/logfence/internal/audit"
 )
-
-// Decision is what was decided about one request and what came of it. Every field may be empty: a
-// request that was refused early has no tenant, or no query.
-type Decision struct {
-	Time      time.Time // when the request arrived
-	RequestID string    // the one that the answer carries, see [RequestID]
-
-	Tenants []string // whose data it may read
-	Subject string   // who asked: the token's sub
-	Issuer  string   // who says so: the token's iss
-
-	Operation string    // the operationId of openapi.yaml
-	Asked     []string  // LogQL as the caller wrote it: one text, or several selectors
-	Fenced    []string  // LogQL as it went to Loki, in the same order
-	Start     time.Time // the span of time asked for, for the audit
-	End       time.Time
-
-	Status   int           // of the answer
-	Code     string        // the problem's code; empty when granted
-	Bytes    int64         // of the answer's body, as sent
-	Received int64         // bytes of the request's target and body
-	Duration time.Duration // until the answer's last byte
-	Client   netip.Addr    // where the request came from
-
-	Cause error // why it was refused or failed: for the log only, never for the caller
-	// Unproven says that the proof of a query's fence failed, which no query should be able to bring about.
-	Unproven bool
-}
-
-// Granted says whether the request was answered with what it asked for.
-func (d Decision) Granted() bool { return d.Code == "" && d.Status < http.StatusBadRequest }
 
 // Recorder records decisions.
 type Recorder struct {
 	log     *slog.Logger
 	queries LogQueries
-	audit   *Audit
+	audit   *audit.Log
 	metrics *Metrics
 	tracing *Tracing
 }
@@ -74,7 +24,7 @@ type Recorder struct {
 type RecorderOption func(*Recorder)
 
 // WithAudit records decisions in the audit, too. The recorder does not close it.
-func WithAudit(a *Audit) RecorderOption { return func(r *Recorder) { r.audit = a } }
+func WithAudit(a *audit.Log) RecorderOption { return func(r *Recorder) { r.audit = a } }
 
 // NewRecorder makes a recorder that writes to the logger.
 func NewRecorder(log *slog.Logger, options ...RecorderOption) *Recorder {
@@ -86,15 +36,15 @@ func NewRecorder(log *slog.Logger, options ...RecorderOption) *Recorder {
 }
 
 // Begin is to be called before the first byte of an answer that grants anything, with what is known of
-// the decision by then. On an error there must be no such answer; see [Audit.Begin].
-func (r *Recorder) Begin(d Decision) error { return r.audit.Begin(d) }
+// the decision by then. On an error there must be no such answer; see [audit.Log.Begin].
+func (r *Recorder) Begin(d audit.AccessRecord) error { return r.audit.Begin(d) }
 
 // Ready is nil unless decisions have to be recorded and cannot be.
 func (r *Recorder) Ready() error { return r.audit.Ready() }
 
 // requestState is what is known of a request in flight that is no part of its record.
 type requestState struct {
-	record *Decision
+	record *audit.AccessRecord
 	client context.Context //nolint:containedctx // ends when the client disconnects
 	leave  func()          // counts the request out; nil: it is not counted in
 	span   trace.Span      // nil: it is not traced
@@ -103,7 +53,7 @@ type requestState struct {
 type stateKey struct{}
 
 // ownState is for what logfence requests on its own behalf.
-var ownState = &requestState{record: &Decision{}, client: context.Background()}
+var ownState = &requestState{record: &audit.AccessRecord{}, client: context.Background()}
 
 // stateOf is the state of the request that something is done for.
 func stateOf(ctx context.Context) *requestState {
@@ -118,7 +68,7 @@ func (s *requestState) operation() string { return s.record.Operation }
 // Enter begins to observe a request, and [Recorder.Record] ends it: in between it is counted as in flight, has a
 // span where traces are on, and what is requested of Loki for it is counted under its operation. The context of
 // the request that it returns, which is ctx and more, is the one to give to the other methods.
-func (r *Recorder) Enter(ctx context.Context, request *http.Request, d *Decision) *http.Request {
+func (r *Recorder) Enter(ctx context.Context, request *http.Request, d *audit.AccessRecord) *http.Request {
 	d.Received = int64(len(request.RequestURI)) + max(request.ContentLength, 0)
 	s := &requestState{record: d, client: ctx}
 	ctx = context.WithValue(ctx, stateKey{}, s)
@@ -140,7 +90,7 @@ func (r *Recorder) Route(ctx context.Context, operation, path string) {
 // Record writes the decision as one line: an error when logfence or Loki failed, a warning when the
 // request was refused, otherwise information; pages that everybody may read are worth less. It is written
 // even if the caller has left.
-func (r *Recorder) Record(ctx context.Context, d Decision) {
+func (r *Recorder) Record(ctx context.Context, d audit.AccessRecord) {
 	s := stateOf(ctx)
 	if s.leave != nil {
 		s.leave()
@@ -152,7 +102,7 @@ func (r *Recorder) Record(ctx context.Context, d Decision) {
 }
 
 // line writes the log's line, by its handler: a Logger would first find out from where it is called.
-func (r *Recorder) line(ctx context.Context, d Decision, trace string) {
+func (r *Recorder) line(ctx context.Context, d audit.AccessRecord, trace string) {
 	handler, level := r.log.Handler(), levelOf(&d)
 	if !handler.Enabled(ctx, level) {
 		return
@@ -163,7 +113,7 @@ func (r *Recorder) line(ctx context.Context, d Decision, trace string) {
 	_ = handler.Handle(ctx, line) // as a Logger does: there is no other place to report it
 }
 
-func levelOf(d *Decision) slog.Level {
+func levelOf(d *audit.AccessRecord) slog.Level {
 	switch {
 	case d.Status >= http.StatusInternalServerError:
 		return slog.LevelError
@@ -178,16 +128,16 @@ func levelOf(d *Decision) slog.Level {
 
 // appendLogFields appends the line's fields; empty ones are left out, so that a line is as long as what it
 // reports.
-func appendLogFields(fields []slog.Attr, d *Decision, queries LogQueries, trace string) []slog.Attr {
+func appendLogFields(fields []slog.Attr, d *audit.AccessRecord, queries LogQueries, trace string) []slog.Attr {
 	add := func(field slog.Attr) { fields = append(fields, field) }
 	text := func(key, value string) {
 		if value != "" {
-			add(slog.String(key, Redact(value)))
+			add(slog.String(key, audit.Redact(value)))
 		}
 	}
 	texts := func(key string, values []string) {
 		if len(values) > 0 {
-			add(slog.Any(key, redactAll(values)))
+			add(slog.Any(key, audit.RedactAll(values)))
 		}
 	}
 	if !d.Time.IsZero() {
@@ -203,8 +153,8 @@ func appendLogFields(fields []slog.Attr, d *Decision, queries LogQueries, trace 
 	text("issuer", d.Issuer)
 	switch queries {
 	case LogHash:
-		texts("query", hashed(d.Asked))
-		texts("fenced", hashed(d.Fenced))
+		texts("query", audit.Hashed(d.Asked))
+		texts("fenced", audit.Hashed(d.Fenced))
 	case LogOff:
 	default:
 		texts("query", d.Asked)
@@ -219,15 +169,4 @@ func appendLogFields(fields []slog.Attr, d *Decision, queries LogQueries, trace 
 		text("cause", causeText(d, queries))
 	}
 	return fields
-}
-
-func redactAll(texts []string) []string {
-	if !slices.ContainsFunc(texts, hasCredential) {
-		return texts
-	}
-	clean := make([]string, len(texts))
-	for i, text := range texts {
-		clean[i] = Redact(text)
-	}
-	return clean
 }

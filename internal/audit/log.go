@@ -1,14 +1,15 @@
-package observe
+package audit
 
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -20,23 +21,23 @@ var ErrNotRecorded = errors.New("audit record not written")
 
 // The sinks that are not a file.
 const (
-	AuditOff    = "off"
-	AuditStderr = "stderr"
+	Off    = "off"
+	Stderr = "stderr"
 )
 
-// AuditQueries is how much of a query an audit record holds.
-type AuditQueries string
+// Queries is how much of a query an audit record holds.
+type Queries string
 
 // The ways to record queries.
 const (
-	AuditText AuditQueries = "text" // as asked and as fenced
-	AuditHash AuditQueries = "hash" // their SHA-256, for where queries hold personal data
+	Text Queries = "text" // as asked and as fenced
+	Hash Queries = "hash" // their SHA-256, for where queries hold personal data
 )
 
 // UnmarshalText reads the name of a way.
-func (q *AuditQueries) UnmarshalText(text []byte) error {
-	switch got := AuditQueries(text); got {
-	case AuditText, AuditHash:
+func (q *Queries) UnmarshalText(text []byte) error {
+	switch got := Queries(text); got {
+	case Text, Hash:
 		*q = got
 		return nil
 	default:
@@ -44,39 +45,38 @@ func (q *AuditQueries) UnmarshalText(text []byte) error {
 	}
 }
 
-// AuditConfig says what is recorded, and where.
-type AuditConfig struct {
-	// Log is where records go: [AuditOff], [AuditStderr] or the path of a file, which is made with
+// Config says what is recorded, and where.
+type Config struct {
+	// Log is where records go: [Off], [Stderr] or the path of a file, which is made with
 	// mode 0600 or appended to. A path has a slash in it, so that a word is not taken for one.
 	Log string
-	// Queries is how queries are recorded. It speaks of the audit alone; the log has its own, [LogQueries].
-	Queries AuditQueries
+	// Queries is how queries are recorded. It speaks of the audit alone; the log has its own, telemetry.LogQueries.
+	Queries Queries
 	// Required refuses what cannot be recorded. A full disk then is an outage; without it, a gap.
 	Required bool
 }
 
 // Validate tells all mistakes at once, each as "Field: problem". It opens nothing.
-func (c AuditConfig) Validate() error {
+func (c Config) Validate() error {
 	var errs []error
 	mistake := func(field, format string, args ...any) {
 		errs = append(errs, fmt.Errorf("%s: %s", field, fmt.Sprintf(format, args...)))
 	}
-	if c.Log != AuditOff && c.Log != AuditStderr && !strings.ContainsAny(c.Log, `/\`) {
+	if c.Log != Off && c.Log != Stderr && !strings.ContainsAny(c.Log, `/\`) {
 		mistake("Log", "%q is neither off, stderr nor a path; write a path such as /var/log/logfence/audit.jsonl", c.Log)
 	}
-	if c.Queries != AuditText && c.Queries != AuditHash {
+	if c.Queries != Text && c.Queries != Hash {
 		mistake("Queries", "%q is not known; write text or hash", string(c.Queries))
 	}
-	if c.Required && c.Log == AuditOff {
+	if c.Required && c.Log == Off {
 		mistake("Required", "records are required, and there is no place for them; name one as the audit log")
 	}
 	return errors.Join(errs...)
 }
 
-// Audit is the place for audit records. Its methods may be used from many goroutines, and by those
-// who have none: a nil Audit is off.
-type Audit struct {
-	config AuditConfig
+// Log is the audit log. Its methods may be used from many goroutines; a nil Log is off.
+type Log struct {
+	config Config
 	log    *slog.Logger
 
 	mu          sync.Mutex
@@ -85,27 +85,27 @@ type Audit struct {
 	partialLine bool      // the sink may end within a line
 	failing     bool      // the last record was not written
 	gap         uint64    // how many were not, since one was
-	stats       AuditStats
+	stats       Stats
 	line        bytes.Buffer // of the record that is being written
 }
 
-// AuditStats is what a metrics page tells about an [Audit].
-type AuditStats struct {
+// Stats is what a metrics page tells about an [Log].
+type Stats struct {
 	// Written counts the records in the sink, Lost those that it did not take.
 	Written, Lost uint64
 }
 
-// OpenAudit opens the sink. What becomes of it is told to log; stderr is where [AuditStderr] writes.
+// Open opens the sink. What becomes of it is told to log; stderr is where [Stderr] writes.
 // The caller closes it.
-func OpenAudit(c AuditConfig, stderr io.Writer, log *slog.Logger) (*Audit, error) {
+func Open(c Config, stderr io.Writer, log *slog.Logger) (*Log, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
-	a := &Audit{config: c, log: log}
+	a := &Log{config: c, log: log}
 	switch c.Log {
-	case AuditOff:
+	case Off:
 		return nil, nil //nolint:nilnil // nil is off, and works
-	case AuditStderr:
+	case Stderr:
 		a.sink = stderr
 		return a, nil
 	}
@@ -115,7 +115,7 @@ func OpenAudit(c AuditConfig, stderr io.Writer, log *slog.Logger) (*Audit, error
 // Begin writes a record of what is about to be answered, where records are required; it is called
 // before the first byte of an answer that grants anything. On an error, which is [ErrNotRecorded],
 // there must be no such answer.
-func (a *Audit) Begin(d Decision) error {
+func (a *Log) Begin(d AccessRecord) error {
 	if a == nil || !a.config.Required {
 		return nil
 	}
@@ -126,17 +126,17 @@ func (a *Audit) Begin(d Decision) error {
 }
 
 // Record writes the record of what was decided. That it could not is logged: the answer is out.
-func (a *Audit) Record(d Decision) {
+func (a *Log) Record(d AccessRecord) {
 	if a == nil {
 		return
 	}
-	_ = a.append(a.record(d, "answered", &auditOutcome{
-		Outcome: outcome(d), Code: d.Code, Status: d.Status, Bytes: d.Bytes, Seconds: d.Duration.Seconds(),
+	_ = a.append(a.record(d, "answered", &lineOutcome{
+		Outcome: d.Outcome(), Code: d.Code, Status: d.Status, Bytes: d.Bytes, Seconds: d.Duration.Seconds(),
 	}))
 }
 
 // Ready is nil unless records are required and cannot be written. It finds out when that ends.
-func (a *Audit) Ready() error {
+func (a *Log) Ready() error {
 	if a == nil || !a.config.Required {
 		return nil
 	}
@@ -146,17 +146,17 @@ func (a *Audit) Ready() error {
 }
 
 // Stats counts.
-func (a *Audit) Stats() AuditStats {
+func (a *Log) Stats() Stats {
 	if a == nil {
-		return AuditStats{}
+		return Stats{}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.stats
 }
 
-// auditRecord is one line. Its names are for ever: people search in years of them.
-type auditRecord struct {
+// line is one line. Its names are for ever: people search in years of them.
+type line struct {
 	Type      string    `json:"type"`  // always "audit", to be told from log lines
 	Stage     string    `json:"stage"` // "asked" before an answer, "answered" after it, "gap" where some are missing
 	Time      time.Time `json:"time"`
@@ -171,10 +171,10 @@ type auditRecord struct {
 	Start     time.Time `json:"start,omitzero"`
 	End       time.Time `json:"end,omitzero"`
 	Lost      uint64    `json:"lost,omitempty"` // of a gap: how many are missing
-	*auditOutcome
+	*lineOutcome
 }
 
-type auditOutcome struct {
+type lineOutcome struct {
 	Outcome string  `json:"outcome"` // granted, refused or failed
 	Code    string  `json:"code,omitempty"`
 	Status  int     `json:"status"`
@@ -182,33 +182,12 @@ type auditOutcome struct {
 	Seconds float64 `json:"duration_seconds"`
 }
 
-// What came of a request, for the audit and for metrics.
-const (
-	outcomeGranted = "granted"
-	outcomeRefused = "refused"
-	outcomeFailed  = "failed"
-)
-
-func outcome(d Decision) string {
-	switch {
-	case d.Granted():
-		return outcomeGranted
-	case d.Status < http.StatusBadRequest || d.Status == statusClientClosed || d.Status >= http.StatusInternalServerError:
-		return outcomeFailed
-	default:
-		return outcomeRefused
-	}
-}
-
-// statusClientClosed stands for a caller who left; nobody receives it.
-const statusClientClosed = 499
-
-func (a *Audit) record(d Decision, stage string, o *auditOutcome) auditRecord {
-	r := auditRecord{
-		Type: "audit", Stage: stage, Time: auditTime(d.Time), RequestID: Redact(d.RequestID),
-		Subject: Redact(d.Subject), Issuer: Redact(d.Issuer), Tenants: redactAll(d.Tenants),
+func (a *Log) record(d AccessRecord, stage string, o *lineOutcome) line {
+	r := line{
+		Type: "audit", Stage: stage, Time: lineTime(d.Time), RequestID: Redact(d.RequestID),
+		Subject: Redact(d.Subject), Issuer: Redact(d.Issuer), Tenants: RedactAll(d.Tenants),
 		Operation: d.Operation, Query: a.queries(d.Asked), Fenced: a.queries(d.Fenced),
-		Start: auditTime(d.Start), End: auditTime(d.End), auditOutcome: o,
+		Start: lineTime(d.Start), End: lineTime(d.End), lineOutcome: o,
 	}
 	if d.Client.IsValid() {
 		r.Client = d.Client.String()
@@ -216,24 +195,24 @@ func (a *Audit) record(d Decision, stage string, o *auditOutcome) auditRecord {
 	return r
 }
 
-// auditTime is a time in UTC that JSON can hold: RFC 3339 ends with the year 9999, and a caller's time with an
+// lineTime is a time in UTC that JSON can hold: RFC 3339 ends with the year 9999, and a caller's time with an
 // offset can be later. Encoding it would fail, and so would the record.
-func auditTime(t time.Time) time.Time {
+func lineTime(t time.Time) time.Time {
 	if y := t.UTC().Year(); y < 0 || y > 9999 {
 		return time.Time{}
 	}
 	return t.UTC()
 }
 
-func (a *Audit) queries(texts []string) []string {
-	if a.config.Queries != AuditHash {
-		return redactAll(texts)
+func (a *Log) queries(texts []string) []string {
+	if a.config.Queries != Hash {
+		return RedactAll(texts)
 	}
-	return hashed(texts)
+	return Hashed(texts)
 }
 
 // append writes one record, and keeps count of those that are lost.
-func (a *Audit) append(r auditRecord) error {
+func (a *Log) append(r line) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	err := a.resume()
@@ -255,11 +234,11 @@ func (a *Audit) append(r auditRecord) error {
 }
 
 // resume ends a gap with a record of it, so that readers of the audit alone know that some are missing.
-func (a *Audit) resume() error {
+func (a *Log) resume() error {
 	if !a.failing {
 		return nil
 	}
-	if err := a.write(auditRecord{Type: "audit", Stage: "gap", Time: time.Now().UTC(), Lost: a.gap}); err != nil {
+	if err := a.write(line{Type: "audit", Stage: "gap", Time: time.Now().UTC(), Lost: a.gap}); err != nil {
 		return err
 	}
 	a.log.LogAttrs(context.Background(), slog.LevelWarn, "audit records are written again", slog.Uint64("lost", a.gap))
@@ -268,7 +247,7 @@ func (a *Audit) resume() error {
 }
 
 // write writes one line with one call, so that lines of others in the same sink are not cut in two.
-func (a *Audit) write(r auditRecord) error {
+func (a *Log) write(r line) error {
 	a.line.Reset()
 	if a.partialLine {
 		a.line.WriteByte('\n')
@@ -278,7 +257,7 @@ func (a *Audit) write(r auditRecord) error {
 	if err := encoder.Encode(r); err != nil {
 		return fmt.Errorf("encode audit record: %w", err)
 	}
-	n, err := a.sink.Write(redactBytes(a.line.Bytes()))
+	n, err := a.sink.Write(RedactLine(a.line.Bytes()))
 	if err != nil {
 		a.partialLine = a.partialLine || n > 0
 		return fmt.Errorf("write audit record: %w", err)
@@ -286,4 +265,14 @@ func (a *Audit) write(r auditRecord) error {
 	a.partialLine = false
 	a.stats.Written++
 	return nil
+}
+
+// Hashed is the SHA-256 of each text, as the audit log and the log have it where queries are not to be read there.
+func Hashed(texts []string) []string {
+	hashes := make([]string, len(texts))
+	for i, text := range texts {
+		sum := sha256.Sum256([]byte(text))
+		hashes[i] = "sha256:" + hex.EncodeToString(sum[:])
+	}
+	return hashes
 }

@@ -1,4 +1,4 @@
-package observe
+package telemetry
 
 import (
 	"context"
@@ -19,6 +19,8 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/logfence/logfence/internal/audit"
 )
 
 // Tracing makes traces and sends them to a collector. The nil Tracing makes none, and costs nothing.
@@ -171,7 +173,7 @@ func (s Span) End(err error) {
 }
 
 // enter begins the span of a request, as a child of the caller's where that has one.
-func (t *Tracing) enter(ctx context.Context, request *http.Request, d *Decision) (context.Context, trace.Span) {
+func (t *Tracing) enter(ctx context.Context, request *http.Request, d *audit.AccessRecord) (context.Context, trace.Span) {
 	if t == nil {
 		return ctx, nil
 	}
@@ -197,7 +199,7 @@ func route(span trace.Span, operation, path string) {
 }
 
 // end ends the span of a request, with what was decided.
-func end(span trace.Span, d *Decision) {
+func end(span trace.Span, d *audit.AccessRecord) {
 	if span == nil {
 		return
 	}

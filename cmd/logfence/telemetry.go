@@ -10,23 +10,23 @@ import (
 	"github.com/logfence/logfence/internal/config"
 	"github.com/logfence/logfence/internal/httpapi"
 	"github.com/logfence/logfence/internal/loki"
-	"github.com/logfence/logfence/internal/observe"
+	"github.com/logfence/logfence/internal/telemetry"
 )
 
-// sight is what operators see a gateway by.
-type sight struct {
-	metrics  *observe.Metrics
-	recorder *observe.Recorder
+// telemetrySetup is the telemetry of a gateway.
+type telemetrySetup struct {
+	metrics  *telemetry.Metrics
+	recorder *telemetry.Recorder
 }
 
 // flushTime is how long the last traces may take to be sent. With the drain and endTime it is less than
 // the 30 seconds after which Kubernetes kills.
 const flushTime = 3 * time.Second
 
-// openSight opens the audit, and starts metrics and traces; life ends them.
-func openSight(ctx context.Context, c config.Config, log *slog.Logger, stderr io.Writer, life *lifetime) (*sight, error) {
+// openTelemetry opens the audit, and starts metrics and traces; life ends them.
+func openTelemetry(ctx context.Context, c config.Config, log *slog.Logger, stderr io.Writer, life *lifetime) (*telemetrySetup, error) {
 	build := thisBuild()
-	tracing := observe.StartTracing(ctx, build.version, log)
+	tracing := telemetry.StartTracing(ctx, build.version, log)
 	life.onEnd(func() {
 		flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
 		defer cancel()
@@ -34,27 +34,27 @@ func openSight(ctx context.Context, c config.Config, log *slog.Logger, stderr io
 			log.WarnContext(flush, "traces", "error", err)
 		}
 	})
-	audit, err := openAudit(c.Audit, stderr, log, life)
+	records, err := openAudit(c.Audit, stderr, log, life)
 	if err != nil {
 		return nil, err
 	}
-	m := observe.NewMetrics(observe.PerTenant(c.MetricsTenants))
+	m := telemetry.NewMetrics(telemetry.PerTenant(c.MetricsTenants))
 	m.Gauge("logfence_build_info", "1, with the versions of logfence, of Go and of the Loki whose LogQL it takes as labels.",
 		map[string]string{"version": build.version, "revision": build.revision, "go": build.goVersion, "logql": build.logql}, one)
 	m.Counter("logfence_audit_records_total", "Records that the audit's sink has taken.", nil,
-		func() float64 { return float64(audit.Stats().Written) })
+		func() float64 { return float64(records.Stats().Written) })
 	m.Counter("logfence_audit_lost_total", "Records that the audit's sink did not take.", nil,
-		func() float64 { return float64(audit.Stats().Lost) })
-	return &sight{metrics: m, recorder: observe.NewRecorder(log, observe.WithQueries(c.LogQueries),
-		observe.WithAudit(audit), observe.WithMetrics(m), observe.WithTracing(tracing))}, nil
+		func() float64 { return float64(records.Stats().Lost) })
+	return &telemetrySetup{metrics: m, recorder: telemetry.NewRecorder(log, telemetry.WithQueries(c.LogQueries),
+		telemetry.WithAudit(records), telemetry.WithMetrics(m), telemetry.WithTracing(tracing))}, nil
 }
 
 func one() float64 { return 1 }
 
-// watch adds what the gateway's parts tell of themselves.
-func (s *sight) watch(v *auth.Verifier, client *loki.Client, server *httpapi.Server) {
+// register adds the metrics of the gateway's parts.
+func (s *telemetrySetup) register(v *auth.Verifier, client *loki.Client, server *httpapi.Server) {
 	m := s.metrics
-	watchLoki(m, client)
+	registerLoki(m, client)
 	m.Gauge("logfence_tails_open", "Live tails that are open.", nil, func() float64 { return float64(server.Tails()) })
 	for i, issuer := range v.Stats().Issuers {
 		labels := map[string]string{"issuer": issuer.Issuer} // the operator's settings, not a caller's choice
@@ -76,8 +76,8 @@ func (s *sight) watch(v *auth.Verifier, client *loki.Client, server *httpapi.Ser
 		func() float64 { return float64(v.Stats().CacheMisses) })
 }
 
-// watchLoki adds what is known of Loki's URLs: the operator's settings, and without credentials.
-func watchLoki(m *observe.Metrics, client *loki.Client) {
+// registerLoki adds the metrics of Loki's URLs: the operator's settings, and without credentials.
+func registerLoki(m *telemetry.Metrics, client *loki.Client) {
 	for i, endpoint := range client.Stats().Endpoints {
 		labels := map[string]string{"url": endpoint.URL}
 		of := func(read func(loki.EndpointStats) float64) func() float64 {
@@ -101,11 +101,11 @@ func watchLoki(m *observe.Metrics, client *loki.Client) {
 		func() float64 { return float64(client.Stats().Retries) })
 	m.Counter("logfence_upstream_refused_total", "Requests that were not sent, since every URL of Loki is down.", nil,
 		func() float64 { return float64(client.Stats().Refused) })
-	watchFiles(m, "loki", func() int { return client.Stats().StaleFiles })
+	registerFiles(m, "loki", func() int { return client.Stats().StaleFiles })
 }
 
-// watchFiles adds how many files of certificates and credentials are not in use as they are.
-func watchFiles(m *observe.Metrics, of string, stale func() int) {
+// registerFiles adds how many files of certificates and credentials are not in use as they are.
+func registerFiles(m *telemetry.Metrics, of string, stale func() int) {
 	m.Gauge("logfence_stale_files", "Files of certificates and credentials, to Loki or our own (tls), that have changed to what cannot be used: what they held before is in use.",
 		map[string]string{"of": of}, func() float64 { return float64(stale()) })
 }

@@ -1,4 +1,4 @@
-package observe
+package telemetry
 
 import (
 	"bytes"
@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/logfence/logfence/internal/audit"
 )
 
 // TestLogQueries guarantees that a log that is to hold no query holds none, in whatever error it comes back.
@@ -42,7 +44,7 @@ func TestLogQueries(t *testing.T) {
 			if tt.way == LogHash {
 				asked = "abc" // FIPS 180-2, appendix B.1
 			}
-			r.Record(t.Context(), Decision{Operation: "query", Status: 502, Asked: []string{asked}, Fenced: []string{asked}, Cause: tt.cause})
+			r.Record(t.Context(), audit.AccessRecord{Operation: "query", Status: 502, Asked: []string{asked}, Fenced: []string{asked}, Cause: tt.cause})
 			if got := out.String(); !strings.Contains(got, tt.want) {
 				t.Errorf("got %swant in it %s", got, tt.want)
 			}
@@ -62,13 +64,13 @@ func TestLogQueries(t *testing.T) {
 func TestPagesAreQuiet(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		d    Decision
+		d    audit.AccessRecord
 		want string
 	}{
-		{Decision{Status: 200}, `"level":"DEBUG"`},
-		{Decision{Status: 304}, `"level":"DEBUG"`},
-		{Decision{Status: 404, Code: "not_found"}, `"level":"WARN"`},
-		{Decision{Operation: "me", Status: 200}, `"level":"INFO"`},
+		{audit.AccessRecord{Status: 200}, `"level":"DEBUG"`},
+		{audit.AccessRecord{Status: 304}, `"level":"DEBUG"`},
+		{audit.AccessRecord{Status: 404, Code: "not_found"}, `"level":"WARN"`},
+		{audit.AccessRecord{Operation: "me", Status: 200}, `"level":"INFO"`},
 	} {
 		var out bytes.Buffer
 		NewRecorder(NewLogger(slog.LevelDebug, FormatJSON, &out)).Record(t.Context(), tt.d)

@@ -1,9 +1,11 @@
-package observe
+package telemetry
 
 import (
 	"fmt"
 	"io"
 	"log/slog"
+
+	"github.com/logfence/logfence/internal/audit"
 )
 
 // Format is how log lines are written.
@@ -26,7 +28,7 @@ func (f *Format) UnmarshalText(text []byte) error {
 	}
 }
 
-// NewLogger makes a logger whose lines hold no token, whatever is logged (see [Redact]). An unknown
+// NewLogger makes a logger whose lines hold no token, whatever is logged (see [audit.Redact]). An unknown
 // format is JSON: a log that cannot be written as wished is better than none.
 func NewLogger(level slog.Leveler, format Format, w io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
@@ -34,4 +36,17 @@ func NewLogger(level slog.Leveler, format Format, w io.Writer) *slog.Logger {
 		return slog.New(slog.NewTextHandler(redactor{w}, options))
 	}
 	return slog.New(slog.NewJSONHandler(redactor{w}, options))
+}
+
+// redactor redacts what is written through it. The handlers of log/slog write a record with one
+// call, so no credential is cut in two.
+type redactor struct {
+	w io.Writer
+}
+
+func (r redactor) Write(line []byte) (int, error) {
+	if _, err := r.w.Write(audit.RedactLine(line)); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }

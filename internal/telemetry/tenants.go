@@ -1,9 +1,11 @@
-package observe
+package telemetry
 
 import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/logfence/logfence/internal/audit"
 )
 
 // What stands in a tenant's place. No tenant's name has parentheses, so none is taken for another.
@@ -44,19 +46,19 @@ func newTenants(m *Metrics, most int) *tenants {
 
 func (t *tenants) add(name string) *tenant {
 	n := &tenant{outcomes: map[string]prometheus.Counter{}, sent: t.sent.WithLabelValues(name), spent: t.spent.WithLabelValues(name)}
-	for _, outcome := range []string{outcomeGranted, outcomeRefused, outcomeFailed} {
+	for _, outcome := range []string{audit.OutcomeGranted, audit.OutcomeRefused, audit.OutcomeFailed} {
 		n.outcomes[outcome] = t.requests.WithLabelValues(name, outcome)
 	}
 	return n
 }
 
 // record counts a decision about somebody who has a tenant. The nil tenants count nothing.
-func (t *tenants) record(d *Decision) {
+func (t *tenants) record(d *audit.AccessRecord) {
 	if t == nil || len(d.Tenants) == 0 {
 		return
 	}
 	of := t.find(d.Tenants)
-	of.outcomes[outcome(*d)].Inc()
+	of.outcomes[d.Outcome()].Inc()
 	of.sent.Add(float64(d.Bytes))
 	of.spent.Add(d.Duration.Seconds())
 }

@@ -1,4 +1,4 @@
-package observe
+package telemetry
 
 import (
 	"log/slog"
@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"github.com/logfence/logfence/internal/audit"
 )
 
 // TestMetrics guarantees that decisions are counted by operation and code, that figures of others are
@@ -19,10 +21,10 @@ func TestMetrics(t *testing.T) {
 	r := NewRecorder(slog.New(slog.DiscardHandler), WithMetrics(m))
 	age := 1.0
 	m.Gauge("logfence_jwt_keys_age_seconds", "x", map[string]string{"issuer": "https://id.example"}, func() float64 { return age })
-	r.Record(t.Context(), Decision{Operation: "queryLogs", Status: 200, Bytes: 10, Duration: time.Second, Asked: []string{`{a="secret"}`}, Tenants: []string{"acme"}, Subject: "ann"})
-	r.Record(t.Context(), Decision{Operation: "queryLogs", Status: 200, Bytes: 5})
-	r.Record(t.Context(), Decision{Operation: "queryLogs", Status: 400, Code: "query_invalid"})
-	r.Record(t.Context(), Decision{Status: 404, Code: "not_found"})
+	r.Record(t.Context(), audit.AccessRecord{Operation: "queryLogs", Status: 200, Bytes: 10, Duration: time.Second, Asked: []string{`{a="secret"}`}, Tenants: []string{"acme"}, Subject: "ann"})
+	r.Record(t.Context(), audit.AccessRecord{Operation: "queryLogs", Status: 200, Bytes: 5})
+	r.Record(t.Context(), audit.AccessRecord{Operation: "queryLogs", Status: 400, Code: "query_invalid"})
+	r.Record(t.Context(), audit.AccessRecord{Status: 404, Code: "not_found"})
 	age = 7
 	w := httptest.NewRecorder()
 	m.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
@@ -58,7 +60,7 @@ func TestInFlight(t *testing.T) {
 	t.Parallel()
 	m := NewMetrics()
 	r := NewRecorder(slog.New(slog.DiscardHandler), WithMetrics(m))
-	d := &Decision{}
+	d := &audit.AccessRecord{}
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api?a=b", strings.NewReader("query"))
 	in := r.Enter(request.Context(), request, d)
 	r.Route(in.Context(), "queryLogs", "/api")
@@ -76,9 +78,9 @@ func TestPerTenant(t *testing.T) {
 	for _, names := range [][]string{
 		{"(other)"}, {"acme"}, {"beta"}, {"gamma"}, {"acme"}, {"acme", "beta"}, {"gamma"}, {"other"}, {"\xff"}, {strings.Repeat("x", 129)}, {""}, nil,
 	} {
-		r.Record(t.Context(), Decision{Operation: "me", Tenants: names, Status: 200, Bytes: 3, Duration: time.Second})
+		r.Record(t.Context(), audit.AccessRecord{Operation: "me", Tenants: names, Status: 200, Bytes: 3, Duration: time.Second})
 	}
-	r.Record(t.Context(), Decision{Operation: "me", Tenants: []string{"beta"}, Status: 403, Code: "x"})
+	r.Record(t.Context(), audit.AccessRecord{Operation: "me", Tenants: []string{"beta"}, Status: 403, Code: "x"})
 	wantLines(t, m,
 		`logfence_tenant_requests_total{outcome="granted",tenant="acme"} 2`,
 		`logfence_tenant_requests_total{outcome="granted",tenant="beta"} 1`,
@@ -101,7 +103,7 @@ func TestNames(t *testing.T) {
 	t.Parallel()
 	m := NewMetrics(PerTenant(1))
 	r := NewRecorder(slog.New(slog.DiscardHandler), WithMetrics(m))
-	r.Record(t.Context(), Decision{Operation: "me", Tenants: []string{"acme"}, Status: 200})
+	r.Record(t.Context(), audit.AccessRecord{Operation: "me", Tenants: []string{"acme"}, Status: 200})
 	_ = m.upstreamMetrics("me")
 	problems, err := promlint.New(strings.NewReader(scrape(t, m))).Lint()
 	if err != nil {
