@@ -3078,14 +3078,14 @@ func (w *ServerInterfaceWrapper) GetContext(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "before" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "before", ctx.QueryParams(), &params.Before, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "before", ctx.QueryParams(), &params.Before, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter before: %s", err))
 	}
 
 	// ------------- Optional query parameter "after" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
 	}
@@ -3184,7 +3184,7 @@ func (w *ServerInterfaceWrapper) ExportLogs(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
 	}
@@ -3254,21 +3254,21 @@ func (w *ServerInterfaceWrapper) ListFields(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "line_limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "line_limit", ctx.QueryParams(), &params.LineLimit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "line_limit", ctx.QueryParams(), &params.LineLimit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter line_limit: %s", err))
 	}
 
 	// ------------- Optional query parameter "limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
 	}
 
 	// ------------- Optional query parameter "field_limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "field_limit", ctx.QueryParams(), &params.FieldLimit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "field_limit", ctx.QueryParams(), &params.FieldLimit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter field_limit: %s", err))
 	}
@@ -3345,21 +3345,21 @@ func (w *ServerInterfaceWrapper) ListFieldValues(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "line_limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "line_limit", ctx.QueryParams(), &params.LineLimit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "line_limit", ctx.QueryParams(), &params.LineLimit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter line_limit: %s", err))
 	}
 
 	// ------------- Optional query parameter "limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
 	}
 
 	// ------------- Optional query parameter "field_limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "field_limit", ctx.QueryParams(), &params.FieldLimit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "field_limit", ctx.QueryParams(), &params.FieldLimit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter field_limit: %s", err))
 	}
@@ -3660,7 +3660,7 @@ func (w *ServerInterfaceWrapper) QueryLogs(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
 	}
@@ -3789,7 +3789,7 @@ func (w *ServerInterfaceWrapper) QueryInstant(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
 	}
@@ -4016,14 +4016,14 @@ func (w *ServerInterfaceWrapper) TailLogs(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
 	}
 
 	// ------------- Optional query parameter "delay_for" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "delay_for", ctx.QueryParams(), &params.DelayFor, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "delay_for", ctx.QueryParams(), &params.DelayFor, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter delay_for: %s", err))
 	}
@@ -4101,7 +4101,7 @@ func (w *ServerInterfaceWrapper) GetVolume(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
 	}
@@ -4178,7 +4178,7 @@ func (w *ServerInterfaceWrapper) GetVolumeRange(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
 	}
@@ -4305,21 +4305,21 @@ func (w *ServerInterfaceWrapper) LokiDetectedFieldValues(ctx echo.Context) error
 
 	// ------------- Optional query parameter "line_limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "line_limit", ctx.QueryParams(), &params.LineLimit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "line_limit", ctx.QueryParams(), &params.LineLimit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter line_limit: %s", err))
 	}
 
 	// ------------- Optional query parameter "limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
 	}
 
 	// ------------- Optional query parameter "field_limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "field_limit", ctx.QueryParams(), &params.FieldLimit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "field_limit", ctx.QueryParams(), &params.FieldLimit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter field_limit: %s", err))
 	}
@@ -4425,21 +4425,21 @@ func (w *ServerInterfaceWrapper) LokiDetectedFields(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "line_limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "line_limit", ctx.QueryParams(), &params.LineLimit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "line_limit", ctx.QueryParams(), &params.LineLimit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter line_limit: %s", err))
 	}
 
 	// ------------- Optional query parameter "limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
 	}
 
 	// ------------- Optional query parameter "field_limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "field_limit", ctx.QueryParams(), &params.FieldLimit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "field_limit", ctx.QueryParams(), &params.FieldLimit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter field_limit: %s", err))
 	}
@@ -4765,7 +4765,7 @@ func (w *ServerInterfaceWrapper) LokiIndexVolume(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
 	}
@@ -4871,7 +4871,7 @@ func (w *ServerInterfaceWrapper) LokiIndexVolumeRange(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
 	}
@@ -5331,7 +5331,7 @@ func (w *ServerInterfaceWrapper) LokiQuery(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
 	}
@@ -5460,7 +5460,7 @@ func (w *ServerInterfaceWrapper) LokiQueryRange(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
 	}
@@ -5710,14 +5710,14 @@ func (w *ServerInterfaceWrapper) LokiTail(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
 	}
 
 	// ------------- Optional query parameter "delay_for" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "delay_for", ctx.QueryParams(), &params.DelayFor, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "delay_for", ctx.QueryParams(), &params.DelayFor, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter delay_for: %s", err))
 	}
@@ -5863,440 +5863,445 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P2Ncts4liiOvwr+3KmKPU0pkmznQ6nU/p3E6cmu89GxezJ3olwTEiGJYwpQE5AVTdpb92nug90n+RXO",
-	"AUhQIiVKlmOnW1u1PbFIgMDBwfn++Ob1xGgsOONKeu1v3pDRkCXwz49UsdNoFCn9R8hkL4nGKhLca3uf",
-	"hlSRSJKY9RURfaKGjCjGKVcPJEnYbxMmlSR7QRLs+4TykNC+YgkZiikZUT4jkvUED6UelzBCE0ZGImFk",
-	"L1DBfltPSOPYzDsidEAj7hOR6F8EZ2QKo7j+p1lDnbzvE8muWEJjsxBJIliiXlrMqFR1cixJxEmY0L6q",
-	"RUz1a0OlxnQc1RKqWKx3WjPbr5PjrmRcmU9l29MzcqHIJRdTTmZM1T3fY1/paBwzr+11PLv5jvcsed56",
-	"+vSZet70fE/2hmxENSDVbKzflCqJ+MC7vvYzOH8QcdSbLUL7bxZsKWSdBY2oBqcGsSKC9zQQf7NQj3gh",
-	"yGcA8UFCuWIhoZxNyV4wDfbXglD5vn97ftBoPJs+P1i1bxzy5tXijt/REdNLjVJs0uvSu5YsuWLJA0li",
-	"MaiTXyZCMThoTihJ2FgkcyfSaP738cejvzdeHpw8eXt4/uifrV+efmr+42+P33k+LDpKWOi1VTJh7mpH",
-	"9Osp4wM19NrN1hPfG0U8/dsv3ItKZscayRc3c1yC+4KoZIbYnVtzc+nCIh6NJiN3GRFXbMASWMenT5+O",
-	"J2rIuIp6VLHFxZwPGekNaRwzPmD6Qn18/ZI8enzUqJM3ikg6kyRgSSKS5x0v4lc0jsILJS4Z73iBvg3c",
-	"3NkplYQSeOKT7kTBrZgasjBNBB+QaaSGJJo7jxeMJiwhCaPx6HnHi8Wgz3iPdTyflHx26TktnsQcBM56",
-	"YrwOGHz3yusFkJj2LvVepZ5pg83ISb8f9SLG1QVMATsq38G1741pQkdMGTJ8PBgkbEAVezErIsRMn4dG",
-	"JhqGZDIm3RkJJEsiJgOyx2hvSHpi1I041SP0Tq9oPGEypdo0GTBFYtplsdzXRFZPgH/aCeAvwumI+XDE",
-	"ms6SSEmcaj8PE/y253uRXt9vE5bMPN/Tg722R529uED4S8L6Xtv7j4cZM3qIT+VDd/8aOi8FV+yrKrls",
-	"Ka3kbMoSEkecaWquyEhIlacgwen7n1+fvHt5cvH2+B8Xp2/enZwFub20SjYBX666fLPcU70Qd/0vWF8k",
-	"bMkGRBze0ga6+Omb7uBMJYyOiu+WhGc+ASohWcx6Cvm3RhvErjzafKPj8fOO1xuy3qWYKLhC/Op5xxsn",
-	"ItR/xeyKxc87Hlws/YMGQ9RjF3pTuZHXJciHa1pKTpaB4czswrv2va81e9f1P36LAe+zxwZA59GISUVH",
-	"42IY6aN9IImyb/mkaxjdrzz6SjjlwvCKPKiaj58eHR42mo+PGub/miU7TqfeeNPZFvTBv2Ixnb0WBdfu",
-	"tSjgcIC7IGsMWRySLu1d+kQKojSbUEMhGf6TJkl0xUhMFdPEilleLxJ9AzShikasCmKHen0XfZG/nSHr",
-	"00msvHbD13wd2eeRn7HSRiErfRUlrIfbKzq9dHGxGOBOUeaSgkyHUW+Yia8kAMkp0GLolaa8kzmeqAEz",
-	"pUlYcophupCqp5YtXW/khIfFW9BSo2UD0YiRhPIB8wn72osnIQtJXyTZ7oxA6TwaMZVEPfmMTJNIKcb1",
-	"ZQ+kookKSCTr5BXCvU24mBZi8EHzacmWGQ+9zVD05KuWAV+LZETL9BYlYMVzvJyH/5IA4qL19HG+qkvK",
-	"LSJbVYky9VYTdoSxXZqP+B+HTOstnyI1FBOl5VytF9GEgTakX2EwsT5JifIW5Sh65CVKoBLFWwPc9NYQ",
-	"MV9HLA6XbaWvX5CwxEzWoPizD5IKl5o36/XWSYOAkN+fSBYCvzgVl5H5Qc6Lj801trHsgJw95Lf0Pi65",
-	"K8iN9cf0bsyNfpZe7Z6YaJUTZceu0AehVazoivGKGwDwXNx8G+9guqItwBceSCPIUaMaRxI0eDw0MqQL",
-	"MPeA0tmLMaZqmC0a/mdT3gIrhXXDRfkF4FG48lMx+OWUAMDSKwJ6a6EMMWXdjnf9u77Ov5N5uaHkgts/",
-	"N9sJbgBWWSId4PzXvveGK5Zc0bhATcxuhUN1DYNkWr0HMwZqxX2aEDqmidb541mbUBJOEhTx94KDhgxA",
-	"lKeET0ZdZFOGKfuEdsUVI/9miaiTt0DCAbKRvm0DLhK2gAAHjTJ5PrK7qSxEKYZ0+lTLgOW4CiKiwdX8",
-	"Yuh4fJu4eEqlOrlivNAsoVcWRGFguWasz4Ppt61Mw0gv1qoeXCTJtHKsBBkIIjjpJ2KE2vNKea52Mn18",
-	"+UuD/81uFa0u2Wb1MmuwztqbV16J5aLV1MRmTJViiZ7kf39u1J5++db0m0+va/rfx7V/0tq/L2pf/voX",
-	"r8iqsZRhZSiao+jPjFxQgFTVtRiyp2FBJjxmUsNR7fuExZKRw1aLBEqICy1oXsD3gzV5SGsbDCQjulot",
-	"qgynWIhLfZO1+IQUV19dCSvzwYRCSVdMtFyGIjACdg3IbQ9OzXJWy9nFTcBVkdK7snWdBN+utVipr1sy",
-	"M/pl3vS8QqG8Jr8/Jx0vZD09Y3hLrOBUDCrxAf3S+mAgU9CaDLPWbEFjFMrj2wDRnYLkLVW9YQFftDux",
-	"GrYPdEYLxJSMozHTkKmTn7UKqSXkAY04XDCwXfUnCRjIBGdtvD0wmVxwMiQoC7GwTt4JDvxWP68Ozs9F",
-	"8PyiXxjHImQWZkXwHcHO1zVEnEZSabhJNYutkuKttE0AlF8ktHfJ0ONTYLzRUq5W5mBdgU+6M9g0SL/A",
-	"6H5OaJ9ySjTdqJMXWt4d0RnpGpH3WUVIbxN8n79sD4ADUTNT56G1GrjA+qpd7Db4skTf6tHWw4UimyQ0",
-	"1s/lpDeEs7iCj+w194M5e+tkpM9nD+TcfbIHmsiFuGLJhVbq9765ZrTrz83hl/39W7nmuPdKN/09gITG",
-	"qUmt/c2jcSymJ6Oxmv1dK4322xvQAh9xlNMkEVOZY6P6ZvtIJ8EryQnTXySKfUUpuzLpzEF1BTyrwW8B",
-	"KKvtjNUQzc+zEMQyg3SreSbRehT5PdMvOpNG44CRg0ZjJG+LX6xGoY9MjgWX7IT3RBjxweuYDgrI2Set",
-	"TQU9qthAJNG/Wc16NuBgh1ESEhazkZbYRR85hoUUUSyOpcaFSU9NEhZqmNGQKoqS/NRK/LCmB5KMaSL1",
-	"xU0YDdEWmFHBB9bqDViGtk+DXgbZ4LrnbD2ppxaMPiPBB0UTWiUOZwYRst9nvXny6i3AoEy1+EdNS4U1",
-	"C+CahXANQVzZBuYcDEh+7mUvcxis4PFrCzjr3NJb9wqcgT60TFdA39mcQuUbVTMZMDCuJWASBEMTiO+K",
-	"XjJJGiDy6DeNuds38Q9G3Cd6QBtN0KnVChCNS8VoWFX030zqP4t4r8TXFWu8Ro8UCRgPA7InEvsDF1Pr",
-	"kMVnMWiUqBv1J/pa7s/ZrwlYoKXrq4aYDWuaztlKwNiix094pLTAIwOfBPCfkf6PFn6CUP9nqv8zm+O9",
-	"zWGZqwn2W9lcb5aDoNKrLLsjYPBZtNhbs3wb3NgHBwdPQZgANxK8R6XmdcaKq2eYjDWWNRskjAZ653vG",
-	"PLTvEwpHwpL09T3HE2XMSiHrRSMak35Ce2h0ss9dCqZBqQER2ONU6HTIA7HVaD2qNZu11sF5s9U+aLQb",
-	"jX+WevA0bDZzDIDlqRCsYSQV5T0kyFNBxiLiKnWQ400ssLD5JDgaVbSzpa4QSlpHDTVcPESN1NOhiJkz",
-	"gbX4NYnjAW42/UajYRcJ7AFWOE/vm41RKRTZeH2D3TmN4hLalbqsrcmSEUWjmHTZIOLWL4HLR2LG2ZRJ",
-	"9QwY27wHMCF9oUXBLdk8XJgcbJmqaZCUXFcgeCkNcjyhqZ1wHkI5NxqEM8EqXdzhZCgmCaEDUSfHOAFM",
-	"NxBarOMmyC7I2QYDsERyoVU1YBHzxt3vdP3OIc7kFCWPcpOvzEWy+ESyMU2oYqHWcXpiNKKuY1E5wyxc",
-	"02ADvWi5YDv2QU8q85e7i6y8T3cQbBUkkcVNvuepzNejcQzoLKbcxiu2HXIDbnCJciZ4/XKyoX4PpTb9",
-	"0HnVUbMBQzBCUJmoLC0bioI1RJJQctg4AE6L0USWbaL2aSfSQBXqmft9UPeJmkY9ZudpzME8Hg/pMlnT",
-	"SEwGapWhDq+nZnuNbMVoNRIg3StB2BWNJ1QxQtW9YJRV/OP11tOjJcEdG13Gay3ronAPV/EFDU0opv6r",
-	"J7hiiL50PI6jHvC8h+NEdGM2+gmc5O1vdrEwwWXEwwuI+dN/XaH6rmcK9Tqdp1qd12QLvF0geWq0Mn49",
-	"EGOp6z3Q99+YPxasGqip0nHU8a4/H42+7D+bC1fQ9I4a3oqU1Mj4TKqLKFwVGioVVRPptQ+1KKwiBecC",
-	"+rbGc3OFMM5RbzBznzwMRU9acMn/cHavAR+Ly+jCiORFwMo9d8A1ol8J4wrUA2BXZMwSAzn2tcdYyELf",
-	"PDEK+oh+vTBD0Fp/MWbJBQ4B90rDvqn/2L85dBxnQpgpxqWQyW01F/Z4YSJAiwC0+JIDJdhm2wpjo4lU",
-	"pOt4TpsaBdIJHMZ/w41/sFNaKmsXVrzxxS3o3QOwlu08/4Lv9UQ8GXGv3XzkQEDOuNKokiQiaZMJZ1/H",
-	"YAsgf2E89An+GfEBudb0yfd88OakMcfbuBspANAGVQqG/H4yEEy4nIzHIlFsCRjcl5ztnw8jTSs4Gm30",
-	"NUU7mFlWOobsvZ3EKvo7TSLK1cnXcbK/NfLQo1x/q8v0QvoRZ+EKELh7AepcjaR/wFlwyCLfS+PmnRNJ",
-	"w4Z+cw4Lfszd3UjVyTuhhhpPIM7bKBgoyYdU0Tp5KUIm2+RzkDvG4MveslPe99MBzqbLBjmvwMCMlC6O",
-	"yJ7BqwtXbHHEwisw0CVKi2Pcp4AwTrbMP2qGidYwcqDo6MzrD7PMBzi8F2wmOMbxyA1ZMB7RhdZ+wFJU",
-	"dHMW3sldnFT01PrCgY1EIN2ZQpvxSCTsmZY3R3RGhvSKkdajJ4cHR4dHj+rkWF4i+2USPdpDfWyJtU/0",
-	"s1hsLTahZZ4lqay+4d1rtbK7Z6JnIq1ACGL3V3ztFgCRER/9mz6wmH0tJz7uSw4MUwqoV2Cet+EPUI77",
-	"Ew4ioNzCbos+tYLKuIvO7zcuEdzm3pjDlpSEtBw80S/mkaT56ODJYZ2cAUJwo31uc/dmbau2HlsJLPtp",
-	"GoVs+b7hjcJ9yzHlkhw0w3S3+hdy0Ajr5B2gt7HWUR5ak9dWdt3TMjDufKRlY6MFrNo+7ERvX/8RMi4L",
-	"d549dCV1RQpsBPU0VumfThYfRO2kbibI6bNeDjpiTki7jw/VkHLkPXgnpc1iS6GYcqstQPDcXkVcoRyC",
-	"9cxZVSkgM8BYGGY2pjJAOm8UohCVlxKI5qMUaCkyUUNPNTzr5FQg+RxFyKx5AYKhP1NeZvlkW0G3dJEq",
-	"B7ulgHI2noMWmiyXgsu8shxehwetzABqvXboOlkAYLMJEHxLLxmRio3JwejoESAn6u6l8LxFCKabXAFC",
-	"896tiIQTrgURJUSI2XvpKrNrKXg2YkRnbUjd+W2e9BKzM8NafHjLMWvrZ5r44AN7aEkaEocwgWPQLxgZ",
-	"JOXhC4KmpeVlQqN97oiaDudbNsq8MjdQr33ZKP0chswd2+KYuRfyg9BaXT4GnqdDgBQVvw2P4MV5KWfx",
-	"/fk3tinSinB2LsSplUU3EGm7IpwtF2jn3pijGvop5Ifrhwni9GHj6SMrrGx4w5sH2Q1/YT6xWuScW+r2",
-	"7nTRLo3rAAgh5Gp23XuUX8oiVuSfbxMnJlEcvuF9sQQhihBBa136f+VkNKLJzFqaupMoVtZELsnPgoxE",
-	"OIn1GaSI0k0o7w29tuf5nn4/fAVJ0emfv0qwA3m+NxB/Z4lEuAJiXEXZX1fpo4P64/qTdY4v23TBAep9",
-	"PJDETJ9F5BphaHugNwmJ6wLeijcZ5N9zdGYZj66PVRhsRmwKd/yh/fmL71HltT9/8+LU80PHY6+dxhh5",
-	"vsf4ldeGIA3P99A908Z0DX3vnCzP/DB0SuDVRSfDtbVmed863kgOOl674/VoEpIs6NfvYD5Lx2s3m82n",
-	"13C1bYTPhY3wQVeCAtPZRX5JWqLJ8jpz7rODdqvVPjpyRGPv+otv023vLxSebB8KrTkorHFjDK7a+KMy",
-	"wodh4Vu7Ia/MPtGPl358zQuTHm92Y16jY9u4FNMbEua+B8ihzyjiNI7UDAyyMAiSIa+8a3/ueSt7rlFp",
-	"4bkzPkORZbPkUGzhxYPsRUQEfaS+x9FKmN/xO8FdIrzG0ZccQhHlRK/vVCRqSORQTCM+uEX6efJ1HFMs",
-	"obAmSjgG/QxCx2QUSaV1EhPKZD0lKXrgLatm/E8t+CMmJR2wDdwA1/Bpvcw+jSW7zv7OLxvt+gurBQ9u",
-	"WBCMnFDF9r6lCPi8gzSq4/mlkabgzNv3fPAbem3PBKoCEURrobktBgJa48ogQFVvyMwbtlwDJIwJTaae",
-	"Z4vOaKgm0cgciyLQ9VMDCpVM2BrI7OJMAQZ/yoWPgtMikqDQgjJUWkplawgtkmXywNeaSYiew+c+jWIW",
-	"Fohj+ICMonBKHeTQTMikXra/dUA6BoZUZFnHKYA7gYQNLzqTwxMUxDte+6jR8jtG5M/e7IlJHGIYrIn5",
-	"PrdFdtAqHc/qMI++WDBs/tOZTgCPy7WCjnd93eH67kDgVh4m51ORmkocUKRME+ZeLjzAapBzIPDoGIc5",
-	"RTI6mjvAj6ZORgfpM/xkS2V0csR9cYr0fsIjc0OvAdYLMgGuJC8VuB/Tw/S+4bdvnQ6KIB39Z2deDOno",
-	"r3esKNKxIlnHu+7w7w2riPfF9wIVfms5pLC8xDimvRWA8vIUaT5fIjgVg9OIs4AIbuLbI86eEUoCo1kG",
-	"NhVc8HiGqWWmBFQ+zxXKrfVJpMxtrBemjGpK+rAnr+bpRsEVsbqEc0OyWih4ln4BWH2Isw99gF3S4csR",
-	"w9ew9Qw+AKhNgrgGnuf7/s8n5+RhjyZKzzUHzJLtjWMa8QobLKIBmI6uMYCMmBqK8LlewJiq4XNYBUH6",
-	"9rxlzRTPW43DJx2O46Y04cvHHTYOzbjGyu2Uy9WmcE8/isFyMBonTErrAB78Oxo7VbJMwjPG76ghnedS",
-	"L5HB1F5FcixkVFxR5ZgTqhTtDUeMK9+EjGLC2YiGLB/kn+ZWZHbGuZizdKpnsAdTIigWA1mDO1vTSNNs",
-	"gj/joNFo/NP54QB+qCP7W7v82A14MpRvgOSnTfWPauK4+fecnvL3tFRHAGQmcAU8DJRpH2VDP3uaBHm+",
-	"/p8n+D+P8X8e4f8ceesofUV7L0DQvy/WE7k1mR+WtOlJYIbuvCYIWbuiT/7r7P07n8Ri0B8hMhclGe2h",
-	"E52zcD8na5uZ5xXG1lGmogEBwFgnidKwhx/zvrglXQq0RkchVAntsQvQNtJ5+CSOF6j+/CRPfU+D5ANV",
-	"Q/3licTqIaH+uJ1c/zg392cYtWqFjiI6Z5pYd5kaYO46scyJs0Zb92TNFc7Pa9MG3KnT35bNnr6kdRBz",
-	"A5uNRuMWFO85XC+4ea9NUZ/bu24i6UZhyPiG7oLFQotFLoOCt+bcBm7RR3Bc65cwhjphNNRKs+YjyO82",
-	"DRo7cJ3SC0UmS70IBatHZLhQacz5/I6zh4UbhSh5woVlrVhgAHZoXKl61xjhM4Psg3AU8UiqhG4euLO4",
-	"/7lllEIg2w1KYyCNc6Eu9NqKfcvz78yBwQSyL0SiL0DGiiB6vQ9knbyDWlBpPP0I1HbMr3MC5E2xt5sC",
-	"KVd82I3eL3cjz+97ez4nxJxI2qBCKP86Dy0ouWByD5QkkZQTlgBC6S1gDSoNsGoXLY1cNGANFs4rMEug",
-	"ubSHrIxrKGB9yvGEpci06ARLH4ErdfHeLY5YfAfdtXPHUOC1nXtj3uP26dOn2nxN32V0tbAA7g0l06xA",
-	"16byEMyg2IJFMX2waFVEF0S+qleWj75Y18veHE9Oej0m18L4oh2WYP/cirfHAd/wkH09U3RpEOimYr+R",
-	"CdsN3+sNJ/wS/2nyA+DfplyH1wYBQ9p1OPKrJv/2rcWZwbeezX7ozH74xJ3/cI1zcWBScBwnUkUjqtht",
-	"yiVvMEvlJsg/ZDRWwzwwTQWVB5KAfQlVGpD7pZgkPeY7FT9+ymp/LN6Pb17CJJQ3/fzNGMu17Je+99lJ",
-	"Jjo4eux7Le+LFihx1DnyDvyAV3Tseiush/lVjXqj0Tw4enzU9D0lFI1f6KP/kIgemAewkqr+/QRP/iNT",
-	"k4TrB3YAFBF2B1xbZJu7uRpBaEyTeXqBuR0+CZo/NZdD41Gz8ah5eNhqHjYfH8C25zZtPlBt048PD44e",
-	"fYddX6U1ErJdv01dIJXO3ltw1RagQuvpke81Ww3vi1ZgFsdGELJQPrR1WDp0ShO++qs3QMGjRwfNo6OS",
-	"wzg4Ojh4VHYgByUHcvik9EjWIFUFhKKAaKXlOtCkivmJvptGfqvUTLGE0/gk8y9uoGnhHMX6lXk2J2Xb",
-	"QMLMPdNlZEh5GLOwTj5C4watcBhHl9P2YcNIzCM3MedMjJhJZ4GmHuBTizix5TqWKFxmO9sRno8JZHya",
-	"ejzw6TrJRWaGpB/xUJqWFosNL1LZ1a6sSBDFJ1uM3LpRUASI5XMOw7ShQAFR+2w8toxfpZEwcxEwbtjL",
-	"lxJCWkkoKibBS62jFIM5itbthOVMWbdkZZXxaHUQBHZJScss3yLZ0LOWpgmX+0QKE4PvIvUX3bQlybff",
-	"IbkWv78swXV17irOUZYminZEjPiAURFnpOmTnohJ81GbrBkR4n6sOCHzRrmWC66p5fXALiPkV3eT6ngs",
-	"oT4cli6Z0hnOAEWoJfAqAOq2b1t5TmD5fVuSBXjXGX4uQhUn2VXPn5ufay6B7WbpafOTz2WJ3SQHDKcu",
-	"zR76XrlBc8tYSMu5u5ybWyMLP066y90Qm/JsjXJiU5qfUS37YrtnXTkN4k7g+zoNmttA3XLi00orhpjH",
-	"jtJVORhuQ+2qNVf3I13BkmIf5p20DsqEJ5qO0G7MSnfmvrOwvbTSArzDoAfiOGGScXWLW1347PJduzvY",
-	"jhpZvAogKiY0K9MT55dQUtTAeSOrg4CTlYzAh/tbviglTuByKrTU7buBQxeZY5FHdXtOU8OAy52X38sx",
-	"uV0a/IO7BTfjDPfAO2cuzoiqj5luW81A46QaLFUgm2srkK4/zmirtbR489o+OYt3JQGYNkGinda8xYA9",
-	"jeBbQ+/fFgocLRhcnhGBxtsMkfK66Xap5TJj7jKKuWC+vbGJdnuE5OYm0juR8N6yMKLnszH7NW8sqXQi",
-	"Iz34QosQZbaWM2YiXkHOpZLkUzWm02mtL5JRbZLEjGvxKfShj+T569oT0K70cfbSON7bEL6HYD0RUD8S",
-	"NkT0hlASx+hyllaixCm60ITGDOkNaUJ7CkwGCkfB6lFVku7i7+aE0y7daxwsGhypMu1y8mfqFO/mAhVR",
-	"2zJpuRiL4kPZtOdZmLSEtoCZittsNLIW4tQUGna/EHHSlPP2AbOokm+ALamVrhwUbX0mWAA/tbOYHWZ2",
-	"JDQYmWovyMZLNpouRIv+y5ahtwfvEDFmvGwBL2Oovc/ZNi+BtVFZ6PrELfhhgaN/g/WZbbfzffPhMLFK",
-	"sNVn+lBydZraLbFi7KY3INfQfyn6py+67elrWX/6SoPN67Y7ei3t2Lz85qWN1G8uFZ1HIyYm6iaKt8qm",
-	"KNRP7fN53TSMXMUbOFU0YivtqFsrjnbUOJxTW5UQl6srZuU2tUV1tQweeUXVfLhE5TRPt6xz/srpRA2h",
-	"M0Z1yj6ZG7SoI7qCYp38zJQ+WzYFPghFK0AxjEKtCagZGSfiKgpZsl3WnDY/wMRdWBmKU+YcrPpDJJ2Z",
-	"vsUYj2QNCXeiFW3h6v/K6RWNYmtbquY+mYSRupjkR9qT/WgZp2t46YkkzJmdMq5j3sk5lLTOXcrQL9lM",
-	"ln1cn9gCqjyQRI9J+75ga8nS+Y2dp3B+OFQtmIkphxbdWs6niBlUXrKwfFpxxZJY0HDuHszzPr3IKY20",
-	"hlg213aw3moNIBJkZfIECUXunKwnMN21sSRUA3P6OuKAtcFYJQUEXVyARoJLNlYO3phC/zs2XvUujwcJ",
-	"DdnHNA2vKpHGcReJMzDnvU4YBlti6fpPrHsmepdM1cn7K5aQv52ff/BNNwrjwOnOyEM6jh5eNR/GYiAf",
-	"ao5/S14rTZn5A5V61XLruxMN6NcxhvAWejNWKEEL/os1svVd6lXkMNjMGbC9U6tgjr/T8yqWglcc2KLc",
-	"u3W5dssnUL6y7wz7t+tGyHXR35FFm52JEQOjCvanmlrzeS5ajn0dRwmTF1TNFWA6dLq4gHnda3tDpcay",
-	"/fBhFNbNl+s9MfJMXiGuYpJI5bUPGg3fG9GvFyaYxET3p6Eg+DBkYzX02gct/JNBOREb0dDEyBL3ESYE",
-	"6L/NO0fpCzb+oNlMf0pNDnZ+DMcwS4GYDfwdsOvCtNTw2q2jp610EnyGYcUlrzgVZR6ZGY2RATqgWW0e",
-	"YrtMhVh8Ym5HNu2jBmCyGGNutBgzbmITJ91/sZ4+In3K1usDL9nOKF2m6FrJ0m9ZcUEZAXENKILa7oTo",
-	"/paMbRO/V9o6q6rYKy2fqbJd8qajdm/bRrphecijTO1+m5lB54PiSvXvkn1uuWDkdzTWpgp+8c4WVf3i",
-	"97ao9H/Ahvi3WWTBhgSXBSebnvxysV6IfUL21JBFiekNL0lxMQDzmbm0Dbfn//r1RiButXeB4asate3W",
-	"P2Mmx8FjzSKarS++/fuR/vsg+/spPof0kFxSyOLC1ilossWF3TA0ewGDCu6afecWo7JvkpOWtYNdKOZl",
-	"w6ixzo7WeQLMugxMYZaiVrILmUks35j3c0ED2jQFCFAYhdVbr42ZFjD5bNtsNR8fpfWCPL967VC/k5Zo",
-	"gLcPHh2OJLw1kczUO4NCUa3ra8//hg52gHZa2aGNgzxffxKa9Dof9HxTgqJta63Yqhltr4V9y23VkLcV",
-	"KnZe44VcF8yGotwilHOlrr4DkN3vbQvGmC53/WUxry1LmF2d2HbQgPrxRWltT48el6YZtkqy2prNR+WJ",
-	"hiOqkuhrYaKh5T0mfHUZ61krA9El1Zo0e82WlxLnJy37S5WMxIWpWofzU+lfqmQoVl7V/MkaCFY52Met",
-	"R49bh2Vne9A8aj5eO2Wx9aT8cEtklDRHZulB3gSDD1tH6ybJNjZIDbap5IWMawWWLiGAJaTzD8GAVlL/",
-	"Ypr2B+AKNyPKreZBq/l9iHJl+XNljnEmxInEpNXdpiBaHhtT1RBQEs2Sqv+55/OFjG4U7bJhn5enBW2F",
-	"7NdKlfvcLnK9cVIr2ZLmOPad4u1rlf6QmHdWx+F8opECgy2o+uImLW+KQGHXYSJdVje7sZu7Xh56tAgV",
-	"+045VG4rPGmL4HICv6qBy+76elmA1CKw8I1yUK0bQrVFEJjIqITBp1dDALeyJbtYpfgtP8Xq7QVypdYx",
-	"lzQs2sTcp/nGQWZtS1oHmTfyw8xOlgwzb+SHwa6XDILn+39mf/UZQzHgzkyLMiWZqys3peZDFAanrLue",
-	"vIcDikS9ClMai+DaU96KweJWjU43tDbOoVRZ3WaoqSEZ5ueaw75Fme+cRvHJFePF6elMP6ll2oaL5Swd",
-	"5RZ20uKqb/Nkh1SRKUsYCRMxHqPrAZ07DLo0Wpc0TNW2xRs6PArbpECzqJ1MH1/+0uB/63CN8m3yrWNV",
-	"gI7Gf/vXHZXZR7VIr+Rzp0gxgtGb1tL3v3UKjFgry/iDKeu6wzu8rf9jAG2OwwEjVOfoQOXgjidjMb1I",
-	"AF/sT7G4jDpamXdmYdydIWFUGjUO4hMv0LGNUHbaO2ShlVpSMS9BdXJGurR3mRYNxyDLelF1/JUV0BGj",
-	"fVMSf0Z6YsS2e2deJ7YezjrlExOgM/PV823Dl1xFG2Ma+UNZOlCJX4NmppAuI5fjRCjREzHpDSkfQG5+",
-	"FmD1DOsbGPBiuG6WaITRYkH6iWB7CLIkFrmqJl0SmZzqArnnhSWBN41c3rDMbXO+FnAkySiSMsJqC+lS",
-	"SlWC3I625ii/eeh0Ktu7C1wUnt2n+/cqjro8hrpyW/olEdVZX/qFlxy0vMWw6w3zKpyyzB9tyuTC2sp7",
-	"zy9s9np57HcKpoV35i7v5vHhNwcEXFz3jOAmLAHDwmaul0eozxeFKITCRlHsN9+8+9lVpSDyGy6MnU+3",
-	"6jx1j3rNyPptHK4bRF+6Q2e52yHCP1Ikf0rrMygsUvrsWVZjw0GJ0tIc6RswbP7qLA6bfwPbQc8TnoJ+",
-	"0POv/KktOX8X8WTEPmrp8PbNOUvcr5UL4zZbh4+Pmk+PDr6DB/YKgJPf2YsZCeh4HED4wA2CB+aUlSI/",
-	"/dHTp/WnT5/6XqvZeuJ465v298Ojo8VIgswktXTO5uNWq2jOg0dPDm8YB3DwqHHYOnyy7gG11j2gyuS3",
-	"CMkLSDGslHRnxsoExphoxG7RvGQWtr0+vC/s4rHGDBoLBoOEDahiL2bPyyPZliBpSZnrp02NLk9bT5rz",
-	"NbJRvV57mFXE1x44p7GvPd7V66sMvklh+aPHjx41166xfrQ+8frOdLnRaDw5aD0pDf/5bnRZX9sAUCnY",
-	"lBj7lYrLP222fK/ZeApN4PxK0y2pN29me/z00Csl6NUnevL4yaMq8yypYu/OcxOEbz7dBOEPb5sZVOYD",
-	"t0b+0xXDNMcZlcbYS6gQhC3Lrec/V0IoDMlkrFcJVryeGHUj7MOshXvk+2QvwNHBvpb/7bsZhyB7AXKE",
-	"AIRgxicjr/05+2QWwjzfZs57MYni8I1Gw4U2l1pPB4B12TDiYVbiyPO9cSLGLFHGeddNKO8Ni2fAZ7aI",
-	"Gqi43UkUK7DOPSNsNFYz06ATM+McS1VB11bf06PDV8a+NJ9VBGVxs49sPP+vEoX3xawlXHy00dQD8XeW",
-	"yMKeohpUV/hQH/zPAiF2k68l7Coq/1hPjEaR2uK5XJVtzYQQmOfFnXizrOfP6UQZugpMS7v2sT/rV3Vq",
-	"qxGn96vZ8L1RxKORRv2G2/SQDVC7MkNdKY2GIbR4pfEHB5+hq3xpt1lCEzHhIaEk6/9rexXLtMoXBgRq",
-	"9TwaFVwYapXDOUjBBzLXEEvcj+h5+1FiuhvrvzijCZNQqC1SDGNMl+elQntlKFSE8KFJQkFppWrpchSi",
-	"5yxbT52cOCiiHBs01MLXsNrGurqsLxK2HFSciDhchFXaCHqroJpDVrM+AKBvzrUIcV8ZH9YpNtWc3w60",
-	"l9aPFnEl169zftzfxBQNbIZTRGD/8QkzzabCOjnuSugjgicEWXIN/RVsDYZ35NGht+r6xMULf6MksKDV",
-	"1xonWAkbueEFxcFkKhI11Ir8NOIDyJnkgoxpoqLeJKYJXsw6OeaGwuEqFrGYF9zaMLdOKE9YBZXyR38N",
-	"gH6DA5sF2LUInihhvawTtRUourR3OaVJ6BWRqpT+pI0m2iSwIwIoEg6XYsqkQqLik6AvEnwMFCwO02d1",
-	"GwaG7bMlJqSbooYswjRLKhl6NrpCDcmImexMaZDDCiXOss33PN97cfzyvz8df3zl+d7r9x/hX0XCyqs0",
-	"S2axd7wNsc7o1YRHSpJgJAOfBPCfkf7PUP8n1P+Z6v/MAkstkkG24VyH7ubwoDHyIOX6lPGBGmIGdpYe",
-	"+L8/N2pPae3fX376SxFnPHGyy1CvRlAUJpktHS2LZBKqsJTsZVSzd6dmB9VgVIAeBdIXiUsPQFZKnxCj",
-	"aVYmkbltFZBurQzMSkidwcp2VpI+4uRXHn0lnHJhMtWxrztCwhwSxN1Ayrg+5WABggFwA7zTWDyXxZoq",
-	"GOInSX+SALri6xAyARJP7sS3EAKA6QtrZbw5YBecve+DcrvYF3r5kahkZsjT9RdInPpqSM2BS3daJaeV",
-	"UbZ1RSMEp+gDw7XHi0dgPRga/Bjl8UAuEtcsF25ln6Ezpsqz3aqNLqKzJ1+hwojTN2gpEPLLx3LBq4WK",
-	"X04XGCMO/VK+Iha+pao3RIlxjYM5JiMch62g3Bp9+cVzE7BTcq6F4r4YF0sjKGHozdMECxNYcvfc873/",
-	"n/7P8//R//qfRWrne19r+u3aFU1MJ67P3vvxyW8TaNL2fvxOqOwPBIq0D+yfX65dc9EircwvEAiJTyb8",
-	"t4lQuN7lYozp6SXGqVVq6cn9YvFizQulRRbTwgtjOtL+rfmjA408LD48re7gFcQqMlC/qMsIVBkqOtPL",
-	"iIeFWjWQzKxBkbGgIBGO3fQd+MXk8LhnH4sB5LSa5pBFfM6pb1IkZKaP/UUdy+z1GchtmaTbE1xGEsGI",
-	"raokobFYQzFJj/HMfL2Iz6XdrcxmVTJh2Qa7QsSM8kUt14QJAczd3fv2TJfiVbqgdUmC/ZCJGjS9uck0",
-	"ESDR+TYIJZ8lYAhJgXYi4smo1MSgn2noa9IPZWb4gHQT2mM+Bmc14TDTCh2AMqka0ixUQ7RSVkyqIuwi",
-	"UPqt1ZObXVYX7RcIdAF6aMwsXrE9CgBClmhBYjozndiXkyKY2YDEtyfh7KIUgXipFA33+4FE8gPRBlNT",
-	"WQX7UJp66s+IEnFIqH4Nai4ANkNsYSa6VALcL6bM/vLXTa8A8/IX3IdI1Gujw7p6EQ/By7aI+f919v6d",
-	"lQ0FJxQxRku+YL5hWgDywS5Ga5KNaaL157RdoQm8MDYgS0UsfUs/2pNXnjnzIiL3OmJxWCwT9/Wje6v+",
-	"6+19oGpYyB7SmaMUrKIP8PazeFQxUTIKtaCfI78LIJq/PysMD2DXt+FFVi8t5G4gYRaxF8Nv9UNkl/2I",
-	"h07Jfr2hZ4RP4hiwJZM7NacDwXP5jvRIDBHTrKGAQszG5cKKtGcbC3FJ4ugyh3ep4BRxTQr6sQA7lGU6",
-	"flZYwjetz79Us9OYtzKoFRETwOY0xsaxxTYaq0gtDMVGpTewyF45nU7x/mxm2YmzPSyyldRMDp78nIzo",
-	"bChrxFqOCGsafgBGUtO4zQRI7N9pG8FGEhpVAJhAVsv8Sxn8fNS5NXFYhBLjK/Wzc2uC1euHGS/iZTFY",
-	"afuUDJOufW+jIZxV+1Q6pKrKZrQ235MR77GV1j574dC/mai1QCYVG69MsdLvVFciEYs2vGQ4eMt2VETB",
-	"ykIW8szl18e/+RUuvIHAJBEBCqQl7CFrWgBjVL3JR0gmJv4+bfcSnL7/+fXJu5cnF2+P/3Hxy68nH//X",
-	"xYv/dX5yFpCumJgeMcY6Vc8bG5sHzcbjFuw//alIdbYOWv2P32LbZyjbh9OdaD0s+DScpQ0Ks3hSlCCM",
-	"0jxHKexHFrU84/LPrKD5hkvVbAJnMMsbHIlS4Zf5G2G+5JvFfCk9Xhi/AZU9th2hhQHFUuJZidq4+LbG",
-	"Dc+2seE1P84Os8zQkNkvC3tNmSA1kP26CaOXEsy0EQ8ZV8Yw7wiKsUBD8xL8WEoCnSiiwjOH1RbB6g0P",
-	"2dczG+5SIE1D2HaqnLHQZqeSodDsMZWsM8FW7/FrQVAEFoD9VhiV4npmjJgpGekNJ/xSbiCd48DFj72E",
-	"35H0QUA3HaNenzaB3eBjJoG1yNG/vR05VZPyHznDB2tPuYApNsHcwM7Kx9n+itEHesHDXXtlb0Sk1zeK",
-	"ODX2mBEdj23IXo/GNClFY3gK8/g2GKss3AmewqvXKabN3mGkpBPUdV1VA89NuOK2ZcsE3dsFwpakU2NX",
-	"RH/9SIwwTaqcmoauT3SpOJa+WFWuXE8+xCp0qYioohFbQ+CrTOJdkLs0Pg9ZWxJvDo5QkB8NoP684Qa0",
-	"1wx/gnLCv2xLC9difUruQxBjxAcrh3yy761P/VMHUCnGFogsRXEGvgaejXtw+lPeajXQ4u1sKtq/g1aj",
-	"IkktXBJqF1fl/Dm70oLAv5EOvCXuX3jwRUaKVTYKGwO0Hlxd/7YN3Y/jtEL1JRdTYxMvsEOk/teqTlBr",
-	"Dy+2dm3oT70Yre1QRdKHZG0BVz6+fkkODg6eYgnzlz6h8ZTOjP+Ia5ExjAaR9Xeh9x9yIo0L/6sC5ISA",
-	"ABBdQsHyEkBIFasB8V1pNE+XmcbFGigW4o1V/5drfzl57j4pftVU15w0ipYh68O7V3uxXTVKbKXGSZE2",
-	"tTWtaMYskYLXyTFxuwYPKTbUgKKNGjEj5fphpiIJZZsEyxoNP2qT//d//m9QqMe8hTyrV4Wk07JpLZGb",
-	"1KTujGC0dpHVbS7+p2pMjsQgYMyTqGhrwWWfmXptiwTaTR/IVHiTVPalRJ9bTdDhpfmb6nwr3YedsOiu",
-	"5ta+gUiKOYAmhEWaKmoLoXAL55NlZlSllAWm4qXQQeliVSSqWUc6fSGI2NqWn5V9Ouaw1Wn0Uhien3Uz",
-	"N69WpeNZg5giI8RC/jTyDqnZjBSY5WmazpMgkiZTYuETWYeZpbdkdorvOX1UvpU1mX8gsS28XM/tJR0H",
-	"/4IPH5TXzJUPW+0J3gcCziBQG/lSl82EKUZlmrk8I3ROcrOVYhJGQ5TgjG0D6iQUW2lso5iiDAm08OQh",
-	"LifdYN8nEx79NmHA941vDc+0YFH5jvelWQdpi5riABh4SKZDIZnpxD+MsmbgGov1rq3s2yYK3rQxJXoJ",
-	"qedX8PRBeQP/ypEl+D7o77kwPWjts9RN5N55cyMyMKT46Ls3McXrYpqQabCrpZx7KBekt3Fd0obEzEbA",
-	"aGQw/evq5H2fSH2PaGyR6IGtlInoDfdGg0KxIqZg+lN9K++ZZ6xy1FY0RYrKw6yOKyQTEEps3kJRvMp8",
-	"56tC94fgENmMb4J0hHvQN+5ZVv1W0wksFDqmiSo0sBUvwfTXKjKnhoyN08zlSHDpk/6Eg0EGv6iBRpVI",
-	"JAJAodEYIzKgf88zQklvSCPQmbK3oZSbBEiVwybf6asINiMhlVvHj3IDD1gOhBOsmr5kZgvWxVOG+rRp",
-	"cV973uWfWWf55qK6uFw6r+1l9q1cGDKT4qVfnFsfCZxUJrsWf8qpjVzsP4hYdUg9I1KMGBbPntrK0NgE",
-	"Qk0SvnwVsyo3BWleFj6p7zu9ZEumnuvtVjT5NAIpUo4pt4lhi4fW0zrBGlevuG/csr3BCH3FugntXTIl",
-	"fUzYopIEn49GX4I1vr4kZPMc6aMrphTgqD7gcqCmJaKLXLpXzFCrErQR47LzKuyUtxGlTk0VNlBI8AG4",
-	"fgu/u9CHr4hgwhQQrqs/o7GOKGEbjlY5mXmtYA7vi9DVJTMFhNM9jGLo+Ybf5S97nki6rGIee5bgco5U",
-	"FXC8RbAWyTjvTIC7K3c0WnM5PLT27+PaPy/aX8y/GrWnF+0vfy1M6Xk/RinjbImUjlRk7hLYzFojQqQB",
-	"tlBge9syVQUpSjqBzaYL2FlqzS660jRRxkyn2DjN2jHARzVxaKMSM6PSkKISYuCN9pZ8zs1cW7RMjK5G",
-	"jLLMlqVpLnaPJfzoPU/XmO1F9FWWVy4Z0pU5wy1a9gtJlX5kNYcUIhYPRJJXfVAy0xoPGIpLAhkN0i7i",
-	"XJp5g/lRuS50gYY6mrss3wY3EFC3KzrHwR1lL6tVU0m1yaPRKrOF3Uz2naILbBvUbTkYbuz2vdtW2Fsl",
-	"v6GbUPBjxpUVdaZc41js8JzxGe1tINX2gdHwUrObdU+shZKlds3bDjuxlQMLrmzC+hNJsT5JxMnH1y/J",
-	"08Ojx0WpFmERVYYER1sWD3U3H0TicSIGCR3JOjkmeiy5ZGyMRu8Ro5AfAcHvV1rJAmkaJdARQ99LwkAh",
-	"6vAJN04rzkh3ZvL49I7rHd7hh41GmwQoY5hYroDspZVwkQ0+I4E+YFPWB1MVAlOMliVs37czuN1WyR4G",
-	"m3V4F2ogXzFurVyhHnEZ8fACTP4B2aMFnhhDU0fWLZ4wlOMzmw4kNk3prMOhqoOeNaUVzm6yHwM0KUKw",
-	"n34bqh4mmJ4QkD0ni8MWZIaw+A4PsChmsF/XIGu2Sb7Sbp0cNg7aJODiAmWCwCeB8QJzoS5mYpJADnPE",
-	"5aTfj3oR4+oCjD2B3+GBSKJBxC/6IulGYcg4THgIE6qLvt4b/HLUJgF2MIVZaRyLKX69qb/eFeHsQglx",
-	"AdnQ8DOOKOyGq3fSaqWHD+P0YfjuL/oaxexr/ketC8EGbS8OFPByP8EJwt70TyHjEoYY6S+3yNYjDc7x",
-	"IKEhu7AXE5f3tE3y7UrcT9h+JO5vttmI+xt2EqmTI0B1LXcknMb6A0cNvf/5fv+BRQysrgwjNXidept6",
-	"JwtFLvVmFypm+mSx+Kae8NB+2AjAejnegkQLwqyWZEsE2Wr5W0CVIwnqiNF1jOuwamqVLQlb6LnTchXm",
-	"F8HkmYXWdTsIEooSm/2qlLCbLz+9/6XZI/iYUEUgwKCkIk9W27ZQuqYjZvPyMhtzVpcqWBEyuTjj387P",
-	"P1hijToCbvLo6VNny4eNRrHCquKyxBQwnGqmolmJfJaWesjyqQxLQviDfyJkxSb8kvQX6wmAz0TQRQFz",
-	"xnJ68CSJagnrs4TlelGVef/Rm4g78x3GjejpI5PNnVQRO68c/2cbly7ztpr4vzTisUw6g8dbjADMz1jF",
-	"L5yFAG4cSn7sXkRaFmxcIupYZDBX2mIYoFcy4SDSZFnKmO9sCuBjmve8mCKSIrmjvhVCaYnLswUFbwhl",
-	"vlEV20bG6y181DbrWBVpMRcwkVNizQNMIMu5Y1entppraJdRege3Gn4K8RjUCY6+hRDUdZVJEDauaFxN",
-	"ebuVENcfPP9pRcxscffRW4mSvffhsbk06w28qfk08VLqnmYHrQTWiVO3NVdjAdZQvchCeQpQmbETDIFa",
-	"KSkoUZQrT2TjqmHLk7GWU9UwYYyErBeNaGxsomkib76oEVwpzEw3BDp4R99pmf+nN7xv1OWa/meBsRQL",
-	"vLaeHvles9XwlhYQwmWuDvWHD0Be7nwBoXnLKhcYRs1n5kvzsS3pJ+etLd8qh8F8KTDVuEssMKdACnTE",
-	"BzU4vfR48mDVfD+FqqMx7b2j737//FPtyxve/732n58btadfftrrdOr4r/3/3GP66X/aP/cLdSonX6Jg",
-	"gbiiOnmTohWcO2CWRTNwAB3UH9efkD2KCoVmVMhR959B0ArWZESUigvzLLcVOVgtOK04NNAkwNxxaODa",
-	"bpp7EN/iembs+jfKUswqvqRlSyuIN7di9V5wm30PqeJ6CUKcRkVhOoUoIZ8h3da/2YAAGzQyM2K4fVtW",
-	"jgNzIeFEgTXm6F4FDEkitol75Cz1zt8qekBRmqrAgFOxgz5/+VEOaCBqJpMHygG9MAEWqw/vjq7AfPPf",
-	"TWr+zTdxvaGjJpdQ8p19NCVZwam5C8ty2TR4IbGsWt0UlQ9DaLsUYQHttJa3Evafz9JSSlwogt/ospCg",
-	"i8J4XogSoqgGUG/IKnHKlxRq4IHiGLKvlcZASjQOGTC5pGvR3CjzsqH9UcVxv5h3IYo4bTawctiZebcY",
-	"ldOtlxyf4IwAEMnARBwV5Gp/ZD0WXRUV08Oc7cQ8zzK/YcqK8VLwiTPTE6ZoejDXgPaw3sShmPJY0PA8",
-	"Kiri+M4ppyrH+hNadgTf3ya7MLnRr7XQs/gx0/6BgL9pvRmNkZstmTWrYbvWzGdKJMumlfC84pxw+VGO",
-	"O9PCYbgc4jaQPOWpJqPNQj1t/Vjx8zb4qiDFLo1VWxeDll+oMoJoC0LDO3CrIIkp/ewcARtO+GV1ArYe",
-	"/XKGQBYyBrR/rKa+5CYAjrbJwGSDMdLy3/VH6r82GXhle6asObIcRey5ljj1QE8VfacMxLydfzROoCXM",
-	"i2XVMrDIPmYeYad1lo2sSiZZxY/dcO7T4mjtzMx4w/nPFqoev1hRaKSgXt0mixgyGsJ5L/1e/sSJVFEc",
-	"ky7TDMf2n1zzcysBuv1PbgfGW1vXWEj1OooVS1bCAtjLmOpjNf1CYltXtcKHoFXTqwn2q1v+IWDxGDWk",
-	"hpSnKQybs5tXVNH38NMKnoONURgfRJwBkJ+Rf7NEyLRybVFm/ZgO2AtTIbpaTKkeIV8Z4QoZ/fqjUryp",
-	"OvSsRzmv/rUUMz6KqVxj0IeEhXDIr4rI4rqTbPrxJfesylQJu/k2SuZYZ0clU9xsc3AVP9ABezUn3lcd",
-	"q3dw7Dan3vxmvrGiWAmXR8HcyLpl1bBiIUaIqlUVFcEJjFqTiAG5/cj68lSIy8m46tdiIS5tSOSSqlXL",
-	"7uDL5VW4YtZXJqkPd2SabVT4hhzSJJTl7U8KgYeD1iH9LyuUEUvPGMrfhOtMf7aiptdNPjDRFz/DMVle",
-	"xj6HUyhOTmSuJKTrTSy7EZmlZJno69SIwwHS1okcijjMGYRQDSUzVsC8Eta7+kQjVYzLZ7mDN93VbVJc",
-	"9mVng5lnDr5azQADb9qjdFjpnESED9yjNN9P2w6sh41YWT0sRcqU7NjPwJexBvpa2AmyVbGBZk6+utm2",
-	"PjJavKE36ZTY//9G0tQvmUmuEoICIhRXrYxYcpL2Ai1DvhQwZgQ0wb8kSgyYdYrdHPlKd3umCpvE5fdK",
-	"ZbkeWt0+AW+6bOY1U71hVS5D5aUNUksZZVWeJl+taemzlkH9xbVYWg9zRSPBXwquEhGfUsV4b7b8oykK",
-	"wLk+kCSbRv9TzwPUqbraSxUV3X9VOhdXe9BMORozfWM/JXQ8ZgkyhQrKucn0nOKwzOdO7ITIxU17hqoG",
-	"w482PrVAKKzSb2UiwU5ZWHZ+nmeZT/4qWfj31gkoSeWfKNSoqBMhXfwFhzznFaRCCh2mr6xP/T/qY9+2",
-	"OFJORjKHREFw9mRkSjZBgRXolWbWoCmdrZlQ4FhI+x5/YMlZSb5xQVnYsR2WJhpXNXyvR61nsIFCCh3n",
-	"2jYvWf7pzVf924RN2FrLzojJImsB2Xdxpg80rcngzqMpZgwNH5SAWlwgkFYVzvXQzb9lO8RW+dKkW1pJ",
-	"4RhL6jWekQAXZILHEBIBImla8Gydmzjf7Hsd1F3nOwvNw5eGaqL5fF0HSmEz8grIvM70H76rua7EzFDl",
-	"vIqMluvtuJiSsvHqBp3YnJNKEkDwQwDhj2rIRrlytbBKvPzPCO2KKwamvnx7zoOGXNmc87j2T1r7d/2n",
-	"WkmLTtRANwmCyHDSFI6DmYqblNnuSmno+CLDkOlCbqmaHHblXJWVbZaxtJicmz9SjuN+np7eYW1Dc8aV",
-	"qxrahJy7jl00AS3uysxPRSs7p1H8Oils6Hic5qRmcq2iUUHP6TAR4zELL0pLvZ+JUZp64pAysKZYCdkn",
-	"zUaDaGVczDXevmnR2yWlZud7yNbXKAhbBP15VLkZxjpV7W+EsiXF7Is2cE6TAVNZY9eCatYgOkufZE3P",
-	"ujPsgybzlJaOxz5WusjR28PG00eVSqns+WVP9ouzU50qeYUyuV44ZvBgqrRvsyexeiDWeJ0PyG09yS8W",
-	"eUOj9rR+UcYezssR7tiUWW8TW+UYOFgWzk21kEIMy9SLxSSBZsMWPd4zqLrvE4plmpL09T0HlfeRM5q8",
-	"AtJPKPCQbHz+sFqN1qNas1lrHZw3W+2DRrvR+GdFPtkuZ5RO24Cq5efvS21bXPq6tW1NW4Y7ZgK5ta8v",
-	"pQibzZIvb7u1YrZVswSWlqwt3jiErGwpzQ/jX5bGNdtahezFyrjEY+fVDTL7biFT707C631PzbGYpQPd",
-	"dwv1Bzzxj5QPWDGZ+WAKNdvq2c8IJQFe08AkoHJh9UPNAtwoBSu1jExz04XuBZp60Tj2O5xKNw/H9DzG",
-	"IgtbSvn+zi1f3CRuv3p3mC/5Q9nqXXRroO9u5R2l0t7iDS7PuzWRfTOTRgDVZ40lbP3M2nmacU/za/9u",
-	"4y8rwQSLYUGRG7myDFblVk/3EjCfnE+UBH6hgUhAzSjaFROo1WuKOyjT139Ar5hptoLVSLLapvrl8TgR",
-	"X6MRtZaXqlmoEKzbmySRmp3pvRrTPqMJS44nWPoY/7L9qL3/+nRe1oH6E+uSc1BPZDTgqGyp8gr2ToF2",
-	"lUykkn7q2k/TE+kkjBjvMbhFXChTWj+skzcKlTun0LVW+kFZqkO1cL0fr23Wn0n8Q6XG3vU1RFX3xeK5",
-	"2HwmLNkMlcv6iUAB8/PPCe1TTuHcvuzpqWT74cMB/lrvidFDIeXDWFxGD/dhzTFTEqvGmGLcNsG1w6Fq",
-	"O/LsKIHCWmb15K9/fSdId6ZQA0yRoSf0fsGxnaaDASTTWvI9miSzHEQ6HCf96199CMpgVzn/m6QzrHX2",
-	"H/9BbEcE/ecJVNq31eT1tGCSnj9nKHYpTUWfNgmOTdkvQMQ2eQGgJ1irERRXU68Rk1BRlY1kh1fCl/Rg",
-	"oMC3sinpGnWewTKwZryfRxrQVEUfEWfW4TRhtkkPdKXSuJRV1CfRfPgALhJq/vdiGo3S2mVRGPhkwmMm",
-	"ZQ5nOzzLqT0/eXf87vzi5enxm7eBwVfKoTbbvk84HEb6JQPtOvlkoj2pqTOHS1BpUoVe5GGj6Xe4qUaQ",
-	"f43am8FFajwQCUiIynbeRlBBcpbGG2w3ftg4AFw4NlPBUzpi8wXj23otFislZnchVsZxTgjNOqRn0ml6",
-	"9zu8vNkAbqBOgod0HD28aj4csYAoqAc4NRWLkc5o9CWf5vo95M/gxfHZm5cX5+//++Tdc5VMWECgNpyE",
-	"tjjZCUPx71gK0mWmnquUU5FA9B/UmnpBZdSzba84uK6TDkfIQWhdHDHTZgWoOpaGohwrKutDj/iAsFgy",
-	"e+HOp4IAIiq4ePrXdMOaODz8f//n/wb6sEc0xPJTQIgYDyXWboDiD1j9LyuTmKu1aNeriVk3ZiToiZAF",
-	"df0hIFLma/ZDTpG/4w9vcF/6Q3Zve4b++foy9uJo38xvF4LdiZ6VnsXp+/9+c/Hy/dsPx+fPQZ4OoLA5",
-	"JJmLfr9OXrBhxEPSFQoaDmu8ibSCPbK9VrHmRHYXYPcd7ixck6g6ec/jWRqFNpeSCPQjuWJh23QUwWKJ",
-	"Y4ofpeSwcejnHmFhwQ7Xj47s8UEJD6CWx9z0UcKK7kEOrKaqolsMzkf1bL4GnKnLa8poOOelz6HDbdVL",
-	"eJn1opCR7qxOPiOtXqgl9mXvYSh68qHFjH3oae0UjYKWANgxSsTQH4VA6IXe0Scnfg+wH+gi1FCxOStR",
-	"Six9U3434nD8bXLYaJgOVSMaa72HhVndu8ODpnn468fTDoctAyGwMSoJs7ZCG2OFKm6+VMHfTo5fnXy0",
-	"tQr20L5ouNpAQKdWkzCmF4Ca2Yf3Z+f7Pjlq2BWohHLZ1/cYDXBpUfysTLE5bNtBV/+JTTlgoTStc63P",
-	"VABB1zwUTrI7c1iuJjLPoOcF8lSx0IfDdn6wdeYAHTo80vw1Dm36W9qaIxMdsH1HIbXUFFefO14VTWey",
-	"wtxpEXiQGjo8+EgVg70Ffnp1YtY3tQqzx7UPIo56s6DD9z6HCe2rWsRUv6alITqOaglVDJZUM+eaCUoa",
-	"vxQkjyd1PaYukoHG0odVpnm4v1/v8I9YVNa02DtsPYXFHTUOUH6GIOS0THcawKXlhBmhAxpxwNbgI1PJ",
-	"rHasXw/sGb/nzNaP1b98yPT6tHuHPoFfP54iOv18ck6c3/N4Ztl7xIGamSZtppaiQbO0AK2fIt4gutJM",
-	"fBr1mLHhAA2UufKuGY6CmZmF2H7wde2Je08RQI1GSq/QgA4UK9cEQCMy3gc5ZHGsJ8NQ3vTGBbaqOw3D",
-	"RAs8xkGGND7VRTo8sCet+VfdmOy1XBwYJAI+HFgGXrdrMW9KIvXZGR5vJGabaooCWgBNQwMy0IK1kYUd",
-	"YxYAB+lZWrjROJE63KoX9sLZuWBlXaYoCqZRQgIwWAcAGjkUiWKchWghi6MeMzquqYlw/POH09pBvVET",
-	"PJ55vjdJYqNnaEhMp9P6gE8A1c1Y+ZAOxrEeUh+qUexUpEy1D7ChQXa91/Ya9Wa9AdawMeN0HHltT489",
-	"wBI/Q1DacoJDT4sJX8GqMmCqvMaePntId9JIZovuZb7+toaKJvZBKr1ZxiHi0Ji3wCzjm/5SWAtvSIE/",
-	"aOUjewGADPdzfjYTpSc481FVWogwiEasTiDmxEj9rUMyFBPN/aF9SgLqlLhkIaEKkCrAHaSIqzf3QKYx",
-	"DMhjbfkYfWk13iuJ9gkJbZJonlsGParYAIoa1/CtwCeir4UCRSO086C6ZvrsIESoEU1xyLM0latgOue9",
-	"vOKn5xgJvUlghCrtQPLA1ODCnVghs05OGTQK0Z+5uMBXLyBc6uIi8JEv6fsN9wZjqtJm8JYHd7hJ5SN9",
-	"qpWS4xy4LOuyozTZklm4iKMIwGm8NLWt0yLbZqp2vlUExraDfkNDTdaUIOlBGrED18wY+D/hQmLrpEjw",
-	"N6HX1vj+0mC/U9xWlpqQs1cemnGpa7rqANc4WXXMC9jNGgOAVXnXX8CpBlY2uPatRqPMepW+Z6fQFOSw",
-	"yvsvaGiy7nFIc/WQX52S3zjoYPWg17amN4xotSqsDLr+ZT0KD1tPVw9KBRdc2lEVELwxpbDTOn1HjQrL",
-	"08j5Gipj45CDSoBLc9lgzGG1z5xjbeycDQ+Q3LXeff6iESatRuJ9hGwBJPk0jfDyfE+Bl/qzh3F9X3zv",
-	"a00LFme2QcZnE8zitb2eZm++F1M+8NremZYYPN+TYpL0mHlMarUBU6Tj/cUKEEXcqeORTqfDCakZCY90",
-	"vGID0l9AanDe13JkbZLEKP6QB0gjnn+j4/HzTtptvOP5hPGr5x3oUq7/ghCP5x2smqh/cPuU50ZePyj9",
-	"WMrTnptahc3HRw3zf83yYUi/nrfK3wDm+Lz1oMPhnjullVAkyJdWWo+2oWEFXV65wzD6ImYSbzQjJgqW",
-	"9G/wU4ZnEkQ07oL+C4qdLVAbSWPEMlwU+dNlxEM/rbwrnX5bIJAbBQlZiO1oBvwBCyR3GaYwkddaowqj",
-	"tBaYlgNNUWRj8DLR4o5kDcvJ5O3U+IiNG2y3Bh94VWauF6JNWo2GkRhgjjZBS0e9w8EoQRcbmKbmbtOI",
-	"UXASQyQLrNb0GYiwt1KqtO8dtlr7ts5m2lynw7E9unH2wvY+mvanqVRnjVFRVpsHCz6dp4bhSNqqUFQa",
-	"5aC8lLA9BQsFq3paCd5+rztRjrUb5zPmnLwFvICvGzzFCq5pvZgXIpxhuQ2uTIIbHWOWfyT4w39JzClN",
-	"Y4e+WcemJopaGtkDkrBP9rS6ubdAQK7J70RPQj4fjb7s72Nb3CEbrfRMneByUzaa9xypZMKuN+HkMC1P",
-	"faf3mJs3K4zQp3cuxClNBgwHHa0e9JaFET2fjdmvWWHzH0J+WFcYWIexG3Szt9Th6ObJzXl6GTc3F/MG",
-	"3Dx9/yXe4po+3TaZv8hz/J88+NbB29zx2qSz7EJ3nCvdWbjUmtmXs1zTjLeAbYqkXME+jmMngD7XHRJV",
-	"pQIyOqYSnaJZhoAzXGvlTptSoLToAAJtFnpbRzEDGg4acaEW7Wd9oPWILAazKKo/Sqx+96DDUS81Cjr7",
-	"SnsqnmFtlNRfFUAoR+D0EY71lrSijjo5Zl0E1rKvlecOr5GAh/o4grZ1MKL7XLNBilaJtPUG4yqZwYaD",
-	"UzE4hcZL1rpvNMIaCXrySk+WekIOm08aPtheeyIJF2cz7YhTN2Yq4UGLGqPra8wLssSSC5tYEmBnJeyS",
-	"BLIIFMmm0t2LBhx0xVuIywLOiL5ibCRV1x96l3Ho3lCjR4hdJXosjjWY5Bh6mg8ZU2AZlJl7r8sGETfm",
-	"0eA5VIbW/6lhbej/f4DcXH9EH8ckpmhCyLBV447V/THDQS8gkXXyZgSGDa3dY2OI1OWDcNf/CtpO6DyU",
-	"b7ahy6bCla0QRI7xbNFiR6U5acbQ524bOYOdAX0SsCMQkVwcEzF2nxWmMyOmZpjg/Lx4lXkQTv7x4f3H",
-	"c3AknL55Bx6Ept9oNPT/d7jx6kqm9n3w2JHDVmuhgZOD+LlFzXtBudNfPXOKjRMxiiSTbcdiJPpORB/A",
-	"hfFQ5p01AE1w+Otpsf87yLx96Bk7isIpnYGrB5UcjtitPw6YAa1E5BAcoJy8ewVICuYwuKz5IwlgjsBG",
-	"X6QeTH2ZAtP5LXhmaEcHHdsEb7m03i2MWlSEXVnvdM+VztEH2xUhyJzdBJyxot/XUiouCRK8kWD+7fz8",
-	"w8Nmvel3OHQPZ8rGQWSPWxgbAsb3WIhLaQRoxTKoOHXXHKhgUH2uBdx7zswIfbAQnKPH6Huvr6FDP1OY",
-	"UekgIrGhlqm3Ejs9k70jjWomfgCl55Ka3AY/I0liMWXJvtZAHuhrTqY0vmQh8I02cXqJ6avFaZLo1w3P",
-	"GLJ4LAtNcfDcOkLn6g6DpwReCMiAaqpSaK4rtswdL7TWt87VRq7BXYmwLxJ1KgZybSOe5gm/mAb6K18+",
-	"g9jDCi+e8LDSfBD8WGU+2KAJqqr8vonO/LKh5iCSnQnwT28CPKeXbm4nndLZ97b/4e3eovkPCM3zIuX9",
-	"Oel4IevpvYYdr9z0BlaU581h+RvI1Z6jqJq9JiZqPEG2Kev4cKUusTXbXT9iMdYCKPXy4SuOaawfmaBG",
-	"SrAtcSaaaKLPHEmwXZRH7QStgIcvANHdyK9i0B+pwDTGwuCQOnlJkzDiNI5UZKRLJlU0oorJRd0BAuGw",
-	"kX+mQnQ46BBZoJeT1JAPi9NSEnafBrH7JhzPGB7Bh69MMKhfwAY7fAkfzKCVBl4am9g0EYqlIgVVtui8",
-	"ojPTsECrvyhBTBlY8nJmSmOHXOwf64QAFLHWOJLqNeLN2qxVDO4/ZzWB/5XkBJvtsPJlANgGb7+Pww3Z",
-	"NR5RGlC/Y9t/crZ9GkGmhLm3ll2bi3zL/Bo/+x34dQX+/L2Z68NvnI7Y9cOsFkUpq8VXrGkNhlfjs2ty",
-	"wWNObN9y/Ijpr4bfb89xRBOqnWOLWRAtqrr6vZYJFNtxy0Ju+Xc8/x3LvOcsE89pxzd3fNPhmypHnSmS",
-	"zTtiow/Bw2L4yR+UpwI8IZ27wtUvZcBZ9ZxSlot5TrZaD0ZOYgiqiUsc0qvUEZb52kxnK3ChYDoU1FnE",
-	"bBefSAGm3RHTzEozPTbCSGMpRmyKPhbgXSIhmXXdzFyJlVufGLTfDdC27DS1zmm4Nw6gNAbcAn77bO57",
-	"Hc7BX5ObU8sZKcNHX1NWbK+EZZoc6nXxpiCf/K645kYcCLe9Yz475uMwnzgrROUaWvGG3DLLQZK4fS7j",
-	"RlXejMPcQkQjbvphyBToWcuTINJo+yyoXi4yjCwzbSoSNQT/KaSLaU4xZokU3GRC6nHWvBl2eBbKgfEU",
-	"VkcDKhwzCqEgE5srgN5cI6nEQlySOLq0+dD9CHzwBfylw0sYzJYMpvec2bwyB/0nZTr57e+Yz475zDMf",
-	"madad8SFUoL852RHm9oRTRGhkTDNFSyPWmjAWUWpgalvWashxzzNazWrnzNQZloPGie7GAdU3Sb5I2g/",
-	"GxoMdyrQjgv94e1vyFruiA3R8fjWrG/3gREBMG9sfDPVc5dzKvuSG14CuYVGgcqVkM/5vgwXM0rTUEyJ",
-	"6CvGMSwbOkkwxtsdLk1ZANHHusO2oAO4fLBghuF7l4yNZbai1CZo2JIkgsczZDICasNEatjhgRlwYbte",
-	"1RnXFyMM1rTk3RaTcqsbQaG8zIEmOAnc/MXAlI4B5Lap9b9NBBbOISOaXPqEki7tXcqYyqEPEMTuRb0h",
-	"TWhPM33w6kHiWodDSQk//5Xn/9Px6j91vCDbgfG5tVPZJE35m1+gSYbnWa+hEhb6waLfuth/D/hmVYfb",
-	"RvzVAmbHYXcc1uGwLt1Lqe5393DZVdw9Y12SKc7Gz5uN0ffVAdNquoWs1OkoIpI0WF5/YqJ5pa2iN/IX",
-	"s8Y0e4h6w1QbnAqnuCMUooLSYVguTJIgK64ctG1pDYmZQVjdOagTKGdhWbhTgWS+AYWm+1hYVHb4Hmxg",
-	"P20Q4LyDNlBJ9szO9jHPGFkpqKJjW9SkOAPi4/G7n08CQjXvE1KRvcetBhmSkiwd2PuFEuJiGoUsqJ6e",
-	"tot8cbkwTLFRBsb9D3ipHJbyyrYz2mYYDbChKxpXedey+bkOERuJDr9gw8ad3LCTG7Tc8EtxOQdHaPjF",
-	"dOS7ZanB5HB/h2wQzPr+PWvYhuWIyUGjMZI3kSog/3NZaZe0L9pzrX5NaRLeYiRrWUGWnZyxkzPuWs7A",
-	"co9QlpFK8vPJuTEBgVE9K7hpsKIrwlk7V35GCYGVXtMSsnjKv348JaOJBjO9YmjJXyrVQK+PdW/YMm5c",
-	"pRzN19p0Oq31RTLKaEM4V58G2np4prLUQfOpl3buaKVdObxF4ualjTTK2mNh1wyv2RhVr2IDPAJAta0C",
-	"Nj+SELIrYfPnEXugKiY26bkNCeiuZZ9lBhGaqOdFNKN8DOPh84xC3UAsqmCNKam/Az8/jLjmg0vK8Bgp",
-	"xzAPdkXjCbSBzDXyq+fkFc2vbNMtEJQC2aMxTYJ8GbS+lTc6HKqcpP1YguZPTSjBkL6YuUHmqzO7dRD8",
-	"tFYEvmLKKOzsEgUc/I0593UZOPZxrGyggJ7td2ZP2KbubwC2MwHseOECL8zRwjtS/y0l3zornK8KBy7j",
-	"C83+LzTz38t7Fj43h1/29+9ANd8xqp1ie3PF1lD5e6vbLiqym1xPD9uk57TkeuvpUXW11uWGW9Vuf0A2",
-	"u1Ny/xyM/S4V3PvF3ZcWdn+epymrddu1NVeZtjpfnpVEJFOrM5NMQVbBewwaG3GhuY2KepOYJljNdcEy",
-	"jeUGNwhlk2382nq1AJ8VZbX6tm77DeKsTdP4tZVAvdQfLa4a97pT3XYU3on6MlThu0dSIwnbIjUH6rHt",
-	"4gW3EMcFXcFKSbftEVgY6gxNyRbpdzsLhYY6t9KHqtSgj0ALQaiS9zoRI9Ocs8MxrwfaPgnI3zTppm0z",
-	"g6kXfsWSmI6dqGVgjtDOeBLHThm/KcWOF/14IocsJDOmMEWoy8gokhI6St2LYOhbydgZMHUGx/pnS9V5",
-	"o/EIt75jJ39ydvISaMNqUuSwGmz5f/u8RiPonyxlVNEoXh0tnJbVp0kSXWGZfYxsqUEtGXbFoFl3XySk",
-	"m4gplGTd685I0GeqNwS7WwSN6U2P6rQZ9jNCeYcHJ3qCMzirAKuO76ftkwI8uncBVFt3ew5ABws2ZaaY",
-	"vDQdigzjyCrzm6L5foebCv6Q3oJ8aYD17cmEqyhGYx50oDYlE+rkBPdm+kcYNA3c1FJKgnMaxSfpI1xM",
-	"d5b2gMx1vFC2a4aCDuByKKb8mdMKU6OH5onQ7Dxt3Bthl/IoNG2eh2JK+jRxVzyk2CEdOySEiRiPWVi0",
-	"0lfpo7R9LS4ZuibYhBm3cj1nX0HDl7YLFNSCIPbLmAmshCAyFtN4RkRi3gOeapZimzQCGMNiEOqfp0Ns",
-	"zg+9LqEtgWbC8z2l9QojFCmyUv6mx1ZPjEZ6XRoa0liFm0dpBNd0yHiuyQB0OaiTY7sfLOwEn04FDgA9",
-	"3gPTvqPDg1MqVQ0wpPbmVZAik41vS5jtih7HWdl+PFgNHuw8EGHb3VijKrY/wB8SNmZUsRAUWNNKJe00",
-	"m+un0osnIQvrtql6wuAGYAVkOUmuoisWZkOha8MnLDOSYDdNqvR2oBkEdlZwu8kkeMsSuMUxI1xADwWt",
-	"FzMufdvGDPPxoPGxPloW09lFXyQB6UJAHXbJhivQ4bbnM7ZYzU5GL6SeIY3t84nNzmNBsREbHBd/oKD9",
-	"l4ZtG8VLDVy8VLYPA/S0TrteGOww7X31HYOiXSVxeucn747fYeOO8+M3p2cBEWPGyV4zbaaQD9R72uFZ",
-	"3w6NuxJ7/Dp4DIiX0j69qihhP1CzBL2T22+VoClBZelVv1zdKa6R8nU1+VlfbbjZb15tKPUCRQPusZN6",
-	"/+xS72sRx2LqdkPISVS30ReBi1p30u+zZIXYqy/1XXRI+H71la9Af1huTNFCEOgd65hUfGNLmIw12Ybj",
-	"aRNK0FOeq7HV4ZqNLtpYSJmJpU7eQX+qABd/YZPF9SLMUGzhmRpMoBP5H89igsrfj2wyqfAiWDkrs7Fz",
-	"mgyYrXxZ4f3jwSBhA6rYi9mGrAwPYecT2LEzZGfHoSF6ChXd+TIr38lig7TxHueAK+emPqfjsQ/u4+9r",
-	"4kEgPcSUu23wQHDMSsXGi5XBShgiJmJptc+pOukwxEXNXi8FfT+50pHIWbOwsIP64/oT6PNoSpho1trh",
-	"W+ethc4I9Cv/+Lz1o0nG3DHYrTDYWy3K4pzYjhvvuPESboxFDqMRuyu2jBznx2PO96egyxKdFcy3Wejx",
-	"A2lMipLOJLDHPk2gLbVCZzza0NtaJ4XQ5zGjmEltXTPIRuQDok9QvzKisw5PGA19NK6aWGR41p8kmhWh",
-	"MRY9J9MhOnNC05NZX2Vj8tZiA9YGRbNmBDowtobuJxDjCwxQDsXU1OYURIDlImNwYNntDYUWIMC8rmfM",
-	"bPEk+Eft1J4GwjIAhvwRXBNcGCmmndr9oeUzV3paffFKOORbfX3WJ9Nv7z1V/n4Edl1quVaLURbHgNNU",
-	"Xroe4zdQx1zNbiXadBONo5xkaEnuhuQiFpeRXZwtfXwBPWB2PcX+3D3FxGVki7bveov98XuLaWzcgJ/o",
-	"YRvxFBCM15b2YZWbSPx64CZMSY/bXPL/dYx0Y00NwAB1Iy3AfvL2+pDpr9T096mK9OpuQSNYwpV2jcnW",
-	"TNrcMehd5ubNMzdLxAGTxHmrhYW+dzkhrEK71YzLH5sxNyuO2igBUw+8URLmTiS4I5GgOFdz69LBDycX",
-	"3GKpovUqEZVDa7k6j6+47RIiHspqAgNkCk16apKwkIyYonoLThpPpGSHB/+SggfwY6A3MFKB5mEQ+p0w",
-	"GtbJS5qEEadxpCLj7rMOuHVFku00l9vZAnLMf2cGuPdmgJ0FYMfuN2X3fXvH74XK/0dV8ytp7jtevFP7",
-	"75Pav9P4/+A8eKfs77i/Rt17pd3vNPolGj12jNw1kP8jN5B32PCugfwmrXt3yu2OvVVrNn9Hqi4u6w9e",
-	"QmSZprvjUT8Uj7pHiimyhO+qmOZu1SqltLIeannzVjXRH55x7jTSHcteZNn3RT+9a759c920CsefVz41",
-	"2Km6WN4x2No7p0mkFIR6samTJ6kZTExnYqLqxH6a4MSQKRIpyeI+nLOCNv6JBBMsWK4JvC47XDMdY6WN",
-	"1NCwG2BLmEhiGLwpNETlpTGrLiR3ZJ0CI2mWobBt/ILV19qF18gHiZGsjSiWXV9bfXPHbugVzGbYiAng",
-	"+I9omd4pUMup8SYkdb2aMPowrDB1d+qLSwduy0Y3Zd2Od/37v6TgvxMCiXbPOx7TwF5aCuaG2THlTVD+",
-	"tFTtHsj8DhXbusA/53ZaindrOJfmVrw1D9OPTs93cv394yR3LFXff3YyLwhDnZBdxfU/YMX1GO5jWnx8",
-	"V3d952PZGWxupUb7d9ZZHJL9J3W37BjSD8CQ7oGylfGAnXPlD8Qld4rXjj+vpOV3rAneCyZ9N74V3Pqu",
-	"8PQPrzjuyk//uOWnd7rsjleuLFV9J4rrrnD1uprujk3u1Nk5pnx/9VlNXRwe2fbSG1Rd1XX2uC1F94dl",
-	"oztld8fA8wz8Xmi2d83FbzGl7Qb8f5kqfLHrQrHrQrGMp+96Ufw5elHsVPMdZ6/et+IOdfSLXReLu9Ll",
-	"dxz+R+Tw98tGANzpPhsKnFI327MaZLvesungB+X1O/vBTsookTLukSHhrkWN729O2I6QMm9wMOeypJQO",
-	"pyOWVikwiakQx5aKIPSKLboT6sgsE8jP0fwMGT/2tvKB+cPUGNAmFRthqyopRgyC3wzL1Yytr0wpOjPz",
-	"WiFvgYZXAFy9C+k908XCBD+iIeDU+Ob+XFHau2o4O+Z289R6JGppTqKINesYUzW8Oz0aZvoTV8PZsZmd",
-	"NmqY2i72+g/G+3Yq5Y7rLuO6d6xX3jHrvZuga9j0xi1PjV1gpKm9W71uwfhchT/D1LfMoMkx73Dbqg1X",
-	"P9eqLWPg2KYNuPg63dl+BH1xw56mO61xpzXu+oE5/cDuODAaiTcdj2+t/9d90Bvh1t5iW9AdE9tpo6u1",
-	"0Tvo+7nTSXc66Y6n3wlPvw+q6L1g7HeolcqdP/JH1S93quVOtdyxoU1No3esUMqd+3HHVXYK307X2+l6",
-	"O13vj+1/vGMN70+n142p0vi2XLOzL7nNn8WEp7Uq0j7PCx2g0+pewDCGYkpEXzGTFTOlmssx3u5wbCAN",
-	"43/l0VciWU/w0LQvxjKMhqNfMjaW2YpSwcBwXEkEj2doWNX/gg93eGAGXER8wKRiSd2msdyTOo1OWy7S",
-	"jxKpsmbQgpNAsuQq6rELfVECsC0bwzYCVnNaoQA/yYgmlz6hpEt7lzKmcugDBLlKREx6Q5rQnpZnoEP1",
-	"FY2jsMN/PX9de+Lnv/L8fzpe/aeOF2Q7MP2j0/qbWf7R/AIp7oSTmPUVERNVxtc/WPRbV3b8MZJkN09L",
-	"tYDZ6a871roha3VpZEqh706Ttcu5x1mod5tVuuO0O067FU57D/R1y75+kKTVyup7bl/bUt9/YF6/U+B3",
-	"UkaBlHHHqvzdixq3mIV6o6zSVW0yR0wlUc/wAab5HoUmbQriskZixLR4ECRMTmKlryUwrQArTQS+5nWB",
-	"7NGYJkGOpYg+wa7XssNprOeSk95Qs6eg+VMzqJPj7MVMxokkSbArGDKw4DLi4cU0EXwQZGUt8BVg7UVS",
-	"A8zbJuxKT4/Ynhm7I25FBR8N5VdakFBEKspD6ZMBjbjMiRuZtFAgW2QtImCihcZ2tIt9vak1fElFZ0b2",
-	"0oyQScv66x1uQQKv9yjnQpEuI+NEXDGu5QzcZgakMma8WZ/Pt4AKps9nhTC/qFo4YOWSUa+ihPUAMSu8",
-	"bFnnib4kER+8jjXN2bTfkD79G/Sz26nff3LGCKiTJ5p3p3ffTgs7ORlpArsHJRD2yR4ojhfiiiUXKhqx",
-	"vTyn/NwcftnfX8KxfjNkZvstUncc7cfmaPdAmXV7vK6Hn8vY0rY0Yii+5bVbmSK8yd3U9ElzcFe3rree",
-	"HlVXjV22ueXORj80P96pyDtJwGU2d6wb3yNxoLzQUjRiz/N0qPxloH/PW6uFi0JdeEUt59PMoiESI0tI",
-	"os9poqUICBlTQzbyoXkgobkItE/DqDdMk5amwmmBTuUlNEHv8JD1opDJnATSJoEx/AYgf2BFyKBONA6m",
-	"vM4UgaQJQ0s+p1yk1nypBYOID2SH78EG9vVMeYu/tBIM2TM720feiDZ5CIwbU9PxnSVXLHkgSWCx6uLt",
-	"8T8uPh6/+/kkIFR1+EhIRfYetxpkSCY8ZlISydS+T1gsGTlstYxccqGEuJhGIStwCESqmidgp9MjN9yo",
-	"znRllf7O/Oa3YyNAb/zq94A7XdH4e9sddgaHnZhxIzFjgQXdsdHhtkpBYvf83pD1LsVEdbxr8jv5lxSc",
-	"/E7CCdJJ0pk0GgeMHDQaI3mTkAArXZS+EFoS9LxLe5dTmoR3YObYiSk7MWVnqHGEontrrSmIX1g04CxS",
-	"uNuJZti+rWZnpNkZaf4o0tN9MNR8NxHqbmIZVkpXFYIdSqw72A9jaVqD4YNMZdGUJtyuoAcnxFEK3mO+",
-	"fsqF5mkq6k1imhCRhCxZEBOw48UG8Y2yjV9blADIEgHgWVFmoY+LuFH+OLZ6Wj9+QC/1RUJ7l0xV6vkE",
-	"A360LHMEzk5r3/GdDePnDMm5O1UdCeUWWQzQqM9f1mMyd55nvmMG9zDtG6nr9wgiN0ir71+h9mV+nLJu",
-	"x8O+H/ovmnD9+Mv2ssPT/W5LI/thGdROJduxRpPSdKd62L3gj3NjCsnQvcstx6KWD7uTKA4j3hfLy1iz",
-	"REaCW+YLzKzLhhEPif0kBMj9nNA+5RQMl7EY9OKIUHlpCrsQJUjMaMLBEKonmoF9eCKRoX2EcjBcGNRq",
-	"u/xRDSM+gIJzfGZ4ZN6EXSfHBNK4iBKXjKP1E+kzoXGMMgMdlTKzFxoObzQcNqHj2egfSMfY0cMt0cNz",
-	"Fse226a5KXdCC+du9PpUsZyOaDnwBrL9PPFRNFrePs0KtkFaAEQMJAxzW5tqGXmcCCV6IvaBygSG6qCQ",
-	"W6vhCE2O9FNDnqApqpZuRyJkbULJJ9Y9E71Lpgi2dR0xKenANHalJDinUfw6gZROLe6jpAx0Bms1OQK3",
-	"rRlsXHQJ63DgIVp3QE1AP52MBwkNGZS6AmIYSQJxxijEqyEbQXYr6BpwrJq+jemAIQ0UCjJik2gARJBy",
-	"rTzolUelnraX7z+eXbz/+ObnN+/OgoVQ58PGwTPSiyN9guhY0lvngnQTMZV6Y5LxkHDR4fhVoNhvFGE8",
-	"lDb5thfrJfQ1LNqk2Wg80XqO0c+AKOstsa9jTZR9/UIzewFXTKQSY6mfNc0zfdIdPgRfJJ1pYj6lszp5",
-	"ZzgC7INmTlSzB9KdKDIWfIAHosGoccVZIJyh5S4drvE3YVJf3Zs4C9dUBB1nnuinnuFIEkoOodJ0IavS",
-	"2Li2we804qx6uhCN/j/2rlinYRiI/sopC0tSxMIA6sBARaUOFQtLl2vsiggnruKUtgP/ju7OddziVhGC",
-	"CWabO/uw/d65l2cz+B6POg+vCdIG95NhyiADy3duhuBm2MHuT9wC3g5FPT6Gng+J7D8t+ElaMLHG2G30",
-	"fQk6Ib3YttW7/IIVkOe7hEHw7gJl8IBYFKhUO464wyKDopDxF3w8U+NxehSjKFylSnvGsMiULml+apH9",
-	"YnGNRJ4wQv4ucUfoXXoBSupL8a4cRH1HWZ4RxbrLrnmkPuan9l5EZLK09UHmmsef91IP7o3gh/5VZLJB",
-	"/jrjcbc2WEm9Y8JgvxJK2zhKou0q9xIiyz0Ya9kogS+IEohPuOrIx6TSRrmkC8slQX2tSZ9iOa0jE1Ol",
-	"m45WcMpIxS/iy+WqJGDYarG53MOW24PSJy9mQnejANfYdpEXr2z81cfs7IbokFgCIbw4xJZjY5tUIGas",
-	"mJMyH7ghU4OH+TT3Gag7UJwRzMMay0HpFW5M5+ttOJ10XruD+IJdRS/034Omg8u3693RjE827oWpy/zO",
-	"14JFVgm1q+RMn+wW6k35GhLlHLTrqhqDKR8LlleNTMpT64SlH58BAAD//w==",
+	"7P2Ncts4tiCOvwr+vLcq9jSlSLKdxEql9u8kTk/25qsTd2d2oqwJiZDEMQWoCciKJu1b+zT7YPskv8I5",
+	"AAlKpETJcuwkulW3JxYJEDg4ON8fX72eGI0FZ1xJr/3VGzIasgT++Z4q9ioaRUr/ETLZS6KxigT32t7H",
+	"IVUkkiRmfUVEn6ghI4pxytU9SRL254RJJclekAT7PqE8JLSvWEKGYkpGlM+IZD3BQ6nHJYzQhJGRSBjZ",
+	"C1Sw39YT0jg2844IHdCI+0Qk+hfBGZnCKK7/adZQJ2/7RLJLltDYLESSCJaolxYzKlWdnEgScRImtK9q",
+	"EVP92lCpMR1HtYQqFuud1sz26+SkKxlX5lPZ9vSMXChywcWUkxlTdc/32Bc6GsfMa3sdz26+4z1OnrSO",
+	"jx+rJ03P92RvyEZUA1LNxvpNqZKID7yrKz+D8zsRR73ZIrT/bsGWQtZZ0IhqcGoQKyJ4TwPxTwv1iBeC",
+	"fAYQHySUKxYSytmU7AXTYH8tCJXv+88nB43G4+mTg1X7xiEvny/u+A0dMb3UKMUmvS69a8mSS5bckyQW",
+	"gzr5bSIUg4PmhJKEjUUydyKN5n+dvD/6o/Hs4PTR68OzB/9s/Xb8sfmPvz984/mw6ChhoddWyYS5qx3R",
+	"L68YH6ih1262HvneKOLp337hXlQyO9FIvriZkxLcF0QlM8Tu3JqbyxbWF8mIKq/tRVwdtDxYWTSajNx1",
+	"RVyxAUs83/tSG4ha9iss9ePHjycTNWRcRT2q2OJ6z4aM9IY0jhkfMH3n3r94Rh48PGrUyUtFJJ1JErAk",
+	"EcmTjhfxSxpH4bkSF4x3vEBfGG6u9ZRKQgk88Ul3ouDiTA3lmCaCD8g0UkMSzR3ZU0YTlpCE0Xj0pOPF",
+	"YtBnvMc6nk9KPrv0KBcPaw4CH3pivA4YfJcq6AWQmPYu9F6lnmmDzchJvx/1IsbVOUwBOyrfwZXvjWlC",
+	"R0wZSn0yGCRsQBV7Oiui1Uyfh8Y3GoZkMibdGQkkSyImA7LHaG9IemLUjTjVI/ROL2k8YTIl7DQZMEVi",
+	"2mWx3Nd0WE+Af9oJ4C/C6Yj5cMSaFJNISZxqPw8T/Lbne5Fe358Tlsw839ODvbZHnb24QPjPhPW9tvcf",
+	"9zN+dR+fyvvu/jV0ngmu2BdVch9TcsrZlCUkjjjTBF+RkZAqT2SCV29/fXH65tnp+euTf5y/evnm9EOQ",
+	"20urZBPw5arLN8t9pRfirv8p64uELdmAiMMb2kAXP33dHXxQCaOj4rsl4ZlPgEpIFrOeQhav0QaxK482",
+	"X+l4/KTj9YasdyEmCq4Qv3zS8caJCPVfMbtk8ZOOBxdL/6DBEPXYud5UbuRVCfLhmpaSk2Vg+GB24V1p",
+	"0mvvuv7HnzHgffbYAOgsGjGp6GhcDCN9tPckUfYtn3QNL/ydR18Ip1wYdpIHVfPh8dHhYaP58Khh/q9Z",
+	"suN06o03nW1BH/xzFtPZC1Fw7V6IAiYIuAviyJDFIenS3oVPpCBKswk1FJLhP2mSRJeMxFQxTayYFQdE",
+	"om+AJlTRiFVB7FCv77wv8rczZH06iZXXbvgFHJZ+QQ575HDbRkVu+zxKWA8hUHTA6fpjMUBgoOQmBZkO",
+	"o94wE4JJAPJXoIXZS02cJ3NsU8NuSpOw5KDDdCFVDzZbut7IKQ+Lt6BlT8spohEjCeUD5hP2pRdPQhaS",
+	"vkiy3Rmx1Hk0YiqJevIxmSaRUoxrehBIRRMVkEjWyXM8mjbhYlqI5AfN45ItMx56m2Hx6RctSb4wmFCo",
+	"/SgBK55j9zz8lwQQF63HYFbVJeUWka2qRCV7rWk/wtguzccrEodMaz8fIzUUE6WlZa1d0YSBTqVfYTCx",
+	"PkmJIhnlKJ3k5VIgJMVbA9z0lguq9hq1mocPDx8dPDh8uIH0+iJicbgMBH39goStZWIMxZ99EIK41Gxf",
+	"77NOGgRUjP5EshBY0StxEZkf5Lxk2lxj+8sO1tlDfktv45I7hoxef0zvxlCCxylJ6ImJVnhRLO0KfYBa",
+	"wYsuGa+4AQDP+fW38QamK9oCfOGeNDIiNYp5JMF+gIdGhnQB5h5QSHuhxlQNs0XD/2zKtmClsG5A1N8A",
+	"HoUrfyUGv70iALD0aoHWXCieTFm34139pcnAX2ReJCkhDPbPzXaCG4BVlggeOP+V773kiiWXNC5QUrNb",
+	"4VBrw3sZoQqNKKiT92lC6Jgmiggez9qEknCSoPawFxw0ZABaAiV8MuoiezP83ie0Ky4Z+TdLRJ28BtIP",
+	"kI30bRtwkbAFBDholKkKkd1NZflMMaTvr7R4WY6rIH0aXM0vho7HN4mLr6hUp5eMFxpF9MqCKAwst431",
+	"eTD9thWXGOnFWouEiySZ1ruVIANBBCf9RIxQMV8pKtZOpw8vfmvwv9utos0n26xeZg3WWXv53Cuxm7Sa",
+	"mtiMqVIs0ZP870+N2vHnr02/eXxV0/8+qf2T1v59Xvv8t//0imwqSxldhqI5iv7YyBMFSFVdQSJ7GhZk",
+	"wmMmNRzVvk9YLBk5bLVIoIQ41zLsOXw/WJOHtLbBQDKiqzWuynCKhbjQN1mLXUhx9dWVsDIfrDOUdMVE",
+	"y3MoXSNg14Dc9uDULGe1nJ1fB1wVKb0rk9dJ8PVKi6P6uiUzo7rmDd8rdNUr8tcT0vFC1tMzhjfECl6J",
+	"QSU+oF9aHwxkCgqZYdaaLWiMQjl+GyC6VZC8pqo3LOCLdidWefeBzmhBmpJxNGYaMnXyq9ZOtWQ9oBGH",
+	"CwZmsf4kAdub4KyNtwcmkwsujgRlIRbWyRvBgd/q59XB+akInp/1C+NYhMzCrAi+I9j5ujaOV5FUGm5S",
+	"zWKr3HgrzR4A5acJ7V0w9DcV2IW0lKuVQFhX4JPuDDYN0i8wul8T2qecEk036uSplndHdEa6RuR9XBHS",
+	"2wTfp8/bA+BA1MzUeWitBi6wvmoXuw2eNNG3+rf1r6HIJgmN9XM56Q3hLC7hI3vN/WDOlDsZ6fPZAzl3",
+	"n+yBJnIuLllyrqIR2/vqWuiuPjWHn/f3b+Sa494r3fS3ABIap9a69lePxrGYno7GavaHVhrttzegBT7i",
+	"KKdJIqYyx0b1zfaRToJPlBOmv0gU+4JSdmXSmYPqCnhWg98CUFabMKshmp9nIYhlBulW80yi9SjyV6Zf",
+	"dCaNxgEjB43GSN4Uv1iNQu+ZHAsu2SnviTDigxcxHRSQs49amwp6VLGBSKJ/s5p1msDBDqMkJCxmIy2x",
+	"iz5yDAspolgcS40Lk56aJCzUMKMhVRQl+amV+GFN9yQZ00Tqi5swGqINMaOC96xBHbAMzaoGvQyywXXP",
+	"2YhSPzEYi0aCD4omtEoczgwiZL/PevPk1VuAQZlq8Y+algprFsA1C+Eagriy7cw5GJD83Mte5otYwePX",
+	"FnDWuaU37nD4APrQMl0B3XJzCpVvVM1kwMC4loApEQxNIL4resEkaYDIo980lnTfRF8YcZ/oAW00XadW",
+	"K0A0LhWjYVXRfzOp/0PEeyVutFjjNTq7SMB4GJA9kdgfuJhaXy8+i0GjRN2oP9HXcn/O7k3Aci1dNzhE",
+	"jFiTds5WAsYWPX7CI6UFHhn4JID/jPR/tPAThPo/U/2f2RzvbQ7LvFiw38pmfrMcBJVeZdkdAYPPoqXf",
+	"mvPb4CE/ODg4BmECPFTwHpWa1xm7rp5hMtZY1myQMBrone8Z89C+TygcCUvS1/ccJ5cxK4WsF41oTPoJ",
+	"7aHRyT53KZgGpQZEYI9TobMiD8RWo/Wg1mzWWgdnzVb7oNFuNP5Z6hzUsNnMoQCWp0KwhpFUlPeQIE8F",
+	"GYuIq9T3jjexwMLmk+BoVNHOlrpQKGkdNdRw8RA1Uk+HImbOBNbi1ySOc7nZ9BuNhl0ksAdY4Ty9bzZG",
+	"pVBk4/UNdmc0iktoV+oNtyZLRhSNYtJlg4hbfwYuH4kZZ1Mm1WNgbPPOxYT0hRYFt2TzcGFysGWqpkFS",
+	"cl2B4KU0yHGypnbCeQjl3G8QTAWrdHGHk6GYJIQORJ2c4AQw3UBosY6bEL8gZxsMwBLJhVbVgEXMG3e/",
+	"0fU7gxCWVyh5lJt8ZS5IxieSjWlCFQu1jtMToxF1HZLKGWbhmsYx6EXLBduxD3pSmSveXWTlfbqDYKsg",
+	"iSxu8i1PZb4ejWNAZzHlNlqy7ZAb8LBLlDPBW5iTDfV7KLXph86rjpoNGILxicoEfGnZUBSsIZKEksPG",
+	"AXBaDFSybBO1TzuRBqpQj93vg7pP1DTqMTtPYw7m8XhIl8maRmIyUKsMdXg9NdtrZCtGq5EA6V4Jwi5p",
+	"PKGKEaruBKOs4levt46PlsSNbHQZr7Ssi8I9XMWnNDSBoPqvnuCKIfrS8TiOesDz7o8T0Y3Z6Bdwrre/",
+	"2sXCBBcRD88hnFD/dYnqu54p1Ot0nmp1XpMt8HaB5KnRyvj1QIylrvdA339j/liwaqCmSsdRx7v6dDT6",
+	"vP94LsxB0ztqeCtSUiPjM6nOo3BVYKpUVE2k1z7UorCKFJwL6Nsaz80VwhBKvcHMfXI/FD1pwSX/w9m9",
+	"BnwsLqJzI5IXASv33AHXiH4hjCtQD4BdkTFLDOTYlx5jIQt988Qo6CP65dwMQWv9+Zgl5zgE3CsN+6b+",
+	"Y//60HGcCWGmGJdCJrfVXETluQkuLQLQ4ksOlGCbbSuMjSZSka7jOW1qFEgncBj/NTf+zk5pqaxdWPHG",
+	"F7egdw/AWrbz/Au+1xPxZMS9dvOBAwE540qjSpKIpE0mnH0Zgy2A/CfjoU/wz4gPyJWmT77ngzcnjXje",
+	"xt1IAYA2qFIw5PeTgWDC5WQ8FoliS8DgvuRs/2wYaVrB0Wijrynawcyy0jFk7/UkVtEfNIkoV6dfxsn+",
+	"1shDj3L9rS7TC+lHnIUrQODuBahzNZL+DmfBIYt8L43ad04kDTf60zks+DF3dyNVJ2+EGmo8gRByo2Cg",
+	"JB9SRevkmQiZbJNPQe4Yg897y055308HOJsuG+S8AgMzUro4InsGry5cscURC6/AQJcoLY5xnwLClOXq",
+	"FJ2befd+9qKbeVLLUk8qDTavX/neP2qGe9cwZGHp8DThA7DmKZsJjgFEckPej7hxrtUuMFEVXdmFd3I3",
+	"NpV5taJyYEMgSHem0Fg9Egl7rAXdEZ2RIb1kpPXg0eHB0eHRgzo5kRfI95lEV/pQ40tiDSP9LL5cy2vo",
+	"EmBJqiRseOlbrezSm7CdSGsugtj9Fd/3BUBkVE//pg8sZl/KqZ77kgPDlPTqFZjnbfgDtPL+hIPsKbew",
+	"26JPrSBv7qLz+41LJMa5N+awJaVdLQdP9It5JGk+OHh0WCcfACG4UXu3uXuztlVbj63ol/00jUK2fN/w",
+	"RuG+5ZhySQ6aYbpb/Qs5aIR18gbQ25gJKQ+trW0ru+5p4Rt3PtJCuVE/Vm0fdqK3r/8IGZeFO88euiqC",
+	"IgXGiXoaJPVPJ3kRwoVS/xakMlr3Ch0xJ0zfx4dqSDkyPbyT0ibvpVBM2eQWIHhmryKuUA7BbOesqhSQ",
+	"GWAsDDPjVhkgnTcKUYjKCwlE80EKtBSZqKGnGp518kog+RxFKCXwAgRDR6q8yNLotoJu6SJVDnZLAeVs",
+	"PActtJUuBZd5ZTm8Dg9ameXVugvRZ7MAwGYTIPiaXjAiFRuTg9HRA0BONBqUwvMGIZhucgUIzXs3IotO",
+	"uBZElBAhZiSmq8yupeDZiBGdtSEd6c950kvMzgxr8eEtx56un2nigw/soSVpLB7CBI5Bv2BkkJSHL0i4",
+	"lpaXSav2uSPjOpxv2SjzytxAvfZlo/RzGDJ3bItj5l7ID0IzefkYeJ4OAVJU/DY8ghfnpZzF9+ff+CFk",
+	"aRHOzoR4ZYXgDWTprghnyyXpuTfmyJV+Cvn4+mGCl+mwcfzASkkbkpbmQUZanppPrJZ155a6PWJStEvj",
+	"LAEKDImvXfcC55eyiI755z8EMk6iOHzJ+2IJJhZhoFZw9f/KyWhEk5k16nUnUaysN0KSXwUZiXAS68NP",
+	"MbSbUN4bem3P8z39fvgcUtvTP3+XYHLzfG8g/mCJxAMFjLyMsr8u00cH9Yf1R+vgTbbpAszR+7gniZk+",
+	"C3424t8PcOYmn3XdE7eSZHbkbzk6LI3X3sc6HzahOj1w/KH96bPvUeW1P3314tS7R8djr53GkXm+x/il",
+	"14ZAHM/30AXXxpQcTWmcJOH8MHQ8IbFCR9KVtVh6XzveSA46Xrvj9WgSkiyw2+9gzlLHazebzeMrIGY2",
+	"iuvcRnGhu0iBefQ8vyQtPGZpwTkX6UG71WofHTlaiHf12bfZ2ncXCo+2D4XWHBTWuKoGV22MWRmpx9D/",
+	"7/9qPjcARidxuus1b2qKV9lVfYFRE8ZfnV7NMPc9wEqNHBGncaRmYO2HQZChe+ld+XPPW9lzjcMLz53x",
+	"GW4umyWH2wsvHmQvIgZqXPI9jibo/I7fCO6ynTVwruQQingFhhRMRaKGRA7FNOKDH5FjnH4ZxxRrjqyJ",
+	"i46bKjuaEzKKpNIKrwnQs/6/FC+RrlRzaaV+qRGTkg7YBs6tK/i0XmafxpJdZX/nl43eqoXVQlxCWBBi",
+	"n1DF9r6mmP+kg1S54/ml8dPgot73fPCGe23PhF8D2UdTtLmmBgJanc8gQFVvyMwbtr4JpEEKTZifZIvO",
+	"uIZmSigOFOVV6KcGFCqZsDVukYszBVfnYy4oGlxxkQRrCWjapbWHvv+bJJJloteXmqlLMHeR+jSKWVgg",
+	"cuMDMorCKXWwUvN7k8nc/toB1Qt4f5GjCqcAQQDUN3jRmRyeoJbX8dpHjZbfMfpk9mZPTOIQo8pNCsWZ",
+	"rZiFvpZ4Vod59I2GYfOfzhROeFyucna8q6sO1wcBcZB5mJxNRWoAdECRyicw93I5DVaDvBKBR8c4zCln",
+	"09H8EH40FW06yJHgJ1vUppNjZ4tTpIQBHhnScAWwXhC/cCV5Acz9mB6m9w2/fe10UNrr6D878xJfR3+9",
+	"Y6W+jpV+O95Vh39rWEW8L74VqPBbyyGFVV7GMe2tAJSXJ4Xz6UfBKzF4FXEWEMFNukjE2WNCSWDMFoGt",
+	"rCB4PMNMTVOsLZ82DrUT+yRS5jbWCzOwNQm/35OX83Sj4IpYtc25IVnVIjxLvwCsPqSthD7ALunw5Yjh",
+	"a9h6Bh8A1Kbeggae5/v+r6dn5H6PJkrPNQfMku2NYxrxChssogFY3UFjABkxNRThE72AMVXDJ7AKgvTt",
+	"ScvawJ60GoePOhzHTWnCl487bByacY2V2ylXYUyJrX4Ug1lqNE6YlDaeYvDvaOzUszP1AzAcTg3pPHt8",
+	"hgym9jySYyGj4sJGJ5xQpWhvOGJc+SYCG/M3RzRk+ZyZNFUps57PhXCmUz2GPZhiXrEYyBrc2ZpGmmYT",
+	"vHQHjUbjn84PB/BDHdnf2oUCv0dhAMqwQBLjpqpeNc3H/HtOJfwjLbkTAH0LXJEWA97aR9nQT56mfZ6v",
+	"/+cR/s9D/J8H+D9H3jqKfdHeC27GH4t1gX489QpgsSkKYIr/vLYPaf+iT/7nh7dvfBKLQX+E17coS3EP",
+	"g2E4C/dzao2Zed4o0DrK1HAgeRgsKVHx8PBj3me3SlSBZcBR+lVCe+wcFLt0Hj6J4wU+Nz/Jse9pkLyj",
+	"aqi/PJFYfijUH7eT6x/n5v4Eo1at0DE2zNm91l2mBpi7TqyT5KzRFk5ac4Xz89q8I3fq9Ldls6cvaXXP",
+	"XP1mo9G4AePKHK4XXPkXpirYD3jPRdKNwpDxDd1+i9Vni1x/BW/Nuf/cSrgQ+aJfwuyPhNEw4gNNMSSK",
+	"FpuGux64US0LlXdLvYEFq0csPFdptsz8jrOHhRuF/B7ChZVisDQK7NDEYuhdY4jgDPKmwlHEI6kSunnk",
+	"3+L+55ZRCoFsNyj4guLDhTrXaysOTpl/Zw4MJgVnIYdmATJW2tPrvSfr5A1UsUszgUZgmsHMYCe1x5S3",
+	"vC6QckXb3byj8jiU+X1vz3eMmBNJGw4NNbHnoQXFYkzWlJIkknLCEkAovQWsnqcBVu2ipTHXBqzBwnkF",
+	"Zgk0l7CV1bYOBaxPOR7tFJkWndnpI4jFWLx3iyMW38F4j7ljKAj7mHvjznjOP378WJuvsL5sisJy5Ndm",
+	"Cram4aYSIMyg2IK5On2waLJGj16+EGJWwmOxFKK9sp6c9HpMrnXVinZYcu3mVvwD8PyXPGRfPii6NG5+",
+	"U9XOiN/thu/1hhN+gf80uVzwb1NayWuDLCftOhxVQTM8+9bizBAVlM1+6Mx++Mid/3ANhHBgUoAHp1JF",
+	"I6rYDykCvsRUxutc9yGjsRrmT9GU2bonCVhNUV8G3U6KSdJjvlMW6pesQNQiRfjqJUxCee1PX43vScv3",
+	"6XufnIzTg6OHvtfyPmulAUedIZvGD3hF+Ka3wnqYhNuoNxrNg6OHR03fU0LR+KnGuXeJ6IHRCwt3699P",
+	"EeXeMzVJuH5gB0ARe3fAlcXyOVqlMZPGNJmnkJgA6JOg+UtzOTQeNBsPmoeHreZh8+EBbHtu0+YD1Tb9",
+	"8PDg6ME32PVlWkgn2/Xr1KNY6ey9hViPAlRoHR/5XrPV8D5rJXVxbATBVuVDW4elQ6c04au/eg0UPHpw",
+	"0Dw6KjmMg6ODgwdlB3JQciCHj0qPZA0aWUAoCqhlWtMJHQWYxO67tUZ+TDKqWMJpfJrFCWygTeMcxTq0",
+	"eTanSdlo88zb2WVkSHkYs7BO3kNTI61UGoe10xJpw3D9Izdt9IMYMZNsCQ2vwDcecWKLSS1Rqs12tqMg",
+	"nRCoR2CqxcGn6yQXvh+SfsRDado9LTaDSvUTu7IiZQOf/AhRttcK5wKdb87xn7bwKSDjn0zIB+OXafDg",
+	"XNCgGyn4uYR1VJI/i5nOUmcDxTC0onU7kYxT1i1ZWWUEXh2+ha3L0u4DPyKh1NspLdtR7lQtLNRxG6U4",
+	"MM6jpBjGNyh2gd9fVnBidS0JnKOsbAOa5TFWDUZFnJGmT3oiJs0HbbJmLJv7seICCdeqfbDg215en/Mi",
+	"Qg59O6UHTiTUa8VSYlM6wxmgKYQE7gxA/WGueXmOfvlFX5KVf9sZ9y4mFye9V89nn59rLqH8euni85PP",
+	"ZW1fJycbpy7N5v1Wubpzy1hIk729HNgbo0ffT/rpT0blyrMny6lcab5ktWzI7SJZ5bTEn+tgX6QBzhvo",
+	"8k4scWmxNPPY0egrBy5vqLq35kqepStYUufMvJOWgJvwRFNO2o1Z6c7cdxa2lxaZgncYNJ8eJ0wyrm5w",
+	"qwufXb5rdwfbsVEUrwLIqAmjzYwQ80soqefkvJGVgMLJSkbgw/0f5YaWhK+U092lASsbhKKgHFIUC7K9",
+	"cA8j65SHXXyrkIrtcp3vPKDhO+OFdyCuwNzYEVXvM8NJNbOjk4G31DrRXNs64UYSGFNILe3UsXY0gUX4",
+	"kvQAmzfYThscYDi5vllbu1d/LlSzXDAjPiYCnTAZBucNHz8If1jmlFnGIxbcMNd2tWyPdF7f1fFzSfGv",
+	"WRjRs9mY/Z63PVZChZEefK7FxDLT5QdmMlBAiaKS5FMnp9NprS+SUW2SxIxrETn0oQP72YvaI7AZaDzq",
+	"pXk1N6HZDcEYKaA8OmyI6A2hmofZXiwttI5TdKHHohnSG9KE9hQYwhSOgtWjAUC6i//JUCudcQ2MQscB",
+	"VaYNZR6ZnKY4XKBdx7YiXa4joYhYNu1Zli8loU13ZjFqNhqWcEAkNJT0c78QcdKU8+Y2s6iSb4BptpWu",
+	"HOxWGhmwsVRqtjQ7zMyyaH81xQxRVCvZaLoQrVcuW4beHrxDxJjxsgU8i6GnFWfbvH3W5Guh6xO3np0F",
+	"jv4N1me23XaS2+4ZFxJ237DKch9aGUxT/wN2Yvjurt57ppJZ7QQL8ay6eSqZ4ZvXv7Nn0YiJibqOVUdl",
+	"UxQaP+zzecNHGLlWHeDN0YitdEtsrfbvUeNwziaihLhYXRA2t6kt2kLK4JG3gpgPl9gzzNMfxaDxO6cT",
+	"NYRWd9VZymRu0KIBwlUG6uRXpjRSsSlwfiiNBlaHKNTanpqRcSIuo5Al2xVG0m5mWLMEVoaSq0EAq1sT",
+	"SWdkOox6QxM7as1jP5fKvR10uqRRbE211fyvkzBS55P8SItS762o4NoxeyIJc1bcjM+ad3KucDFZIsJc",
+	"sJks+7hGlQUcvSeJHpN2kMQm9aXzG7Np4fyATVoGFlPuEylAl6OIklResLB8WnHJkljQcO4CznN7vcgp",
+	"jVTEB2Vzbee6Wc0QhKCs7rUgocidk41hSHdt7GPVwJy+jjhgLYtWEQWdAhegkeCCjZWDN6Zl2E5wqXqX",
+	"x4OEhux9WoGgKnfAceeJMzAXd5MwjMjHJlgfWfeD6F0wVSdvL1lC/n529s43fe2MB7g7I/fpOLp/2bwf",
+	"i4G8r2WcG3J7a5bA76nULZ9b38+lbP4+xsyWQq/kCn1zwQ+5RoUkl2wWOf42c+ptD10quNV+TkQp1nRW",
+	"YMqibrN13WXLR1++sp/l0F+vG7/dRYdpFgv9QYwYmAqxqfDU+t9ysdzsyzhKmDynaq6i6qHTehP8c17b",
+	"Gyo1lu3796Owbr5c74mRZ2o54ComiVRe+6DR8L0R/XJuAv9Mml8atocPQzZWQ6990MI/GRSts9FnTYwC",
+	"dB9hZqD+27xzlL5gY8UgxAt/Su1Zdn4MnTNLgfg6/B3Q+tz0QfTaraPjVjoJPsM0n5JXnIKJD8yMxoIF",
+	"bautqQgCgE13DXxirmU27YMGXCExxkI4Ysy4iZyfdP/FevqI9ClbtzG8ZNtZdpmia1XGec2K6yUKiEFD",
+	"ad+2lMeIIcnYD3GxVroOqhqOVjoSUhNSyZuOMWnbLocNS+sfZcak15lXYT5ku9SqVLLPLRfb/4a+j9Rs",
+	"VbyzRQNW8Xs/ginrHVWKJfwma4jZFJ2yZKGxWcJiHT77hOypIYsSIvHDpLjklPnMXOJoOv9GdfwgnaN3",
+	"jlkd+k7ZrX/CXNKDh5opNlufffv3A/33Qfb3MT6HBNVcWuriwtYpFLjFhV0zVWoBgwouuX3nR8ySuk46",
+	"fo8qNsjMwW51XpvWhIUztSYfYImNwFRazMbWCmqzm6Rs4CoRH7yI6QAki8VRafYz3B1USG68r0BaGPCT",
+	"bUPdfHiUFgD1/Op9F/xOWoEM3j54cDiS8NZEMlPAGCq/tq6uPP8rxiQBtNPCZW0c5Pn6k3rx7gc931RY",
+	"a9sahrYoXNtrQeRRWhTvdYVuB1dICdYFsyFlNwjlXO3abwBk93vbgjFWCrj6vJjSnxUpWZ3Tf9CANmdF",
+	"Gf3HRw9LKyy0ShL6m80H5TUWRlQl0ZfCGguW6ZmsjmU8b63iCy6P0DzBa7a8lCs8atlfqhRjWJiqdTg/",
+	"lf6lSnGGyquaP1kDwSoH+7D14GHrsOxsD5pHzYdrV2toPSo/3BLhKM1ZXXqQ18Hgw9bRuvVBGhtURbHl",
+	"ewoZ1wosXUIAS0jnD8GAVlL/Ypr2A3CF6xHlVvOg1fw2RLmy4LuyvEomxInEpLn/kBJweXBdVZtLSThc",
+	"amnJPZ+v03mtcLkN+6AeF7TdtV8rtaPkdpHrHZtaQpc0j7XvFG9/SCU5JOad1YF8H2mkwBsAVhVxnZaw",
+	"RaCw6zChcqubwdrNXS2PXVyEin2nHCo3Fd+4RXA5kaPVwGV3fbUswnIRWPhGOajWjcHcIghMaGXC4NOr",
+	"IYBb2ZIJslIAqJ9i9fYiQVNDpEsaFs2P7tN8Y12ztiWtdc0b+WFmJ0uGmTfyw2DXSwbB8/2fOfzjA0P5",
+	"49aMqTIlmavLdKYGU5RCp6y7nqCJA4pkzApTGhvo2lPeiKXkRq1d17SvzqFUWQcYqOolGdbLMIf9Iwqb",
+	"ZzSKTy8ZL65Tw/STWqZfudeLpaPcKp5aQPdtwYwhVWTKEkbCRIzH6F5CBx7jodMQCKZq2/JRHR6FbVKg",
+	"S9VOpw8vfmvwv3e4vmtt8rVjlZ6Ovnj2r1vqFIaKoF7Jp06RKgijN20H5n/tFJjtVnYiA+PdVYd3eFv/",
+	"xwDaHIcDRqgP1oFWIB1PxmJ6ngC+2J9icRF1vHbjypmFcXeGhFFpFFcIcD7HqAmEstOhLovN1iKSeQka",
+	"LDHSpb2LtO8RRmnXixp8rWzihBjtm65eM9ITI/aDXNYXia1BuE5Z8gQo63znMdulM1dF0FihfiijEtpL",
+	"1uASKaTLGMQ4EUr0REx6Q8oHUB0oi9B8jBWWDHgx0SDLRsVw0yD9RPADYOaS9I2qRouSZI5U7co9L2wu",
+	"smmyx4YNM5rzXUUiSUaRlBEWmkqXUqp95Xa0tfCP62ebpGqUu8BFPcV9ur9LPTHXoCTtpOotWJaEkl6F",
+	"xZec+3CDmSobJt85nWXe20oCC2srvSWLm71ani6TgmnhnTmqsXlKzfUBARTDPSO4gkvAsLCZq+VJPfNl",
+	"qQqhsFHiz/U37352VTGq/IYL043SrTpP3aNeMxlpG4fr5h2V7tBZ7nao//eU/JQymQwKiywme5ZV+XJQ",
+	"orQ4WPoGDJu/OovD5t+AYQuEZ3Hcwis/tbXuDxFPRuy9lodv3mS3xLdfueFEs3X48Kh5fHTwDdz7lwCc",
+	"/M6ezkhAx+MAYlOuEZkyp54VBYEcHR/Xj4+Pfa/VbD1yQkGa9vfDo6PFMJXM7Lh0zubDVqtozoMHjw6v",
+	"GWRy8KBx2Dp8tO4BtdY9oMrktwjJC0gxrJR0Z8aSCHavaMR+RBOigchmN95ETc5fizjtqmAbYQ8GCRtQ",
+	"xZ7OnpTHZy65HSV9a46bGk+PW4+a801v0JKx9jBr81h74JxxZO3xrgmlyuDrdIo6evjgQXPtpklH61PN",
+	"b8wQGo3Go4PWo9Kgtm/GEDS9CACVgk25gF+pW9Rxs+V7zcYxtAz3K023pIGUme3h8aFXykmqT/To4aMH",
+	"VeZZ0pbKnec6CN883gThD2+aC1VmQD8e30lBBes/ydgDhjJDqUAN2yyeJVdLMAzJZKzBA5banhh1Iw5c",
+	"SqszKOmQvQBHB/ta47HvZqyJ7AXIigIQ+xmfjLz2p+yTWUbAfFNy7+kkisOXGv9htfPWZTipLhtGPMxq",
+	"HXq+N07EmCXKuKS7CeW9YfEM+MzWjwWlvjuJYgWG0MeEjcZqRqZgLcRkYscoWPcKVqxHh8+NRW0+HxKa",
+	"L2Qf2Xj+3yWqK4v5lrj4aKOpB+IPlsgIhY9FUF3iQ33wvwqE2HW+lrDLqPxjPTEaRWqL53JZtjUTGGOe",
+	"F4y9QjsHlsb4lE6UoavAhNor33umBbov6pXteZHer2bDNz1vsVPbQcuD7N5opO9Cq3n48PDRwYPDh743",
+	"ijj+2HAb6bMBNNv/UhuIWq69vv2kK1bSMIz05mj8zrkHfRpLVujDByc0TcSEh4SC+C0VHY19c48jmZYJ",
+	"xbhc0ccM+oWLRq0aPQdh+EDmr2SJ+xE9bz9KpDKploxwRhMmocRspBiGei8vATDQn4C6fwgbmiQUyCZV",
+	"S5ejEK1n2Xrq5NRBLeW4CaBFlIbVNtbVZX2RsOWg4kTE4SKsYnoToJpDcrM+AKBvzrUI4Z8b/yY0Llvc",
+	"zltuQkQWcaVHkzDiNI7UbHHc38UUTZGGw0RgKfMJM312wzo56UpoKIgnBOm5Df0V95Y9OPSWXqgrw3sW",
+	"F/BSSWBdq8kBTrASNnLDC4qDyVQkakjkUEwjPoBkbS7ImCYq6k1imuDFrJMTbigjrmIRi3nBrQ1z64T6",
+	"xlVQKX/0VwDolziwWYBdi+CJEtZTKUm2gkiX9i6mNAm9IlKV0p+0/1qbBHZEAC1s4FJMmVRIVHwS9EWC",
+	"j4GCxWH6rG6DIntxpLeGtT9MVWQWYX43lQx9QF2hhmTETFq4NMhhhRln2eZ7nu89PXn2Xx9P3j/3fO/F",
+	"2/fwryIh53marPZ1oZSzzXTI6NWER0qSYCQDnwTwn5H+z1D/J9T/mer/zAJLLZJBtmG94LTQeHN40Bgh",
+	"G3rF+EANseZElh78vz81ase09u/Pv/xnEUc9dZI80RCAoCjM9Vw6WhbJMlRh9f2LqGbvTs0OqsGoAH0v",
+	"pC8Slx6AjJU+IUY1rkwic9sqIN1ae5mVkDqDle2sYVLEye88+kI45cLU5oCCDAQhYQ4JgsGgSIY+5WAB",
+	"ggFwA7zT2G+AxZoqGOInSX+SALri6xDHA5JS7sS3EB6CWURrJZ46YBecve2DNj6PDquORCUzQ56uPkP+",
+	"4hdDag5cutMqOa2Msq0rGiE4RR8Yrj1ePALr69Hgxwige3KRuGYpqSv7fn5gqjzptNroIjp7+gWKOTnt",
+	"NJcCIb98bHSwWqj47dUCY8Shn8tXxMLXVPWGKDGucTAnZITjsDWrW/I2v3hugrlKzrVQTRDjYmkEJQy9",
+	"eZpgRRRL7p54vvf/0/958t/6X/+9SO203K7frl3SxHTG/eS9HZ/+OYFuzW/Hb4TK/kCgSPvA/vn5yrVv",
+	"LdLK/AKBkPhkwv+cCIXrXS7GmB67Ypya0Zae3G8WL9a8UFpkMS11MewGW6YuHB1o8mHx4Wl1B68gFuyC",
+	"GnVdRqCSXNGZXkQ8LNTGgWRmfTuNyQeJcOxm0cEvJpXOPftYDCC13LSnL+JzTkWnIiEzfewv6lhmr49B",
+	"bssk3Z7gMpIIRuzgKgmNxRqKSXqMH8zXi/hc2vTVbFYlE5ZtsCtEzChf1I5NJBfA3N29b890KV6lC1qX",
+	"JNgPmVBW0qNxzBIyTQRIdL4N18nnzBhCUqCdiHgyKjVN6Gca+pr0Q2EtPiDdhPaYj/FzTTjMtDSQnNdL",
+	"UPu3ekmzmqIPqdvF1CzC3kyly9nK9w2sqisIC2S+AMk0fhdvyh4ogDJLXiIxnYmJWk3QYGYDNd+ep7OL",
+	"UjTkpbI4UIl7EokYRHdMTWEobGtv2ro8JkrEIaH6NSigAncColczAagS4H4zbYaWv256JZmXP+M+RKJe",
+	"mBN3tSsegnNx8f78zw9v31gJU3BCEam0/AxGIKbFKB+scrQm2ZgmWgtPm5CbQBdjSbK0yFLJ9KM9eemZ",
+	"My8ilS8iFofFknVfP7qzRgS9vXdUDQuZTDpzlIJV9AHefhbxLCZKRqFWF3JEfAFE8/dnhfkC3Bk2nMtq",
+	"t4U8EuTUIiZluLZ+iEy3H/HQ6RykN/SY8EkcA7Zk0qvmlyC+Lt+RHokheZrBFFCI2bhc5JH2bGMhLkgc",
+	"XeTwLhW/NAXzvX4swJplWZefVYnxPazk+Lmatce8lUGtiJgANqe+IscS3FjfFlyRRMMn/wCIXMMebEAK",
+	"Qhreu83sSnG290WOlRr3IfABJdQFoFTZs422+boEx9a0TAEYpSafm0m42HffQBDM56KPkARhMnOcZSD2",
+	"0SigIbAISMZXKpBn1kas1w8znsfL3JRpZ7oMSa98b6MhnFX7VDqkqk5p1ErfkxHvsZXmSHuX0WOcqLVA",
+	"JhUbr8yI1O9U13IRiza8hzh4y4ZeRMHK8huy4+XXx/8mt7zwksI0iCMFsho8QInNN8kbJu0lmZg0j7Tn",
+	"XfDq7a8vTt88Oz1/ffKP899+P33/v86f/q+z0w8B6YqJaZRnLGz1vMG0edBsPGwBiNKfitR/65zW//gz",
+	"tl0es304vSHXQ5SPw1naiTuLHkYYG8V/jpjYjyxqqibOIrPk5ttdVrNrfIBZXuJIlEk/z18a8yXfLOZz",
+	"6fHC+A0IsZHViRIGFEvpayWC5OLbGkQg28aGlOAkO8wyY0lmgy3s9GkiA0Hy7CaMXkgwNUc8ZFwZ54Ij",
+	"psYCjeVL8GMplXRCtwrPHFZbBKuXPGRfPtgYowJZHoL0U9WQhTbfnAyF5qCpXJ+J1XqPXwoCQrBs99fC",
+	"UCDXu2SEXMlIbzjhF3ID3QAHLn7sGfyO1BHC9+kYbRPRiGFx/A0+ZjLDi4IctrcjpwBb/iMf8MHaUy5g",
+	"ii0ZYWBnpfNsf8XoIxXleNee2xsR6fWNIk6NTWlEx2MbJ9mjMU1K0Riewjy+jYArizGDp/DqVYppszcY",
+	"nupE0l1V1f9zE664bdkyQfN3gbAlAdbYRjHmYCRGmBRXTk1D16+7VGJLX6wqeq4nQmJBy1SKVNGIrSET",
+	"VibxLshdGp+HrK2uOQdH6FiDRlx/3mwEunOGP0E54V+2pYVrsT4l9yFyNOKDlUM+2vfWp/6pE6sUYwtE",
+	"lqJYCV8Dz8ZuON3Bb7SwcPF2NpX+30CHeZGk9jUJhd+rcv6cVWtBJ9hITd4S9y88+CITyU1ZSGz803rn",
+	"4fr2bZ5FHKdtAS64mBp/QIEVJPU9V3UAW0N/sY1uQ1/y+WhtZzKSTCSHCzj2/sUzcnBwcIx9I575hMZT",
+	"OjO+M65FzTAaRNbXh5EPkDlrwhe+KEBqCIYAkScULC85hFSxGhDtlab+dJlpLLGBYiG+WcvCcq0xJwfe",
+	"JYWxmsqbk2LR6GT9l3dqL7Z5U4mF17hWsEKNRhrs8TZmiRS8Tk7QNI2dmiCZVqMc1I3ViBkp13s0FUko",
+	"2yRwh1CFelHTJz0Rk+aDNvl//+f/BoX6z2vIxnteSHIte9eSvElg684IRrgXGfTmYp+qxiNJDJzGpJaK",
+	"Zhxc9gdTuXGRsLu5Hpnqb1IPP5fogasZAbw0f1Odb6X7sBMW3dXc2jcQZTFT1ITvSFNPcSEMcOF8sjSa",
+	"qpSywAq9FDoolayKwjXrSKcvBBFb22K0sivTHLY6bb0KUxpUWlnGvFqVjmftwIqMFwtZ9sg7pGYzUmAu",
+	"MHxWU7FImuyShU9k/cSW3pLZK3zP6ZpVGHxiPojvrOesk05ww0L8Aii9WRgDbLUneB8IOIMgdeRLXTYT",
+	"pjqcad31mNA5ic9WUEoYDVHyMzYRqKZRbN2xbcGKskrQMpSHuJx0g32fTHj054QB3zceQTzTgkUhjqzM",
+	"1EgbkhUH/8BDMh0KCUKZJAp7lGJVBY3FetdWZm4TBW/aeBq9hNRfLXj6AHOnMOLUcKsz+FRQOaoG3we9",
+	"PxeiCI3clnqg3DtvbkQGhhQfffcmpnhdTBMyzXe1lHMH5YL0Nq5L2pCY2egfjQymMWydvO0Tqe8RjS0S",
+	"3bM1cxG94d5oUChWxBRMN8Kv5c1ojTWP2trGSFF5mFV0hkQKQonN2djI47nYCrHQ+SI4BH7jmyBA4Tb1",
+	"pXyclcrWpASrCo9pogptd4smQKfhYpGlNmRsnGaiR4JLn/QnHGw9+EUNV6pEIhFGCu3RGGoCfdUeE0p6",
+	"QxqBWpW9DeUXJQDzWuDLd4csAt9ISOWW56TcgAxWDKEUW1hBycft4SyiE5TETuuJW8S61krWAYIhGu69",
+	"us6nbaPNr+Wym/ku0qjFz2v0AKzJRO2NV+PUfS/2pESs+pE8JlKMGDYGmNqq99hZR00Sfu2FzqrcfST0",
+	"WbysJnL0gl3v63MdTou+P41AupZjym2y4CIC9bSutAa9Ke6eumz7MELTlW5CexdMSR+T+Kgkwaej0edg",
+	"ja8vCeM9Q77him8F90WjybXgntbZL3K0XzJDxUvwU4yvceqFXWc34oOpIcgGjwk+AIf8pktbaHtbxI7g",
+	"KxArrleibwBRwnY0r4IC82rZ3B0suhcubS3gOe6RFgPYNwJHnjblmYfLiOfRdMmlyRHfAnliEaxFQuYb",
+	"k13hCn6N1lwCGa39+6T2z/P2Z/OvRu34vP35b4X5ZG/HKOZ9WKImIUWbu202HdzIcGl0N/Q62LZQW0GM",
+	"lU5UvWlB+SF1QxTRDpooYydVbJymjBngo54+tMGsmVVvSFELNPBGg1c+4WuuJ2emx1Sjella1dIcK7vH",
+	"Evb5lqdrzPYi+iorhiAZUqc5yzm6ZAoJnn5kVbcUIhYPRJLXPVHu1SonWOpL4l8N0i7iXJr2hcl5uRao",
+	"gYY62hutJAL+OyCAl9TKJIvadlbZqZJumUejVXYju5nsO0UX2HZH3XKg49hturqtkMZKDl83m+X7jBks",
+	"aou8xrHY4TnrPxo8QZTvA6PhpXZP6x9aCyVLDcs3HS9kC3wWXNmE9SeSYjWfiJP3L56R48Ojh0V5PmER",
+	"VYbsWlu9EjVjHyT4cSIGCR3JOjkheiy5YGyMXocRo5B5AzkTl1qFBeEfRd0RQ+dXwkCX7PAJN15Dzkh3",
+	"ZpJI9Y7rHd7hh41GmwQoY5ggvIDspZWykQ0+JoE+YFMECzNcAlOsmiVs37czuD3GyR5GCXZ4F4qzXzJu",
+	"zYyhHnER8fAcfC4B2aMFrjBDU0c2niFhqFNkRjXIqpvSWYdDSRE9a0ornN1kPwZo04UoTf02FCdNMKsl",
+	"IHtO8o+tFA/ZFB0eYO3aYL+uQdZsk3wl7jo5bBy0ScDFOcoEgU8C477nQp3PxCSBBPqIy0m/H/UixtU5",
+	"WNsCv8MDkUSDiJ/3RdKNwpBxmPAQJlTnfb03+OWoTQJsnw2z0jgWU/x6U3+9K8LZuRLiHFLx4WccUdgD",
+	"Xu+k1UoPH8bpw/DdX/Q1itmX/I9a6YIN2rZIKODlfoIThL3pn0LGJQwx0l9uka0HGpzjQUJDdm4vJi7v",
+	"uE3ynaPcT9jWUO5vtu+T+xs2daqTI0B1LXcknMb6A0cNvX9ToRZaWUFRWYsYWH0dRmrwOmVx9U4WatHq",
+	"zS4UtvXJYo1cPeGh/bARgPVyvAWJFoRZLcmWCLLVkgeBKkcS1BGjDhnf7RaT9mxx50Lvqha9MHMNvp9Z",
+	"0V3XkCChKPGrrMpH/CY7TKlIaeoSPiZUEYgvKSlGlRWyLpTR6YjZ1NLMVZCVZAtWRMwuzvj3s7N3luR7",
+	"y8Jdjo6PHagcNhpVNWMVlyVOgYlccy/Ns+TjtKBJlu9neB+eIniiQlbsrClJz7I+H/hMBA1sMKcxt9lJ",
+	"EtUS1mcJy/UfLIvzQL8x7sx3JAREch+5ee4wi+SGyhGitkv2Mr+6iRBNY2LLxEB4vMUY0fyMVSIAsiDR",
+	"jZMNTtzrTMvC0UtkKosMhjBYDAP0SiYcZKcsFx+z+k0nDixmMC8PiaRIwKlvhSJbEvV4QZMcQtl/1Pm+",
+	"UV737azLNj1aFZkzF2CT07nNA0yTzLnvVydwm8tsl1F6k7ca5gzxO9QJwr+BUOd1dV+QjS5pXE3XvJFQ",
+	"6u88FW9FbHZxw+wbica+82HYuWICG3jf88UQSnlEmoW2ElinTlHmXD0SWEP1giTlqWZltlmwW2odqqCc",
+	"V66Ul43fhy1PxlpmVsOEMRKyXjSisTHhpunq+QJgcKWw/oKh4cEb+karKL+85H2j3df0Pwtsu1i9uXV8",
+	"5HvNVsNbWmwLl7k6pQQ+AFnk88W25g3BXGC4Pp+ZL83HQqWfnDcOfa0cNvW5wLLkLrHA+gOJ/hEf1OD0",
+	"0uPJg1VLDylUHQVv7w1989enX2qfX/L+X7X/8alRO/78y16nU8d/7f+PPaaf/g/7536hCujk5RQsEFdU",
+	"Jy9TtIJzB8yyaAb+qoP6w/ojskdRc9GMCjnq/mMIcsL6pYhScWHK77YiTasFMxaHkppEq1sOJV3bq3QH",
+	"4qFcR5Jd/0bZsFl1pLTEbwXx5kaM9Atevm8hVVwtQYhXUVFYVyFKyMdIt/VvNpbChgfNjKRu35aV4wZd",
+	"SDhRg405ulcBQ5KIbeLN+ZBGLdwoekDpparAgFOxgz59/l4OaCBqJmMMil49NYEnqw/vlq7AfNv4Tepj",
+	"zrf/vqZfKZeA9I1dSiXZ56nRDEvY2XILQmIJwrrpGBGG0MwtwiL1ab18Jew/H6cFw7hQBL/RZSFBj4px",
+	"FBElRFGlq96QVeKUzyjUiwTFMWRfKo2B1HscMmBySS+0uVHmZUP7o4rjfjPvQtR52klk5bAP5t1iVE63",
+	"XnJ8gjMCQCQDE4lVUBPgPeux6LKo8CTWBkjM86zCAExZMY4MPvHBNHwqmh4sOqA9rDdxKKY8FjQ8i4oK",
+	"nr5xSg/Lsf6Elh3BVbnJLkwO/gst9Cx+zPR2IeAeW29GY01nS2bN6j2vNfMHJZJl00p4XnFOuPwox33Q",
+	"wmG4HOI28SDlqSYD0kI9bShb8fM2VqwgJTONvlsXg5ZfqDKCaIunwztwqyDpLf3sHAEbTvhFdQK2Hv1y",
+	"hkC2OyZAvK+mvuQmAI62ycBkgzHS8t/1R+q/Nhl4aRsirTmyHEXsuZY4GEFPFX2n3Mi8t2A0TqDf09Nl",
+	"VVmwIQVmqunrQkKWjaxKJlnFj11z7lfFEfWZmfGa839YqBD+dEVBm4KqjJssYshoCOe99Hv5EydSRXFM",
+	"ukwzHNvVds3PrQTo9j+5HRhvbV1jIdWLKFYsWQkLYC9jqo/V9NaJi2oQl3wI+rA9n2AzyuUfAhaPQU5q",
+	"SHlhJsp67OY5VfQt/LSC52ATIcYHEWcA5Mfk3ywRMq3yXFSJYUwH7Kmppl4tBFaPkM+NcIWMfv1RKd5U",
+	"HfqhRzmv/rUUM96LqVxj0LuEhXDIz4vI4rqTbPrxJfesylQJu/42SuZYZ0clU1xvc3AV39EBez4n3lcd",
+	"q3dw4ra83/xmvrSiWAmXR8HcyLplVddiIUaIqlUVFcEJjFqTiAG5fc/68pUQF5Nx1a/FQlzYCM4l1dGW",
+	"3cFny6u9xayvTBIo7sg0pqnwDTmkSSjLWwUVAg8HrUP6n1UoV5eeMZRZCteZ/sOK2nHX+cBEX/wMx2R5",
+	"y4ccTqE4OZG5LhmuN7HsRmSWkmWir1OLEAdIW490KOIwZxBCNZTMWAHzSljv8iONVDEuf8gd/JRGyuJx",
+	"7svOBjPPHHy1mgEG3rRH6bDSOYkIH7hHab6ftuhYDxuxf0BYipQp2bGfgS9jpf+1sBNkq2IDzZx8db1t",
+	"vWe0eEMv0ymBoF5PmvotM8lVQlBAhOLqqBFLTtNGv2XIlwLGjJBECXFBlBgw6xS7PvKV7vaDKmyomN8r",
+	"leV6aHX7BLzpspkXTPWGVbkMlRc21C1llFV5mny+pqXPWgb1F9diaT3MoY0Efya4SkT8iirGe7PlH01R",
+	"AM71niTZNPqfeh6gTtXVXqqo6P6r0rm42oNmytGY6Rv7MaHjMUuQKVRQzk3u6hSHZT53YidELm6akFQ1",
+	"GL63Ua4FQmGV3kQTCXbKwuYK8zzLfPJ3ycI/WqegJJV/olCjok60dvEXHPKcV5AKKXSYvrI+9X+vj33b",
+	"4kg5GckcEgVR4JORKfEFBXmgr6BZg6Z0toBGgWMhbWr+jiUfSjKoC8oPj+2wNHW6quF7PWo9gw0UUug4",
+	"15N9yfJfXX/Vf07YhK217IyYLLIWkH0XZ3pH09Ia7jyaYsbQ1kQJqN0GAmlV4VwP3fxbtptylS9NuqV1",
+	"Kk6wBGPjMQlwQSZ4DCERIJKmBfLWuYnznfzXQd11vnNqPUFqknAWrgjVRPP5ug6UTNJbsqFX19vHu29q",
+	"risxM1Q5ryKj5Xo7LqakbLy6mS02sqWSBBD8EED4oxqyUa4sMqwSL/9jQrvikoGpL9/K9qAhVzayPan9",
+	"k9b+Xf+lVtLOFjXQTYIgMpw0hQZhpuKGfraHWBo6vsgwZLqQG6o+iB1sVyWRm2UsLT7oZqGU47ifp6e3",
+	"WAvTnHHlKpg2ree2YxdNQIu7MvNT0crOaBS/SAqbn56kKbSZXKtoVNCfPUzEeMzC89KWAh/EKM1OcUgZ",
+	"WFOshOyTZqNBtDIu5prUX7dI8pLSxPP9lutrFBAugv48qlwPY53uCddC2ZKmCUUbOKPJgKmsCXJB1XQQ",
+	"naVPstZ+3Rl2+5N5SkvHYx8Lc+To7WHj+EGlyi97ftmT/eJkWqeqYqFMrheOGTyY2e3bNE2sNok1gecD",
+	"cluP8otF3tCoHdfPy9jDWTnCnZhy/m1iq2IDB8vCuakWUohhmXqxmCTQbNgi2XsGVfd9QrF8VZK+vueg",
+	"8j5yRpNXQPoJBR6Sjc8fVqvRelBrNmutg7Nmq33QaDca/6zIJ9vljNJpT1G1zcFdqYWMS1+3FrJp/3HL",
+	"TCC39vWlFGGzWfLlkLdW/LhqlsDSEsfFG4eQlS2l+WH8y9K4Zlu4kj1dGZd44ry6QWbfDWTq3Up4ve+p",
+	"ORazdKD7bqH+gCf+nvIBKyYz70xhb1tt/TGhJMBrGpgEVC6sfqhZgBulYKWWkWnhu9AlQ1MvGsd+h1Pp",
+	"5uGY/uBYE2JLiePfuLWQmwruV+9C9Dl/KFu9i27N/N2tvKVU2hu8weV5tyayb2bSCKAUsbGErZ9ZO08z",
+	"7mh+7R82/rISTLB2F9TkkSurdlVuKXYnAfPR+URJ4BcaiASUuKJdMYGqzKZEBNa3VRCGbJrzYE2TrOar",
+	"fnk8TsSXaESt5aVqFioE6/YmSaRmH/RejWmf0YQlJxOsg41/2a7r3v/8eFbWZ/0j65IzUE/23r949vCo",
+	"ebzvExkNOOpdqrz5gVPbXyUTqaSP5fbD1NmfJizSSRgx3mNwr7hQpjlDWCcvFap7Tqn0e9KoT3VcGBb2",
+	"umRJ1I8Y+E3fv3j26GHriCRMq4WMh7JNBI9nhMrZyJRnpvFAJJEaunEcZrVxBIvFFvlQ4t7PrxBWN7Nt",
+	"hKDfFlogAbfA+wTwzTSSoVJj7+oKor77AmOJuaLYw8BkYdmcK8/3JklsBsn2/fuDSA0n3XpPjO7bd9J/",
+	"LHYWs0+wVDnUlOsnAmXpT78mtE85BRT9vJd+AH+FLwgp78fiIrq/D1uNmZJYZsfUqbe5vB0ODQ1QPIkS",
+	"KHlmj+Vvf3sjSHemUNlN8b4n9EGCDz/NfAPYp20WejRJZrmj7nCc9G9/8yH+hF3mXI2SzrAK3X/8B7HN",
+	"QvSfp9CEwjZa0NOC9X0epaEMqTRVktokODEF2eDOtclTOEWCVTRBRzeVNDHfFrX2SHZ4pfuQHgwUtlc2",
+	"+15fjcewjEJcA6Vc9A3OdbjG9TnEI1mzCRLNR0rgIqEdRi+m0SitKheFgU8mPGZS5i5jh2fpw2enb07e",
+	"nJ0/e3Xy8nVgLiLlUDVv3yccDiP9koF2nXw0ga3UVADEJag0f0Qv8rDR9DvcFF7Iv0btlecitZOIBIRh",
+	"ZVvpI6ggD03jDQfiedg4AFw4MVPBUzpi870U2notFislJrIhVsZxTt5Ot+YI4im16PDyPhy4gToJ7tNx",
+	"dP+yeX/EAqKgUuPUlJuGFQL6ko9zrVDyZ/D05MPLZ+dnb//r9M0TlUxYQKBqn4SOUdkJQ6H5WArSZabS",
+	"rpRTkUCgI9Tvekpl1LMd4Th46ZMOR8hBFGEcMdOBCBgY1tKiHMth60OP+ICwWDJ74c6mggAiKrh4+td0",
+	"w5o43P9//+f/BvqwRzTEel1AiJAe61OEOhdIvrMClrkqmHa9mph1Y0aCnghZUNcfAiJlvmY/5JRfPHn3",
+	"EvelP2T3tmfon68vYy+O9s38diHYuOtx6Vm8evtfL8+fvX397uTsCagOAVTIh3x60e/XyVM2jHhIugJY",
+	"B+BNNBrHbGTbF2N5jewuwO473Fm4JlF18lazKxtwN5d9CfQjuWRh2zTbwTKWY4ofpeSwcejnHmHJxw7X",
+	"j47s8UG1EqCWJ9y0GMPWAEEOrKbepVuDz0dNdL70nqmYbCqGOOelz6HDbT1SeJn1opCR7qxOPiGtXii+",
+	"9nnvfih68r7FjH3oJO9U2YI+F9hMTcTQOohAlIne0UcnVBGwH+gilIux6TlRSix9Uxg54nD8bXLYaJjm",
+	"bSMaaxWPhVm5wcODpnn4+/tXHQ5bBkJgw3ESZs2iNpwMtfl8VYa/n548P31vyzLsoSnVcLWBgObHJjdO",
+	"LwCV0HdvP5zt++SoYVegEsplX99jtDWmrROyAtLmsG1Tav0n9quBhdK0Ark+UwEEXfNQOMnuzGG5msg8",
+	"hnYwyFPFQosa2/HEFuYDdOjwSPPXOLSZfmnXmkx0wM42hdRSU1x97nhVNJ3JSqanFfxBaujw4D1VDPYW",
+	"+OnViVnflIjMHtfeiTjqzYIO3/sUJrSvahFT/ZqWhug4qiVUMVhSzZxrJihp/FKQJ5/U9Zi6SAYaS+9X",
+	"meb+/n69w99juV/TffKwdQyLO2ocoKoA8dZpAfU0Vk3LCTNCBzTigK3Be6aSWe1Evx7YM37Lma3sq395",
+	"l5kw0q41+gR+f/8K0enX0zPi/J7HM8veIw7UzPQvNPUpDZqlpYH9FPEG0aVm4tOox4y5CmigzBXezXAU",
+	"LOosxM6cL2qP3HuKAGo0UnqFvgKgWLkODhqR8T7IIYtjPRlGLac3LrD19mkYJlrgMb5ApPGp2tXhgT1p",
+	"zb/qxjuh5eLAIBHw4cAy8Lpdi3lTEqnPzvB4IzHbrFoU0ALowxuQgRasjSzs2O0AOEjP0kqXxl/W4VZv",
+	"shfOzgUr6zJFUTCNEhKAbT4A0MihSBTjLERjYBz1mFHnjeJx8uu7V7WDeqOmdaQF7WM6ndYHfAKobsbK",
+	"+3QwjvWQ+lCNYqeEp6vEmEICXttr1Jv1Bhj+xozTceS1PT32AKsZDUE/zQkOWjliX0A5GjBVXnFQnz1k",
+	"dmkksyUIs7CGtoaKJvZBKr1ZxiHi0FjywALlm9ZrWPZvSIE/aOUjewGADPdzfjYTkCg481FVWgimiEas",
+	"TiC8xkj9rUMyFBPN/aEPTwLqlLjQ6qsCpApwByni6s3dk2m4BvJYWylHX1qN90qiKUZCBzGa55ZBjyo2",
+	"gHLTNXwr8Inoa6FA0QhNWqiumeZRCBFqRFMc8jjNWiuYznkvr/jpOUZCbxIYoUqb0Nwz5cZwJ1bIrJNX",
+	"DBrB6M+cn+Or5xAZdn4e+MiX9P2Ge4PhY/aSpDy4w03WIulTrZSc5MBlWZcdpcmWzCJjHEUATuOZqTqe",
+	"lj83U7XzTTwwjB/0GxpqsqYESQ/SiB24ZsbA1QsXEluGRYK/DL22xvdnBvudgsGy1FqevXLfjEu98FUH",
+	"uHbYqmOewm7WGACsyrv6DP5DMCjCtW81GmWGuvQ9O4WmIIdV3n9KQ1NgAIc0Vw/53SnGjoMOVg96Yaut",
+	"w4hWq8LKoCFm1r7zsHW8elAquODSjqqA4KUpUp6WJDxqVFieRs4XULMchxxUAlyatgdjDqt95gyrlufM",
+	"lYDkrqHy02eNMGnhFe89JEYgyadpMJvnewoc8p88DGH87Htfalqw+GBbl3wycTte2+tp9uZ7MeUDr+19",
+	"0BKD53tSTJIeM49JrTZginS8/7QCRBF36nik0+lwQmpGwiMdr9iA9J8gNTjvazmyNkliFH/IPaQRT77S",
+	"8fhJJ23g3/F8wvjlkw40/td/QTTLkw4WiNQ/uK3/cyOv7pV+LOVpT0xZxubDo4b5v2b5MKRfT1rlbwBz",
+	"fNK61+Fwz50qUigS5KtIrUfb0LCC3r3cYRh9EZOmN5oRcyJLOmv4KcMzuTAad0H/BcXO1uKNpDFiGS6K",
+	"/Oki4qGfFhmWTss1EMiNgoQsxPa9A/6AFaW7DLO1yAutUYVRWvZMy4GmirQxeJnAeEeyhuVk8nZqfMSW",
+	"GraPhg+8KvNMCNEmrUbDSAwwR5ugpaPe4WCUoIu9fVM7vulRKjiJIWgHVms6QETY9SpV2vcOW619W1I0",
+	"bXvU4VCAOTR+bdjee9MZOJXqrDEqysoQYW2rs9QwHElbAItKoxyUV022p2ChYFVPK8Hb73UnyrF243zG",
+	"nJO3gBfwdYOnWKw2LY3zVIQz6w0wuXx0jAUNIsHv/0ti+mwaJvXV+nA1UdTSyB6QhH2yp9XNvQUCckX+",
+	"InoS8ulo9Hl/HztGD9lopRPuFJebstG8k0wlE3a1CSeHaXnqJr7D3LxZYYQ+vTMhXtFkwHDQ0epBr1kY",
+	"0bPZmP2eVYL/LuSHdYWBdRi7QTd7Sx2Obp5cn6eXcXNzMa/BzdP3n+EtrunTbZP5izzH/8m9rx28zR2v",
+	"TTrLLnTHudKdhUutmX05yzV9qgvYpkjKFeyTOHZyBXINQlFVKiCjYyrRjZolQzjDtVbutMQFSosOINBm",
+	"oe17FDOg4aARF2rRftYiXY/Iwk2LEhiixOp39zoc9VKjoLMvtKfiGZaBSf1VAUStBE6L7VhvSSvqqJNj",
+	"gklgLftaee7wGgl4qI8jaFsHI0YKaDZI0SqR9iphXCUz2HDwSgxeQUssa903GmGNBD15qSdLPSGHzUcN",
+	"H2yvPZGEi7OZTt2pGzOV8KB5kNH1NeYFWQ7Nuc2hCbDnFfavAlkE6oFT6e5FAw76FS6EoAFnRF8xtviq",
+	"6w+9yTh0b6jRI8Q2HD0WxxpMcgzt/oeMKbAMysy912WDiBvzaPAEimDr/9SwDPb/P0Burj+ij2MSUzQh",
+	"ZNiqccfq/pjMoReQyDp5OQLDhtbusZNG6vJBuOt/BW0nSwAqVdsobVPMyxZDIid4tmixo9KcNGPoc7cN",
+	"zMHOgD4J2BGISC6OiRgbEAvTMxOzUEweQl68yjwIp/949/b9GTgSXr18Ax6Ept9oNPT/d7jx6kqm9n3w",
+	"2JHDVmuhtZaD+LlFzXtBeeb9dJxi40SMIslk27EYib4TvAhwYTyUeWcNQBMc/nraKdxmkHn70BN4FIVT",
+	"OgNXDyo5HLFbfxwwA3qvyCE4QDl58xyQFMxhcFnzRxLAHIENK0k9mPoyBaYnX/DY0I4OOrYJ3nJpvVsY",
+	"oKkIu7Te6Z4rnaMPtitCkDm7CThjRb+vpVRcEuSyI8H8+9nZu/vNetPvcGisz5SNg8getzDoBYzvsRAX",
+	"0gjQimVQcUrMOVDB/IFcc763nJkR+mAhDkmP0fdeX0OHfqYwo9JBRGKjSlNvJbYMJ3tHGtVM/ABKzyXl",
+	"xw1+RpLEYsqSfa2B3NPXnExpfMFC4Btt4nR501eL0yTRrxueMWTxWBaa4uC5dYTOlVgGTwm8EJAB1VSl",
+	"0FxXbJk7yRoK2gaCxrnayLUeLBH2RaJeiYFc24ineQIqCRVsax8gzLLCi6c8rDRfhCFFq+eDDZr4scrv",
+	"m0DUzxtqDiLZmQB/ehPgGb1w01jplM6+tf0Pb/cWzX9AaJ4UKe9PSMcLWU/vNex45aY3sKI8aQ7L30Cu",
+	"9gRF1ew1MVHjCbJNWceHK3WJrdnu+hGLsexBqZcPX3FMY/3IBDVSgg2jM9FEE33mSILtopRxJ2gFPHwB",
+	"iO5GfhWD/kgFpgcYBofUyTOahBGncaQiI10yqaIRVUwu6g4QCAelkx0VosNBh8gCvZz8jXxYnJaSsC84",
+	"iN3X4XjG8Ag+fGWCQf0CNtjhS/hgBq008NLYxKaJUCwVKaiy9fUVnZneDFr9RQliysCSlzNTGjvkYmdf",
+	"JwSgiLXGkVQvEG/WZq1icPc5q8lxqCQn2MSOlS8DwDZ4+20cbsiu8YjS3IEd2/7J2farCJJCzL217Npc",
+	"5Bvm1/jZb8CvK/Dnb81c73/ldMSu7mdlN0pZLb5iTWswvBqfXZMLnnBiO8rjR0wrOfx+e44jmlDtHFvM",
+	"gmhR1dXvtUyg2I5bFnLLP/D8dyzzjrNMPKcd39zxTYdvqhx1pkg2b4mN3gcPi+EnPyhPBXhC5nqFq1/K",
+	"gLNCQaUsF/OcbGEijJzEEFQTlzikl6kjLPO1mSZe4ELBdCgoKYnZLj6RAky7I6aZlWZ6bISRxlKM2BR9",
+	"LMC7REIy67qZuRIrtz4x6DQcoG3ZafGd03CvHUBpDLgF/Pbx3Pc6nIO/JjenljNSho++pqyuYAnLNOni",
+	"6+JNQer8bXHNjTgQbnvHfHbMx2E+cVZzyzW04g25YZaDJHH7XMaNqrweh7mBiEbc9P2QKdCzlidBpNH2",
+	"WVC9XGQYWWbaVCRqCP5TSBfTnGLMEim4yYTU46x5M+zwLJQD4ymsjgZUOGYUQkEmNlcAvblGUomFuCBx",
+	"dGHzofsR+OAL+EuHlzCYLRlM7zizeW4O+idlOvnt75jPjvnMMx+Zp1q3xIVSgvxzsqNN7YimXtJImD4S",
+	"lkct9BqtotTA1Des1ZATnua1mtXPGSgzrQeNk12MA6puk/wetJ8NDYY7FWjHhX54+xuylltiQ3Q8vjHr",
+	"211gRADMaxvfTKHg5ZzKvuSGl0BuoVGgctXyc74vw8WM0jQUUyL6inEMy4amGYzxdodLUxZA9LHEsi3o",
+	"AC4fLJhh+N4FY2OZrSi1CRq2JKGAGTIZKGWmP9zhgRlwbht81RnXFyMM1rTk3RSTcqsbQU3AzIEmOAnc",
+	"/MXAlI4B5Lap9X9OBBbOISOaXPiEki7tXciYyqEPEMRGTb0hTWhPM33w6kHiWodDSQk//5Un/93x6r90",
+	"vCDbgfG5tVPZJE35m1+gSYbnWVulEhb6zqLfuth/B/hmVYfbRvzVAmbHYXcc1uGwLt1Lqe4393DZVdw+",
+	"Y12SKc7GT5qN0bfVAdPCwYWs1GmeIpI0WF5/YqJ5pa2iN/IXs8Y0e4h6w1QbnAqnuCMUooLSYVguTJIg",
+	"qyMdtG1pDYmZQVjIOqgTKGdhWbhTgWS+14am+1hDVXb4HmxgP+2F4LyDNlBJ9szO9jHPGFkpqKJjW9Sk",
+	"OAPi/cmbX08DQjXvE1KRvYetBhmSkiwd2Pu5EuJ8GoUsqJ6etot8cbkwTLFRBsbdD3ipHJby3HZu2mYY",
+	"DbChSxpXedey+blmGBuJDr9hb8qd3LCTG7Tc8FtxOQdHaPjNNB+8YanB5HB/g2wQzPr+K+tNh+WIyUGj",
+	"MZLXkSog/3NZaZe0BdwTrX5NaRLeYCRrWUGWnZyxkzNuW87Aco9QlpFK8uvpma0Tr6TbM8RgRVeEs3au",
+	"/IwSAiu9piVk8ZR/f/+KjCYazPSSoSV/qVQDbU3WvWHLuHGVcjRfatPptNYXySijDeFcfRroYOKZylIH",
+	"zWMvbVLSShuQeIvEzUt7hpR1AsMGIV6zMapexQZ4BIBqWwVsvichZFfC5ucRe6AqJvYjugkJ6LZln2UG",
+	"EZqoJ0U0o3wM4+GTjEJdQyyqYI0pqb8DP9+PuOaDS8rwGCnHMA92SeMJdLzM9Sys5+QVza9sfzEQlALZ",
+	"ozFNgnwZtL6VNzocqpykrWeC5i9NKMGQvpi5QearM7t1EPy0VgS+Ysoo7OwSBRz8pTn3dRk4tqysbKCA",
+	"9vS3Zk/Ypu5vALYzAex44QIvzNHCW1L/LSXfOiucrwoHLuNzzf7PNfPfy3sWPjWHn/f3b0E13zGqnWJ7",
+	"fcXWUPk7q9suKrKbXE8PO8LntOR66/ioulrrcsOtarffIZvdKbk/B2O/TQX3bnH3pYXdn+Rpymrddm3N",
+	"VaZd3ZdnJRHJ1OrMJFOQVfAeg8ZGXGhuo6LeJKYJVnNdsExjucENQtlkG7+2Xi3Ax0VZrb6t236NOGvT",
+	"H39tJVAv9XuLq8a97lS3HYV3or4MVfjmkdRIwrZIzYF6bLt4wQ3EcUFXsFLSbXsEFoY6Q1OyRfrdzkKh",
+	"oc6t9KEqNegj0EIQquS9SMTINOfscMzrgbZPAvI3Tbpp28xg6oVfsiSmYydqGZgjtDOexLFTxm9KseNF",
+	"P57IIQvJjClMEeoyMoqkhI5SdyIY+kYydgZMfYBj/dlSdV5qPMKt79jJT85OngFtWE2KHFbzh4gno5s3",
+	"DwLJ/clSRhWN4tXRwmlZfZok0SWW2cfIlhrUkmGXDJp190VCuomYQknWve6MBH2mekOwu0XQmN70qE6b",
+	"YT8mlHd4cKon+ABnFWDV8f20fVKAR/cmgGrrbs8B6GDBpswUk5emQ5FhHFllflM03+9wU8Ef0luQLw2w",
+	"vj2ZcBXFaMyDDtSmZEKdnOLeTP8Ig6aBm1pKSXBGo/g0fYSL6c7SHpC5jhfKds1Q0AFcDsWUP3ZaYWr0",
+	"0DwRmp2njXsj7FIehabN81BMSZ8m7oqHFDukY4eEMBHjMQuLVvo8fZS2r8UlQ9cEmzDjVq7n7Ato+NJ2",
+	"gYJaEMR+GTOBlRBExmIaz4hIzHvAU81SbJNGAGNYDEL983SIzfmh1yW0JdBMeL6ntF5hhCJFVsrf9Njq",
+	"idFIr0tDQxqrcPMojeCaDhnPNRmALgd1cmL3g4Wd4NOpwAGgx3tg2nd0ePCKSlUDDKm9fB6kyGTj2xJm",
+	"u6LHcVa2Hw9Wgwc7D0TYdjfWqIrtD/CHhI0ZVSwEBda0Ukk7zeb6qfTiScjCum2qnjC4AVgBWU6Sy+iS",
+	"hdlQ6NrwEcuMJNhNkyq9HWgGgZ0V3G4yCd6yBG5xzAgX0ENB68WMS9+2McN8PGh8rI+WxXR23hdJQLoQ",
+	"UIddsuEKdLjt+YwtVrOT0QupZ0hj+3xis/NYUGzEBsfF7ylo/6Vh20bxUgMXL5XtwwA9rdOuFwY7THtf",
+	"fcegaFdJnN7Z6ZuTN9i44+zk5asPARFjxsleM22mkA/UO+7wrG+Hxl2JPX4dPAbES2mfXlWUsO+oWYLe",
+	"yc23StCUoLL0ql+u7hTXSPmimvysrzbc7JfPN5R6gaIB99hJvT+71PtCxLGYut0QchLVTfRF4KLWnfT7",
+	"LFkh9upLfRsdEr5dfeVL0B+WG1O0EAR6xzomFd/YEiZjTbbheNqEEvSU52psdbhmo4s2FlJmYqmTN9Cf",
+	"KsDFn9tkcb0IMxRbeKYGE+hE/uNZTFD5+55NJhVeBCtnZTZ2RpMBs5UvK7x/MhgkbEAVezrbkJXhIex8",
+	"Ajt2huzsJDRET6GiO19m5RtZbJA23uEccOXc1Cd0PPbBffxtTTwIpPuYcrcNHgiOWanYeLEyWAlDxEQs",
+	"rfY5VScdhrio2euloO8nVzoSOWsWFnZQf1h/BH0eTQkTzVo7fOu8tdAZgX7l75+3vjfJmDsGuxUGe6NF",
+	"WZwT23HjHTdewo2xyGE0YrfFlpHjfH/M+e4UdFmis4L5Ngs9vieNSVHSmQT22KcJtKVW6IxHG3pb66QQ",
+	"+jxmFDOprWsG2Yi8R/QJ6ldGdNbhCaOhj8ZVE4sMz/qTRLMiNMai52Q6RGdOaHoy66tsTN5abMDaoGjW",
+	"jEAHxtbQ/QRifIEByqGYmtqcggiwXGQMDiy7vaHQAgSY1/WMmS2eBP+ovbKngbAMgCG/B9cEF0aKaad2",
+	"f2j5zJWeVl+8Eg75Wl+f9cn06ztPlb8dgV2XWq7VYpTFMeA0lReux/gl1DFXsxuJNt1E4ygnGVqSuya5",
+	"iMVFZBdnSx+fQw+YXU+xn7unmLiIbNH2XW+xH7+3mMbGDfiJHrYRTwHBeG1pH1a5icSvB27ClPS4zSX/",
+	"38dIN9bUAAxQN9IC7Cdvrg+Z/kpNf5+qSK/uBjSCJVxp15hszaTNHYPeZW5eP3OzRBwwSZw3WljoW5cT",
+	"wiq0W824/L4Zc7PiqI0SMPXAayVh7kSCWxIJinM1ty4dfHdywQ2WKlqvElE5tJar8/iK2y4h4qGsJjBA",
+	"ptCkpyYJC8mIKaq34KTxREp2ePAvKXgAPwZ6AyMVaB4God8Jo2GdPKNJGHEaRyoy7j7rgFtXJNlOc7md",
+	"LSDH/HdmgDtvBthZAHbsflN237d3/E6o/D+qml9Jc9/x4p3af5fU/p3G/4Pz4J2yv+P+GnXvlHa/0+iX",
+	"aPTYMXLXQP5HbiDvsOFdA/lNWvfulNsde6vWbP6WVF1c1g9eQmSZprvjUd8Vj7pDiimyhG+qmOZu1Sql",
+	"tLIeannzVjXR755x7jTSHcteZNl3RT+9bb59fd20CsefVz412Kk6X94x2No7p0mkFIR6samTJ6kZTExn",
+	"YqLqxH6a4MSQKRIpyeI+nLOCNv6JBBMsWK4JvC47XDMdY6WN1NCwG2BLmEhiGLwpNETlhTGrLiR3ZJ0C",
+	"I2mWobBt/ILV19qF18gHiZGsjSiWXV9bfXPHbugVzGbYiAng+Pdomd4pUMup8SYkdb2aMPowrDB1e+qL",
+	"SwduykY3Zd2Od/XXv6TgfxECiXZPOh7TwF5aCuaa2THlTVB+Wqp2B2R+h4ptXeCfczstxbs1nEtzK96a",
+	"h+l7p+c7uf7ucZJblqrvPjuZF4ShTsiu4voPWHE9hvuYFh/f1V3f+Vh2BpsbqdH+jXUWh2T/pO6WHUP6",
+	"DhjSHVC2Mh6wc678QFxyp3jt+PNKWn7LmuCdYNK341vBre8KT3/3iuOu/PT3W356p8vueOXKUtW3orju",
+	"Clevq+nu2OROnZ1jyndXn9XUxeGRbS+9QdVVXWeP21J0v1s2ulN2dww8z8DvhGZ721z8BlParsH/l6nC",
+	"57suFLsuFMt4+q4Xxc/Ri2Knmu84e/W+Fbeoo5/vuljcli6/4/DfI4e/WzYC4E532VDglLrZntUg2/WW",
+	"TQffKa/f2Q92UkaJlHGHDAm3LWp8e3PCdoSUeYODOZclpXQ4HbG0SoFJTIU4tlQEoZds0Z1QR2aZQH6O",
+	"5mfI+LG3lQ/MH6bGgDap2AhbVUkxYhD8ZliuZmx9ZUrRmZnXCnkLNLwC4OpdSO+ZLhYm+B4NAa+Mb+7n",
+	"itLeVcPZMbfrp9YjUUtzEkWsWceYquHt6dEw009cDWfHZnbaqGFqu9jrH4z37VTKHdddxnVvWa+8ZdZ7",
+	"O0HXsOmNW54au8BIU3u3et2C8bkKf4apb5hBkxPe4bZVG65+rlVbxsCxTRtw8XW6s30P+uKGPU13WuNO",
+	"a9z1A3P6gd1yYDQSbzoe31j/r7ugN8KtvcG2oDsmttNGV2ujt9D3c6eT7nTSHU+/FZ5+F1TRO8HYb1Er",
+	"lTt/5PeqX+5Uy51quWNDm5pGb1mhlDv3446r7BS+na630/V2ut6P7X+8ZQ3vp9PrxlRpfFuu2dmX3ObP",
+	"YsLTWhVpn+eFDtBpdS9gGEMxJaKvmMmKmVLN5Rhvdzg2kIbxv/PoC5GsJ3ho2hdjGUbD0S8YG8tsRalg",
+	"YDiuJILHMzSs6n/Bhzs8MAPOIz5gUrGkbtNY7kidRqctF+lHiVRZM2jBSSBZchn12Lm+KAHYlo1hGwGr",
+	"Oa1QgJ9kRJMLn1DSpb0LGVM59AGCXCUiJr0hTWhPyzPQofqSxlHY4b+fvag98vNfefLfHa/+S8cLsh2Y",
+	"/tFp/c0s/2h+gRR3wknM+oqIiSrj6+8s+q0rO34fSbKbp6VawOz01x1r3ZC1ujQypdC3p8na5dzhLNTb",
+	"zSrdcdodp90Kp70D+rplX99J0mpl9T23r22p798xr98p8Dspo0DKuGVV/vZFjRvMQr1WVumqNpkjppKo",
+	"Z/gA03yPQpM2BXFZIzFiWjwIEiYnsdLXEphWgJUmAl/zukD2aEyTIMdSRJ9g12vZ4TTWc8lJb6jZU9D8",
+	"pRnUyUn2YibjRJIk2BUMGVhwEfHwfJoIPgiyshb4CrD2IqkB5m0TdqmnR2zPjN0Rt6KCj4bySy1IKCIV",
+	"5aH0yYBGXObEjUxaKJAtshYRMNFCYzvaxb7e1Bq+pKIzI3tpRsikZf31Drcggdd7lHOhSJeRcSIuGddy",
+	"Bm4zA1IZM96sz+drQAXT57NCmF9ULRywcsmo51HCeoCYFV62rPNUX5KID17EmuZs2m9In/41+tnt1O+f",
+	"nDEC6uSJ5u3p3TfTwk5ORprA7kEJhH2yB4rjubhkybmKRmwvzyk/NYef9/eXcKw/DZnZfovUHUf7vjna",
+	"HVBm3R6v6+HnMra0LY0Yim957VamCG9yNzV90hzc1a3rreOj6qqxyza33Nnou+bHOxV5Jwm4zOaWdeM7",
+	"JA6UF1qKRuxJng6Vvwz070lrtXBRqAuvqOX8KrNoiMTIEpLoc5poKQJCxtSQjXxoHkhoLgLt4zDqDdOk",
+	"palwWqBTeQFN0Ds8ZL0oZDIngbRJYAy/AcgfWBEyqBONgymvM0UgacLQks8pF6k1X2rBIOID2eF7sIF9",
+	"PVPe4i+tBEP2zM72kTeiTR4C48bUdHxnySVL7kkSWKw6f33yj/P3J29+PQ0IVR0+ElKRvYetBhmSCY+Z",
+	"lEQyte8TFktGDlstI5ecKyHOp1HIChwCkarmCdjp9MgNN6ozXVmlvzW/+c3YCNAbv/o94E6XNP7Wdoed",
+	"wWEnZlxLzFhgQbdsdLipUpDYPb83ZL0LMVEd74r8Rf4lBSd/kXCCdJJ0Jo3GASMHjcZIXickwEoXpS+E",
+	"lgQ96dLexZQm4S2YOXZiyk5M2RlqHKHozlprCuIXFg04ixTuZqIZtm+r2RlpdkaaH0V6uguGmm8mQt1O",
+	"LMNK6apCsEOJdQf7YSxNazB8kKksmtKE2xX04IQ4SsF7zNdPudA8TUW9SUwTIpKQJQtiAna82CC+Ubbx",
+	"a4sSAFkiADwuyiz0cRHXyh/HVk/rxw/opT5NaO+CqUo9n2DA95ZljsDZae07vrNh/JwhObenqiOh3CKL",
+	"ARr16fN6TObW88x3zOAOpn0jdf0WQeQGafX9K9S+zI9T1u142PdD/0UTrh9/3l52eLrfbWlk3y2D2qlk",
+	"O9ZoUppuVQ+7E/xxbkwhGbpzueVY1PJ+dxLFYcT7YnkZa5bISHDLfIGZddkw4iGxn4QAuV8T2qecguEy",
+	"FoNeHBEqL0xhF6IEiRlNOBhC9UQzsA9PJDK091AOhguDWm2XP6phxAdQcI7PDI/Mm7Dr5IRAGhdR4oJx",
+	"tH4ifSY0jlFmoKNSZvZUw+GlhsMmdDwb/R3pGDt6uCV6eMbi2HbbNDflVmjh3I1enyqW0xEtB15Dtp8n",
+	"PopGy9unWcH2/2Pvenrb1mH4VyF8eRe7r8ErHh5S9PAwLFuAoi3aAb0YWBhbSYXKkiE5S3PYdx9IKo7a",
+	"uoW7P6ftLJkUJZn8UaSoRV8AxK0Df5Y+bUoYufWuc5UzOWuZRdQ6AnKLQr4gdUStUT3xo6iEbhtXqykg",
+	"3KrljavuVQfyrGujQsB1fNgVYfEJtZl5vtJJcF+QMusZqdWUAO59zeAYovOqtGxDyHcQT4BaN+3aY624",
+	"1BUrQx2A84wFxHd3quHbrexr8LKSfmtxrUQHuo5vxHq9ZiWIlpwHGrl+MdL27vL65vPl9fzD/OJm8SzV",
+	"+eT4n1OojKYVlMASiW4dLL3bBhIsKFuDdaUVrqyx5x0oW4f95dvK0BBWNBdTmBwf/0d+TvTPWCmTSOqh",
+	"JaWcU4fJoYOMGELn2kBtk9hGK13aO45F4o6U+RZ3R3ARLQLLgYcgapQBlpsOWmfXsiA0jbRXkgHyGu6t",
+	"S2lp/3oV6Nf9kWDhGx3BJJjnVn1kWAdAOOFK04Ominbjmw/8zrVV468LoTajz/Go8/icIGVwNxtXGWRk",
+	"+s5kjN3s/+DwW5wC/jvW6rEaut47sn9gwc+EBTNnjNsm90swCOhF7/UXiWD1lud7AYPYu1cgQzSIRYF1",
+	"7c8S7FBmUBQy/oLVMzU+do9SKwp/DaX2nEGZ1aoi+eoy+4XJNTLzZCPku4EzwsgyFqCkvjTfOkDS9yjL",
+	"M4JY0+zvjMap427Mpis0QdHg4zI8ZXErdScr1+wrX7NI+aH6Q7gni0SrR1ws8oWN9w+tQS0pkAMED5uj",
+	"cjaQX+1WeawqstyBcY6Jkj0GKQ4SfbAm4THTytRhkIXjLKFD+snB6wpKJSTmtbIdbeohIpofyZfzVvHJ",
+	"0CuhudzBltv74p+8v8ngmxqwRd8lXGKx4+c8zl/8Rzok4EBGXxii57lxdmgizrmIzhD5Hi4yWvj/ap5H",
+	"pzTsUc8RXPXbLodarXBjupiCwx5miOU8CEK4VfJo/yko0mWxXT08kvjJv/yK6CLfy+lhCVUy5HpQ0o9u",
+	"C82muut95xxU6HSDPak4F1xxNSEpr6+Tef36LQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
