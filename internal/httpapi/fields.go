@@ -25,7 +25,7 @@ func (s *Server) ListPatterns(c echo.Context, p api.ListPatternsParams) error {
 	answer, err := s.loki.Patterns(c.Request().Context(), callOf(c), sel, loki.PatternParams{
 		Window: w, Step: step,
 	})
-	return s.pass(c, answer, err)
+	return s.copyResponse(c, answer, err)
 }
 
 // patternSelector fences a selector of the caller's for Loki's patterns endpoint.
@@ -53,7 +53,7 @@ func (s *Server) ListFields(c echo.Context, p api.ListFieldsParams) error {
 		return err
 	}
 	answer, err := s.loki.DetectedFields(c.Request().Context(), callOf(c), q, f)
-	return s.pass(c, answer, err)
+	return s.copyResponse(c, answer, err)
 }
 
 // ListFieldValues answers GET /api/v1/logs/fields/{name}/values.
@@ -63,7 +63,7 @@ func (s *Server) ListFieldValues(c echo.Context, name string, p api.ListFieldVal
 		return err
 	}
 	answer, err := s.loki.DetectedFieldValues(c.Request().Context(), callOf(c), name, q, f)
-	return s.pass(c, answer, err)
+	return s.copyResponse(c, answer, err)
 }
 
 func (s *Server) fields(c echo.Context, p api.ListFieldsParams) (tenancy.Query, loki.FieldParams, error) {

@@ -15,7 +15,7 @@ func (s *Server) ListLabels(c echo.Context, p api.ListLabelsParams) error {
 		return err
 	}
 	answer, err := s.loki.Labels(c.Request().Context(), callOf(c), sel, w)
-	return s.pass(c, answer, err)
+	return s.copyResponse(c, answer, err)
 }
 
 // ListLabelValues answers GET /api/v1/logs/labels/{name}/values.
@@ -25,7 +25,7 @@ func (s *Server) ListLabelValues(c echo.Context, name string, p api.ListLabelVal
 		return err
 	}
 	answer, err := s.loki.LabelValues(c.Request().Context(), callOf(c), name, sel, w)
-	return s.pass(c, answer, err)
+	return s.copyResponse(c, answer, err)
 }
 
 // ListDetectedLabels answers GET /api/v1/logs/labels/detected.
@@ -35,7 +35,7 @@ func (s *Server) ListDetectedLabels(c echo.Context, p api.ListDetectedLabelsPara
 		return err
 	}
 	answer, err := s.loki.DetectedLabels(c.Request().Context(), callOf(c), sel, w)
-	return s.pass(c, answer, err)
+	return s.copyResponse(c, answer, err)
 }
 
 // ListSeries answers GET /api/v1/logs/series.
@@ -54,7 +54,7 @@ func (s *Server) series(c echo.Context, match []string, start, end, since *strin
 		return err
 	}
 	answer, err := s.loki.Series(c.Request().Context(), callOf(c), selectors, w)
-	return s.pass(c, answer, err)
+	return s.copyResponse(c, answer, err)
 }
 
 // selected reads what every operation on streams takes: a selector, or none for all of the scope's, and

@@ -44,7 +44,7 @@ func (s *Server) QueryLogs(c echo.Context, p api.QueryLogsParams) error {
 	answer, err := s.loki.QueryRange(c.Request().Context(), callOf(c), q, loki.RangeParams{
 		Window: w, Limit: lines, Direction: word(p.Direction), Step: step, Interval: interval,
 	})
-	return s.pass(c, answer, err)
+	return s.copyResponse(c, answer, err)
 }
 
 // QueryLogsForm answers POST /api/v1/logs/query. By now the form's parameters are read; see understood.
@@ -74,7 +74,7 @@ func (s *Server) QueryInstant(c echo.Context, p api.QueryInstantParams) error {
 	answer, err := s.loki.QueryInstant(c.Request().Context(), callOf(c), q, loki.InstantParams{
 		Time: at, Limit: lines, Direction: word(p.Direction),
 	})
-	return s.pass(c, answer, err)
+	return s.copyResponse(c, answer, err)
 }
 
 // QueryInstantForm answers POST /api/v1/logs/query/instant.

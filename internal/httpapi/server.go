@@ -161,7 +161,7 @@ func (s *Server) newPublic(c Config) (http.Handler, error) {
 			return nil, err
 		}
 	}
-	return patiently(h, s.stall), nil
+	return withWriteDeadlines(h, s.stall), nil
 }
 
 // withCORS lets pages of just these origins read answers. Tokens travel in a header that pages set

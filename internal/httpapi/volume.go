@@ -17,7 +17,7 @@ func (s *Server) GetStats(c echo.Context, p api.GetStatsParams) error {
 		return err
 	}
 	answer, err := s.loki.IndexStats(c.Request().Context(), callOf(c), sel, w)
-	return s.pass(c, answer, err)
+	return s.copyResponse(c, answer, err)
 }
 
 // GetVolume answers GET /api/v1/logs/volume.
@@ -27,7 +27,7 @@ func (s *Server) GetVolume(c echo.Context, p api.GetVolumeParams) error {
 		return err
 	}
 	answer, err := s.loki.Volume(c.Request().Context(), callOf(c), sel, v)
-	return s.pass(c, answer, err)
+	return s.copyResponse(c, answer, err)
 }
 
 // GetVolumeRange answers GET /api/v1/logs/volume/range.
@@ -43,7 +43,7 @@ func (s *Server) GetVolumeRange(c echo.Context, p api.GetVolumeRangeParams) erro
 		return err
 	}
 	answer, err := s.loki.VolumeRange(c.Request().Context(), callOf(c), sel, v)
-	return s.pass(c, answer, err)
+	return s.copyResponse(c, answer, err)
 }
 
 func (s *Server) volume(c echo.Context, p api.GetVolumeParams) (tenancy.Selector, loki.VolumeParams, error) {

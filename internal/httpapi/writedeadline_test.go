@@ -8,12 +8,15 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/grpc/test/bufconn"
 
+	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/lokitest"
 )
@@ -173,5 +176,85 @@ func TestStalledStreamsAreCutOff(t *testing.T) {
 	}
 	if _, err := io.Copy(io.Discard, idle.Body); err == nil {
 		t.Error("half an answer looks whole")
+	}
+}
+
+// deadlines notes the write deadlines that are set.
+type deadlines struct {
+	http.ResponseWriter
+
+	set []time.Duration // from now; 0: cleared
+}
+
+func (d *deadlines) FlushError() error { return nil }
+
+func (d *deadlines) SetWriteDeadline(t time.Time) error {
+	if t.IsZero() {
+		d.set = append(d.set, 0)
+	} else {
+		d.set = append(d.set, time.Until(t))
+	}
+	return nil
+}
+
+// TestWriteDeadlines guarantees that each write has the timeout at least, that the deadline is renewed once in
+// a quarter of it, and that in HTTP/2 there is none while nothing is to be read.
+func TestWriteDeadlines(t *testing.T) {
+	t.Parallel()
+	const timeout, most = 40 * time.Second, 50 * time.Second
+	for protocol, want := range map[int][]time.Duration{
+		1: {most, most, most},
+		2: {most, most, 0, most},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			noted := &deadlines{ResponseWriter: httptest.NewRecorder()}
+			h := withWriteDeadlines(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				for range 2 { // the second is within a quarter
+					_, _ = io.WriteString(w, "piece")
+					time.Sleep(timeout/4 - 1) // of the bubble's clock
+				}
+				_, _ = io.WriteString(w, "piece")
+				_ = http.NewResponseController(w).Flush()
+				time.Sleep(timeout)
+			}), timeout)
+			h.ServeHTTP(noted, &http.Request{ProtoMajor: protocol})
+			if !slices.Equal(noted.set, want) {
+				t.Errorf("HTTP/%d: %v, want %v", protocol, noted.set, want)
+			}
+		})
+	}
+}
+
+// TestStalledResponsesAreTimeouts guarantees that a response of Loki's which stalls is reported as a time-out
+// where lines are decoded, too, wherever it stalls.
+func TestStalledResponsesAreTimeouts(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, func(_ *Config, l *loki.Config) { l.Timeout = 50 * time.Millisecond }, withLimits(t, func(c *limits.Config) { c.Timeout = 50 * time.Millisecond }))
+	for _, text := range []string{
+		`{`, `{"status":"success","data":{"resultType":"streams","result":[`,
+		`{"status":"success","data":{"resultType":"streams","result":[]`,
+	} {
+		g.loki.Instead(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, text)
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		}))
+		for path, parameters := range map[string][]string{
+			"/api/v1/logs/context": {"stream", `{app="api"}`, "timestamp", "2026-01-31T12:00:00Z"},
+			"/api/v1/logs/export":  {"query", `{app="api"}`},
+		} {
+			r := g.request(http.MethodGet, path, parameters...)
+			r.Header.Set("Authorization", "Bearer "+alphaToken)
+			response, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(response.Body)
+			_ = response.Body.Close()
+			if err != nil || response.StatusCode != http.StatusGatewayTimeout || !strings.Contains(string(body), `"loki_timeout"`) {
+				t.Errorf("%s after %s: %s %s %v", path, text, response.Status, body, err)
+			}
+		}
 	}
 }

@@ -1,0 +1,111 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/logfence/logfence/internal/loki"
+)
+
+// copyBufferSize is that of httputil.ReverseProxy. Memory does not grow with a response.
+const copyBufferSize = 32 << 10
+
+var copyBuffers = sync.Pool{New: func() any { return new([copyBufferSize]byte) }}
+
+// copyBody copies a response of so many bytes (below 0: not known) to the client until its end. The header goes
+// out with the first piece, so that a response that fails before it is still a problem and not half a response.
+// Not by httputil.ReverseProxy, which sends the header before it reads, and cannot turn what fails then into a
+// problem; the copying is the same.
+func copyBody(c echo.Context, body io.Reader, length int64) error {
+	w := c.Response()
+	out := &latencyWriter{to: w, flush: func() error { return flush(c) }}
+	defer out.stop()
+	buffer, _ := copyBuffers.Get().(*[copyBufferSize]byte)
+	defer copyBuffers.Put(buffer)
+	for {
+		n, err := body.Read(buffer[:])
+		if n > 0 {
+			if !w.Committed && length > 0 {
+				w.Header().Set(echo.HeaderContentLength, strconv.FormatInt(length, 10))
+			}
+			if _, err := out.Write(buffer[:n]); err != nil {
+				return fmt.Errorf("%w: %w", errAborted, err)
+			}
+		}
+		ended := errors.Is(err, io.EOF)
+		switch {
+		case ended && !w.Committed:
+			return fmt.Errorf("%w: an empty response", loki.ErrFailed)
+		case ended:
+			return nil // net/http flushes what is left
+		case err != nil && w.Committed:
+			// What has come goes out: a client that gets nothing at all may take it for a connection that was
+			// closed while idle, and repeat the request.
+			out.stop()
+			_ = flush(c) // the response is aborted either way
+			return fmt.Errorf("%w: %w", errAborted, err)
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// flushLatency is how long bytes of a response may wait for more of them before they are flushed.
+const flushLatency = 100 * time.Millisecond
+
+// latencyWriter flushes when bytes have waited for flushLatency, as the maxLatencyWriter of
+// httputil.ReverseProxy, which is not exported. Whoever makes one calls stop before the handler returns.
+type latencyWriter struct {
+	to    io.Writer
+	flush func() error
+
+	mu      sync.Mutex // of all, to and flush included
+	timer   *time.Timer
+	pending bool
+	err     error // of a flush that failed; nothing is written after it
+}
+
+// Write writes, and has what was written flushed later.
+func (w *latencyWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return 0, w.err
+	}
+	n, err := w.to.Write(p)
+	if err != nil || w.pending {
+		return n, err //nolint:wrapcheck // copyBody does
+	}
+	w.pending = true
+	if w.timer == nil {
+		w.timer = time.AfterFunc(flushLatency, w.delayedFlush)
+	} else {
+		w.timer.Reset(flushLatency)
+	}
+	return n, nil
+}
+
+func (w *latencyWriter) delayedFlush() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.pending { // stop may have been called while this waited for the lock
+		w.pending = false
+		w.err = w.flush()
+	}
+}
+
+// stop returns when no flush is running, and none will.
+func (w *latencyWriter) stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.pending = false
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+}

@@ -1,0 +1,73 @@
+package httpapi
+
+import (
+	"io"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/logfence/logfence/internal/limits"
+	"github.com/logfence/logfence/internal/loki"
+	"github.com/logfence/logfence/internal/web"
+)
+
+// headerEncodingFlags asks Loki to tell structured metadata from parsed labels. It is the one header
+// of Loki's own that is passed on, and only with the one value that has a meaning.
+const (
+	headerEncodingFlags = "X-Loki-Response-Encoding-Flags"
+	flagCategorize      = "categorize-labels"
+)
+
+// callOf is what of a request's headers changes the request to Loki.
+func callOf(c echo.Context) loki.Call {
+	r := c.Request()
+	return loki.Call{
+		Tenants:          callerOf(c).Tenants,
+		Timeout:          callerOf(c).limits.Timeout,
+		AcceptGzip:       web.AcceptsGzip(r.Header),
+		CategorizeLabels: r.Header.Get(headerEncodingFlags) == flagCategorize,
+	}
+}
+
+// copyResponse streams Loki's response to the client as it comes, without reading what is in it.
+func (s *Server) copyResponse(c echo.Context, answer *loki.Answer, err error) error {
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close() //nolint:errcheck // it has been read to its end, or the response is aborted
+	// Where its length is known, before the first byte; elsewhere while it is copied, and the response is aborted.
+	l := callerOf(c).limits
+	if err := l.CheckAnswer(answer.Length); err != nil {
+		return err //nolint:wrapcheck // problemOf knows it
+	}
+	if answer.Length < 0 {
+		answer.Body = &bounded{ReadCloser: answer.Body, limits: l}
+	}
+	h := c.Response().Header()
+	h[echo.HeaderContentType] = isJSON
+	if len(h[echo.HeaderVary]) == 0 {
+		h[echo.HeaderVary] = varyEncoding
+	} else { // of CORS
+		h.Add(echo.HeaderVary, echo.HeaderAcceptEncoding)
+	}
+	if answer.ContentEncoding != "" {
+		h.Set(echo.HeaderContentEncoding, answer.ContentEncoding)
+	}
+	return copyBody(c, answer.Body, answer.Length)
+}
+
+// bounded is an answer that fails where it becomes longer than one may be.
+type bounded struct {
+	io.ReadCloser
+
+	limits *limits.Set
+	read   int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.read += int64(n)
+	if err := b.limits.CheckAnswer(b.read); err != nil {
+		return 0, err //nolint:wrapcheck // problemOf knows it
+	}
+	return n, err //nolint:wrapcheck // package loki has classified it
+}

@@ -1,0 +1,74 @@
+package httpapi
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+// DefaultStall is the slow-client timeout: how long a client may take for one piece of a response. One that has
+// stopped reading would otherwise hold its connection, and what is behind it, for ever.
+const DefaultStall = 30 * time.Second
+
+// withWriteDeadlines gives the clients of h the timeout for each piece of every response, the last among them,
+// which net/http writes when h has returned. (Then it clears the deadline: the connection may serve another
+// request.)
+func withWriteDeadlines(h http.Handler, timeout time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		d := &deadlineWriter{ResponseWriter: w, timeout: timeout, multiplexed: r.ProtoMajor > 1}
+		h.ServeHTTP(d, r)
+		d.renew()
+	})
+}
+
+// deadlineWriter is a writer with a write deadline that is renewed as long as the client reads.
+type deadlineWriter struct {
+	http.ResponseWriter
+
+	timeout     time.Duration
+	multiplexed bool      // several responses share the connection: HTTP/2
+	renewed     time.Time // zero: there is no deadline
+}
+
+// renew gives the client at least the timeout from now, and a quarter more at most: a deadline is set once in
+// a quarter of the timeout, not with each write. What has no deadlines, in a test, has no slow clients, and a
+// connection that is broken fails when it is written to.
+func (w *deadlineWriter) renew() {
+	now := time.Now()
+	if !w.renewed.IsZero() && now.Sub(w.renewed) < w.timeout/4 {
+		return
+	}
+	w.renewed = now
+	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(now.Add(w.timeout + w.timeout/4))
+}
+
+// Write writes within the deadline.
+func (w *deadlineWriter) Write(b []byte) (int, error) {
+	w.renew()
+	return w.ResponseWriter.Write(b)
+}
+
+// FlushError flushes within the deadline. Nothing is left then that the client could read. In HTTP/1.1 a
+// deadline that passes while nothing is written does no harm; in HTTP/2 it would end the response, and is
+// cleared.
+func (w *deadlineWriter) FlushError() error {
+	w.renew()
+	connection := http.NewResponseController(w.ResponseWriter)
+	if err := connection.Flush(); err != nil {
+		return err
+	}
+	if w.multiplexed {
+		w.renewed = time.Time{}
+		_ = connection.SetWriteDeadline(w.renewed) // as in renew
+	}
+	return nil
+}
+
+// Unwrap is for the rest of what http.ResponseController does.
+func (w *deadlineWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// flush sends what has been written, and reports what Echo's Flush does not: that it could not.
+func flush(c echo.Context) error {
+	return http.NewResponseController(c.Response().Writer).Flush() //nolint:wrapcheck // a writer's error
+}
