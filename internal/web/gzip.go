@@ -12,7 +12,7 @@ import (
 // AcceptsGzip reports whether a request accepts gzip (RFC 9110, section 12.5.3): by name, or by `*` where
 // gzip is not named. What cannot be read does not accept it: identity is always understood.
 func AcceptsGzip(h http.Header) bool {
-	any := false
+	wildcard := false
 	for _, list := range h["Accept-Encoding"] {
 		for element := range strings.SplitSeq(list, ",") {
 			coding, weight, err := codingOf(element)
@@ -21,11 +21,11 @@ func AcceptsGzip(h http.Header) bool {
 			case coding == "gzip":
 				return weight > 0
 			case coding == "*":
-				any = weight > 0
+				wildcard = weight > 0
 			}
 		}
 	}
-	return any
+	return wildcard
 }
 
 // codingOf is one element of Accept-Encoding, its coding in lower case.
