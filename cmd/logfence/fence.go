@@ -59,7 +59,7 @@ func (p process) fence(a fenceArgs) error {
 	}
 	text := a.query
 	if text == "-" {
-		if text, err = readQuery(p.stdin, fence.MaxQueryBytes()); err != nil {
+		if text, err = readQuery(p.stdin, tenancy.MaxQueryBytes); err != nil {
 			return err
 		}
 	}

@@ -64,9 +64,12 @@ func tellLimits(log *slog.Logger, file string, err error) {
 
 // addLimits adds the metrics of limits.
 func addLimits(m *telemetry.Metrics, l tenantLimits) {
-	for _, kind := range limits.Kinds() {
-		m.Counter("logfence_limits_hit_total", "Requests refused for a tenant's limit, by the limit.", map[string]string{"limit": kind.String()},
-			func() float64 { return float64(l.Hits(kind)) })
+	for _, d := range limits.Table() {
+		if d.Code == "" {
+			continue
+		}
+		m.Counter("logfence_limits_hit_total", "Requests refused for a tenant's limit, by the limit's key in the limits file.",
+			map[string]string{"limit": d.Key}, func() float64 { return float64(l.Hits(d.Limit)) })
 	}
 	m.Gauge("logfence_queries_in_flight", "Queries that Loki is asked at present, exports and tails apart.", nil,
 		func() float64 { held, _ := l.Queries(); return float64(held) })

@@ -111,9 +111,6 @@ func newGateway(ctx context.Context, c config.Config, stderr io.Writer) (_ *gate
 		}
 	}()
 	log, lines := openLog(c, stderr, &life) //nolint:contextcheck // the last lines are written after ctx has ended
-	if c.LimitsFile != "" {
-		c.Tenancy.MaxQueryBytes = tenancy.MaxQueryBytes // which the limits bound for each tenant
-	}
 	fence, err := tenancy.New(c.Tenancy)
 	if err != nil {
 		return nil, fmt.Errorf("make the fence: %w", err)

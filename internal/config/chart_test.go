@@ -91,7 +91,7 @@ func chartIssuers(t *testing.T) string {
 		"      ]}}\n    }"
 }
 
-// chartLimits is that of the value `limits`, a line for each limit that a tenant may have of its own.
+// chartLimits is that of the value `limits`, a line for each limit that a tenant or a class may have of its own.
 func chartLimits(t *testing.T) string {
 	t.Helper()
 	var lines []string
@@ -102,14 +102,22 @@ func chartLimits(t *testing.T) string {
 	}
 	return "{\n" +
 		"      \"type\": \"object\",\n" +
-		"      \"description\": \"limits of single tenants, as the file of `LOGFENCE_LIMITS_FILE` has them; changes need no restart\",\n" +
+		"      \"description\": \"limits of classes and of single tenants, as the file of `LOGFENCE_LIMITS_FILE` has them; changes need no restart\",\n" +
 		"      \"properties\": {\n" +
-		"        \"tenants\": {\n" +
+		"        \"classes\": {\n" +
 		"          \"type\": \"object\",\n" +
+		"          \"description\": \"limits that several tenants share, by the class's name\",\n" +
 		"          \"additionalProperties\": {\n" +
 		"            \"type\": \"object\",\n" +
 		"            \"properties\": {\n" + strings.Join(lines, ",\n") + "\n            },\n" +
-		"            \"additionalProperties\": false\n          }\n        }\n      },\n" +
+		"            \"additionalProperties\": false\n          }\n        },\n" +
+		"        \"tenants\": {\n" +
+		"          \"type\": \"object\",\n" +
+		"          \"description\": \"a class, or limits of the tenant's own, by the tenant's name\",\n" +
+		"          \"additionalProperties\": {\n" +
+		"            \"if\": {\"type\": \"string\"},\n" +
+		"            \"then\": {\"minLength\": 1},\n" +
+		"            \"else\": {\"$ref\": \"#/properties/limits/properties/classes/additionalProperties\"}\n          }\n        }\n      },\n" +
 		"      \"additionalProperties\": false\n    }"
 }
 

@@ -45,7 +45,7 @@ type Config struct {
 	BasicToken bool // take a token as the password of HTTP Basic as well
 	Tenancy    tenancy.Config
 	Limits     limits.Config
-	LimitsFile string // of tenants' own limits; empty: they have none
+	LimitsFile string // of limits of single tenants and classes; empty: none
 	Loki       loki.Config
 	// LokiKeepAlive reuses HTTP/1.1 connections to Loki; it sets Loki.DisableKeepAlives.
 	LokiKeepAlive bool
@@ -114,8 +114,6 @@ func Load(env []string, file string) (Config, error) {
 		d.Sign.Issuer = d.Auth.Issuers[0].URL
 	}
 	d.Loki.DisableKeepAlives = !d.LokiKeepAlive
-	// These two are what other packages work by as well.
-	d.Limits.MaxQueryBytes, d.Limits.Timeout = d.Tenancy.MaxQueryBytes, d.Loki.Timeout
 	d.validate()
 	if err := d.bad.err(); err != nil {
 		return Config{}, err

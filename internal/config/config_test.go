@@ -21,6 +21,7 @@ import (
 
 	"github.com/logfence/logfence/internal/audit"
 	"github.com/logfence/logfence/internal/auth"
+	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/telemetry"
 	"github.com/logfence/logfence/internal/tenancy"
 )
@@ -41,10 +42,10 @@ func TestLoadDefaults(t *testing.T) {
 	if diff := cmp.Diff(want, c.Auth); diff != "" {
 		t.Errorf("Auth (-want +got):\n%s", diff)
 	}
-	if c.Tenancy.Label != tenancy.DefaultLabel || c.Tenancy.MaxQueryBytes != tenancy.DefaultMaxQueryBytes {
+	if c.Tenancy.Label != tenancy.DefaultLabel {
 		t.Errorf("Tenancy: %+v", c.Tenancy)
 	}
-	if c.Limits.MaxRange != 720*time.Hour || c.Limits.MaxLines != 5000 || c.Limits.MaxExportLines != 1_000_000 || c.Limits.MaxTails != 100 {
+	if c.Limits.Limits != limits.Defaults() {
 		t.Errorf("Limits: %+v", c.Limits)
 	}
 	if c.DrainDelay != 0 || c.DrainTimeout != 20*time.Second {
@@ -52,7 +53,7 @@ func TestLoadDefaults(t *testing.T) {
 	}
 	if c.Addr != ":8080" || c.AdminAddr != "127.0.0.1:9090" || !c.LokiCompat || c.BasicToken ||
 		c.Audit != (audit.Config{Log: "off", Queries: "text"}) || !reflect.DeepEqual(c.TrustedProxies, audit.TrustedProxies{}) || c.LogLevel != slog.LevelInfo || c.LogFormat != telemetry.FormatJSON ||
-		c.LogQueries != telemetry.LogText || c.MetricsTenants != 0 || !c.PProf || c.Loki.Timeout != time.Minute {
+		c.LogQueries != telemetry.LogText || c.MetricsTenants != 0 || !c.PProf {
 		t.Errorf("%+v", c)
 	}
 }
@@ -189,7 +190,7 @@ environment: 4 problems
 		{"a number with separators", "LOGFENCE_EXPORT_MAX_LINES=1,000,000", "", `environment: 1 problem
   LOGFENCE_EXPORT_MAX_LINES: "1,000,000" is not a whole number in digits alone; did you mean "1000000"?`},
 		{"a limit that lets nothing pass", "LOGFENCE_MAX_LINES=0", "", `environment: 1 problem
-  LOGFENCE_MAX_LINES: 0 lets nothing pass; write at least 1, such as 5000`},
+  LOGFENCE_MAX_LINES: must be at least 1 (got 0); the default is 5000`},
 		{"an empty variable", "LOGFENCE_REQUIRED_SCOPE=", "", `environment: 1 problem
   LOGFENCE_REQUIRED_SCOPE: empty; write a value, or leave the variable out`},
 		{"given twice", "LOGFENCE_MAX_LINES=1 LOGFENCE_MAX_LINES=2", "", `environment: 1 problem

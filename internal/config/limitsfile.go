@@ -1,8 +1,8 @@
 package config
 
 import (
-	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -12,16 +12,22 @@ import (
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
-// tenantsKey is the one key of the file of tenants' limits.
-const tenantsKey = "tenants"
+// The keys of the limits file.
+const (
+	classesKey = "classes"
+	tenantsKey = "tenants"
+)
 
-// ParseLimits reads the file of tenants' own limits:
+// ParseLimits reads the limits file:
 //
+//	classes:
+//	  trial: {rate: 5, max_range: 24h}
 //	tenants:
-//	  acme: {rate: 50, burst: 100, max_range: 2160h}
+//	  acme: trial
+//	  globex: {rate: 50, burst: 100, max_range: 2160h}
 //
-// The keys are those of the settings that hold for everybody else (see settings), and what a tenant's
-// limits do not say is as in base. Its error is an [*Error] of every mistake.
+// A tenant has the limits of a class, or limits of its own. The keys are those of the table of limits, and a limit
+// that is not written is that of base. The result is by tenant; the error is an [*Error] of every mistake.
 func ParseLimits(file string, content []byte, base limits.Limits) (map[string]limits.Limits, error) {
 	own, d := readLimits(file, content, base)
 	return own, d.bad.err()
@@ -29,31 +35,68 @@ func ParseLimits(file string, content []byte, base limits.Limits) (map[string]li
 
 // readLimits is ParseLimits, with all that was found on the way.
 func readLimits(file string, content []byte, base limits.Limits) (map[string]limits.Limits, *draft) {
-	own, d := map[string]limits.Limits{}, &draft{bad: problems{file: file}, example: "acme: {rate: 50}"}
+	d := &draft{bad: problems{file: file}, example: "acme: {rate: 50}"}
+	sections := map[string]section{}
 	d.readTree(file, content, func(key string, value ast.Node, at func(ast.Node) origin) {
-		if key != tenantsKey {
-			d.bad.add(at(value), key, fmt.Sprintf("unknown key; there is %q alone, and below it each tenant's name", tenantsKey))
+		if key != classesKey && key != tenantsKey {
+			d.bad.add(at(value), key, fmt.Sprintf("unknown key; there are %s and %s, and below them names", classesKey, tenantsKey))
 			return
 		}
-		if _, empty := value.(*ast.NullNode); empty {
-			return // the last tenant has been taken out
+		sections[key] = section{value, at}
+	})
+	classes := map[string]limits.Limits{}
+	d.readSection(classesKey, sections[classesKey], func(path, name string, value ast.Node, at func(ast.Node) origin) {
+		classes[name] = d.readOwn(path+".", value, at, base)
+	})
+	own := map[string]limits.Limits{}
+	d.readSection(tenantsKey, sections[tenantsKey], func(path, name string, value ast.Node, at func(ast.Node) origin) {
+		if class, ok := scalar(value); ok && class != "" {
+			own[name] = d.readClass(path, class, at(value), classes)
+			return
 		}
-		d.readMapping(value, at, key+".", func(name string, value ast.Node) {
-			path := tenantsKey + "." + name
-			if !tenancy.ValidTenant(name) {
-				d.bad.add(at(value), path, "no tenant's name; it has 1 to 128 letters, digits, dots, dashes and underscores")
-				return
-			}
-			own[name] = d.readTenant(path+".", value, at, base)
-		})
+		own[name] = d.readOwn(path+".", value, at, base)
 	})
 	return own, d
 }
 
-// readTenant reads the limits of one tenant.
-func (d *draft) readTenant(path string, n ast.Node, at func(ast.Node) origin, base limits.Limits) limits.Limits {
+// section is what is below one of the file's keys.
+type section struct {
+	value ast.Node
+	at    func(ast.Node) origin
+}
+
+// readSection calls each with the names in a section and what is written for them.
+func (d *draft) readSection(key string, s section, each func(path, name string, value ast.Node, at func(ast.Node) origin)) {
+	if _, empty := s.value.(*ast.NullNode); empty || s.value == nil {
+		return // the last one has been taken out
+	}
+	d.readMapping(s.value, s.at, key+".", func(name string, value ast.Node) {
+		path := key + "." + name
+		if !tenancy.ValidTenant(name) {
+			d.bad.add(s.at(value), path, "not a name; write 1 to 128 letters, digits, dots, dashes and underscores")
+			return
+		}
+		each(path, name, value, s.at)
+	})
+}
+
+// readClass returns the limits of the class that a tenant is in.
+func (d *draft) readClass(path, class string, at origin, classes map[string]limits.Limits) limits.Limits {
+	own, known := classes[class]
+	switch {
+	case known:
+		d.effective = append(d.effective, Value{Name: path, Text: class, From: at.String()})
+	case len(classes) == 0:
+		d.bad.add(at, path, fmt.Sprintf("there is no class %q; add it below %s, or write limits such as {rate: 50}", class, classesKey))
+	default:
+		d.bad.add(at, path, fmt.Sprintf("there is no class %q; the classes are %s", class, strings.Join(slices.Sorted(maps.Keys(classes)), ", ")))
+	}
+	return own
+}
+
+// readOwn reads the limits of one tenant or class.
+func (d *draft) readOwn(path string, n ast.Node, at func(ast.Node) origin, base limits.Limits) limits.Limits {
 	own := draft{Config: Config{Limits: limits.Config{Limits: base}}}
-	own.Tenancy.MaxQueryBytes, own.Loki.Timeout = base.MaxQueryBytes, base.Timeout
 	lines := map[string]origin{}
 	d.readMapping(n, at, path, func(key string, value ast.Node) {
 		s := findPerTenant(key)
@@ -72,26 +115,13 @@ func (d *draft) readTenant(path string, n ast.Node, at func(ast.Node) origin, ba
 		}
 		d.effective = append(d.effective, Value{Name: path + key, Text: t.value, From: t.origin.String()})
 	})
-	own.Limits.MaxQueryBytes, own.Limits.Timeout = own.Tenancy.MaxQueryBytes, own.Loki.Timeout
-	for _, err := range each(errors.Join(own.Limits.Limits.Validate(), own.Tenancy.Validate())) {
-		d.blameTenant(path, lines, err.Error())
+	for _, err := range each(own.Limits.Limits.Validate()) {
+		key, problem, _ := strings.Cut(err.Error(), ": ")
+		if o, given := lines[key]; given { // what is not written here is a mistake elsewhere, and found there
+			d.bad.add(o, path+key, problem)
+		}
 	}
 	return own.Limits.Limits
-}
-
-// blameTenant puts a package's "Field: problem" under the key that fills the field. What the tenant's limits
-// do not say is a mistake elsewhere, and found there.
-func (d *draft) blameTenant(path string, lines map[string]origin, message string) {
-	field, problem, _ := strings.Cut(message, ": ")
-	for _, s := range settings {
-		if s.perTenant == "" || s.field[strings.LastIndex(s.field, ".")+1:] != field {
-			continue
-		}
-		if o, given := lines[s.perTenant]; given {
-			d.bad.add(o, path+s.perTenant, problem)
-		}
-		return
-	}
 }
 
 // validateLimitsFile reads the file now: found wrong when it first changes would be late.

@@ -3,11 +3,13 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/logfence/logfence/internal/limits"
+	"github.com/logfence/logfence/internal/tenancy"
 )
 
 // everybodys are the limits of who has none of its own.
@@ -60,9 +62,35 @@ tenants:
 	if len(own) != len(want) {
 		t.Errorf("%d tenants, want %d", len(own), len(want))
 	}
-	for _, content := range []string{"", "# nobody yet\n", "tenants:\n", "tenants: {}\n"} {
+	for _, content := range []string{"", "# nobody yet\n", "classes: {trial: {rate: 5}}\n", "classes:\n", "tenants:\n", "tenants: {}\n"} {
 		if own, err := ParseLimits("limits.yaml", []byte(content), base); err != nil || len(own) != 0 {
 			t.Errorf("%q: %v, %v", content, own, err)
+		}
+	}
+}
+
+// TestParseLimitsReadsEveryLimit guarantees that no limit of the table is forgotten: each is read for a tenant, for
+// a class, and as a setting for all.
+func TestParseLimitsReadsEveryLimit(t *testing.T) {
+	for _, d := range limits.Table() {
+		want, text := limits.Defaults(), map[limits.Unit]string{limits.UnitNumber: "7", limits.UnitBytes: "7KiB", limits.UnitDuration: "7m"}[d.Unit]
+		d.Set(&want, map[limits.Unit]int64{limits.UnitNumber: 7, limits.UnitBytes: 7 << 10, limits.UnitDuration: int64(7 * time.Minute)}[d.Unit])
+		own, err := ParseLimits("limits.yaml", []byte("tenants:\n  globex: {"+d.Key+": "+text+"}\n  acme: trial\nclasses: {trial: {"+d.Key+": "+text+"}}\n"), limits.Defaults())
+		if err != nil || own["acme"] != want || own["globex"] != want {
+			t.Errorf("%s: %+v, %v", d.Key, own, err)
+		}
+		c, err := Load(append(slices.Clone(least), "LOGFENCE_"+d.Setting+"="+text), "")
+		if err != nil || c.Limits.Limits != want {
+			t.Errorf("%s: %+v, %v", d.Setting, c.Limits.Limits, err)
+		}
+	}
+}
+
+// TestQueryBytesAreLokis guarantees that no limit lets a query pass that the fence refuses by its length.
+func TestQueryBytesAreLokis(t *testing.T) {
+	for _, d := range limits.Table() {
+		if d.Limit == limits.LimitQueryBytes && d.Max != tenancy.MaxQueryBytes {
+			t.Errorf("%s may be %d, and the fence takes %d", d.Key, d.Max, tenancy.MaxQueryBytes)
 		}
 	}
 }
@@ -85,22 +113,31 @@ rate: 5
 `, `limits.yaml: *`},
 		{"a value", "tenants:\n  acme:\n    rate: many\n    burst: 0\n", `limits.yaml: 2 problems
   tenants.acme.rate: "many" is not a number; write it in digits, such as 5000 (line 3)
-  tenants.acme.burst: 0 lets nothing pass; write at least 1, such as 300 (line 4)`},
+  tenants.acme.burst: must be at least 1 (got 0); the default is 300 (line 4)`},
 		{"a key", "tenants:\n  acme: {max_rnage: 1h, audit_log: \"off\"}\n", `limits.yaml: 2 problems
   tenants.acme.max_rnage: unknown key; did you mean "max_range"? (line 2)
-  tenants.acme.audit_log: unknown key; there are loki_timeout, *`},
+  tenants.acme.audit_log: unknown key; there are max_query_bytes, *`},
 		{"days", "tenants:\n  acme: {max_range: 30d}\n", `limits.yaml: 1 problem
   tenants.acme.max_range: "30d" is in days, which are not a unit here; did you mean "720h"? (line 2)`},
 		{"longer than Loki's parser takes", "tenants:\n  acme: {max_query_bytes: 1MiB}\n", `limits.yaml: 1 problem
-  tenants.acme.max_query_bytes: 1048576 is out of range; write 1 to 131071 bytes (line 2)`},
+  tenants.acme.max_query_bytes: must be 1 to 131071 bytes (got 1MiB) (line 2)`},
 		{"not below tenants", "acme: {rate: 5}\n", `limits.yaml: 1 problem
-  acme: unknown key; there is "tenants" alone, and below it each tenant's name (line 1)`},
+  acme: unknown key; there are classes and tenants, and below them names (line 1)`},
 		{"no tenant's name", "tenants:\n  acme/eu: {rate: 5}\n", `limits.yaml: 1 problem
-  tenants.acme/eu: no tenant's name; it has 1 to 128 letters, digits, dots, dashes and underscores (line 2)`},
+  tenants.acme/eu: not a name; write 1 to 128 letters, digits, dots, dashes and underscores (line 2)`},
 		{"a list of tenants", "tenants:\n- acme\n", `limits.yaml: 1 problem
   tenants: not keys and values; write lines like "acme: {rate: 50}" (line 2)`},
-		{"a tenant's name alone", "tenants:\n  acme: 5\n", `limits.yaml: 1 problem
+		{"a tenant's name alone", "tenants:\n  acme:\n", `limits.yaml: 1 problem
   tenants.acme: not keys and values; *`},
+		{"a class where there are none", "tenants:\n  acme: 5\n", `limits.yaml: 1 problem
+  tenants.acme: there is no class "5"; add it below classes, or write limits such as {rate: 50} (line 2)`},
+		{"an unknown class", "classes: {trial: {rate: 5}, paid: {}}\ntenants:\n  acme: trail\n", `limits.yaml: 1 problem
+  tenants.acme: there is no class "trail"; the classes are paid, trial (line 3)`},
+		{"a mistake in a class", "classes:\n  trial: {rate: 0, rats: 5}\ntenants: {acme: trial, globex: trial}\n", `limits.yaml: 2 problems
+  classes.trial.rats: unknown key; did you mean "rate"? (line 2)
+  classes.trial.rate: must be at least 1 (got 0); the default is 100 (line 2)`},
+		{"a class of a class", "classes:\n  trial: {}\n  paid: trial\n", `limits.yaml: 1 problem
+  classes.paid: not keys and values; *`},
 		{"not YAML", "tenants: [", `limits.yaml: 1 problem
   not YAML: *`},
 		{"two documents", "tenants: {}\n---\ntenants: {}\n", `limits.yaml: 1 problem
@@ -148,17 +185,17 @@ func TestLoadReadsLimits(t *testing.T) {
 		}
 	}
 	write("tenants:\n  acme: {rate: 0}\n")
-	if _, err := Load(append(env, "LOGFENCE_MAX_LINES=0"), ""); err == nil || !strings.Contains(err.Error(), "tenants.acme.rate: 0 lets nothing pass") ||
-		!strings.Contains(err.Error(), "LOGFENCE_MAX_LINES: 0 lets nothing pass") {
+	if _, err := Load(append(env, "LOGFENCE_MAX_LINES=0"), ""); err == nil || !strings.Contains(err.Error(), "tenants.acme.rate: must be at least 1 (got 0)") ||
+		!strings.Contains(err.Error(), "LOGFENCE_MAX_LINES: must be at least 1 (got 0)") {
 		t.Errorf("mistakes: %v", err)
 	}
-	write("tenants:\n  acme: {rate: 7}\n")
+	write("classes: {trial: {rate: 3}}\ntenants:\n  globex: trial\n  acme: {rate: 7}\n")
 	c, err := Load(env, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	last := c.Effective()[len(c.Effective())-1]
-	if want := (Value{Name: "tenants.acme.rate", Text: "7", From: file + ":2"}); last != want {
+	if want := (Value{Name: "tenants.acme.rate", Text: "7", From: file + ":4"}); last != want {
 		t.Errorf("shown is %+v, want %+v", last, want)
 	}
 }

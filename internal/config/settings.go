@@ -1,22 +1,21 @@
 package config
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/logfence/logfence/internal/auth"
+	"github.com/logfence/logfence/internal/limits"
 )
 
 // settings is every setting, in the order in which help and README show them.
-var settings = []setting{
+var settings = slices.Concat(settingsBefore, limitSettings(), settingsAfter)
+
+var settingsBefore = []setting{
 	{
 		name: "LOKI_URL", kind: kindURLs, required: "required", field: "Loki.URL",
 		meaning: "Loki's base URL, such as `http://loki:3100`; or several of one Loki, of which one that fails is left out",
 		into:    func(d *draft) any { return &d.Loki.URL },
-	},
-	{
-		name: "LOKI_TIMEOUT", kind: kindDuration, fallback: "60s", field: "Loki.Timeout", perTenant: "loki_timeout",
-		meaning: "longest wait for an answer of Loki, tails and exports apart",
-		into:    func(d *draft) any { return &d.Loki.Timeout },
 	},
 	{
 		name: "LOKI_ORG_ID", kind: kindText, field: "Loki.OrgID",
@@ -197,85 +196,13 @@ var settings = []setting{
 		meaning: "a claim with a stream selector that confines the caller further, on labels that do not begin with `__`; a token without it is refused",
 		into:    func(d *draft) any { return &d.issuer.SelectorClaim },
 	},
+}
 
-	{
-		name: "MAX_QUERY_BYTES", kind: kindSize, fallback: "16KiB", field: "Tenancy.MaxQueryBytes", perTenant: "max_query_bytes",
-		meaning: "longest LogQL text taken",
-		into:    func(d *draft) any { return &d.Tenancy.MaxQueryBytes },
-	},
-	{
-		name: "MAX_DEPTH", kind: kindNumber, fallback: "32", field: "Limits.MaxDepth", perTenant: "max_depth",
-		meaning: "how deep aggregations, functions and operators may stand in each other; a chain of operators counts once",
-		into:    func(d *draft) any { return &d.Limits.MaxDepth },
-	},
-	{
-		name: "MAX_SELECTORS", kind: kindNumber, fallback: "64", field: "Limits.MaxSelectors", perTenant: "max_selectors",
-		meaning: "stream selectors that a query may have: each is a query of its own to Loki",
-		into:    func(d *draft) any { return &d.Limits.MaxSelectors },
-	},
-	{
-		name: "MAX_RANGE", kind: kindDuration, fallback: "720h", field: "Limits.MaxRange", perTenant: "max_range",
-		meaning: "widest span of time that a query may cover",
-		into:    func(d *draft) any { return &d.Limits.MaxRange },
-	},
-	{
-		name: "MAX_RANGE_VECTOR", kind: kindDuration, fallback: "720h", field: "Limits.MaxRangeVector", perTenant: "max_range_vector",
-		meaning: "longest range in brackets, such as `[5m]`; Loki reads as much before the span as well",
-		into:    func(d *draft) any { return &d.Limits.MaxRangeVector },
-	},
-	{
-		name: "MAX_POINTS", kind: kindNumber, fallback: "11000", field: "Limits.MaxPoints", perTenant: "max_points",
-		meaning: "points of each series that a metric query may ask for; Loki's own bound of 11,000 holds as well",
-		into:    func(d *draft) any { return &d.Limits.MaxPoints },
-	},
-	{
-		name: "MAX_LINES", kind: kindNumber, fallback: "5000", field: "Limits.MaxLines", perTenant: "max_lines",
-		meaning: "most lines that a query may ask for; Loki's `max_entries_limit_per_query` holds as well",
-		into:    func(d *draft) any { return &d.Limits.MaxLines },
-	},
-	{
-		name: "EXPORT_MAX_LINES", kind: kindNumber, fallback: "1000000", field: "Limits.MaxExportLines", perTenant: "export_max_lines",
-		meaning: "most lines that an export may write",
-		into:    func(d *draft) any { return &d.Limits.MaxExportLines },
-	},
-	{
-		name: "MAX_ANSWER_BYTES", kind: kindSize, fallback: "256MiB", field: "Limits.MaxAnswerBytes", perTenant: "max_answer_bytes",
-		meaning: "longest answer passed on, as Loki sends it; exports and tails apart",
-		into:    func(d *draft) any { return &d.Limits.MaxAnswerBytes },
-	},
-	{
-		name: "TENANT_RATE", kind: kindNumber, fallback: "100", field: "Limits.Rate", perTenant: "rate",
-		meaning: "requests that a tenant may send a second, in the long run",
-		into:    func(d *draft) any { return &d.Limits.Rate },
-	},
-	{
-		name: "TENANT_BURST", kind: kindNumber, fallback: "300", field: "Limits.Burst", perTenant: "burst",
-		meaning: "requests that a tenant may send at once, after a rest; a dashboard sends one or more for each panel",
-		into:    func(d *draft) any { return &d.Limits.Burst },
-	},
-	{
-		name: "TENANT_QUERIES", kind: kindNumber, fallback: "32", field: "Limits.Queries", perTenant: "queries",
-		meaning: "queries of a tenant that Loki is asked at the same time",
-		into:    func(d *draft) any { return &d.Limits.Queries },
-	},
-	{
-		name: "TENANT_QUEUE", kind: kindNumber, fallback: "128", field: "Limits.Queue", perTenant: "queue",
-		meaning: "queries of a tenant that may wait for their turn",
-		into:    func(d *draft) any { return &d.Limits.Queue },
-	},
-	{
-		name: "TENANT_EXPORTS", kind: kindNumber, fallback: "4", field: "Limits.Exports", perTenant: "exports",
-		meaning: "exports that a tenant may have under way",
-		into:    func(d *draft) any { return &d.Limits.Exports },
-	},
-	{
-		name: "TENANT_MAX_TAILS", kind: kindNumber, fallback: "100", field: "Limits.MaxTails", perTenant: "max_tails",
-		meaning: "live tails that a tenant may have open",
-		into:    func(d *draft) any { return &d.Limits.MaxTails },
-	},
+// settingsAfter begin with what else bounds requests.
+var settingsAfter = []setting{
 	{
 		name: "LIMITS_FILE", kind: kindFile, field: "LimitsFile",
-		meaning: "YAML file of tenants' own limits, read again when it changes and on SIGHUP",
+		meaning: "YAML file of limits of single tenants and of classes of tenants, read again when it changes and on SIGHUP",
 		into:    func(d *draft) any { return &d.LimitsFile },
 	},
 	{
@@ -389,4 +316,21 @@ var settings = []setting{
 		meaning: "serve profiles of the process to operators, at `/debug/pprof/` of the admin listener",
 		into:    func(d *draft) any { return &d.PProf },
 	},
+}
+
+// limitSettings are the rows of the table of limits, as settings for all tenants without a value of their own.
+func limitSettings() []setting {
+	var rows []setting
+	for _, d := range limits.Table() {
+		rows = append(rows, setting{
+			name: d.Setting, kind: kindsOfLimits[d.Unit], fallback: d.DefaultText(), meaning: d.Meaning,
+			field: "Limits." + d.Key, perTenant: d.Key,
+			into: func(to *draft) any { return d.Field(&to.Limits.Limits) },
+		})
+	}
+	return rows
+}
+
+var kindsOfLimits = map[limits.Unit]kind{
+	limits.UnitNumber: kindNumber, limits.UnitBytes: kindSize, limits.UnitDuration: kindDuration,
 }

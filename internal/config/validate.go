@@ -70,7 +70,6 @@ func (d *draft) blame(part, message string) {
 			return
 		}
 	}
-	field = inOneField(field)
 	for i := range settings {
 		s := &settings[i]
 		// Algorithms[2] is an item of the setting Algorithms.
@@ -85,18 +84,6 @@ func (d *draft) blame(part, message string) {
 		return
 	}
 	d.bad.missing(field, problem)
-}
-
-// inOneField is the field that a setting fills, where it fills two.
-func inOneField(field string) string {
-	switch field {
-	case "Limits.MaxQueryBytes":
-		return "Tenancy.MaxQueryBytes"
-	case "Limits.Timeout":
-		return "Loki.Timeout"
-	default:
-		return field
-	}
 }
 
 var (

@@ -138,14 +138,12 @@ func (g *gateway) config(t *testing.T) httpapi.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
+	own := limits.Defaults()
+	// No time passes here, so what is drawn on the rate does not come back.
+	own.Rate, own.Burst, own.Queries, own.Queue, own.MaxTails = 1, math.MaxInt32, 64, 64, 4
+	own.MaxLines, own.MaxExportLines = 1000, 10_000
 	limiter, err := limits.New(limits.Config{
-		Limits: limits.Limits{
-			// No time passes here, so what is drawn on the rate does not come back.
-			Rate: 1, Burst: math.MaxInt32, Queries: 64, Queue: 64, Exports: 4, MaxTails: 4, MaxQueryBytes: tenancy.DefaultMaxQueryBytes,
-			MaxDepth: 32, MaxSelectors: 64, MaxRange: 30 * 24 * time.Hour, MaxRangeVector: 30 * 24 * time.Hour, MaxPoints: 11_000,
-			MaxLines: 1000, MaxExportLines: 10_000, MaxAnswerBytes: 256 << 20, Timeout: time.Minute,
-		},
-		AtOnce: 64, Wait: time.Minute, Parsing: limits.FairSemaphoreConfig{AtOnce: 1},
+		Limits: own, AtOnce: 64, Wait: time.Minute, Parsing: limits.FairSemaphoreConfig{AtOnce: 1},
 	}, limits.WithClock(func() time.Time { return now }))
 	if err != nil {
 		t.Fatal(err)

@@ -22,28 +22,28 @@ var (
 	canonicalRateLimitPolicy = http.CanonicalHeaderKey(headerRateLimitPolicy)
 )
 
-// uses are what operations keep busy. One that is missing here is taken for a query: what asks Loki can't
+// classes are what operations keep busy. One that is missing here is taken for a query: what asks Loki can't
 // be forgotten.
-var uses = map[string]limits.Use{
-	"getMe":               limits.UseNothing,
-	"explainQuery":        limits.UseNothing,
-	"lokiFormatQuery":     limits.UseNothing,
-	"lokiFormatQueryForm": limits.UseNothing,
-	"exportLogs":          limits.UseExport,
-	"tailLogs":            limits.UseTail,
-	"lokiTail":            limits.UseTail,
+var classes = map[string]limits.Class{
+	"getMe":               limits.ClassRequest,
+	"explainQuery":        limits.ClassRequest,
+	"lokiFormatQuery":     limits.ClassRequest,
+	"lokiFormatQueryForm": limits.ClassRequest,
+	"exportLogs":          limits.ClassExport,
+	"tailLogs":            limits.ClassTail,
+	"lokiTail":            limits.ClassTail,
 }
 
-func useOf(operation string) limits.Use {
-	if use, ok := uses[operation]; ok {
-		return use
+func classOf(operation string) limits.Class {
+	if class, ok := classes[operation]; ok {
+		return class
 	}
-	return limits.UseQuery
+	return limits.ClassQuery
 }
 
 // admit draws a request on its tenants' rates, and tells the caller what is left, granted or not.
 func (s *Server) admit(c echo.Context, op *operation) (*limits.Pass, error) {
-	pass, err := s.limits.Admit(c.Request().Context(), callerOf(c).limits, op.use)
+	pass, err := s.limits.Admit(c.Request().Context(), callerOf(c).limits, op.class)
 	if q := pass.Quota; q.Burst > 0 {
 		h := c.Response().Header()
 		h[canonicalRateLimit] = []string{`"requests";r=` + strconv.Itoa(q.Remaining) + `;t=` + strconv.Itoa(wholeSeconds(q.Reset))}

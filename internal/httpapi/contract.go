@@ -44,7 +44,7 @@ type operation struct {
 	// headers are the parameters that are headers, each to be given once.
 	headers []string
 	body    bodyKind
-	use     limits.Use
+	class   limits.Class
 }
 
 type bodyKind int
@@ -88,7 +88,7 @@ func newOperation(spec *openapi3.T, path string, item *openapi3.PathItem, method
 		return nil, fmt.Errorf("x-logfence-fence is %q, want one of %v", fence, fences)
 	}
 	o := &operation{
-		id: op.OperationID, fence: fence, use: useOf(op.OperationID), repeats: map[string]bool{},
+		id: op.OperationID, fence: fence, class: classOf(op.OperationID), repeats: map[string]bool{},
 		route: &routers.Route{Spec: spec, Path: path, PathItem: item, Method: method, Operation: op},
 	}
 	if op.RequestBody != nil {

@@ -151,14 +151,8 @@ func newGateway(t *testing.T, options ...option) *gateway {
 // newLimiter makes limits that let the tests' requests pass, but for those that change sets.
 func newLimiter(t testing.TB, change func(*limits.Config)) *limits.Limiter {
 	t.Helper()
-	c := limits.Config{
-		Limits: limits.Limits{
-			Rate: 10_000, Burst: 10_000, Queries: 64, Queue: 64, Exports: 4, MaxTails: 4, MaxQueryBytes: tenancy.DefaultMaxQueryBytes,
-			MaxDepth: 32, MaxSelectors: 64, MaxRange: 30 * 24 * time.Hour, MaxRangeVector: 30 * 24 * time.Hour, MaxPoints: 11_000,
-			MaxLines: 1000, MaxExportLines: 10_000, MaxAnswerBytes: 256 << 20, Timeout: time.Minute,
-		},
-		AtOnce: 64, Wait: time.Second, Parsing: limits.FairSemaphoreConfig{AtOnce: 1},
-	}
+	c := limits.Config{Limits: limits.Defaults(), AtOnce: 64, Wait: time.Second, Parsing: limits.FairSemaphoreConfig{AtOnce: 1}}
+	c.Rate, c.Burst, c.Queries, c.Queue, c.MaxTails, c.MaxLines, c.MaxExportLines = 10_000, 10_000, 64, 64, 4, 1000, 10_000
 	if change != nil {
 		change(&c)
 	}

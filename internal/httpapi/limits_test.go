@@ -26,7 +26,7 @@ func (g *gateway) own(tenant string, change func(*limits.Limits)) {
 func (g *gateway) exhaust(tenant string) {
 	g.Helper()
 	g.own(tenant, func(l *limits.Limits) { l.Burst = 1 })
-	if _, err := g.server.limits.Admit(g.Context(), g.server.limits.Of([]string{tenant}), limits.UseNothing); err != nil {
+	if _, err := g.server.limits.Admit(g.Context(), g.server.limits.Of([]string{tenant}), limits.ClassRequest); err != nil {
 		g.Fatal(err)
 	}
 }
@@ -198,7 +198,7 @@ func TestFloodWaitsForItself(t *testing.T) {
 func TestWhoLeavesWaitsNoLonger(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, withLimits(t, func(c *limits.Config) { c.Queries, c.Queue, c.Wait = 1, 1, time.Hour }))
-	first, err := g.server.limits.Admit(t.Context(), g.server.limits.Of([]string{"alpha"}), limits.UseQuery)
+	first, err := g.server.limits.Admit(t.Context(), g.server.limits.Of([]string{"alpha"}), limits.ClassQuery)
 	if err != nil || first.Enter(t.Context()) != nil {
 		t.Fatal(err)
 	}
@@ -316,7 +316,7 @@ func TestAnswersAreBounded(t *testing.T) {
 	if a := g.raw(alphaToken, "gzip"); a.StatusCode != http.StatusOK || a.err != nil {
 		t.Errorf("compressed: %d %v", a.StatusCode, a.err)
 	}
-	if n := g.server.limits.Hits(limits.KindAnswerBytes); n != 2 {
+	if n := g.server.limits.Hits(limits.LimitAnswerBytes); n != 2 {
 		t.Errorf("counted %d answers that were too large, want 2", n)
 	}
 }
@@ -356,11 +356,11 @@ func TestEveryOperationHasItsUse(t *testing.T) {
 	named := map[string]bool{}
 	for _, op := range newGateway(t).server.contract {
 		named[op.id] = true
-		if op.use == limits.UseNothing && op.fence == "selector" {
+		if op.class == limits.ClassRequest && op.fence == "selector" {
 			t.Errorf("%s asks Loki, and is bounded by nothing", op.id)
 		}
 	}
-	for id := range uses {
+	for id := range classes {
 		if !named[id] {
 			t.Errorf("uses names %s, which is no operation", id)
 		}

@@ -190,20 +190,23 @@ func ofQuery(err error) *problem {
 	return nil
 }
 
-// codesOfLimits are the codes of the limits that can be hit.
-var codesOfLimits = map[limits.Kind]code{
-	limits.KindRate: codeRateLimited, limits.KindQueries: codeTooManyQueries, limits.KindExports: codeTooManyExports,
-	limits.KindTails: codeTooManyTails, limits.KindQueryBytes: codeQueryTooLong, limits.KindDepth: codeQueryTooComplex,
-	limits.KindSelectors: codeQueryTooComplex, limits.KindRange: codeQueryTooWide, limits.KindRangeVector: codeQueryTooWide,
-	limits.KindPoints: codeTooManyPoints, limits.KindLines: codeTooManyLines, limits.KindExportLines: codeTooManyLines,
-	limits.KindAnswerBytes: codeAnswerTooLarge,
-}
+// codesOfLimits are the codes that the table of limits names, by their names.
+var codesOfLimits = func() map[string]code {
+	codes := map[string]code{}
+	for _, c := range []code{
+		codeRateLimited, codeTooManyQueries, codeTooManyExports, codeTooManyTails, codeQueryTooLong, codeQueryTooComplex,
+		codeQueryTooWide, codeTooManyPoints, codeTooManyLines, codeAnswerTooLarge,
+	} {
+		codes[c.name] = c
+	}
+	return codes
+}()
 
 func ofLimits(err error) *problem {
 	var exceeded *limits.ExceededError
 	switch {
 	case errors.As(err, &exceeded):
-		c, known := codesOfLimits[exceeded.Kind]
+		c, known := codesOfLimits[exceeded.Limit.Code()]
 		if !known {
 			return nil
 		}

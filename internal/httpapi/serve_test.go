@@ -23,8 +23,10 @@ import (
 // refusals are what the packages refuse with.
 func refusals() []error {
 	all := auth.Errors()
-	for _, kind := range limits.Kinds() {
-		all = append(all, &limits.ExceededError{Kind: kind, Detail: "x"})
+	for _, d := range limits.Table() {
+		if d.Code != "" {
+			all = append(all, &limits.ExceededError{Limit: d.Limit, Detail: "x"})
+		}
 	}
 	return append(all,
 		tenancy.ErrTenant, tenancy.ErrExtra, tenancy.ErrTooLong, tenancy.ErrNotSelector,

@@ -337,7 +337,8 @@ func (s *Server) query(c echo.Context, text string) (tenancy.Query, error) {
 			return tenancy.Query{}, err
 		}
 	}
-	if err := who.limits.CheckShape(limits.Shape(q.Shape())); err != nil {
+	shape := q.Shape()
+	if err := who.limits.CheckShape(shape.Depth, shape.Selectors, shape.RangeVector); err != nil {
 		return tenancy.Query{}, err //nolint:wrapcheck // as above
 	}
 	d.Fenced = append(d.Fenced, q.LogQL())
@@ -399,5 +400,5 @@ func checkSelectors(l *limits.Set, texts []string) error {
 	if err := l.CheckQuery(length); err != nil {
 		return err //nolint:wrapcheck // problemOf knows it
 	}
-	return l.CheckShape(limits.Shape{Depth: 1, Selectors: len(texts)}) //nolint:wrapcheck // as above
+	return l.CheckShape(1, len(texts), 0) //nolint:wrapcheck // as above
 }

@@ -29,16 +29,16 @@ const maxWaiting = 8192
 func (c Config) Validate() error {
 	errs := []error{c.Limits.Validate()}
 	if c.AtOnce <= 0 {
-		errs = append(errs, unfit("AtOnce", "%d lets nothing pass; write at least 1, such as 256", c.AtOnce))
+		errs = append(errs, fieldError("AtOnce", "%d lets nothing pass; write at least 1, such as 256", c.AtOnce))
 	}
 	if c.Wait <= 0 {
-		errs = append(errs, unfit("Wait", "%s lets no query wait; write more than 0s, such as 5s", c.Wait))
+		errs = append(errs, fieldError("Wait", "%s lets no query wait; write more than 0s, such as 5s", c.Wait))
 	}
 	if err := c.Redis.Validate(); err != nil {
-		errs = append(errs, within("Redis", err))
+		errs = append(errs, prefix("Redis", err))
 	}
 	if err := c.Parsing.Validate(); err != nil {
-		errs = append(errs, within("Parsing", err))
+		errs = append(errs, prefix("Parsing", err))
 	}
 	return errors.Join(errs...)
 }

@@ -2,7 +2,6 @@ package limits
 
 import (
 	"context"
-	"strconv"
 	"sync"
 	"time"
 
@@ -136,33 +135,5 @@ func (l *leases) each(ctx context.Context, all []*lease, send func(redis.Pipelin
 			}
 			return nil
 		})
-	}
-}
-
-// String is the word for a use in keys.
-func (u Use) String() string {
-	switch u {
-	case UseQuery:
-		return "queries"
-	case UseExport:
-		return "exports"
-	case UseTail:
-		return "tails"
-	default:
-		return "use-" + strconv.Itoa(int(u))
-	}
-}
-
-// atOnceOf is how many of a use a tenant may have at once; nil: it keeps nothing busy.
-func atOnceOf(u Use) func(*Limits) int {
-	switch u {
-	case UseQuery:
-		return func(l *Limits) int { return l.Queries }
-	case UseExport:
-		return func(l *Limits) int { return l.Exports }
-	case UseTail:
-		return func(l *Limits) int { return l.MaxTails }
-	default:
-		return nil
 	}
 }

@@ -12,28 +12,28 @@ import (
 // Limiter knows the limits of every tenant, and counts what they have under way. It is safe for use by
 // many goroutines.
 type Limiter struct {
-	config  Config
-	now     func() time.Time
-	table   atomic.Pointer[table]
-	rates   buckets
-	queries *FairSemaphore
-	exports slots
-	tails   slots
-	usual   [uses]usual
-	hits    hits
-	shared  *shared // nil: this process counts for itself
-	log     *slog.Logger
+	config    Config
+	now       func() time.Time
+	overrides atomic.Pointer[overrides]
+	rates     buckets
+	queries   *FairSemaphore
+	exports   slots
+	tails     slots
+	usual     [classCount]usual
+	hits      hits
+	shared    *shared // nil: this process counts for itself
+	log       *slog.Logger
 	// probeEvery is how often a Redis that is away is asked.
 	probeEvery time.Duration
 }
 
-// table is the limits in force, swapped as a whole.
-type table struct {
+// overrides are the limits of the tenants that have some of their own, swapped as a whole.
+type overrides struct {
 	of map[string]*Limits
 }
 
 // hits counts how often each limit was hit.
-type hits [kinds]atomic.Uint64
+type hits [limitCount]atomic.Uint64
 
 // Option changes a limiter that is made.
 type Option func(*Limiter)
@@ -61,7 +61,7 @@ func New(c Config, options ...Option) (*Limiter, error) {
 	for _, o := range options {
 		o(l)
 	}
-	l.table.Store(&table{})
+	l.overrides.Store(&overrides{})
 	if c.Redis.URL != "" {
 		if l.shared, err = newShared(c.Redis, l.probeEvery, l.log); err != nil {
 			return nil, fmt.Errorf("share limits: %w", err)
@@ -89,11 +89,11 @@ func (l *Limiter) Shared() (wanted, now bool, failures uint64) {
 // Replace puts the tenants' own limits in force, in place of those that were: for the requests that come
 // from now on. Who is not among them has those of the configuration. They have been validated.
 func (l *Limiter) Replace(own map[string]Limits) {
-	t := &table{of: make(map[string]*Limits, len(own))}
+	t := &overrides{of: make(map[string]*Limits, len(own))}
 	for name, limits := range own {
 		t.of[name] = &limits
 	}
-	l.table.Store(t)
+	l.overrides.Store(t)
 }
 
 // Of is the limits of a request of these tenants. Without a tenant there is
@@ -103,7 +103,7 @@ func (l *Limiter) Of(tenants []string) *Set {
 	if s.tenants = s.one[:]; len(tenants) != 1 {
 		s.tenants = make([]tenant, len(tenants))
 	}
-	t := l.table.Load()
+	t := l.overrides.Load()
 	for i, name := range tenants {
 		own := t.of[name]
 		if own == nil {
@@ -124,7 +124,7 @@ func (l *Limiter) Of(tenants []string) *Set {
 }
 
 // Hits is how often a limit was hit.
-func (l *Limiter) Hits(k Kind) uint64 { return l.hits[k].Load() }
+func (l *Limiter) Hits(limit Limit) uint64 { return l.hits[limit].Load() }
 
 // Queries is how many queries Loki is asked at present, and how many wait for a slot.
 func (l *Limiter) Queries() (inFlight, waiting int) { return l.queries.Load() }

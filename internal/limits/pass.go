@@ -3,20 +3,37 @@ package limits
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 )
 
-// Use is what a request will keep busy.
-type Use int
+// Class is the requests that a limit bounds, and what a request keeps busy while it is in flight.
+type Class int
 
-// The uses.
+// The classes.
 const (
-	UseNothing Use = iota // but logfence itself
-	UseQuery
-	UseExport
-	UseTail
-	uses
+	ClassRequest Class = iota // any request; one that is nothing more keeps only logfence busy
+	ClassQuery                // waits for a slot at Loki
+	ClassExport
+	ClassTail
+	classCount
 )
+
+// String names the class in the keys of Redis.
+func (c Class) String() string {
+	switch c {
+	case ClassRequest:
+		return "requests"
+	case ClassQuery:
+		return "queries"
+	case ClassExport:
+		return "exports"
+	case ClassTail:
+		return "tails"
+	default:
+		return "class-" + strconv.Itoa(int(c))
+	}
+}
 
 // Pass is a request that was admitted, or refused with an error beside it.
 type Pass struct {
@@ -25,7 +42,7 @@ type Pass struct {
 
 	limiter *Limiter
 	set     *Set
-	use     Use
+	class   Class
 	shared  bool   // Redis has decided
 	lease   *lease // what it has let; nil where there is no room, or nothing is wanted
 	entered time.Time
@@ -35,8 +52,8 @@ type Pass struct {
 // Admit draws a request on the rate of each of its tenants. Where one of them has none left it is refused
 // with an [*ExceededError], and draws on nobody. It waits for nothing but Redis, and for that only shortly.
 // Whoever gets a Pass calls Leave.
-func (l *Limiter) Admit(ctx context.Context, s *Set, use Use) (*Pass, error) {
-	p := &Pass{limiter: l, set: s, use: use}
+func (l *Limiter) Admit(ctx context.Context, s *Set, class Class) (*Pass, error) {
+	p := &Pass{limiter: l, set: s, class: class}
 	if len(s.tenants) == 0 {
 		return p, errNobody
 	}
@@ -49,7 +66,7 @@ func (l *Limiter) Admit(ctx context.Context, s *Set, use Use) (*Pass, error) {
 	if l.shared == nil {
 		return p, nil
 	}
-	v, err := l.shared.ask(ctx, s.tenants, use, true)
+	v, err := l.shared.ask(ctx, s.tenants, class, true)
 	if errors.Is(err, errAway) {
 		if p.Quota, granted = l.rates.draw(now, s.tenants, true); !granted {
 			return p, s.tooOften(p.Quota)
@@ -71,7 +88,7 @@ func (l *Limiter) Admit(ctx context.Context, s *Set, use Use) (*Pass, error) {
 var errNobody = errors.New("no tenant's limits hold for the request")
 
 func (s *Set) tooOften(q Quota) error {
-	e := exceeded(KindRate, "The tenant sends more than %d requests a second. Try again in %ds.", s.Rate, seconds(q.Reset))
+	e := exceeded(LimitRate, "The tenant sends more than %d requests a second. Try again in %ds.", s.Rate, seconds(q.Reset))
 	e.RetryAfter = q.Reset
 	return s.refuse(e)
 }
@@ -86,17 +103,17 @@ func seconds(d time.Duration) int {
 // [*ExceededError], [ErrOverloaded] where the other tenants' queries are in the way, or the context's error.
 func (p *Pass) Enter(ctx context.Context) error {
 	p.entered = p.limiter.now()
-	switch p.use {
-	case UseNothing:
+	switch p.class {
+	case ClassRequest:
 		return nil
-	case UseQuery:
+	case ClassQuery:
 		return p.enterQuery(ctx)
-	case UseExport:
+	case ClassExport:
 		return p.take(&p.limiter.exports)
-	case UseTail:
+	case ClassTail:
 		return p.take(&p.limiter.tails)
 	default:
-		return errors.New("a use that is not known")
+		return errors.New("a class that is not known")
 	}
 }
 
@@ -111,7 +128,7 @@ func (p *Pass) Leave() {
 	}
 	p.release()
 	p.release = nil
-	p.limiter.usual[p.use].note(p.limiter.now().Sub(p.entered))
+	p.limiter.usual[p.class].note(p.limiter.now().Sub(p.entered))
 }
 
 // leasePause is how long a query waits before it asks again for a lease that other replicas hold.
@@ -139,7 +156,7 @@ func (p *Pass) enterQuery(ctx context.Context) error {
 // its questions it lets others have the slot.
 func (p *Pass) wait(ctx context.Context, release func(), deadline time.Time, requests []SlotRequest) (func(), error) {
 	for {
-		v, err := p.limiter.shared.ask(ctx, p.set.tenants, p.use, false)
+		v, err := p.limiter.shared.ask(ctx, p.set.tenants, p.class, false)
 		switch {
 		case errors.Is(err, errAway):
 			return release, nil
@@ -169,24 +186,24 @@ func (p *Pass) wait(ctx context.Context, release func(), deadline time.Time, req
 }
 
 func (p *Pass) take(s *slots) error {
-	if p.shared && p.lease == nil || !s.take(p.set.tenants, atOnceOf(p.use)) {
+	if p.shared && p.lease == nil || !s.take(p.set.tenants, concurrencyOf(p.class)) {
 		return p.tooMany()
 	}
 	p.release = func() { s.giveBack(p.set.tenants) }
 	return nil
 }
 
-// tooMany is the refusal of a use that the tenant has as many of as it may.
+// tooMany is the refusal of a class that the tenant has as many of as it may.
 func (p *Pass) tooMany() error {
 	var e *ExceededError
-	switch p.use {
-	case UseExport:
-		e = exceeded(KindExports, "The tenant has %d exports under way, and may have no more. Wait for one to end.", p.set.Exports)
-	case UseTail:
-		e = exceeded(KindTails, "The tenant has %d tails open, and may have no more. Close one.", p.set.MaxTails)
+	switch p.class {
+	case ClassExport:
+		e = exceeded(LimitExports, "The tenant has %d exports under way, and may have no more. Wait for one to end.", p.set.Exports)
+	case ClassTail:
+		e = exceeded(LimitTails, "The tenant has %d tails open, and may have no more. Close one.", p.set.MaxTails)
 	default:
-		e = exceeded(KindQueries, "The tenant has %d queries under way, and may have no more. Ask for fewer at once, or try again shortly.", p.set.Queries)
+		e = exceeded(LimitQueries, "The tenant has %d queries under way, and may have no more. Ask for fewer at once, or try again shortly.", p.set.Queries)
 	}
-	e.RetryAfter = p.limiter.usual[p.use].pause()
+	e.RetryAfter = p.limiter.usual[p.class].pause()
 	return p.set.refuse(e)
 }

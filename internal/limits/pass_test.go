@@ -10,8 +10,8 @@ import (
 )
 
 // admit is one request, from its admission to where it keeps busy what it will.
-func admit(ctx context.Context, l *Limiter, use Use, tenants ...string) (*Pass, error) {
-	p, err := l.Admit(ctx, l.Of(tenants), use)
+func admit(ctx context.Context, l *Limiter, class Class, tenants ...string) (*Pass, error) {
+	p, err := l.Admit(ctx, l.Of(tenants), class)
 	if err != nil {
 		return p, err
 	}
@@ -19,11 +19,11 @@ func admit(ctx context.Context, l *Limiter, use Use, tenants ...string) (*Pass, 
 }
 
 // refused holds that an error is a refusal for a limit, with a time to come back.
-func refused(t *testing.T, err error, kind Kind) {
+func refused(t *testing.T, err error, limit Limit) {
 	t.Helper()
 	var e *ExceededError
-	if !errors.As(err, &e) || e.Kind != kind || e.RetryAfter <= 0 {
-		t.Errorf("got %v, want a refusal for %s that says when to come back", err, kind)
+	if !errors.As(err, &e) || e.Limit != limit || e.RetryAfter <= 0 {
+		t.Errorf("got %v, want a refusal for %s that says when to come back", err, limit)
 	}
 }
 
@@ -35,26 +35,26 @@ func TestRate(t *testing.T) {
 		c.Rate, c.Burst = 10, 3
 		l := newLimiter(t, c)
 		for i := range 3 {
-			p, err := admit(t.Context(), l, UseNothing, "acme")
+			p, err := admit(t.Context(), l, ClassRequest, "acme")
 			if err != nil || p.Quota.Remaining != 2-i {
 				t.Fatalf("request %d: %v, and %d are left", i, err, p.Quota.Remaining)
 			}
 		}
-		p, err := admit(t.Context(), l, UseNothing, "acme")
-		refused(t, err, KindRate)
+		p, err := admit(t.Context(), l, ClassRequest, "acme")
+		refused(t, err, LimitRate)
 		want := Quota{Remaining: 0, Reset: 100 * time.Millisecond, Burst: 3, Window: 300 * time.Millisecond}
 		if p.Quota != want {
 			t.Errorf("quota %+v, want %+v", p.Quota, want)
 		}
-		if _, err := admit(t.Context(), l, UseNothing, "globex"); err != nil {
+		if _, err := admit(t.Context(), l, ClassRequest, "globex"); err != nil {
 			t.Errorf("another tenant: %v", err)
 		}
 		time.Sleep(p.Quota.Reset) // the bubble's clock
-		if _, err := admit(t.Context(), l, UseNothing, "acme"); err != nil {
+		if _, err := admit(t.Context(), l, ClassRequest, "acme"); err != nil {
 			t.Errorf("after the time told: %v", err)
 		}
-		_, err = admit(t.Context(), l, UseNothing, "acme")
-		refused(t, err, KindRate)
+		_, err = admit(t.Context(), l, ClassRequest, "acme")
+		refused(t, err, LimitRate)
 	})
 }
 
@@ -67,7 +67,7 @@ func TestRateSweep(t *testing.T) {
 		c.Rate, c.Burst = 1, 2
 		l := newLimiter(t, c)
 		request := func(tenant string) error {
-			_, err := admit(t.Context(), l, UseNothing, tenant)
+			_, err := admit(t.Context(), l, ClassRequest, tenant)
 			return err
 		}
 		const rounds, newcomers = 8, 2 * leastSwept
@@ -83,7 +83,7 @@ func TestRateSweep(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			refused(t, request("acme"), KindRate)
+			refused(t, request("acme"), LimitRate)
 		}
 		// Those of one round are in use, and as many again may be kept until the next sweep.
 		if n := len(l.rates.of); n > 2*(newcomers+1) {
@@ -92,7 +92,7 @@ func TestRateSweep(t *testing.T) {
 	})
 }
 
-// TestUnionDrawsOnEach guarantees that a request of several tenants counts for each of them, for every use,
+// TestUnionDrawsOnEach guarantees that a request of several tenants counts for each of them, for every class,
 // and for none where one of them has no room.
 func TestUnionDrawsOnEach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -100,41 +100,41 @@ func TestUnionDrawsOnEach(t *testing.T) {
 		c.Burst, c.Rate = 2, 1
 		l := newLimiter(t, c)
 		for range 2 {
-			if _, err := admit(t.Context(), l, UseNothing, "a"); err != nil {
+			if _, err := admit(t.Context(), l, ClassRequest, "a"); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for range 5 { // more than b could bear
-			_, err := admit(t.Context(), l, UseNothing, "a", "b")
-			refused(t, err, KindRate)
+			_, err := admit(t.Context(), l, ClassRequest, "a", "b")
+			refused(t, err, LimitRate)
 		}
 		for range 2 {
-			if _, err := admit(t.Context(), l, UseNothing, "b"); err != nil {
+			if _, err := admit(t.Context(), l, ClassRequest, "b"); err != nil {
 				t.Errorf("b has paid for what was refused: %v", err)
 			}
 		}
 	})
-	for _, use := range []Use{UseQuery, UseExport, UseTail} {
+	for _, class := range []Class{ClassQuery, ClassExport, ClassTail} {
 		c := roomy()
 		c.Queries, c.Queue, c.Exports, c.MaxTails = 1, 0, 1, 1
 		l := newLimiter(t, c)
-		union, err := admit(t.Context(), l, use, "a", "b")
+		union, err := admit(t.Context(), l, class, "a", "b")
 		if err != nil {
 			t.Fatal(err)
 		}
-		kind := map[Use]Kind{UseQuery: KindQueries, UseExport: KindExports, UseTail: KindTails}[use]
+		limit := map[Class]Limit{ClassQuery: LimitQueries, ClassExport: LimitExports, ClassTail: LimitTails}[class]
 		for _, tenants := range [][]string{{"a"}, {"b"}, {"b", "c"}, {"a", "b"}} {
-			_, err := admit(t.Context(), l, use, tenants...)
-			refused(t, err, kind)
+			_, err := admit(t.Context(), l, class, tenants...)
+			refused(t, err, limit)
 		}
-		c1, err := admit(t.Context(), l, use, "c")
+		c1, err := admit(t.Context(), l, class, "c")
 		if err != nil {
 			t.Errorf("c has paid for what was refused: %v", err)
 		}
 		union.Leave()
 		union.Leave() // again does nothing
 		for _, tenant := range []string{"a", "b"} {
-			if _, err := admit(t.Context(), l, use, tenant); err != nil {
+			if _, err := admit(t.Context(), l, class, tenant); err != nil {
 				t.Errorf("%s after the union left: %v", tenant, err)
 			}
 		}
@@ -150,34 +150,34 @@ func TestQueriesWait(t *testing.T) {
 		c := roomy()
 		c.Queries, c.Queue, c.AtOnce, c.Wait = 1, 1, 2, time.Second
 		l := newLimiter(t, c)
-		first, err := admit(t.Context(), l, UseQuery, "acme")
+		first, err := admit(t.Context(), l, ClassQuery, "acme")
 		if err != nil {
 			t.Fatal(err)
 		}
 		waited := make(chan error, 1)
 		go func() {
-			p, err := admit(t.Context(), l, UseQuery, "acme")
+			p, err := admit(t.Context(), l, ClassQuery, "acme")
 			p.Leave()
 			waited <- err
 		}()
 		synctest.Wait()
-		_, err = admit(t.Context(), l, UseQuery, "acme") // the queue is full
-		refused(t, err, KindQueries)
+		_, err = admit(t.Context(), l, ClassQuery, "acme") // the queue is full
+		refused(t, err, LimitQueries)
 		first.Leave()
 		if err := <-waited; err != nil {
 			t.Errorf("who waited was answered %v", err)
 		}
 
-		a, _ := admit(t.Context(), l, UseQuery, "acme")
+		a, _ := admit(t.Context(), l, ClassQuery, "acme")
 		began := time.Now()
-		_, err = admit(t.Context(), l, UseQuery, "acme")
-		refused(t, err, KindQueries)
+		_, err = admit(t.Context(), l, ClassQuery, "acme")
+		refused(t, err, LimitQueries)
 		if waited := time.Since(began); waited != c.Wait {
 			t.Errorf("waited %s, want %s", waited, c.Wait)
 		}
-		b, _ := admit(t.Context(), l, UseQuery, "beta")
+		b, _ := admit(t.Context(), l, ClassQuery, "beta")
 		var own *ExceededError
-		if _, err := admit(t.Context(), l, UseQuery, "gamma"); !errors.Is(err, ErrOverloaded) || errors.As(err, &own) {
+		if _, err := admit(t.Context(), l, ClassQuery, "gamma"); !errors.Is(err, ErrOverloaded) || errors.As(err, &own) {
 			t.Errorf("behind the others' queries: %v, want %v", err, ErrOverloaded)
 		}
 		a.Leave()
@@ -199,7 +199,7 @@ func TestUnionsDoNotDeadlock(t *testing.T) {
 		for i := range 70 {
 			go func() {
 				tenants := sets[i%len(sets)]
-				p, err := admit(t.Context(), l, UseQuery, tenants...)
+				p, err := admit(t.Context(), l, ClassQuery, tenants...)
 				if err == nil {
 					l.queries.mu.Lock() // for held alone
 					for _, tenant := range tenants {
@@ -236,20 +236,20 @@ func TestRaisedLimitsHoldAtOnce(t *testing.T) {
 		c := roomy()
 		c.Queries, c.Wait = 1, time.Hour
 		l := newLimiter(t, c)
-		first, err := admit(t.Context(), l, UseQuery, "acme")
+		first, err := admit(t.Context(), l, ClassQuery, "acme")
 		if err != nil {
 			t.Fatal(err)
 		}
 		waited := make(chan error, 1)
 		go func() {
-			_, err := admit(t.Context(), l, UseQuery, "acme")
+			_, err := admit(t.Context(), l, ClassQuery, "acme")
 			waited <- err
 		}()
 		synctest.Wait()
 		own := c.Limits
 		own.Queries = 3
 		l.Replace(map[string]Limits{"acme": own})
-		if _, err := admit(t.Context(), l, UseQuery, "acme"); err != nil {
+		if _, err := admit(t.Context(), l, ClassQuery, "acme"); err != nil {
 			t.Fatal(err)
 		}
 		if err := <-waited; err != nil {
@@ -270,7 +270,7 @@ func TestFloodLeavesOthersAlone(t *testing.T) {
 		var served []string
 		ask := func(tenant string) {
 			go func() {
-				p, err := admit(t.Context(), l, UseQuery, tenant)
+				p, err := admit(t.Context(), l, ClassQuery, tenant)
 				if err != nil {
 					return
 				}
@@ -315,7 +315,7 @@ func TestTenantsAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLimiter(t, roomy())
 		for i := range 20 * leastSwept {
-			p, err := admit(t.Context(), l, UseTail, fmt.Sprint("tenant-", i))
+			p, err := admit(t.Context(), l, ClassTail, fmt.Sprint("tenant-", i))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -341,7 +341,7 @@ func BenchmarkRequest(b *testing.B) {
 			ctx := context.Background()
 			b.ReportAllocs()
 			for b.Loop() {
-				p, err := admit(ctx, l, UseQuery, tenants...)
+				p, err := admit(ctx, l, ClassQuery, tenants...)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -20,7 +20,7 @@ type tenant struct {
 
 // refuse counts a limit that was hit.
 func (s *Set) refuse(e *ExceededError) error {
-	s.hits[e.Kind].Add(1)
+	s.hits[e.Limit].Add(1)
 	return e
 }
 
@@ -29,29 +29,23 @@ func (s *Set) refuse(e *ExceededError) error {
 // CheckQuery refuses a text that is longer than MaxQueryBytes; of several texts it is their sum.
 func (s *Set) CheckQuery(bytes int) error {
 	if bytes > s.MaxQueryBytes {
-		return s.refuse(exceeded(KindQueryBytes, "The query is %d bytes long; it may have %d. Shorten it.", bytes, s.MaxQueryBytes))
+		return s.refuse(exceeded(LimitQueryBytes, "The query is %d bytes long; it may have %d. Shorten it.", bytes, s.MaxQueryBytes))
 	}
 	return nil
 }
 
-// Shape is what a query's cost to Loki is judged by.
-type Shape struct {
-	Depth, Selectors int
-	RangeVector      time.Duration // the longest range in brackets
-}
-
 // CheckShape refuses a query that is nested too deep, has too many selectors, or too long a range in
 // brackets.
-func (s *Set) CheckShape(q Shape) error {
+func (s *Set) CheckShape(depth, selectors int, rangeVector time.Duration) error {
 	switch {
-	case q.Depth > s.MaxDepth:
-		return s.refuse(exceeded(KindDepth, "The query is nested %d deep; it may be %d. Split it into several.", q.Depth, s.MaxDepth))
-	case q.Selectors > s.MaxSelectors:
-		return s.refuse(exceeded(KindSelectors, "The query has %d selectors; it may have %d. Split it into several, or select by a regular expression.",
-			q.Selectors, s.MaxSelectors))
-	case q.RangeVector > s.MaxRangeVector:
-		return s.refuse(exceeded(KindRangeVector, "The query has a range of %s in brackets; it may have %s. Shorten it.",
-			days(q.RangeVector), days(s.MaxRangeVector)))
+	case depth > s.MaxDepth:
+		return s.refuse(exceeded(LimitDepth, "The query is nested %d deep; it may be %d. Split it into several.", depth, s.MaxDepth))
+	case selectors > s.MaxSelectors:
+		return s.refuse(exceeded(LimitSelectors, "The query has %d selectors; it may have %d. Split it into several, or select by a regular expression.",
+			selectors, s.MaxSelectors))
+	case rangeVector > s.MaxRangeVector:
+		return s.refuse(exceeded(LimitRangeVector, "The query has a range of %s in brackets; it may have %s. Shorten it.",
+			days(rangeVector), days(s.MaxRangeVector)))
 	}
 	return nil
 }
@@ -61,7 +55,7 @@ func (s *Set) CheckShape(q Shape) error {
 func (s *Set) CheckRange(start, end time.Time) error {
 	// Sub saturates at 292 years instead of wrapping around, so nothing is too wide to be seen.
 	if span := end.Sub(start); span > s.MaxRange {
-		return s.refuse(exceeded(KindRange, "The query spans %s; it may span %s. Narrow start and end.", days(span), days(s.MaxRange)))
+		return s.refuse(exceeded(LimitRange, "The query spans %s; it may span %s. Narrow start and end.", days(span), days(s.MaxRange)))
 	}
 	return nil
 }
@@ -75,14 +69,14 @@ func (s *Set) CheckPoints(start, end time.Time, step time.Duration) error {
 	}
 	// Rounded up to whole seconds, as people write steps.
 	fits := (span/time.Duration(s.MaxPoints) + time.Second).Truncate(time.Second)
-	return s.refuse(exceeded(KindPoints, "The query asks for %d points of each series; it may ask for %d. Make step %s or longer, or narrow start and end.",
+	return s.refuse(exceeded(LimitPoints, "The query asks for %d points of each series; it may ask for %d. Make step %s or longer, or narrow start and end.",
 		int64(span/step), s.MaxPoints, days(fits)))
 }
 
 // CheckLines refuses more lines than MaxLines.
 func (s *Set) CheckLines(lines int) error {
 	if lines > s.MaxLines {
-		return s.refuse(exceeded(KindLines, "The query asks for %d lines; it may ask for %d. Lower limit, or narrow start and end and ask again.",
+		return s.refuse(exceeded(LimitLines, "The query asks for %d lines; it may ask for %d. Lower limit, or narrow start and end and ask again.",
 			lines, s.MaxLines))
 	}
 	return nil
@@ -91,7 +85,7 @@ func (s *Set) CheckLines(lines int) error {
 // CheckExportLines refuses an export of more lines than MaxExportLines.
 func (s *Set) CheckExportLines(lines int) error {
 	if lines > s.MaxExportLines {
-		return s.refuse(exceeded(KindExportLines, "The export asks for %d lines; it may ask for %d. Lower limit, or narrow start and end and ask again.",
+		return s.refuse(exceeded(LimitExportLines, "The export asks for %d lines; it may ask for %d. Lower limit, or narrow start and end and ask again.",
 			lines, s.MaxExportLines))
 	}
 	return nil
@@ -99,14 +93,14 @@ func (s *Set) CheckExportLines(lines int) error {
 
 // ExportTooLong is the end of an export that has written MaxExportLines, and finds that there are more.
 func (s *Set) ExportTooLong() error {
-	return s.refuse(exceeded(KindExportLines, "There are more than %d lines, which is what one export may write. Narrow start and end, or give a limit.",
+	return s.refuse(exceeded(LimitExportLines, "There are more than %d lines, which is what one export may write. Narrow start and end, or give a limit.",
 		s.MaxExportLines))
 }
 
 // CheckAnswer refuses an answer that is longer than MaxAnswerBytes.
 func (s *Set) CheckAnswer(bytes int64) error {
 	if bytes > int64(s.MaxAnswerBytes) {
-		return s.refuse(exceeded(KindAnswerBytes, "The answer has %d bytes or more; it may have %d. Ask for less: a shorter range, fewer lines, a narrower selector.",
+		return s.refuse(exceeded(LimitAnswerBytes, "The answer has %d bytes or more; it may have %d. Ask for less: a shorter range, fewer lines, a narrower selector.",
 			bytes, s.MaxAnswerBytes))
 	}
 	return nil

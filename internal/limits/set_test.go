@@ -4,22 +4,17 @@ import (
 	"context"
 	"errors"
 	"math"
-	"reflect"
-	"strings"
 	"testing"
 	"time"
 )
 
 // roomy are limits that let the tests' requests pass, but for those that a test sets.
 func roomy() Config {
-	return Config{
-		Limits: Limits{
-			Rate: 1000, Burst: 1000, Queries: 100, Queue: 100, Exports: 10, MaxTails: 10, MaxQueryBytes: 1000, MaxDepth: 10,
-			MaxSelectors: 10, MaxRange: 720 * time.Hour, MaxRangeVector: 24 * time.Hour, MaxPoints: 11_000, MaxLines: 5000,
-			MaxExportLines: 10_000, MaxAnswerBytes: 1 << 20, Timeout: time.Minute,
-		},
-		AtOnce: 100, Wait: time.Second, Parsing: FairSemaphoreConfig{AtOnce: 1},
-	}
+	l := Defaults()
+	l.Rate, l.Burst, l.Queries, l.Queue, l.Exports, l.MaxTails = 1000, 1000, 100, 100, 10, 10
+	l.MaxQueryBytes, l.MaxDepth, l.MaxSelectors, l.MaxRangeVector = 1000, 10, 10, 24*time.Hour
+	l.MaxExportLines, l.MaxAnswerBytes = 10_000, 1<<20
+	return Config{Limits: l, AtOnce: 100, Wait: time.Second, Parsing: FairSemaphoreConfig{AtOnce: 1}}
 }
 
 func newLimiter(t testing.TB, c Config, options ...Option) *Limiter {
@@ -62,7 +57,7 @@ func TestCheckRange(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := roomy()
 			c.MaxRange = tt.max
-			check(t, newLimiter(t, c).Of([]string{"acme"}).CheckRange(tt.start, tt.end), KindRange, tt.want)
+			check(t, newLimiter(t, c).Of([]string{"acme"}).CheckRange(tt.start, tt.end), LimitRange, tt.want)
 		})
 	}
 }
@@ -74,52 +69,52 @@ func TestChecks(t *testing.T) {
 	s := l.Of([]string{"acme"})
 	start := time.Unix(0, 0)
 	for _, tt := range []struct {
-		kind         Kind
+		limit        Limit
 		good, beyond error
 		want         string
 	}{
 		{
-			KindLines, s.CheckLines(5000), s.CheckLines(5001),
+			LimitLines, s.CheckLines(5000), s.CheckLines(5001),
 			"The query asks for 5001 lines; it may ask for 5000. Lower limit, or narrow start and end and ask again.",
 		},
 		{
-			KindExportLines, s.CheckExportLines(10_000), s.CheckExportLines(10_001),
+			LimitExportLines, s.CheckExportLines(10_000), s.CheckExportLines(10_001),
 			"The export asks for 10001 lines; it may ask for 10000. Lower limit, or narrow start and end and ask again.",
 		},
 		{
-			KindQueryBytes, s.CheckQuery(1000), s.CheckQuery(1001),
+			LimitQueryBytes, s.CheckQuery(1000), s.CheckQuery(1001),
 			"The query is 1001 bytes long; it may have 1000. Shorten it.",
 		},
 		{
-			KindDepth, s.CheckShape(Shape{Depth: 10}), s.CheckShape(Shape{Depth: 11}),
+			LimitDepth, s.CheckShape(10, 1, 0), s.CheckShape(11, 1, 0),
 			"The query is nested 11 deep; it may be 10. Split it into several.",
 		},
 		{
-			KindSelectors, s.CheckShape(Shape{Selectors: 10}), s.CheckShape(Shape{Selectors: 11}),
+			LimitSelectors, s.CheckShape(1, 10, 0), s.CheckShape(1, 11, 0),
 			"The query has 11 selectors; it may have 10. Split it into several, or select by a regular expression.",
 		},
 		{
-			KindRangeVector, s.CheckShape(Shape{RangeVector: 24 * time.Hour}), s.CheckShape(Shape{RangeVector: 25 * time.Hour}),
+			LimitRangeVector, s.CheckShape(1, 1, 24*time.Hour), s.CheckShape(1, 1, 25*time.Hour),
 			"The query has a range of 1d1h in brackets; it may have 1d. Shorten it.",
 		},
 		{
-			KindPoints, s.CheckPoints(start, start.Add(11_000*time.Second), time.Second), s.CheckPoints(start, start.Add(720*time.Hour), time.Minute),
+			LimitPoints, s.CheckPoints(start, start.Add(11_000*time.Second), time.Second), s.CheckPoints(start, start.Add(720*time.Hour), time.Minute),
 			"The query asks for 43200 points of each series; it may ask for 11000. Make step 3m56s or longer, or narrow start and end.",
 		},
 		{
-			KindAnswerBytes, s.CheckAnswer(1 << 20), s.CheckAnswer(1<<20 + 1),
+			LimitAnswerBytes, s.CheckAnswer(1 << 20), s.CheckAnswer(1<<20 + 1),
 			"The answer has 1048577 bytes or more; it may have 1048576. Ask for less: a shorter range, fewer lines, a narrower selector.",
 		},
 	} {
-		check(t, tt.good, tt.kind, "")
-		check(t, tt.beyond, tt.kind, tt.want)
-		if n := l.Hits(tt.kind); n != 1 {
-			t.Errorf("%s was hit once and counted %d times", tt.kind, n)
+		check(t, tt.good, tt.limit, "")
+		check(t, tt.beyond, tt.limit, tt.want)
+		if n := l.Hits(tt.limit); n != 1 {
+			t.Errorf("%s was hit once and counted %d times", tt.limit, n)
 		}
 	}
 	// Without a step Loki chooses one, and without a length the answer has to show it.
-	check(t, s.CheckPoints(start, start.Add(720*time.Hour), 0), KindPoints, "")
-	check(t, s.CheckAnswer(-1), KindAnswerBytes, "")
+	check(t, s.CheckPoints(start, start.Add(720*time.Hour), 0), LimitPoints, "")
+	check(t, s.CheckAnswer(-1), LimitAnswerBytes, "")
 	// What is advised is granted.
 	if err := s.CheckPoints(start, start.Add(720*time.Hour), 3*time.Minute+56*time.Second); err != nil {
 		t.Errorf("the step advised: %v", err)
@@ -127,21 +122,20 @@ func TestChecks(t *testing.T) {
 }
 
 // TestUnionIsHeldToTheStrictest guarantees that several tenants are no way around the limits of one, for
-// every field of Limits, one that is added later included; and that each has its own where it is alone.
+// every limit, and that each tenant has its own where it is alone.
 func TestUnionIsHeldToTheStrictest(t *testing.T) {
 	l := newLimiter(t, roomy())
-	for i := range reflect.TypeFor[Limits]().NumField() {
-		name := reflect.TypeFor[Limits]().Field(i).Name
+	for _, d := range Table() {
 		strict := l.config.Limits
-		reflect.ValueOf(&strict).Elem().Field(i).SetInt(1)
+		d.Set(&strict, d.Min)
 		l.Replace(map[string]Limits{"strict": strict})
 		for _, tenants := range [][]string{{"strict"}, {"a", "strict"}, {"strict", "z"}, {"strict", "strict"}} {
-			if got := reflect.ValueOf(l.Of(tenants).Limits).Field(i).Int(); got != 1 {
-				t.Errorf("%s of %v is %d, want the strictest", name, tenants, got)
+			if got := d.Get(&l.Of(tenants).Limits); got != d.Min {
+				t.Errorf("%s of %v is %d, want the strictest", d.Key, tenants, got)
 			}
 		}
 		if got := l.Of([]string{"a"}).Limits; got != l.config.Limits {
-			t.Errorf("who has no limits of its own has %+v", got)
+			t.Errorf("a tenant without limits of its own has %+v", got)
 		}
 	}
 }
@@ -166,7 +160,7 @@ func TestRequestsSeeOneSet(t *testing.T) {
 // TestNobodyMayNothing guarantees that a request without a tenant, whose limits nobody knows, is refused.
 func TestNobodyMayNothing(t *testing.T) {
 	l := newLimiter(t, roomy())
-	if _, err := l.Admit(context.Background(), l.Of(nil), UseQuery); err == nil {
+	if _, err := l.Admit(context.Background(), l.Of(nil), ClassQuery); err == nil {
 		t.Error("a request of no tenant was admitted")
 	}
 	if err := l.Of(nil).CheckLines(1); err == nil {
@@ -174,14 +168,13 @@ func TestNobodyMayNothing(t *testing.T) {
 	}
 }
 
-// TestConfigValidate guarantees that every mistake is named by its field, those of Parsing as well, and that
-// no limit can be forgotten.
+// TestConfigValidate guarantees that every mistake is named by its field, those of Parsing as well.
 func TestConfigValidate(t *testing.T) {
 	c := roomy()
 	c.MaxRange, c.MaxExportLines, c.Queue, c.AtOnce, c.Parsing = -time.Hour, -3, -1, 0, FairSemaphoreConfig{AtOnce: -1, Queue: -2}
-	want := "MaxExportLines: -3 lets nothing pass; write at least 1, such as 1000000\n" +
-		"Queue: -1 is negative; write 0 or more\n" +
-		"MaxRange: -1h0m0s lets no query pass; write more than 0s, such as 720h\n" +
+	want := "max_range: must be at least 1ms (got -1h); the default is 720h\n" +
+		"export_max_lines: must be at least 1 (got -3); the default is 1000000\n" +
+		"queue: must be at least 0 (got -1); the default is 128\n" +
 		"AtOnce: 0 lets nothing pass; write at least 1, such as 256\n" +
 		"Parsing.AtOnce: -1 is negative; write 0 or more\nParsing.Queue: -2 is negative; write 0 or more"
 	if err := c.Validate(); err == nil || err.Error() != want {
@@ -190,22 +183,15 @@ func TestConfigValidate(t *testing.T) {
 	if err := roomy().Validate(); err != nil {
 		t.Errorf("a good configuration: %v", err)
 	}
-	err := Limits{}.Validate()
-	for i := range reflect.TypeFor[Limits]().NumField() {
-		// Nobody has to wait.
-		if name := reflect.TypeFor[Limits]().Field(i).Name; name != "Queue" && !strings.Contains(err.Error(), name+": ") {
-			t.Errorf("%s may be forgotten", name)
-		}
-	}
 }
 
-func check(t *testing.T, err error, kind Kind, detail string) {
+func check(t *testing.T, err error, limit Limit, detail string) {
 	t.Helper()
 	var exceeded *ExceededError
 	switch {
 	case detail == "" && err != nil:
 		t.Errorf("got %v, want no error", err)
-	case detail != "" && (!errors.As(err, &exceeded) || exceeded.Kind != kind || exceeded.Detail != detail):
-		t.Errorf("got  %v\nwant %s: %s", err, kind, detail)
+	case detail != "" && (!errors.As(err, &exceeded) || exceeded.Limit != limit || exceeded.Detail != detail):
+		t.Errorf("got  %v\nwant %s: %s", err, limit, detail)
 	}
 }

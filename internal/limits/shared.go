@@ -37,7 +37,7 @@ func (c RedisConfig) Validate() error {
 		errs = append(errs, err)
 	}
 	if c.Timeout <= 0 {
-		errs = append(errs, unfit("Timeout", "%s lets no answer come; write more than 0s, such as 100ms", c.Timeout))
+		errs = append(errs, fieldError("Timeout", "%s lets no answer come; write more than 0s, such as 100ms", c.Timeout))
 	}
 	return errors.Join(errs...)
 }
@@ -45,11 +45,11 @@ func (c RedisConfig) Validate() error {
 func (c RedisConfig) options() (*redis.Options, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" || u.Host == "" {
-		return nil, unfit("URL", "not the URL of a Redis; write one such as redis://redis:6379 (what was read is not shown, since it may hold a password)")
+		return nil, fieldError("URL", "not the URL of a Redis; write one such as redis://redis:6379 (what was read is not shown, since it may hold a password)")
 	}
 	o, err := redis.ParseURL(c.URL)
 	if err != nil {
-		return nil, unfit("URL", "a Redis by this URL cannot be asked; write one such as rediss://user:password@redis:6379/0")
+		return nil, fieldError("URL", "a Redis by this URL cannot be asked; write one such as rediss://user:password@redis:6379/0")
 	}
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = c.Timeout, c.Timeout, c.Timeout, c.Timeout
 	o.ContextTimeoutEnabled = true
@@ -116,12 +116,12 @@ type verdict struct {
 	lease   *lease // nil: none was wanted, or there is no room
 }
 
-// ask asks for one request of the tenants: for a draw on their rates, a lease for the use, or both.
-func (s *shared) ask(ctx context.Context, tenants []tenant, use Use, draw bool) (verdict, error) {
+// ask asks for one request of the tenants: for a draw on their rates, a lease for the class, or both.
+func (s *shared) ask(ctx context.Context, tenants []tenant, class Class, draw bool) (verdict, error) {
 	if !s.up.Load() {
 		return verdict{}, errAway
 	}
-	v, err := s.run(ctx, tenants, use, draw)
+	v, err := s.run(ctx, tenants, class, draw)
 	switch {
 	case err == nil:
 		return v, nil
@@ -135,7 +135,7 @@ func (s *shared) ask(ctx context.Context, tenants []tenant, use Use, draw bool) 
 	return verdict{}, errAway
 }
 
-func (s *shared) run(ctx context.Context, tenants []tenant, use Use, draw bool) (verdict, error) {
+func (s *shared) run(ctx context.Context, tenants []tenant, class Class, draw bool) (verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
 	keys := make([]string, 0, 2*len(tenants))
@@ -147,17 +147,17 @@ func (s *shared) run(ctx context.Context, tenants []tenant, use Use, draw bool) 
 	if draw {
 		args[2] = "1"
 	}
-	if atOnce := atOnceOf(use); atOnce != nil {
+	if atOnce := concurrencyOf(class); atOnce != nil {
 		own.name = s.process + "-" + strconv.FormatUint(s.named.Add(1), 36)
 		args[0] = own.name
 		for _, t := range tenants {
-			own.keys = append(own.keys, s.config.Prefix+use.String()+":"+t.name)
+			own.keys = append(own.keys, s.config.Prefix+class.String()+":"+t.name)
 		}
 		keys = append(keys, own.keys...)
 	}
 	for _, t := range tenants {
 		args = append(args, t.limits.Rate, t.limits.Burst, 0)
-		if atOnce := atOnceOf(use); atOnce != nil {
+		if atOnce := concurrencyOf(class); atOnce != nil {
 			args[len(args)-1] = atOnce(t.limits)
 		}
 	}
@@ -189,7 +189,7 @@ func (s *shared) read(reply []int64, tenants []tenant, own lease) (verdict, erro
 // memory left, is as good as none.
 func (s *shared) probe(ctx context.Context) {
 	nobody := tenant{name: "~probe", limits: &Limits{Rate: 1_000_000, Burst: 1_000_000}} // no tenant's name
-	if _, err := s.run(ctx, []tenant{nobody}, UseNothing, true); err != nil || ctx.Err() != nil {
+	if _, err := s.run(ctx, []tenant{nobody}, ClassRequest, true); err != nil || ctx.Err() != nil {
 		return
 	}
 	s.up.Store(true)

@@ -102,22 +102,22 @@ func TestReplicasShareTheRate(t *testing.T) {
 		few := func(c *Config) { c.Burst = 3 }
 		a, b := replica(t, address, few), replica(t, address, few)
 		for i, l := range []*Limiter{a, b, a} {
-			p, err := admit(t.Context(), l, UseNothing, "acme")
+			p, err := admit(t.Context(), l, ClassRequest, "acme")
 			if err != nil || p.Quota.Remaining != 2-i || p.Quota.Burst != 3 || p.Quota.Window != 3*time.Second {
 				t.Fatalf("request %d: %v, and %+v", i, err, p.Quota)
 			}
 		}
 		for _, l := range []*Limiter{a, b} {
-			p, err := admit(t.Context(), l, UseNothing, "acme")
-			refused(t, err, KindRate)
+			p, err := admit(t.Context(), l, ClassRequest, "acme")
+			refused(t, err, LimitRate)
 			if p.Quota.Remaining != 0 || p.Quota.Reset <= 0 || p.Quota.Reset > time.Second {
 				t.Errorf("told %+v", p.Quota)
 			}
-			_, err = admit(t.Context(), l, UseNothing, "acme", "globex")
-			refused(t, err, KindRate)
+			_, err = admit(t.Context(), l, ClassRequest, "acme", "globex")
+			refused(t, err, LimitRate)
 		}
 		for range 3 {
-			if _, err := admit(t.Context(), b, UseNothing, "globex"); err != nil {
+			if _, err := admit(t.Context(), b, ClassRequest, "globex"); err != nil {
 				t.Errorf("globex has paid for what was refused: %v", err)
 			}
 		}
@@ -130,30 +130,30 @@ func TestReplicasShareWhatIsUnderWay(t *testing.T) {
 	onEach(t, func(t *testing.T, address string) {
 		one := func(c *Config) { c.Queries, c.Exports, c.MaxTails = 1, 1, 1 }
 		a, b := replica(t, address, one), replica(t, address, one)
-		for use, kind := range map[Use]Kind{UseExport: KindExports, UseTail: KindTails} {
-			p, err := admit(t.Context(), a, use, "acme", "globex")
+		for class, limit := range map[Class]Limit{ClassExport: LimitExports, ClassTail: LimitTails} {
+			p, err := admit(t.Context(), a, class, "acme", "globex")
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, tenant := range []string{"acme", "globex"} {
-				q, err := admit(t.Context(), b, use, tenant)
-				refused(t, err, kind)
+				q, err := admit(t.Context(), b, class, tenant)
+				refused(t, err, limit)
 				q.Leave()
 			}
 			p.Leave()
 			until(t, "its place is free elsewhere", func() bool {
-				q, err := admit(t.Context(), b, use, "acme")
+				q, err := admit(t.Context(), b, class, "acme")
 				q.Leave()
 				return err == nil
 			})
 		}
-		p, err := admit(t.Context(), a, UseQuery, "acme")
+		p, err := admit(t.Context(), a, ClassQuery, "acme")
 		if err != nil {
 			t.Fatal(err)
 		}
 		waited := make(chan error, 1)
 		go func() {
-			q, err := admit(t.Context(), b, UseQuery, "acme")
+			q, err := admit(t.Context(), b, ClassQuery, "acme")
 			q.Leave()
 			waited <- err
 		}()
@@ -162,7 +162,7 @@ func TestReplicasShareWhatIsUnderWay(t *testing.T) {
 			t.Fatalf("it did not wait: %v", err)
 		case <-time.After(4 * leasePause):
 		}
-		if q, err := admit(t.Context(), b, UseQuery, "globex"); err != nil {
+		if q, err := admit(t.Context(), b, ClassQuery, "globex"); err != nil {
 			t.Errorf("another tenant waits, too: %v", err)
 		} else {
 			q.Leave()
@@ -172,17 +172,17 @@ func TestReplicasShareWhatIsUnderWay(t *testing.T) {
 			t.Errorf("after it had ended elsewhere: %v", err)
 		}
 		impatient := replica(t, address, func(c *Config) { one(c); c.Wait = 2 * leasePause })
-		p, err = admit(t.Context(), a, UseTail, "acme")
+		p, err = admit(t.Context(), a, ClassTail, "acme")
 		if err != nil {
 			t.Fatal(err)
 		}
 		p.Leave()
 		until(t, "a has the query's place", func() bool {
-			p, err = admit(t.Context(), a, UseQuery, "acme")
+			p, err = admit(t.Context(), a, ClassQuery, "acme")
 			return err == nil
 		})
-		_, err = admit(t.Context(), impatient, UseQuery, "acme")
-		refused(t, err, KindQueries)
+		_, err = admit(t.Context(), impatient, ClassQuery, "acme")
+		refused(t, err, LimitQueries)
 		p.Leave()
 	})
 }
@@ -195,18 +195,18 @@ func TestDeadReplicasAreForgotten(t *testing.T) {
 	m.SetTime(clock)
 	one := func(c *Config) { c.MaxTails = 1 }
 	a, b := replica(t, m.Addr(), one), replica(t, m.Addr(), one)
-	if _, err := admit(t.Context(), a, UseTail, "acme"); err != nil {
+	if _, err := admit(t.Context(), a, ClassTail, "acme"); err != nil {
 		t.Fatal(err)
 	}
 	for range 4 { // it lives, and says so
 		clock = clock.Add(leaseTime / 2)
 		a.shared.leases.renew(t.Context())
 		m.SetTime(clock)
-		_, err := admit(t.Context(), b, UseTail, "acme")
-		refused(t, err, KindTails)
+		_, err := admit(t.Context(), b, ClassTail, "acme")
+		refused(t, err, LimitTails)
 	}
 	m.SetTime(clock.Add(leaseTime + time.Second))
-	p, err := admit(t.Context(), b, UseTail, "acme")
+	p, err := admit(t.Context(), b, ClassTail, "acme")
 	if err != nil {
 		t.Errorf("after its leases had ended: %v", err)
 	}
@@ -231,33 +231,33 @@ func TestRedisAway(t *testing.T) {
 			few := func(c *Config) { c.Burst, c.MaxTails, c.Rate = 5, 1, 1 }
 			a := replica(t, m.Addr(), few, WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 			b := replica(t, m.Addr(), few)
-			held, err := admit(t.Context(), a, UseTail, "acme")
+			held, err := admit(t.Context(), a, ClassTail, "acme")
 			if err != nil {
 				t.Fatal(err)
 			}
 			mend := fail(m)
 			for range 4 {
-				p, err := admit(t.Context(), a, UseNothing, "acme")
+				p, err := admit(t.Context(), a, ClassRequest, "acme")
 				if err != nil {
 					t.Errorf("while Redis is away: %v", err)
 				}
 				p.Leave()
 			}
-			_, err = admit(t.Context(), a, UseNothing, "acme")
-			refused(t, err, KindRate)
-			_, err = admit(t.Context(), a, UseTail, "globex")
+			_, err = admit(t.Context(), a, ClassRequest, "acme")
+			refused(t, err, LimitRate)
+			_, err = admit(t.Context(), a, ClassTail, "globex")
 			if err != nil {
 				t.Error(err)
 			}
-			_, err = admit(t.Context(), a, UseTail, "globex")
-			refused(t, err, KindTails)
+			_, err = admit(t.Context(), a, ClassTail, "globex")
+			refused(t, err, LimitTails)
 			if wanted, now, failures := a.Shared(); !wanted || now || failures == 0 {
 				t.Errorf("shared: %t, at present: %t, after %d failures", wanted, now, failures)
 			}
 			mend()
 			until(t, "it is shared again", func() bool { _, now, _ := a.Shared(); return now })
 			until(t, "what is held counts", func() bool {
-				p, err := admit(t.Context(), b, UseTail, "acme")
+				p, err := admit(t.Context(), b, ClassTail, "acme")
 				p.Leave()
 				return err != nil
 			})
@@ -279,7 +279,7 @@ func TestSlowRedisIsNotWaitedFor(t *testing.T) {
 	defer mute.Close()
 	l := replica(t, mute.Addr().String(), func(c *Config) { c.Redis.Timeout = 20 * time.Millisecond }, func(l *Limiter) { l.probeEvery = time.Hour })
 	for range 20 {
-		p, err := admit(t.Context(), l, UseQuery, "acme")
+		p, err := admit(t.Context(), l, ClassQuery, "acme")
 		if err != nil {
 			t.Error(err)
 		}
@@ -295,7 +295,7 @@ func TestCallersLeaving(t *testing.T) {
 	l := replica(t, miniredis.RunT(t).Addr(), nil)
 	gone, leave := context.WithCancel(t.Context())
 	leave()
-	if _, err := admit(gone, l, UseQuery, "acme"); !errors.Is(err, context.Canceled) {
+	if _, err := admit(gone, l, ClassQuery, "acme"); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	if _, now, failures := l.Shared(); !now || failures > 0 {
@@ -324,7 +324,7 @@ func (*counted) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 // and that one which this process can refuse by itself does not ask at all.
 func TestOneRoundTrip(t *testing.T) {
 	l := replica(t, miniredis.RunT(t).Addr(), func(c *Config) { c.Burst = 10 })
-	if _, err := admit(t.Context(), l, UseNothing, "warm"); err != nil { // the script is there now
+	if _, err := admit(t.Context(), l, ClassRequest, "warm"); err != nil { // the script is there now
 		t.Fatal(err)
 	}
 	var c counted
@@ -333,19 +333,19 @@ func TestOneRoundTrip(t *testing.T) {
 	for i := range 64 {
 		tenants = append(tenants, fmt.Sprint("t", i))
 	}
-	for _, use := range []Use{UseNothing, UseQuery, UseExport, UseTail} {
+	for _, class := range []Class{ClassRequest, ClassQuery, ClassExport, ClassTail} {
 		before := c.trips.Load()
-		p, err := admit(t.Context(), l, use, tenants...)
+		p, err := admit(t.Context(), l, class, tenants...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if n := c.trips.Load() - before; n != 1 {
-			t.Errorf("%s: %d round trips", use, n)
+			t.Errorf("%s: %d round trips", class, n)
 		}
 		p.Leave()
 	}
 	for range 20 {
-		_, _ = admit(t.Context(), l, UseNothing, "flood")
+		_, _ = admit(t.Context(), l, ClassRequest, "flood")
 	}
 	if n := c.trips.Load(); n > 4+10 {
 		t.Errorf("%d round trips for a flood that is refused here", n-4)
@@ -368,7 +368,7 @@ func TestTheURLIsNeverShown(t *testing.T) {
 	m.RequireAuth("another")
 	var log syncBuffer
 	l := replica(t, m.Addr(), func(c *Config) { c.Redis.URL = "redis://:" + secret + "@" + m.Addr() }, WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
-	if _, err := admit(t.Context(), l, UseQuery, "acme"); err != nil {
+	if _, err := admit(t.Context(), l, ClassQuery, "acme"); err != nil {
 		t.Error(err)
 	}
 	if !strings.Contains(log.String(), "redis is away") || strings.Contains(log.String(), secret) {
@@ -412,7 +412,7 @@ func BenchmarkShared(b *testing.B) {
 	ctx := context.Background()
 	b.ReportAllocs()
 	for b.Loop() {
-		p, err := admit(ctx, l, UseQuery, "acme")
+		p, err := admit(ctx, l, ClassQuery, "acme")
 		if err != nil {
 			b.Fatal(err)
 		}

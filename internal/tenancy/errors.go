@@ -14,7 +14,7 @@ var (
 	ErrExtra = errors.New("unfit selector in the token")
 	// ErrScope says that the zero [Scope] was used.
 	ErrScope = errors.New("no scope")
-	// ErrTooLong says that a text is longer than Config.MaxQueryBytes.
+	// ErrTooLong says that a text is longer than [MaxQueryBytes].
 	ErrTooLong = errors.New("query is too long")
 	// ErrNotSelector says that a bare stream selector was wanted and the text is something else.
 	ErrNotSelector = errors.New("only a stream selector is taken here, without a pipeline or function")

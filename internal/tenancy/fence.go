@@ -72,7 +72,7 @@ func (s Scope) Selectors(texts []string) ([]Selector, error) {
 	var total bill
 	length := 0
 	for _, text := range texts {
-		if length += len(text); length > s.fence.maxBytes {
+		if length += len(text); length > MaxQueryBytes {
 			return nil, ErrTooLong
 		}
 		seen, err := takeSurvey(text)
@@ -122,7 +122,7 @@ func (s Scope) fenceText(text string, w want) (fenced, error) {
 	if s.fence == nil || s.plain.text == "" {
 		return fenced{}, ErrScope
 	}
-	if len(text) > s.fence.maxBytes {
+	if len(text) > MaxQueryBytes {
 		return fenced{}, ErrTooLong
 	}
 	seen, err := takeSurvey(text)
@@ -146,8 +146,8 @@ func (s Scope) fenceText(text string, w want) (fenced, error) {
 			return fenced{}, err
 		}
 	}
-	if len(text)+len(seen.braces)*(len(p.text)+1) > maxFencedBytes {
-		return fenced{}, &TooComplexError{What: "selectors for as many tenants as the token names", Limit: maxFencedBytes / (len(p.text) + 1)}
+	if len(text)+len(seen.braces)*(len(p.text)+1) > MaxQueryBytes {
+		return fenced{}, &TooComplexError{What: "selectors for as many tenants as the token names", Limit: MaxQueryBytes / (len(p.text) + 1)}
 	}
 	fencedText := seen.insert(text, p.text)
 	result, err := parse(fencedText, syntax.ParseExpr)

@@ -138,7 +138,7 @@ func TestFormat(t *testing.T) {
 		}
 	}
 	for _, tt := range costly.Texts {
-		if _, err := s.Format(tt.Of(DefaultMaxQueryBytes)); err == nil {
+		if _, err := s.Format(tt.Of(queryBytes)); err == nil {
 			t.Errorf("%s: formatted", tt.Name)
 		}
 	}

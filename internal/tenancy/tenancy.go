@@ -31,12 +31,9 @@ import (
 const (
 	// DefaultLabel is the stream label that tells tenants apart.
 	DefaultLabel = "tenant_id"
-	// DefaultMaxQueryBytes is the longest LogQL text taken.
-	DefaultMaxQueryBytes = 16 << 10
-	// MaxQueryBytes is the longest that Config.MaxQueryBytes may be.
-	MaxQueryBytes = maxFencedBytes
-	// maxFencedBytes is what Loki's parser takes at the most (maxInputSize in its parser.go, v3.7.8).
-	maxFencedBytes = 131072 - 1
+	// MaxQueryBytes is the longest LogQL text, fenced or not, that Loki's parser takes (maxInputSize in its
+	// parser.go, v3.7.8). A tenant's own limit is package limits' to hold.
+	MaxQueryBytes = 131072 - 1
 	// MaxTenants is how many tenants one scope may hold.
 	MaxTenants = 64
 	// maxTenantBytes is how long a tenant's name may be.
@@ -54,9 +51,6 @@ type Config struct {
 	// not have makes every response empty. Labels that begin with "__" are refused: Loki does not match
 	// all of them against streams, and then every tenant's would be returned.
 	Label string
-	// MaxQueryBytes is the longest LogQL text taken, in bytes; 0 is [DefaultMaxQueryBytes]. At most
-	// 128 KiB, which is where Loki's own parser stops.
-	MaxQueryBytes int
 	// CacheBytes bounds the memory for fenced queries that are remembered; 0 is 8 MiB, negative none.
 	CacheBytes int
 }
@@ -70,9 +64,6 @@ func (c Config) Validate() error {
 		if err := checkLabel(c.Label); err != nil {
 			errs = append(errs, fmt.Errorf("Label: %w", err))
 		}
-	}
-	if c.MaxQueryBytes < 0 || c.MaxQueryBytes > maxFencedBytes {
-		errs = append(errs, fmt.Errorf("MaxQueryBytes: %d is out of range; write 1 to %d bytes", c.MaxQueryBytes, maxFencedBytes))
 	}
 	return errors.Join(errs...)
 }
@@ -106,9 +97,8 @@ func checkLabel(name string) error {
 // Fence makes scopes. It holds what they share: the label, the limits and the memory of queries
 // fenced lately. It is safe for use by many goroutines.
 type Fence struct {
-	label    string
-	maxBytes int
-	lately   *memory[asked, Query]
+	label  string
+	lately *memory[asked, Query]
 	// scopes are those made lately, by what they were asked with: one page makes many requests.
 	scopes *memory[string, Scope]
 }
@@ -121,9 +111,6 @@ func New(c Config) (*Fence, error) {
 	if c.Label == "" {
 		c.Label = DefaultLabel
 	}
-	if c.MaxQueryBytes == 0 {
-		c.MaxQueryBytes = DefaultMaxQueryBytes
-	}
 	if c.CacheBytes == 0 {
 		c.CacheBytes = defaultCacheBytes
 	}
@@ -135,14 +122,11 @@ func New(c Config) (*Fence, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Fence{label: c.Label, maxBytes: c.MaxQueryBytes, lately: lately, scopes: scopes}, nil
+	return &Fence{label: c.Label, lately: lately, scopes: scopes}, nil
 }
 
 // Label is the stream label that tells tenants apart.
 func (f *Fence) Label() string { return f.label }
-
-// MaxQueryBytes is the longest LogQL text that the fence's scopes take.
-func (f *Fence) MaxQueryBytes() int { return f.maxBytes }
 
 // Scope is what one caller may read: the streams of one or several tenants, narrowed further by
 // matchers of the caller's token. The zero Scope fences nothing and refuses everything.
@@ -299,8 +283,8 @@ func (f *Fence) extraMatchers(text string) ([]*labels.Matcher, error) {
 	if text == "" {
 		return nil, nil
 	}
-	if len(text) > f.maxBytes {
-		return nil, fmt.Errorf("%w: longer than %d bytes", ErrExtra, f.maxBytes)
+	if len(text) > MaxQueryBytes {
+		return nil, fmt.Errorf("%w: longer than %d bytes", ErrExtra, MaxQueryBytes)
 	}
 	if _, err := takeSurvey(text); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrExtra, err)

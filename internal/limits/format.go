@@ -3,6 +3,7 @@ package limits
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -30,13 +31,33 @@ func days(d time.Duration) string {
 	return b.String() + rest
 }
 
-// unfit is a mistake in one field.
-func unfit(field, format string, args ...any) error {
+// text is a value in the unit, as an operator writes it.
+func (u Unit) text(value int64) string {
+	switch {
+	case u == UnitBytes && value > 0 && value%(1<<20) == 0:
+		return strconv.FormatInt(value>>20, 10) + "MiB"
+	case u == UnitBytes && value > 0 && value%(1<<10) == 0:
+		return strconv.FormatInt(value>>10, 10) + "KiB"
+	case u == UnitBytes:
+		return strconv.FormatInt(value, 10) + " bytes"
+	case u == UnitDuration && value != 0 && value%int64(time.Hour) == 0:
+		return strconv.FormatInt(value/int64(time.Hour), 10) + "h"
+	case u == UnitDuration && value%int64(time.Second) == 0:
+		return strconv.FormatInt(value/int64(time.Second), 10) + "s"
+	case u == UnitDuration:
+		return time.Duration(value).String()
+	default:
+		return strconv.FormatInt(value, 10)
+	}
+}
+
+// fieldError is a mistake in one field.
+func fieldError(field, format string, args ...any) error {
 	return errors.New(field + ": " + fmt.Sprintf(format, args...))
 }
 
-// within puts a field's name before those of its own fields, one error for each.
-func within(field string, err error) error {
+// prefix puts a field's name before those of its own fields, one error for each.
+func prefix(field string, err error) error {
 	var joined interface{ Unwrap() []error }
 	if !errors.As(err, &joined) {
 		return fmt.Errorf("%s.%w", field, err)
