@@ -21,7 +21,6 @@ const (
 func callOf(c echo.Context) loki.Call {
 	r := c.Request()
 	return loki.Call{
-		Tenants:          callerOf(c).Tenants,
 		Timeout:          callerOf(c).limits.Timeout,
 		AcceptGzip:       web.AcceptsGzip(r.Header),
 		CategorizeLabels: r.Header.Get(headerEncodingFlags) == flagCategorize,

@@ -123,7 +123,7 @@ func (c *Client) health(ctx context.Context, e *endpoint) (status int, err error
 
 // status asks for one path and looks at nothing but the status.
 func (c *Client) status(ctx context.Context, e *endpoint, path string) (int, error) {
-	request, err := c.withoutTenant().newRequest(ctx, e, Call{}, path, "")
+	request, err := c.withoutTenant().newRequest(ctx, e, Call{}, path, encoded{})
 	if err != nil {
 		return 0, err
 	}

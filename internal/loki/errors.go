@@ -12,6 +12,8 @@ import (
 var (
 	// ErrNotFenced refuses the zero Query or Selector: text that no fence has seen.
 	ErrNotFenced = errors.New("the query is not fenced")
+	// ErrMixedTenants refuses fenced values of different scopes in one request: it has one organization.
+	ErrMixedTenants = errors.New("one request for the logs of different tenants")
 	// ErrNoSelector refuses a request for series without a selector, which Loki answers with every
 	// tenant's.
 	ErrNoSelector = errors.New("series of no selector would be everyone's")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -92,7 +93,7 @@ func (c *Client) Series(ctx context.Context, call Call, selectors []tenancy.Sele
 	}
 	p := newParams()
 	for _, s := range selectors {
-		p.logQL("match[]", s.LogQL())
+		p.logQL("match[]", s)
 	}
 	return c.askWith(ctx, call, "series", p.window(w))
 }
@@ -126,7 +127,7 @@ func volume(s tenancy.Selector, p VolumeParams) *params {
 // (pkg/pattern parses matchers), and makes a query of its own from the selector, which [tenancy.PatternSelector]
 // takes into account.
 func (c *Client) Patterns(ctx context.Context, call Call, s tenancy.PatternSelector, p PatternParams) (*Answer, error) {
-	return c.askWith(ctx, call, "patterns", newParams().logQL("query", s.LogQL()).window(p.Window).duration("step", p.Step).integer("line_limit", p.LineLimit))
+	return c.askWith(ctx, call, "patterns", newParams().logQL("query", s).window(p.Window).duration("step", p.Step).integer("line_limit", p.LineLimit))
 }
 
 // DetectedLabels asks for the labels of the streams selected and how many values each has.
@@ -162,7 +163,7 @@ const maxBuildInfo = 16 << 10
 
 // BuildInfo asks Loki for its version. It reads no logs, so no tenant is named.
 func (c *Client) BuildInfo(ctx context.Context) (BuildInfo, error) {
-	answer, err := c.withoutTenant().ask(ctx, Call{}, "status/buildinfo", "")
+	answer, err := c.withoutTenant().ask(ctx, Call{}, "status/buildinfo", encoded{})
 	if err != nil {
 		return BuildInfo{}, err
 	}
@@ -190,8 +191,9 @@ func (c *Client) withoutTenant() *Client {
 
 // params gathers what is sent, and the first thing that keeps it from being sent.
 type params struct {
-	sent strings.Builder // encoded, in the order in which they were added
-	err  error
+	sent    strings.Builder // encoded, in the order in which they were added
+	tenants []string        // those of the fenced values among them
+	err     error
 }
 
 func newParams() *params {
@@ -200,10 +202,13 @@ func newParams() *params {
 	return p
 }
 
-// encoded are parameters as they stand in a URL or a form.
-type encoded string
+// encoded are parameters as they stand in a URL or a form, with the tenants whose logs they request.
+type encoded struct {
+	text    string
+	tenants []string
+}
 
-func (p *params) encoded() encoded { return encoded(p.sent.String()) }
+func (p *params) encoded() encoded { return encoded{text: p.sent.String(), tenants: p.tenants} }
 
 // add encodes one more.
 func (p *params) add(name, value string) {
@@ -230,10 +235,16 @@ func (p *params) number(name string, value int64) *params {
 
 func refused(err error) *params { return &params{err: err} }
 
-// query and selector are the two doors through which LogQL comes in.
-func query(q tenancy.Query) *params { return newParams().logQL("query", q.LogQL()) }
+// fenced is a value of package tenancy: LogQL, and the tenants that it is confined to.
+type fenced interface {
+	LogQL() string
+	Tenants() []string
+}
 
-func selector(s tenancy.Selector) *params { return newParams().logQL("query", s.LogQL()) }
+// query and selector are where LogQL enters this package; Patterns and Series have their own.
+func query(q tenancy.Query) *params { return newParams().logQL("query", q) }
+
+func selector(s tenancy.Selector) *params { return newParams().logQL("query", s) }
 
 // askWith sends what was gathered.
 func (c *Client) askWith(ctx context.Context, call Call, path string, p *params) (*Answer, error) {
@@ -250,11 +261,17 @@ func (p *params) refuse(format string, args ...any) *params {
 	return p
 }
 
-// logQL adds fenced text; the zero value's is empty.
-func (p *params) logQL(name, text string) *params {
-	if text == "" {
+// logQL adds a fenced text; the zero value's is empty. The request is sent under the organization of the
+// value's tenants, so all values of one request have the same.
+func (p *params) logQL(name string, f fenced) *params {
+	text, tenants := f.LogQL(), f.Tenants()
+	if text == "" || len(tenants) == 0 {
 		return p.refuse("%s: %w", name, ErrNotFenced)
 	}
+	if p.tenants != nil && !slices.Equal(p.tenants, tenants) {
+		return p.refuse("%s: %w", name, ErrMixedTenants)
+	}
+	p.tenants = tenants
 	p.add(name, text)
 	return p
 }

@@ -101,7 +101,7 @@ func TestOperationsSendNothingElse(t *testing.T) {
 			if op.name == "DetectedFields" || op.name == "DetectedFieldValues" {
 				f.query = query(t, `{app="web"} | json`)
 			}
-			call := loki.Call{Tenants: []string{"alpha"}, AcceptGzip: true, CategorizeLabels: true}
+			call := loki.Call{AcceptGzip: true, CategorizeLabels: true}
 			a, err := op.ask(t.Context(), c, call, f)
 			if err != nil {
 				t.Fatal(err)
@@ -149,7 +149,7 @@ func only(t *testing.T, fake *lokitest.Loki) lokitest.Request {
 func TestOptionalParametersAreAbsent(t *testing.T) {
 	fake := twoTenants(t)
 	c := client(t, loki.Config{URL: fake.URL})
-	a, err := c.QueryRange(t.Context(), loki.Call{Tenants: []string{"alpha"}}, query(t, `{app="web"}`), loki.RangeParams{})
+	a, err := c.QueryRange(t.Context(), loki.Call{}, query(t, `{app="web"}`), loki.RangeParams{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,6 +179,13 @@ func TestZeroValuesAreRefused(t *testing.T) {
 	}
 	if _, err := c.Series(t.Context(), loki.Call{}, nil, window); !errors.Is(err, loki.ErrNoSelector) {
 		t.Errorf("Series of no selector: %v", err)
+	}
+	betas, err := scope(t, "beta").Selector("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Series(t.Context(), loki.Call{}, []tenancy.Selector{selector(t, ""), betas}, window); !errors.Is(err, loki.ErrMixedTenants) {
+		t.Errorf("Series of two scopes: %v", err)
 	}
 	if n := len(fake.Requests()); n != 0 {
 		t.Errorf("%d requests arrived", n)

@@ -8,11 +8,9 @@ import (
 	"time"
 )
 
-// Call is what of the caller's request, its parameters apart, changes the request to Loki.
+// Call is what of the caller's request, its parameters apart, changes the request to Loki. It names no
+// tenants: those are the fenced value's own.
 type Call struct {
-	// Tenants are the caller's, for the template of Config.OrgID. They fence nothing: that is the
-	// query's own.
-	Tenants []string
 	// Timeout is how long Loki may take for this request, in place of Config.Timeout; 0 leaves that.
 	Timeout time.Duration
 	// AcceptGzip lets Loki answer compressed; the caller gets the compressed bytes.
@@ -44,9 +42,9 @@ var (
 )
 
 // newRequest builds the request from nothing: these headers, and X-Scope-OrgID last, are all there are
-// but for what [WithTransport] adds.
+// but for what [WithTransport] adds. The organization is that of the tenants of the fenced values in params.
 func (c *Client) newRequest(ctx context.Context, e *endpoint, call Call, path string, params encoded) (*http.Request, error) {
-	org, err := c.org.of(call.Tenants)
+	org, err := c.org.of(params.tenants)
 	if err != nil {
 		return nil, err
 	}
@@ -54,11 +52,11 @@ func (c *Client) newRequest(ctx context.Context, e *endpoint, call Call, path st
 	r := blank.WithContext(ctx)
 	r.URL, r.Host = target, target.Host
 	r.Header = http.Header{"User-Agent": ourselves, "Accept-Encoding": identity}
-	if len(target.EscapedPath())+1+len(params) < maxURL {
-		target.RawQuery = string(params)
+	if len(target.EscapedPath())+1+len(params.text) < maxURL {
+		target.RawQuery = params.text
 	} else {
-		r.Method, r.ContentLength = http.MethodPost, int64(len(params))
-		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(string(params))), nil }
+		r.Method, r.ContentLength = http.MethodPost, int64(len(params.text))
+		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(params.text)), nil }
 		r.Body, _ = r.GetBody() // which never fails
 		r.Header.Set("Content-Type", mediaForm)
 		repeatable(r)

@@ -44,15 +44,20 @@ func client(t *testing.T, c loki.Config) *loki.Client {
 
 func alpha(t testing.TB) tenancy.Scope {
 	t.Helper()
+	return scope(t, "alpha")
+}
+
+func scope(t testing.TB, tenants ...string) tenancy.Scope {
+	t.Helper()
 	fence, err := tenancy.New(tenancy.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	scope, err := fence.Scope([]string{"alpha"}, "")
+	s, err := fence.Scope(tenants, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return scope
+	return s
 }
 
 func query(t testing.TB, text string) tenancy.Query {

@@ -99,11 +99,11 @@ func (c *Client) Tail(ctx context.Context, call Call, q tenancy.Query, p TailPar
 	t := &Tail{begun: make(chan struct{})}
 	t.alive, t.dead = context.WithCancel(context.Background())
 	e, err := c.doWithRetry(opening, func(attempt context.Context, e *endpoint) error {
-		request, err := c.newRequest(attempt, e, call, "/loki/api/v1/tail", "")
+		request, err := c.newRequest(attempt, e, call, "/loki/api/v1/tail", encoded{tenants: params.tenants})
 		if err != nil {
 			return err
 		}
-		request.URL.RawQuery = string(params.encoded())
+		request.URL.RawQuery = params.encoded().text
 		conn, response, err := c.dial(request, t) //nolint:bodyclose // "You never need to close resp.Body yourself" (websocket.Dial)
 		if err != nil {
 			return c.dialError(ctx, opening, e, response, err)

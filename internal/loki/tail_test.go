@@ -173,7 +173,7 @@ func receive(t *testing.T, tail *loki.Tail) loki.Frame {
 func TestTail(t *testing.T) {
 	l := twoTenants(t)
 	c := client(t, loki.Config{URL: strings.Replace(l.URL, "http://", "http://me:secret@", 1), OrgID: "logs-{tenant}"})
-	tail := open(t, c, loki.Call{Tenants: []string{"alpha"}}, loki.TailParams{Start: noon.Add(-time.Hour), Limit: 7, Delay: 2 * time.Second})
+	tail := open(t, c, loki.Call{}, loki.TailParams{Start: noon.Add(-time.Hour), Limit: 7, Delay: 2 * time.Second})
 	if s := lines(t, receive(t, tail).Entries); s != "alpha's line" {
 		t.Errorf("got %q", s)
 	}

@@ -44,7 +44,7 @@ func (s Scope) Recall(text string) (Query, bool) {
 	return s.fence.lately.find(s.key(text))
 }
 
-func (s Scope) key(text string) asked { return asked{scope: s.plain.text, text: text} }
+func (s Scope) key(text string) asked { return asked{scope: s.identity, text: text} }
 
 // Selector fences a bare stream selector; the empty text is every stream in the scope. The errors
 // are those of [Scope.Query], and [ErrNotSelector].
@@ -59,7 +59,7 @@ func (s Scope) Selector(text string) (Selector, error) {
 	if err != nil {
 		return Selector{}, err
 	}
-	return Selector{logql: f.query.logql, named: namesIn(f.asked)}, nil
+	return Selector{logql: f.query.logql, tenants: s.joined, named: namesIn(f.asked)}, nil
 }
 
 // Selectors fences the selectors of one request. Together they may be as long, and cost as much, as one
@@ -162,7 +162,7 @@ func (s Scope) fenceText(text string, w want) (fenced, error) {
 			return fenced{}, &UnsupportedError{Reason: unproven, Proof: err.Error()}
 		}
 	}
-	return fenced{query: Query{logql: fencedText, kind: kindOf(result), shape: shapeOf(asked)}, asked: asked, seen: seen}, nil
+	return fenced{query: Query{logql: fencedText, tenants: s.joined, kind: kindOf(result), shape: shapeOf(asked)}, asked: asked, seen: seen}, nil
 }
 
 // refuseFenced tells apart why Loki's parser refuses a fenced text whose original it parsed. What

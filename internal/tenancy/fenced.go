@@ -33,9 +33,10 @@ func (k Kind) String() string {
 // Query is LogQL in which every stream selector carries the matchers of the [Scope] that made it.
 // Only [Scope.Query] makes one; the zero Query holds no text and must be refused by whoever gets it.
 type Query struct {
-	logql string
-	kind  Kind
-	shape Shape
+	logql   string
+	tenants string // as in [Scope.joined]
+	kind    Kind
+	shape   Shape
 }
 
 // Shape is what a query's cost to Loki is judged by, which is not this package's to do.
@@ -52,6 +53,9 @@ type Shape struct {
 // LogQL is the fenced text, to be sent to Loki as it is; empty for the zero Query.
 func (q Query) LogQL() string { return q.logql }
 
+// Tenants are the tenants of the scope that made the query, sorted; none for the zero Query.
+func (q Query) Tenants() []string { return split(q.tenants) }
+
 // Shape tells what the query's cost is judged by.
 func (q Query) Shape() Shape { return q.shape }
 
@@ -61,17 +65,25 @@ func (q Query) Kind() Kind { return q.kind }
 // Selector is one stream selector that carries the matchers of the [Scope] that made it.
 // Only [Scope.Selector] and [Scope.All] make one; the zero Selector must be refused.
 type Selector struct {
-	logql string
-	named string
+	logql   string
+	tenants string // as in [Scope.joined]
+	named   string
 }
 
 // LogQL is the fenced text, to be sent to Loki as it is; empty for the zero Selector.
 func (s Selector) LogQL() string { return s.logql }
 
+// Tenants are the tenants of the scope that made the selector, sorted; none for the zero Selector.
+func (s Selector) Tenants() []string { return split(s.tenants) }
+
 // Named are the labels that the caller's own text named, in its order; none for [Scope.All].
-func (s Selector) Named() []string {
-	if s.named == "" {
+func (s Selector) Named() []string { return split(s.named) }
+
+// split is the list of names that were joined by commas, which no name holds: the values of this package
+// stay comparable.
+func split(names string) []string {
+	if names == "" {
 		return nil
 	}
-	return strings.Split(s.named, ",")
+	return strings.Split(names, ",")
 }

@@ -16,7 +16,7 @@ type memory[K comparable, V any] struct {
 	max    int
 }
 
-// asked is a text, and the whole of the scope that it was fenced in: what its matchers are as text.
+// asked is a text, and the identity of the scope that it was fenced in: its tenants and its matchers.
 type asked struct{ scope, text string }
 
 // maxRemembered bounds the number of entries, where all of them are tiny.

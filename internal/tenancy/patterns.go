@@ -27,10 +27,16 @@ var anyService = labels.MustNewMatcher(labels.MatchRegexp, serviceLabel, ".+")
 // Guarantee: the first matcher on service_name has a value that escaping does not change, and is not
 // the scope's. Where the caller's selector gives no such matcher, the fence puts service_name=~".+" first,
 // and streams without a service name are then left out.
-type PatternSelector struct{ logql string }
+type PatternSelector struct {
+	logql   string
+	tenants string // as in [Scope.joined]
+}
 
 // LogQL is the fenced text, to be sent to Loki as it is; empty for the zero PatternSelector.
 func (s PatternSelector) LogQL() string { return s.logql }
+
+// Tenants are the tenants of the scope that made the selector, sorted; none for the zero PatternSelector.
+func (s PatternSelector) Tenants() []string { return split(s.tenants) }
 
 // PatternSelector fences a bare stream selector for Loki's patterns endpoint; the empty text is every
 // stream in the scope. The errors are those of [Scope.Selector].
@@ -45,7 +51,7 @@ func (s Scope) PatternSelector(text string) (PatternSelector, error) {
 	if err != nil {
 		return PatternSelector{}, err
 	}
-	return PatternSelector{logql: f.query.logql}, nil
+	return PatternSelector{logql: f.query.logql, tenants: s.joined}, nil
 }
 
 // forPatterns is the prefix with service_name=~".+" before it, where Loki would otherwise print the

@@ -133,6 +133,9 @@ func (f *Fence) Label() string { return f.label }
 type Scope struct {
 	fence   *Fence
 	tenants []string
+	joined  string // the same, joined by commas
+	// identity tells scopes apart: two scopes with the same have the same tenants and matchers.
+	identity string
 	// plain is what each selector gains; see [Scope.prefix]. more are those of its matchers that narrow the
 	// scope further.
 	plain prefix
@@ -205,7 +208,8 @@ func (f *Fence) newScope(tenants []string, extra string) (Scope, error) {
 		return Scope{}, err
 	}
 	s := Scope{fence: f, tenants: names, plain: newPrefix(tenant, more), more: more}
-	s.all = Selector{logql: "{" + s.plain.text + "}"}
+	s.joined, s.identity = strings.Join(names, ","), scopeKey(names, s.plain.text)
+	s.all = Selector{logql: "{" + s.plain.text + "}", tenants: s.joined}
 	// The scope's own selector passes through the same proof as everybody's: a label or a matcher
 	// that does not come back from Loki's parser as it went in makes no scope.
 	if _, err := s.fenceText("{}", wantSelector); err != nil {
