@@ -42,14 +42,14 @@ func classOf(operation string) limits.Class {
 }
 
 // admit draws a request on its tenants' rates, and tells the caller what is left, granted or not.
-func (s *Server) admit(c echo.Context, op *operation) (*limits.Pass, error) {
-	pass, err := s.limits.Admit(c.Request().Context(), callerOf(c).limits, op.class)
-	if q := pass.Quota; q.Burst > 0 {
+func (s *Server) admit(c echo.Context, op *operation) (*limits.Ticket, error) {
+	ticket, err := s.limits.Admit(c.Request().Context(), callerOf(c).limits, op.class)
+	if q := ticket.Quota; q.Burst > 0 {
 		h := c.Response().Header()
 		h[canonicalRateLimit] = []string{`"requests";r=` + strconv.Itoa(q.Remaining) + `;t=` + strconv.Itoa(wholeSeconds(q.Reset))}
 		h[canonicalRateLimitPolicy] = s.ratePolicy(q)
 	}
-	return pass, err //nolint:wrapcheck // problemOf knows it
+	return ticket, err //nolint:wrapcheck // problemOf knows it
 }
 
 // ratePolicy is the field's value. Most tenants have the same policy, so the last one is kept.

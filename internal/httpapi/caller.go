@@ -23,7 +23,7 @@ type Verifier interface {
 type caller struct {
 	auth.Principal
 	scope  tenancy.Scope
-	limits *limits.Set
+	limits *limits.Effective
 }
 
 // callerOf is the caller of a request. The middleware has set it: a route without one does not exist.

@@ -199,10 +199,10 @@ func TestWhoLeavesWaitsNoLonger(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, withLimits(t, func(c *limits.Config) { c.Queries, c.Queue, c.Wait = 1, 1, time.Hour }))
 	first, err := g.server.limits.Admit(t.Context(), g.server.limits.Of([]string{"alpha"}), limits.ClassQuery)
-	if err != nil || first.Enter(t.Context()) != nil {
+	if err != nil || first.Acquire(t.Context()) != nil {
 		t.Fatal(err)
 	}
-	defer first.Leave()
+	defer first.Release()
 	r, leave := cancelable(g.request(http.MethodGet, "/api/v1/logs/labels"))
 	r.Header.Set("Authorization", "Bearer "+alphaToken)
 	gone := make(chan error, 1)

@@ -58,7 +58,7 @@ func (s *Server) copyResponse(c echo.Context, answer *loki.Answer, err error) er
 type bounded struct {
 	io.ReadCloser
 
-	limits *limits.Set
+	limits *limits.Effective
 	read   int64
 }
 

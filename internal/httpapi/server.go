@@ -233,17 +233,17 @@ func (s *Server) guarded(op *operation, h echo.HandlerFunc) echo.HandlerFunc {
 		}
 		who.limits = s.limits.Of(who.Tenants)
 		x.who = who
-		pass, err := s.admit(c, op)
+		ticket, err := s.admit(c, op)
 		if err != nil {
 			return err
 		}
-		defer pass.Leave()
+		defer ticket.Release()
 		values, err := s.read(c, op)
 		if err != nil {
 			return err
 		}
-		// Before a query is parsed, never while it is: who waits for the one holds no turn of the other.
-		if err := pass.Enter(c.Request().Context()); err != nil {
+		// Before a query is parsed, never while it is: a request that waits for the one holds no slot of the other.
+		if err := ticket.Acquire(c.Request().Context()); err != nil {
 			return err //nolint:wrapcheck // problemOf knows it
 		}
 		return h(&understood{Context: c, values: values})
@@ -392,7 +392,7 @@ func (s *Server) selectors(c echo.Context, texts []string) (selectors []tenancy.
 }
 
 // checkSelectors holds the selectors of a request to the limits on a query of as many.
-func checkSelectors(l *limits.Set, texts []string) error {
+func checkSelectors(l *limits.Effective, texts []string) error {
 	length := 0
 	for _, text := range texts {
 		length += len(text)

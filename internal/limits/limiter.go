@@ -19,7 +19,7 @@ type Limiter struct {
 	queries   *FairSemaphore
 	exports   slots
 	tails     slots
-	usual     [classCount]usual
+	durations [classCount]movingAverage
 	hits      hits
 	shared    *shared // nil: this process counts for itself
 	log       *slog.Logger
@@ -98,8 +98,8 @@ func (l *Limiter) Replace(own map[string]Limits) {
 
 // Of is the limits of a request of these tenants. Without a tenant there is
 // nothing that a request may do.
-func (l *Limiter) Of(tenants []string) *Set {
-	s := &Set{hits: &l.hits}
+func (l *Limiter) Of(tenants []string) *Effective {
+	s := &Effective{hits: &l.hits}
 	if s.tenants = s.one[:]; len(tenants) != 1 {
 		s.tenants = make([]tenant, len(tenants))
 	}
@@ -129,14 +129,14 @@ func (l *Limiter) Hits(limit Limit) uint64 { return l.hits[limit].Load() }
 // Queries is how many queries Loki is asked at present, and how many wait for a slot.
 func (l *Limiter) Queries() (inFlight, waiting int) { return l.queries.Load() }
 
-// usual is how long something takes, of late.
-type usual struct{ nanos atomic.Int64 }
+// movingAverage is how long something takes, with more weight on the latest.
+type movingAverage struct{ nanos atomic.Int64 }
 
 // note adds a duration, with a weight of an eighth. Where two are added at once one may be lost: it is an
 // estimate.
-func (u *usual) note(d time.Duration) {
-	old := u.nanos.Load()
-	u.nanos.Store(old + (int64(d)-old)/8)
+func (a *movingAverage) note(d time.Duration) {
+	old := a.nanos.Load()
+	a.nanos.Store(old + (int64(d)-old)/8)
 }
 
 // Bounds of what a caller is told to wait for something to end.
@@ -145,6 +145,6 @@ const (
 	mostPause  = 30 * time.Second
 )
 
-func (u *usual) pause() time.Duration {
-	return min(max(time.Duration(u.nanos.Load()), leastPause), mostPause)
+func (a *movingAverage) pause() time.Duration {
+	return min(max(time.Duration(a.nanos.Load()), leastPause), mostPause)
 }

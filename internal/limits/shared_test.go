@@ -138,12 +138,12 @@ func TestReplicasShareWhatIsUnderWay(t *testing.T) {
 			for _, tenant := range []string{"acme", "globex"} {
 				q, err := admit(t.Context(), b, class, tenant)
 				refused(t, err, limit)
-				q.Leave()
+				q.Release()
 			}
-			p.Leave()
+			p.Release()
 			until(t, "its place is free elsewhere", func() bool {
 				q, err := admit(t.Context(), b, class, "acme")
-				q.Leave()
+				q.Release()
 				return err == nil
 			})
 		}
@@ -154,7 +154,7 @@ func TestReplicasShareWhatIsUnderWay(t *testing.T) {
 		waited := make(chan error, 1)
 		go func() {
 			q, err := admit(t.Context(), b, ClassQuery, "acme")
-			q.Leave()
+			q.Release()
 			waited <- err
 		}()
 		select {
@@ -165,9 +165,9 @@ func TestReplicasShareWhatIsUnderWay(t *testing.T) {
 		if q, err := admit(t.Context(), b, ClassQuery, "globex"); err != nil {
 			t.Errorf("another tenant waits, too: %v", err)
 		} else {
-			q.Leave()
+			q.Release()
 		}
-		p.Leave()
+		p.Release()
 		if err := <-waited; err != nil {
 			t.Errorf("after it had ended elsewhere: %v", err)
 		}
@@ -176,14 +176,14 @@ func TestReplicasShareWhatIsUnderWay(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.Leave()
+		p.Release()
 		until(t, "a has the query's place", func() bool {
 			p, err = admit(t.Context(), a, ClassQuery, "acme")
 			return err == nil
 		})
 		_, err = admit(t.Context(), impatient, ClassQuery, "acme")
 		refused(t, err, LimitQueries)
-		p.Leave()
+		p.Release()
 	})
 }
 
@@ -210,7 +210,7 @@ func TestDeadReplicasAreForgotten(t *testing.T) {
 	if err != nil {
 		t.Errorf("after its leases had ended: %v", err)
 	}
-	p.Leave()
+	p.Release()
 	until(t, "nothing is left", func() bool { return len(m.Keys()) == 1 && m.Keys()[0] == "test:rate:acme" })
 }
 
@@ -241,7 +241,7 @@ func TestRedisAway(t *testing.T) {
 				if err != nil {
 					t.Errorf("while Redis is away: %v", err)
 				}
-				p.Leave()
+				p.Release()
 			}
 			_, err = admit(t.Context(), a, ClassRequest, "acme")
 			refused(t, err, LimitRate)
@@ -258,10 +258,10 @@ func TestRedisAway(t *testing.T) {
 			until(t, "it is shared again", func() bool { _, now, _ := a.Shared(); return now })
 			until(t, "what is held counts", func() bool {
 				p, err := admit(t.Context(), b, ClassTail, "acme")
-				p.Leave()
+				p.Release()
 				return err != nil
 			})
-			held.Leave()
+			held.Release()
 			if lines := strings.Count(log.String(), "redis is away"); lines != 1 {
 				t.Errorf("told %d times:\n%s", lines, log.String())
 			}
@@ -283,7 +283,7 @@ func TestSlowRedisIsNotWaitedFor(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		p.Leave()
+		p.Release()
 	}
 	if _, _, failures := l.Shared(); failures != 1 {
 		t.Errorf("%d requests waited, want the first alone", failures)
@@ -342,7 +342,7 @@ func TestOneRoundTrip(t *testing.T) {
 		if n := c.trips.Load() - before; n != 1 {
 			t.Errorf("%s: %d round trips", class, n)
 		}
-		p.Leave()
+		p.Release()
 	}
 	for range 20 {
 		_, _ = admit(t.Context(), l, ClassRequest, "flood")
@@ -416,6 +416,6 @@ func BenchmarkShared(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		p.Leave()
+		p.Release()
 	}
 }

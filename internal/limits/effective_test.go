@@ -140,9 +140,9 @@ func TestUnionIsHeldToTheStrictest(t *testing.T) {
 	}
 }
 
-// TestRequestsSeeOneSet guarantees that a request is held to the limits that were in force when it began,
+// TestRequestsSeeOneSnapshot guarantees that a request is held to the limits that were in force when it began,
 // and the next one to those that are.
-func TestRequestsSeeOneSet(t *testing.T) {
+func TestRequestsSeeOneSnapshot(t *testing.T) {
 	l := newLimiter(t, roomy())
 	before := l.Of([]string{"acme"})
 	own := l.config.Limits

@@ -2,9 +2,9 @@ package limits
 
 import "time"
 
-// Set is the limits of one request: those of its tenant, or the strictest of its tenants'. It does not
+// Effective is the limits of one request: those of its tenant, or the strictest of its tenants'. It does not
 // change while the request lasts, whatever becomes of the settings.
-type Set struct {
+type Effective struct {
 	Limits
 
 	tenants []tenant
@@ -19,7 +19,7 @@ type tenant struct {
 }
 
 // refuse counts a limit that was hit.
-func (s *Set) refuse(e *ExceededError) error {
+func (s *Effective) refuse(e *ExceededError) error {
 	s.hits[e.Limit].Add(1)
 	return e
 }
@@ -27,7 +27,7 @@ func (s *Set) refuse(e *ExceededError) error {
 // The checks below refuse with an [*ExceededError].
 
 // CheckQuery refuses a text that is longer than MaxQueryBytes; of several texts it is their sum.
-func (s *Set) CheckQuery(bytes int) error {
+func (s *Effective) CheckQuery(bytes int) error {
 	if bytes > s.MaxQueryBytes {
 		return s.refuse(exceeded(LimitQueryBytes, "The query is %d bytes long; it may have %d. Shorten it.", bytes, s.MaxQueryBytes))
 	}
@@ -36,7 +36,7 @@ func (s *Set) CheckQuery(bytes int) error {
 
 // CheckShape refuses a query that is nested too deep, has too many selectors, or too long a range in
 // brackets.
-func (s *Set) CheckShape(depth, selectors int, rangeVector time.Duration) error {
+func (s *Effective) CheckShape(depth, selectors int, rangeVector time.Duration) error {
 	switch {
 	case depth > s.MaxDepth:
 		return s.refuse(exceeded(LimitDepth, "The query is nested %d deep; it may be %d. Split it into several.", depth, s.MaxDepth))
@@ -52,7 +52,7 @@ func (s *Set) CheckShape(depth, selectors int, rangeVector time.Duration) error 
 
 // CheckRange refuses a span that is wider than MaxRange. An end that is before its start costs nothing
 // and is not this package's to refuse.
-func (s *Set) CheckRange(start, end time.Time) error {
+func (s *Effective) CheckRange(start, end time.Time) error {
 	// Sub saturates at 292 years instead of wrapping around, so nothing is too wide to be seen.
 	if span := end.Sub(start); span > s.MaxRange {
 		return s.refuse(exceeded(LimitRange, "The query spans %s; it may span %s. Narrow start and end.", days(span), days(s.MaxRange)))
@@ -62,7 +62,7 @@ func (s *Set) CheckRange(start, end time.Time) error {
 
 // CheckPoints refuses a step so short that each series would have more points than MaxPoints. Without a
 // step Loki chooses one that gives a few hundred.
-func (s *Set) CheckPoints(start, end time.Time, step time.Duration) error {
+func (s *Effective) CheckPoints(start, end time.Time, step time.Duration) error {
 	span := end.Sub(start)
 	if step <= 0 || span <= 0 || int64(span/step) <= int64(s.MaxPoints) {
 		return nil
@@ -74,7 +74,7 @@ func (s *Set) CheckPoints(start, end time.Time, step time.Duration) error {
 }
 
 // CheckLines refuses more lines than MaxLines.
-func (s *Set) CheckLines(lines int) error {
+func (s *Effective) CheckLines(lines int) error {
 	if lines > s.MaxLines {
 		return s.refuse(exceeded(LimitLines, "The query asks for %d lines; it may ask for %d. Lower limit, or narrow start and end and ask again.",
 			lines, s.MaxLines))
@@ -83,7 +83,7 @@ func (s *Set) CheckLines(lines int) error {
 }
 
 // CheckExportLines refuses an export of more lines than MaxExportLines.
-func (s *Set) CheckExportLines(lines int) error {
+func (s *Effective) CheckExportLines(lines int) error {
 	if lines > s.MaxExportLines {
 		return s.refuse(exceeded(LimitExportLines, "The export asks for %d lines; it may ask for %d. Lower limit, or narrow start and end and ask again.",
 			lines, s.MaxExportLines))
@@ -92,13 +92,13 @@ func (s *Set) CheckExportLines(lines int) error {
 }
 
 // ExportTooLong is the end of an export that has written MaxExportLines, and finds that there are more.
-func (s *Set) ExportTooLong() error {
+func (s *Effective) ExportTooLong() error {
 	return s.refuse(exceeded(LimitExportLines, "There are more than %d lines, which is what one export may write. Narrow start and end, or give a limit.",
 		s.MaxExportLines))
 }
 
 // CheckAnswer refuses an answer that is longer than MaxAnswerBytes.
-func (s *Set) CheckAnswer(bytes int64) error {
+func (s *Effective) CheckAnswer(bytes int64) error {
 	if bytes > int64(s.MaxAnswerBytes) {
 		return s.refuse(exceeded(LimitAnswerBytes, "The answer has %d bytes or more; it may have %d. Ask for less: a shorter range, fewer lines, a narrower selector.",
 			bytes, s.MaxAnswerBytes))

@@ -35,25 +35,25 @@ func (c Class) String() string {
 	}
 }
 
-// Pass is a request that was admitted, or refused with an error beside it.
-type Pass struct {
+// Ticket is a request that was admitted, or refused with an error beside it.
+type Ticket struct {
 	// Quota is what is left of the tenants' requests.
 	Quota Quota
 
-	limiter *Limiter
-	set     *Set
-	class   Class
-	shared  bool   // Redis has decided
-	lease   *lease // what it has let; nil where there is no room, or nothing is wanted
-	entered time.Time
-	release func() // nil: nothing is held
+	limiter  *Limiter
+	set      *Effective
+	class    Class
+	shared   bool   // Redis has decided
+	lease    *lease // what it has let; nil where there is no room, or nothing is wanted
+	acquired time.Time
+	release  func() // nil: nothing is held
 }
 
 // Admit draws a request on the rate of each of its tenants. Where one of them has none left it is refused
 // with an [*ExceededError], and draws on nobody. It waits for nothing but Redis, and for that only shortly.
-// Whoever gets a Pass calls Leave.
-func (l *Limiter) Admit(ctx context.Context, s *Set, class Class) (*Pass, error) {
-	p := &Pass{limiter: l, set: s, class: class}
+// Whoever gets a Ticket calls Release.
+func (l *Limiter) Admit(ctx context.Context, s *Effective, class Class) (*Ticket, error) {
+	p := &Ticket{limiter: l, set: s, class: class}
 	if len(s.tenants) == 0 {
 		return p, errNobody
 	}
@@ -87,7 +87,7 @@ func (l *Limiter) Admit(ctx context.Context, s *Set, class Class) (*Pass, error)
 // errNobody refuses a request without a tenant: there is no limit that it could be held to.
 var errNobody = errors.New("no tenant's limits hold for the request")
 
-func (s *Set) tooOften(q Quota) error {
+func (s *Effective) tooOften(q Quota) error {
 	e := exceeded(LimitRate, "The tenant sends more than %d requests a second. Try again in %ds.", s.Rate, seconds(q.Reset))
 	e.RetryAfter = q.Reset
 	return s.refuse(e)
@@ -98,16 +98,16 @@ func seconds(d time.Duration) int {
 	return max(int((d+time.Second-1)/time.Second), 1)
 }
 
-// Enter waits until the request may keep busy what it will: a query for its slot, as long as the limits let
+// Acquire waits until the request may keep busy what it will: a query for its slot, as long as the limits let
 // it wait and the caller does; exports and tails have a place or are refused. The refusal is an
 // [*ExceededError], [ErrOverloaded] where the other tenants' queries are in the way, or the context's error.
-func (p *Pass) Enter(ctx context.Context) error {
-	p.entered = p.limiter.now()
+func (p *Ticket) Acquire(ctx context.Context) error {
+	p.acquired = p.limiter.now()
 	switch p.class {
 	case ClassRequest:
 		return nil
 	case ClassQuery:
-		return p.enterQuery(ctx)
+		return p.acquireQuery(ctx)
 	case ClassExport:
 		return p.take(&p.limiter.exports)
 	case ClassTail:
@@ -117,8 +117,8 @@ func (p *Pass) Enter(ctx context.Context) error {
 	}
 }
 
-// Leave gives back what the request has held. It may be called without Enter, and again.
-func (p *Pass) Leave() {
+// Release gives back what the request has held. It may be called without Acquire, and again.
+func (p *Ticket) Release() {
 	if p.lease != nil {
 		p.limiter.shared.leases.release(p.lease)
 		p.lease = nil
@@ -128,13 +128,13 @@ func (p *Pass) Leave() {
 	}
 	p.release()
 	p.release = nil
-	p.limiter.usual[p.class].note(p.limiter.now().Sub(p.entered))
+	p.limiter.durations[p.class].note(p.limiter.now().Sub(p.acquired))
 }
 
 // leasePause is how long a query waits before it asks again for a lease that other replicas hold.
 const leasePause = 25 * time.Millisecond
 
-func (p *Pass) enterQuery(ctx context.Context) error {
+func (p *Ticket) acquireQuery(ctx context.Context) error {
 	requests := make([]SlotRequest, len(p.set.tenants))
 	for i, t := range p.set.tenants {
 		requests[i] = SlotRequest{Key: t.name, PerKey: t.limits.Queries, QueuePerKey: t.limits.Queue}
@@ -154,7 +154,7 @@ func (p *Pass) enterQuery(ctx context.Context) error {
 
 // wait is for a query that has a slot here, and for which the other replicas have left no lease. Between
 // its questions it lets others have the slot.
-func (p *Pass) wait(ctx context.Context, release func(), deadline time.Time, requests []SlotRequest) (func(), error) {
+func (p *Ticket) wait(ctx context.Context, release func(), deadline time.Time, requests []SlotRequest) (func(), error) {
 	for {
 		v, err := p.limiter.shared.ask(ctx, p.set.tenants, p.class, false)
 		switch {
@@ -185,7 +185,7 @@ func (p *Pass) wait(ctx context.Context, release func(), deadline time.Time, req
 	}
 }
 
-func (p *Pass) take(s *slots) error {
+func (p *Ticket) take(s *slots) error {
 	if p.shared && p.lease == nil || !s.take(p.set.tenants, concurrencyOf(p.class)) {
 		return p.tooMany()
 	}
@@ -194,7 +194,7 @@ func (p *Pass) take(s *slots) error {
 }
 
 // tooMany is the refusal of a class that the tenant has as many of as it may.
-func (p *Pass) tooMany() error {
+func (p *Ticket) tooMany() error {
 	var e *ExceededError
 	switch p.class {
 	case ClassExport:
@@ -204,6 +204,6 @@ func (p *Pass) tooMany() error {
 	default:
 		e = exceeded(LimitQueries, "The tenant has %d queries under way, and may have no more. Ask for fewer at once, or try again shortly.", p.set.Queries)
 	}
-	e.RetryAfter = p.limiter.usual[p.class].pause()
+	e.RetryAfter = p.limiter.durations[p.class].pause()
 	return p.set.refuse(e)
 }

@@ -10,12 +10,12 @@ import (
 )
 
 // admit is one request, from its admission to where it keeps busy what it will.
-func admit(ctx context.Context, l *Limiter, class Class, tenants ...string) (*Pass, error) {
+func admit(ctx context.Context, l *Limiter, class Class, tenants ...string) (*Ticket, error) {
 	p, err := l.Admit(ctx, l.Of(tenants), class)
 	if err != nil {
 		return p, err
 	}
-	return p, p.Enter(ctx)
+	return p, p.Acquire(ctx)
 }
 
 // refused holds that an error is a refusal for a limit, with a time to come back.
@@ -131,14 +131,14 @@ func TestUnionDrawsOnEach(t *testing.T) {
 		if err != nil {
 			t.Errorf("c has paid for what was refused: %v", err)
 		}
-		union.Leave()
-		union.Leave() // again does nothing
+		union.Release()
+		union.Release() // again does nothing
 		for _, tenant := range []string{"a", "b"} {
 			if _, err := admit(t.Context(), l, class, tenant); err != nil {
 				t.Errorf("%s after the union left: %v", tenant, err)
 			}
 		}
-		c1.Leave()
+		c1.Release()
 	}
 }
 
@@ -157,13 +157,13 @@ func TestQueriesWait(t *testing.T) {
 		waited := make(chan error, 1)
 		go func() {
 			p, err := admit(t.Context(), l, ClassQuery, "acme")
-			p.Leave()
+			p.Release()
 			waited <- err
 		}()
 		synctest.Wait()
 		_, err = admit(t.Context(), l, ClassQuery, "acme") // the queue is full
 		refused(t, err, LimitQueries)
-		first.Leave()
+		first.Release()
 		if err := <-waited; err != nil {
 			t.Errorf("who waited was answered %v", err)
 		}
@@ -180,8 +180,8 @@ func TestQueriesWait(t *testing.T) {
 		if _, err := admit(t.Context(), l, ClassQuery, "gamma"); !errors.Is(err, ErrOverloaded) || errors.As(err, &own) {
 			t.Errorf("behind the others' queries: %v, want %v", err, ErrOverloaded)
 		}
-		a.Leave()
-		b.Leave()
+		a.Release()
+		b.Release()
 		assertForgotten(t, l.queries)
 	})
 }
@@ -216,7 +216,7 @@ func TestUnionsDoNotDeadlock(t *testing.T) {
 					}
 					l.queries.mu.Unlock()
 				}
-				p.Leave()
+				p.Release()
 				done <- err
 			}()
 		}
@@ -255,7 +255,7 @@ func TestRaisedLimitsHoldAtOnce(t *testing.T) {
 		if err := <-waited; err != nil {
 			t.Error(err)
 		}
-		first.Leave()
+		first.Release()
 	})
 }
 
@@ -278,7 +278,7 @@ func TestFloodLeavesOthersAlone(t *testing.T) {
 				l.queries.mu.Lock()
 				served = append(served, tenant)
 				l.queries.mu.Unlock()
-				p.Leave()
+				p.Release()
 			}()
 			synctest.Wait()
 		}
@@ -319,7 +319,7 @@ func TestTenantsAreForgotten(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p.Leave()
+			p.Release()
 			time.Sleep(10 * time.Millisecond)
 		}
 		if n := len(l.rates.of); n > 2*leastSwept {
@@ -345,7 +345,7 @@ func BenchmarkRequest(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				p.Leave()
+				p.Release()
 			}
 		})
 	}
