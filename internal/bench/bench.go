@@ -61,21 +61,21 @@ type part struct {
 }
 
 func (b *bench) parts() []part {
-	loki := workload{name: "1 caller", query: `{%sapp="checkout"} |= "error"`, callers: 1, requests: 200, latency: true}
+	loki := workload{name: "1 caller", query: `{%sapp="checkout"} |= "error"`, callers: 1, requests: 60, latency: true}
 	loki32 := loki
-	loki32.name, loki32.callers, loki32.requests = "32 callers", 32, 640
-	compressed := sized("200 KB, compressed", "gzip", 8, 1000)
+	loki32.name, loki32.callers, loki32.requests = "32 callers", 32, 192
+	compressed := sized("200 KB, compressed", "gzip", 8, 200)
 	compressed.gzip = true
-	one := sized("2 KB, 1 caller", "2KB", 1, 500)
+	one := sized("2 KB, 1 caller", "2KB", 1, 200)
 	one.latency = true
 	return []part{
 		{"nginx", "nginx, Content-Length", func(ctx context.Context) (*upstream, error) { return b.startNginx(ctx, false) },
-			[]workload{one, sized("2 KB", "2KB", 16, 4000), sized("200 KB", "200KB", 8, 800), sized("100 MB", "100MB", 2, 4)}},
+			[]workload{one, sized("2 KB", "2KB", 16, 1000), sized("200 KB", "200KB", 8, 200), sized("100 MB", "100MB", 2, 2)}},
 		{"chunks", "a Go server, 200 KB in chunks", b.startGo,
-			[]workload{sized("of 4 KB", "4KB", 8, 800), sized("of 16 KB", "16KB", 8, 800), sized("of 64 KB", "64KB", 8, 800)}},
+			[]workload{sized("of 4 KB", "4KB", 8, 200), sized("of 16 KB", "16KB", 8, 200), sized("of 64 KB", "64KB", 8, 200)}},
 		{"gzip", "a Go server, gzip passed through", b.startGo, []workload{compressed}},
 		{"http2", "nginx, HTTP/2 with TLS", func(ctx context.Context) (*upstream, error) { return b.startNginx(ctx, true) },
-			[]workload{sized("2 KB", "2KB", 16, 2000), sized("200 KB", "200KB", 8, 400), sized("100 MB", "100MB", 2, 2)}},
+			[]workload{sized("2 KB", "2KB", 16, 500), sized("200 KB", "200KB", 8, 100), sized("100 MB", "100MB", 2, 2)}},
 		{"loki", "Loki, 200 lines of an hour", b.startLoki, []workload{loki, loki32}},
 	}
 }

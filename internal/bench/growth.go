@@ -32,7 +32,7 @@ func (b *bench) measureGrowth(ctx context.Context, c *contestant, r *results) (e
 }
 
 func (b *bench) grow(ctx context.Context, c *contestant, points []point, at, callers int, tokens []string) ([]point, error) {
-	w := sized(fmt.Sprintf("growth to %d", at), "2KB", callers, max(2*at, 4000))
+	w := sized(fmt.Sprintf("growth to %d", at), "2KB", callers, max(2*at, 1000))
 	var costs []float64
 	for i := range 4 {
 		r, err := b.load(ctx, c, w, tokens)
