@@ -291,63 +291,63 @@ func (e VectorDataResultType) Valid() bool {
 	}
 }
 
-// AggregateBy Add up by each combination of values (`series`) or by each label name (`labels`).
+// AggregateBy Sum by each combination of values (`series`) or by each label name (`labels`).
 type AggregateBy string
 
-// BuildInfo The Loki behind logfence.
+// BuildInfo Build of the Loki behind logfence.
 type BuildInfo struct {
-	// Branch The branch that it was built from; empty where Loki does not say.
+	// Branch Branch of the build; empty when Loki does not report it.
 	Branch *string `json:"branch,omitempty"`
 
-	// BuildDate When it was built; empty where Loki does not say.
+	// BuildDate Date of the build; empty when Loki does not report it.
 	BuildDate *string `json:"buildDate,omitempty"`
 
-	// BuildUser Who built it; empty where Loki does not say.
+	// BuildUser User who built it; empty when Loki does not report it.
 	BuildUser *string `json:"buildUser,omitempty"`
 
-	// GoVersion The version of Go that built it; empty where Loki does not say.
+	// GoVersion Go version of the build; empty when Loki does not report it.
 	GoVersion *string `json:"goVersion,omitempty"`
 
-	// Revision The commit that it was built from; empty where Loki does not say.
+	// Revision Commit of the build; empty when Loki does not report it.
 	Revision *string `json:"revision,omitempty"`
 
-	// Version Loki's version.
+	// Version Version of Loki.
 	Version string `json:"version"`
 }
 
 // ContextLines defines model for ContextLines.
 type ContextLines = int
 
-// ContextResponse The lines around a timestamp, each list in the order of time.
+// ContextResponse Lines around a timestamp, each list sorted by time.
 type ContextResponse struct {
-	// After Lines with a newer timestamp, the first one the nearest.
+	// After Lines with a newer timestamp; the first one is the nearest.
 	After []LogLine `json:"after"`
 
-	// At Lines with the very timestamp. Empty where there is no such line.
+	// At Lines with the same timestamp. Empty when there is no such line.
 	At []LogLine `json:"at"`
 
-	// Before Lines with an older timestamp, the last one the nearest.
+	// Before Lines with an older timestamp; the last one is the nearest.
 	Before []LogLine `json:"before"`
 }
 
 // DetectedLabel One label.
 type DetectedLabel struct {
-	// Cardinality How many values it has, estimated. Absent where it is 0.
+	// Cardinality Estimated number of values. Absent when it is 0.
 	Cardinality *int64 `json:"cardinality,omitempty"`
 
-	// Label Its name.
+	// Label Name of the label.
 	Label string `json:"label"`
 }
 
-// DetectedLabelsResponse Labels worth showing, in no particular order. An empty object where there is none.
+// DetectedLabelsResponse Detected labels, in no particular order. An empty object when there are none.
 type DetectedLabelsResponse struct {
 	DetectedLabels *[]DetectedLabel `json:"detectedLabels,omitempty"`
 }
 
-// Direction The order of log lines: `backward` is the newest first, `forward` the oldest first. Loki's clients write it in either case, and both mean the same.
+// Direction Sort order of log lines: `backward` is newest first, `forward` is oldest first. Loki's clients write it in upper or lower case; both mean the same.
 type Direction string
 
-// Duration A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`, the largest first.
+// Duration Duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`, largest first.
 //
 // Example: 1h30m
 type Duration = string
@@ -355,10 +355,10 @@ type Duration = string
 // EncodingFlag defines model for EncodingFlag.
 type EncodingFlag string
 
-// EncodingFlags What `X-Loki-Response-Encoding-Flags` asked for. Absent when it asked for nothing.
+// EncodingFlags The flags that the request set in `X-Loki-Response-Encoding-Flags`. Absent when it set none.
 type EncodingFlags = []EncodingFlag
 
-// Entry One log line: its time in Unix nanoseconds as a string, the line, and with `categorize-labels` an object that tells where its further labels come from.
+// Entry One log line: its time in Unix nanoseconds as a string, the line, and with `categorize-labels` an object with the sources of its further labels.
 //
 // Example: ["1795440175000000001","{\"msg\":\"card declined\",\"order\":1119}",{"structuredMetadata":{"detected_level":"error"}}]
 type Entry = []Entry_Item
@@ -371,14 +371,14 @@ type Entry_Item struct {
 	union json.RawMessage
 }
 
-// EntryLabels The labels of one log line that are not its stream's.
+// EntryLabels Labels of one log line that are not labels of its stream.
 type EntryLabels struct {
-	// Parsed Labels, by name.
+	// Parsed Labels by name.
 	//
 	// Example: {"app":"checkout","env":"prod","level":"error","service_name":"checkout","tenant_id":"alpha"}
 	Parsed *LabelSet `json:"parsed,omitempty"`
 
-	// StructuredMetadata Labels, by name.
+	// StructuredMetadata Labels by name.
 	//
 	// Example: {"app":"checkout","env":"prod","level":"error","service_name":"checkout","tenant_id":"alpha"}
 	StructuredMetadata *LabelSet `json:"structuredMetadata,omitempty"`
@@ -386,99 +386,99 @@ type EntryLabels struct {
 
 // ExplainRequest defines model for ExplainRequest.
 type ExplainRequest struct {
-	// Query A LogQL query, of log lines or of metrics. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+	// Query LogQL query: a log query or a metric query. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
 	Query LogQL `json:"query"`
 }
 
-// ExplainedMatcher A matcher of a selector.
+// ExplainedMatcher Matcher of a selector.
 type ExplainedMatcher struct {
-	// Name The label.
+	// Name Name of the label.
 	Name string `json:"name"`
 
-	// Op How it is compared.
+	// Op Comparison operator.
 	Op ExplainedMatcherOp `json:"op"`
 
-	// Value What it is compared with, unquoted.
+	// Value Value to compare with, unquoted.
 	Value string `json:"value"`
 }
 
-// ExplainedMatcherOp How it is compared.
+// ExplainedMatcherOp Comparison operator.
 type ExplainedMatcherOp string
 
-// ExplainedQuery The parts of a valid query.
+// ExplainedQuery Parts of a valid query.
 type ExplainedQuery struct {
-	// Fenced The text that Loki would be sent.
+	// Fenced The query that would be sent to Loki.
 	Fenced string `json:"fenced"`
 
-	// Kind Whether the query answers with log lines or with metrics.
+	// Kind Whether it is a log query or a metric query.
 	Kind ExplainedQueryKind `json:"kind"`
 
-	// Selectors Its selectors, in the order of the text; none where it consists of numbers alone.
+	// Selectors Stream selectors in the order of the text. Empty when the query consists of numbers alone.
 	Selectors []ExplainedSelector `json:"selectors"`
 	Valid     ExplainedQueryValid `json:"valid"`
 }
 
-// ExplainedQueryKind Whether the query answers with log lines or with metrics.
+// ExplainedQueryKind Whether it is a log query or a metric query.
 type ExplainedQueryKind string
 
 // ExplainedQueryValid defines model for ExplainedQuery.Valid.
 type ExplainedQueryValid bool
 
-// ExplainedSelector A selector as the caller wrote it, without the tenant's matcher.
+// ExplainedSelector Stream selector as the caller wrote it, without the tenant's matcher.
 type ExplainedSelector struct {
-	// Column The column of its opening brace, from 1, in characters.
+	// Column Column of its opening brace, from 1, in characters.
 	Column int `json:"column"`
 
-	// Line The line of its opening brace, from 1.
+	// Line Line of its opening brace, from 1.
 	Line     int                `json:"line"`
 	Matchers []ExplainedMatcher `json:"matchers"`
 
-	// Text The selector, in Loki's own layout.
+	// Text The selector in Loki's own format.
 	Text string `json:"text"`
 }
 
-// Explanation A query's parts, or what is wrong with it; told apart by `valid`.
+// Explanation Parts of a query, or what is wrong with it; `valid` says which.
 type Explanation struct {
 	union json.RawMessage
 }
 
-// ExportFormat A JSON object on a line for each entry, comma-separated values, or the lines alone.
+// ExportFormat File format: one JSON object per line for each entry, comma-separated values, or the log lines alone.
 type ExportFormat string
 
 // Field One field.
 type Field struct {
-	// Cardinality How many values it has, estimated. Absent where it is 0.
+	// Cardinality Estimated number of values. Absent when it is 0.
 	Cardinality *int64 `json:"cardinality,omitempty"`
 
-	// JsonPath Where it is in a line of JSON, from the outside in.
+	// JsonPath Path of the field in a JSON line, from the outside in.
 	JsonPath *[]string `json:"jsonPath,omitempty"`
 
-	// Label Its name, as queries write it.
+	// Label Name of the field, as in queries.
 	Label string `json:"label"`
 
-	// Parsers The parsers that find it in the line; null for structured metadata.
+	// Parsers Parsers that find the field in the line; null for structured metadata.
 	Parsers *[]string `json:"parsers"`
 
-	// Type What its values look like.
+	// Type Detected type of the values.
 	Type FieldType `json:"type"`
 }
 
-// FieldType What its values look like.
+// FieldType Detected type of the values.
 type FieldType string
 
 // FieldLimit defines model for FieldLimit.
 type FieldLimit = int
 
-// FieldValuesResponse The values of a field. An empty object where there is none.
+// FieldValuesResponse Values of a field. An empty object when there are none.
 type FieldValuesResponse struct {
-	// Limit The limit that applied.
+	// Limit Limit that was applied.
 	Limit  *int      `json:"limit,omitempty"`
 	Values *[]string `json:"values,omitempty"`
 }
 
-// FieldsForm The parameters of a list of fields or of values of a field, as a form.
+// FieldsForm Parameters of a request for fields or values of a field, as a form.
 type FieldsForm struct {
-	// End A moment: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds).
+	// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
 	//
 	// Example: 2026-11-23T12:30:00Z
 	End        *Timestamp  `json:"end,omitempty"`
@@ -486,37 +486,37 @@ type FieldsForm struct {
 	Limit      *FieldLimit `json:"limit,omitempty"`
 	LineLimit  *Limit      `json:"line_limit,omitempty"`
 
-	// Query A LogQL query of log lines. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+	// Query LogQL log query. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
 	Query LogLogQL `json:"query"`
 
-	// Since A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`, the largest first.
+	// Since Duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`, largest first.
 	//
 	// Example: 1h30m
 	Since *Duration `json:"since,omitempty"`
 
-	// Start A moment: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds).
+	// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
 	//
 	// Example: 2026-11-23T12:30:00Z
 	Start *Timestamp `json:"start,omitempty"`
 
-	// Step A duration with units as `since` has them, or a number of seconds; above zero.
+	// Step Duration with the same units as `since`, or a number of seconds; above zero.
 	//
 	// Example: 30s
 	Step *Step `json:"step,omitempty"`
 }
 
-// FieldsResponse Fields, in no particular order. An empty object where there is none.
+// FieldsResponse Fields, in no particular order. An empty object when there are none.
 type FieldsResponse struct {
 	Fields *[]Field `json:"fields,omitempty"`
 
-	// Limit The limit that applied.
+	// Limit Limit that was applied.
 	Limit *int `json:"limit,omitempty"`
 }
 
-// FormatLogQL A LogQL query, which is not run. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+// FormatLogQL LogQL query that is formatted and not run. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
 type FormatLogQL = string
 
-// FormatQueryError Why a query cannot be formatted.
+// FormatQueryError Reason why a query cannot be formatted.
 type FormatQueryError struct {
 	Error  string                 `json:"error"`
 	Status FormatQueryErrorStatus `json:"status"`
@@ -525,31 +525,31 @@ type FormatQueryError struct {
 // FormatQueryErrorStatus defines model for FormatQueryError.Status.
 type FormatQueryErrorStatus string
 
-// FormatQueryForm A query to format, as a form.
+// FormatQueryForm Query to format, as a form.
 type FormatQueryForm struct {
-	// Query A LogQL query, which is not run. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+	// Query LogQL query that is formatted and not run. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
 	Query FormatLogQL `json:"query"`
 }
 
 // FormatQueryResponse A formatted query.
 type FormatQueryResponse struct {
-	// Data The query, with line breaks and indentation where it is long.
+	// Data The formatted query, with line breaks and indentation when it is long.
 	Data   string  `json:"data"`
 	Status Success `json:"status"`
 }
 
-// IndexStats How much the selected streams hold, estimated from the index.
+// IndexStats Size of the selected streams, estimated from the index.
 type IndexStats struct {
 	// Bytes Bytes of log lines in these chunks.
 	Bytes int64 `json:"bytes"`
 
-	// Chunks Chunks that overlap the time range.
+	// Chunks Number of chunks that overlap the time range.
 	Chunks int64 `json:"chunks"`
 
-	// Entries Log lines in these chunks.
+	// Entries Number of log lines in these chunks.
 	Entries int64 `json:"entries"`
 
-	// Streams Streams.
+	// Streams Number of streams.
 	Streams int64 `json:"streams"`
 }
 
@@ -558,38 +558,38 @@ type InstantQueryData struct {
 	union json.RawMessage
 }
 
-// InstantQueryForm The parameters of a query at one moment, as a form.
+// InstantQueryForm Parameters of a query at a point in time, as a form.
 type InstantQueryForm struct {
-	// Direction The order of log lines: `backward` is the newest first, `forward` the oldest first. Loki's clients write it in either case, and both mean the same.
+	// Direction Sort order of log lines: `backward` is newest first, `forward` is oldest first. Loki's clients write it in upper or lower case; both mean the same.
 	Direction *Direction `json:"direction,omitempty"`
 	Limit     *Limit     `json:"limit,omitempty"`
 
-	// Query A LogQL query of metrics. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+	// Query LogQL metric query. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
 	Query MetricLogQL `json:"query"`
 
-	// Time A moment: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds).
+	// Time Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
 	//
 	// Example: 2026-11-23T12:30:00Z
 	Time *Timestamp `json:"time,omitempty"`
 }
 
-// InstantQueryResponse Metrics at one moment, or a number, told apart by `data.resultType`.
+// InstantQueryResponse Metrics at a point in time, or a number; `data.resultType` says which.
 type InstantQueryResponse struct {
 	Data   InstantQueryData `json:"data"`
 	Status Success          `json:"status"`
 
-	// Warnings What Loki has to say about an answer that it gave all the same, such as an approximation.
+	// Warnings Loki's warnings about a successful response, for example that a result is approximate.
 	Warnings *Warnings `json:"warnings,omitempty"`
 }
 
-// LabelSet Labels, by name.
+// LabelSet Labels by name.
 //
 // Example: {"app":"checkout","env":"prod","level":"error","service_name":"checkout","tenant_id":"alpha"}
 type LabelSet map[string]string
 
 // LabelsResponse Names or values, sorted.
 type LabelsResponse struct {
-	// Data Absent where there is none.
+	// Data Absent when there are no names or values.
 	Data   *[]string `json:"data,omitempty"`
 	Status Success   `json:"status"`
 }
@@ -597,197 +597,197 @@ type LabelsResponse struct {
 // Limit defines model for Limit.
 type Limit = int
 
-// LogLine One log line, with all that is known of it.
+// LogLine One log line with all its labels.
 type LogLine struct {
-	// Labels Labels, by name.
+	// Labels Labels by name.
 	//
 	// Example: {"app":"checkout","env":"prod","level":"error","service_name":"checkout","tenant_id":"alpha"}
 	Labels LabelSet `json:"labels"`
 	Line   string   `json:"line"`
 
-	// Parsed Labels, by name.
+	// Parsed Labels by name.
 	//
 	// Example: {"app":"checkout","env":"prod","level":"error","service_name":"checkout","tenant_id":"alpha"}
 	Parsed *LabelSet `json:"parsed,omitempty"`
 
-	// StructuredMetadata Labels, by name.
+	// StructuredMetadata Labels by name.
 	//
 	// Example: {"app":"checkout","env":"prod","level":"error","service_name":"checkout","tenant_id":"alpha"}
 	StructuredMetadata *LabelSet `json:"structured_metadata,omitempty"`
 
-	// Timestamp RFC 3339 in UTC, always with nine digits of a second, so that text sorts as time does.
+	// Timestamp RFC 3339 in UTC, always with nine decimals, so that text sorts by time.
 	Timestamp time.Time `json:"timestamp"`
 }
 
-// LogLogQL A LogQL query of log lines. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+// LogLogQL LogQL log query. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
 type LogLogQL = string
 
-// LogQL A LogQL query, of log lines or of metrics. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+// LogQL LogQL query: a log query or a metric query. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
 type LogQL = string
 
-// LokiError What is wrong, as text for a person. A parse error has its place in it, in Loki's words: `parse error at line 1, col 16: …`.
+// LokiError Error message as text. A parse error contains its position, in Loki's words: `parse error at line 1, col 16: …`.
 type LokiError = string
 
 // MatrixData Metrics over time, by series.
 type MatrixData struct {
-	// EncodingFlags What `X-Loki-Response-Encoding-Flags` asked for. Absent when it asked for nothing.
+	// EncodingFlags The flags that the request set in `X-Loki-Response-Encoding-Flags`. Absent when it set none.
 	EncodingFlags *EncodingFlags       `json:"encodingFlags,omitempty"`
 	Result        []MatrixSeries       `json:"result"`
 	ResultType    MatrixDataResultType `json:"resultType"`
 
-	// Stats What the fenced query cost Loki. Loki adds to it from version to version; what is not described here may come too.
+	// Stats Cost of the fenced query in Loki. Loki adds fields with new versions, so fields that are not described here can occur.
 	Stats Stats `json:"stats"`
 }
 
 // MatrixDataResultType defines model for MatrixData.ResultType.
 type MatrixDataResultType string
 
-// MatrixSeries The points of one series, the oldest first.
+// MatrixSeries Points of one series, oldest first.
 type MatrixSeries struct {
-	// Metric Labels, by name.
+	// Metric Labels by name.
 	//
 	// Example: {"app":"checkout","env":"prod","level":"error","service_name":"checkout","tenant_id":"alpha"}
 	Metric LabelSet `json:"metric"`
 	Values []Sample `json:"values"`
 }
 
-// Me Who asks, and what they may see.
+// Me Identity, tenants and limits of the caller.
 type Me struct {
-	// ExpiresAt When the token expires.
+	// ExpiresAt Time when the token expires.
 	ExpiresAt time.Time `json:"expires_at"`
 
-	// Issuer The identity provider that says so (the token's `iss`).
+	// Issuer Issuer of the token (`iss`).
 	Issuer string `json:"issuer"`
 
-	// Limits What the caller may ask for. Of several tenants' limits it is the strictest.
+	// Limits Limits of the caller's requests. For several tenants, the strictest of their limits.
 	Limits MyLimits `json:"limits"`
 
-	// Scopes The token's scopes.
+	// Scopes Scopes of the token.
 	Scopes []string `json:"scopes"`
 
-	// Selector A stream selector that confines every query beyond the tenants; absent where the server reads none from tokens.
+	// Selector Stream selector that restricts every query beyond the tenants. Absent when the server reads none from tokens.
 	Selector *string `json:"selector,omitempty"`
 
-	// Subject Who it is (the token's `sub`), unique within the issuer; absent where the token does not say.
+	// Subject Subject of the token (`sub`), unique within the issuer. Absent when the token has none.
 	Subject *string `json:"subject,omitempty"`
 
-	// Tenants The tenants whose logs this request may read, sorted: those of the token, or the one of the header `X-Logfence-Tenant`.
+	// Tenants Tenants whose logs this request can read, sorted: those in the token, or the one in the header `X-Logfence-Tenant`.
 	Tenants []TenantName `json:"tenants"`
 }
 
-// MetricLogQL A LogQL query of metrics. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+// MetricLogQL LogQL metric query. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
 type MetricLogQL = string
 
-// MyLimits What the caller may ask for. Of several tenants' limits it is the strictest.
+// MyLimits Limits of the caller's requests. For several tenants, the strictest of their limits.
 type MyLimits struct {
-	// Burst The requests that a tenant may send at once, after a rest.
+	// Burst Maximum number of requests that a tenant can send at once.
 	Burst int `json:"burst"`
 
-	// MaxAnswerBytes The longest answer, as it is sent; exports and tails apart.
+	// MaxAnswerBytes Maximum size of a response in bytes, as it is sent. Exports and tails are not limited.
 	MaxAnswerBytes int64 `json:"max_answer_bytes"`
 
-	// MaxDepth How deep aggregations, functions and operators may stand in each other; a chain of operators counts once.
+	// MaxDepth Maximum nesting depth of aggregations, functions and operators. A chain of operators counts once.
 	MaxDepth int `json:"max_depth"`
 
-	// MaxExportLines The most lines that an export may write.
+	// MaxExportLines Maximum number of lines of an export.
 	MaxExportLines int `json:"max_export_lines"`
 
-	// MaxExports The exports that a tenant may have under way at once.
+	// MaxExports Maximum number of exports of a tenant in progress.
 	MaxExports int `json:"max_exports"`
 
-	// MaxLines The most lines that a query may ask for.
+	// MaxLines Maximum number of lines that a query can return.
 	MaxLines int `json:"max_lines"`
 
-	// MaxPoints The points that a metric query may ask for of each series.
+	// MaxPoints Maximum number of points per series of a metric query.
 	MaxPoints int `json:"max_points"`
 
-	// MaxQueries The queries that a tenant may have under way at once; some more wait for their turn.
+	// MaxQueries Maximum number of queries of a tenant in flight. A few more wait in a queue.
 	MaxQueries int `json:"max_queries"`
 
-	// MaxQueryBytes The longest LogQL text that is taken.
+	// MaxQueryBytes Maximum length of a LogQL query in bytes.
 	MaxQueryBytes int `json:"max_query_bytes"`
 
-	// MaxRangeSeconds The widest span of time that a query may cover.
+	// MaxRangeSeconds Maximum time range of a query in seconds.
 	MaxRangeSeconds int64 `json:"max_range_seconds"`
 
-	// MaxRangeVectorSeconds The longest range in brackets, such as `[5m]`.
+	// MaxRangeVectorSeconds Maximum length of a range vector, such as `[5m]`, in seconds.
 	MaxRangeVectorSeconds int64 `json:"max_range_vector_seconds"`
 
-	// MaxSelectors The stream selectors that a query may have.
+	// MaxSelectors Maximum number of stream selectors in a query.
 	MaxSelectors int `json:"max_selectors"`
 
-	// MaxTails The live tails that a tenant may have open.
+	// MaxTails Maximum number of open live tails of a tenant.
 	MaxTails int `json:"max_tails"`
 
-	// RequestsPerSecond The requests that a tenant may send a second, in the long run.
+	// RequestsPerSecond Sustained number of requests per second of a tenant.
 	RequestsPerSecond int `json:"requests_per_second"`
 
-	// TimeoutSeconds How long Loki may take to answer.
+	// TimeoutSeconds Maximum time in seconds that Loki can take to respond.
 	TimeoutSeconds int64 `json:"timeout_seconds"`
 }
 
 // Name defines model for Name.
 type Name = string
 
-// OptionalSelector A LogQL stream selector; empty is the tenant's own. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+// OptionalSelector LogQL stream selector. An empty value selects every stream of the tenant. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
 type OptionalSelector = string
 
-// PatternSample The start of a step in Unix seconds, and how many log lines had the pattern in it.
+// PatternSample Start of a step in Unix seconds, and the number of log lines with the pattern in that step.
 //
 // Example: [1795437300,12]
 type PatternSample = []int64
 
-// PatternSeries One pattern, and how often it was seen.
+// PatternSeries One pattern and its frequency over time.
 type PatternSeries struct {
-	// Level The level of the log lines; empty or absent where it is not known.
+	// Level Level of the log lines; empty or absent when it is not known.
 	Level *string `json:"level,omitempty"`
 
-	// Pattern A log line with `<_>` in place of each part that varies.
+	// Pattern Log line with `<_>` in place of each variable part.
 	Pattern string          `json:"pattern"`
 	Samples []PatternSample `json:"samples"`
 }
 
-// PatternsForm The parameters of a list of patterns, as a form.
+// PatternsForm Parameters of a pattern request, as a form.
 type PatternsForm struct {
-	// End A moment: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds).
+	// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
 	//
 	// Example: 2026-11-23T12:30:00Z
 	End *Timestamp `json:"end,omitempty"`
 
-	// Query A LogQL stream selector. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+	// Query LogQL stream selector. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
 	Query Selector `json:"query"`
 
-	// Since A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`, the largest first.
+	// Since Duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`, largest first.
 	//
 	// Example: 1h30m
 	Since *Duration `json:"since,omitempty"`
 
-	// Start A moment: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds).
+	// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
 	//
 	// Example: 2026-11-23T12:30:00Z
 	Start *Timestamp `json:"start,omitempty"`
 
-	// Step A duration with units as `since` has them, or a number of seconds; above zero.
+	// Step Duration with the same units as `since`, or a number of seconds; above zero.
 	//
 	// Example: 30s
 	Step *Step `json:"step,omitempty"`
 }
 
-// PatternsResponse Patterns of log lines, the most frequent first.
+// PatternsResponse Patterns of log lines, most frequent first.
 type PatternsResponse struct {
 	Data   []PatternSeries `json:"data"`
 	Status Success         `json:"status"`
 }
 
-// Problem A refusal, as in RFC 9457.
+// Problem Error response (RFC 9457).
 type Problem struct {
-	// Code Tells problems apart, for programs. A code keeps its meaning for ever; more may come, so treat an
-	// unknown one by its status.
+	// Code Stable identifier of the kind of problem, for programs. A code never changes its meaning. New codes can
+	// be added: treat an unknown code by its status.
 	//
-	// 400: `query_invalid` (not valid LogQL; `line` and `column` say where), `query_unsupported` (cannot
-	// be proven confined), `kind_wrong` (a query of log lines where metrics are taken, or the other way
-	// round), `parameter_invalid` (`parameter` says which), `loki_refused` (Loki's own message is in
-	// `detail`).
+	// 400: `query_invalid` (not valid LogQL; `line` and `column` say where), `query_unsupported` (not
+	// supported, since its isolation cannot be proven), `kind_wrong` (a log query where a metric query is
+	// expected, or the other way round), `parameter_invalid` (`parameter` is its name), `loki_refused`
+	// (`detail` has Loki's own message).
 	// 401: `unauthorized`. 403: `no_tenant`, `tenant_not_yours`, `insufficient_scope`,
 	// `origin_forbidden`. 404: `not_found`. 405: `method_not_allowed`. 413: `body_too_large`. 415: `media_type_unsupported`.
 	// 422: `query_too_long`, `query_too_complex`, `query_too_wide`, `too_many_points`, `too_many_lines`,
@@ -797,28 +797,28 @@ type Problem struct {
 	// `keys_unavailable`, `loki_unavailable`. 504: `loki_timeout`.
 	Code string `json:"code"`
 
-	// Column The column of the mistake in the query, from 1.
+	// Column Column of the error in the query, from 1.
 	Column *int `json:"column,omitempty"`
 
-	// Detail What was wrong in this request, and what to do.
+	// Detail What is wrong with this request, and what to do.
 	Detail string `json:"detail"`
 
-	// Line The line of the mistake in the query, from 1.
+	// Line Line of the error in the query, from 1.
 	Line *int `json:"line,omitempty"`
 
-	// Parameter The parameter at fault.
+	// Parameter Name of the invalid parameter.
 	Parameter *string `json:"parameter,omitempty"`
 
-	// RequestId The same as the header `X-Request-ID`.
+	// RequestId Same as the header `X-Request-ID`.
 	RequestId string `json:"request_id"`
 
 	// Status The HTTP status.
 	Status int `json:"status"`
 
-	// Title What the code means; the same for each problem of that code.
+	// Title Meaning of the code; the same for every problem with that code.
 	Title string `json:"title"`
 
-	// Type Where the code is explained.
+	// Type Link to the explanation of the code.
 	Type string `json:"type"`
 }
 
@@ -827,68 +827,68 @@ type QueryData struct {
 	union json.RawMessage
 }
 
-// QueryError A mistake in a query.
+// QueryError Error in a query.
 type QueryError struct {
-	// Code The code of the problem that running the query would answer with, `query_invalid` or `query_unsupported`.
+	// Code Code of the problem that running the query would return: `query_invalid` or `query_unsupported`.
 	Code string `json:"code"`
 
-	// Column The column of the mistake, from 1; absent where it has no place.
+	// Column Column of the error, from 1. Absent when the error has no position.
 	Column *int `json:"column,omitempty"`
 
-	// Line The line of the mistake, from 1; absent where it has no place.
+	// Line Line of the error, from 1. Absent when the error has no position.
 	Line *int `json:"line,omitempty"`
 
-	// Message What is wrong, in Loki's words where it is Loki's parser that says so.
+	// Message What is wrong. Parse errors are in the words of Loki's parser.
 	Message string `json:"message"`
 }
 
-// QueryForm The parameters of a query over a time range, as a form.
+// QueryForm Parameters of a query over a time range, as a form.
 type QueryForm struct {
-	// Direction The order of log lines: `backward` is the newest first, `forward` the oldest first. Loki's clients write it in either case, and both mean the same.
+	// Direction Sort order of log lines: `backward` is newest first, `forward` is oldest first. Loki's clients write it in upper or lower case; both mean the same.
 	Direction *Direction `json:"direction,omitempty"`
 
-	// End A moment: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds).
+	// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
 	//
 	// Example: 2026-11-23T12:30:00Z
 	End *Timestamp `json:"end,omitempty"`
 
-	// Interval A duration with units as `since` has them, or a number of seconds; above zero.
+	// Interval Duration with the same units as `since`, or a number of seconds; above zero.
 	//
 	// Example: 30s
 	Interval *Step  `json:"interval,omitempty"`
 	Limit    *Limit `json:"limit,omitempty"`
 
-	// Query A LogQL query, of log lines or of metrics. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+	// Query LogQL query: a log query or a metric query. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
 	Query LogQL `json:"query"`
 
-	// Since A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`, the largest first.
+	// Since Duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`, largest first.
 	//
 	// Example: 1h30m
 	Since *Duration `json:"since,omitempty"`
 
-	// Start A moment: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds).
+	// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
 	//
 	// Example: 2026-11-23T12:30:00Z
 	Start *Timestamp `json:"start,omitempty"`
 
-	// Step A duration with units as `since` has them, or a number of seconds; above zero.
+	// Step Duration with the same units as `since`, or a number of seconds; above zero.
 	//
 	// Example: 30s
 	Step *Step `json:"step,omitempty"`
 }
 
-// QueryResponse Log lines or metrics, told apart by `data.resultType`.
+// QueryResponse Log lines or metrics; `data.resultType` says which.
 type QueryResponse struct {
 	Data   QueryData `json:"data"`
 	Status Success   `json:"status"`
 
-	// Warnings What Loki has to say about an answer that it gave all the same, such as an approximation.
+	// Warnings Loki's warnings about a successful response, for example that a result is approximate.
 	Warnings *Warnings `json:"warnings,omitempty"`
 }
 
 // RefusedQuery What is wrong with a query.
 type RefusedQuery struct {
-	// Error A mistake in a query.
+	// Error Error in a query.
 	Error QueryError        `json:"error"`
 	Valid RefusedQueryValid `json:"valid"`
 }
@@ -896,7 +896,7 @@ type RefusedQuery struct {
 // RefusedQueryValid defines model for RefusedQuery.Valid.
 type RefusedQueryValid bool
 
-// Sample One point: its time in Unix seconds as a number, with up to three decimals, and its value as a string, since JSON has no `NaN`, `+Inf` and `-Inf`.
+// Sample One point: its time in Unix seconds as a number with up to three decimals, and its value as a string, since JSON has no `NaN`, `+Inf` and `-Inf`.
 //
 // Example: [1795440319.295,"120"]
 type Sample = []Sample_Item
@@ -912,100 +912,100 @@ type Sample_Item struct {
 // SampleValue A floating-point number, `NaN`, `+Inf` or `-Inf`.
 type SampleValue = string
 
-// ScalarData A number. Its time is no Unix time in Loki 3.7.8 (a fault of Loki's); read the value alone.
+// ScalarData A number. Because of a bug in Loki 3.7.8, its time is not a Unix time: use the value alone.
 type ScalarData struct {
-	// EncodingFlags What `X-Loki-Response-Encoding-Flags` asked for. Absent when it asked for nothing.
+	// EncodingFlags The flags that the request set in `X-Loki-Response-Encoding-Flags`. Absent when it set none.
 	EncodingFlags *EncodingFlags `json:"encodingFlags,omitempty"`
 
-	// Result One point: its time in Unix seconds as a number, with up to three decimals, and its value as a string, since JSON has no `NaN`, `+Inf` and `-Inf`.
+	// Result One point: its time in Unix seconds as a number with up to three decimals, and its value as a string, since JSON has no `NaN`, `+Inf` and `-Inf`.
 	//
 	// Example: [1795440319.295,"120"]
 	Result     Sample               `json:"result"`
 	ResultType ScalarDataResultType `json:"resultType"`
 
-	// Stats What the fenced query cost Loki. Loki adds to it from version to version; what is not described here may come too.
+	// Stats Cost of the fenced query in Loki. Loki adds fields with new versions, so fields that are not described here can occur.
 	Stats Stats `json:"stats"`
 }
 
 // ScalarDataResultType defines model for ScalarData.ResultType.
 type ScalarDataResultType string
 
-// Selector A LogQL stream selector. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+// Selector LogQL stream selector. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
 type Selector = string
 
-// SelectorForm A selector and a time range, as a form.
+// SelectorForm Selector and time range, as a form.
 type SelectorForm struct {
-	// End A moment: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds).
+	// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
 	//
 	// Example: 2026-11-23T12:30:00Z
 	End *Timestamp `json:"end,omitempty"`
 
-	// Query A LogQL stream selector; empty is the tenant's own. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+	// Query LogQL stream selector. An empty value selects every stream of the tenant. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
 	Query *OptionalSelector `json:"query,omitempty"`
 
-	// Since A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`, the largest first.
+	// Since Duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`, largest first.
 	//
 	// Example: 1h30m
 	Since *Duration `json:"since,omitempty"`
 
-	// Start A moment: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds).
+	// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
 	//
 	// Example: 2026-11-23T12:30:00Z
 	Start *Timestamp `json:"start,omitempty"`
 }
 
-// SelectorList LogQL stream selectors; a stream is taken that any of them selects.
+// SelectorList LogQL stream selectors. A stream that matches any of them is selected.
 type SelectorList = []Selector
 
-// SeriesForm Selectors and a time range, as a form.
+// SeriesForm Selectors and time range, as a form.
 type SeriesForm struct {
-	// End A moment: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds).
+	// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
 	//
 	// Example: 2026-11-23T12:30:00Z
 	End *Timestamp `json:"end,omitempty"`
 
-	// Match LogQL stream selectors; a stream is taken that any of them selects.
+	// Match LogQL stream selectors. A stream that matches any of them is selected.
 	Match *SelectorList `json:"match,omitempty"`
 
-	// MatchBrackets LogQL stream selectors; a stream is taken that any of them selects.
+	// MatchBrackets LogQL stream selectors. A stream that matches any of them is selected.
 	MatchBrackets *[]Selector `json:"match[],omitempty"`
 
-	// Since A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`, the largest first.
+	// Since Duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`, largest first.
 	//
 	// Example: 1h30m
 	Since *Duration `json:"since,omitempty"`
 
-	// Start A moment: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds).
+	// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
 	//
 	// Example: 2026-11-23T12:30:00Z
 	Start *Timestamp `json:"start,omitempty"`
 }
 
-// SeriesResponse The label sets of streams.
+// SeriesResponse Label sets of streams.
 type SeriesResponse struct {
 	Data   []LabelSet `json:"data"`
 	Status Success    `json:"status"`
 }
 
-// Stats What the fenced query cost Loki. Loki adds to it from version to version; what is not described here may come too.
+// Stats Cost of the fenced query in Loki. Loki adds fields with new versions, so fields that are not described here can occur.
 type Stats struct {
-	// Cache What Loki's caches gave, by cache.
+	// Cache Use of Loki's caches, by cache.
 	Cache *StatsCaches `json:"cache,omitempty"`
 
-	// Index What was asked of the index.
+	// Index Use of the index.
 	Index *StatsIndex `json:"index,omitempty"`
 
-	// Ingester What was read from the ingesters, which hold what is not stored yet.
+	// Ingester Data read from the ingesters, which hold what is not stored yet.
 	Ingester *StatsIngester `json:"ingester,omitempty"`
 
-	// Querier What was read from the store.
+	// Querier Data read from the store.
 	Querier *StatsQuerier `json:"querier,omitempty"`
 
-	// Summary The sums over everything that took part.
+	// Summary Totals over all components.
 	Summary *StatsSummary `json:"summary,omitempty"`
 }
 
-// StatsCache What one cache gave.
+// StatsCache Use of one cache.
 type StatsCache struct {
 	// BytesReceived Bytes received from the cache.
 	BytesReceived *int64 `json:"bytesReceived,omitempty"`
@@ -1019,49 +1019,49 @@ type StatsCache struct {
 	// EntriesFound Entries found.
 	EntriesFound *int64 `json:"entriesFound,omitempty"`
 
-	// EntriesRequested Entries asked for.
+	// EntriesRequested Entries requested.
 	EntriesRequested *int64 `json:"entriesRequested,omitempty"`
 
 	// EntriesStored Entries stored.
 	EntriesStored *int64 `json:"entriesStored,omitempty"`
 
-	// QueryLengthServed Nanoseconds of the time range that the cache answered.
+	// QueryLengthServed Nanoseconds of the time range that the cache served.
 	QueryLengthServed *int64 `json:"queryLengthServed,omitempty"`
 
 	// Requests Requests to the cache.
 	Requests *int64 `json:"requests,omitempty"`
 }
 
-// StatsCaches What Loki's caches gave, by cache.
+// StatsCaches Use of Loki's caches, by cache.
 type StatsCaches struct {
-	// Chunk What one cache gave.
+	// Chunk Use of one cache.
 	Chunk *StatsCache `json:"chunk,omitempty"`
 
-	// Index What one cache gave.
+	// Index Use of one cache.
 	Index *StatsCache `json:"index,omitempty"`
 
-	// InstantMetricResult What one cache gave.
+	// InstantMetricResult Use of one cache.
 	InstantMetricResult *StatsCache `json:"instantMetricResult,omitempty"`
 
-	// LabelResult What one cache gave.
+	// LabelResult Use of one cache.
 	LabelResult *StatsCache `json:"labelResult,omitempty"`
 
-	// Result What one cache gave.
+	// Result Use of one cache.
 	Result *StatsCache `json:"result,omitempty"`
 
-	// SeriesResult What one cache gave.
+	// SeriesResult Use of one cache.
 	SeriesResult *StatsCache `json:"seriesResult,omitempty"`
 
-	// StatsResult What one cache gave.
+	// StatsResult Use of one cache.
 	StatsResult *StatsCache `json:"statsResult,omitempty"`
 
-	// VolumeResult What one cache gave.
+	// VolumeResult Use of one cache.
 	VolumeResult *StatsCache `json:"volumeResult,omitempty"`
 }
 
-// StatsChunk What was read of chunks.
+// StatsChunk Data read from chunks.
 type StatsChunk struct {
-	// CompressedBytes Bytes before they were decompressed.
+	// CompressedBytes Bytes before decompression.
 	CompressedBytes *int64 `json:"compressedBytes,omitempty"`
 
 	// DecompressedBytes Bytes decompressed.
@@ -1073,23 +1073,23 @@ type StatsChunk struct {
 	// DecompressedStructuredMetadataBytes Bytes of structured metadata decompressed.
 	DecompressedStructuredMetadataBytes *int64 `json:"decompressedStructuredMetadataBytes,omitempty"`
 
-	// HeadChunkBytes Bytes read of chunks still being written.
+	// HeadChunkBytes Bytes read from chunks that are still being written.
 	HeadChunkBytes *int64 `json:"headChunkBytes,omitempty"`
 
-	// HeadChunkLines Log lines read of chunks still being written.
+	// HeadChunkLines Log lines read from chunks that are still being written.
 	HeadChunkLines *int64 `json:"headChunkLines,omitempty"`
 
-	// HeadChunkStructuredMetadataBytes Bytes of structured metadata read of chunks still being written.
+	// HeadChunkStructuredMetadataBytes Bytes of structured metadata read from chunks that are still being written.
 	HeadChunkStructuredMetadataBytes *int64 `json:"headChunkStructuredMetadataBytes,omitempty"`
 
 	// PostFilterLines Log lines that passed the filters.
 	PostFilterLines *int64 `json:"postFilterLines,omitempty"`
 
-	// TotalDuplicates Log lines found more than once.
+	// TotalDuplicates Duplicate log lines.
 	TotalDuplicates *int64 `json:"totalDuplicates,omitempty"`
 }
 
-// StatsDataObjects What Loki's newer engine read; zeros without it.
+// StatsDataObjects Data read by Loki's newer engine; zeros without it.
 type StatsDataObjects struct {
 	PageBatches                                     *int64 `json:"pageBatches,omitempty"`
 	PagesDownloaded                                 *int64 `json:"pagesDownloaded,omitempty"`
@@ -1106,12 +1106,12 @@ type StatsDataObjects struct {
 	TotalRowsAvailable                              *int64 `json:"totalRowsAvailable,omitempty"`
 }
 
-// StatsIndex What was asked of the index.
+// StatsIndex Use of the index.
 type StatsIndex struct {
 	// BloomFilterTime Nanoseconds spent on bloom filters.
 	BloomFilterTime *int64 `json:"bloomFilterTime,omitempty"`
 
-	// ChunkRefsLookupTime Nanoseconds spent looking for chunks.
+	// ChunkRefsLookupTime Nanoseconds spent looking up chunks.
 	ChunkRefsLookupTime *int64 `json:"chunkRefsLookupTime,omitempty"`
 
 	// PostFilterChunks Chunks left after filtering.
@@ -1120,22 +1120,22 @@ type StatsIndex struct {
 	// ShardsDuration Nanoseconds spent on shards.
 	ShardsDuration *int64 `json:"shardsDuration,omitempty"`
 
-	// TotalChunks Chunks that the index named.
+	// TotalChunks Chunks found in the index.
 	TotalChunks *int64 `json:"totalChunks,omitempty"`
 
-	// TotalStreams Streams that the index named.
+	// TotalStreams Streams found in the index.
 	TotalStreams *int64 `json:"totalStreams,omitempty"`
 
 	// UsedBloomFilters Whether bloom filters were used.
 	UsedBloomFilters *bool `json:"usedBloomFilters,omitempty"`
 }
 
-// StatsIngester What was read from the ingesters, which hold what is not stored yet.
+// StatsIngester Data read from the ingesters, which hold what is not stored yet.
 type StatsIngester struct {
-	// RecvWaitTime Seconds spent waiting for the ingesters.
+	// RecvWaitTime Time spent waiting for the ingesters, in seconds.
 	RecvWaitTime *float32 `json:"recvWaitTime,omitempty"`
 
-	// Store What was read as chunks.
+	// Store Data read as chunks.
 	Store *StatsStore `json:"store,omitempty"`
 
 	// TotalBatches Batches that the ingesters sent.
@@ -1147,25 +1147,25 @@ type StatsIngester struct {
 	// TotalLinesSent Log lines that the ingesters sent.
 	TotalLinesSent *int64 `json:"totalLinesSent,omitempty"`
 
-	// TotalReached Ingesters asked.
+	// TotalReached Ingesters queried.
 	TotalReached *int64 `json:"totalReached,omitempty"`
 }
 
-// StatsQuerier What was read from the store.
+// StatsQuerier Data read from the store.
 type StatsQuerier struct {
-	// QuerierExecTime Seconds that the queriers took together.
+	// QuerierExecTime Execution time of all queriers together, in seconds.
 	QuerierExecTime *float32 `json:"querierExecTime,omitempty"`
 
-	// Store What was read as chunks.
+	// Store Data read as chunks.
 	Store *StatsStore `json:"store,omitempty"`
 }
 
-// StatsStore What was read as chunks.
+// StatsStore Data read as chunks.
 type StatsStore struct {
-	// Chunk What was read of chunks.
+	// Chunk Data read from chunks.
 	Chunk *StatsChunk `json:"chunk,omitempty"`
 
-	// ChunkRefsFetchTime Nanoseconds spent asking the index.
+	// ChunkRefsFetchTime Nanoseconds spent reading the index.
 	ChunkRefsFetchTime *int64 `json:"chunkRefsFetchTime,omitempty"`
 
 	// ChunksDownloadTime Nanoseconds spent downloading chunks.
@@ -1174,10 +1174,10 @@ type StatsStore struct {
 	// CongestionControlLatency Nanoseconds that the store's congestion control waited.
 	CongestionControlLatency *int64 `json:"congestionControlLatency,omitempty"`
 
-	// Dataobj What Loki's newer engine read; zeros without it.
+	// Dataobj Data read by Loki's newer engine; zeros without it.
 	Dataobj *StatsDataObjects `json:"dataobj,omitempty"`
 
-	// PipelineWrapperFilteredLines Log lines that a wrapper of Loki's pipeline left out.
+	// PipelineWrapperFilteredLines Log lines that a wrapper of Loki's pipeline filtered out.
 	PipelineWrapperFilteredLines *int64 `json:"pipelineWrapperFilteredLines,omitempty"`
 
 	// QueryReferencedStructuredMetadata Whether the query uses structured metadata.
@@ -1189,22 +1189,22 @@ type StatsStore struct {
 	// TotalChunksDownloaded Chunks downloaded.
 	TotalChunksDownloaded *int64 `json:"totalChunksDownloaded,omitempty"`
 
-	// TotalChunksRef Chunks that the index named.
+	// TotalChunksRef Chunks found in the index.
 	TotalChunksRef *int64 `json:"totalChunksRef,omitempty"`
 }
 
-// StatsSummary The sums over everything that took part.
+// StatsSummary Totals over all components.
 type StatsSummary struct {
-	// BytesProcessedPerSecond Bytes of log lines processed a second.
+	// BytesProcessedPerSecond Bytes of log lines processed per second.
 	BytesProcessedPerSecond *int64 `json:"bytesProcessedPerSecond,omitempty"`
 
-	// ExecTime Seconds that the query took.
+	// ExecTime Execution time of the query in seconds.
 	ExecTime *float32 `json:"execTime,omitempty"`
 
-	// LinesProcessedPerSecond Log lines processed a second.
+	// LinesProcessedPerSecond Log lines processed per second.
 	LinesProcessedPerSecond *int64 `json:"linesProcessedPerSecond,omitempty"`
 
-	// QueueTime Seconds that the query waited.
+	// QueueTime Time that the query waited in a queue, in seconds.
 	QueueTime *float32 `json:"queueTime,omitempty"`
 
 	// Shards Parts that the query was split into by stream.
@@ -1213,13 +1213,13 @@ type StatsSummary struct {
 	// Splits Parts that the query was split into by time.
 	Splits *int64 `json:"splits,omitempty"`
 
-	// Subqueries Always 0; `splits` and `shards` took its place.
+	// Subqueries Always 0; replaced by `splits` and `shards`.
 	Subqueries *int64 `json:"subqueries,omitempty"`
 
 	// TotalBytesProcessed Bytes of log lines processed.
 	TotalBytesProcessed *int64 `json:"totalBytesProcessed,omitempty"`
 
-	// TotalEntriesReturned Log lines or series answered.
+	// TotalEntriesReturned Log lines or series returned.
 	TotalEntriesReturned *int64 `json:"totalEntriesReturned,omitempty"`
 
 	// TotalLinesProcessed Log lines processed.
@@ -1232,28 +1232,28 @@ type StatsSummary struct {
 	TotalStructuredMetadataBytesProcessed *int64 `json:"totalStructuredMetadataBytesProcessed,omitempty"`
 }
 
-// Step A duration with units as `since` has them, or a number of seconds; above zero.
+// Step Duration with the same units as `since`, or a number of seconds; above zero.
 //
 // Example: 30s
 type Step = string
 
-// Stream The log lines of one stream, in the order of the query's direction.
+// Stream Log lines of one stream, in the direction of the query.
 type Stream struct {
-	// Stream Labels, by name.
+	// Stream Labels by name.
 	//
 	// Example: {"app":"checkout","env":"prod","level":"error","service_name":"checkout","tenant_id":"alpha"}
 	Stream LabelSet `json:"stream"`
 	Values []Entry  `json:"values"`
 }
 
-// StreamsData Log lines, by stream.
+// StreamsData Log lines by stream.
 type StreamsData struct {
-	// EncodingFlags What `X-Loki-Response-Encoding-Flags` asked for. Absent when it asked for nothing.
+	// EncodingFlags The flags that the request set in `X-Loki-Response-Encoding-Flags`. Absent when it set none.
 	EncodingFlags *EncodingFlags        `json:"encodingFlags,omitempty"`
 	Result        []Stream              `json:"result"`
 	ResultType    StreamsDataResultType `json:"resultType"`
 
-	// Stats What the fenced query cost Loki. Loki adds to it from version to version; what is not described here may come too.
+	// Stats Cost of the fenced query in Loki. Loki adds fields with new versions, so fields that are not described here can occur.
 	Stats Stats `json:"stats"`
 }
 
@@ -1263,11 +1263,11 @@ type StreamsDataResultType string
 // Success defines model for Success.
 type Success string
 
-// TailFrame A message of Loki's tail.
+// TailFrame Message of Loki's tail protocol.
 type TailFrame struct {
-	// DroppedEntries Some of the lines that were left out, 100 at most.
+	// DroppedEntries Some of the lines that were left out, at most 100.
 	DroppedEntries *[]struct {
-		// Labels Labels, by name.
+		// Labels Labels by name.
 		//
 		// Example: {"app":"checkout","env":"prod","level":"error","service_name":"checkout","tenant_id":"alpha"}
 		Labels *LabelSet `json:"labels,omitempty"`
@@ -1276,7 +1276,7 @@ type TailFrame struct {
 		Timestamp string `json:"timestamp"`
 	} `json:"dropped_entries,omitempty"`
 
-	// EncodingFlags What `X-Loki-Response-Encoding-Flags` asked for. Absent when it asked for nothing.
+	// EncodingFlags The flags that the request set in `X-Loki-Response-Encoding-Flags`. Absent when it set none.
 	EncodingFlags *EncodingFlags `json:"encodingFlags,omitempty"`
 	Streams       []Stream       `json:"streams"`
 }
@@ -1286,61 +1286,61 @@ type TailFrame struct {
 // Example: app,level
 type TargetLabels = string
 
-// TenantName The name of a tenant, as the token has it.
+// TenantName Name of a tenant, as in the token.
 type TenantName = string
 
-// Timestamp A moment: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds).
+// Timestamp Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
 //
 // Example: 2026-11-23T12:30:00Z
 type Timestamp = string
 
-// VectorData Metrics at one moment, by series.
+// VectorData Metrics at a point in time, by series.
 type VectorData struct {
-	// EncodingFlags What `X-Loki-Response-Encoding-Flags` asked for. Absent when it asked for nothing.
+	// EncodingFlags The flags that the request set in `X-Loki-Response-Encoding-Flags`. Absent when it set none.
 	EncodingFlags *EncodingFlags       `json:"encodingFlags,omitempty"`
 	Result        []VectorSeries       `json:"result"`
 	ResultType    VectorDataResultType `json:"resultType"`
 
-	// Stats What the fenced query cost Loki. Loki adds to it from version to version; what is not described here may come too.
+	// Stats Cost of the fenced query in Loki. Loki adds fields with new versions, so fields that are not described here can occur.
 	Stats Stats `json:"stats"`
 }
 
 // VectorDataResultType defines model for VectorData.ResultType.
 type VectorDataResultType string
 
-// VectorSeries The one point of one series.
+// VectorSeries The point of one series.
 type VectorSeries struct {
-	// Metric Labels, by name.
+	// Metric Labels by name.
 	//
 	// Example: {"app":"checkout","env":"prod","level":"error","service_name":"checkout","tenant_id":"alpha"}
 	Metric LabelSet `json:"metric"`
 
-	// Value One point: its time in Unix seconds as a number, with up to three decimals, and its value as a string, since JSON has no `NaN`, `+Inf` and `-Inf`.
+	// Value One point: its time in Unix seconds as a number with up to three decimals, and its value as a string, since JSON has no `NaN`, `+Inf` and `-Inf`.
 	//
 	// Example: [1795440319.295,"120"]
 	Value Sample `json:"value"`
 }
 
-// VolumeForm The parameters of a volume, as a form.
+// VolumeForm Parameters of a volume request, as a form.
 type VolumeForm struct {
-	// AggregateBy Add up by each combination of values (`series`) or by each label name (`labels`).
+	// AggregateBy Sum by each combination of values (`series`) or by each label name (`labels`).
 	AggregateBy *AggregateBy `json:"aggregateBy,omitempty"`
 
-	// End A moment: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds).
+	// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
 	//
 	// Example: 2026-11-23T12:30:00Z
 	End   *Timestamp `json:"end,omitempty"`
 	Limit *Limit     `json:"limit,omitempty"`
 
-	// Query A LogQL stream selector; empty is the tenant's own. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+	// Query LogQL stream selector. An empty value selects every stream of the tenant. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
 	Query *OptionalSelector `json:"query,omitempty"`
 
-	// Since A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`, the largest first.
+	// Since Duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`, largest first.
 	//
 	// Example: 1h30m
 	Since *Duration `json:"since,omitempty"`
 
-	// Start A moment: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds).
+	// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
 	//
 	// Example: 2026-11-23T12:30:00Z
 	Start *Timestamp `json:"start,omitempty"`
@@ -1351,37 +1351,37 @@ type VolumeForm struct {
 	TargetLabels *TargetLabels `json:"targetLabels,omitempty"`
 }
 
-// VolumeRangeData Points over time; a `vector` where no series has more than one of them, or where there is none at all,
-// as Loki 3.7.8 answers.
+// VolumeRangeData Points over time. The type is `vector` when no series has more than one point, or when there is no
+// series, as Loki 3.7.8 returns it.
 type VolumeRangeData struct {
 	union json.RawMessage
 }
 
-// VolumeRangeForm The parameters of a volume over time, as a form.
+// VolumeRangeForm Parameters of a volume request over time, as a form.
 type VolumeRangeForm struct {
-	// AggregateBy Add up by each combination of values (`series`) or by each label name (`labels`).
+	// AggregateBy Sum by each combination of values (`series`) or by each label name (`labels`).
 	AggregateBy *AggregateBy `json:"aggregateBy,omitempty"`
 
-	// End A moment: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds).
+	// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
 	//
 	// Example: 2026-11-23T12:30:00Z
 	End   *Timestamp `json:"end,omitempty"`
 	Limit *Limit     `json:"limit,omitempty"`
 
-	// Query A LogQL stream selector; empty is the tenant's own. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+	// Query LogQL stream selector. An empty value selects every stream of the tenant. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
 	Query *OptionalSelector `json:"query,omitempty"`
 
-	// Since A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`, the largest first.
+	// Since Duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`, largest first.
 	//
 	// Example: 1h30m
 	Since *Duration `json:"since,omitempty"`
 
-	// Start A moment: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds).
+	// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
 	//
 	// Example: 2026-11-23T12:30:00Z
 	Start *Timestamp `json:"start,omitempty"`
 
-	// Step A duration with units as `since` has them, or a number of seconds; above zero.
+	// Step Duration with the same units as `since`, or a number of seconds; above zero.
 	//
 	// Example: 30s
 	Step *Step `json:"step,omitempty"`
@@ -1394,26 +1394,26 @@ type VolumeRangeForm struct {
 
 // VolumeRangeResponse Bytes by label and time.
 type VolumeRangeResponse struct {
-	// Data Points over time; a `vector` where no series has more than one of them, or where there is none at all,
-	// as Loki 3.7.8 answers.
+	// Data Points over time. The type is `vector` when no series has more than one point, or when there is no
+	// series, as Loki 3.7.8 returns it.
 	Data   VolumeRangeData `json:"data"`
 	Status Success         `json:"status"`
 
-	// Warnings What Loki has to say about an answer that it gave all the same, such as an approximation.
+	// Warnings Loki's warnings about a successful response, for example that a result is approximate.
 	Warnings *Warnings `json:"warnings,omitempty"`
 }
 
-// VolumeResponse Bytes by label, the largest first.
+// VolumeResponse Bytes by label, largest first.
 type VolumeResponse struct {
-	// Data Metrics at one moment, by series.
+	// Data Metrics at a point in time, by series.
 	Data   VectorData `json:"data"`
 	Status Success    `json:"status"`
 
-	// Warnings What Loki has to say about an answer that it gave all the same, such as an approximation.
+	// Warnings Loki's warnings about a successful response, for example that a result is approximate.
 	Warnings *Warnings `json:"warnings,omitempty"`
 }
 
-// Warnings What Loki has to say about an answer that it gave all the same, such as an approximation.
+// Warnings Loki's warnings about a successful response, for example that a result is approximate.
 type Warnings = []string
 
 // ContextAfter defines model for ContextAfter.
@@ -1422,10 +1422,10 @@ type ContextAfter = ContextLines
 // ContextBefore defines model for ContextBefore.
 type ContextBefore = ContextLines
 
-// ContextStream A LogQL stream selector. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+// ContextStream LogQL stream selector. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
 type ContextStream = Selector
 
-// ContextTimestamp A moment: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds).
+// ContextTimestamp Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
 //
 // Example: 2026-11-23T12:30:00Z
 type ContextTimestamp = Timestamp
@@ -1433,7 +1433,7 @@ type ContextTimestamp = Timestamp
 // DelayFor defines model for DelayFor.
 type DelayFor = int
 
-// End A moment: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds).
+// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
 //
 // Example: 2026-11-23T12:30:00Z
 type End = Timestamp
@@ -1447,10 +1447,10 @@ type FieldLimitOld = FieldLimit
 // FieldName defines model for FieldName.
 type FieldName = Name
 
-// FormatQuery A LogQL query, which is not run. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+// FormatQuery LogQL query that is formatted and not run. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
 type FormatQuery = FormatLogQL
 
-// Interval A duration with units as `since` has them, or a number of seconds; above zero.
+// Interval Duration with the same units as `since`, or a number of seconds; above zero.
 //
 // Example: 30s
 type Interval = Step
@@ -1464,22 +1464,22 @@ type LastEventID = string
 // LineLimit defines model for LineLimit.
 type LineLimit = Limit
 
-// LineQuery A LogQL query of log lines. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+// LineQuery LogQL log query. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
 type LineQuery = LogLogQL
 
-// LogQuery A LogQL query of log lines. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+// LogQuery LogQL log query. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
 type LogQuery = LogLogQL
 
-// Match LogQL stream selectors; a stream is taken that any of them selects.
+// Match LogQL stream selectors. A stream that matches any of them is selected.
 type Match = SelectorList
 
-// MatchBrackets LogQL stream selectors; a stream is taken that any of them selects.
+// MatchBrackets LogQL stream selectors. A stream that matches any of them is selected.
 type MatchBrackets = SelectorList
 
-// MetricQuery A LogQL query of metrics. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+// MetricQuery LogQL metric query. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
 type MetricQuery = MetricLogQL
 
-// Query A LogQL query, of log lines or of metrics. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+// Query LogQL query: a log query or a metric query. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
 type Query = LogQL
 
 // ResponseEncodingFlags defines model for ResponseEncodingFlags.
@@ -1488,12 +1488,12 @@ type ResponseEncodingFlags = EncodingFlag
 // SeriesLimit defines model for SeriesLimit.
 type SeriesLimit = Limit
 
-// Since A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`, the largest first.
+// Since Duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`, largest first.
 //
 // Example: 1h30m
 type Since = Duration
 
-// Start A moment: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds).
+// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
 //
 // Example: 2026-11-23T12:30:00Z
 type Start = Timestamp
@@ -1501,862 +1501,862 @@ type Start = Timestamp
 // TailLimit defines model for TailLimit.
 type TailLimit = Limit
 
-// TailStart A moment: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds).
+// TailStart Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
 //
 // Example: 2026-11-23T12:30:00Z
 type TailStart = Timestamp
 
-// Tenant The name of a tenant, as the token has it.
+// Tenant Name of a tenant, as in the token.
 type Tenant = TenantName
 
-// Time A moment: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds).
+// Time Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
 //
 // Example: 2026-11-23T12:30:00Z
 type Time = Timestamp
 
-// BadRequest A refusal, as in RFC 9457.
+// BadRequest Error response (RFC 9457).
 type BadRequest = Problem
 
-// BeyondLimits A refusal, as in RFC 9457.
+// BeyondLimits Error response (RFC 9457).
 type BeyondLimits = Problem
 
-// BodyTooLarge A refusal, as in RFC 9457.
+// BodyTooLarge Error response (RFC 9457).
 type BodyTooLarge = Problem
 
-// Context The lines around a timestamp, each list in the order of time.
+// Context Lines around a timestamp, each list sorted by time.
 type Context = ContextResponse
 
-// Forbidden A refusal, as in RFC 9457.
+// Forbidden Error response (RFC 9457).
 type Forbidden = Problem
 
-// InternalError A refusal, as in RFC 9457.
+// InternalError Error response (RFC 9457).
 type InternalError = Problem
 
-// LokiFailed A refusal, as in RFC 9457.
+// LokiFailed Error response (RFC 9457).
 type LokiFailed = Problem
 
-// LokiFormatRefused Why a query cannot be formatted.
+// LokiFormatRefused Reason why a query cannot be formatted.
 type LokiFormatRefused = FormatQueryError
 
-// LokiTimeout A refusal, as in RFC 9457.
+// LokiTimeout Error response (RFC 9457).
 type LokiTimeout = Problem
 
-// MediaTypeUnsupported A refusal, as in RFC 9457.
+// MediaTypeUnsupported Error response (RFC 9457).
 type MediaTypeUnsupported = Problem
 
-// RateLimited A refusal, as in RFC 9457.
+// RateLimited Error response (RFC 9457).
 type RateLimited = Problem
 
-// TailFrames A message of Loki's tail.
+// TailFrames Message of Loki's tail protocol.
 type TailFrames = TailFrame
 
-// Unauthorized A refusal, as in RFC 9457.
+// Unauthorized Error response (RFC 9457).
 type Unauthorized = Problem
 
-// Unavailable A refusal, as in RFC 9457.
+// Unavailable Error response (RFC 9457).
 type Unavailable = Problem
 
 // GetContextParams defines parameters for GetContext.
 type GetContextParams struct {
-	// Stream The stream, as a selector of its labels.
+	// Stream Selector with the labels of the line's stream.
 	Stream ContextStream `form:"stream" json:"stream"`
 
-	// Timestamp The line's timestamp, best in Unix nanoseconds.
+	// Timestamp Timestamp of the line, preferably in Unix nanoseconds.
 	Timestamp ContextTimestamp `form:"timestamp" json:"timestamp"`
 
-	// Before How many older lines. At most the server's `LOGFENCE_MAX_LINES`.
+	// Before Number of older lines to return, at most the tenant's limit `max_lines`.
 	Before *ContextBefore `form:"before,omitempty" json:"before,omitempty"`
 
-	// After How many newer lines. At most the server's `LOGFENCE_MAX_LINES`.
+	// After Number of newer lines to return, at most the tenant's limit `max_lines`.
 	After *ContextAfter `form:"after,omitempty" json:"after,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // ExplainQueryParams defines parameters for ExplainQuery.
 type ExplainQueryParams struct {
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // ExportLogsParams defines parameters for ExportLogs.
 type ExportLogsParams struct {
-	// Query The LogQL query of log lines. `{}` is every stream of the tenant.
+	// Query LogQL log query. `{}` selects every stream of the tenant.
 	Query LineQuery `form:"query" json:"query"`
 
-	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
-	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+	// Since Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
-	// Format What to write.
+	// Format File format of the export.
 	Format *ExportFormat `form:"format,omitempty" json:"format,omitempty"`
 
-	// Limit Most lines to write, the oldest. Without it all are, or the export ends with an error.
+	// Limit Maximum number of lines to export, oldest first. Without it, all lines are exported, or the export ends with an error.
 	Limit *ExportLimit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // ListFieldsParams defines parameters for ListFields.
 type ListFieldsParams struct {
-	// Query The LogQL query of log lines whose fields are looked for. `{}` is every stream of the tenant.
+	// Query LogQL log query that selects the lines to detect fields in. `{}` selects every stream of the tenant.
 	Query LogQuery `form:"query" json:"query"`
 
-	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
-	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+	// Since Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
-	// Step The distance of two points of the answer: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in whole seconds, at least 1 s. At most 11,000 points are answered.
+	// Step Distance between two points: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in full seconds, at least 1 s. A query returns at most 11,000 points per series.
 	Step *Step `form:"step,omitempty" json:"step,omitempty"`
 
-	// LineLimit Most log lines to look at for fields: a sample, not a bound on the answer. At most the server's `LOGFENCE_MAX_LINES`, else 422 `too_many_lines`. 0 is refused, as Loki refuses it.
+	// LineLimit Maximum number of log lines to detect fields in. It sets the size of the sample, not of the response. A value above the tenant's limit `max_lines` is refused with 422 `too_many_lines`. 0 is refused, as Loki refuses it.
 	LineLimit *LineLimit `form:"line_limit,omitempty" json:"line_limit,omitempty"`
 
-	// Limit Most fields, or values of a field, to answer with. 0 is refused, as Loki refuses it.
+	// Limit Maximum number of fields, or of values of a field, to return. 0 is refused, as Loki refuses it.
 	Limit *FieldLimit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// FieldLimit The older name of `limit`; `limit` counts where both are given.
+	// FieldLimit Older name of `limit`. If both are given, `limit` is used.
 	FieldLimit *FieldLimitOld `form:"field_limit,omitempty" json:"field_limit,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // ListFieldValuesParams defines parameters for ListFieldValues.
 type ListFieldValuesParams struct {
-	// Query The LogQL query of log lines whose fields are looked for. `{}` is every stream of the tenant.
+	// Query LogQL log query that selects the lines to detect fields in. `{}` selects every stream of the tenant.
 	Query LogQuery `form:"query" json:"query"`
 
-	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
-	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+	// Since Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
-	// Step The distance of two points of the answer: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in whole seconds, at least 1 s. At most 11,000 points are answered.
+	// Step Distance between two points: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in full seconds, at least 1 s. A query returns at most 11,000 points per series.
 	Step *Step `form:"step,omitempty" json:"step,omitempty"`
 
-	// LineLimit Most log lines to look at for fields: a sample, not a bound on the answer. At most the server's `LOGFENCE_MAX_LINES`, else 422 `too_many_lines`. 0 is refused, as Loki refuses it.
+	// LineLimit Maximum number of log lines to detect fields in. It sets the size of the sample, not of the response. A value above the tenant's limit `max_lines` is refused with 422 `too_many_lines`. 0 is refused, as Loki refuses it.
 	LineLimit *LineLimit `form:"line_limit,omitempty" json:"line_limit,omitempty"`
 
-	// Limit Most fields, or values of a field, to answer with. 0 is refused, as Loki refuses it.
+	// Limit Maximum number of fields, or of values of a field, to return. 0 is refused, as Loki refuses it.
 	Limit *FieldLimit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// FieldLimit The older name of `limit`; `limit` counts where both are given.
+	// FieldLimit Older name of `limit`. If both are given, `limit` is used.
 	FieldLimit *FieldLimitOld `form:"field_limit,omitempty" json:"field_limit,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // ListLabelsParams defines parameters for ListLabels.
 type ListLabelsParams struct {
-	// Query A stream selector, without a pipeline, that narrows the answer. None, `{}` and an empty text are every stream of the tenant.
+	// Query Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
 	Query *OptionalSelector `form:"query,omitempty" json:"query,omitempty"`
 
-	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
-	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+	// Since Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // ListDetectedLabelsParams defines parameters for ListDetectedLabels.
 type ListDetectedLabelsParams struct {
-	// Query A stream selector, without a pipeline, that narrows the answer. None, `{}` and an empty text are every stream of the tenant.
+	// Query Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
 	Query *OptionalSelector `form:"query,omitempty" json:"query,omitempty"`
 
-	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
-	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+	// Since Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // ListLabelValuesParams defines parameters for ListLabelValues.
 type ListLabelValuesParams struct {
-	// Query A stream selector, without a pipeline, that narrows the answer. None, `{}` and an empty text are every stream of the tenant.
+	// Query Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
 	Query *OptionalSelector `form:"query,omitempty" json:"query,omitempty"`
 
-	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
-	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+	// Since Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // ListPatternsParams defines parameters for ListPatterns.
 type ListPatternsParams struct {
-	// Query The stream selector, without a pipeline. `{}` is every stream of the tenant.
+	// Query Stream selector without a pipeline. `{}` selects every stream of the tenant.
 	Query Selector `form:"query" json:"query"`
 
-	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
-	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+	// Since Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
-	// Step The distance of two points of the answer: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in whole seconds, at least 1 s. At most 11,000 points are answered.
+	// Step Distance between two points: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in full seconds, at least 1 s. A query returns at most 11,000 points per series.
 	Step *Step `form:"step,omitempty" json:"step,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // QueryLogsParams defines parameters for QueryLogs.
 type QueryLogsParams struct {
-	// Query The LogQL query, of log lines or of metrics.
+	// Query LogQL query: a log query or a metric query.
 	Query Query `form:"query" json:"query"`
 
-	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
-	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+	// Since Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
-	// Limit Most log lines to answer with; metric queries ignore it. At most the server's `LOGFENCE_MAX_LINES` (5000 unless set), else 422 `too_many_lines`. 0 is refused, as Loki refuses it.
+	// Limit Maximum number of log lines to return. Metric queries ignore it. A value above the tenant's limit `max_lines` is refused with 422 `too_many_lines`. 0 is refused, as Loki refuses it.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Direction The order of log lines, and so which of them a `limit` leaves out.
+	// Direction Sort order of log lines. It decides which lines a `limit` leaves out.
 	Direction *Direction `form:"direction,omitempty" json:"direction,omitempty"`
 
-	// Step The distance of two points of the answer: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in whole seconds, at least 1 s. At most 11,000 points are answered.
+	// Step Distance between two points: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in full seconds, at least 1 s. A query returns at most 11,000 points per series.
 	Step *Step `form:"step,omitempty" json:"step,omitempty"`
 
-	// Interval Answer with log lines that are at least this far apart only: a duration (`30s`) or a number of seconds, above zero. Metric queries ignore it.
+	// Interval Return only log lines that are at least this far apart: a duration (`30s`) or a number of seconds, above zero. Metric queries ignore it.
 	Interval *Interval `form:"interval,omitempty" json:"interval,omitempty"`
 
-	// XLokiResponseEncodingFlags With `categorize-labels` the third element of each log line tells structured metadata from what the query's parsers read, and the stream's labels are those of the stream alone. Without it they are all among the stream's labels. Metrics are not affected.
+	// XLokiResponseEncodingFlags With `categorize-labels`, the third element of each log line separates structured metadata from parsed labels, and the labels of a stream are its own alone. Without it, all of them are in the stream's labels. Metric queries ignore it.
 	XLokiResponseEncodingFlags *ResponseEncodingFlags `json:"X-Loki-Response-Encoding-Flags,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // QueryLogsFormParams defines parameters for QueryLogsForm.
 type QueryLogsFormParams struct {
-	// XLokiResponseEncodingFlags With `categorize-labels` the third element of each log line tells structured metadata from what the query's parsers read, and the stream's labels are those of the stream alone. Without it they are all among the stream's labels. Metrics are not affected.
+	// XLokiResponseEncodingFlags With `categorize-labels`, the third element of each log line separates structured metadata from parsed labels, and the labels of a stream are its own alone. Without it, all of them are in the stream's labels. Metric queries ignore it.
 	XLokiResponseEncodingFlags *ResponseEncodingFlags `json:"X-Loki-Response-Encoding-Flags,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // QueryInstantParams defines parameters for QueryInstant.
 type QueryInstantParams struct {
-	// Query The LogQL query: one of metrics, or of numbers alone such as `vector(1)`.
+	// Query LogQL metric query, or an expression of numbers alone, such as `vector(1)`.
 	Query MetricQuery `form:"query" json:"query"`
 
-	// Time The moment to evaluate at: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Default: now.
+	// Time Time of the evaluation: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: now.
 	Time *Time `form:"time,omitempty" json:"time,omitempty"`
 
-	// Limit Most log lines to answer with; metric queries ignore it. At most the server's `LOGFENCE_MAX_LINES` (5000 unless set), else 422 `too_many_lines`. 0 is refused, as Loki refuses it.
+	// Limit Maximum number of log lines to return. Metric queries ignore it. A value above the tenant's limit `max_lines` is refused with 422 `too_many_lines`. 0 is refused, as Loki refuses it.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Direction The order of log lines, and so which of them a `limit` leaves out.
+	// Direction Sort order of log lines. It decides which lines a `limit` leaves out.
 	Direction *Direction `form:"direction,omitempty" json:"direction,omitempty"`
 
-	// XLokiResponseEncodingFlags With `categorize-labels` the third element of each log line tells structured metadata from what the query's parsers read, and the stream's labels are those of the stream alone. Without it they are all among the stream's labels. Metrics are not affected.
+	// XLokiResponseEncodingFlags With `categorize-labels`, the third element of each log line separates structured metadata from parsed labels, and the labels of a stream are its own alone. Without it, all of them are in the stream's labels. Metric queries ignore it.
 	XLokiResponseEncodingFlags *ResponseEncodingFlags `json:"X-Loki-Response-Encoding-Flags,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // QueryInstantFormParams defines parameters for QueryInstantForm.
 type QueryInstantFormParams struct {
-	// XLokiResponseEncodingFlags With `categorize-labels` the third element of each log line tells structured metadata from what the query's parsers read, and the stream's labels are those of the stream alone. Without it they are all among the stream's labels. Metrics are not affected.
+	// XLokiResponseEncodingFlags With `categorize-labels`, the third element of each log line separates structured metadata from parsed labels, and the labels of a stream are its own alone. Without it, all of them are in the stream's labels. Metric queries ignore it.
 	XLokiResponseEncodingFlags *ResponseEncodingFlags `json:"X-Loki-Response-Encoding-Flags,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // ListSeriesParams defines parameters for ListSeries.
 type ListSeriesParams struct {
-	// Match A stream selector, without a pipeline. Give it again for each further one: the streams of all of them are listed. None at all is every stream of the tenant.
+	// Match Stream selector without a pipeline. Repeat the parameter for more selectors: the response has the streams of all of them. Without it, every stream of the tenant is returned.
 	Match *Match `form:"match,omitempty" json:"match,omitempty"`
 
-	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
-	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+	// Since Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // GetStatsParams defines parameters for GetStats.
 type GetStatsParams struct {
-	// Query A stream selector, without a pipeline, that narrows the answer. None, `{}` and an empty text are every stream of the tenant.
+	// Query Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
 	Query *OptionalSelector `form:"query,omitempty" json:"query,omitempty"`
 
-	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
-	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+	// Since Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // TailLogsParams defines parameters for TailLogs.
 type TailLogsParams struct {
-	// Query The LogQL query of log lines. `{}` is every stream of the tenant.
+	// Query LogQL log query. `{}` selects every stream of the tenant.
 	Query LineQuery `form:"query" json:"query"`
 
-	// Start Since when the lines are that the tail begins with; written as in a query. Default: an hour ago. A tail that goes on after `Last-Event-ID` has no use for it.
+	// Start Time of the oldest line that the tail can begin with, in the same format as in a query. Default: one hour ago. Ignored when `Last-Event-ID` is given.
 	Start *TailStart `form:"start,omitempty" json:"start,omitempty"`
 
-	// Limit How many lines the tail begins with at most, the newest; all that arrive later follow. At most the server's `LOGFENCE_MAX_LINES`, else 422 `too_many_lines`.
+	// Limit Maximum number of existing lines that the tail begins with, newest first. All lines that arrive later follow. A value above the tenant's limit `max_lines` is refused with 422 `too_many_lines`.
 	Limit *TailLimit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// DelayFor For how many seconds lines are held back, so that those that arrive late come in the order of time.
+	// DelayFor Number of seconds to hold lines back, so that lines that arrive late are sorted by time.
 	DelayFor *DelayFor `form:"delay_for,omitempty" json:"delay_for,omitempty"`
 
-	// LastEventID The `id` of the last event that the client has seen, to go on from there.
+	// LastEventID The `id` of the last event that the client received. The tail continues after it.
 	LastEventID *LastEventID `json:"Last-Event-ID,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // GetVolumeParams defines parameters for GetVolume.
 type GetVolumeParams struct {
-	// Query A stream selector, without a pipeline, that narrows the answer. None, `{}` and an empty text are every stream of the tenant.
+	// Query Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
 	Query *OptionalSelector `form:"query,omitempty" json:"query,omitempty"`
 
-	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
-	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+	// Since Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
-	// Limit Most series to answer with, the largest first. Where Loki takes 0 for the default, it is refused here: leave `limit` out instead.
+	// Limit Maximum number of series to return, largest first. 0 is refused: leave `limit` out for the default.
 	Limit *SeriesLimit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// TargetLabels The labels to add up by, separated by commas. Default: the labels that the selector names.
+	// TargetLabels Labels to sum by, separated by commas. Default: the labels in the selector.
 	TargetLabels *TargetLabels `form:"targetLabels,omitempty" json:"targetLabels,omitempty"`
 
-	// AggregateBy Whether to add up by `series` (each combination of values of the target labels) or by `labels` (each label name, whatever its value).
+	// AggregateBy Sum by `series` (each combination of values of the target labels) or by `labels` (each label name, over all its values).
 	AggregateBy *AggregateBy `form:"aggregateBy,omitempty" json:"aggregateBy,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // GetVolumeRangeParams defines parameters for GetVolumeRange.
 type GetVolumeRangeParams struct {
-	// Query A stream selector, without a pipeline, that narrows the answer. None, `{}` and an empty text are every stream of the tenant.
+	// Query Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
 	Query *OptionalSelector `form:"query,omitempty" json:"query,omitempty"`
 
-	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
-	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+	// Since Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
-	// Limit Most series to answer with, the largest first. Where Loki takes 0 for the default, it is refused here: leave `limit` out instead.
+	// Limit Maximum number of series to return, largest first. 0 is refused: leave `limit` out for the default.
 	Limit *SeriesLimit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// TargetLabels The labels to add up by, separated by commas. Default: the labels that the selector names.
+	// TargetLabels Labels to sum by, separated by commas. Default: the labels in the selector.
 	TargetLabels *TargetLabels `form:"targetLabels,omitempty" json:"targetLabels,omitempty"`
 
-	// AggregateBy Whether to add up by `series` (each combination of values of the target labels) or by `labels` (each label name, whatever its value).
+	// AggregateBy Sum by `series` (each combination of values of the target labels) or by `labels` (each label name, over all its values).
 	AggregateBy *AggregateBy `form:"aggregateBy,omitempty" json:"aggregateBy,omitempty"`
 
-	// Step The distance of two points of the answer: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in whole seconds, at least 1 s. At most 11,000 points are answered.
+	// Step Distance between two points: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in full seconds, at least 1 s. A query returns at most 11,000 points per series.
 	Step *Step `form:"step,omitempty" json:"step,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // GetMeParams defines parameters for GetMe.
 type GetMeParams struct {
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiDetectedFieldValuesParams defines parameters for LokiDetectedFieldValues.
 type LokiDetectedFieldValuesParams struct {
-	// Query The LogQL query of log lines whose fields are looked for. `{}` is every stream of the tenant.
+	// Query LogQL log query that selects the lines to detect fields in. `{}` selects every stream of the tenant.
 	Query LogQuery `form:"query" json:"query"`
 
-	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
-	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+	// Since Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
-	// Step The distance of two points of the answer: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in whole seconds, at least 1 s. At most 11,000 points are answered.
+	// Step Distance between two points: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in full seconds, at least 1 s. A query returns at most 11,000 points per series.
 	Step *Step `form:"step,omitempty" json:"step,omitempty"`
 
-	// LineLimit Most log lines to look at for fields: a sample, not a bound on the answer. At most the server's `LOGFENCE_MAX_LINES`, else 422 `too_many_lines`. 0 is refused, as Loki refuses it.
+	// LineLimit Maximum number of log lines to detect fields in. It sets the size of the sample, not of the response. A value above the tenant's limit `max_lines` is refused with 422 `too_many_lines`. 0 is refused, as Loki refuses it.
 	LineLimit *LineLimit `form:"line_limit,omitempty" json:"line_limit,omitempty"`
 
-	// Limit Most fields, or values of a field, to answer with. 0 is refused, as Loki refuses it.
+	// Limit Maximum number of fields, or of values of a field, to return. 0 is refused, as Loki refuses it.
 	Limit *FieldLimit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// FieldLimit The older name of `limit`; `limit` counts where both are given.
+	// FieldLimit Older name of `limit`. If both are given, `limit` is used.
 	FieldLimit *FieldLimitOld `form:"field_limit,omitempty" json:"field_limit,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiDetectedFieldValuesFormParams defines parameters for LokiDetectedFieldValuesForm.
 type LokiDetectedFieldValuesFormParams struct {
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiDetectedFieldsParams defines parameters for LokiDetectedFields.
 type LokiDetectedFieldsParams struct {
-	// Query The LogQL query of log lines whose fields are looked for. `{}` is every stream of the tenant.
+	// Query LogQL log query that selects the lines to detect fields in. `{}` selects every stream of the tenant.
 	Query LogQuery `form:"query" json:"query"`
 
-	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
-	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+	// Since Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
-	// Step The distance of two points of the answer: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in whole seconds, at least 1 s. At most 11,000 points are answered.
+	// Step Distance between two points: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in full seconds, at least 1 s. A query returns at most 11,000 points per series.
 	Step *Step `form:"step,omitempty" json:"step,omitempty"`
 
-	// LineLimit Most log lines to look at for fields: a sample, not a bound on the answer. At most the server's `LOGFENCE_MAX_LINES`, else 422 `too_many_lines`. 0 is refused, as Loki refuses it.
+	// LineLimit Maximum number of log lines to detect fields in. It sets the size of the sample, not of the response. A value above the tenant's limit `max_lines` is refused with 422 `too_many_lines`. 0 is refused, as Loki refuses it.
 	LineLimit *LineLimit `form:"line_limit,omitempty" json:"line_limit,omitempty"`
 
-	// Limit Most fields, or values of a field, to answer with. 0 is refused, as Loki refuses it.
+	// Limit Maximum number of fields, or of values of a field, to return. 0 is refused, as Loki refuses it.
 	Limit *FieldLimit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// FieldLimit The older name of `limit`; `limit` counts where both are given.
+	// FieldLimit Older name of `limit`. If both are given, `limit` is used.
 	FieldLimit *FieldLimitOld `form:"field_limit,omitempty" json:"field_limit,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiDetectedFieldsFormParams defines parameters for LokiDetectedFieldsForm.
 type LokiDetectedFieldsFormParams struct {
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiDetectedLabelsParams defines parameters for LokiDetectedLabels.
 type LokiDetectedLabelsParams struct {
-	// Query A stream selector, without a pipeline, that narrows the answer. None, `{}` and an empty text are every stream of the tenant.
+	// Query Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
 	Query *OptionalSelector `form:"query,omitempty" json:"query,omitempty"`
 
-	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
-	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+	// Since Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiDetectedLabelsFormParams defines parameters for LokiDetectedLabelsForm.
 type LokiDetectedLabelsFormParams struct {
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiFormatQueryParams defines parameters for LokiFormatQuery.
 type LokiFormatQueryParams struct {
-	// Query The LogQL query to write anew.
+	// Query LogQL query to format.
 	Query FormatQuery `form:"query" json:"query"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiFormatQueryFormParams defines parameters for LokiFormatQueryForm.
 type LokiFormatQueryFormParams struct {
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiIndexStatsParams defines parameters for LokiIndexStats.
 type LokiIndexStatsParams struct {
-	// Query A stream selector, without a pipeline, that narrows the answer. None, `{}` and an empty text are every stream of the tenant.
+	// Query Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
 	Query *OptionalSelector `form:"query,omitempty" json:"query,omitempty"`
 
-	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
-	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+	// Since Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiIndexStatsFormParams defines parameters for LokiIndexStatsForm.
 type LokiIndexStatsFormParams struct {
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiIndexVolumeParams defines parameters for LokiIndexVolume.
 type LokiIndexVolumeParams struct {
-	// Query A stream selector, without a pipeline, that narrows the answer. None, `{}` and an empty text are every stream of the tenant.
+	// Query Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
 	Query *OptionalSelector `form:"query,omitempty" json:"query,omitempty"`
 
-	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
-	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+	// Since Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
-	// Limit Most series to answer with, the largest first. Where Loki takes 0 for the default, it is refused here: leave `limit` out instead.
+	// Limit Maximum number of series to return, largest first. 0 is refused: leave `limit` out for the default.
 	Limit *SeriesLimit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// TargetLabels The labels to add up by, separated by commas. Default: the labels that the selector names.
+	// TargetLabels Labels to sum by, separated by commas. Default: the labels in the selector.
 	TargetLabels *TargetLabels `form:"targetLabels,omitempty" json:"targetLabels,omitempty"`
 
-	// AggregateBy Whether to add up by `series` (each combination of values of the target labels) or by `labels` (each label name, whatever its value).
+	// AggregateBy Sum by `series` (each combination of values of the target labels) or by `labels` (each label name, over all its values).
 	AggregateBy *AggregateBy `form:"aggregateBy,omitempty" json:"aggregateBy,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiIndexVolumeFormParams defines parameters for LokiIndexVolumeForm.
 type LokiIndexVolumeFormParams struct {
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiIndexVolumeRangeParams defines parameters for LokiIndexVolumeRange.
 type LokiIndexVolumeRangeParams struct {
-	// Query A stream selector, without a pipeline, that narrows the answer. None, `{}` and an empty text are every stream of the tenant.
+	// Query Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
 	Query *OptionalSelector `form:"query,omitempty" json:"query,omitempty"`
 
-	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
-	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+	// Since Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
-	// Limit Most series to answer with, the largest first. Where Loki takes 0 for the default, it is refused here: leave `limit` out instead.
+	// Limit Maximum number of series to return, largest first. 0 is refused: leave `limit` out for the default.
 	Limit *SeriesLimit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// TargetLabels The labels to add up by, separated by commas. Default: the labels that the selector names.
+	// TargetLabels Labels to sum by, separated by commas. Default: the labels in the selector.
 	TargetLabels *TargetLabels `form:"targetLabels,omitempty" json:"targetLabels,omitempty"`
 
-	// AggregateBy Whether to add up by `series` (each combination of values of the target labels) or by `labels` (each label name, whatever its value).
+	// AggregateBy Sum by `series` (each combination of values of the target labels) or by `labels` (each label name, over all its values).
 	AggregateBy *AggregateBy `form:"aggregateBy,omitempty" json:"aggregateBy,omitempty"`
 
-	// Step The distance of two points of the answer: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in whole seconds, at least 1 s. At most 11,000 points are answered.
+	// Step Distance between two points: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in full seconds, at least 1 s. A query returns at most 11,000 points per series.
 	Step *Step `form:"step,omitempty" json:"step,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiIndexVolumeRangeFormParams defines parameters for LokiIndexVolumeRangeForm.
 type LokiIndexVolumeRangeFormParams struct {
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiLabelParams defines parameters for LokiLabel.
 type LokiLabelParams struct {
-	// Query A stream selector, without a pipeline, that narrows the answer. None, `{}` and an empty text are every stream of the tenant.
+	// Query Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
 	Query *OptionalSelector `form:"query,omitempty" json:"query,omitempty"`
 
-	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
-	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+	// Since Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiLabelFormParams defines parameters for LokiLabelForm.
 type LokiLabelFormParams struct {
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiLabelValuesParams defines parameters for LokiLabelValues.
 type LokiLabelValuesParams struct {
-	// Query A stream selector, without a pipeline, that narrows the answer. None, `{}` and an empty text are every stream of the tenant.
+	// Query Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
 	Query *OptionalSelector `form:"query,omitempty" json:"query,omitempty"`
 
-	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
-	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+	// Since Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiLabelValuesFormParams defines parameters for LokiLabelValuesForm.
 type LokiLabelValuesFormParams struct {
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiLabelsParams defines parameters for LokiLabels.
 type LokiLabelsParams struct {
-	// Query A stream selector, without a pipeline, that narrows the answer. None, `{}` and an empty text are every stream of the tenant.
+	// Query Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
 	Query *OptionalSelector `form:"query,omitempty" json:"query,omitempty"`
 
-	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
-	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+	// Since Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiLabelsFormParams defines parameters for LokiLabelsForm.
 type LokiLabelsFormParams struct {
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiPatternsParams defines parameters for LokiPatterns.
 type LokiPatternsParams struct {
-	// Query The stream selector, without a pipeline. `{}` is every stream of the tenant.
+	// Query Stream selector without a pipeline. `{}` selects every stream of the tenant.
 	Query Selector `form:"query" json:"query"`
 
-	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
-	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+	// Since Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
-	// Step The distance of two points of the answer: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in whole seconds, at least 1 s. At most 11,000 points are answered.
+	// Step Distance between two points: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in full seconds, at least 1 s. A query returns at most 11,000 points per series.
 	Step *Step `form:"step,omitempty" json:"step,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiPatternsFormParams defines parameters for LokiPatternsForm.
 type LokiPatternsFormParams struct {
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiQueryParams defines parameters for LokiQuery.
 type LokiQueryParams struct {
-	// Query The LogQL query: one of metrics, or of numbers alone such as `vector(1)`.
+	// Query LogQL metric query, or an expression of numbers alone, such as `vector(1)`.
 	Query MetricQuery `form:"query" json:"query"`
 
-	// Time The moment to evaluate at: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Default: now.
+	// Time Time of the evaluation: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: now.
 	Time *Time `form:"time,omitempty" json:"time,omitempty"`
 
-	// Limit Most log lines to answer with; metric queries ignore it. At most the server's `LOGFENCE_MAX_LINES` (5000 unless set), else 422 `too_many_lines`. 0 is refused, as Loki refuses it.
+	// Limit Maximum number of log lines to return. Metric queries ignore it. A value above the tenant's limit `max_lines` is refused with 422 `too_many_lines`. 0 is refused, as Loki refuses it.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Direction The order of log lines, and so which of them a `limit` leaves out.
+	// Direction Sort order of log lines. It decides which lines a `limit` leaves out.
 	Direction *Direction `form:"direction,omitempty" json:"direction,omitempty"`
 
-	// XLokiResponseEncodingFlags With `categorize-labels` the third element of each log line tells structured metadata from what the query's parsers read, and the stream's labels are those of the stream alone. Without it they are all among the stream's labels. Metrics are not affected.
+	// XLokiResponseEncodingFlags With `categorize-labels`, the third element of each log line separates structured metadata from parsed labels, and the labels of a stream are its own alone. Without it, all of them are in the stream's labels. Metric queries ignore it.
 	XLokiResponseEncodingFlags *ResponseEncodingFlags `json:"X-Loki-Response-Encoding-Flags,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiQueryFormParams defines parameters for LokiQueryForm.
 type LokiQueryFormParams struct {
-	// XLokiResponseEncodingFlags With `categorize-labels` the third element of each log line tells structured metadata from what the query's parsers read, and the stream's labels are those of the stream alone. Without it they are all among the stream's labels. Metrics are not affected.
+	// XLokiResponseEncodingFlags With `categorize-labels`, the third element of each log line separates structured metadata from parsed labels, and the labels of a stream are its own alone. Without it, all of them are in the stream's labels. Metric queries ignore it.
 	XLokiResponseEncodingFlags *ResponseEncodingFlags `json:"X-Loki-Response-Encoding-Flags,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiQueryRangeParams defines parameters for LokiQueryRange.
 type LokiQueryRangeParams struct {
-	// Query The LogQL query, of log lines or of metrics.
+	// Query LogQL query: a log query or a metric query.
 	Query Query `form:"query" json:"query"`
 
-	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
-	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+	// Since Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
-	// Limit Most log lines to answer with; metric queries ignore it. At most the server's `LOGFENCE_MAX_LINES` (5000 unless set), else 422 `too_many_lines`. 0 is refused, as Loki refuses it.
+	// Limit Maximum number of log lines to return. Metric queries ignore it. A value above the tenant's limit `max_lines` is refused with 422 `too_many_lines`. 0 is refused, as Loki refuses it.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Direction The order of log lines, and so which of them a `limit` leaves out.
+	// Direction Sort order of log lines. It decides which lines a `limit` leaves out.
 	Direction *Direction `form:"direction,omitempty" json:"direction,omitempty"`
 
-	// Step The distance of two points of the answer: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in whole seconds, at least 1 s. At most 11,000 points are answered.
+	// Step Distance between two points: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in full seconds, at least 1 s. A query returns at most 11,000 points per series.
 	Step *Step `form:"step,omitempty" json:"step,omitempty"`
 
-	// Interval Answer with log lines that are at least this far apart only: a duration (`30s`) or a number of seconds, above zero. Metric queries ignore it.
+	// Interval Return only log lines that are at least this far apart: a duration (`30s`) or a number of seconds, above zero. Metric queries ignore it.
 	Interval *Interval `form:"interval,omitempty" json:"interval,omitempty"`
 
-	// XLokiResponseEncodingFlags With `categorize-labels` the third element of each log line tells structured metadata from what the query's parsers read, and the stream's labels are those of the stream alone. Without it they are all among the stream's labels. Metrics are not affected.
+	// XLokiResponseEncodingFlags With `categorize-labels`, the third element of each log line separates structured metadata from parsed labels, and the labels of a stream are its own alone. Without it, all of them are in the stream's labels. Metric queries ignore it.
 	XLokiResponseEncodingFlags *ResponseEncodingFlags `json:"X-Loki-Response-Encoding-Flags,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiQueryRangeFormParams defines parameters for LokiQueryRangeForm.
 type LokiQueryRangeFormParams struct {
-	// XLokiResponseEncodingFlags With `categorize-labels` the third element of each log line tells structured metadata from what the query's parsers read, and the stream's labels are those of the stream alone. Without it they are all among the stream's labels. Metrics are not affected.
+	// XLokiResponseEncodingFlags With `categorize-labels`, the third element of each log line separates structured metadata from parsed labels, and the labels of a stream are its own alone. Without it, all of them are in the stream's labels. Metric queries ignore it.
 	XLokiResponseEncodingFlags *ResponseEncodingFlags `json:"X-Loki-Response-Encoding-Flags,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiSeriesParams defines parameters for LokiSeries.
 type LokiSeriesParams struct {
-	// MatchBrackets The same as `match`, by the name that Grafana uses. Both may be given; the streams of all of them are listed.
+	// MatchBrackets Same as `match`, under the name that Grafana uses. If both are given, the response has the streams of all selectors.
 	MatchBrackets *MatchBrackets `form:"match[],omitempty" json:"match[],omitempty"`
 
-	// Match A stream selector, without a pipeline. Give it again for each further one: the streams of all of them are listed. None at all is every stream of the tenant.
+	// Match Stream selector without a pipeline. Repeat the parameter for more selectors: the response has the streams of all of them. Without it, every stream of the tenant is returned.
 	Match *Match `form:"match,omitempty" json:"match,omitempty"`
 
-	// Start The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
-	// End The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
 	End *End `form:"end,omitempty" json:"end,omitempty"`
 
-	// Since How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+	// Since Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiSeriesFormParams defines parameters for LokiSeriesForm.
 type LokiSeriesFormParams struct {
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiBuildInfoParams defines parameters for LokiBuildInfo.
 type LokiBuildInfoParams struct {
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
 // LokiTailParams defines parameters for LokiTail.
 type LokiTailParams struct {
-	// Query The LogQL query of log lines. `{}` is every stream of the tenant.
+	// Query LogQL log query. `{}` selects every stream of the tenant.
 	Query LineQuery `form:"query" json:"query"`
 
-	// Start Since when the lines are that the tail begins with; written as in a query. Default: an hour ago. A tail that goes on after `Last-Event-ID` has no use for it.
+	// Start Time of the oldest line that the tail can begin with, in the same format as in a query. Default: one hour ago. Ignored when `Last-Event-ID` is given.
 	Start *TailStart `form:"start,omitempty" json:"start,omitempty"`
 
-	// Limit How many lines the tail begins with at most, the newest; all that arrive later follow. At most the server's `LOGFENCE_MAX_LINES`, else 422 `too_many_lines`.
+	// Limit Maximum number of existing lines that the tail begins with, newest first. All lines that arrive later follow. A value above the tenant's limit `max_lines` is refused with 422 `too_many_lines`.
 	Limit *TailLimit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// DelayFor For how many seconds lines are held back, so that those that arrive late come in the order of time.
+	// DelayFor Number of seconds to hold lines back, so that lines that arrive late are sorted by time.
 	DelayFor *DelayFor `form:"delay_for,omitempty" json:"delay_for,omitempty"`
 
-	// XLokiResponseEncodingFlags With `categorize-labels` the third element of each log line tells structured metadata from what the query's parsers read, and the stream's labels are those of the stream alone. Without it they are all among the stream's labels. Metrics are not affected.
+	// XLokiResponseEncodingFlags With `categorize-labels`, the third element of each log line separates structured metadata from parsed labels, and the labels of a stream are its own alone. Without it, all of them are in the stream's labels. Metric queries ignore it.
 	XLokiResponseEncodingFlags *ResponseEncodingFlags `json:"X-Loki-Response-Encoding-Flags,omitempty"`
 
-	// XLogfenceTenant One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
@@ -2902,13 +2902,13 @@ func (t *VolumeRangeData) UnmarshalJSON(b []byte) error {
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
-	// GetContext Read around a log line
+	// GetContext Get the context of a log line
 	// (GET /api/v1/logs/context)
 	GetContext(ctx echo.Context, params GetContextParams) error
 	// ExplainQuery Explain a query
 	// (POST /api/v1/logs/explain)
 	ExplainQuery(ctx echo.Context, params ExplainQueryParams) error
-	// ExportLogs Take log lines away
+	// ExportLogs Export log lines
 	// (GET /api/v1/logs/export)
 	ExportLogs(ctx echo.Context, params ExportLogsParams) error
 	// ListFields List fields
@@ -2920,25 +2920,25 @@ type ServerInterface interface {
 	// ListLabels List label names
 	// (GET /api/v1/logs/labels)
 	ListLabels(ctx echo.Context, params ListLabelsParams) error
-	// ListDetectedLabels List labels worth showing
+	// ListDetectedLabels List detected labels
 	// (GET /api/v1/logs/labels/detected)
 	ListDetectedLabels(ctx echo.Context, params ListDetectedLabelsParams) error
 	// ListLabelValues List the values of a label
 	// (GET /api/v1/logs/labels/{name}/values)
 	ListLabelValues(ctx echo.Context, name LabelName, params ListLabelValuesParams) error
-	// ListPatterns List patterns of log lines
+	// ListPatterns List log patterns
 	// (GET /api/v1/logs/patterns)
 	ListPatterns(ctx echo.Context, params ListPatternsParams) error
 	// QueryLogs Query over a time range
 	// (GET /api/v1/logs/query)
 	QueryLogs(ctx echo.Context, params QueryLogsParams) error
-	// QueryLogsForm Query over a time range, by a form
+	// QueryLogsForm Query over a time range (form)
 	// (POST /api/v1/logs/query)
 	QueryLogsForm(ctx echo.Context, params QueryLogsFormParams) error
-	// QueryInstant Query at one moment
+	// QueryInstant Query at a point in time
 	// (GET /api/v1/logs/query/instant)
 	QueryInstant(ctx echo.Context, params QueryInstantParams) error
-	// QueryInstantForm Query at one moment, by a form
+	// QueryInstantForm Query at a point in time (form)
 	// (POST /api/v1/logs/query/instant)
 	QueryInstantForm(ctx echo.Context, params QueryInstantFormParams) error
 	// ListSeries List streams
@@ -2947,106 +2947,106 @@ type ServerInterface interface {
 	// GetStats Count streams, chunks, entries and bytes
 	// (GET /api/v1/logs/stats)
 	GetStats(ctx echo.Context, params GetStatsParams) error
-	// TailLogs Follow log lines as they arrive
+	// TailLogs Tail log lines live
 	// (GET /api/v1/logs/tail)
 	TailLogs(ctx echo.Context, params TailLogsParams) error
-	// GetVolume Add up bytes by label
+	// GetVolume Get bytes by label
 	// (GET /api/v1/logs/volume)
 	GetVolume(ctx echo.Context, params GetVolumeParams) error
-	// GetVolumeRange Add up bytes by label and time
+	// GetVolumeRange Get bytes by label over time
 	// (GET /api/v1/logs/volume/range)
 	GetVolumeRange(ctx echo.Context, params GetVolumeRangeParams) error
-	// GetMe Tell who asks
+	// GetMe Get the caller's identity and limits
 	// (GET /api/v1/me)
 	GetMe(ctx echo.Context, params GetMeParams) error
 	// LokiDetectedFieldValues List the values of a field
 	// (GET /loki/api/v1/detected_field/{name}/values)
 	LokiDetectedFieldValues(ctx echo.Context, name FieldName, params LokiDetectedFieldValuesParams) error
-	// LokiDetectedFieldValuesForm List the values of a field, by a form
+	// LokiDetectedFieldValuesForm List the values of a field (form)
 	// (POST /loki/api/v1/detected_field/{name}/values)
 	LokiDetectedFieldValuesForm(ctx echo.Context, name FieldName, params LokiDetectedFieldValuesFormParams) error
 	// LokiDetectedFields List fields
 	// (GET /loki/api/v1/detected_fields)
 	LokiDetectedFields(ctx echo.Context, params LokiDetectedFieldsParams) error
-	// LokiDetectedFieldsForm List fields, by a form
+	// LokiDetectedFieldsForm List fields (form)
 	// (POST /loki/api/v1/detected_fields)
 	LokiDetectedFieldsForm(ctx echo.Context, params LokiDetectedFieldsFormParams) error
-	// LokiDetectedLabels List labels worth showing
+	// LokiDetectedLabels List detected labels
 	// (GET /loki/api/v1/detected_labels)
 	LokiDetectedLabels(ctx echo.Context, params LokiDetectedLabelsParams) error
-	// LokiDetectedLabelsForm List labels worth showing, by a form
+	// LokiDetectedLabelsForm List detected labels (form)
 	// (POST /loki/api/v1/detected_labels)
 	LokiDetectedLabelsForm(ctx echo.Context, params LokiDetectedLabelsFormParams) error
 	// LokiFormatQuery Format a query
 	// (GET /loki/api/v1/format_query)
 	LokiFormatQuery(ctx echo.Context, params LokiFormatQueryParams) error
-	// LokiFormatQueryForm Format a query, by a form
+	// LokiFormatQueryForm Format a query (form)
 	// (POST /loki/api/v1/format_query)
 	LokiFormatQueryForm(ctx echo.Context, params LokiFormatQueryFormParams) error
 	// LokiIndexStats Count streams, chunks, entries and bytes
 	// (GET /loki/api/v1/index/stats)
 	LokiIndexStats(ctx echo.Context, params LokiIndexStatsParams) error
-	// LokiIndexStatsForm Count streams, chunks, entries and bytes, by a form
+	// LokiIndexStatsForm Count streams, chunks, entries and bytes (form)
 	// (POST /loki/api/v1/index/stats)
 	LokiIndexStatsForm(ctx echo.Context, params LokiIndexStatsFormParams) error
-	// LokiIndexVolume Add up bytes by label
+	// LokiIndexVolume Get bytes by label
 	// (GET /loki/api/v1/index/volume)
 	LokiIndexVolume(ctx echo.Context, params LokiIndexVolumeParams) error
-	// LokiIndexVolumeForm Add up bytes by label, by a form
+	// LokiIndexVolumeForm Get bytes by label (form)
 	// (POST /loki/api/v1/index/volume)
 	LokiIndexVolumeForm(ctx echo.Context, params LokiIndexVolumeFormParams) error
-	// LokiIndexVolumeRange Add up bytes by label and time
+	// LokiIndexVolumeRange Get bytes by label over time
 	// (GET /loki/api/v1/index/volume_range)
 	LokiIndexVolumeRange(ctx echo.Context, params LokiIndexVolumeRangeParams) error
-	// LokiIndexVolumeRangeForm Add up bytes by label and time, by a form
+	// LokiIndexVolumeRangeForm Get bytes by label over time (form)
 	// (POST /loki/api/v1/index/volume_range)
 	LokiIndexVolumeRangeForm(ctx echo.Context, params LokiIndexVolumeRangeFormParams) error
-	// LokiLabel List label names, by the older path
+	// LokiLabel List label names, older path
 	// (GET /loki/api/v1/label)
 	LokiLabel(ctx echo.Context, params LokiLabelParams) error
-	// LokiLabelForm List label names, by the older path, by a form
+	// LokiLabelForm List label names, older path (form)
 	// (POST /loki/api/v1/label)
 	LokiLabelForm(ctx echo.Context, params LokiLabelFormParams) error
 	// LokiLabelValues List the values of a label
 	// (GET /loki/api/v1/label/{name}/values)
 	LokiLabelValues(ctx echo.Context, name LabelName, params LokiLabelValuesParams) error
-	// LokiLabelValuesForm List the values of a label, by a form
+	// LokiLabelValuesForm List the values of a label (form)
 	// (POST /loki/api/v1/label/{name}/values)
 	LokiLabelValuesForm(ctx echo.Context, name LabelName, params LokiLabelValuesFormParams) error
 	// LokiLabels List label names
 	// (GET /loki/api/v1/labels)
 	LokiLabels(ctx echo.Context, params LokiLabelsParams) error
-	// LokiLabelsForm List label names, by a form
+	// LokiLabelsForm List label names (form)
 	// (POST /loki/api/v1/labels)
 	LokiLabelsForm(ctx echo.Context, params LokiLabelsFormParams) error
-	// LokiPatterns List patterns of log lines
+	// LokiPatterns List log patterns
 	// (GET /loki/api/v1/patterns)
 	LokiPatterns(ctx echo.Context, params LokiPatternsParams) error
-	// LokiPatternsForm List patterns of log lines, by a form
+	// LokiPatternsForm List log patterns (form)
 	// (POST /loki/api/v1/patterns)
 	LokiPatternsForm(ctx echo.Context, params LokiPatternsFormParams) error
-	// LokiQuery Query at one moment
+	// LokiQuery Query at a point in time
 	// (GET /loki/api/v1/query)
 	LokiQuery(ctx echo.Context, params LokiQueryParams) error
-	// LokiQueryForm Query at one moment, by a form
+	// LokiQueryForm Query at a point in time (form)
 	// (POST /loki/api/v1/query)
 	LokiQueryForm(ctx echo.Context, params LokiQueryFormParams) error
 	// LokiQueryRange Query over a time range
 	// (GET /loki/api/v1/query_range)
 	LokiQueryRange(ctx echo.Context, params LokiQueryRangeParams) error
-	// LokiQueryRangeForm Query over a time range, by a form
+	// LokiQueryRangeForm Query over a time range (form)
 	// (POST /loki/api/v1/query_range)
 	LokiQueryRangeForm(ctx echo.Context, params LokiQueryRangeFormParams) error
 	// LokiSeries List streams
 	// (GET /loki/api/v1/series)
 	LokiSeries(ctx echo.Context, params LokiSeriesParams) error
-	// LokiSeriesForm List streams, by a form
+	// LokiSeriesForm List streams (form)
 	// (POST /loki/api/v1/series)
 	LokiSeriesForm(ctx echo.Context, params LokiSeriesFormParams) error
-	// LokiBuildInfo Tell Loki's version
+	// LokiBuildInfo Get Loki's version
 	// (GET /loki/api/v1/status/buildinfo)
 	LokiBuildInfo(ctx echo.Context, params LokiBuildInfoParams) error
-	// LokiTail Follow log lines as they arrive, by WebSocket
+	// LokiTail Tail log lines live, by WebSocket
 	// (GET /loki/api/v1/tail)
 	LokiTail(ctx echo.Context, params LokiTailParams) error
 }
@@ -5863,445 +5863,440 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P2Ncts4tiCOvwr+vLcq9jSlSLKdxEql9u8kTk/25qsTd2d2oqwJiZDEMQWoCciKJu1b+zT7YPskv8I5",
-	"AAlKpETJcuwkulW3JxYJEDg4ON8fX72eGI0FZ1xJr/3VGzIasgT++Z4q9ioaRUr/ETLZS6KxigT32t7H",
-	"IVUkkiRmfUVEn6ghI4pxytU9SRL254RJJclekAT7PqE8JLSvWEKGYkpGlM+IZD3BQ6nHJYzQhJGRSBjZ",
-	"C1Sw39YT0jg2844IHdCI+0Qk+hfBGZnCKK7/adZQJ2/7RLJLltDYLESSCJaolxYzKlWdnEgScRImtK9q",
-	"EVP92lCpMR1HtYQqFuud1sz26+SkKxlX5lPZ9vSMXChywcWUkxlTdc/32Bc6GsfMa3sdz26+4z1OnrSO",
-	"jx+rJ03P92RvyEZUA1LNxvpNqZKID7yrKz+D8zsRR73ZIrT/bsGWQtZZ0IhqcGoQKyJ4TwPxTwv1iBeC",
-	"fAYQHySUKxYSytmU7AXTYH8tCJXv+88nB43G4+mTg1X7xiEvny/u+A0dMb3UKMUmvS69a8mSS5bckyQW",
-	"gzr5bSIUg4PmhJKEjUUydyKN5n+dvD/6o/Hs4PTR68OzB/9s/Xb8sfmPvz984/mw6ChhoddWyYS5qx3R",
-	"L68YH6ih1262HvneKOLp337hXlQyO9FIvriZkxLcF0QlM8Tu3JqbyxbWF8mIKq/tRVwdtDxYWTSajNx1",
-	"RVyxAUs83/tSG4ha9iss9ePHjycTNWRcRT2q2OJ6z4aM9IY0jhkfMH3n3r94Rh48PGrUyUtFJJ1JErAk",
-	"EcmTjhfxSxpH4bkSF4x3vEBfGG6u9ZRKQgk88Ul3ouDiTA3lmCaCD8g0UkMSzR3ZU0YTlpCE0Xj0pOPF",
-	"YtBnvMc6nk9KPrv0KBcPaw4CH3pivA4YfJcq6AWQmPYu9F6lnmmDzchJvx/1IsbVOUwBOyrfwZXvjWlC",
-	"R0wZSn0yGCRsQBV7Oiui1Uyfh8Y3GoZkMibdGQkkSyImA7LHaG9IemLUjTjVI/ROL2k8YTIl7DQZMEVi",
-	"2mWx3Nd0WE+Af9oJ4C/C6Yj5cMSaFJNISZxqPw8T/Lbne5Fe358Tlsw839ODvbZHnb24QPjPhPW9tvcf",
-	"9zN+dR+fyvvu/jV0ngmu2BdVch9TcsrZlCUkjjjTBF+RkZAqT2SCV29/fXH65tnp+euTf5y/evnm9EOQ",
-	"20urZBPw5arLN8t9pRfirv8p64uELdmAiMMb2kAXP33dHXxQCaOj4rsl4ZlPgEpIFrOeQhav0QaxK482",
-	"X+l4/KTj9YasdyEmCq4Qv3zS8caJCPVfMbtk8ZOOBxdL/6DBEPXYud5UbuRVCfLhmpaSk2Vg+GB24V1p",
-	"0mvvuv7HnzHgffbYAOgsGjGp6GhcDCN9tPckUfYtn3QNL/ydR18Ip1wYdpIHVfPh8dHhYaP58Khh/q9Z",
-	"suN06o03nW1BH/xzFtPZC1Fw7V6IAiYIuAviyJDFIenS3oVPpCBKswk1FJLhP2mSRJeMxFQxTayYFQdE",
-	"om+AJlTRiFVB7FCv77wv8rczZH06iZXXbvgFHJZ+QQ575HDbRkVu+zxKWA8hUHTA6fpjMUBgoOQmBZkO",
-	"o94wE4JJAPJXoIXZS02cJ3NsU8NuSpOw5KDDdCFVDzZbut7IKQ+Lt6BlT8spohEjCeUD5hP2pRdPQhaS",
-	"vkiy3Rmx1Hk0YiqJevIxmSaRUoxrehBIRRMVkEjWyXM8mjbhYlqI5AfN45ItMx56m2Hx6RctSb4wmFCo",
-	"/SgBK55j9zz8lwQQF63HYFbVJeUWka2qRCV7rWk/wtguzccrEodMaz8fIzUUE6WlZa1d0YSBTqVfYTCx",
-	"PkmJIhnlKJ3k5VIgJMVbA9z0lguq9hq1mocPDx8dPDh8uIH0+iJicbgMBH39goStZWIMxZ99EIK41Gxf",
-	"77NOGgRUjP5EshBY0StxEZkf5Lxk2lxj+8sO1tlDfktv45I7hoxef0zvxlCCxylJ6ImJVnhRLO0KfYBa",
-	"wYsuGa+4AQDP+fW38QamK9oCfOGeNDIiNYp5JMF+gIdGhnQB5h5QSHuhxlQNs0XD/2zKtmClsG5A1N8A",
-	"HoUrfyUGv70iALD0aoHWXCieTFm34139pcnAX2ReJCkhDPbPzXaCG4BVlggeOP+V773kiiWXNC5QUrNb",
-	"4VBrw3sZoQqNKKiT92lC6Jgmiggez9qEknCSoPawFxw0ZABaAiV8MuoiezP83ie0Ky4Z+TdLRJ28BtIP",
-	"kI30bRtwkbAFBDholKkKkd1NZflMMaTvr7R4WY6rIH0aXM0vho7HN4mLr6hUp5eMFxpF9MqCKAwst431",
-	"eTD9thWXGOnFWouEiySZ1ruVIANBBCf9RIxQMV8pKtZOpw8vfmvwv9utos0n26xeZg3WWXv53Cuxm7Sa",
-	"mtiMqVIs0ZP870+N2vHnr02/eXxV0/8+qf2T1v59Xvv8t//0imwqSxldhqI5iv7YyBMFSFVdQSJ7GhZk",
-	"wmMmNRzVvk9YLBk5bLVIoIQ41zLsOXw/WJOHtLbBQDKiqzWuynCKhbjQN1mLXUhx9dWVsDIfrDOUdMVE",
-	"y3MoXSNg14Dc9uDULGe1nJ1fB1wVKb0rk9dJ8PVKi6P6uiUzo7rmDd8rdNUr8tcT0vFC1tMzhjfECl6J",
-	"QSU+oF9aHwxkCgqZYdaaLWiMQjl+GyC6VZC8pqo3LOCLdidWefeBzmhBmpJxNGYaMnXyq9ZOtWQ9oBGH",
-	"CwZmsf4kAdub4KyNtwcmkwsujgRlIRbWyRvBgd/q59XB+akInp/1C+NYhMzCrAi+I9j5ujaOV5FUGm5S",
-	"zWKr3HgrzR4A5acJ7V0w9DcV2IW0lKuVQFhX4JPuDDYN0i8wul8T2qecEk036uSplndHdEa6RuR9XBHS",
-	"2wTfp8/bA+BA1MzUeWitBi6wvmoXuw2eNNG3+rf1r6HIJgmN9XM56Q3hLC7hI3vN/WDOlDsZ6fPZAzl3",
-	"n+yBJnIuLllyrqIR2/vqWuiuPjWHn/f3b+Sa494r3fS3ABIap9a69lePxrGYno7GavaHVhrttzegBT7i",
-	"KKdJIqYyx0b1zfaRToJPlBOmv0gU+4JSdmXSmYPqCnhWg98CUFabMKshmp9nIYhlBulW80yi9SjyV6Zf",
-	"dCaNxgEjB43GSN4Uv1iNQu+ZHAsu2SnviTDigxcxHRSQs49amwp6VLGBSKJ/s5p1msDBDqMkJCxmIy2x",
-	"iz5yDAspolgcS40Lk56aJCzUMKMhVRQl+amV+GFN9yQZ00Tqi5swGqINMaOC96xBHbAMzaoGvQyywXXP",
-	"2YhSPzEYi0aCD4omtEoczgwiZL/PevPk1VuAQZlq8Y+algprFsA1C+Eagriy7cw5GJD83Mte5otYwePX",
-	"FnDWuaU37nD4APrQMl0B3XJzCpVvVM1kwMC4loApEQxNIL4resEkaYDIo980lnTfRF8YcZ/oAW00XadW",
-	"K0A0LhWjYVXRfzOp/0PEeyVutFjjNTq7SMB4GJA9kdgfuJhaXy8+i0GjRN2oP9HXcn/O7k3Aci1dNzhE",
-	"jFiTds5WAsYWPX7CI6UFHhn4JID/jPR/tPAThPo/U/2f2RzvbQ7LvFiw38pmfrMcBJVeZdkdAYPPoqXf",
-	"mvPb4CE/ODg4BmECPFTwHpWa1xm7rp5hMtZY1myQMBrone8Z89C+TygcCUvS1/ccJ5cxK4WsF41oTPoJ",
-	"7aHRyT53KZgGpQZEYI9TobMiD8RWo/Wg1mzWWgdnzVb7oNFuNP5Z6hzUsNnMoQCWp0KwhpFUlPeQIE8F",
-	"GYuIq9T3jjexwMLmk+BoVNHOlrpQKGkdNdRw8RA1Uk+HImbOBNbi1ySOc7nZ9BuNhl0ksAdY4Ty9bzZG",
-	"pVBk4/UNdmc0iktoV+oNtyZLRhSNYtJlg4hbfwYuH4kZZ1Mm1WNgbPPOxYT0hRYFt2TzcGFysGWqpkFS",
-	"cl2B4KU0yHGypnbCeQjl3G8QTAWrdHGHk6GYJIQORJ2c4AQw3UBosY6bEL8gZxsMwBLJhVbVgEXMG3e/",
-	"0fU7gxCWVyh5lJt8ZS5IxieSjWlCFQu1jtMToxF1HZLKGWbhmsYx6EXLBduxD3pSmSveXWTlfbqDYKsg",
-	"iSxu8i1PZb4ejWNAZzHlNlqy7ZAb8LBLlDPBW5iTDfV7KLXph86rjpoNGILxicoEfGnZUBSsIZKEksPG",
-	"AXBaDFSybBO1TzuRBqpQj93vg7pP1DTqMTtPYw7m8XhIl8maRmIyUKsMdXg9NdtrZCtGq5EA6V4Jwi5p",
-	"PKGKEaruBKOs4levt46PlsSNbHQZr7Ssi8I9XMWnNDSBoPqvnuCKIfrS8TiOesDz7o8T0Y3Z6Bdwrre/",
-	"2sXCBBcRD88hnFD/dYnqu54p1Ot0nmp1XpMt8HaB5KnRyvj1QIylrvdA339j/liwaqCmSsdRx7v6dDT6",
-	"vP94LsxB0ztqeCtSUiPjM6nOo3BVYKpUVE2k1z7UorCKFJwL6Nsaz80VwhBKvcHMfXI/FD1pwSX/w9m9",
-	"BnwsLqJzI5IXASv33AHXiH4hjCtQD4BdkTFLDOTYlx5jIQt988Qo6CP65dwMQWv9+Zgl5zgE3CsN+6b+",
-	"Y//60HGcCWGmGJdCJrfVXETluQkuLQLQ4ksOlGCbbSuMjSZSka7jOW1qFEgncBj/NTf+zk5pqaxdWPHG",
-	"F7egdw/AWrbz/Au+1xPxZMS9dvOBAwE540qjSpKIpE0mnH0Zgy2A/CfjoU/wz4gPyJWmT77ngzcnjXje",
-	"xt1IAYA2qFIw5PeTgWDC5WQ8FoliS8DgvuRs/2wYaVrB0Wijrynawcyy0jFk7/UkVtEfNIkoV6dfxsn+",
-	"1shDj3L9rS7TC+lHnIUrQODuBahzNZL+DmfBIYt8L43ad04kDTf60zks+DF3dyNVJ2+EGmo8gRByo2Cg",
-	"JB9SRevkmQiZbJNPQe4Yg897y055308HOJsuG+S8AgMzUro4InsGry5cscURC6/AQJcoLY5xnwLClOXq",
-	"FJ2befd+9qKbeVLLUk8qDTavX/neP2qGe9cwZGHp8DThA7DmKZsJjgFEckPej7hxrtUuMFEVXdmFd3I3",
-	"NpV5taJyYEMgSHem0Fg9Egl7rAXdEZ2RIb1kpPXg0eHB0eHRgzo5kRfI95lEV/pQ40tiDSP9LL5cy2vo",
-	"EmBJqiRseOlbrezSm7CdSGsugtj9Fd/3BUBkVE//pg8sZl/KqZ77kgPDlPTqFZjnbfgDtPL+hIPsKbew",
-	"26JPrSBv7qLz+41LJMa5N+awJaVdLQdP9It5JGk+OHh0WCcfACG4UXu3uXuztlVbj63ol/00jUK2fN/w",
-	"RuG+5ZhySQ6aYbpb/Qs5aIR18gbQ25gJKQ+trW0ru+5p4Rt3PtJCuVE/Vm0fdqK3r/8IGZeFO88euiqC",
-	"IgXGiXoaJPVPJ3kRwoVS/xakMlr3Ch0xJ0zfx4dqSDkyPbyT0ibvpVBM2eQWIHhmryKuUA7BbOesqhSQ",
-	"GWAsDDPjVhkgnTcKUYjKCwlE80EKtBSZqKGnGp518kog+RxFKCXwAgRDR6q8yNLotoJu6SJVDnZLAeVs",
-	"PActtJUuBZd5ZTm8Dg9ameXVugvRZ7MAwGYTIPiaXjAiFRuTg9HRA0BONBqUwvMGIZhucgUIzXs3IotO",
-	"uBZElBAhZiSmq8yupeDZiBGdtSEd6c950kvMzgxr8eEtx56un2nigw/soSVpLB7CBI5Bv2BkkJSHL0i4",
-	"lpaXSav2uSPjOpxv2SjzytxAvfZlo/RzGDJ3bItj5l7ID0IzefkYeJ4OAVJU/DY8ghfnpZzF9+ff+CFk",
-	"aRHOzoR4ZYXgDWTprghnyyXpuTfmyJV+Cvn4+mGCl+mwcfzASkkbkpbmQUZanppPrJZ155a6PWJStEvj",
-	"LAEKDImvXfcC55eyiI755z8EMk6iOHzJ+2IJJhZhoFZw9f/KyWhEk5k16nUnUaysN0KSXwUZiXAS68NP",
-	"MbSbUN4bem3P8z39fvgcUtvTP3+XYHLzfG8g/mCJxAMFjLyMsr8u00cH9Yf1R+vgTbbpAszR+7gniZk+",
-	"C3424t8PcOYmn3XdE7eSZHbkbzk6LI3X3sc6HzahOj1w/KH96bPvUeW1P3314tS7R8djr53GkXm+x/il",
-	"14ZAHM/30AXXxpQcTWmcJOH8MHQ8IbFCR9KVtVh6XzveSA46Xrvj9WgSkiyw2+9gzlLHazebzeMrIGY2",
-	"iuvcRnGhu0iBefQ8vyQtPGZpwTkX6UG71WofHTlaiHf12bfZ2ncXCo+2D4XWHBTWuKoGV22MWRmpx9D/",
-	"7/9qPjcARidxuus1b2qKV9lVfYFRE8ZfnV7NMPc9wEqNHBGncaRmYO2HQZChe+ld+XPPW9lzjcMLz53x",
-	"GW4umyWH2wsvHmQvIgZqXPI9jibo/I7fCO6ynTVwruQQingFhhRMRaKGRA7FNOKDH5FjnH4ZxxRrjqyJ",
-	"i46bKjuaEzKKpNIKrwnQs/6/FC+RrlRzaaV+qRGTkg7YBs6tK/i0XmafxpJdZX/nl43eqoXVQlxCWBBi",
-	"n1DF9r6mmP+kg1S54/ml8dPgot73fPCGe23PhF8D2UdTtLmmBgJanc8gQFVvyMwbtr4JpEEKTZifZIvO",
-	"uIZmSigOFOVV6KcGFCqZsDVukYszBVfnYy4oGlxxkQRrCWjapbWHvv+bJJJloteXmqlLMHeR+jSKWVgg",
-	"cuMDMorCKXWwUvN7k8nc/toB1Qt4f5GjCqcAQQDUN3jRmRyeoJbX8dpHjZbfMfpk9mZPTOIQo8pNCsWZ",
-	"rZiFvpZ4Vod59I2GYfOfzhROeFyucna8q6sO1wcBcZB5mJxNRWoAdECRyicw93I5DVaDvBKBR8c4zCln",
-	"09H8EH40FW06yJHgJ1vUppNjZ4tTpIQBHhnScAWwXhC/cCV5Acz9mB6m9w2/fe10UNrr6D878xJfR3+9",
-	"Y6W+jpV+O95Vh39rWEW8L74VqPBbyyGFVV7GMe2tAJSXJ4Xz6UfBKzF4FXEWEMFNukjE2WNCSWDMFoGt",
-	"rCB4PMNMTVOsLZ82DrUT+yRS5jbWCzOwNQm/35OX83Sj4IpYtc25IVnVIjxLvwCsPqSthD7ALunw5Yjh",
-	"a9h6Bh8A1Kbeggae5/v+r6dn5H6PJkrPNQfMku2NYxrxChssogFY3UFjABkxNRThE72AMVXDJ7AKgvTt",
-	"ScvawJ60GoePOhzHTWnCl487bByacY2V2ylXYUyJrX4Ug1lqNE6YlDaeYvDvaOzUszP1AzAcTg3pPHt8",
-	"hgym9jySYyGj4sJGJ5xQpWhvOGJc+SYCG/M3RzRk+ZyZNFUps57PhXCmUz2GPZhiXrEYyBrc2ZpGmmYT",
-	"vHQHjUbjn84PB/BDHdnf2oUCv0dhAMqwQBLjpqpeNc3H/HtOJfwjLbkTAH0LXJEWA97aR9nQT56mfZ6v",
-	"/+cR/s9D/J8H+D9H3jqKfdHeC27GH4t1gX489QpgsSkKYIr/vLYPaf+iT/7nh7dvfBKLQX+E17coS3EP",
-	"g2E4C/dzao2Zed4o0DrK1HAgeRgsKVHx8PBj3me3SlSBZcBR+lVCe+wcFLt0Hj6J4wU+Nz/Jse9pkLyj",
-	"aqi/PJFYfijUH7eT6x/n5v4Eo1at0DE2zNm91l2mBpi7TqyT5KzRFk5ac4Xz89q8I3fq9Ldls6cvaXXP",
-	"XP1mo9G4AePKHK4XXPkXpirYD3jPRdKNwpDxDd1+i9Vni1x/BW/Nuf/cSrgQ+aJfwuyPhNEw4gNNMSSK",
-	"FpuGux64US0LlXdLvYEFq0csPFdptsz8jrOHhRuF/B7ChZVisDQK7NDEYuhdY4jgDPKmwlHEI6kSunnk",
-	"3+L+55ZRCoFsNyj4guLDhTrXaysOTpl/Zw4MJgVnIYdmATJW2tPrvSfr5A1UsUszgUZgmsHMYCe1x5S3",
-	"vC6QckXb3byj8jiU+X1vz3eMmBNJGw4NNbHnoQXFYkzWlJIkknLCEkAovQWsnqcBVu2ipTHXBqzBwnkF",
-	"Zgk0l7CV1bYOBaxPOR7tFJkWndnpI4jFWLx3iyMW38F4j7ljKAj7mHvjznjOP378WJuvsL5sisJy5Ndm",
-	"Cram4aYSIMyg2IK5On2waLJGj16+EGJWwmOxFKK9sp6c9HpMrnXVinZYcu3mVvwD8PyXPGRfPii6NG5+",
-	"U9XOiN/thu/1hhN+gf80uVzwb1NayWuDLCftOhxVQTM8+9bizBAVlM1+6Mx++Mid/3ANhHBgUoAHp1JF",
-	"I6rYDykCvsRUxutc9yGjsRrmT9GU2bonCVhNUV8G3U6KSdJjvlMW6pesQNQiRfjqJUxCee1PX43vScv3",
-	"6XufnIzTg6OHvtfyPmulAUedIZvGD3hF+Ka3wnqYhNuoNxrNg6OHR03fU0LR+KnGuXeJ6IHRCwt3699P",
-	"EeXeMzVJuH5gB0ARe3fAlcXyOVqlMZPGNJmnkJgA6JOg+UtzOTQeNBsPmoeHreZh8+EBbHtu0+YD1Tb9",
-	"8PDg6ME32PVlWkgn2/Xr1KNY6ey9hViPAlRoHR/5XrPV8D5rJXVxbATBVuVDW4elQ6c04au/eg0UPHpw",
-	"0Dw6KjmMg6ODgwdlB3JQciCHj0qPZA0aWUAoCqhlWtMJHQWYxO67tUZ+TDKqWMJpfJrFCWygTeMcxTq0",
-	"eTanSdlo88zb2WVkSHkYs7BO3kNTI61UGoe10xJpw3D9Izdt9IMYMZNsCQ2vwDcecWKLSS1Rqs12tqMg",
-	"nRCoR2CqxcGn6yQXvh+SfsRDado9LTaDSvUTu7IiZQOf/AhRttcK5wKdb87xn7bwKSDjn0zIB+OXafDg",
-	"XNCgGyn4uYR1VJI/i5nOUmcDxTC0onU7kYxT1i1ZWWUEXh2+ha3L0u4DPyKh1NspLdtR7lQtLNRxG6U4",
-	"MM6jpBjGNyh2gd9fVnBidS0JnKOsbAOa5TFWDUZFnJGmT3oiJs0HbbJmLJv7seICCdeqfbDg215en/Mi",
-	"Qg59O6UHTiTUa8VSYlM6wxmgKYQE7gxA/WGueXmOfvlFX5KVf9sZ9y4mFye9V89nn59rLqH8euni85PP",
-	"ZW1fJycbpy7N5v1Wubpzy1hIk729HNgbo0ffT/rpT0blyrMny6lcab5ktWzI7SJZ5bTEn+tgX6QBzhvo",
-	"8k4scWmxNPPY0egrBy5vqLq35kqepStYUufMvJOWgJvwRFNO2o1Z6c7cdxa2lxaZgncYNJ8eJ0wyrm5w",
-	"qwufXb5rdwfbsVEUrwLIqAmjzYwQ80soqefkvJGVgMLJSkbgw/0f5YaWhK+U092lASsbhKKgHFIUC7K9",
-	"cA8j65SHXXyrkIrtcp3vPKDhO+OFdyCuwNzYEVXvM8NJNbOjk4G31DrRXNs64UYSGFNILe3UsXY0gUX4",
-	"kvQAmzfYThscYDi5vllbu1d/LlSzXDAjPiYCnTAZBucNHz8If1jmlFnGIxbcMNd2tWyPdF7f1fFzSfGv",
-	"WRjRs9mY/Z63PVZChZEefK7FxDLT5QdmMlBAiaKS5FMnp9NprS+SUW2SxIxrETn0oQP72YvaI7AZaDzq",
-	"pXk1N6HZDcEYKaA8OmyI6A2hmofZXiwttI5TdKHHohnSG9KE9hQYwhSOgtWjAUC6i//JUCudcQ2MQscB",
-	"VaYNZR6ZnKY4XKBdx7YiXa4joYhYNu1Zli8loU13ZjFqNhqWcEAkNJT0c78QcdKU8+Y2s6iSb4BptpWu",
-	"HOxWGhmwsVRqtjQ7zMyyaH81xQxRVCvZaLoQrVcuW4beHrxDxJjxsgU8i6GnFWfbvH3W5Guh6xO3np0F",
-	"jv4N1me23XaS2+4ZFxJ237DKch9aGUxT/wN2Yvjurt57ppJZ7QQL8ay6eSqZ4ZvXv7Nn0YiJibqOVUdl",
-	"UxQaP+zzecNHGLlWHeDN0YitdEtsrfbvUeNwziaihLhYXRA2t6kt2kLK4JG3gpgPl9gzzNMfxaDxO6cT",
-	"NYRWd9VZymRu0KIBwlUG6uRXpjRSsSlwfiiNBlaHKNTanpqRcSIuo5Al2xVG0m5mWLMEVoaSq0EAq1sT",
-	"SWdkOox6QxM7as1jP5fKvR10uqRRbE211fyvkzBS55P8SItS762o4NoxeyIJc1bcjM+ad3KucDFZIsJc",
-	"sJks+7hGlQUcvSeJHpN2kMQm9aXzG7Np4fyATVoGFlPuEylAl6OIklResLB8WnHJkljQcO4CznN7vcgp",
-	"jVTEB2Vzbee6Wc0QhKCs7rUgocidk41hSHdt7GPVwJy+jjhgLYtWEQWdAhegkeCCjZWDN6Zl2E5wqXqX",
-	"x4OEhux9WoGgKnfAceeJMzAXd5MwjMjHJlgfWfeD6F0wVSdvL1lC/n529s43fe2MB7g7I/fpOLp/2bwf",
-	"i4G8r2WcG3J7a5bA76nULZ9b38+lbP4+xsyWQq/kCn1zwQ+5RoUkl2wWOf42c+ptD10quNV+TkQp1nRW",
-	"YMqibrN13WXLR1++sp/l0F+vG7/dRYdpFgv9QYwYmAqxqfDU+t9ysdzsyzhKmDynaq6i6qHTehP8c17b",
-	"Gyo1lu3796Owbr5c74mRZ2o54ComiVRe+6DR8L0R/XJuAv9Mml8atocPQzZWQ6990MI/GRSts9FnTYwC",
-	"dB9hZqD+27xzlL5gY8UgxAt/Su1Zdn4MnTNLgfg6/B3Q+tz0QfTaraPjVjoJPsM0n5JXnIKJD8yMxoIF",
-	"bautqQgCgE13DXxirmU27YMGXCExxkI4Ysy4iZyfdP/FevqI9ClbtzG8ZNtZdpmia1XGec2K6yUKiEFD",
-	"ad+2lMeIIcnYD3GxVroOqhqOVjoSUhNSyZuOMWnbLocNS+sfZcak15lXYT5ku9SqVLLPLRfb/4a+j9Rs",
-	"VbyzRQNW8Xs/ginrHVWKJfwma4jZFJ2yZKGxWcJiHT77hOypIYsSIvHDpLjklPnMXOJoOv9GdfwgnaN3",
-	"jlkd+k7ZrX/CXNKDh5opNlufffv3A/33Qfb3MT6HBNVcWuriwtYpFLjFhV0zVWoBgwouuX3nR8ySuk46",
-	"fo8qNsjMwW51XpvWhIUztSYfYImNwFRazMbWCmqzm6Rs4CoRH7yI6QAki8VRafYz3B1USG68r0BaGPCT",
-	"bUPdfHiUFgD1/Op9F/xOWoEM3j54cDiS8NZEMlPAGCq/tq6uPP8rxiQBtNPCZW0c5Pn6k3rx7gc931RY",
-	"a9sahrYoXNtrQeRRWhTvdYVuB1dICdYFsyFlNwjlXO3abwBk93vbgjFWCrj6vJjSnxUpWZ3Tf9CANmdF",
-	"Gf3HRw9LKyy0ShL6m80H5TUWRlQl0ZfCGguW6ZmsjmU8b63iCy6P0DzBa7a8lCs8atlfqhRjWJiqdTg/",
-	"lf6lSnGGyquaP1kDwSoH+7D14GHrsOxsD5pHzYdrV2toPSo/3BLhKM1ZXXqQ18Hgw9bRuvVBGhtURbHl",
-	"ewoZ1wosXUIAS0jnD8GAVlL/Ypr2A3CF6xHlVvOg1fw2RLmy4LuyvEomxInEpLn/kBJweXBdVZtLSThc",
-	"amnJPZ+v03mtcLkN+6AeF7TdtV8rtaPkdpHrHZtaQpc0j7XvFG9/SCU5JOad1YF8H2mkwBsAVhVxnZaw",
-	"RaCw6zChcqubwdrNXS2PXVyEin2nHCo3Fd+4RXA5kaPVwGV3fbUswnIRWPhGOajWjcHcIghMaGXC4NOr",
-	"IYBb2ZIJslIAqJ9i9fYiQVNDpEsaFs2P7tN8Y12ztiWtdc0b+WFmJ0uGmTfyw2DXSwbB8/2fOfzjA0P5",
-	"49aMqTIlmavLdKYGU5RCp6y7nqCJA4pkzApTGhvo2lPeiKXkRq1d17SvzqFUWQcYqOolGdbLMIf9Iwqb",
-	"ZzSKTy8ZL65Tw/STWqZfudeLpaPcKp5aQPdtwYwhVWTKEkbCRIzH6F5CBx7jodMQCKZq2/JRHR6FbVKg",
-	"S9VOpw8vfmvwv3e4vmtt8rVjlZ6Ovnj2r1vqFIaKoF7Jp06RKgijN20H5n/tFJjtVnYiA+PdVYd3eFv/",
-	"xwDaHIcDRqgP1oFWIB1PxmJ6ngC+2J9icRF1vHbjypmFcXeGhFFpFFcIcD7HqAmEstOhLovN1iKSeQka",
-	"LDHSpb2LtO8RRmnXixp8rWzihBjtm65eM9ITI/aDXNYXia1BuE5Z8gQo63znMdulM1dF0FihfiijEtpL",
-	"1uASKaTLGMQ4EUr0REx6Q8oHUB0oi9B8jBWWDHgx0SDLRsVw0yD9RPADYOaS9I2qRouSZI5U7co9L2wu",
-	"smmyx4YNM5rzXUUiSUaRlBEWmkqXUqp95Xa0tfCP62ebpGqUu8BFPcV9ur9LPTHXoCTtpOotWJaEkl6F",
-	"xZec+3CDmSobJt85nWXe20oCC2srvSWLm71ani6TgmnhnTmqsXlKzfUBARTDPSO4gkvAsLCZq+VJPfNl",
-	"qQqhsFHiz/U37352VTGq/IYL043SrTpP3aNeMxlpG4fr5h2V7tBZ7nao//eU/JQymQwKiywme5ZV+XJQ",
-	"orQ4WPoGDJu/OovD5t+AYQuEZ3Hcwis/tbXuDxFPRuy9lodv3mS3xLdfueFEs3X48Kh5fHTwDdz7lwCc",
-	"/M6ezkhAx+MAYlOuEZkyp54VBYEcHR/Xj4+Pfa/VbD1yQkGa9vfDo6PFMJXM7Lh0zubDVqtozoMHjw6v",
-	"GWRy8KBx2Dp8tO4BtdY9oMrktwjJC0gxrJR0Z8aSCHavaMR+RBOigchmN95ETc5fizjtqmAbYQ8GCRtQ",
-	"xZ7OnpTHZy65HSV9a46bGk+PW4+a801v0JKx9jBr81h74JxxZO3xrgmlyuDrdIo6evjgQXPtpklH61PN",
-	"b8wQGo3Go4PWo9Kgtm/GEDS9CACVgk25gF+pW9Rxs+V7zcYxtAz3K023pIGUme3h8aFXykmqT/To4aMH",
-	"VeZZ0pbKnec6CN883gThD2+aC1VmQD8e30lBBes/ydgDhjJDqUAN2yyeJVdLMAzJZKzBA5banhh1Iw5c",
-	"SqszKOmQvQBHB/ta47HvZqyJ7AXIigIQ+xmfjLz2p+yTWUbAfFNy7+kkisOXGv9htfPWZTipLhtGPMxq",
-	"HXq+N07EmCXKuKS7CeW9YfEM+MzWjwWlvjuJYgWG0MeEjcZqRqZgLcRkYscoWPcKVqxHh8+NRW0+HxKa",
-	"L2Qf2Xj+3yWqK4v5lrj4aKOpB+IPlsgIhY9FUF3iQ33wvwqE2HW+lrDLqPxjPTEaRWqL53JZtjUTGGOe",
-	"F4y9QjsHlsb4lE6UoavAhNor33umBbov6pXteZHer2bDNz1vsVPbQcuD7N5opO9Cq3n48PDRwYPDh743",
-	"ijj+2HAb6bMBNNv/UhuIWq69vv2kK1bSMIz05mj8zrkHfRpLVujDByc0TcSEh4SC+C0VHY19c48jmZYJ",
-	"xbhc0ccM+oWLRq0aPQdh+EDmr2SJ+xE9bz9KpDKploxwRhMmocRspBiGei8vATDQn4C6fwgbmiQUyCZV",
-	"S5ejEK1n2Xrq5NRBLeW4CaBFlIbVNtbVZX2RsOWg4kTE4SKsYnoToJpDcrM+AKBvzrUI4Z8b/yY0Llvc",
-	"zltuQkQWcaVHkzDiNI7UbHHc38UUTZGGw0RgKfMJM312wzo56UpoKIgnBOm5Df0V95Y9OPSWXqgrw3sW",
-	"F/BSSWBdq8kBTrASNnLDC4qDyVQkakjkUEwjPoBkbS7ImCYq6k1imuDFrJMTbigjrmIRi3nBrQ1z64T6",
-	"xlVQKX/0VwDolziwWYBdi+CJEtZTKUm2gkiX9i6mNAm9IlKV0p+0/1qbBHZEAC1s4FJMmVRIVHwS9EWC",
-	"j4GCxWH6rG6DIntxpLeGtT9MVWQWYX43lQx9QF2hhmTETFq4NMhhhRln2eZ7nu89PXn2Xx9P3j/3fO/F",
-	"2/fwryIh53marPZ1oZSzzXTI6NWER0qSYCQDnwTwn5H+z1D/J9T/mer/zAJLLZJBtmG94LTQeHN40Bgh",
-	"G3rF+EANseZElh78vz81ase09u/Pv/xnEUc9dZI80RCAoCjM9Vw6WhbJMlRh9f2LqGbvTs0OqsGoAH0v",
-	"pC8Slx6AjJU+IUY1rkwic9sqIN1ae5mVkDqDle2sYVLEye88+kI45cLU5oCCDAQhYQ4JgsGgSIY+5WAB",
-	"ggFwA7zT2G+AxZoqGOInSX+SALri6xDHA5JS7sS3EB6CWURrJZ46YBecve2DNj6PDquORCUzQ56uPkP+",
-	"4hdDag5cutMqOa2Msq0rGiE4RR8Yrj1ePALr69Hgxwige3KRuGYpqSv7fn5gqjzptNroIjp7+gWKOTnt",
-	"NJcCIb98bHSwWqj47dUCY8Shn8tXxMLXVPWGKDGucTAnZITjsDWrW/I2v3hugrlKzrVQTRDjYmkEJQy9",
-	"eZpgRRRL7p54vvf/0/958t/6X/+9SO203K7frl3SxHTG/eS9HZ/+OYFuzW/Hb4TK/kCgSPvA/vn5yrVv",
-	"LdLK/AKBkPhkwv+cCIXrXS7GmB67Ypya0Zae3G8WL9a8UFpkMS11MewGW6YuHB1o8mHx4Wl1B68gFuyC",
-	"GnVdRqCSXNGZXkQ8LNTGgWRmfTuNyQeJcOxm0cEvJpXOPftYDCC13LSnL+JzTkWnIiEzfewv6lhmr49B",
-	"bssk3Z7gMpIIRuzgKgmNxRqKSXqMH8zXi/hc2vTVbFYlE5ZtsCtEzChf1I5NJBfA3N29b890KV6lC1qX",
-	"JNgPmVBW0qNxzBIyTQRIdL4N18nnzBhCUqCdiHgyKjVN6Gca+pr0Q2EtPiDdhPaYj/FzTTjMtDSQnNdL",
-	"UPu3ekmzmqIPqdvF1CzC3kyly9nK9w2sqisIC2S+AMk0fhdvyh4ogDJLXiIxnYmJWk3QYGYDNd+ep7OL",
-	"UjTkpbI4UIl7EokYRHdMTWEobGtv2ro8JkrEIaH6NSigAncColczAagS4H4zbYaWv256JZmXP+M+RKJe",
-	"mBN3tSsegnNx8f78zw9v31gJU3BCEam0/AxGIKbFKB+scrQm2ZgmWgtPm5CbQBdjSbK0yFLJ9KM9eemZ",
-	"My8ilS8iFofFknVfP7qzRgS9vXdUDQuZTDpzlIJV9AHefhbxLCZKRqFWF3JEfAFE8/dnhfkC3Bk2nMtq",
-	"t4U8EuTUIiZluLZ+iEy3H/HQ6RykN/SY8EkcA7Zk0qvmlyC+Lt+RHokheZrBFFCI2bhc5JH2bGMhLkgc",
-	"XeTwLhW/NAXzvX4swJplWZefVYnxPazk+Lmatce8lUGtiJgANqe+IscS3FjfFlyRRMMn/wCIXMMebEAK",
-	"Qhreu83sSnG290WOlRr3IfABJdQFoFTZs422+boEx9a0TAEYpSafm0m42HffQBDM56KPkARhMnOcZSD2",
-	"0SigIbAISMZXKpBn1kas1w8znsfL3JRpZ7oMSa98b6MhnFX7VDqkqk5p1ErfkxHvsZXmSHuX0WOcqLVA",
-	"JhUbr8yI1O9U13IRiza8hzh4y4ZeRMHK8huy4+XXx/8mt7zwksI0iCMFsho8QInNN8kbJu0lmZg0j7Tn",
-	"XfDq7a8vTt88Oz1/ffKP899+P33/v86f/q+z0w8B6YqJaZRnLGz1vMG0edBsPGwBiNKfitR/65zW//gz",
-	"tl0es304vSHXQ5SPw1naiTuLHkYYG8V/jpjYjyxqqibOIrPk5ttdVrNrfIBZXuJIlEk/z18a8yXfLOZz",
-	"6fHC+A0IsZHViRIGFEvpayWC5OLbGkQg28aGlOAkO8wyY0lmgy3s9GkiA0Hy7CaMXkgwNUc8ZFwZ54Ij",
-	"psYCjeVL8GMplXRCtwrPHFZbBKuXPGRfPtgYowJZHoL0U9WQhTbfnAyF5qCpXJ+J1XqPXwoCQrBs99fC",
-	"UCDXu2SEXMlIbzjhF3ID3QAHLn7sGfyO1BHC9+kYbRPRiGFx/A0+ZjLDi4IctrcjpwBb/iMf8MHaUy5g",
-	"ii0ZYWBnpfNsf8XoIxXleNee2xsR6fWNIk6NTWlEx2MbJ9mjMU1K0Riewjy+jYArizGDp/DqVYppszcY",
-	"nupE0l1V1f9zE664bdkyQfN3gbAlAdbYRjHmYCRGmBRXTk1D16+7VGJLX6wqeq4nQmJBy1SKVNGIrSET",
-	"VibxLshdGp+HrK2uOQdH6FiDRlx/3mwEunOGP0E54V+2pYVrsT4l9yFyNOKDlUM+2vfWp/6pE6sUYwtE",
-	"lqJYCV8Dz8ZuON3Bb7SwcPF2NpX+30CHeZGk9jUJhd+rcv6cVWtBJ9hITd4S9y88+CITyU1ZSGz803rn",
-	"4fr2bZ5FHKdtAS64mBp/QIEVJPU9V3UAW0N/sY1uQ1/y+WhtZzKSTCSHCzj2/sUzcnBwcIx9I575hMZT",
-	"OjO+M65FzTAaRNbXh5EPkDlrwhe+KEBqCIYAkScULC85hFSxGhDtlab+dJlpLLGBYiG+WcvCcq0xJwfe",
-	"JYWxmsqbk2LR6GT9l3dqL7Z5U4mF17hWsEKNRhrs8TZmiRS8Tk7QNI2dmiCZVqMc1I3ViBkp13s0FUko",
-	"2yRwh1CFelHTJz0Rk+aDNvl//+f/BoX6z2vIxnteSHIte9eSvElg684IRrgXGfTmYp+qxiNJDJzGpJaK",
-	"Zhxc9gdTuXGRsLu5Hpnqb1IPP5fogasZAbw0f1Odb6X7sBMW3dXc2jcQZTFT1ITvSFNPcSEMcOF8sjSa",
-	"qpSywAq9FDoolayKwjXrSKcvBBFb22K0sivTHLY6bb0KUxpUWlnGvFqVjmftwIqMFwtZ9sg7pGYzUmAu",
-	"MHxWU7FImuyShU9k/cSW3pLZK3zP6ZpVGHxiPojvrOesk05ww0L8Aii9WRgDbLUneB8IOIMgdeRLXTYT",
-	"pjqcad31mNA5ic9WUEoYDVHyMzYRqKZRbN2xbcGKskrQMpSHuJx0g32fTHj054QB3zceQTzTgkUhjqzM",
-	"1EgbkhUH/8BDMh0KCUKZJAp7lGJVBY3FetdWZm4TBW/aeBq9hNRfLXj6AHOnMOLUcKsz+FRQOaoG3we9",
-	"PxeiCI3clnqg3DtvbkQGhhQfffcmpnhdTBMyzXe1lHMH5YL0Nq5L2pCY2egfjQymMWydvO0Tqe8RjS0S",
-	"3bM1cxG94d5oUChWxBRMN8Kv5c1ojTWP2trGSFF5mFV0hkQKQonN2djI47nYCrHQ+SI4BH7jmyBA4Tb1",
-	"pXyclcrWpASrCo9pogptd4smQKfhYpGlNmRsnGaiR4JLn/QnHGw9+EUNV6pEIhFGCu3RGGoCfdUeE0p6",
-	"QxqBWpW9DeUXJQDzWuDLd4csAt9ISOWW56TcgAxWDKEUW1hBycft4SyiE5TETuuJW8S61krWAYIhGu69",
-	"us6nbaPNr+Wym/ku0qjFz2v0AKzJRO2NV+PUfS/2pESs+pE8JlKMGDYGmNqq99hZR00Sfu2FzqrcfST0",
-	"WbysJnL0gl3v63MdTou+P41AupZjym2y4CIC9bSutAa9Ke6eumz7MELTlW5CexdMSR+T+Kgkwaej0edg",
-	"ja8vCeM9Q77him8F90WjybXgntbZL3K0XzJDxUvwU4yvceqFXWc34oOpIcgGjwk+AIf8pktbaHtbxI7g",
-	"KxArrleibwBRwnY0r4IC82rZ3B0suhcubS3gOe6RFgPYNwJHnjblmYfLiOfRdMmlyRHfAnliEaxFQuYb",
-	"k13hCn6N1lwCGa39+6T2z/P2Z/OvRu34vP35b4X5ZG/HKOZ9WKImIUWbu202HdzIcGl0N/Q62LZQW0GM",
-	"lU5UvWlB+SF1QxTRDpooYydVbJymjBngo54+tMGsmVVvSFELNPBGg1c+4WuuJ2emx1Sjella1dIcK7vH",
-	"Evb5lqdrzPYi+iorhiAZUqc5yzm6ZAoJnn5kVbcUIhYPRJLXPVHu1SonWOpL4l8N0i7iXJr2hcl5uRao",
-	"gYY62hutJAL+OyCAl9TKJIvadlbZqZJumUejVXYju5nsO0UX2HZH3XKg49hturqtkMZKDl83m+X7jBks",
-	"aou8xrHY4TnrPxo8QZTvA6PhpXZP6x9aCyVLDcs3HS9kC3wWXNmE9SeSYjWfiJP3L56R48Ojh0V5PmER",
-	"VYbsWlu9EjVjHyT4cSIGCR3JOjkheiy5YGyMXocRo5B5AzkTl1qFBeEfRd0RQ+dXwkCX7PAJN15Dzkh3",
-	"ZpJI9Y7rHd7hh41GmwQoY5ggvIDspZWykQ0+JoE+YFMECzNcAlOsmiVs37czuD3GyR5GCXZ4F4qzXzJu",
-	"zYyhHnER8fAcfC4B2aMFrjBDU0c2niFhqFNkRjXIqpvSWYdDSRE9a0ornN1kPwZo04UoTf02FCdNMKsl",
-	"IHtO8o+tFA/ZFB0eYO3aYL+uQdZsk3wl7jo5bBy0ScDFOcoEgU8C477nQp3PxCSBBPqIy0m/H/UixtU5",
-	"WNsCv8MDkUSDiJ/3RdKNwpBxmPAQJlTnfb03+OWoTQJsnw2z0jgWU/x6U3+9K8LZuRLiHFLx4WccUdgD",
-	"Xu+k1UoPH8bpw/DdX/Q1itmX/I9a6YIN2rZIKODlfoIThL3pn0LGJQwx0l9uka0HGpzjQUJDdm4vJi7v",
-	"uE3ynaPcT9jWUO5vtu+T+xs2daqTI0B1LXcknMb6A0cNvX9ToRZaWUFRWYsYWH0dRmrwOmVx9U4WatHq",
-	"zS4UtvXJYo1cPeGh/bARgPVyvAWJFoRZLcmWCLLVkgeBKkcS1BGjDhnf7RaT9mxx50Lvqha9MHMNvp9Z",
-	"0V3XkCChKPGrrMpH/CY7TKlIaeoSPiZUEYgvKSlGlRWyLpTR6YjZ1NLMVZCVZAtWRMwuzvj3s7N3luR7",
-	"y8Jdjo6PHagcNhpVNWMVlyVOgYlccy/Ns+TjtKBJlu9neB+eIniiQlbsrClJz7I+H/hMBA1sMKcxt9lJ",
-	"EtUS1mcJy/UfLIvzQL8x7sx3JAREch+5ee4wi+SGyhGitkv2Mr+6iRBNY2LLxEB4vMUY0fyMVSIAsiDR",
-	"jZMNTtzrTMvC0UtkKosMhjBYDAP0SiYcZKcsFx+z+k0nDixmMC8PiaRIwKlvhSJbEvV4QZMcQtl/1Pm+",
-	"UV737azLNj1aFZkzF2CT07nNA0yTzLnvVydwm8tsl1F6k7ca5gzxO9QJwr+BUOd1dV+QjS5pXE3XvJFQ",
-	"6u88FW9FbHZxw+wbica+82HYuWICG3jf88UQSnlEmoW2ElinTlHmXD0SWEP1giTlqWZltlmwW2odqqCc",
-	"V66Ul43fhy1PxlpmVsOEMRKyXjSisTHhpunq+QJgcKWw/oKh4cEb+karKL+85H2j3df0Pwtsu1i9uXV8",
-	"5HvNVsNbWmwLl7k6pQQ+AFnk88W25g3BXGC4Pp+ZL83HQqWfnDcOfa0cNvW5wLLkLrHA+gOJ/hEf1OD0",
-	"0uPJg1VLDylUHQVv7w1989enX2qfX/L+X7X/8alRO/78y16nU8d/7f+PPaaf/g/7536hCujk5RQsEFdU",
-	"Jy9TtIJzB8yyaAb+qoP6w/ojskdRc9GMCjnq/mMIcsL6pYhScWHK77YiTasFMxaHkppEq1sOJV3bq3QH",
-	"4qFcR5Jd/0bZsFl1pLTEbwXx5kaM9Atevm8hVVwtQYhXUVFYVyFKyMdIt/VvNpbChgfNjKRu35aV4wZd",
-	"SDhRg405ulcBQ5KIbeLN+ZBGLdwoekDpparAgFOxgz59/l4OaCBqJmMMil49NYEnqw/vlq7AfNv4Tepj",
-	"zrf/vqZfKZeA9I1dSiXZ56nRDEvY2XILQmIJwrrpGBGG0MwtwiL1ab18Jew/H6cFw7hQBL/RZSFBj4px",
-	"FBElRFGlq96QVeKUzyjUiwTFMWRfKo2B1HscMmBySS+0uVHmZUP7o4rjfjPvQtR52klk5bAP5t1iVE63",
-	"XnJ8gjMCQCQDE4lVUBPgPeux6LKo8CTWBkjM86zCAExZMY4MPvHBNHwqmh4sOqA9rDdxKKY8FjQ8i4oK",
-	"nr5xSg/Lsf6Elh3BVbnJLkwO/gst9Cx+zPR2IeAeW29GY01nS2bN6j2vNfMHJZJl00p4XnFOuPwox33Q",
-	"wmG4HOI28SDlqSYD0kI9bShb8fM2VqwgJTONvlsXg5ZfqDKCaIunwztwqyDpLf3sHAEbTvhFdQK2Hv1y",
-	"hkC2OyZAvK+mvuQmAI62ycBkgzHS8t/1R+q/Nhl4aRsirTmyHEXsuZY4GEFPFX2n3Mi8t2A0TqDf09Nl",
-	"VVmwIQVmqunrQkKWjaxKJlnFj11z7lfFEfWZmfGa839YqBD+dEVBm4KqjJssYshoCOe99Hv5EydSRXFM",
-	"ukwzHNvVds3PrQTo9j+5HRhvbV1jIdWLKFYsWQkLYC9jqo/V9NaJi2oQl3wI+rA9n2AzyuUfAhaPQU5q",
-	"SHlhJsp67OY5VfQt/LSC52ATIcYHEWcA5Mfk3ywRMq3yXFSJYUwH7Kmppl4tBFaPkM+NcIWMfv1RKd5U",
-	"HfqhRzmv/rUUM96LqVxj0LuEhXDIz4vI4rqTbPrxJfesylQJu/42SuZYZ0clU1xvc3AV39EBez4n3lcd",
-	"q3dw4ra83/xmvrSiWAmXR8HcyLplVddiIUaIqlUVFcEJjFqTiAG5fc/68pUQF5Nx1a/FQlzYCM4l1dGW",
-	"3cFny6u9xayvTBIo7sg0pqnwDTmkSSjLWwUVAg8HrUP6n1UoV5eeMZRZCteZ/sOK2nHX+cBEX/wMx2R5",
-	"y4ccTqE4OZG5LhmuN7HsRmSWkmWir1OLEAdIW490KOIwZxBCNZTMWAHzSljv8iONVDEuf8gd/JRGyuJx",
-	"7svOBjPPHHy1mgEG3rRH6bDSOYkIH7hHab6ftuhYDxuxf0BYipQp2bGfgS9jpf+1sBNkq2IDzZx8db1t",
-	"vWe0eEMv0ymBoF5PmvotM8lVQlBAhOLqqBFLTtNGv2XIlwLGjJBECXFBlBgw6xS7PvKV7vaDKmyomN8r",
-	"leV6aHX7BLzpspkXTPWGVbkMlRc21C1llFV5mny+pqXPWgb1F9diaT3MoY0Efya4SkT8iirGe7PlH01R",
-	"AM71niTZNPqfeh6gTtXVXqqo6P6r0rm42oNmytGY6Rv7MaHjMUuQKVRQzk3u6hSHZT53YidELm6akFQ1",
-	"GL63Ua4FQmGV3kQTCXbKwuYK8zzLfPJ3ycI/WqegJJV/olCjok60dvEXHPKcV5AKKXSYvrI+9X+vj33b",
-	"4kg5GckcEgVR4JORKfEFBXmgr6BZg6Z0toBGgWMhbWr+jiUfSjKoC8oPj+2wNHW6quF7PWo9gw0UUug4",
-	"15N9yfJfXX/Vf07YhK217IyYLLIWkH0XZ3pH09Ia7jyaYsbQ1kQJqN0GAmlV4VwP3fxbtptylS9NuqV1",
-	"Kk6wBGPjMQlwQSZ4DCERIJKmBfLWuYnznfzXQd11vnNqPUFqknAWrgjVRPP5ug6UTNJbsqFX19vHu29q",
-	"risxM1Q5ryKj5Xo7LqakbLy6mS02sqWSBBD8EED4oxqyUa4sMqwSL/9jQrvikoGpL9/K9qAhVzayPan9",
-	"k9b+Xf+lVtLOFjXQTYIgMpw0hQZhpuKGfraHWBo6vsgwZLqQG6o+iB1sVyWRm2UsLT7oZqGU47ifp6e3",
-	"WAvTnHHlKpg2ree2YxdNQIu7MvNT0crOaBS/SAqbn56kKbSZXKtoVNCfPUzEeMzC89KWAh/EKM1OcUgZ",
-	"WFOshOyTZqNBtDIu5prUX7dI8pLSxPP9lutrFBAugv48qlwPY53uCddC2ZKmCUUbOKPJgKmsCXJB1XQQ",
-	"naVPstZ+3Rl2+5N5SkvHYx8Lc+To7WHj+EGlyi97ftmT/eJkWqeqYqFMrheOGTyY2e3bNE2sNok1gecD",
-	"cluP8otF3tCoHdfPy9jDWTnCnZhy/m1iq2IDB8vCuakWUohhmXqxmCTQbNgi2XsGVfd9QrF8VZK+vueg",
-	"8j5yRpNXQPoJBR6Sjc8fVqvRelBrNmutg7Nmq33QaDca/6zIJ9vljNJpT1G1zcFdqYWMS1+3FrJp/3HL",
-	"TCC39vWlFGGzWfLlkLdW/LhqlsDSEsfFG4eQlS2l+WH8y9K4Zlu4kj1dGZd44ry6QWbfDWTq3Up4ve+p",
-	"ORazdKD7bqH+gCf+nvIBKyYz70xhb1tt/TGhJMBrGpgEVC6sfqhZgBulYKWWkWnhu9AlQ1MvGsd+h1Pp",
-	"5uGY/uBYE2JLiePfuLWQmwruV+9C9Dl/KFu9i27N/N2tvKVU2hu8weV5tyayb2bSCKAUsbGErZ9ZO08z",
-	"7mh+7R82/rISTLB2F9TkkSurdlVuKXYnAfPR+URJ4BcaiASUuKJdMYGqzKZEBNa3VRCGbJrzYE2TrOar",
-	"fnk8TsSXaESt5aVqFioE6/YmSaRmH/RejWmf0YQlJxOsg41/2a7r3v/8eFbWZ/0j65IzUE/23r949vCo",
-	"ebzvExkNOOpdqrz5gVPbXyUTqaSP5fbD1NmfJizSSRgx3mNwr7hQpjlDWCcvFap7Tqn0e9KoT3VcGBb2",
-	"umRJ1I8Y+E3fv3j26GHriCRMq4WMh7JNBI9nhMrZyJRnpvFAJJEaunEcZrVxBIvFFvlQ4t7PrxBWN7Nt",
-	"hKDfFlogAbfA+wTwzTSSoVJj7+oKor77AmOJuaLYw8BkYdmcK8/3JklsBsn2/fuDSA0n3XpPjO7bd9J/",
-	"LHYWs0+wVDnUlOsnAmXpT78mtE85BRT9vJd+AH+FLwgp78fiIrq/D1uNmZJYZsfUqbe5vB0ODQ1QPIkS",
-	"KHlmj+Vvf3sjSHemUNlN8b4n9EGCDz/NfAPYp20WejRJZrmj7nCc9G9/8yH+hF3mXI2SzrAK3X/8B7HN",
-	"QvSfp9CEwjZa0NOC9X0epaEMqTRVktokODEF2eDOtclTOEWCVTRBRzeVNDHfFrX2SHZ4pfuQHgwUtlc2",
-	"+15fjcewjEJcA6Vc9A3OdbjG9TnEI1mzCRLNR0rgIqEdRi+m0SitKheFgU8mPGZS5i5jh2fpw2enb07e",
-	"nJ0/e3Xy8nVgLiLlUDVv3yccDiP9koF2nXw0ga3UVADEJag0f0Qv8rDR9DvcFF7Iv0btlecitZOIBIRh",
-	"ZVvpI6ggD03jDQfiedg4AFw4MVPBUzpi870U2notFislJrIhVsZxTt5Ot+YI4im16PDyPhy4gToJ7tNx",
-	"dP+yeX/EAqKgUuPUlJuGFQL6ko9zrVDyZ/D05MPLZ+dnb//r9M0TlUxYQKBqn4SOUdkJQ6H5WArSZabS",
-	"rpRTkUCgI9Tvekpl1LMd4Th46ZMOR8hBFGEcMdOBCBgY1tKiHMth60OP+ICwWDJ74c6mggAiKrh4+td0",
-	"w5o43P9//+f/BvqwRzTEel1AiJAe61OEOhdIvrMClrkqmHa9mph1Y0aCnghZUNcfAiJlvmY/5JRfPHn3",
-	"EvelP2T3tmfon68vYy+O9s38diHYuOtx6Vm8evtfL8+fvX397uTsCagOAVTIh3x60e/XyVM2jHhIugJY",
-	"B+BNNBrHbGTbF2N5jewuwO473Fm4JlF18lazKxtwN5d9CfQjuWRh2zTbwTKWY4ofpeSwcejnHmHJxw7X",
-	"j47s8UG1EqCWJ9y0GMPWAEEOrKbepVuDz0dNdL70nqmYbCqGOOelz6HDbT1SeJn1opCR7qxOPiGtXii+",
-	"9nnvfih68r7FjH3oJO9U2YI+F9hMTcTQOohAlIne0UcnVBGwH+gilIux6TlRSix9Uxg54nD8bXLYaJjm",
-	"bSMaaxWPhVm5wcODpnn4+/tXHQ5bBkJgw3ESZs2iNpwMtfl8VYa/n548P31vyzLsoSnVcLWBgObHJjdO",
-	"LwCV0HdvP5zt++SoYVegEsplX99jtDWmrROyAtLmsG1Tav0n9quBhdK0Ark+UwEEXfNQOMnuzGG5msg8",
-	"hnYwyFPFQosa2/HEFuYDdOjwSPPXOLSZfmnXmkx0wM42hdRSU1x97nhVNJ3JSqanFfxBaujw4D1VDPYW",
-	"+OnViVnflIjMHtfeiTjqzYIO3/sUJrSvahFT/ZqWhug4qiVUMVhSzZxrJihp/FKQJ5/U9Zi6SAYaS+9X",
-	"meb+/n69w99juV/TffKwdQyLO2ocoKoA8dZpAfU0Vk3LCTNCBzTigK3Be6aSWe1Evx7YM37Lma3sq395",
-	"l5kw0q41+gR+f/8K0enX0zPi/J7HM8veIw7UzPQvNPUpDZqlpYH9FPEG0aVm4tOox4y5CmigzBXezXAU",
-	"LOosxM6cL2qP3HuKAGo0UnqFvgKgWLkODhqR8T7IIYtjPRlGLac3LrD19mkYJlrgMb5ApPGp2tXhgT1p",
-	"zb/qxjuh5eLAIBHw4cAy8Lpdi3lTEqnPzvB4IzHbrFoU0ALowxuQgRasjSzs2O0AOEjP0kqXxl/W4VZv",
-	"shfOzgUr6zJFUTCNEhKAbT4A0MihSBTjLERjYBz1mFHnjeJx8uu7V7WDeqOmdaQF7WM6ndYHfAKobsbK",
-	"+3QwjvWQ+lCNYqeEp6vEmEICXttr1Jv1Bhj+xozTceS1PT32AKsZDUE/zQkOWjliX0A5GjBVXnFQnz1k",
-	"dmkksyUIs7CGtoaKJvZBKr1ZxiHi0FjywALlm9ZrWPZvSIE/aOUjewGADPdzfjYTkCg481FVWgimiEas",
-	"TiC8xkj9rUMyFBPN/aEPTwLqlLjQ6qsCpApwByni6s3dk2m4BvJYWylHX1qN90qiKUZCBzGa55ZBjyo2",
-	"gHLTNXwr8Inoa6FA0QhNWqiumeZRCBFqRFMc8jjNWiuYznkvr/jpOUZCbxIYoUqb0Nwz5cZwJ1bIrJNX",
-	"DBrB6M+cn+Or5xAZdn4e+MiX9P2Ge4PhY/aSpDy4w03WIulTrZSc5MBlWZcdpcmWzCJjHEUATuOZqTqe",
-	"lj83U7XzTTwwjB/0GxpqsqYESQ/SiB24ZsbA1QsXEluGRYK/DL22xvdnBvudgsGy1FqevXLfjEu98FUH",
-	"uHbYqmOewm7WGACsyrv6DP5DMCjCtW81GmWGuvQ9O4WmIIdV3n9KQ1NgAIc0Vw/53SnGjoMOVg96Yaut",
-	"w4hWq8LKoCFm1r7zsHW8elAquODSjqqA4KUpUp6WJDxqVFieRs4XULMchxxUAlyatgdjDqt95gyrlufM",
-	"lYDkrqHy02eNMGnhFe89JEYgyadpMJvnewoc8p88DGH87Htfalqw+GBbl3wycTte2+tp9uZ7MeUDr+19",
-	"0BKD53tSTJIeM49JrTZginS8/7QCRBF36nik0+lwQmpGwiMdr9iA9J8gNTjvazmyNkliFH/IPaQRT77S",
-	"8fhJJ23g3/F8wvjlkw40/td/QTTLkw4WiNQ/uK3/cyOv7pV+LOVpT0xZxubDo4b5v2b5MKRfT1rlbwBz",
-	"fNK61+Fwz50qUigS5KtIrUfb0LCC3r3cYRh9EZOmN5oRcyJLOmv4KcMzuTAad0H/BcXO1uKNpDFiGS6K",
-	"/Oki4qGfFhmWTss1EMiNgoQsxPa9A/6AFaW7DLO1yAutUYVRWvZMy4GmirQxeJnAeEeyhuVk8nZqfMSW",
-	"GraPhg+8KvNMCNEmrUbDSAwwR5ugpaPe4WCUoIu9fVM7vulRKjiJIWgHVms6QETY9SpV2vcOW619W1I0",
-	"bXvU4VCAOTR+bdjee9MZOJXqrDEqysoQYW2rs9QwHElbAItKoxyUV022p2ChYFVPK8Hb73UnyrF243zG",
-	"nJO3gBfwdYOnWKw2LY3zVIQz6w0wuXx0jAUNIsHv/0ti+mwaJvXV+nA1UdTSyB6QhH2yp9XNvQUCckX+",
-	"InoS8ulo9Hl/HztGD9lopRPuFJebstG8k0wlE3a1CSeHaXnqJr7D3LxZYYQ+vTMhXtFkwHDQ0epBr1kY",
-	"0bPZmP2eVYL/LuSHdYWBdRi7QTd7Sx2Obp5cn6eXcXNzMa/BzdP3n+EtrunTbZP5izzH/8m9rx28zR2v",
-	"TTrLLnTHudKdhUutmX05yzV9qgvYpkjKFeyTOHZyBXINQlFVKiCjYyrRjZolQzjDtVbutMQFSosOINBm",
-	"oe17FDOg4aARF2rRftYiXY/Iwk2LEhiixOp39zoc9VKjoLMvtKfiGZaBSf1VAUStBE6L7VhvSSvqqJNj",
-	"gklgLftaee7wGgl4qI8jaFsHI0YKaDZI0SqR9iphXCUz2HDwSgxeQUssa903GmGNBD15qSdLPSGHzUcN",
-	"H2yvPZGEi7OZTt2pGzOV8KB5kNH1NeYFWQ7Nuc2hCbDnFfavAlkE6oFT6e5FAw76FS6EoAFnRF8xtviq",
-	"6w+9yTh0b6jRI8Q2HD0WxxpMcgzt/oeMKbAMysy912WDiBvzaPAEimDr/9SwDPb/P0Burj+ij2MSUzQh",
-	"ZNiqccfq/pjMoReQyDp5OQLDhtbusZNG6vJBuOt/BW0nSwAqVdsobVPMyxZDIid4tmixo9KcNGPoc7cN",
-	"zMHOgD4J2BGISC6OiRgbEAvTMxOzUEweQl68yjwIp/949/b9GTgSXr18Ax6Ept9oNPT/d7jx6kqm9n3w",
-	"2JHDVmuhtZaD+LlFzXtBeeb9dJxi40SMIslk27EYib4TvAhwYTyUeWcNQBMc/nraKdxmkHn70BN4FIVT",
-	"OgNXDyo5HLFbfxwwA3qvyCE4QDl58xyQFMxhcFnzRxLAHIENK0k9mPoyBaYnX/DY0I4OOrYJ3nJpvVsY",
-	"oKkIu7Te6Z4rnaMPtitCkDm7CThjRb+vpVRcEuSyI8H8+9nZu/vNetPvcGisz5SNg8getzDoBYzvsRAX",
-	"0gjQimVQcUrMOVDB/IFcc763nJkR+mAhDkmP0fdeX0OHfqYwo9JBRGKjSlNvJbYMJ3tHGtVM/ABKzyXl",
-	"xw1+RpLEYsqSfa2B3NPXnExpfMFC4Btt4nR501eL0yTRrxueMWTxWBaa4uC5dYTOlVgGTwm8EJAB1VSl",
-	"0FxXbJk7yRoK2gaCxrnayLUeLBH2RaJeiYFc24ineQIqCRVsax8gzLLCi6c8rDRfhCFFq+eDDZr4scrv",
-	"m0DUzxtqDiLZmQB/ehPgGb1w01jplM6+tf0Pb/cWzX9AaJ4UKe9PSMcLWU/vNex45aY3sKI8aQ7L30Cu",
-	"9gRF1ew1MVHjCbJNWceHK3WJrdnu+hGLsexBqZcPX3FMY/3IBDVSgg2jM9FEE33mSILtopRxJ2gFPHwB",
-	"iO5GfhWD/kgFpgcYBofUyTOahBGncaQiI10yqaIRVUwu6g4QCAelkx0VosNBh8gCvZz8jXxYnJaSsC84",
-	"iN3X4XjG8Ag+fGWCQf0CNtjhS/hgBq008NLYxKaJUCwVKaiy9fUVnZneDFr9RQliysCSlzNTGjvkYmdf",
-	"JwSgiLXGkVQvEG/WZq1icPc5q8lxqCQn2MSOlS8DwDZ4+20cbsiu8YjS3IEd2/7J2farCJJCzL217Npc",
-	"5Bvm1/jZb8CvK/Dnb81c73/ldMSu7mdlN0pZLb5iTWswvBqfXZMLnnBiO8rjR0wrOfx+e44jmlDtHFvM",
-	"gmhR1dXvtUyg2I5bFnLLP/D8dyzzjrNMPKcd39zxTYdvqhx1pkg2b4mN3gcPi+EnPyhPBXhC5nqFq1/K",
-	"gLNCQaUsF/OcbGEijJzEEFQTlzikl6kjLPO1mSZe4ELBdCgoKYnZLj6RAky7I6aZlWZ6bISRxlKM2BR9",
-	"LMC7REIy67qZuRIrtz4x6DQcoG3ZafGd03CvHUBpDLgF/Pbx3Pc6nIO/JjenljNSho++pqyuYAnLNOni",
-	"6+JNQer8bXHNjTgQbnvHfHbMx2E+cVZzyzW04g25YZaDJHH7XMaNqrweh7mBiEbc9P2QKdCzlidBpNH2",
-	"WVC9XGQYWWbaVCRqCP5TSBfTnGLMEim4yYTU46x5M+zwLJQD4ymsjgZUOGYUQkEmNlcAvblGUomFuCBx",
-	"dGHzofsR+OAL+EuHlzCYLRlM7zizeW4O+idlOvnt75jPjvnMMx+Zp1q3xIVSgvxzsqNN7YimXtJImD4S",
-	"lkct9BqtotTA1Des1ZATnua1mtXPGSgzrQeNk12MA6puk/wetJ8NDYY7FWjHhX54+xuylltiQ3Q8vjHr",
-	"211gRADMaxvfTKHg5ZzKvuSGl0BuoVGgctXyc74vw8WM0jQUUyL6inEMy4amGYzxdodLUxZA9LHEsi3o",
-	"AC4fLJhh+N4FY2OZrSi1CRq2JKGAGTIZKGWmP9zhgRlwbht81RnXFyMM1rTk3RSTcqsbQU3AzIEmOAnc",
-	"/MXAlI4B5Lap9X9OBBbOISOaXPiEki7tXciYyqEPEMRGTb0hTWhPM33w6kHiWodDSQk//5Un/93x6r90",
-	"vCDbgfG5tVPZJE35m1+gSYbnWVulEhb6zqLfuth/B/hmVYfbRvzVAmbHYXcc1uGwLt1Lqe4393DZVdw+",
-	"Y12SKc7GT5qN0bfVAdPCwYWs1GmeIpI0WF5/YqJ5pa2iN/IXs8Y0e4h6w1QbnAqnuCMUooLSYVguTJIg",
-	"qyMdtG1pDYmZQVjIOqgTKGdhWbhTgWS+14am+1hDVXb4HmxgP+2F4LyDNlBJ9szO9jHPGFkpqKJjW9Sk",
-	"OAPi/cmbX08DQjXvE1KRvYetBhmSkiwd2Pu5EuJ8GoUsqJ6etot8cbkwTLFRBsbdD3ipHJby3HZu2mYY",
-	"DbChSxpXedey+blmGBuJDr9hb8qd3LCTG7Tc8FtxOQdHaPjNNB+8YanB5HB/g2wQzPr+K+tNh+WIyUGj",
-	"MZLXkSog/3NZaZe0BdwTrX5NaRLeYCRrWUGWnZyxkzNuW87Aco9QlpFK8uvpma0Tr6TbM8RgRVeEs3au",
-	"/IwSAiu9piVk8ZR/f/+KjCYazPSSoSV/qVQDbU3WvWHLuHGVcjRfatPptNYXySijDeFcfRroYOKZylIH",
-	"zWMvbVLSShuQeIvEzUt7hpR1AsMGIV6zMapexQZ4BIBqWwVsvichZFfC5ucRe6AqJvYjugkJ6LZln2UG",
-	"EZqoJ0U0o3wM4+GTjEJdQyyqYI0pqb8DP9+PuOaDS8rwGCnHMA92SeMJdLzM9Sys5+QVza9sfzEQlALZ",
-	"ozFNgnwZtL6VNzocqpykrWeC5i9NKMGQvpi5QearM7t1EPy0VgS+Ysoo7OwSBRz8pTn3dRk4tqysbKCA",
-	"9vS3Zk/Ypu5vALYzAex44QIvzNHCW1L/LSXfOiucrwoHLuNzzf7PNfPfy3sWPjWHn/f3b0E13zGqnWJ7",
-	"fcXWUPk7q9suKrKbXE8PO8LntOR66/ioulrrcsOtarffIZvdKbk/B2O/TQX3bnH3pYXdn+Rpymrddm3N",
-	"VaZd3ZdnJRHJ1OrMJFOQVfAeg8ZGXGhuo6LeJKYJVnNdsExjucENQtlkG7+2Xi3Ax0VZrb6t236NOGvT",
-	"H39tJVAv9XuLq8a97lS3HYV3or4MVfjmkdRIwrZIzYF6bLt4wQ3EcUFXsFLSbXsEFoY6Q1OyRfrdzkKh",
-	"oc6t9KEqNegj0EIQquS9SMTINOfscMzrgbZPAvI3Tbpp28xg6oVfsiSmYydqGZgjtDOexLFTxm9KseNF",
-	"P57IIQvJjClMEeoyMoqkhI5SdyIY+kYydgZMfYBj/dlSdV5qPMKt79jJT85OngFtWE2KHFbzh4gno5s3",
-	"DwLJ/clSRhWN4tXRwmlZfZok0SWW2cfIlhrUkmGXDJp190VCuomYQknWve6MBH2mekOwu0XQmN70qE6b",
-	"YT8mlHd4cKon+ABnFWDV8f20fVKAR/cmgGrrbs8B6GDBpswUk5emQ5FhHFllflM03+9wU8Ef0luQLw2w",
-	"vj2ZcBXFaMyDDtSmZEKdnOLeTP8Ig6aBm1pKSXBGo/g0fYSL6c7SHpC5jhfKds1Q0AFcDsWUP3ZaYWr0",
-	"0DwRmp2njXsj7FIehabN81BMSZ8m7oqHFDukY4eEMBHjMQuLVvo8fZS2r8UlQ9cEmzDjVq7n7Ato+NJ2",
-	"gYJaEMR+GTOBlRBExmIaz4hIzHvAU81SbJNGAGNYDEL983SIzfmh1yW0JdBMeL6ntF5hhCJFVsrf9Njq",
-	"idFIr0tDQxqrcPMojeCaDhnPNRmALgd1cmL3g4Wd4NOpwAGgx3tg2nd0ePCKSlUDDKm9fB6kyGTj2xJm",
-	"u6LHcVa2Hw9Wgwc7D0TYdjfWqIrtD/CHhI0ZVSwEBda0Ukk7zeb6qfTiScjCum2qnjC4AVgBWU6Sy+iS",
-	"hdlQ6NrwEcuMJNhNkyq9HWgGgZ0V3G4yCd6yBG5xzAgX0ENB68WMS9+2McN8PGh8rI+WxXR23hdJQLoQ",
-	"UIddsuEKdLjt+YwtVrOT0QupZ0hj+3xis/NYUGzEBsfF7ylo/6Vh20bxUgMXL5XtwwA9rdOuFwY7THtf",
-	"fcegaFdJnN7Z6ZuTN9i44+zk5asPARFjxsleM22mkA/UO+7wrG+Hxl2JPX4dPAbES2mfXlWUsO+oWYLe",
-	"yc23StCUoLL0ql+u7hTXSPmimvysrzbc7JfPN5R6gaIB99hJvT+71PtCxLGYut0QchLVTfRF4KLWnfT7",
-	"LFkh9upLfRsdEr5dfeVL0B+WG1O0EAR6xzomFd/YEiZjTbbheNqEEvSU52psdbhmo4s2FlJmYqmTN9Cf",
-	"KsDFn9tkcb0IMxRbeKYGE+hE/uNZTFD5+55NJhVeBCtnZTZ2RpMBs5UvK7x/MhgkbEAVezrbkJXhIex8",
-	"Ajt2huzsJDRET6GiO19m5RtZbJA23uEccOXc1Cd0PPbBffxtTTwIpPuYcrcNHgiOWanYeLEyWAlDxEQs",
-	"rfY5VScdhrio2euloO8nVzoSOWsWFnZQf1h/BH0eTQkTzVo7fOu8tdAZgX7l75+3vjfJmDsGuxUGe6NF",
-	"WZwT23HjHTdewo2xyGE0YrfFlpHjfH/M+e4UdFmis4L5Ngs9vieNSVHSmQT22KcJtKVW6IxHG3pb66QQ",
-	"+jxmFDOprWsG2Yi8R/QJ6ldGdNbhCaOhj8ZVE4sMz/qTRLMiNMai52Q6RGdOaHoy66tsTN5abMDaoGjW",
-	"jEAHxtbQ/QRifIEByqGYmtqcggiwXGQMDiy7vaHQAgSY1/WMmS2eBP+ovbKngbAMgCG/B9cEF0aKaad2",
-	"f2j5zJWeVl+8Eg75Wl+f9cn06ztPlb8dgV2XWq7VYpTFMeA0lReux/gl1DFXsxuJNt1E4ygnGVqSuya5",
-	"iMVFZBdnSx+fQw+YXU+xn7unmLiIbNH2XW+xH7+3mMbGDfiJHrYRTwHBeG1pH1a5icSvB27ClPS4zSX/",
-	"38dIN9bUAAxQN9IC7Cdvrg+Z/kpNf5+qSK/uBjSCJVxp15hszaTNHYPeZW5eP3OzRBwwSZw3WljoW5cT",
-	"wiq0W824/L4Zc7PiqI0SMPXAayVh7kSCWxIJinM1ty4dfHdywQ2WKlqvElE5tJar8/iK2y4h4qGsJjBA",
-	"ptCkpyYJC8mIKaq34KTxREp2ePAvKXgAPwZ6AyMVaB4God8Jo2GdPKNJGHEaRyoy7j7rgFtXJNlOc7md",
-	"LSDH/HdmgDtvBthZAHbsflN237d3/E6o/D+qml9Jc9/x4p3af5fU/p3G/4Pz4J2yv+P+GnXvlHa/0+iX",
-	"aPTYMXLXQP5HbiDvsOFdA/lNWvfulNsde6vWbP6WVF1c1g9eQmSZprvjUd8Vj7pDiimyhG+qmOZu1Sql",
-	"tLIeannzVjXR755x7jTSHcteZNl3RT+9bb59fd20CsefVz412Kk6X94x2No7p0mkFIR6samTJ6kZTExn",
-	"YqLqxH6a4MSQKRIpyeI+nLOCNv6JBBMsWK4JvC47XDMdY6WN1NCwG2BLmEhiGLwpNETlhTGrLiR3ZJ0C",
-	"I2mWobBt/ILV19qF18gHiZGsjSiWXV9bfXPHbugVzGbYiAng+Pdomd4pUMup8SYkdb2aMPowrDB1e+qL",
-	"SwduykY3Zd2Od/XXv6TgfxECiXZPOh7TwF5aCuaa2THlTVB+Wqp2B2R+h4ptXeCfczstxbs1nEtzK96a",
-	"h+l7p+c7uf7ucZJblqrvPjuZF4ShTsiu4voPWHE9hvuYFh/f1V3f+Vh2BpsbqdH+jXUWh2T/pO6WHUP6",
-	"DhjSHVC2Mh6wc678QFxyp3jt+PNKWn7LmuCdYNK341vBre8KT3/3iuOu/PT3W356p8vueOXKUtW3orju",
-	"Clevq+nu2OROnZ1jyndXn9XUxeGRbS+9QdVVXWeP21J0v1s2ulN2dww8z8DvhGZ721z8BlParsH/l6nC",
-	"57suFLsuFMt4+q4Xxc/Ri2Knmu84e/W+Fbeoo5/vuljcli6/4/DfI4e/WzYC4E532VDglLrZntUg2/WW",
-	"TQffKa/f2Q92UkaJlHGHDAm3LWp8e3PCdoSUeYODOZclpXQ4HbG0SoFJTIU4tlQEoZds0Z1QR2aZQH6O",
-	"5mfI+LG3lQ/MH6bGgDap2AhbVUkxYhD8ZliuZmx9ZUrRmZnXCnkLNLwC4OpdSO+ZLhYm+B4NAa+Mb+7n",
-	"itLeVcPZMbfrp9YjUUtzEkWsWceYquHt6dEw009cDWfHZnbaqGFqu9jrH4z37VTKHdddxnVvWa+8ZdZ7",
-	"O0HXsOmNW54au8BIU3u3et2C8bkKf4apb5hBkxPe4bZVG65+rlVbxsCxTRtw8XW6s30P+uKGPU13WuNO",
-	"a9z1A3P6gd1yYDQSbzoe31j/r7ugN8KtvcG2oDsmttNGV2ujt9D3c6eT7nTSHU+/FZ5+F1TRO8HYb1Er",
-	"lTt/5PeqX+5Uy51quWNDm5pGb1mhlDv3446r7BS+na630/V2ut6P7X+8ZQ3vp9PrxlRpfFuu2dmX3ObP",
-	"YsLTWhVpn+eFDtBpdS9gGEMxJaKvmMmKmVLN5Rhvdzg2kIbxv/PoC5GsJ3ho2hdjGUbD0S8YG8tsRalg",
-	"YDiuJILHMzSs6n/Bhzs8MAPOIz5gUrGkbtNY7kidRqctF+lHiVRZM2jBSSBZchn12Lm+KAHYlo1hGwGr",
-	"Oa1QgJ9kRJMLn1DSpb0LGVM59AGCXCUiJr0hTWhPyzPQofqSxlHY4b+fvag98vNfefLfHa/+S8cLsh2Y",
-	"/tFp/c0s/2h+gRR3wknM+oqIiSrj6+8s+q0rO34fSbKbp6VawOz01x1r3ZC1ujQypdC3p8na5dzhLNTb",
-	"zSrdcdodp90Kp70D+rplX99J0mpl9T23r22p798xr98p8Dspo0DKuGVV/vZFjRvMQr1WVumqNpkjppKo",
-	"Z/gA03yPQpM2BXFZIzFiWjwIEiYnsdLXEphWgJUmAl/zukD2aEyTIMdSRJ9g12vZ4TTWc8lJb6jZU9D8",
-	"pRnUyUn2YibjRJIk2BUMGVhwEfHwfJoIPgiyshb4CrD2IqkB5m0TdqmnR2zPjN0Rt6KCj4bySy1IKCIV",
-	"5aH0yYBGXObEjUxaKJAtshYRMNFCYzvaxb7e1Bq+pKIzI3tpRsikZf31Drcggdd7lHOhSJeRcSIuGddy",
-	"Bm4zA1IZM96sz+drQAXT57NCmF9ULRywcsmo51HCeoCYFV62rPNUX5KID17EmuZs2m9In/41+tnt1O+f",
-	"nDEC6uSJ5u3p3TfTwk5ORprA7kEJhH2yB4rjubhkybmKRmwvzyk/NYef9/eXcKw/DZnZfovUHUf7vjna",
-	"HVBm3R6v6+HnMra0LY0Yim957VamCG9yNzV90hzc1a3rreOj6qqxyza33Nnou+bHOxV5Jwm4zOaWdeM7",
-	"JA6UF1qKRuxJng6Vvwz070lrtXBRqAuvqOX8KrNoiMTIEpLoc5poKQJCxtSQjXxoHkhoLgLt4zDqDdOk",
-	"palwWqBTeQFN0Ds8ZL0oZDIngbRJYAy/AcgfWBEyqBONgymvM0UgacLQks8pF6k1X2rBIOID2eF7sIF9",
-	"PVPe4i+tBEP2zM72kTeiTR4C48bUdHxnySVL7kkSWKw6f33yj/P3J29+PQ0IVR0+ElKRvYetBhmSCY+Z",
-	"lEQyte8TFktGDlstI5ecKyHOp1HIChwCkarmCdjp9MgNN6ozXVmlvzW/+c3YCNAbv/o94E6XNP7Wdoed",
-	"wWEnZlxLzFhgQbdsdLipUpDYPb83ZL0LMVEd74r8Rf4lBSd/kXCCdJJ0Jo3GASMHjcZIXickwEoXpS+E",
-	"lgQ96dLexZQm4S2YOXZiyk5M2RlqHKHozlprCuIXFg04ixTuZqIZtm+r2RlpdkaaH0V6uguGmm8mQt1O",
-	"LMNK6apCsEOJdQf7YSxNazB8kKksmtKE2xX04IQ4SsF7zNdPudA8TUW9SUwTIpKQJQtiAna82CC+Ubbx",
-	"a4sSAFkiADwuyiz0cRHXyh/HVk/rxw/opT5NaO+CqUo9n2DA95ZljsDZae07vrNh/JwhObenqiOh3CKL",
-	"ARr16fN6TObW88x3zOAOpn0jdf0WQeQGafX9K9S+zI9T1u142PdD/0UTrh9/3l52eLrfbWlk3y2D2qlk",
-	"O9ZoUppuVQ+7E/xxbkwhGbpzueVY1PJ+dxLFYcT7YnkZa5bISHDLfIGZddkw4iGxn4QAuV8T2qecguEy",
-	"FoNeHBEqL0xhF6IEiRlNOBhC9UQzsA9PJDK091AOhguDWm2XP6phxAdQcI7PDI/Mm7Dr5IRAGhdR4oJx",
-	"tH4ifSY0jlFmoKNSZvZUw+GlhsMmdDwb/R3pGDt6uCV6eMbi2HbbNDflVmjh3I1enyqW0xEtB15Dtp8n",
-	"PopGy9unWcH2/2Pvenrb1mH4VyF8eRe7r8ErHh5S9PAwLFuAoi3aAb0YWBhbSYXKkiE5S3PYdx9IKo7a",
-	"uoW7P6ftLJkUJZn8UaSoRV8AxK0Df5Y+bUoYufWuc5UzOWuZRdQ6AnKLQr4gdUStUT3xo6iEbhtXqykg",
-	"3KrljavuVQfyrGujQsB1fNgVYfEJtZl5vtJJcF+QMusZqdWUAO59zeAYovOqtGxDyHcQT4BaN+3aY624",
-	"1BUrQx2A84wFxHd3quHbrexr8LKSfmtxrUQHuo5vxHq9ZiWIlpwHGrl+MdL27vL65vPl9fzD/OJm8SzV",
-	"+eT4n1OojKYVlMASiW4dLL3bBhIsKFuDdaUVrqyx5x0oW4f95dvK0BBWNBdTmBwf/0d+TvTPWCmTSOqh",
-	"JaWcU4fJoYOMGELn2kBtk9hGK13aO45F4o6U+RZ3R3ARLQLLgYcgapQBlpsOWmfXsiA0jbRXkgHyGu6t",
-	"S2lp/3oV6Nf9kWDhGx3BJJjnVn1kWAdAOOFK04Ominbjmw/8zrVV468LoTajz/Go8/icIGVwNxtXGWRk",
-	"+s5kjN3s/+DwW5wC/jvW6rEaut47sn9gwc+EBTNnjNsm90swCOhF7/UXiWD1lud7AYPYu1cgQzSIRYF1",
-	"7c8S7FBmUBQy/oLVMzU+do9SKwp/DaX2nEGZ1aoi+eoy+4XJNTLzZCPku4EzwsgyFqCkvjTfOkDS9yjL",
-	"M4JY0+zvjMap427Mpis0QdHg4zI8ZXErdScr1+wrX7NI+aH6Q7gni0SrR1ws8oWN9w+tQS0pkAMED5uj",
-	"cjaQX+1WeawqstyBcY6Jkj0GKQ4SfbAm4THTytRhkIXjLKFD+snB6wpKJSTmtbIdbeohIpofyZfzVvHJ",
-	"0CuhudzBltv74p+8v8ngmxqwRd8lXGKx4+c8zl/8Rzok4EBGXxii57lxdmgizrmIzhD5Hi4yWvj/ap5H",
-	"pzTsUc8RXPXbLodarXBjupiCwx5miOU8CEK4VfJo/yko0mWxXT08kvjJv/yK6CLfy+lhCVUy5HpQ0o9u",
-	"C82muut95xxU6HSDPak4F1xxNSEpr6+Tef36LQAA//8=",
+	"7P37dts4tiAOvwo+nrNW2d20Isl2LqqVNV+u1ZmTSqUSV+WsjjIWLEIS2xSgIiDL6pRnzdPMg82T/Bb2",
+	"BkBQJCVKlmPHpf6jOhZx3djYN+zL16AvxhPBGVcy6HwNRoxGLIV/fqCKvY3HsdJ/REz203iiYsGDTvCB",
+	"jWnMYz4kKftjyqSSRAyIGjGiGKdckb1e2tsnlEdEsr7gkSRTruIEmvwxFYqSWJKUSSVSFpG9nurtd4he",
+	"ScIUS+YhESk5mxPBmZ2BzEaME46/6Nllg7wWKZHsgqU0MRNLEis9tJ4nETMmVYM8kyTmJErpQB3ETA0O",
+	"RkpN6CQ+SKliid7ggdl1gzw7k4ybubztxJJwocg5FzNO5kw1gjBgl1QvN+gE3cBCoRv8mD5tP3nyo3ra",
+	"CsJA9kdsTDX41HyiW0qVxnwYXF2FGXTfiyTuz4swfjcdn7FUw9XBWI2o8pfVp5xIxiNCFRG8z8he7w8D",
+	"dmgVjxmZxTwSMw0BexJ7vVlvX/8wG8X9UfmRfGuo/fH0sNn8cfb0cBXUsMubl0V4vYkYV/EgRpjpZVjM",
+	"iXFVkqUXLP1BkkQMZYO84f1kGjFAGE4oSdlEpAtrbLb+69mH49+bLw5fPf756OThP9u/PvnU+u9/PHoX",
+	"hLD8OGVR0FHplPnrHtPLt4wP1SjotNqPw2Acc/d3WLorlc6fDRRLl6GBPT8lyIzGipyxgUgZbI2zS0Wo",
+	"Umw8ye+gtWyZA5GOqQo6QczVYTuAdcbj6dhfZcwVG7I0CIPLg6E4yH6FhX/69OnZVI004PtUseLqX4xo",
+	"kjA+ZIQCPn14/YI8fHTcbJA3gB89lqYifdoNYn5Bkzg6VeKc8W7Qc8iUMjKjklACX0JyNlX6yCLBELsk",
+	"nZOZvhexJLNU8CGZxQqxGnrkD/Q5oylLScpoMn7aDRIxHDDeZ90gJBUrWXrQxaNcgMjHvpisAZaQTFK2",
+	"cJf0MkhC++caCFKPt8GW5HQwiPsx4+oUhoB9Ve/jKgwmNKVjpgwveDYcpmxIFXteQqk+TseaWPckS2Mm",
+	"e2SP0f5IU/OzmFPdRmPvBU2mLGMTNB0yRRJ6xhK5b6h9D/+0A8BfhNMxC4m4YCmhSUJiJc1Q+3kw4ORB",
+	"GMR6SX9MWToPwkD3DjoB9Zbv7/s/UzYIOsF/PMiY4AP8Kh/4W9YAeSG4Ypdq5TXlbMZSksScwVVNmZqm",
+	"PNQkeiykT741JdJ0lPTG9PIUOvRye2pXbAZWUHcbZtlv9fD+Pp4D9Vi2EZFEN7sRJGDX3slHlTI6LkFL",
+	"lrC+EmlGEBC/LA7qhf4giYTueWT6SieTp92gP2L9czFVcJf4xdNuMElFpP9K2AVLnnYDuGH6B81c4j47",
+	"1VvL9byqQEmcdil1WQYMu7ngSlNme+n1P/5I4DZknw2YTuIxk4qOJ0VIuU8+aIAWDVhKz5K5plG/8fiS",
+	"cMqF4UN5iLUePTk+Omq2Hh03zf9aFRtXbh2b7j3bicaClyyh89eiLusciSQySH1G++chkQLlKoPo+p80",
+	"TeMLjS6KEZoyIkWqWKRJlF58HdSO9KJOByJ/TyM2oNNEBZ1mWMJ86SUy32OPETdrMuKXccr6uO3CNRCp",
+	"IiKNEBKJGOJOgQNHrB9HTBpJECFASQ9uc48kjF5okj1dkIo03GY0jSoOOHJrqXug2er1Xl7xqLiLVzxy",
+	"vEOLtSnlQxYSdtlPplIf1kCk2eZABI65/23MVBr3ZeikQTqGD2N93pL0pKKp6jXISzyjDuFiVorih60n",
+	"FRtnPAo2w+FXl1r2fG1QYnHvr+PELdXAgF0WhVUe/UsC0MvWZtCt7vJyC8pWWKEO/oyoS7i7cI5r4EJD",
+	"YCZSkUGcapXsU6xGAgS5ELi6ObTUboxFoAFmOyVMX18g5JSjXJOXc4HklG8dsDlYLvjau9duHT06enz4",
+	"8OjRBtLw65glUW0QDXRrCfvMiUcUv4QZz22QJupmg6nUkKGSvBXnsflBq7wFWNSFxDIc8LaT390vSckF",
+	"/QWkBT2R3oQhIQ3yZkDOhD61lJFhfKEleEteYkn0fmquHYByev0dvIPhCqzCrFtjnAE/NVaEWKrsuMyJ",
+	"FGAeAIG1d29C1ShbOfzfprwOlguLB5z9FYBSWP5bMfz1LQGIabRB/C4VaWbsrBtc/akpxZ9kUYypoB32",
+	"z812gAuHFVYIKzj+VRi84YqlFzQpMzhpsBPBk7lH5Q2zZlomTRgFoTSWZEBTQic0VR1CSTRNUQfZ6x02",
+	"ZQ90DepdQyMahISeiQtG/s1S0SA/A7MAgMb6gg251rQXz/ywWaVvxHYjtcU5xZATvNUi6mocBUk2vxo6",
+	"mdwk/r2lUr26YLzU9nIyYqQXR71seVIRpltnNqt+otVPkrI+iy9Y1CAnoAfGCekLrmKuyR+oNgU4l8iW",
+	"B69mj85/bfJ/2C2jLSrbtF7uAaz34M3LoMI4025pajOhSrFUD/K/PjcPnnz52gpbT64O9L+fHfyTHvz7",
+	"9ODL3/4zKDPc1OeHGc5mVL0Sy8gz5AcGJ5drWh5rQAZ51G6TnhLidEz53Kpj67GQ9jb4R0Z4tcq2Gagi",
+	"plhfWeIbc5BaJVNIm2X8b3cjJCw9BJuQs//JieCS3T48W9UcmbPT64B1KUPQoIQJG6T39apHUCuU+mam",
+	"c6P45g33K9TgK/LnU9INItbXC49uiGO8FcNa7EI3qrV9JEJ291bBrUCwLUHqViHzM1X9UYkqiPuQvmFE",
+	"i+GUTOIJ0zBpkA9swgzFdiZAVKA0cbJdZSd3w8jISEsIKZRjk8RAbJwX+KthildKE8cFsfBzGYC/6AaT",
+	"RETMArEM4GMAxbpmlbexVBqQUs0Tqz4FKy0tAPbnKe2fM3xNWwC/ZuBa14Q19UIy5VpmBgO+/gRY+lNK",
+	"B5RTLRrLUvG5DtzdMW0Vip+/bA+OQ3Fghs4DbTWMgWkuvffjjK/iS6JWGS8nKZPSGKOR20hCE8FZSOS0",
+	"P4KDuYBp9lr7vQXjMlq490Be3id7fTHl6lRcsPRUxWO299W3Dl59bo2+7O/fCAHA3deiAb8AUGjiLIWd",
+	"rwFNEjF7NZ6o+e+aH9q516USiKmcpqmYyQVW+04grw2RkFIeAfj1nIYJ48D1SWsOtiugWg+KBdCsNqKu",
+	"Vry0spFxHNAyfERczVmJVsrIn5nG0p02m4eMHDabY3lT7GQ1Hn0wR/uK90UU8+HrhA5LiJum8KTXp4oN",
+	"RRr/mx2YxxwkWGoUpxFhCRtrHUAMCL7wGFGPSKZ5jWJgjZ/21TRlkYYejaiiZJCKsWZGWiLDUUP3xp2Z",
+	"9KnFJQpCtCRixvGCF+1Nhi9hU+5RUC0Qwoh1dcDChqsUkv8+0ALigYXmgQXnAcKztmHOOwUQAv3rvT63",
+	"30zYWedG3vjzxkc4n9rqBb4T+g9aCU2Hnm3SF+w7aAN3JisNvoExTBpjfl05fzMR/2PM+yWmAFRgywzi",
+	"qLZkb+fgg2Gt20Zo0y0J/CLRYJIIPrTuBD3Gox763+APXMxwQPiiBzQ3ZjDV91QrV45iuZe2Kdc3sDfW",
+	"978H/xnr/2ihp6eH7830f+YLbLY1qnosAzDUfk4wy0EI6n2WXQ6aqjIAuleDDrzKHx4ePgFowPMXNKRS",
+	"czRjCtZDTCcanVpNEsVDve09Y1PaD4ElcN3MNt/zXtCMLSpi/XhME4ujrrf3FtEDAPR8lw/G8yJy0G62",
+	"Hx60Wgftw5NWu3PY7DSb/6x8e9Qw2eypAixVBXC+jKWivM/IGVMzprFvJshExFzJEiNcSHrH45qmOAcD",
+	"StrHzTKk1/g4mILUa/tbc2CLSI2fyJKt6dY+YLdaYbPZNKskE5Ya2rCAk81xJRTZZH0D3wmNk9rEil3G",
+	"UsU8Z+9U1mx2xoYxx0eRELwOMhr2zL2pLL5nal1OC4E3YRPx4Xa4ZUKowVZxlTV+Wqwwz0yZkOqg1acc",
+	"IWYAVv4MCJ5gxmTiME9wRkZimhI6FA3yBgQBQ2R7OTsjwAnUtFu5mifgVPMWxZAiz0BJSQmC2kzopC54",
+	"2e6L8ZhKb9eedOUc6JDrFuzOIehFVe/9/qpqb8zvBHsD3Cx5duLu7Ps0ScC/z7iCooXZqcpKn1df62yG",
+	"6xmbw4KIqEdC2Y3EyrbPZMaSWZ7ZkZRxQ+PC+Ryi91bh9jQPQ40/mkVrIggdFN52GBApmVtHoXtz4QiS",
+	"yYguEzyN+GSAWPsQoLl7AdDItvz2MU1RgNDfJea55CG/0X5yvMRNZaN7eKVlXsQ5uIXPaWS8VvVffcEV",
+	"Q0Smk0kS9wFcDyapOEvY+O/wgt/5ahcLA5zHPDoF10b91wUq7nqkSK/T+6oVeU3rgk7wTMNYs2RlLaD0",
+	"HHw78rYRa/go2DNQPaWTuBtcfT4ef9n/ccHBYioZoYb/Ov3WONyextEq31mpqJrKoHOkBWYVKzgX0LE1",
+	"tht0QndOvcHs8eVBJPrSgkv+h7d7DfhEnMen5q6UASv33QPXmF4SxhVoBsj8tDiAkGOXfcYiFoXmi9HK",
+	"NXM0XdCAfzph6Sl22YOHKttS/7F/feh47wuRcdpGhC2HTG6rOYfOU+PhWgagYiMPSrDNjr1q46lU5Mx7",
+	"e21pFHADeLz+mht/78zQhrbahZVvvLgFvXsA1rKd5xuEQV8k0zEPOq2HHgTknCuNKmkq0g6ZcnY5YX3N",
+	"QP+T8Sgk+KeW1640dQqDEB54nBv2Nu6GAwBB600VGPL7yUAw5XI6QR+bajD4jbztn2i22RccjTT6mqL9",
+	"yyzL9SF7P08TFf9O05hy9epyku5vjTz0KddznTG9kEHMWbQCBP5egDrXI+nvcRTsUnzttrEFxhjwR+F4",
+	"gO/l7mysFiQSzQuoFuG5AMoaUUUb5IWImOyQz73cCfa+7C074P3QdfD2W9XJawIdMypa7JF9g6aF21Xs",
+	"UWgCHX16VOzjfwVcqYpDKjsy0/ZB1tCPrznIAmxqdTbNr8Lgvw8M4z5An4el3V1gCiDMczYXHF2P5IZs",
+	"n3I50/xYiFOwUJXd1kKb3GVlBL/DK9Gh9Z0gZ3PFJDEvej9qwXNM52RELxhpP3x8dHh8dPywQZ7Jc2T5",
+	"TIIKL0caX1JrJhlkXu5aUMO3AFChMx1hg/vebmf3/RkuXkvqQhC7v/KrXgBERvD0bxhZdllN8PxGHgwd",
+	"1dUrMN878IfWe8lgysFtVW5ht2VTraBs/qLz+00qhMWFFgvY4ohY28MT3TCPJK2Hh4+PGuQjIAQ3FvFt",
+	"7t6sbdXWEyv1ZT/N4ogt3ze0KN23nFAuyWErcrvVv5DDZtQg7wC90WYKTw/G+raVXVudVGOVlseN5rFq",
+	"+7ATvX39R8S4LN159tHXDhQpMUk0nHfVP43xmKYovRqZ3zoBZB43zAsICPGjGlGOfA/vpLTBiQ6Kjl9u",
+	"AYIn9iriCuUIvAG9VVUCMgOMhWFmyqoCpNeiFIWoPJdANB86oDlkooaeang2yFuB5HMcKxAUeAmC4dup",
+	"PCd0SGO+NXRzi1Q52C0FlLfxHLTQdroUXKbJcngdHbYzS6x9HURrbAGArRZA8Gd6zohUbEIOx8cPATnR",
+	"WlAJzxuEoNvkChCadtsXQ2Nppc6zqTIqq1b3jcoWK5lRd0tiidmBYSEhtPLM6vqbJjL4wR5OFhGGewdw",
+	"6waZoc1y64Isa6l2lVxqv3vSrMfjlvUyTRY66tUv66W/Q5eFAyr2WWiQ74Tm7+o+8N11AaJT3ho+QcNF",
+	"eabYfrHFvZCaRTQ/EeKtFXc3kJrPRDRfLjMvtFggTPqrviTwMUVudtR88tDKQxsSkdZhRkSemylWS7UL",
+	"S90e2SjbJdr78Sl8IqSMzxLLp7N7nF9RESvz3+8FTk7jJHrDB2IJQpYhotZo9f/L6XhM07k14J1N40Sh",
+	"R4smmj8JMhbRNNE44BD1LKW8Pwo6QRAGun30EmLr3Z+/STCvBWEwFL+zVOK5AmJexNlfF+7TYeNR4/E6",
+	"6JNtugSBzJRo/jmPfednPzbmOz93EzW77qlb8TE79l84uhubx/sQc5jYIG536PhD5/OXMKAq6Hz+GiTu",
+	"IY9OJkHHOYsFYcD4RdABB5wgDPDxrYNBPJroeKHI+W74ToV0C9+MrqyFMvjaDcZy2A063aBP04hkPt5h",
+	"F6ObukGn1Wo9uQK6Zr20Tq2XFr4MKTCHnuaXpCXGLPg49xp62Gm3O8fHnuoRXH0JbWT43YXC4+1Dob0A",
+	"hTWuq8FV61tWdmnfmghLMfWSw8Ba7sFdfWkgju/FDgxrXl2HaNndfY1uE+bp2t3VKDcfoKnGlpjTJFZz",
+	"MPdDJ4gJvgiuwoXv7ey7RurCd69/hqzLRskhe6HhYdYQUVIjVxhwoUYx2omyHYNzsLfXNbCw4hRKkNG2",
+	"zLw5FzgIBA18/3j56nKSUEyBsiYyeg9V2dk8M5HP1rnAPgA6vERCU+9Nyz1MjZmUdMg2eN26gqn1Kgc0",
+	"kewq+zu3avNcVVgt+CREJd71KVVs76vD/KddJNPdIKz0moY36v0ghOfwoBOYaH/gAyYUAq+pgYBW6jMI",
+	"UNUfMdPCJlmBaEqhKfXTbNEZG9FcCuWDsqAK/dWAQqVTtsYl8lGm5Oa8B6dNY4DLAhxKEiDdCyEMsw4s",
+	"uTuXBybrwcL9GdA4YVGJ/I0fTKAp+n2jw5U94a8uGrrztQt6GUgDZe9VOBaIBqDbQUNvFviCKmA36Bw3",
+	"22HXKJtZy76YJhG8GqJC3yAn6RwtfvjkkswbMI6+0tBtcepMG4XP1fpoN7i66nJ9IrORSFgeOCcz4eyA",
+	"HiiclABjL5fcYDVI0RF4dILdvDQ6Xc0Q4UeTSaeLLAl+ssl0ujl+VhzCUQb4ZGjDFcC6IJDhSvIimT+Z",
+	"7qb3Db997XZR/uvqP7uLMmBXz961cmDXysPd4KrLvzWsYj4Q3wpUONdySGGCmUlC+ysAFeRpYZ68PSO9",
+	"t2KoZdUeEdwEicSc/Ugo6RmbRs9mZoBkABC4adLI5cPPtZYVD0iszG1slEZwaxr+oC8vFglIyRWxipx3",
+	"Q9yRh0aSKQFriJErIcAu7fLliBFq2AYGHwDUJmeDBl4QhuFPr07Igz5NlR5rAZgV25skNOY1NlhGAzBD",
+	"hMYAMmZqJKKnegETqkZPYRUE6dvTtjWQPW03jx53Ofab0ZQv73fUPDL9miu3U2rKMqljJORNSVgI5uyU",
+	"SectOfx3PMnS6ZksBLTfZxNVYqp4gXzm4GUsJ0LG5SmVnnFClaL90ZhxFZq0NBjDOaYRWwhqzaXjBNP6",
+	"gvemG+pH2IJJIZaIoTyAG3ugUabVgqe6w2az+U/vh0P4oYFccO1shd+jTABZXCB8cVNNr6biY/69oBL+",
+	"7hL19IC89XyRFj3eOsdZ18+BJn1BqP/vMf7fI/y/h/h/x8E6mn7Z5stMdMVsQvdUxQKAbIoIGPW/qPJD",
+	"JgAxIP/z4y/vQpKI4WCMl7gsNnEP/WI4i/Zzuo0ZedEy0D7OdHEge+gyKVH7CHCy4IufcKrEPOBp/iql",
+	"fXYK2p0bh0+TpMDrFgd5EgYaJO+pGumZpxLTF0V6cju4/nFh7M/Qa9UKPYvDgjVs3WVqgPnrxDxL3hpt",
+	"4qU1V7g4ro1Q8od2vy0b3TXSOp+5/61ms3kTFpYFZC+5+K9NUrH7ettFehZHEeMbvg4WE+GWvRCWtFp4",
+	"JfST8oISqRth/EfKaAQRW2Io0et+U9fXQ9/NpZAEuPLRsGT1iIunysXQLO44+1i6US2RgJeqkWhmIyEZ",
+	"7tA4Z+hdo8/gHAKlonHMY6lSurkrYHH/C8uohEC2GxSBQQXiQp3qtZV7qyy2WQCDCcQphNIUIGMlP73e",
+	"H2SDYM4uF6M0BmsNxhR7gUYmw+Z1gZTLuu7HKlU7pizue3tPzC7yyfNLiQsAw/SHNlgv1hK5lFOWAlLp",
+	"bZj0zxCMtXjfBiLNXTeXM9KAtVc4r56Zn64K2fKevB02FV+73Sfw2ShevGKPYhv0C1k4hxL3kIUWd+Zp",
+	"/dOnTweLOeCXDVGaIP3aXMGmRtxUEIQRFCuYrt2Hovkan/vyeRWzJB7FzIr2zgZy2u8zudZdK9thxb1b",
+	"WPE9YPpveMQuPyq61JN+Yz3PiOGdZhj0R1N+jv80kV3wb5NbKeiATCftQjyVQbM826o4MrgPZaMfeaMf",
+	"PfbHP1oDIzyglCDCK6niMVXs/kqCbzC68TqXfsRookb5ozTZt36QBMyoqEGDoifFNO2z0MsR9fcsW1SR",
+	"LnwNUiYh1/fnr+Y1Ssv6rt1nLwj18PhRGLSDL1qDwF4nyK1xgqAM6fRWWB9DcpuNZrN1ePzouBUGSiia",
+	"PNeI9z4VfTCDYRZx/fsrxLsPJsUaZjbWH8A7wO9wZVF9gWJp9KQJTRfpJMYEhqTX+ntrOTQetpoPW0dH",
+	"7dZR69EhbHth02aCept+dHR4/PAb7PrC5djJdv2ze2OsdfZBwR2kBBXaT47DoNVuBl+0xlrsG4NPVnXX",
+	"9lFl1xlN+epZr4GCxw8PW8fHFYdxeHx4+LDqQA4rDuToceWRrEEoSwhFCck0p0koJEgSMUeBMDbiJ3Uo",
+	"fm8JqmIpp8mrzIdgA/UaxyhXqs23BdXKerBnD6FnjIwojxIWQTZKkYLiYB61ZebyvqFD/7EfU/pRjBkI",
+	"CWQGVXfg/TzmxGacWqJlm+1sR2Oy0DcOHpgGF1aAMaN+7SqX9NGDRKau2IWV6R745T545V7L0wt0wAXf",
+	"AFdrqISefzbeIIxfOEfDBQdD36vwSwUPqSeOlrOfpQ8RFP2oyhbuuT3O2FnF0moj8GrPrnegXovU1DO4",
+	"t9RS76kysUf1o2tpKo/bSNaBfiAV6TK+QToMnH9ZSorV2SZwjKrEDmiyN/TUlPchrZD0RUJaDztkTWc3",
+	"f7LyFArXyo5QePtenrbzPEY2/c2TEzyTRGM3pM/S/X+QXrGJ+3Cnq+P2q2/1kkj9247C99G2PBC+foz7",
+	"4lgLQebXCyFfHHwhkvs6cdo4dGWE77eK311YRiF09vbiYm+G+NzRkNR7T8GqYyirKVhl1GS9mMjtItC6",
+	"wYn3/URfO1/mDVRyz1u4MiGa+ewp5rVdkzfUwNsLac3cCpbkMjNtXJq3KU81OaRnCavcmd+msD2XSAra",
+	"MKiibcrv3uBWC9Mu37W/g+2YGmAVRhh0Y9snVuMqm5kTFhdRkbrJa5Fle8LBKnrgx/37ckcrHFOqSe5S",
+	"V5QNnExQvCjz8tieI4cRYaodKr6Vs8R2Gc737qpw5xngHfARMJd0TNWHzN5Rz2boRdYtNSq01jYq+F4B",
+	"xoJx4OpurO0ZYHG8wuvfxgNq0RtTCqOfuL5MW7tKZaaGzAQ4ESn43P9IBD6kINqqvNbgut4T3rDsZWUZ",
+	"fyi8pVz7vWR7ZPPa7xX3XWj/mUUxPZlP2G95Y2Gtsx/rzqdaKqyyNX5kJqgElCUqST4ocjabHWhwHkzT",
+	"hHEtEUcA6d9OXh88Br1fI04WKXMTGtyIogk7iinRWyEC0p07dU6zUux6BhUUSX9EU9pXYL5SfmtYteWs",
+	"YGN16773eORGXAN90KxPlaksmcccIMX4wMAFpuyzJY6W6z8o/FUNe5LFO0mo1Z0lA2w1m/bqg/cy5OXz",
+	"Z4g5aclF+5hZVMUcYEttu5VjIb0ZnWNhKGdnNDvM7KhoMDUZCVEIq9ioW4jWGZctQ28P2hAxYbxqAS8S",
+	"LWkLzrZ51ayN1kI3JH5SOgsc/Rusz2y7Y41wZcUXURMeQFGCmRN5Taqf7+C6fWAqnR88w2Q6q26bSufY",
+	"8vr39CQeMzFV17HSqGyIUmOG/b5oyIhi30pjvVZWvh1sLWnvcfNowcahhDhfnck1t6kt2jYsPND6G2UA",
+	"yRs1zMwV5gnz9b7YJ37jdKpGUKeuPh+ZLnQq2hNy0jr5iSmNVWwGNANynIERIY60JqfmZJKKizhi6XbF",
+	"DVflDPOMGKU495gZCWYeYemczEZxf2T8O629676r0NtBoQsaJ9beWu9ldBrF6nSa72nR6IOVCXyTaF+k",
+	"Uc4UmzFU0wbJnInuFtMlsso5m8uqyTV6FPDyB0l0H8h7bGJoNO+uGt9YPkvHt1bWSMx4SKQAlYwiElJ5",
+	"zqLqYcUFSxNBo4VLt8jW9SJnNFYxH1aNtT2JHvU5qM3iVpc5ERgy4ADhrFtLITyOpYz50DUGZDEokBXv",
+	"MjOD/8csjRXz0EX/rb4LC9htiSW/TYYpjdgHlxOgLunHfqep1zHn55IydIjXZ0/JJ3b2UfTPmWqQX/Rp",
+	"/ePk5H1oKs2Zx9mzOXlAJ/GDi9aDRAzlAy3B3NDLs6P29mk8t8D7rjH+NsGAktJnwxVKY+GhcI0kRT5J",
+	"LHuZ2+zVbXsYUuvd66+CHOXqygrsKCooW1dAtnzclarAfT7nn9f1hz7DZ0s/ngcjh00935l9Asv5RrPL",
+	"SZwyeUrVQjbTI6/CJbyQBZ1gpNREdh48iKOGmbnRF+PAZEzAVUxTqYLOYbMZBmN6eWq86kwQnfOJw48R",
+	"m6hR0Dls458M8sRZ164Wutj5nzDuzhU0hSgA08A6YoH/FP7kbE92fPRLM0sB5zX8HTD51NQcDDrt4ydt",
+	"Nwh+w/iZiiZebsKHZkRjbYJC0tasA660ppwFfjE3MRv2YRNujZhgzhkxYdx4ok/P/sX6+oj0KdvHW2hk",
+	"q0aeMUXXSkLzc6nr9xsj64UWWUBwx/PNF8+8F3dspXm/ru1npbHfWYEqWnr2oG0/C2yY7P44swf9nNn/",
+	"F/2gKw1DFfvccvr7b/M+4WxO5ZsqWp/K290HO9R7qhRL+Y1m7bKBL1UxOBOzhmLiO/uF7Emck5RndjIT",
+	"LIRkupE3SpkHkRH9UwyQ0DfJ7vozRmkePtJcsdX+Etq/H+q/D7O/n+B3CP3MBXwWF7ZOTr4tLuyaoUcF",
+	"5ClNjott7m3U0XWi3ftUsWFmy/XT4towIUxUqTX1Huax6Jnchlnfg5Jk6CbmGRhKzIevEzoE+aLYywUX",
+	"wwVCTeTGM/u7THyfbeHn1qNjl3AzCOtXPgi7LtsXtD58eDSW0GoqmUkYDJlW21dXQfgVnYUA2i5JWAc7",
+	"BaGeUi/enzAITTazjk0aaBOwdYI2uAS5BHQ/16g3cIXkYF0wG3p2g1DO5Yr9BkD259sWjDEQ/+pLMWI+",
+	"SwSyOmT+sAnVxcoC5p8cP6pMYNCuiJdvtR5WpzAYU5XGl6UpDMieCaVYxvLWymrgswjNEoJWO3BM4XHb",
+	"/lIny0FhqPbR4lD6lzpZD2qvavFMDezqHOmj9sNH7aOqUz1sHbcerZ0Gof24+lhLxaJ3Iov+XHqS10He",
+	"o/bxupk3mhvkG7HZcUp51go0XUL7KqjmveA9Kwl/OTm7BwzhevS43Tpst74NPa4t+K5MXJLJbyI1EeP3",
+	"VwKudoera26pcGBzRpbc98VsmNdycNuw/OiTkmq3drZKE0puF7mSrc4euqRmq21Tvv0RleSImDarXe8+",
+	"0VjBMwDETojrVGItA4Vdh3FuW12D1W7uarm3YREqtk01VG7KI3GL4PJ8PeuBy+76aplPZBFY2KIaVOt6",
+	"TW4RBMYZMmUw9WoI4Fa2ZH2s5bIZOqzepu+mM0X6xKFogPS/5uvcmtUtqXRrWuS7mb0s6WZa5LvBvpd0",
+	"gu/7f2UHj48MxZDbM6dKRzVXZ8N0hlOURmfsbD2BEzuUyZo1hjS20LWHvBFjyY0avK5pZ13AqTJ5E1Jl",
+	"SYaveuag763AeULj5NUF4+XpYJj+cpApWv4FY66X/7Bu1fKQRKmYTFjksreYlzvGI6/8DgzSscmYujyO",
+	"OqREnTp4NXt0/muT/6PL9TXrkK9dq/d09Z2zf91SXS7UBfVKPnfLtEHovWnxrfBrt8Rot7LuF5jurrq8",
+	"yzv6PwbQ5lA8MEK2rS4U3egGMhGz0xQwxf6UiPO4G3SaV94ojPsjpIxKo7uCb/Ipek4glL16cJlbtRaQ",
+	"TCPNtseMnNH+uaszhA7WjbJyWitLJn0EPIBcMoCf9+SKvk5tTr91sn6nQFAXa3zZgpi5pHzGCHWvbEpo",
+	"LlmDOThIVz2sT1KhRF8kpD+ifAgpeTLXyx8xfZEBL8YHqJxvMSU9N0XvHmDmkqiLuuaKihgMp3DlvpcW",
+	"79g0RmPDghStxaodsbSe3pCAyi6lUu/K7WhrPh/bCBJxCpS/xKKG4n/d38WPmItQETtS9x4siyRxl6HY",
+	"yLsRNxhusmHYnFe75YON6i+srfKeFDd7tTzmxYGp0GaBbmweF3N9QADN8M8IruASMBQ2c7U8MmcxQVQp",
+	"FDaK3rn+5v1pV6WFym+4NGbIbdX76h/1mhFF2zhcQcbT/kiLBZGo3KG33O35/N3xCCbHW7LVFTlL9i1L",
+	"suVhQmVuLtcCui3emGK3xRbQrUBviv0KTf7S5rnfRTIdsw9aEP4GNrolj/q1azi02kePjltPjg+/wbv+",
+	"BUAnv7Xnc9Kjk0nvOv4oC0pZmevH8ZMnjSdPnoRBu9V+7DmAtOzvR8fHReeUzMa4dMzWo3a7bMzDh4+P",
+	"rulacviwedQ+erzu4bTXPZzaJLcMw0vIL6yUnM0xTT3QX1NY454aDQ1cNrv0xldy8WIkrkKBLTg9HKZs",
+	"SBV7Pn9a7ZW55I5UFIN50tLY+qT9uLVYSQatGGt3s/aOtTsuGEbW7u+bT+p0vk75peNHDx+21q5EdLw+",
+	"3fzWPKHZbD4+bD+u9Gj7ZjxB62U9wKXepswgrFWD6UmrHQat5hMozR3WGm5JWSYz2qMnR0ElQ6k/0ONH",
+	"jx/WGWdJsSd/nOtgfOvJJhh/dNPMqDYfuqfcx8EL1v8sYxLoxjygcEvsy23heWA61gACQ21fjM9iDoyK",
+	"iIGp6EL2eti1t6+1Hts2405kr4fcqAfCP+PTcdD5nM2XhQIsVv4Onk/jJHqjbwAsNXd0+pP1eYBDO2Oj",
+	"mEdZ2sEgDCapmLBUmRfps5Ty/qhkKPjdjnWmB/6RME1AyWzEMBw4swWmNqFiIyhZMfR+acxp+Wn0r1uc",
+	"5DeJmkt+Ev0rmY0EzKAgs+aGkwzF7yyVMYoj+Ul+EuQCv21nPym7iMtneiHGnmvL9Wa5qNrO79lewC+m",
+	"2PkKDR2Y9+KzGylDWYExtVdh8ELLdZfqra0p4S5YqxmaqrJY++ywHUCAbzzW96HdOnp09Pjw4dGjMBjH",
+	"HH9s+hXr2RCq2l8eDMVBro69ndKXLmkUxXp3NHnvXYEBTSQrvN6DpyhNxZRHhIIYLhUdT0Jzj2OpiMQy",
+	"NWdzDJYv3Cxq1eiyobNHSiPlw/A/wokO4lQqeHiIMSMoZzRlEg4wVgy9vJdH/A/1LJCfD4FC05QCwaRq",
+	"6YrAEKPJk1tSg7zKMEt5LwRQZymJ0ensuss6YwORsuXA4kQkURFaCb0hYC3gt1kigDA0h1uG6y/N6yY4",
+	"gBR39AtnyAaKCNOnaRRzmsRqXuxna9VGttST4zUN8uxMQlm+ERSJ0YBo6tH9i/XwKFh6h64MyylOjOnG",
+	"BwbWZuHLSQGOtBI4csPLaQfB5UiIzeaCTGiq4v40oSmB59sGecYNWcQF+DiMNnpecm2j3BIhx3AdNMof",
+	"+xUA+w12bJVgVhEyccr6ypFiK4Cc0f75jKZRUQTRRB0jAjCtMHrIdEjPdunBRWUzJhWSlJD0BiJ1n/Rt",
+	"sp8aNr1HP4n1towFNoYc6tPJRM+SkgSykPSpZD+SM6FGZMxMFLimGb4c4y3bTBmEwfNnL/7r07MPL4Mw",
+	"eP3LB/hXmXzz0gWoFYQF8yWjVVMeK0l6Y9kLSQ/+M9b/Gen/RPo/M/2feS90ZVFwu3qpLt93a3TYHCPf",
+	"ecv4UI0wz0QWEfy/PjcPntCDf3/5+3+W8dBXXkgnGgAQCKWRnUt7y+KeoVi5/pRZym0CJ8ngeCAp/nl8",
+	"YG/TgR3xAIbsFeiD7mdxvxZu5zZYQr21+jKvIHUGMTtZjaKYk994fEk45cJk5oAcDARhgonO0flLK7Nw",
+	"1r0CLHvAEMy9dqwLkm2Bx52ebjBNIf0A9sgd+ha8QjB2aK1IUw/egrNfBqCHL2LEqrNQ6dzQpqsvELB4",
+	"aejMoU902hXHlJG1dcQh6KTBKrwzRYy0r52Ja6NBj+4/ReqaxaGurKD5kanqSNN6vcsI7atLSN3k1aRc",
+	"Coj88rHswGqJ4te3BaaIXb9Ur4hFP1PVH6HMuMbhmF5Y4tTPUZtfOjdeXOtz9zAQk1ItZELTWGodYcKw",
+	"8onHAZ4GYfD/0/95+r/1v/53kfZpsV23Prigqak1+zn4ZfLqjymUP/5l8k6o7A/cpbQf7J9frnwjV16D",
+	"0T8ThWXS4NE2VqOQTPkfU6Ewa8tyMcaUrBUTZ0hbenq/WtxY4+ze01SZ4rTocYPFugqHB8p7VM4dTDFU",
+	"fRdnkIHujBGg90pUqW4hlFgtDvdpxIBgohBJ4abj8JAe0C+06p91IoYQRm4qvZdxOS+H09dyX0vXwpZt",
+	"ccINBnBcqkVVxCytL7iMJYIRZWNJaLIWf7NH+NGsoYzJucqpZtcqnbJsp2dCJIzyolZsnLgA3j4YQnum",
+	"S3HKLWg9tFoAKTGVJWy6slSAbBdaZx0vROYHScZIT0r0E5FMx6X2CP27pfyQVIsPyVlK+yxE37kWyOgu",
+	"M5Bc1E5Q7bfaSauehq9ZULnGuHQpW5nbwKi+elCg8SUYpnG8/Iq7g8zy8IkZ93LxLSdkMLABWGiP0dtE",
+	"JQryCkHcI1um6rJIycxUXsLq8Kawyo+kB1egRySdS/QX1AvOxJ9aUPvVlPtZ3tzULDKNv+AuRKpem+P2",
+	"FSsewavi4s15HSfMwLUDws7//PjLOytnTkwVWQgeA0MQ0yJVqDnMmB5INqEpqOi2rLdxeMlKTDu6ZEmn",
+	"W0ZfXgQGBcro5+uYJVG5iD3Qn+6cNUFv6z1VozLkUc6uDGvXWE0R0Cj2O59nMVUyjrTKkKPlBegs3qQa",
+	"pgyYGR43Ym5du0o5JUisZXzrPX5AzjuITWCK25HVYn4kfJokgDKZKKtZKciyy/ele6JjnuY2JRRjPimz",
+	"qVv7COZrw/2a0/XfGqwYpmlaGAwSAZYty8nCLFNMGGBOxy/1DD+mVQa6MvoCCO3ejDyDcHN9k3BNog1T",
+	"glS4qeUJOyPhw2u3mY0pyfad513j2FSwm9mshCioFgBSZ7/W++brEgxb00oFIJSanq4v6GINewM9a8OA",
+	"2G4YVBPLi0X4hmgZ0NsvQpHxlYrkibUV68XDiKfJsndKVy8uw86rMNioC2f1pnJd6uqWRr0MAxnzPltp",
+	"l7SXGN+NU7UWyKRik5WxkLpNfW0XUWjDC4idt2zxRfyrLcohK15+d8JvcsVLbygMgzhSnF3/7CuMsU3o",
+	"rNmFzWyaTk3Mh1MJMJa+t5Djt0f6lGttE+3CLiWoIdYkAWMqAS/4vHm1ddhqPmoDBN1PZeYB+2yt//FH",
+	"YkszZtv0Cjquh0cfINiQzEZzK8J63sYOIiUkx85VVHCNT0Zm/s2Xqqxn/vgIo7zBnijHflm8Wmam0Czm",
+	"SyUSQP8NaPWviB/CAGIpDa5FtHycXINQZJvYkFo885C7wrCS2WwLRvd8V+NOCOL/WcroOSZujnnEuDKv",
+	"EpnEnAg+LJUmMzRZSlI9b6/So4dllwHtDY/Y5UfrlrRgFYj/7cRB1ChZlEWmM6cSOPFbb+6yxGUEE3x/",
+	"LfUb8h+jjBgsGemPpvxcbqBGYMcSUd6pLdgCyRl4/tMJ2jPiMcMc+htMayLJl827zV162duqpjNN1h68",
+	"gEE244SBrJXtsz2Xo5VUlONlfGmvTKxXOo45NQaqMZ1MrM9lnyY0rURv+ArjhNaZrspdDb5C0yuHh/N3",
+	"6OrqOeVd1TUp5AZccQuzZYIxwQfCFkRgZDtUEUrAj9+WXVhKbyP/mXip3Oca1hVg1xNEMSemk0VVPGZr",
+	"SJa1mYAPc58LLDyBmASdZcAEyzVaOX4kPdC5M7xZNEuVM4dlmyrcjPWJfAh+qDEfruzyybZbnzG4R7FK",
+	"pC0RakpfAc/m4MGYe0694eTE5bvZVIl4BxXjnboZGk+uusKBbx/zVQtTid6Nu9y0s1R52IqUUIoFZQaX",
+	"m7K3WM+q9U7H9xownl9JAub87Bl/wZrinrTrvinbp4NyY9+Gz9On47Xfp5FuIk0s4NmH1y/I4eHhEyw9",
+	"8SIkNJkBsdIw4THUXejHY5oABhv3EHaJjonS90t0xxtRxQ6AVK98MnDrcr7IBmylaGWtEhUap3tHvPN6",
+	"5WrFubPiXfTu79CWgyq+CkCVept5hErz6voMU96bIvZ9wRWNuYQrORES7rVfIWom0kh2SM/vRBXe51ZI",
+	"+iIhrYcd8v/+z//tlapIP0Oo38tS2msZvRccdzYn0lnvFw2EC65VdZ2cJDpgY6hMTbMQLvujSQNZpOl+",
+	"BElmJDBxjV8qVMXVPAAaLd5eby63Dztg2f3NrX1NqRZDUI1rkDSJGXO+hYVzyYJy6pLJElP2UqigWLLK",
+	"pdesww1fCpp1+dd6BZ4WENYrFlawSWh91rk+YNIa074ujc8qjS0O/gZ+d84WMPheL5YmPKUwTlaPbOmV",
+	"mL/Fdl7VrYJRAn7PzbzeW5/0XCSWe0EAh0yZHqqvJGEXmoAjGT9jc2Ee8Myp5d9BvQQFKaORBEuyMZRA",
+	"Ko5yY4+tKlZYGX5YhLecnvX2QzLl8R9TlH3MOyIeW3FJWR40a9kugstWMivgk8HO2UhIkLgkUViy1OVY",
+	"gb1a8bhDFLSMvandCzf43+MHDLdCr1TDg3CqXm1/HGwPSn7OwRGqvy19sPJvt8H1DAQOCUP/ojlkLr/9",
+	"mZZbIRR8V8zf3ch1w2GK1OsHhyqyQV6LlEh9oWhiLxD68eJl0/iEnePUkMISsyJWNiywfAOWzFHBJRFH",
+	"/1Ob3FdDVTIe2STAG7+bFssqVq1JGosqzdJjxRyLQqFrARiDsWjrK5uBW9MZl1sZPGcxi3Cpaa9oK/Tq",
+	"OlaCikkV8yGBZrA+E98YCy5DMphysAzhWqzzpqZ4pD+iMXhyuV8JZHaU14dovvjk6lM2yfoHhHKT53kL",
+	"09ea2WWVHmTIFXMyScUwZVJeaxlrbt9guHuhMkG411qCreS5eg0mvcgEavlB7iMAyaIb6MYr8dLJr1qK",
+	"Tb60cCaDJB6OQEUZsBnWGphRjFoBqE3ZtRc4X0UEDL2GlfkPrJYSXGsFC6VTq9aQPXb4tuWYmyoLcg3a",
+	"Ul6Qtc7mcX7sGWJ8IJWk9/l4/KUXbraYJW7DRRyRJY7EdAto6tL4r1qAmDBOkviC2Zz9GbJuvIDS6rZF",
+	"eVIq8JMs45J4fXXHrSyoUFR3KU5mp460zFY3J4qeg3O+qTldCycW1beFG1p2Y3yqW8KH/AMuh3Vo5JI8",
+	"xcrzFJ8pL+LtkkuVI8clYkcR1mUi6jsT1+HLic32QvwaPfj3s4N/nna+mH81D56cdr78rTSc7ZcJSoUf",
+	"KxUrpHIL181zvgF12nywepZ0GZUzJesbics1BGTpOf6b+pgf3dPGolZJU2WCbRSbuHA2c0ZZinJe8lTs",
+	"ItXM4aDSRBUMlQ9QW6gcmmlO9UhnFga2NCbMbraCEf/Cs6WCu4OSZADXhPfnmRWuxCaPDz4FzNE/u3gj",
+	"CxabvUCkhBacj7WEfM7FjFd45xok/1pR78nED+ZKtPZAnEtoH7glOHJf0DSmZwkDn7JyZT7LPVVLic2j",
+	"0SpTlN1HNk/ZXbelW7fw+mxP1dC8rTpa1npA9mNtvk9PxrJKzWudiCml7FOIkIyFVPaOVVpQ7TPTWphY",
+	"aZq+aackm3O04sHB6c57H16/IE+Ojh/tlwUfReXEWF9aTD86iDMT5nmM4o5JuhmCozFocHSMmq6IGOGa",
+	"N7ks7Jq4jRnlkNj1HZtBG0iy2+VnjNAoAitYyrROxsmUA1nCkc7mJuxVw6LR5V1+1Gx2SA8ZmXEF7JE9",
+	"l9gbVYUfSU8fu0nbhZE5PZNZm6VsP7Qj+MXQYZRu9kNI4P7AAmIpEvRGy/wZJ6m4YFyPpaFyCvE5PbLn",
+	"P2PN8B07p9qRWHY5u5yAn1hm6YMAwRmdE0iOokedWNLi7TP7EXIN6KVxOoYNQbbVFEN1el2+18NUuz2w",
+	"Y3rRTeYdar+hYdnqkHw+8QY5ah52SI+LUxQgeiHpGecBLtTpXExTSAgQczkdDOJ+zLg6BQNgL+zynkjj",
+	"YcxPByI9i6OIcRjwCAZUpwO9NfjluEN6WAUcRqWJlkLgU0vPfiai+akS4hTSC8DP2KO0ir3eSbvtsAL6",
+	"6bMI/V/0zUvYZf7HWRwx2KAt64RSY+4noB+wN/1TxLiELkakzC2y/VCDczJMacRO7V3G5T3pkHzlK38K",
+	"W9rK/83WrfJ/w6JUDXIMd0ALJimniZ7guKn3bxLuQi0uyJFr0QJzyENPDV4vy6/eSSG1rt5sIU9vSIop",
+	"f/WAR3ZiI1Xr5QQFMRkkZC0eV0jHq4MgoTwNELbYC1PdavihTU5djN8thOD5Nn2TUAEcBQSJRMXTzrKw",
+	"ym+wOUc5lgdwGVpDXPOKLFpZKu4C89CjmdDY7NUiSyjXW+HBW/QZ/sfJyXvLA4JlbjXHT554gDlqNuvq",
+	"3iopdX8DpuXs8yJiP2apnCBYEXQwwwwtYlAFTcufjUojy97G/FyjDmBBFiDqT5zb9zSND1I2YCnLFVGs",
+	"8jnB92rcZOjJFYjtIcoAuTMtkzZqO6naUt/L3vONk6pz0K0SHOHzFt1U8yPW8TzI/FQ3jop4ZS82rXKX",
+	"L5fCXmgJyOCAxTF8bJ1yQMwsWB8zFKAVuygeibRM3mlckw476lR4P0VKhu+nzpflGwSn3+rSbOGm5dyj",
+	"Qd5n/jv4VmUoPvj32LyAP0h0DkpXR6Gb22unr7y6W3OtBvME9WzjN+BZva5qDLLQBU3qqaI34rn9nccP",
+	"rnAFL6vzfRN+33fe4TuXDGG961QiRlZyBBcRtxJYr7xk0rlMKrCG+qlUqsPeqky2YMXUClNJFrJcBjJj",
+	"soUdTyco6aTMd7S1RlA0cefSlqESDmkMDNnuvaPvtDry9zd8YFT8A/3PEkMvJp1uPzkOg1a7GSzNFIar",
+	"XB2+AhNAyPpiprBFqzAXGBfA52amRfcrN+Wi7ehrbU+tLyWGJ3+JRT97AikJYj48wJAOXES4AFYtMzio",
+	"esrc3jv67s/Pfz/48oYP/jz4H5+bB0++/H2v223gv/b/xx7TX/+H/XO/VN3zYoBKFograpDnrE+n0ry9",
+	"nk2H1huWHDYeNR6HHtaZAjqIe/qnDtEdXYaGLEPIzbiy1vOaLPdVNUFdt+yruvaz1N10yfJfnOyWNpB8",
+	"ProUTzyqK+nciDm/8Gr4LQSMqyX48TYu8yYrxREwCJvfQG/BzEiSUD434voYHbkwaLa2I6MPDM+NsblA",
+	"CWsgSBozeQ30kDeJHwCtuqCAY7GdPn/5jk5oKA5MuBrk8Hqe0v45g5f7Fad3S9dgser9uvk+F4uXX/MV",
+	"Khf19I0foCoC4l8I55dKMBtf5jgFmRORidMokjZJDQZfsZnN9Y+xV+ZjLh8qTnXGImAbwGBEvz8ty6tH",
+	"+yNWi3m+oJD0EvTIiF3W6gMZAbDLkMklld0WepnGhv7HNfv9atqC97uribKy20fTthyV3dZLSzvY2BMA",
+	"Y0W2gg+sz+KLsgyamLUgNd+z3AdutBruFjDFR1O4qmx4m45z3YEjMeOJoNFJXJ67NUugLCd6ipRRLfdt",
+	"tgsT//9aTMtczEyJGgJPY+uNaCzqbMmoqW2y3sgflUiXDSvhe80x4eqjEPeRpaXI4kPcejJlnpcuQTdA",
+	"HeNF6k5uXc9KwkCdt/u6+LP8LsnKy2RTwUMrCLCruFqQQqI+4VqPbnldIMIeQzE+1NNkcgNA/OomHdMN",
+	"+kjLd9fvqf/apOOFLem0Zs9q/LDnWqjVQ4HEIH3Jsp0svhGMJynUq3q+LFEM1tMgEbPtS+zbVWSR1ZzD",
+	"b7jB2G/LnfUzE+M1x/9YSG3+fEVqnZIMkpssYsRoBIe8dL7Fo87kG6niJCFnTPMaW5t3zZlXwvZGZ98O",
+	"5G9iiRMh1es4USxdCSGYbUL1uZvUo0lZcuWKiaC+3MspVtksm8h9y7zTrsd2NP34BX6Sy4jL2dxyIKyO",
+	"xPgQ0qj+m6VCupTVsSorLjBkz01i+HqOsrqHfGmkLOT46/dyqFO368c+5bz+bA4jPoiZXKPT+5RFcIAv",
+	"y+jluoNsOvmSq1ZnqJRdfxsVY6yzo4ohrrc5uILv6ZC9XJDz6/bVO3jmV+/f/HK+sYJZqUi4LBtcIsQY",
+	"8bOumiI4gV5rUiwgsh/YQL4V4nw6qTtbIsS5psPTybIEbcvu3YuKJHT4O0nYQBEoCGY2FGPyvxpzyBFN",
+	"I1ld8agUdthpHTK/YgOg09nnfXfMdQf/WJW8znzYfPipvugZesnqghU5dCIzljIylbkaH/6rYtUNyOwj",
+	"SwVf3AY2liE+IpORSCKXAp8LZXRPMmcljCpl/YtPNFblKAyZHvC0ZzSGSN6B8b71ps3H0xXe6WD6erYX",
+	"aGlP0+OfC5KQsbg6LdetBQOc10ZHrIQQVWKlIzt2Gs/wG60zHQhS5eaZBWHqetv6wGj5ht64IdGUFl1P",
+	"jvo1s8etxFNAg/K0rTFLX7laxQULyiXrT8G3DwwcYgBZuEw3SZQYwsXbPhpW7vqjKq0Qme2ZymqVtL6h",
+	"Alr6zOY1U/3Ruga4dSkdLvzlmuY+ax7UM67F2voCMDIW/IXgKhXJW6oY78+XT+quCBzqD5Jkw0BWqFQk",
+	"QLDq68JUUXH2r1oH4ysPmjnHE6Yv7qeUTiYsRQZRQ2M3AfUz7OZ7sZkBDRNhERFTtY7l8IP1cy0RCqsZ",
+	"V+YZOZVgsCytELHIw8yUv0kW/d5+BfpR9RQlyhRJqee9XT6DR6nzClIpsY5ck/UZwQd99NsVTaqpSPYo",
+	"scB09XpMYjFN6jI8rHhScFXZ37P0Y0VcdklK5Int5sVl1zV6r0GtM7xaQaCTXIX5JXt5u40tQEqGJVKP",
+	"IzHGWxioiZfNYTW/Adm4qmJRYXhNSRPIF6EEZJJzZQvrCO+66+ZzFbIzLplpelaZK+MZZoVs/khSBjGt",
+	"YEHp4eKM1xlCpbfO1Xyew/H1UHudeV7ZNyI1TTmLVjh0mjQkqWm9thS4ZENvr7eP99/Ubldhd6hzXmWG",
+	"zPV2XE5c2aROwV6ISMGqvVSSHrhG9HJJmmGNeMN/JPRMXDCw/OVL9h425cqCvc8O/kkP/t34+0FF2V5U",
+	"T9f1jMiw0WQ8hFFCy6KcF3mOCBdZiHST31AKRKzJuyrs3CxjaQZEPxRlCVbnqOct5uE0x1o7A6cN7blt",
+	"t0bj3OKvzPxUtrITGiev09KSrj+b/K2ZbKtonOg7rkRflNSdj1IxmbDotLLowUfhFYnNSBiYWcD4JaYq",
+	"JFo5F1KRVrOZc7+6brLmJSmSF+tIN9bIa1x2CIsYcz3E9ao6XAtzK0o4lG3ghKZDprIaz2VuXZCmPCRZ",
+	"tcKzORYwzFfIDuhkEmIajxylPWo+eVgrucxeWPVlvzy01kv7WBn5adMX2cp9uaShvl9u+3F+kcgNmgdP",
+	"GqdVDOGkGtHe+zUFOsSm5gbG5Vy5waeSE8Mn9WoxhqDVJFE81Cxvz+DpfghJpLluZpvveXi8jwzRhB1Y",
+	"xuh658+p3Ww/PGi1DtqHJ61257DZaTb/WZM5dqq5o1cnY61yC3clHTOuf910zKYYyS3zgtza15NPTkYm",
+	"1CWfkXlrOZjrxhAszbRcvmnwYtlC8B+6w9RKbGPzYrLnK90Un3lNN4j7u4E4vlvxuA8DtcBilnb025bq",
+	"DXjqHygfsnJaY/OLu1RTGM8xn0AwTQ8vbA/jZrmwCuKISswGCaEcwsZ/mTrFrnAHPNV0uc1abvKPYNSO",
+	"UTIliRUmithSKPk3rnfkB4eH9UsjfcmfzdavpZ/Bf3dBbynm9gYvc3WArvH+m2M5FxeXslkU7iL5uKOx",
+	"uL9bD81aMAkJJOqRK7N/1a5zdieB8smbYtGogIVETANCz8RUi5pGIR5ME5czDBN7GWHYvu4gndTUnU4m",
+	"qbiEuobrVBUAP97+NI3V/KPeqDH7M5qy9NkUU2/jX7a0fPA/P50ExfqTEA38iZ2RE0zx/+H1i0fHrSf7",
+	"IZHxkKPupVUGUzMCUnXFEUu9tzasOqDSqVQyxEoAkfMHwK8/SEKnUcx4n7kirpjhPmqQN8oUpsqlbndV",
+	"DmBhmN/hgqXxIGbwkvrh9YvHj9rHJGVaNWQ8kh0ieDInVM7HJksYTYYijdVoLAvLTWJYLZj9MA9/mF8i",
+	"LG9uSxpB/S+0PgJiwVMUwDdTTUZKTYKrK3AIHwh0NOaKYnkFE5hlw7CCMJimiekkOw8eDGM1mp41+mL8",
+	"wLZx/ygWOrNfAIOI5ikzCg8pg1SgZP35p5QOKKcgL3zZc9PgrzCPkPJBIs7jB/sN8or2Rwb2pn6EyX8p",
+	"u9zlxRcz7vKi/u1v7wRkj17ILt8X+iThdZ/m4uEiwdDtpE9TKO5bOOu//S3s8tmIKsh5lz1MSDrHhHX/",
+	"8R9E47bGxD6wH/3jK0gcZJk2ZyyStlZ/htYLlR+emSxtMEiHPIeDJJiBE3R1k4XTiHI4hMxuRJcvuxIQ",
+	"5efdiQZ5swzBUraIZOSZ3U+XW29SapLy4WKGTEly1Gw1CFi+cDpJaCIFof0+myiv+oZJIDWhUs5ECkkH",
+	"IQ3UcyrjvrkClM+7fCpZClcRaRZmQk5iTU5NDljMeKOPcRTzIWGJZPZkTLUO/VcWz0xiueDuYapyYF5D",
+	"96vZrt65v02YFGkDF86uApYH/KPLsUg05BWEAjFjOgcsw20YOB3qgXFI+E4BZrliEHjUDo01lpG+MFBN",
+	"iBjoqdg4V0/E0ZTqiiK4+gbp/fTqhDygk/jBRevBmPWc7F5K8wxI31EVXzDy7P0bQBh9Hgeaw1EVnyXw",
+	"u27Ys8P+v//zf3umXjbSAQZpI3hEkHRoRFTSz5djUyFh/irppbe0OTUkpq/s9UXEeg09GVCMhRm9nIjP",
+	"3r9B7DH0J9REpJ/EWMnBPfdbvCouKaH6smJZL1B8IAEm5WRELxiJFcGHNSIGgwZ5LtQIP7inm1jz2bEt",
+	"eYz5MJCOINPFabwVa1LRsHRkQm3iMeMktxAkaY/tqHkUmpxluClMwUiOmsf29DL1Qv/gKRtepqLfPrxF",
+	"+qnRg2Z+BFrXIGcimuPX9798PLF3JubkTKgRJLO2CT5dhrmQUA0zSKWO2RpMKl3z3aAsPWdSY7BJBc0u",
+	"VW7PeAV/O3l98BgWa1JhIk4cNZt2h5AvBXb3jJt0UFMOFyGHICaRjZ+xZSHLH3lv8p6CQTFLVopoZx0Y",
+	"Yf9dXpoM9fOzJHHl3yImv+w9iERfPjAYLvdhI5ARLuZAYu2KPc5lysZxoXG2y8G3Re/uZ5roA2ER0k2g",
+	"aQgRzNJsELajYQO4T8nYdXFWnqPDlvmoT11DAMmGF5ShhOjyRAMoc187bppu2XGrlHI5YLBV2P1HKCoD",
+	"9trMp6ICj+zhYcUc/YepnUMnk2RuY/gcrbXeJrqF5g8mTh9LSmWMCpa4QFJtYRY61GBVkMbaShPjLAt5",
+	"VoAHU1/odcT1aaYp1kOs7iIdPehyC+DeB6oYbNO4G7i/D96LJO7Pe12+9zlK6UAdxEwNDrS4RCfxQUoV",
+	"gwkOzFCZJKWxQ0GEfdrQfRoiHWqce1BnmAf7+40uz5aMN6v9BFZ33DzEPfQ+MJXOD54NFEt7nYWU7c7n",
+	"TWBBEROtBo30haZKsfFEZcdtij4Ay/Ahq4W8B5jf1jzcQPh45jVBrTxzAFHC7AIJNw7iswMcBAQ9S467",
+	"3OQ4+8TOPor+OVN+IUb34keeGYZgS6D1BeeQm1/fyphP9TIGyoiFCZVmGYZsqS638dGONkHS1/LNYkLY",
+	"HsQ9MeTvif9qTnMxswJ4/SBO0BD07qVmGCF58fF3kAWAU71RZERll2vSAUgsuHXVYKmtvPWMYPJYU77H",
+	"0PNEiHNJMKeuYpmcG8UKyRDKUx4j1NBJI8N9zP3rkNlIYBR3rJABI9F0ta5sXigxVVpGh3QVRkoFr+Wp",
+	"RCjqoZG8ZeWzED81XpakuNUTJcCZMaEzSlKl6UptMns9ka1GhbgSg1iq14dLyI4Rk82DpG90aLcqTTKR",
+	"osoR0zSKm0333v7y0+tX71686tnxaRSlTDqXbdy5KwHT5T17rTWCNIy2rrWkHkKud/LLf71610N9C5/z",
+	"8kuyNzlbk9GmcvUkSA8qRvcavhl3RLP74q6g1Z+VFatNT1zNGVPUaCc9eKXpYVDfSKSKcbgFUDauz4w1",
+	"x6ifz356//bgsNE80JpyQQedzWaNIZ8CJTN95QM6nCS6S2OkxomX4tVXZU2qiaATNButRhNsvxPG6SQO",
+	"OoHue4iZr0ZgpcjdRX2/2SWoyEOmyoLLM5pvyBGk9YZLmZhslVbT7Jj3zB4Sw55f04JyqPmJJl0wRYbZ",
+	"oKhnZafgtdHwNqMCBcoPapxWvfZQrCGJpTJVCZ0jnT4tLZzRVKvaqFq0j8hITLEQEHR03jmAXj3clkE7",
+	"VybS1ZxGVwXf8eEHaX1cyAJ36fWpYkPITX6A/XohVgHS2mzkaoohkyXskvZVAnq6ZLawNflktNHSwWiJ",
+	"LDWYplqM6XJsZUU53IrTIyFtFXnLNNOD4U9PcRen4Bd4eupkwCzdiRLurpijGMXDUZcDUSea4yKJ80tr",
+	"2pw8VlCxA6QFJDPhBEZYgcM4sRqtzV8PD8k4fMe7qz9IM08KxxZFLLJSlVtNzIk7W49xW2EqzhJyQJYX",
+	"uM1Y8C4W/E0UdPRleWGujpeQWla+tmRNHph+zpmjbgffhl+3z3PY3BodQNgJrr7AMzTiryYK7WazytDr",
+	"2tkhNPk5qtP+OY0Mc8IurdVdfvMy/GOnw9WdXtsU/tCj3a6xMqj2mtWmPWo/Wd3JCbW4tOM6IHhjMt+7",
+	"1JfHzRrL00j5GmQZ7HJYC3AuDBT6HNWb5gRT4ecs3oDkvq378xeNMC6dT/ATM2lOECGQRVgRLwgDBe4d",
+	"nwN0hP0SBpcHWmv8aAvofDZeYEEn6GsWGQYJ5cOgE3zUckYQBlJM0z4zn8nBwZAp0g3+04odZRyuG5Bu",
+	"t8sJOTBKAOkG5XbI/wRZw2uvVY2DaZqAewojPyDlePqVTiZPuwFYDcVUdYOQMH7xtBtMUhHpv8A36mkX",
+	"85HqH7TYE/fZqZYGcj2vfqiczLG2pyYNaOvRcdP8r1XdDana03Z1C+CmT9s/dDlcdy9FGYoV+RRl65E4",
+	"pNX4SLwo+mt9HWPxNxoRw27LwkFY/9y8KGgepsU/zds0EmvuhaEurvChRCsLyhfZQ76EujAomdic2tKI",
+	"xlp4yCXLA5ZjbTeYt/yM5TkH1L1lUew6gZ6OZtyGsdzYOgWmUIJIM+Ome2dw1nvTNzQiSfG9q0PazaYR",
+	"OWDcTpfD83uvQX6B95liRWtbe5zbPJZ6pabMSKwAWtTaa/aO2u39rKCMsVl1OST5jko5dQf8LvAtwhik",
+	"Q/sMBfLHIr8FwdodlEm8lsTnrDpzd95+3OVOAoI3qZzFQsy4GQWtb/CgUsLiDa5ifmSXgOm5iOb2bclE",
+	"jILFBF9EHvxLYpS28777al0BNH3UMssekIV9sqdlpL0CEbkifxI9CPl8PP6yv4+V0UdsvPI99xUu13HU",
+	"/HurSqfsahOm/iqr4nDHGXurRg99eidCvKXpkGGn49WdfmZRTE/mE/ZbVnPguxAl1pUL1uHxBt3sjfS4",
+	"uvlyfb5exdHNxbwGR3ftX+AtPtCn2yGLF3lBBiA/fO3ibe4GHdJddqG73pXuFi61ZvjVbNfUYi9hnSKt",
+	"VtQ/lRnTctWhbblNOLQqC5vHFcpKTXe5blqoNk3eGtMAK2jdb60+55T7zI15scOIZSo1vPfFqcstik/k",
+	"aHHo97XOblVkKDwO5D9iAzpNlL85Y38Ck6VW9VGvxwgm0OsFmDD0rwekxyN9Sr0O/Apv2OiNAmZEDP7V",
+	"/FyvhHGluTWV3hPV2Zz03oqh3nKvAQP25UUPvcGPWo+bIYxrjHwTCLbFQcC0So3RrkN6TuiDWlVWwe9l",
+	"kVmnNjKrh+XVJFR981YsQ423WDVz0Z8RmO4+WrKguFyDvGCJV2+eyT6dGCcSOQF/hBFjSna0yJH9bTwV",
+	"KOmzJEFcO2NDzXS1+KHn7z2FNOz6PweYiP3/38u8+aYJRTnAs3WnjEw5vNvD885kqhrkzRjstRh0m0zH",
+	"HGziYPkFIOt/Gfu8N1ICD2xT814Fr/r2qy1tZEQEPFjwXDhj6EBhLRSY1EpjxyeQqEBS6oW2vpFeljUf",
+	"iiTCRxQ9u60NQJVLAf/M9jYxa77Fost7i5WHe/47l3mfaBeKuXkmoYqlAUHAGqqx6nJ4k7YGOZToPPTQ",
+	"4M+8YotrauQeG7MXAW8+cEdkUc66bkQ3a2QHUtMgb7gz5rsrCkdhINrlMubDhGHyXNKDScHO1TP1Insw",
+	"SFZ0EK+1tFXMrAcDDJpVO9SiJk4JL3Ox7PL+VCupAxBUYR2QLAGlzH+cnLx/0Gq0jIGNKVep2H1te++Z",
+	"njkJQAG70dK1btnlXv3HT3qBmiB4BBFOTJGE6UVQSfRRZ89AZbSX7PVcAeteFmN1HDabzf0Q4WiOx4DA",
+	"PumQiZ4kVugN4/DCKw7YIO9omoqZF6dYZYmDrzXMcLlazzl7HIyQM8c5DcAoB12O2gHmhUmln08VbP2z",
+	"VCim1RjHa9CFVCqKwj6+sVJJZiyBVy9b3FLAU4jZT5cvlsb07iJegcU6mIU3+lwpzQrtQqTqrRjKtQ2I",
+	"mr+gVlLDrgfVqOs0fMWjWuPF6BG3ejzYoHF/rN3eOFB/2VBVEenO/PiXNz8iHmSywLe2OOLV3qLBEajM",
+	"0zJTwVPSDSLW19uMukG1sQ/MNU9bo+oWyDufogScNRNTNZkaqaaBH1dqLluzFmLW/Fpvk36CfXikipjK",
+	"tB0smZ69PmMNiAxDOmVJD0CM6HJ/ZHCKAhXBSM9iOBirnqlwJ8kg5lGDvKBpFHOaxCo2Ii2TClzM5RI9",
+	"BRQeT1HJO0QaExxWwUedZEFu47bKwI5Hl/HbJJbqNeLT2vxWDO8+uzUBO7WEBxultLIxAGyD1r8k0YY8",
+	"HI/IBcLsePlfnJe/jSHKydxby8bNRb5hPo7TfgM+XoNvf2um++Arp2N29SBLKrOSBWNTG1aOSnst7rvC",
+	"eNflHlP0vK5xBlNJESfvWL1bTaXu3W423VPdEla645hLOebviAM7tnnH2Sae04537ninxzvzlJki1bwl",
+	"VvpApBFLDU+5p3wV4AnpGGpc/UomnCXBWsl2MT7P+qDi8xlGCxrvSgzc4gvFqIwLND7hQAAfj9glFKuj",
+	"GKHXp5pniDHDOEFwbk7mlpXl7P+eC0adNzisto1utVDVvsuLyqzxeb0J188iU672/HTvK9gpzE+n5ZBs",
+	"aEmW8VKTGGFdhCpJEnFb7HQj1oTb3nGlHVfyuFKSJZrzrbN4Q26YFyFh2T778Z0/r8d6bsDxEjf9AK2i",
+	"mP51dbxHLrzBspMCJ8niJ6eSDaYJhAaMxEz/PyUTlkrBQ5fgtcutMTTyPEzQ1wMFA8OZEkYvGMRL2YWg",
+	"QmOEmUSIc3xYxkQAg5ileU2yy5fyoPXNq/eOI7002PAX5Uz57e841I5DeRzKUkpz62+JSzmC/ddkV9c1",
+	"QqKYYTiWZWCFurxLVSFM43CDupBn0YTldnktk+aiCnXfFKUNjY47bWnHi+69DQ+5zC1xJDqZ3JgF7y7w",
+	"JADmtQ14Jpt2PaZlGxfcV5jLSJRLkJF7RjNszWhY+NYGrUZi1uVioJiJbQe3+ZRFHUxIbhOYwAsS5oox",
+	"jPCcsYnMFuVMi1KRAZuZiHnBk3mDfAL9CPJkuPbOi5zrKxKFhMpzMhfTlNBoHPNYqpRCSLgwTTDGuwbH",
+	"7HLnwn+bnK6Uab23B74uvt0BTlX3mWwjjmYBs+NpO57mWwDF0JGYb/4cZSe+fQ62JMicTZ62muNvq3e5",
+	"tNXlPGuqyTscnQnDhVxrvit8SWBuL8tKDvqKybwheyZRTzYc+Fv2MFW6/eqP3iCQA8PyRGe90xxnsdIL",
+	"pM2C7L2S7DnuuW/rcdg0fdAO7ZCS7OFkcr9h0z7V0+DMF1OvA2JnXFg1RtFAg1MzpR/aYzLfQGwP7PFU",
+	"CXE6izHd484rpcBrYZSNwibuvjNKbZeRlzZN0TZdXIDZXNCkTlvLzBeKsGwkIPyKxVF30sFOOtDSwa/l",
+	"fMSTEX41lS5vWEgwkd7fIIoDY8P/JJGthoj5r8lhszmW1xEigAMtSwLj8p09PaP98xlNoxv0NK1K3bIT",
+	"K3ZixTcP4fxIsR6bnuenVyfZA3WWrdlhxJmI5qFBHJzOpmtWQmDaX5dZGO0Yv314Cyk9wfkK8pJmoy6V",
+	"aqCOzro3bBk3rpO05vJgNpsdDEQ6zmhDtJDFBsrlBCYH1WHrSeAq4rRdtZugSNwCV6CmqgwdVqMJWs1x",
+	"/Vw3wCMAVNtKc/M9CSG7RDd/HbGH7OlruX8T0s9tyz3LbB80VU/L6EV1H8ajpxl1uoZIVMPwUpGhB35+",
+	"EHOpKK9O1PPqgiZTCrl68jIOVVkdOlsus0TMMQXtIFFcT/ZpQtNejjeJQZdb0cNkQTF5lkmv9fdWz2ZC",
+	"qZe7ICt6Z7NSx7t4mWrLxBtz+uuycKyYWttEoUnM7VkUtqn9G4DtjAA7bljghsXywbdkBbBEfetccTGF",
+	"HDzDnmop4FRvdy//nvC5Nfqyv38LGvqOZ+3U3htTew0HuLOab1HN3eTWasoVQxGITEpttJ8c11d6fU65",
+	"Vd33O2TBOxX4L8T0b0sHvltcf2mG+Kd5orJa/V1bucUS6PXjhohkanXskKnXInifQWEq5Bgq7k8TmhII",
+	"F14jpmcLjmGwHMfda7iDuQScNMsPfw3f548I5rXVR72V783XGfe6U/p29N/zCzOk4pt7NyN92yKpB+qy",
+	"7aQEN+DyBfXL6mUayIofWp9jyJMrQ0hkDcnueARVqXMFv/OOyoV8BF3uhcwM4uE0Xcyah0E3pmghBOd0",
+	"zMw4jeacCZ1k4TfozuwSDidzk8sPsrj7pVYHyVSOWETmDNLjar1pHEsJVT3XySj+/QfeDJn6CJjwV4u4",
+	"eaPxCbe+40B/cQ70AsjGaurmcaffRTId37wZEqj0XywIVNE4qWRMHw03ydXJVSM2JzRN4wssFltWN/d5",
+	"KmaQrBUK46sRG5u85wOm+qOeKW3U5b1XusNHOKOezZ0usdIzVCD90WS3g9qnU8lIz5wjFwdn08GApaZE",
+	"qLEZerURTJngGZOqy3H1WFCpB0+fXh53l9bflBcYxKnEgrdZZd4pV3GC1kQs4hvF0hbwbRDYhuyYChcG",
+	"lXsdP4CU9E5onLxyn3BFZ9baCZpZFMtJQudWJ/uFu31pvgmxRVkB6hiL7sdRz+XwI66ellUKzWJz0blY",
+	"0CFKxWTCorJFvnSfykqUJGygIGPEYjVmwZkMyRnrU31Q3uwY9KuEIDIRs2SuFwqKH7bEWCyc05aiBChG",
+	"5RC0C0sZlYKT2QirmmhMhhT7WLLb+JfZUmWxIjMqiSlC0FgoOSwhNT9UTxjrFWOkcevYBXDZYShHHF9S",
+	"zdnhHkZT4QEh/G3B4LdUqgPAGagYnGEZyGAKS4W+E1hUIdb3TypTzAt/SNmEUcUijTX9ZBrFfGhxPF/k",
+	"NfOqw2sCQJLT9CK+gNrHcBXAhACnEHvG8RmFes5ZLY9U6+1Mop2dJFQxW1UFC8QaCgFlIeIEsnlY9IMa",
+	"1xxE1NCKhRFL4guWsqhBehFL6Px0INIelKqRtmJtlvUEan1k55FA7VOHOdKWBIHS/ImgEazDVXRLmatu",
+	"YsqddoCaUO4KNwygrL4pnuHK4j+zRY31BQSh2haMgLKyREwYJ6b4hOczCB97P8K7DdT6KNYZedLlWaER",
+	"bO8dEZaKMNlRkBQSdjmJU7ZLPb218hAa0jdfHEITrdqyuG5c359A35rX9bQBTXKA4rx5uaEMD8QX+NxO",
+	"hv+ry/AaFzypUBPymygA4YS8FYK7vsi3UQri2yWMvgANqJYFCU1DFRHsZa8D+lixsBqcTodQcmGKsPvJ",
+	"wGjKuhwGX8uKZOPXgVePqCS4FSDbWt+LYmlC2FWuuGgskYYn4jw+NaS919lenPs9syuhivw9G5ZqNASM",
+	"qc0eT2g6ZDYjaI32z4bDlA2pYs/nG7JIPITdY8uOTWY12pEcW+L67Y1aSG7vcBC+8q7pUzqZhPBi/22t",
+	"YAikBxgEuRUmi2/cik2KqdBKOS5GznX5IsslhuOWmDTwNS2XVvPCPI1b17zDxqPGY6/0OjDGLr9R1k2Q",
+	"c3f5jnWvw7o/mADcHf/eCv++0XQ73ontmP2O2Vcxe4w0W3Cp/6ZsHzna98f8707GnppKN+bHVnOrX6M1",
+	"9AeJptsOkVNIeB0aBiFDzYRipN1ghk9jiAxC+zlYeq0/hQtHt6XmwYBquJebx/Ap2SCvU3DDjoDnkFhl",
+	"qcL9dULFJkEEWFfg8cisDAzh/mPFfx+8tSBGAJVHt0NdZ2NUjvHhLzRvFlALvU6OtyFTP+u7sj5F/vnO",
+	"E+BvR0vXJYzrErkc3uUQCtHUI3ZvzNcbcSLeRKupJhtccHZNkqHlXbs4m1vyFKry7Cq97Sq9ifPYJsPf",
+	"VXy7/xXfNBpuwGp0t43YDYjHa8v8sMpN5H7dcRN+pfttLv//NkGqsKYeYIC6kS5gp7y56nB6lgM9P1Wx",
+	"Xt0NaAZLONOuXNy6mbR2THoXqnszoboVMoKJ2r3RPFPfOrsU5iDeaojt982tWzV7bRRxqzteK+p2Jyfc",
+	"kpxQjMvdurjw3QkKN5i5ar3EVNXQqqfjY9NCRQpZT4boaO477atpyiIyZorqzRijoT9yrCTp/UsK3sOi",
+	"RnpHY9XTvAh89AcxjxrkBU2jmNMkVvHiy+ASYcWYJ69T8Q+XupNHagkEO3vBnbcX7EwFOxFgUxFgYO/4",
+	"nbAN3Fd7wFoq/o5H73j0d2Uz2JkL7jmz3lkKdmICcI67YhrYmQOWmANMaevaOb1W5/MiWVSsZINpkjn4",
+	"CELJhKVS8IwpdbmVESIvlFuNWJwaa5OJo00YvWASIrvNQnK+yIkQ5ySJz60P0SDWDKl+3rANpA5cxn0p",
+	"uuzx6be23PlfKwtMfvs7NXnH/zbkf65wb2Iv0m3ry7iQe547po66vONh94eH3WVVF3nIN1V1c3dxlZpb",
+	"W7O1zHyruu13z2l3Ou6Ox+d4/F1Qdm+byV9f0a0jHixqshruVJ0ur1r9GhpJR/pjbiNJNW9J6FxMVYPY",
+	"WcnANI9VjqNILMEI2bpoIgWBuhKaa5iQ07DLIb9UrEZ+qiqMO6gbloLMx9mXcS0a0wyjy9mTY7V2FEuC",
+	"1GxMMdv/2mqe33fDd8hshI1oP/b/gDbvnaK1nAhvQknXoYZ4GPZm3Z6u49OBmzL4zdhZN7j6819S8D8J",
+	"gVjAp92AaWAvTbdzzeCdKsXmL0zV7qLs75G1rQv+Cw9aSxFxjWerhRVv7e3qeyfwO/n+7rGWWxSx7z5v",
+	"WZSKIUHKLq//Lq+/ZU5eivtddv/dW87OznMjlQC+sc7jUfnd286Oh90jHnYX9buMj+zede4Rp93pejse",
+	"v5pf3J7yeSeY/O287eDWd8nFdxlKayi3uxTj32+K8Z2+vePFy9OR34pmvUtOvqEqvuPD452CfjsKOnKg",
+	"u6uha5LmceVO4K5tfeXd2+O2VPfvlnHv1PedyOAnNb9tRf22ZYYbDDe8hrSxTLM/3dU12dU1uV2rwa66",
+	"yV+jusnOzrATGupWQrlFi8Ppri7KrVkmdhLEToL4/uwdwA7vstHDy6q0PQtItustm0G+U+FiZwvZiTWl",
+	"Ys0dsYrctlzz7W0j25GIFq0n5lzq+PXTcSbumFBlYEVV3o7EODuC6JAyGklI/ginGBIpCIUxSZ/yLu+L",
+	"MUPpQ45EqpK5ZcCatw0Ulm4jnvtkHfGA9DSsesDvzzTr1rLVvc+99Na8d/61XPN3qZZ2/O5aaRiQzwGV",
+	"C4lINDOZUDW6PTUeRto54+8Yz06HraXDAgfY+dPfM/a4U0R3jLmUMd+iInrLnPl2POhh09cu74uHaZN/",
+	"GAZeMI8v5d0w4E0yb68MIZ40r1WHcJHn3zeVcsMyvjvFcqdY7qrdedXubtkfHek4nUxurMLdXdAw4dZ+",
+	"g0q4O36201Q301RvoeLtTl/d6as7fn8r/P62tdU7wfBvUXGVuzfOe/fGudNFd7rojjdtaku9ZQ10l2Zs",
+	"x252+uIa+uJOVdypijtV8d6y49tWEP9yauGEKo1r9RRD27hQHZ1FlhW4SuhVIUGGkWAhdWg1ErMuFwPF",
+	"TKyQ6PenacqiDvmNx5dEsr7gEaaOo5jo07D+c8YmMluUkyCkIgM2A04tieDJ3IbvJGLY5a49smllYm6i",
+	"cHthOV1+J+JySrnoe3vg68p030dQ7uZhsBYwO71yx8g2ZWRi6MjR7SmWdgV3ONz17oSv7ljad8XS7qJe",
+	"ahnHdxItWltNze1rW2rqd8xld4rqjr9n/P0WNdXbZ/A3GPd5rTjO5UVLX13QZAoJHigZM5XGfcMVqAIv",
+	"pomINV/jwAIbpJcyOU2UvpBg6e1hToleSERKerJPE5r2ctxFDLoci2ZIQhPBIcFFf6TZVa/191avQZ4B",
+	"DrmqfSYlBPIwyIx5HvPodJYKPuxlySuwGaStqGLAMGQN7ssu9NSmlOAKNuyWaZhwlwMXJj/juF7Nj1yx",
+	"QeHXNATTjlR0jsLOZJLM9bZmLEk0NHAKTPXh9tPlfcq1GHPGyCQVF4x7sKriwpvVXv0Z0MDUXq3hIhfX",
+	"c6WrnRXqZZyyPqBnjcaWZ77SVyXmw9eJpjyb1nCSivJrlBTcabx/cY74qyWdNE84b0/xvZlygnI61gR2",
+	"D/IP7JM9UNdOxQVLT/V29/JM83Nr9GV/fwnz+sPQmm0rtTvmdj+Y213UcP0SvOuh7TKWtS01GeomB512",
+	"ph1vcmU12dLUy1e4G+0nx/X1ZZ+lbrkK1HfNq3d6805KKEgJt6g+3yExoTr7UTxmT/OEqLoxEMCn7dVC",
+	"R6m6vCpb9JRrkSLj7MBOchIGZMWiOdesgnhhTOVWpMiGgzqNPUz6aL/6ozeIxjvH8FxuRZoyNKZzyoUz",
+	"qEvN/WM+lGTPme339ZJ10y732llRZg8nk/sofdSOJjJfNIvFev/msUCfBemN6SXC9dRM2fO4fJejSNRu",
+	"G8HkVAlxOosj1tuJQEtlkM3SStdW72/t2fpm7AX4GL66HXCjC5p8axvEzviwEyuuJVYUGM8t2x5uKh0j",
+	"nUyedoP+iPXPxVR1gyvyJ/mXFJz8SaIp0knSnTabh4wcNptjeZ2neStMVDaILAl6ekb75zOaRrdg7dhJ",
+	"JTupZGeY8YSiO2udKXFiKBpsihTuZlwatm+b2RlldkaZ+yI93bZN5puJT7fj2bBSsqrh+lBhyMECGLV8",
+	"+A1vZCpzZ6yuIorOi7zPQv0VWZKK+9OEpkSkEUtzroNdfsNVKrCUiBUfajgMEhv8RrWUlZiaIBvHW2PJ",
+	"p/WdDPRWnqe0f85UrdpP0OF7i8pG4OzU+R1D2tC7ztCh29PhkYpukf8ADfv8ZT0OdGfisnec4rsNlUZa",
+	"/C0c0g2K69taqsSZH2fsrBtgCQ/9F025/vxlexHVbr/bUuy+W3a20+x2jBTJ9O2pc3eCky70KSVBdy4e",
+	"GxNQPjibxkkU84Gol1yapVLzSMOmwa3ujI1iHhE7dYP8lNIB5RQsookY9pNYczASAw8c6Laa/c1GcX9E",
+	"BowqqIuoRmwOhlHdtpQxdzSzN5ZdsJfSKIQ5cnZxzXRozCHfpoYa5ITjc8NcG+QZuaBJrFn3ubW7IgXv",
+	"cs4uWKpGLGGykt891+B6o8G1CanPen9HSsuOZG6xzJup9Wnu0a1QzIV7vz7trKY2XHB2DV1hkUQpGlfX",
+	"SrOycM+l1RBDCV16WgQ2gNai9CQVSvRFgtJwz5AklIkPDrCHpiP6axJfMDLWNDbmXW4oWYdQ8omdfRT9",
+	"c6bMa86YSUmHpqBr74TGyWu9oR4RZ/9ifSVRpAYqEy5K6JZomRfAlHU58BkW+QrEdDJMacQgzxTTl8Pk",
+	"p1IjFqfkHycn700SYU3UJnTIkNQRkcZD0AHM45Vk6QVLSSSYJoqqy2mSiFmJ3/Rhg7xIYn06RKiRfdU7",
+	"S8VM6lVLxiNNVXF891yYAYbxSOJYlPQTDaSB3nKHtJrNx8SmrTKUd0QlYZcTTXlD3aCVNTALlkpMpP7W",
+	"apmkV8BupKJzSabZBUZIm06YpIsLNYq1gpOKMT7gwb7I2VSRieBDPIJYSX+djS7/2T9ULhTRCJsyafWv",
+	"236ZfJZ/eC5xfa/iWxpB1zYnvo05qx+xROOktpVQN67visQSOn9dLx9ITa+hVh0m6i61/EvYGB/WZYFA",
+	"lj5YxXcnI2xTRtA45+WB0Owo1FTGUdlNRQbkekuEBsMWDw7+P9quXrVhGAi/itCSxVaHDi2BDB1cCHRw",
+	"aUd3EJEMAlcukgJZ8u7ldGf54qhjtxChL2f93H13Od9pY8KBsYdBirZFmdusu2Hw1o3itlTsallEBzFI",
+	"Y0/wVGaQ/5jHg6sNtgDn3ZIGZimw8CN8BufDRWHm0/nb+qRkI4Ff7eWDBBEdHT65H/UULchNO7BFf6Os",
+	"HmfRwDBl7WwEXK/zix/v+E1WaBsI4B+wjA1Yxzmk1cXJ4bRLoiLXdEQYKGjrGuQHOemE48JSL5JNxfK+",
+	"93O70ql+HtGdon70943rVzTsxF2De3V2omokf5ZDyQHMcgMYLE6uoPY6RFuinEur/nD2HjiASwyju/xM",
+	"2vkKyGdJ82lYys8uklFHofMfq1ymo7E+wb2u7ORKQIGUiJf+iASUBpCSRCX6coqbJWqNv1bUSqYjKdPO",
+	"ecS1elRP6lmJDnkhjOcHE3BC+MZuVMT16/obAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

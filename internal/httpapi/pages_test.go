@@ -240,11 +240,11 @@ func TestParametersAreDescribed(t *testing.T) {
 // TestOperationsSayHowTheyAreConfined guarantees that the prose of an operation agrees with its fence.
 func TestOperationsSayHowTheyAreConfined(t *testing.T) {
 	t.Parallel()
-	const nothing = "Reads no stream"
-	says := map[string]string{"query": "Confined by its query", "selector": "Confined by its selector", "none": nothing}
+	const nothing = "Tenant isolation: no stream is read"
+	says := map[string]string{"query": "Tenant isolation by query: ", "selector": "Tenant isolation by selector: ", "none": nothing}
 	each(t, func(method, path string, _ *openapi3.PathItem, op *openapi3.Operation) {
 		fence, _ := op.Extensions["x-logfence-fence"].(string)
-		// What explains a query fences it, and asks Loki nothing.
+		// What explains a query fences it, and sends nothing to Loki.
 		if !strings.Contains(op.Description, says[fence]) && (fence != "query" || !strings.Contains(op.Description, nothing)) || op.Summary == "" {
 			t.Errorf("%s %s: the description does not say %q", method, path, says[fence])
 		}

@@ -21,14 +21,16 @@ export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends 
 /**
  * Query over a time range
  *
- * Log lines, or metrics computed from them, over a time range. Which of the two the query asks for
- * decides `resultType`: `streams` or `matrix`. Times in the answer are Unix nanoseconds as strings
- * (lines) or Unix seconds as numbers (metrics). The range may span the server's `LOGFENCE_MAX_RANGE` at
- * most (720 h unless set), else 422 `query_too_wide`. Without `start` it is the last hour.
+ * Runs a log query or a metric query over a time range. `resultType` is `streams` for a log query and
+ * `matrix` for a metric query. Times in the response are Unix nanoseconds as strings (log lines) or Unix
+ * seconds as numbers (metrics).
  *
- * Confined by its query: every stream selector in `query`, wherever it stands, gains the tenant's
- * matcher before Loki sees it, and whatever the caller wrote about that label stays and applies as well.
- * A query that cannot be proven confined is refused.
+ * The default time range is the last hour. A range longer than the limit `max_range_seconds` is refused
+ * with 422 `query_too_wide`.
+ *
+ * Tenant isolation by query: the tenant's matcher is added to every stream selector in `query` before the query is sent to
+ * Loki. Matchers that the caller wrote on the same label stay and apply as well. A query whose isolation
+ * cannot be proven is refused.
  *
  */
 export const queryLogs = <ThrowOnError extends boolean = false>(options: Options<QueryLogsData, ThrowOnError>) => (options.client ?? client).get<QueryLogsResponses, QueryLogsErrors, ThrowOnError>({
@@ -38,19 +40,21 @@ export const queryLogs = <ThrowOnError extends boolean = false>(options: Options
 });
 
 /**
- * Query over a time range, by a form
+ * Query over a time range (form)
  *
- * Log lines, or metrics computed from them, over a time range. Which of the two the query asks for
- * decides `resultType`: `streams` or `matrix`. Times in the answer are Unix nanoseconds as strings
- * (lines) or Unix seconds as numbers (metrics). The range may span the server's `LOGFENCE_MAX_RANGE` at
- * most (720 h unless set), else 422 `query_too_wide`. Without `start` it is the last hour.
+ * Runs a log query or a metric query over a time range. `resultType` is `streams` for a log query and
+ * `matrix` for a metric query. Times in the response are Unix nanoseconds as strings (log lines) or Unix
+ * seconds as numbers (metrics).
  *
- * Confined by its query: every stream selector in `query`, wherever it stands, gains the tenant's
- * matcher before Loki sees it, and whatever the caller wrote about that label stays and applies as well.
- * A query that cannot be proven confined is refused.
+ * The default time range is the last hour. A range longer than the limit `max_range_seconds` is refused
+ * with 422 `query_too_wide`.
  *
- * The same as GET, with its parameters in the body: for a query too long for a URL. The URL must have
- * none.
+ * Tenant isolation by query: the tenant's matcher is added to every stream selector in `query` before the query is sent to
+ * Loki. Matchers that the caller wrote on the same label stay and apply as well. A query whose isolation
+ * cannot be proven is refused.
+ *
+ * Same as the GET, with the parameters in the body, for a query that is too long for a URL. The URL must have
+ * no parameters.
  *
  */
 export const queryLogsForm = <ThrowOnError extends boolean = false>(options: Options<QueryLogsFormData, ThrowOnError>) => (options.client ?? client).post<QueryLogsFormResponses, QueryLogsFormErrors, ThrowOnError>({
@@ -65,14 +69,14 @@ export const queryLogsForm = <ThrowOnError extends boolean = false>(options: Opt
 });
 
 /**
- * Query at one moment
+ * Query at a point in time
  *
- * A metric query evaluated at one moment. `resultType` is `vector`, or `scalar` for a query of numbers
- * alone such as `1+1`. A query of log lines is refused with `kind_wrong`, as Loki refuses it.
+ * Evaluates a metric query at one point in time. `resultType` is `vector`, or `scalar` for a query of
+ * numbers alone, such as `1+1`. A log query is refused with 400 `kind_wrong`, as Loki refuses it.
  *
- * Confined by its query: every stream selector in `query`, wherever it stands, gains the tenant's
- * matcher before Loki sees it, and whatever the caller wrote about that label stays and applies as well.
- * A query that cannot be proven confined is refused.
+ * Tenant isolation by query: the tenant's matcher is added to every stream selector in `query` before the query is sent to
+ * Loki. Matchers that the caller wrote on the same label stay and apply as well. A query whose isolation
+ * cannot be proven is refused.
  *
  */
 export const queryInstant = <ThrowOnError extends boolean = false>(options: Options<QueryInstantData, ThrowOnError>) => (options.client ?? client).get<QueryInstantResponses, QueryInstantErrors, ThrowOnError>({
@@ -82,17 +86,17 @@ export const queryInstant = <ThrowOnError extends boolean = false>(options: Opti
 });
 
 /**
- * Query at one moment, by a form
+ * Query at a point in time (form)
  *
- * A metric query evaluated at one moment. `resultType` is `vector`, or `scalar` for a query of numbers
- * alone such as `1+1`. A query of log lines is refused with `kind_wrong`, as Loki refuses it.
+ * Evaluates a metric query at one point in time. `resultType` is `vector`, or `scalar` for a query of
+ * numbers alone, such as `1+1`. A log query is refused with 400 `kind_wrong`, as Loki refuses it.
  *
- * Confined by its query: every stream selector in `query`, wherever it stands, gains the tenant's
- * matcher before Loki sees it, and whatever the caller wrote about that label stays and applies as well.
- * A query that cannot be proven confined is refused.
+ * Tenant isolation by query: the tenant's matcher is added to every stream selector in `query` before the query is sent to
+ * Loki. Matchers that the caller wrote on the same label stay and apply as well. A query whose isolation
+ * cannot be proven is refused.
  *
- * The same as GET, with its parameters in the body: for a query too long for a URL. The URL must have
- * none.
+ * Same as the GET, with the parameters in the body, for a query that is too long for a URL. The URL must have
+ * no parameters.
  *
  */
 export const queryInstantForm = <ThrowOnError extends boolean = false>(options: Options<QueryInstantFormData, ThrowOnError>) => (options.client ?? client).post<QueryInstantFormResponses, QueryInstantFormErrors, ThrowOnError>({
@@ -109,12 +113,12 @@ export const queryInstantForm = <ThrowOnError extends boolean = false>(options: 
 /**
  * List label names
  *
- * The names of the labels that streams have in the time range. Loki reads its index for it, so a name
- * may stem from somewhat before or after the range. Without `start` the range is the last hour.
- * `data` is absent where there is none.
+ * Returns the names of the labels that streams have in the time range. Loki reads its index, so a name can
+ * come from shortly before or after the range. The default time range is the last hour. `data` is absent
+ * when there are no labels.
  *
- * Confined by its selector: the tenant's matcher is added to `query` before Loki sees it; where there is
- * none, the tenant's own selector takes its place.
+ * Tenant isolation by selector: the tenant's matcher is added to the selector in `query` before the request is sent to Loki.
+ * Without `query`, the tenant's own selector is used.
  *
  */
 export const listLabels = <ThrowOnError extends boolean = false>(options?: Options<ListLabelsData, ThrowOnError>) => (options?.client ?? client).get<ListLabelsResponses, ListLabelsErrors, ThrowOnError>({
@@ -126,12 +130,12 @@ export const listLabels = <ThrowOnError extends boolean = false>(options?: Optio
 /**
  * List the values of a label
  *
- * The values of one label among the streams of the time range. Loki reads its index for it, so a value
- * may stem from somewhat before or after the range. Without `start` the range is the last hour. An
- * unknown label has no values: `data` is then absent, and the status is 200.
+ * Returns the values of one label in the streams of the time range. Loki reads its index, so a value can
+ * come from shortly before or after the range. The default time range is the last hour. An unknown label
+ * has no values: the status is 200 and `data` is absent.
  *
- * Confined by its selector: the tenant's matcher is added to `query` before Loki sees it; where there is
- * none, the tenant's own selector takes its place.
+ * Tenant isolation by selector: the tenant's matcher is added to the selector in `query` before the request is sent to Loki.
+ * Without `query`, the tenant's own selector is used.
  *
  */
 export const listLabelValues = <ThrowOnError extends boolean = false>(options: Options<ListLabelValuesData, ThrowOnError>) => (options.client ?? client).get<ListLabelValuesResponses, ListLabelValuesErrors, ThrowOnError>({
@@ -141,14 +145,14 @@ export const listLabelValues = <ThrowOnError extends boolean = false>(options: O
 });
 
 /**
- * List labels worth showing
+ * List detected labels
  *
- * The labels of the streams in the time range that are worth showing to a person, with the estimated
- * number of their values: Loki leaves out those whose values look like identifiers. Without `start` the
- * range is the last hour. Where there is none the answer is an empty object.
+ * Returns the labels of the streams in the time range that are useful to show to a person, with the
+ * estimated number of their values. Loki leaves out labels whose values look like identifiers. The default
+ * time range is the last hour. The response is an empty object when there are no labels.
  *
- * Confined by its selector: the tenant's matcher is added to `query` before Loki sees it; where there is
- * none, the tenant's own selector takes its place.
+ * Tenant isolation by selector: the tenant's matcher is added to the selector in `query` before the request is sent to Loki.
+ * Without `query`, the tenant's own selector is used.
  *
  */
 export const listDetectedLabels = <ThrowOnError extends boolean = false>(options?: Options<ListDetectedLabelsData, ThrowOnError>) => (options?.client ?? client).get<ListDetectedLabelsResponses, ListDetectedLabelsErrors, ThrowOnError>({
@@ -160,11 +164,11 @@ export const listDetectedLabels = <ThrowOnError extends boolean = false>(options
 /**
  * List streams
  *
- * The label sets of the streams in the time range, each once, in no particular order. Without `start`
- * the range is the last hour.
+ * Returns the label sets of the streams in the time range, each once, in no particular order. The default
+ * time range is the last hour.
  *
- * Confined by its selectors: each gains the tenant's matcher before Loki sees it; where there is none,
- * the tenant's own selector takes its place.
+ * Tenant isolation by selector: the tenant's matcher is added to each selector before the request is sent to Loki. Without a
+ * selector, the tenant's own selector is used.
  *
  */
 export const listSeries = <ThrowOnError extends boolean = false>(options?: Options<ListSeriesData, ThrowOnError>) => (options?.client ?? client).get<ListSeriesResponses, ListSeriesErrors, ThrowOnError>({
@@ -176,12 +180,12 @@ export const listSeries = <ThrowOnError extends boolean = false>(options?: Optio
 /**
  * Count streams, chunks, entries and bytes
  *
- * How much the selected streams hold in the time range: streams, chunks, entries and bytes. From Loki's
- * index and so an estimate: chunks that overlap the range count in full, and what was not flushed yet
- * may be missing. Without `start` the range is the last hour.
+ * Returns the number of streams, chunks, entries and bytes that the selected streams have in the time
+ * range. The figures are estimates from Loki's index: chunks that overlap the range count completely, and
+ * data that is not flushed yet can be missing. The default time range is the last hour.
  *
- * Confined by its selector: the tenant's matcher is added to `query` before Loki sees it; where there is
- * none, the tenant's own selector takes its place.
+ * Tenant isolation by selector: the tenant's matcher is added to the selector in `query` before the request is sent to Loki.
+ * Without `query`, the tenant's own selector is used.
  *
  */
 export const getStats = <ThrowOnError extends boolean = false>(options?: Options<GetStatsData, ThrowOnError>) => (options?.client ?? client).get<GetStatsResponses, GetStatsErrors, ThrowOnError>({
@@ -191,14 +195,14 @@ export const getStats = <ThrowOnError extends boolean = false>(options?: Options
 });
 
 /**
- * Add up bytes by label
+ * Get bytes by label
  *
- * How many bytes the selected streams hold in the time range, added up by label: a vector whose values
- * are bytes. From Loki's index and so an estimate. Needs `volume_enabled` in Loki's limits. Without
- * `start` the range is the last hour.
+ * Returns the bytes of the selected streams in the time range, summed by label: a vector whose values are
+ * bytes. The figures are estimates from Loki's index. Where Loki has volume queries disabled, the response
+ * is 400 `loki_refused`: ask your administrator to enable them. The default time range is the last hour.
  *
- * Confined by its selector: the tenant's matcher is added to `query` before Loki sees it; where there is
- * none, the tenant's own selector takes its place.
+ * Tenant isolation by selector: the tenant's matcher is added to the selector in `query` before the request is sent to Loki.
+ * Without `query`, the tenant's own selector is used.
  *
  */
 export const getVolume = <ThrowOnError extends boolean = false>(options?: Options<GetVolumeData, ThrowOnError>) => (options?.client ?? client).get<GetVolumeResponses, GetVolumeErrors, ThrowOnError>({
@@ -208,15 +212,15 @@ export const getVolume = <ThrowOnError extends boolean = false>(options?: Option
 });
 
 /**
- * Add up bytes by label and time
+ * Get bytes by label over time
  *
- * How many bytes the selected streams hold in each step of the time range, added up by label: a matrix
- * whose values are bytes. An answer without any series is an empty vector, as Loki 3.7.8 writes it. From
- * Loki's index and so an estimate. Needs `volume_enabled` in Loki's limits. Without `start` the range is
- * the last hour.
+ * Returns the bytes of the selected streams in each step of the time range, summed by label: a matrix
+ * whose values are bytes. A response without series is an empty vector, as Loki 3.7.8 returns it. The
+ * figures are estimates from Loki's index. Where Loki has volume queries disabled, the response is 400
+ * `loki_refused`: ask your administrator to enable them. The default time range is the last hour.
  *
- * Confined by its selector: the tenant's matcher is added to `query` before Loki sees it; where there is
- * none, the tenant's own selector takes its place.
+ * Tenant isolation by selector: the tenant's matcher is added to the selector in `query` before the request is sent to Loki.
+ * Without `query`, the tenant's own selector is used.
  *
  */
 export const getVolumeRange = <ThrowOnError extends boolean = false>(options?: Options<GetVolumeRangeData, ThrowOnError>) => (options?.client ?? client).get<GetVolumeRangeResponses, GetVolumeRangeErrors, ThrowOnError>({
@@ -226,15 +230,14 @@ export const getVolumeRange = <ThrowOnError extends boolean = false>(options?: O
 });
 
 /**
- * List patterns of log lines
+ * List log patterns
  *
- * The patterns that Loki found in the log lines of the selected streams, with how often each was seen:
- * samples of Unix seconds and a count. Loki keeps patterns of the last hours only, and only with
- * `pattern_ingester.enabled`. Without `start` the range is the last hour.
+ * Returns the patterns that Loki detected in the log lines of the selected streams, with samples of how
+ * often each occurred: Unix seconds and a count. Loki keeps patterns of the last few hours only. Where log
+ * patterns are not enabled, ask your administrator to enable them. The default time range is the last
+ * hour.
  *
- * Confined by its selector: the tenant's matcher is added to `query` before Loki sees it. Where the first
- * matcher on `service_name` has a value with a quotation mark, a backslash, a control character or invalid
- * UTF-8, `service_name=~".+"` is added as well: streams without a `service_name` are then left out.
+ * Tenant isolation by selector: the tenant's matcher is added to the selector in `query` before the request is sent to Loki.
  *
  */
 export const listPatterns = <ThrowOnError extends boolean = false>(options: Options<ListPatternsData, ThrowOnError>) => (options.client ?? client).get<ListPatternsResponses, ListPatternsErrors, ThrowOnError>({
@@ -246,13 +249,13 @@ export const listPatterns = <ThrowOnError extends boolean = false>(options: Opti
 /**
  * List fields
  *
- * The fields that Loki finds in a sample of the selected log lines: structured metadata, and what its
- * `json` and `logfmt` parsers read. Cardinalities are estimates. Without `start` the range is the last
- * hour. Where there is none the answer is an empty object.
+ * Returns the fields that Loki detects in a sample of the selected log lines: structured metadata, and
+ * fields that its `json` and `logfmt` parsers find. Cardinalities are estimates. The default time range is
+ * the last hour. The response is an empty object when there are no fields.
  *
- * Confined by its query: every stream selector in `query`, wherever it stands, gains the tenant's
- * matcher before Loki sees it, and whatever the caller wrote about that label stays and applies as well.
- * A query that cannot be proven confined is refused.
+ * Tenant isolation by query: the tenant's matcher is added to every stream selector in `query` before the query is sent to
+ * Loki. Matchers that the caller wrote on the same label stay and apply as well. A query whose isolation
+ * cannot be proven is refused.
  *
  */
 export const listFields = <ThrowOnError extends boolean = false>(options: Options<ListFieldsData, ThrowOnError>) => (options.client ?? client).get<ListFieldsResponses, ListFieldsErrors, ThrowOnError>({
@@ -264,12 +267,12 @@ export const listFields = <ThrowOnError extends boolean = false>(options: Option
 /**
  * List the values of a field
  *
- * The values of one field in a sample of the selected log lines. Without `start` the range is the last
- * hour. An unknown field has no values: the answer is then an empty object, and the status is 200.
+ * Returns the values of one field in a sample of the selected log lines. The default time range is the
+ * last hour. An unknown field has no values: the status is 200 and the response is an empty object.
  *
- * Confined by its query: every stream selector in `query`, wherever it stands, gains the tenant's
- * matcher before Loki sees it, and whatever the caller wrote about that label stays and applies as well.
- * A query that cannot be proven confined is refused.
+ * Tenant isolation by query: the tenant's matcher is added to every stream selector in `query` before the query is sent to
+ * Loki. Matchers that the caller wrote on the same label stay and apply as well. A query whose isolation
+ * cannot be proven is refused.
  *
  */
 export const listFieldValues = <ThrowOnError extends boolean = false>(options: Options<ListFieldValuesData, ThrowOnError>) => (options.client ?? client).get<ListFieldValuesResponses, ListFieldValuesErrors, ThrowOnError>({
@@ -279,30 +282,33 @@ export const listFieldValues = <ThrowOnError extends boolean = false>(options: O
 });
 
 /**
- * Follow log lines as they arrive
+ * Tail log lines live
  *
- * Log lines as they arrive, as server-sent events: for browsers (by `fetch`, which can send the token; an
- * `EventSource` can't) and for `curl -N`. It begins with the newest lines since `start`, at most `limit`,
- * oldest first, and goes on until the client leaves. Events:
+ * Streams log lines as they arrive, as server-sent events. Browsers read them with `fetch`, since
+ * `EventSource` cannot send a token; in a shell use `curl --no-buffer`. The stream begins with the newest
+ * lines since `start`, at most `limit`, oldest first. It continues until the client disconnects. Events:
  *
- * - `entries`: `data` is a `TailEntries`: lines by stream, in the order they are to be shown; one stream
- * may come several times. `id` says how far the client has come.
- * - `dropped`: `data` is a `TailDropped`: how many lines were left out before the next ones, since the
- * client reads too slowly or since Loki dropped them.
- * - `end`: `data` is a `TailEnd`: why the tail ends here. An answer without it was broken off.
+ * - `entries`: `data` is a `TailEntries`: lines by stream, in display order. One stream can occur several times. `id` is the
+ * position of the client in the stream.
+ * - `dropped`: `data` is a `TailDropped`: the number of lines left out before the next ones, because the client reads too slowly
+ * or because Loki dropped them.
+ * - `end`: `data` is a `TailEnd`: the reason why the tail ends. A response without it was cut off.
  *
- * A comment comes every 15 seconds when nothing else does. A client that sends the last `id` as the header
- * `Last-Event-ID` goes on from there, with all that has come since: no line is lost and none is repeated,
- * those of the same nanosecond included. Loki's restarts are survived the same way. What arrives later
- * than other lines that are newer, while nobody listens, is not found again: `delay_for` brings into order
- * what is up to 5 seconds late. Loki drops lines under load, and doesn't tell all: what has to be complete
- * is an export.
+ * The server sends a comment after 15 seconds without an event. A client that reconnects with the last
+ * `id` in the header `Last-Event-ID` continues from there. No line is lost and none is repeated, including
+ * lines with the same nanosecond. The tail survives restarts of Loki in the same way. A line that reaches
+ * Loki late, after newer lines and while no client is connected, is not delivered. `delay_for` sorts lines
+ * that are up to 5 seconds late. Loki drops lines under load and does not report all of them: use an
+ * export for complete data.
  *
- * A tenant may have the server's `LOGFENCE_TENANT_MAX_TAILS` open (100 unless set), else 429
+ * A tenant can have as many tails open as its limit `max_tails`; one more is refused with 429
  * `too_many_tails`. The tail ends when the token expires.
  *
- * Confined by its query: every stream selector in `query` gains the tenant's matcher before Loki sees it.
- * A query of metrics is a 400 `kind_wrong`.
+ * Tenant isolation by query: the tenant's matcher is added to every stream selector in `query` before the query is sent to
+ * Loki. Matchers that the caller wrote on the same label stay and apply as well. A query whose isolation
+ * cannot be proven is refused.
+ *
+ * A metric query is refused with 400 `kind_wrong`.
  *
  */
 export const tailLogs = <ThrowOnError extends boolean = false>(options: Options<TailLogsData, ThrowOnError, TailLogsResponse>) => (options.client ?? client).sse.get<TailLogsResponses, TailLogsErrors, ThrowOnError>({
@@ -312,33 +318,37 @@ export const tailLogs = <ThrowOnError extends boolean = false>(options: Options<
 });
 
 /**
- * Take log lines away
+ * Export log lines
  *
- * All log lines that a query gives over a time range, past the number of lines that one query may answer
- * with, as one file. They are in the order of time, those of one nanosecond in the order of their streams'
- * labels, each exactly once. Without `start` it is the last hour.
+ * Writes all log lines that a query selects in a time range to one file, beyond the number of lines that
+ * one query can return. Lines are sorted by time. Lines of the same nanosecond are sorted by the labels of
+ * their streams. Each line occurs exactly once. The default time range is the last hour.
  *
  * `format` is one of
  *
- * - `ndjson`: a JSON object on a line for each entry, as `LogLine` describes it.
- * - `csv`: as in RFC 4180, a record for each entry, after a header: `timestamp`, `labels`,
- * `structured_metadata`, `parsed` (the three as JSON objects, empty where there is nothing) and `line`.
- * Nothing is changed in a cell: a spreadsheet takes one that begins with `=`, `+`, `-` or `@` for a
- * formula, and log lines are written by strangers. Import all columns as text.
- * - `text`: the lines alone, as they were written. A line that has line feeds in it is several.
+ * - `ndjson`: one JSON object per line for each entry, as described by `LogLine`.
+ * - `csv`: RFC 4180, one record per entry, after a header: `timestamp`, `labels`, `structured_metadata`, `parsed` (JSON objects,
+ * empty when there is nothing) and `line`. Cells are not escaped for spreadsheets: a spreadsheet reads a cell that begins with
+ * `=`, `+`, `-` or `@` as a formula, and log lines are untrusted input. Import all columns as text.
+ * - `text`: the log lines alone, unchanged. A log line that contains line feeds becomes several lines.
  *
- * With `limit` it is the oldest so many lines, at most the server's `LOGFENCE_EXPORT_MAX_LINES` (1,000,000
- * unless set), else 422 `too_many_lines`. Without `limit` it is all of them, or none of the server's
- * promises: an export of more than that ends with an error, as does one whose Loki fails midway. An error
- * after the beginning shows in NDJSON as a last line that has `error` and nothing else, a `Problem`; in the
- * other formats, and where not even that could be sent, the body is broken off: no last chunk over HTTP/1.1,
- * a reset stream over HTTP/2. It never looks complete. An error before the beginning has its status.
+ * With `limit`, the export has the oldest lines up to that number. A `limit` above the tenant's
+ * `max_export_lines` is refused with 422 `too_many_lines`. Without `limit`, the export has all lines; it
+ * ends with an error when there are more than `max_export_lines`.
  *
- * One error is about the data: a nanosecond that has as many lines as Loki answers at once (5,000 unless
- * the server's `LOGFENCE_MAX_LINES` is lower) can't be walked past: `too_dense`. A narrower query helps.
+ * An error after the export has started never looks like a complete file. In NDJSON, the last line has the
+ * single field `error`, a `Problem`. In the other formats, and when that line cannot be sent, the body is
+ * cut off: no last chunk over HTTP/1.1, a reset stream over HTTP/2. An error before the start has its HTTP
+ * status.
  *
- * Confined by its query: every stream selector in `query` gains the tenant's matcher before Loki sees it.
- * A query of metrics is a 400 `kind_wrong`.
+ * When one nanosecond has at least as many lines as one query can return (`max_lines`, at most 5,000), the
+ * export cannot continue past it and ends with `too_dense`. Narrow the query.
+ *
+ * Tenant isolation by query: the tenant's matcher is added to every stream selector in `query` before the query is sent to
+ * Loki. Matchers that the caller wrote on the same label stay and apply as well. A query whose isolation
+ * cannot be proven is refused.
+ *
+ * A metric query is refused with 400 `kind_wrong`.
  *
  */
 export const exportLogs = <ThrowOnError extends boolean = false>(options: Options<ExportLogsData, ThrowOnError>) => (options.client ?? client).get<ExportLogsResponses, ExportLogsErrors, ThrowOnError>({
@@ -348,18 +358,18 @@ export const exportLogs = <ThrowOnError extends boolean = false>(options: Option
 });
 
 /**
- * Read around a log line
+ * Get the context of a log line
  *
- * The lines around one line of one stream: `before` of them with an older timestamp, those that share its
- * timestamp, and `after` of them with a newer one, each in the order of time. Lines up to 24 hours away are
- * looked at.
+ * Returns the lines around one line of a stream: up to `before` lines with an older timestamp, the lines
+ * with the same timestamp, and up to `after` lines with a newer timestamp, each list sorted by time. The
+ * search covers 24 hours in each direction.
  *
- * `stream` is the line's stream, as a selector of all its labels. Of an answer with `categorize-labels`, of
- * a tail and of an export those are the labels; without `categorize-labels` the labels of an answer are more
- * than the stream's, and select nothing. Leave out `__stream_shard__`, by which Loki splits streams that are
- * written fast. A selector of several streams gives lines of all of them.
+ * `stream` is a selector with all labels of the line's stream. Responses with `categorize-labels`, tails
+ * and exports return exactly these labels. Without `categorize-labels`, a response contains further
+ * labels, which select nothing here. Leave out `__stream_shard__`, which Loki adds to streams with a high
+ * write rate. A selector that matches several streams returns the lines of all of them.
  *
- * Confined by its selector: the tenant's matcher is added to `stream` before Loki sees it.
+ * Tenant isolation by selector: the tenant's matcher is added to the selector in `stream` before the request is sent to Loki.
  *
  */
 export const getContext = <ThrowOnError extends boolean = false>(options: Options<GetContextData, ThrowOnError>) => (options.client ?? client).get<GetContextResponses, GetContextErrors, ThrowOnError>({
@@ -371,15 +381,15 @@ export const getContext = <ThrowOnError extends boolean = false>(options: Option
 /**
  * Explain a query
  *
- * Tells, without asking Loki, whether a query is valid and of which kind, where its selectors stand, and
- * the text that Loki would be sent. For editors and for support.
+ * Checks, without calling Loki, whether a query is valid, and returns its kind, the positions of its
+ * selectors and the text that would be sent to Loki. For editors and for support.
  *
- * A query that is not valid, or that logfence cannot confine, is an answer too: 200 with `valid: false`.
- * Only a query beyond the server's limits on length and complexity is an error (422), since it is not
- * parsed at all.
+ * An invalid query, or one that logfence does not support, is a successful response: 200 with `valid:
+ * false`. Only a query beyond the limits on length and complexity is an error (422), since it is not
+ * parsed.
  *
- * Reads no stream: nothing is sent to Loki. The query is fenced as for a query over a time range, and
- * the answer tells the caller nothing but their own query and their own tenant.
+ * Tenant isolation: no stream is read, and nothing is sent to Loki. The query is fenced like a query over a time range. The response
+ * contains only the caller's own query and tenant.
  *
  */
 export const explainQuery = <ThrowOnError extends boolean = false>(options: Options<ExplainQueryData, ThrowOnError>) => (options.client ?? client).post<ExplainQueryResponses, ExplainQueryErrors, ThrowOnError>({
@@ -393,13 +403,13 @@ export const explainQuery = <ThrowOnError extends boolean = false>(options: Opti
 });
 
 /**
- * Tell who asks
+ * Get the caller's identity and limits
  *
- * What the caller's token says, as far as it counts here: who it speaks for, which tenants' logs it may
- * read, what confines it further, and until when; and the limits that hold for its queries. For a
- * frontend to show, and to offer the tenants to choose from for the header `X-Logfence-Tenant`.
+ * Returns the identity in the caller's token: subject, tenants, additional restrictions and expiry, and
+ * the limits that apply to the caller's requests. Frontends use it to show the identity and to offer the
+ * tenants for the header `X-Logfence-Tenant`.
  *
- * Reads no stream: nothing is sent to Loki.
+ * Tenant isolation: no stream is read, and nothing is sent to Loki.
  *
  */
 export const getMe = <ThrowOnError extends boolean = false>(options?: Options<GetMeData, ThrowOnError>) => (options?.client ?? client).get<GetMeResponses, GetMeErrors, ThrowOnError>({

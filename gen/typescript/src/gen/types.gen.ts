@@ -5,11 +5,11 @@ export type ClientOptions = {
 };
 
 /**
- * What was asked of the index.
+ * Use of the index.
  */
 export type StatsIndex = {
     /**
-     * Chunks that the index named.
+     * Chunks found in the index.
      */
     totalChunks?: number;
     /**
@@ -25,11 +25,11 @@ export type StatsIndex = {
      */
     usedBloomFilters?: boolean;
     /**
-     * Streams that the index named.
+     * Streams found in the index.
      */
     totalStreams?: number;
     /**
-     * Nanoseconds spent looking for chunks.
+     * Nanoseconds spent looking up chunks.
      */
     chunkRefsLookupTime?: number;
     /**
@@ -39,7 +39,7 @@ export type StatsIndex = {
 };
 
 /**
- * What one cache gave.
+ * Use of one cache.
  */
 export type StatsCache = {
     /**
@@ -47,7 +47,7 @@ export type StatsCache = {
      */
     entriesFound?: number;
     /**
-     * Entries asked for.
+     * Entries requested.
      */
     entriesRequested?: number;
     /**
@@ -71,13 +71,13 @@ export type StatsCache = {
      */
     downloadTime?: number;
     /**
-     * Nanoseconds of the time range that the cache answered.
+     * Nanoseconds of the time range that the cache served.
      */
     queryLengthServed?: number;
 };
 
 /**
- * What Loki's caches gave, by cache.
+ * Use of Loki's caches, by cache.
  */
 export type StatsCaches = {
     chunk?: StatsCache;
@@ -91,7 +91,7 @@ export type StatsCaches = {
 };
 
 /**
- * What Loki's newer engine read; zeros without it.
+ * Data read by Loki's newer engine; zeros without it.
  */
 export type StatsDataObjects = {
     prePredicateDecompressedRows?: number;
@@ -110,15 +110,15 @@ export type StatsDataObjects = {
 };
 
 /**
- * What was read of chunks.
+ * Data read from chunks.
  */
 export type StatsChunk = {
     /**
-     * Bytes read of chunks still being written.
+     * Bytes read from chunks that are still being written.
      */
     headChunkBytes?: number;
     /**
-     * Log lines read of chunks still being written.
+     * Log lines read from chunks that are still being written.
      */
     headChunkLines?: number;
     /**
@@ -130,11 +130,11 @@ export type StatsChunk = {
      */
     decompressedLines?: number;
     /**
-     * Bytes before they were decompressed.
+     * Bytes before decompression.
      */
     compressedBytes?: number;
     /**
-     * Log lines found more than once.
+     * Duplicate log lines.
      */
     totalDuplicates?: number;
     /**
@@ -142,7 +142,7 @@ export type StatsChunk = {
      */
     postFilterLines?: number;
     /**
-     * Bytes of structured metadata read of chunks still being written.
+     * Bytes of structured metadata read from chunks that are still being written.
      */
     headChunkStructuredMetadataBytes?: number;
     /**
@@ -152,11 +152,11 @@ export type StatsChunk = {
 };
 
 /**
- * What was read as chunks.
+ * Data read as chunks.
  */
 export type StatsStore = {
     /**
-     * Chunks that the index named.
+     * Chunks found in the index.
      */
     totalChunksRef?: number;
     /**
@@ -177,7 +177,7 @@ export type StatsStore = {
     queryUsedV2Engine?: boolean;
     chunk?: StatsChunk;
     /**
-     * Nanoseconds spent asking the index.
+     * Nanoseconds spent reading the index.
      */
     chunkRefsFetchTime?: number;
     /**
@@ -185,18 +185,18 @@ export type StatsStore = {
      */
     congestionControlLatency?: number;
     /**
-     * Log lines that a wrapper of Loki's pipeline left out.
+     * Log lines that a wrapper of Loki's pipeline filtered out.
      */
     pipelineWrapperFilteredLines?: number;
     dataobj?: StatsDataObjects;
 };
 
 /**
- * What was read from the ingesters, which hold what is not stored yet.
+ * Data read from the ingesters, which hold what is not stored yet.
  */
 export type StatsIngester = {
     /**
-     * Ingesters asked.
+     * Ingesters queried.
      */
     totalReached?: number;
     /**
@@ -213,32 +213,32 @@ export type StatsIngester = {
     totalLinesSent?: number;
     store?: StatsStore;
     /**
-     * Seconds spent waiting for the ingesters.
+     * Time spent waiting for the ingesters, in seconds.
      */
     recvWaitTime?: number;
 };
 
 /**
- * What was read from the store.
+ * Data read from the store.
  */
 export type StatsQuerier = {
     store?: StatsStore;
     /**
-     * Seconds that the queriers took together.
+     * Execution time of all queriers together, in seconds.
      */
     querierExecTime?: number;
 };
 
 /**
- * The sums over everything that took part.
+ * Totals over all components.
  */
 export type StatsSummary = {
     /**
-     * Bytes of log lines processed a second.
+     * Bytes of log lines processed per second.
      */
     bytesProcessedPerSecond?: number;
     /**
-     * Log lines processed a second.
+     * Log lines processed per second.
      */
     linesProcessedPerSecond?: number;
     /**
@@ -250,19 +250,19 @@ export type StatsSummary = {
      */
     totalLinesProcessed?: number;
     /**
-     * Seconds that the query took.
+     * Execution time of the query in seconds.
      */
     execTime?: number;
     /**
-     * Seconds that the query waited.
+     * Time that the query waited in a queue, in seconds.
      */
     queueTime?: number;
     /**
-     * Always 0; `splits` and `shards` took its place.
+     * Always 0; replaced by `splits` and `shards`.
      */
     subqueries?: number;
     /**
-     * Log lines or series answered.
+     * Log lines or series returned.
      */
     totalEntriesReturned?: number;
     /**
@@ -284,7 +284,7 @@ export type StatsSummary = {
 };
 
 /**
- * What the fenced query cost Loki. Loki adds to it from version to version; what is not described here may come too.
+ * Cost of the fenced query in Loki. Loki adds fields with new versions, so fields that are not described here can occur.
  */
 export type Stats = {
     summary?: StatsSummary;
@@ -295,20 +295,20 @@ export type Stats = {
 };
 
 /**
- * What is wrong, as text for a person. A parse error has its place in it, in Loki's words: `parse error at line 1, col 16: …`.
+ * Error message as text. A parse error contains its position, in Loki's words: `parse error at line 1, col 16: …`.
  */
 export type LokiError = string;
 
 /**
- * A refusal, as in RFC 9457.
+ * Error response (RFC 9457).
  */
 export type Problem = {
     /**
-     * Where the code is explained.
+     * Link to the explanation of the code.
      */
     type: string;
     /**
-     * What the code means; the same for each problem of that code.
+     * Meaning of the code; the same for every problem with that code.
      */
     title: string;
     /**
@@ -316,17 +316,17 @@ export type Problem = {
      */
     status: number;
     /**
-     * What was wrong in this request, and what to do.
+     * What is wrong with this request, and what to do.
      */
     detail: string;
     /**
-     * Tells problems apart, for programs. A code keeps its meaning for ever; more may come, so treat an
-     * unknown one by its status.
+     * Stable identifier of the kind of problem, for programs. A code never changes its meaning. New codes can
+     * be added: treat an unknown code by its status.
      *
-     * 400: `query_invalid` (not valid LogQL; `line` and `column` say where), `query_unsupported` (cannot
-     * be proven confined), `kind_wrong` (a query of log lines where metrics are taken, or the other way
-     * round), `parameter_invalid` (`parameter` says which), `loki_refused` (Loki's own message is in
-     * `detail`).
+     * 400: `query_invalid` (not valid LogQL; `line` and `column` say where), `query_unsupported` (not
+     * supported, since its isolation cannot be proven), `kind_wrong` (a log query where a metric query is
+     * expected, or the other way round), `parameter_invalid` (`parameter` is its name), `loki_refused`
+     * (`detail` has Loki's own message).
      * 401: `unauthorized`. 403: `no_tenant`, `tenant_not_yours`, `insufficient_scope`,
      * `origin_forbidden`. 404: `not_found`. 405: `method_not_allowed`. 413: `body_too_large`. 415: `media_type_unsupported`.
      * 422: `query_too_long`, `query_too_complex`, `query_too_wide`, `too_many_points`, `too_many_lines`,
@@ -338,41 +338,41 @@ export type Problem = {
      */
     code: string;
     /**
-     * The same as the header `X-Request-ID`.
+     * Same as the header `X-Request-ID`.
      */
     request_id: string;
     /**
-     * The parameter at fault.
+     * Name of the invalid parameter.
      */
     parameter?: string;
     /**
-     * The line of the mistake in the query, from 1.
+     * Line of the error in the query, from 1.
      */
     line?: number;
     /**
-     * The column of the mistake in the query, from 1.
+     * Column of the error in the query, from 1.
      */
     column?: number;
 };
 
 /**
- * A mistake in a query.
+ * Error in a query.
  */
 export type QueryError = {
     /**
-     * The code of the problem that running the query would answer with, `query_invalid` or `query_unsupported`.
+     * Code of the problem that running the query would return: `query_invalid` or `query_unsupported`.
      */
     code: string;
     /**
-     * What is wrong, in Loki's words where it is Loki's parser that says so.
+     * What is wrong. Parse errors are in the words of Loki's parser.
      */
     message: string;
     /**
-     * The line of the mistake, from 1; absent where it has no place.
+     * Line of the error, from 1. Absent when the error has no position.
      */
     line?: number;
     /**
-     * The column of the mistake, from 1; absent where it has no place.
+     * Column of the error, from 1. Absent when the error has no position.
      */
     column?: number;
 };
@@ -386,103 +386,103 @@ export type RefusedQuery = {
 };
 
 /**
- * A matcher of a selector.
+ * Matcher of a selector.
  */
 export type ExplainedMatcher = {
     /**
-     * The label.
+     * Name of the label.
      */
     name: string;
     /**
-     * How it is compared.
+     * Comparison operator.
      */
     op: '=' | '!=' | '=~' | '!~';
     /**
-     * What it is compared with, unquoted.
+     * Value to compare with, unquoted.
      */
     value: string;
 };
 
 /**
- * A selector as the caller wrote it, without the tenant's matcher.
+ * Stream selector as the caller wrote it, without the tenant's matcher.
  */
 export type ExplainedSelector = {
     /**
-     * The selector, in Loki's own layout.
+     * The selector in Loki's own format.
      */
     text: string;
     /**
-     * The line of its opening brace, from 1.
+     * Line of its opening brace, from 1.
      */
     line: number;
     /**
-     * The column of its opening brace, from 1, in characters.
+     * Column of its opening brace, from 1, in characters.
      */
     column: number;
     matchers: Array<ExplainedMatcher>;
 };
 
 /**
- * The parts of a valid query.
+ * Parts of a valid query.
  */
 export type ExplainedQuery = {
     valid: true;
     /**
-     * Whether the query answers with log lines or with metrics.
+     * Whether it is a log query or a metric query.
      */
     kind: 'logs' | 'metrics';
     /**
-     * Its selectors, in the order of the text; none where it consists of numbers alone.
+     * Stream selectors in the order of the text. Empty when the query consists of numbers alone.
      */
     selectors: Array<ExplainedSelector>;
     /**
-     * The text that Loki would be sent.
+     * The query that would be sent to Loki.
      */
     fenced: string;
 };
 
 /**
- * A query's parts, or what is wrong with it; told apart by `valid`.
+ * Parts of a query, or what is wrong with it; `valid` says which.
  */
 export type Explanation = ExplainedQuery | RefusedQuery;
 
 /**
- * The Loki behind logfence.
+ * Build of the Loki behind logfence.
  */
 export type BuildInfo = {
     /**
-     * Loki's version.
+     * Version of Loki.
      */
     version: string;
     /**
-     * The commit that it was built from; empty where Loki does not say.
+     * Commit of the build; empty when Loki does not report it.
      */
     revision?: string;
     /**
-     * The branch that it was built from; empty where Loki does not say.
+     * Branch of the build; empty when Loki does not report it.
      */
     branch?: string;
     /**
-     * Who built it; empty where Loki does not say.
+     * User who built it; empty when Loki does not report it.
      */
     buildUser?: string;
     /**
-     * When it was built; empty where Loki does not say.
+     * Date of the build; empty when Loki does not report it.
      */
     buildDate?: string;
     /**
-     * The version of Go that built it; empty where Loki does not say.
+     * Go version of the build; empty when Loki does not report it.
      */
     goVersion?: string;
 };
 
 /**
- * A message of Loki's tail.
+ * Message of Loki's tail protocol.
  */
 export type TailFrame = {
     streams: Array<Stream>;
     /**
-     * Some of the lines that were left out, 100 at most.
+     * Some of the lines that were left out, at most 100.
      */
     dropped_entries?: Array<{
         /**
@@ -497,12 +497,12 @@ export type TailFrame = {
 export type EncodingFlag = 'categorize-labels';
 
 /**
- * What `X-Loki-Response-Encoding-Flags` asked for. Absent when it asked for nothing.
+ * The flags that the request set in `X-Loki-Response-Encoding-Flags`. Absent when it set none.
  */
 export type EncodingFlags = Array<EncodingFlag>;
 
 /**
- * The labels of one log line that are not its stream's.
+ * Labels of one log line that are not labels of its stream.
  */
 export type EntryLabels = {
     structuredMetadata?: LabelSet;
@@ -510,14 +510,14 @@ export type EntryLabels = {
 };
 
 /**
- * Labels, by name.
+ * Labels by name.
  */
 export type LabelSet = {
     [key: string]: string;
 };
 
 /**
- * One log line: its time in Unix nanoseconds as a string, the line, and with `categorize-labels` an object that tells where its further labels come from.
+ * One log line: its time in Unix nanoseconds as a string, the line, and with `categorize-labels` an object with the sources of its further labels.
  */
 export type Entry = [
     string,
@@ -529,7 +529,7 @@ export type Entry = [
 ];
 
 /**
- * The log lines of one stream, in the order of the query's direction.
+ * Log lines of one stream, in the direction of the query.
  */
 export type Stream = {
     stream: LabelSet;
@@ -537,71 +537,71 @@ export type Stream = {
 };
 
 /**
- * The data of an event `end`.
+ * Data of an event `end`.
  */
 export type TailEnd = {
     /**
-     * `token_expired` (come back with a new one), `server_shutdown` (come back at once), `loki_unavailable` (Loki has stayed away, or can't be asked any more), `internal` (a fault of logfence). More may come.
+     * Reason for the end: `token_expired` (reconnect with a new token), `server_shutdown` (reconnect at once), `loki_unavailable` (Loki is not reachable, or no longer accepts the request), `internal` (an error in logfence). More can be added.
      */
     reason: string;
     /**
-     * The same for a person.
+     * The reason, for a person.
      */
     detail: string;
 };
 
 /**
- * The data of an event `dropped`.
+ * Data of an event `dropped`.
  */
 export type TailDropped = {
     /**
-     * How many lines were left out before the next ones.
+     * Number of lines left out before the next ones.
      */
     count: number;
     /**
-     * How many of them since the client reads too slowly.
+     * Number of these lines that were left out because the client reads too slowly.
      */
     slow_reader: number;
     /**
-     * How many of them Loki says that it dropped. It doesn't tell all.
+     * Number of these lines that Loki reported as dropped. Loki does not report all of them.
      */
     loki: number;
 };
 
 /**
- * The data of an event `entries`.
+ * Data of an event `entries`.
  */
 export type TailEntries = {
     /**
-     * Lines by stream, in the order they are to be shown; labels as with `categorize-labels`.
+     * Lines by stream, in display order, with labels as with `categorize-labels`.
      */
     streams: Array<Stream>;
 };
 
 /**
- * The lines around a timestamp, each list in the order of time.
+ * Lines around a timestamp, each list sorted by time.
  */
 export type ContextResponse = {
     /**
-     * Lines with an older timestamp, the last one the nearest.
+     * Lines with an older timestamp; the last one is the nearest.
      */
     before: Array<LogLine>;
     /**
-     * Lines with the very timestamp. Empty where there is no such line.
+     * Lines with the same timestamp. Empty when there is no such line.
      */
     at: Array<LogLine>;
     /**
-     * Lines with a newer timestamp, the first one the nearest.
+     * Lines with a newer timestamp; the first one is the nearest.
      */
     after: Array<LogLine>;
 };
 
 /**
- * One log line, with all that is known of it.
+ * One log line with all its labels.
  */
 export type LogLine = {
     /**
-     * RFC 3339 in UTC, always with nine digits of a second, so that text sorts as time does.
+     * RFC 3339 in UTC, always with nine decimals, so that text sorts by time.
      */
     timestamp: string;
     labels: LabelSet;
@@ -613,114 +613,114 @@ export type LogLine = {
 export type ContextLines = number;
 
 /**
- * A JSON object on a line for each entry, comma-separated values, or the lines alone.
+ * File format: one JSON object per line for each entry, comma-separated values, or the log lines alone.
  */
 export type ExportFormat = 'ndjson' | 'csv' | 'text';
 
 /**
- * What the caller may ask for. Of several tenants' limits it is the strictest.
+ * Limits of the caller's requests. For several tenants, the strictest of their limits.
  */
 export type MyLimits = {
     /**
-     * The longest LogQL text that is taken.
+     * Maximum length of a LogQL query in bytes.
      */
     max_query_bytes: number;
     /**
-     * The widest span of time that a query may cover.
+     * Maximum time range of a query in seconds.
      */
     max_range_seconds: number;
     /**
-     * The most lines that a query may ask for.
+     * Maximum number of lines that a query can return.
      */
     max_lines: number;
     /**
-     * The most lines that an export may write.
+     * Maximum number of lines of an export.
      */
     max_export_lines: number;
     /**
-     * The live tails that a tenant may have open.
+     * Maximum number of open live tails of a tenant.
      */
     max_tails: number;
     /**
-     * The requests that a tenant may send a second, in the long run.
+     * Sustained number of requests per second of a tenant.
      */
     requests_per_second: number;
     /**
-     * The requests that a tenant may send at once, after a rest.
+     * Maximum number of requests that a tenant can send at once.
      */
     burst: number;
     /**
-     * The queries that a tenant may have under way at once; some more wait for their turn.
+     * Maximum number of queries of a tenant in flight. A few more wait in a queue.
      */
     max_queries: number;
     /**
-     * The exports that a tenant may have under way at once.
+     * Maximum number of exports of a tenant in progress.
      */
     max_exports: number;
     /**
-     * How deep aggregations, functions and operators may stand in each other; a chain of operators counts once.
+     * Maximum nesting depth of aggregations, functions and operators. A chain of operators counts once.
      */
     max_depth: number;
     /**
-     * The stream selectors that a query may have.
+     * Maximum number of stream selectors in a query.
      */
     max_selectors: number;
     /**
-     * The longest range in brackets, such as `[5m]`.
+     * Maximum length of a range vector, such as `[5m]`, in seconds.
      */
     max_range_vector_seconds: number;
     /**
-     * The points that a metric query may ask for of each series.
+     * Maximum number of points per series of a metric query.
      */
     max_points: number;
     /**
-     * The longest answer, as it is sent; exports and tails apart.
+     * Maximum size of a response in bytes, as it is sent. Exports and tails are not limited.
      */
     max_answer_bytes: number;
     /**
-     * How long Loki may take to answer.
+     * Maximum time in seconds that Loki can take to respond.
      */
     timeout_seconds: number;
 };
 
 /**
- * Who asks, and what they may see.
+ * Identity, tenants and limits of the caller.
  */
 export type Me = {
     /**
-     * Who it is (the token's `sub`), unique within the issuer; absent where the token does not say.
+     * Subject of the token (`sub`), unique within the issuer. Absent when the token has none.
      */
     subject?: string;
     /**
-     * The identity provider that says so (the token's `iss`).
+     * Issuer of the token (`iss`).
      */
     issuer: string;
     /**
-     * The tenants whose logs this request may read, sorted: those of the token, or the one of the header `X-Logfence-Tenant`.
+     * Tenants whose logs this request can read, sorted: those in the token, or the one in the header `X-Logfence-Tenant`.
      */
     tenants: Array<TenantName>;
     /**
-     * A stream selector that confines every query beyond the tenants; absent where the server reads none from tokens.
+     * Stream selector that restricts every query beyond the tenants. Absent when the server reads none from tokens.
      */
     selector?: string;
     /**
-     * The token's scopes.
+     * Scopes of the token.
      */
     scopes: Array<string>;
     /**
-     * When the token expires.
+     * Time when the token expires.
      */
     expires_at: string;
     limits: MyLimits;
 };
 
 /**
- * The name of a tenant, as the token has it.
+ * Name of a tenant, as in the token.
  */
 export type TenantName = string;
 
 /**
- * Why a query cannot be formatted.
+ * Reason why a query cannot be formatted.
  */
 export type FormatQueryError = {
     status: 'invalid-query';
@@ -733,7 +733,7 @@ export type FormatQueryError = {
 export type FormatQueryResponse = {
     status: Success;
     /**
-     * The query, with line breaks and indentation where it is long.
+     * The formatted query, with line breaks and indentation when it is long.
      */
     data: string;
 };
@@ -745,29 +745,29 @@ export type Success = 'success';
  */
 export type DetectedLabel = {
     /**
-     * Its name.
+     * Name of the label.
      */
     label: string;
     /**
-     * How many values it has, estimated. Absent where it is 0.
+     * Estimated number of values. Absent when it is 0.
      */
     cardinality?: number;
 };
 
 /**
- * Labels worth showing, in no particular order. An empty object where there is none.
+ * Detected labels, in no particular order. An empty object when there are none.
  */
 export type DetectedLabelsResponse = {
     detectedLabels?: Array<DetectedLabel>;
 };
 
 /**
- * The values of a field. An empty object where there is none.
+ * Values of a field. An empty object when there are none.
  */
 export type FieldValuesResponse = {
     values?: Array<string>;
     /**
-     * The limit that applied.
+     * Limit that was applied.
      */
     limit?: number;
 };
@@ -777,40 +777,40 @@ export type FieldValuesResponse = {
  */
 export type Field = {
     /**
-     * Its name, as queries write it.
+     * Name of the field, as in queries.
      */
     label: string;
     /**
-     * What its values look like.
+     * Detected type of the values.
      */
     type: 'string' | 'int' | 'float' | 'boolean' | 'duration' | 'bytes';
     /**
-     * How many values it has, estimated. Absent where it is 0.
+     * Estimated number of values. Absent when it is 0.
      */
     cardinality?: number;
     /**
-     * The parsers that find it in the line; null for structured metadata.
+     * Parsers that find the field in the line; null for structured metadata.
      */
     parsers: Array<string> | null;
     /**
-     * Where it is in a line of JSON, from the outside in.
+     * Path of the field in a JSON line, from the outside in.
      */
     jsonPath?: Array<string>;
 };
 
 /**
- * Fields, in no particular order. An empty object where there is none.
+ * Fields, in no particular order. An empty object when there are none.
  */
 export type FieldsResponse = {
     fields?: Array<Field>;
     /**
-     * The limit that applied.
+     * Limit that was applied.
      */
     limit?: number;
 };
 
 /**
- * The start of a step in Unix seconds, and how many log lines had the pattern in it.
+ * Start of a step in Unix seconds, and the number of log lines with the pattern in that step.
  */
 export type PatternSample = [
     number,
@@ -818,22 +818,22 @@ export type PatternSample = [
 ];
 
 /**
- * One pattern, and how often it was seen.
+ * One pattern and its frequency over time.
  */
 export type PatternSeries = {
     /**
-     * A log line with `<_>` in place of each part that varies.
+     * Log line with `<_>` in place of each variable part.
      */
     pattern: string;
     /**
-     * The level of the log lines; empty or absent where it is not known.
+     * Level of the log lines; empty or absent when it is not known.
      */
     level?: string;
     samples: Array<PatternSample>;
 };
 
 /**
- * Patterns of log lines, the most frequent first.
+ * Patterns of log lines, most frequent first.
  */
 export type PatternsResponse = {
     status: Success;
@@ -841,8 +841,8 @@ export type PatternsResponse = {
 };
 
 /**
- * Points over time; a `vector` where no series has more than one of them, or where there is none at all,
- * as Loki 3.7.8 answers.
+ * Points over time. The type is `vector` when no series has more than one point, or when there is no
+ * series, as Loki 3.7.8 returns it.
  *
  */
 export type VolumeRangeData = ({
@@ -852,7 +852,7 @@ export type VolumeRangeData = ({
 } & VectorData);
 
 /**
- * The one point of one series.
+ * The point of one series.
  */
 export type VectorSeries = {
     metric: LabelSet;
@@ -865,7 +865,7 @@ export type VectorSeries = {
 export type SampleValue = string;
 
 /**
- * One point: its time in Unix seconds as a number, with up to three decimals, and its value as a string, since JSON has no `NaN`, `+Inf` and `-Inf`.
+ * One point: its time in Unix seconds as a number with up to three decimals, and its value as a string, since JSON has no `NaN`, `+Inf` and `-Inf`.
  */
 export type Sample = [
     number,
@@ -873,7 +873,7 @@ export type Sample = [
 ];
 
 /**
- * Metrics at one moment, by series.
+ * Metrics at a point in time, by series.
  */
 export type VectorData = {
     resultType: 'vector';
@@ -883,7 +883,7 @@ export type VectorData = {
 };
 
 /**
- * The points of one series, the oldest first.
+ * Points of one series, oldest first.
  */
 export type MatrixSeries = {
     metric: LabelSet;
@@ -910,12 +910,12 @@ export type VolumeRangeResponse = {
 };
 
 /**
- * What Loki has to say about an answer that it gave all the same, such as an approximation.
+ * Loki's warnings about a successful response, for example that a result is approximate.
  */
 export type Warnings = Array<string>;
 
 /**
- * Bytes by label, the largest first.
+ * Bytes by label, largest first.
  */
 export type VolumeResponse = {
     status: Success;
@@ -924,15 +924,15 @@ export type VolumeResponse = {
 };
 
 /**
- * How much the selected streams hold, estimated from the index.
+ * Size of the selected streams, estimated from the index.
  */
 export type IndexStats = {
     /**
-     * Streams.
+     * Number of streams.
      */
     streams: number;
     /**
-     * Chunks that overlap the time range.
+     * Number of chunks that overlap the time range.
      */
     chunks: number;
     /**
@@ -940,13 +940,13 @@ export type IndexStats = {
      */
     bytes: number;
     /**
-     * Log lines in these chunks.
+     * Number of log lines in these chunks.
      */
     entries: number;
 };
 
 /**
- * The label sets of streams.
+ * Label sets of streams.
  */
 export type SeriesResponse = {
     status: Success;
@@ -959,13 +959,13 @@ export type SeriesResponse = {
 export type LabelsResponse = {
     status: Success;
     /**
-     * Absent where there is none.
+     * Absent when there are no names or values.
      */
     data?: Array<string>;
 };
 
 /**
- * A number. Its time is no Unix time in Loki 3.7.8 (a fault of Loki's); read the value alone.
+ * A number. Because of a bug in Loki 3.7.8, its time is not a Unix time: use the value alone.
  */
 export type ScalarData = {
     resultType: 'scalar';
@@ -975,7 +975,7 @@ export type ScalarData = {
 };
 
 /**
- * Log lines, by stream.
+ * Log lines by stream.
  */
 export type StreamsData = {
     resultType: 'streams';
@@ -991,7 +991,7 @@ export type InstantQueryData = ({
 } & ScalarData);
 
 /**
- * Metrics at one moment, or a number, told apart by `data.resultType`.
+ * Metrics at a point in time, or a number; `data.resultType` says which.
  */
 export type InstantQueryResponse = {
     status: Success;
@@ -1006,7 +1006,7 @@ export type QueryData = ({
 } & MatrixData);
 
 /**
- * Log lines or metrics, told apart by `data.resultType`.
+ * Log lines or metrics; `data.resultType` says which.
  */
 export type QueryResponse = {
     status: Success;
@@ -1015,19 +1015,19 @@ export type QueryResponse = {
 };
 
 /**
- * A query to format, as a form.
+ * Query to format, as a form.
  */
 export type FormatQueryForm = {
     query: FormatLogQl;
 };
 
 /**
- * A LogQL query, which is not run. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+ * LogQL query that is formatted and not run. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
  */
 export type FormatLogQl = string;
 
 /**
- * The parameters of a list of fields or of values of a field, as a form.
+ * Parameters of a request for fields or values of a field, as a form.
  */
 export type FieldsForm = {
     query: LogLogQl;
@@ -1045,27 +1045,27 @@ export type FieldLimit = number;
 export type Limit = number;
 
 /**
- * A duration with units as `since` has them, or a number of seconds; above zero.
+ * Duration with the same units as `since`, or a number of seconds; above zero.
  */
 export type Step = string;
 
 /**
- * A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`, the largest first.
+ * Duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`, largest first.
  */
 export type Duration = string;
 
 /**
- * A moment: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds).
+ * Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
  */
 export type Timestamp = string;
 
 /**
- * A LogQL query of log lines. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+ * LogQL log query. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
  */
 export type LogLogQl = string;
 
 /**
- * The parameters of a list of patterns, as a form.
+ * Parameters of a pattern request, as a form.
  */
 export type PatternsForm = {
     query: Selector;
@@ -1076,12 +1076,12 @@ export type PatternsForm = {
 };
 
 /**
- * A LogQL stream selector. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+ * LogQL stream selector. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
  */
 export type Selector = string;
 
 /**
- * The parameters of a volume over time, as a form.
+ * Parameters of a volume request over time, as a form.
  */
 export type VolumeRangeForm = {
     query?: OptionalSelector;
@@ -1095,7 +1095,7 @@ export type VolumeRangeForm = {
 };
 
 /**
- * Add up by each combination of values (`series`) or by each label name (`labels`).
+ * Sum by each combination of values (`series`) or by each label name (`labels`).
  */
 export type AggregateBy = 'series' | 'labels';
 
@@ -1105,12 +1105,12 @@ export type AggregateBy = 'series' | 'labels';
 export type TargetLabels = string;
 
 /**
- * A LogQL stream selector; empty is the tenant's own. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+ * LogQL stream selector. An empty value selects every stream of the tenant. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
  */
 export type OptionalSelector = string;
 
 /**
- * The parameters of a volume, as a form.
+ * Parameters of a volume request, as a form.
  */
 export type VolumeForm = {
     query?: OptionalSelector;
@@ -1123,11 +1123,11 @@ export type VolumeForm = {
 };
 
 /**
- * Selectors and a time range, as a form.
+ * Selectors and time range, as a form.
  */
 export type SeriesForm = {
     /**
-     * LogQL stream selectors; a stream is taken that any of them selects.
+     * LogQL stream selectors. A stream that matches any of them is selected.
      */
     'match[]'?: Array<Selector>;
     match?: SelectorList;
@@ -1137,12 +1137,12 @@ export type SeriesForm = {
 };
 
 /**
- * LogQL stream selectors; a stream is taken that any of them selects.
+ * LogQL stream selectors. A stream that matches any of them is selected.
  */
 export type SelectorList = Array<Selector>;
 
 /**
- * A selector and a time range, as a form.
+ * Selector and time range, as a form.
  */
 export type SelectorForm = {
     query?: OptionalSelector;
@@ -1152,7 +1152,7 @@ export type SelectorForm = {
 };
 
 /**
- * The parameters of a query at one moment, as a form.
+ * Parameters of a query at a point in time, as a form.
  */
 export type InstantQueryForm = {
     query: MetricLogQl;
@@ -1162,17 +1162,17 @@ export type InstantQueryForm = {
 };
 
 /**
- * The order of log lines: `backward` is the newest first, `forward` the oldest first. Loki's clients write it in either case, and both mean the same.
+ * Sort order of log lines: `backward` is newest first, `forward` is oldest first. Loki's clients write it in upper or lower case; both mean the same.
  */
 export type Direction = 'backward' | 'forward' | 'BACKWARD' | 'FORWARD';
 
 /**
- * A LogQL query of metrics. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+ * LogQL metric query. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
  */
 export type MetricLogQl = string;
 
 /**
- * The parameters of a query over a time range, as a form.
+ * Parameters of a query over a time range, as a form.
  */
 export type QueryForm = {
     query: LogQl;
@@ -1186,7 +1186,7 @@ export type QueryForm = {
 };
 
 /**
- * A LogQL query, of log lines or of metrics. The server's `LOGFENCE_MAX_QUERY_BYTES` bounds it further.
+ * LogQL query: a log query or a metric query. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
  */
 export type LogQl = string;
 
@@ -1197,187 +1197,187 @@ export type ExplainRequest = {
 export type Name = string;
 
 /**
- * How many newer lines. At most the server's `LOGFENCE_MAX_LINES`.
+ * Number of newer lines to return, at most the tenant's limit `max_lines`.
  */
 export type ContextAfter = ContextLines;
 
 /**
- * How many older lines. At most the server's `LOGFENCE_MAX_LINES`.
+ * Number of older lines to return, at most the tenant's limit `max_lines`.
  */
 export type ContextBefore = ContextLines;
 
 /**
- * The line's timestamp, best in Unix nanoseconds.
+ * Timestamp of the line, preferably in Unix nanoseconds.
  */
 export type ContextTimestamp = Timestamp;
 
 /**
- * The stream, as a selector of its labels.
+ * Selector with the labels of the line's stream.
  */
 export type ContextStream = Selector;
 
 /**
- * Most lines to write, the oldest. Without it all are, or the export ends with an error.
+ * Maximum number of lines to export, oldest first. Without it, all lines are exported, or the export ends with an error.
  */
 export type ExportLimit = number;
 
 /**
- * What to write.
+ * File format of the export.
  */
 export type ExportFormat2 = ExportFormat;
 
 /**
- * The `id` of the last event that the client has seen, to go on from there.
+ * The `id` of the last event that the client received. The tail continues after it.
  */
 export type LastEventId = string;
 
 /**
- * For how many seconds lines are held back, so that those that arrive late come in the order of time.
+ * Number of seconds to hold lines back, so that lines that arrive late are sorted by time.
  */
 export type DelayFor = number;
 
 /**
- * How many lines the tail begins with at most, the newest; all that arrive later follow. At most the server's `LOGFENCE_MAX_LINES`, else 422 `too_many_lines`.
+ * Maximum number of existing lines that the tail begins with, newest first. All lines that arrive later follow. A value above the tenant's limit `max_lines` is refused with 422 `too_many_lines`.
  */
 export type TailLimit = Limit;
 
 /**
- * Since when the lines are that the tail begins with; written as in a query. Default: an hour ago. A tail that goes on after `Last-Event-ID` has no use for it.
+ * Time of the oldest line that the tail can begin with, in the same format as in a query. Default: one hour ago. Ignored when `Last-Event-ID` is given.
  */
 export type TailStart = Timestamp;
 
 /**
- * The LogQL query of log lines. `{}` is every stream of the tenant.
+ * LogQL log query. `{}` selects every stream of the tenant.
  */
 export type LineQuery = LogLogQl;
 
 /**
- * Whether to add up by `series` (each combination of values of the target labels) or by `labels` (each label name, whatever its value).
+ * Sum by `series` (each combination of values of the target labels) or by `labels` (each label name, over all its values).
  */
 export type AggregateBy2 = AggregateBy;
 
 /**
- * The labels to add up by, separated by commas. Default: the labels that the selector names.
+ * Labels to sum by, separated by commas. Default: the labels in the selector.
  */
 export type TargetLabels2 = TargetLabels;
 
 /**
- * Answer with log lines that are at least this far apart only: a duration (`30s`) or a number of seconds, above zero. Metric queries ignore it.
+ * Return only log lines that are at least this far apart: a duration (`30s`) or a number of seconds, above zero. Metric queries ignore it.
  */
 export type Interval = Step;
 
 /**
- * The distance of two points of the answer: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in whole seconds, at least 1 s. At most 11,000 points are answered.
+ * Distance between two points: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in full seconds, at least 1 s. A query returns at most 11,000 points per series.
  */
 export type Step2 = Step;
 
 /**
- * The order of log lines, and so which of them a `limit` leaves out.
+ * Sort order of log lines. It decides which lines a `limit` leaves out.
  */
 export type Direction2 = Direction;
 
 /**
- * Most log lines to look at for fields: a sample, not a bound on the answer. At most the server's `LOGFENCE_MAX_LINES`, else 422 `too_many_lines`. 0 is refused, as Loki refuses it.
+ * Maximum number of log lines to detect fields in. It sets the size of the sample, not of the response. A value above the tenant's limit `max_lines` is refused with 422 `too_many_lines`. 0 is refused, as Loki refuses it.
  */
 export type LineLimit = Limit;
 
 /**
- * The older name of `limit`; `limit` counts where both are given.
+ * Older name of `limit`. If both are given, `limit` is used.
  */
 export type FieldLimitOld = FieldLimit;
 
 /**
- * Most fields, or values of a field, to answer with. 0 is refused, as Loki refuses it.
+ * Maximum number of fields, or of values of a field, to return. 0 is refused, as Loki refuses it.
  */
 export type FieldLimit2 = FieldLimit;
 
 /**
- * Most series to answer with, the largest first. Where Loki takes 0 for the default, it is refused here: leave `limit` out instead.
+ * Maximum number of series to return, largest first. 0 is refused: leave `limit` out for the default.
  */
 export type SeriesLimit = Limit;
 
 /**
- * Most log lines to answer with; metric queries ignore it. At most the server's `LOGFENCE_MAX_LINES` (5000 unless set), else 422 `too_many_lines`. 0 is refused, as Loki refuses it.
+ * Maximum number of log lines to return. Metric queries ignore it. A value above the tenant's limit `max_lines` is refused with 422 `too_many_lines`. 0 is refused, as Loki refuses it.
  */
 export type Limit2 = Limit;
 
 /**
- * The moment to evaluate at: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Default: now.
+ * Time of the evaluation: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: now.
  */
 export type Time = Timestamp;
 
 /**
- * How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+ * Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
  */
 export type Since = Duration;
 
 /**
- * The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+ * End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
  */
 export type End = Timestamp;
 
 /**
- * The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+ * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
  */
 export type Start = Timestamp;
 
 /**
- * The same as `match`, by the name that Grafana uses. Both may be given; the streams of all of them are listed.
+ * Same as `match`, under the name that Grafana uses. If both are given, the response has the streams of all selectors.
  */
 export type MatchBrackets = SelectorList;
 
 /**
- * A stream selector, without a pipeline. Give it again for each further one: the streams of all of them are listed. None at all is every stream of the tenant.
+ * Stream selector without a pipeline. Repeat the parameter for more selectors: the response has the streams of all of them. Without it, every stream of the tenant is returned.
  */
 export type Match = SelectorList;
 
 /**
- * A stream selector, without a pipeline, that narrows the answer. None, `{}` and an empty text are every stream of the tenant.
+ * Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
  */
 export type OptionalSelector2 = OptionalSelector;
 
 /**
- * The stream selector, without a pipeline. `{}` is every stream of the tenant.
+ * Stream selector without a pipeline. `{}` selects every stream of the tenant.
  */
 export type Selector2 = Selector;
 
 /**
- * The LogQL query to write anew.
+ * LogQL query to format.
  */
 export type FormatQuery = FormatLogQl;
 
 /**
- * The LogQL query of log lines whose fields are looked for. `{}` is every stream of the tenant.
+ * LogQL log query that selects the lines to detect fields in. `{}` selects every stream of the tenant.
  */
 export type LogQuery = LogLogQl;
 
 /**
- * The LogQL query: one of metrics, or of numbers alone such as `vector(1)`.
+ * LogQL metric query, or an expression of numbers alone, such as `vector(1)`.
  */
 export type MetricQuery = MetricLogQl;
 
 /**
- * The LogQL query, of log lines or of metrics.
+ * LogQL query: a log query or a metric query.
  */
 export type Query = LogQl;
 
 /**
- * With `categorize-labels` the third element of each log line tells structured metadata from what the query's parsers read, and the stream's labels are those of the stream alone. Without it they are all among the stream's labels. Metrics are not affected.
+ * With `categorize-labels`, the third element of each log line separates structured metadata from parsed labels, and the labels of a stream are its own alone. Without it, all of them are in the stream's labels. Metric queries ignore it.
  */
 export type ResponseEncodingFlags = EncodingFlag;
 
 /**
- * One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+ * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
  */
 export type Tenant = TenantName;
 
 /**
- * The field's name, as the list of fields has it.
+ * Name of the field, as the list of fields returns it.
  */
 export type FieldName = Name;
 
 /**
- * The label's name.
+ * Name of the label.
  */
 export type LabelName = Name;
 
@@ -1385,46 +1385,46 @@ export type QueryLogsData = {
     body?: never;
     headers?: {
         /**
-         * One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+         * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
         /**
-         * With `categorize-labels` the third element of each log line tells structured metadata from what the query's parsers read, and the stream's labels are those of the stream alone. Without it they are all among the stream's labels. Metrics are not affected.
+         * With `categorize-labels`, the third element of each log line separates structured metadata from parsed labels, and the labels of a stream are its own alone. Without it, all of them are in the stream's labels. Metric queries ignore it.
          */
         'X-Loki-Response-Encoding-Flags'?: EncodingFlag;
     };
     path?: never;
     query: {
         /**
-         * The LogQL query, of log lines or of metrics.
+         * LogQL query: a log query or a metric query.
          */
         query: LogQl;
         /**
-         * The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
          */
         start?: Timestamp;
         /**
-         * The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+         * End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
          */
         end?: Timestamp;
         /**
-         * How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+         * Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
          */
         since?: Duration;
         /**
-         * Most log lines to answer with; metric queries ignore it. At most the server's `LOGFENCE_MAX_LINES` (5000 unless set), else 422 `too_many_lines`. 0 is refused, as Loki refuses it.
+         * Maximum number of log lines to return. Metric queries ignore it. A value above the tenant's limit `max_lines` is refused with 422 `too_many_lines`. 0 is refused, as Loki refuses it.
          */
         limit?: Limit;
         /**
-         * The order of log lines, and so which of them a `limit` leaves out.
+         * Sort order of log lines. It decides which lines a `limit` leaves out.
          */
         direction?: Direction;
         /**
-         * The distance of two points of the answer: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in whole seconds, at least 1 s. At most 11,000 points are answered.
+         * Distance between two points: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in full seconds, at least 1 s. A query returns at most 11,000 points per series.
          */
         step?: Step;
         /**
-         * Answer with log lines that are at least this far apart only: a duration (`30s`) or a number of seconds, above zero. Metric queries ignore it.
+         * Return only log lines that are at least this far apart: a duration (`30s`) or a number of seconds, above zero. Metric queries ignore it.
          */
         interval?: Step;
     };
@@ -1433,39 +1433,39 @@ export type QueryLogsData = {
 
 export type QueryLogsErrors = {
     /**
-     * The request is not valid, or the query is not, or Loki refused it. Nothing was answered with data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
+     * The request or the query is not valid, or Loki refused it. The response contains no log data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
      */
     400: Problem;
     /**
-     * There is no valid token. The answer does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
+     * There is no valid token. The response does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
-     * A fault of logfence. The request id finds it in the server's log. Codes: [`internal`](/docs/problems#internal).
+     * Internal error of logfence. The server's log has the request id. Codes: [`internal`](/docs/problems#internal).
      */
     500: Problem;
     /**
-     * Loki cannot be reached, or failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * The server is overloaded, or Loki is not available, or the identity provider's keys are missing, or the audit record that the server must write cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
-     * Loki did not answer in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
+     * Loki did not respond in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
      */
     504: Problem;
 };
@@ -1474,7 +1474,7 @@ export type QueryLogsError = QueryLogsErrors[keyof QueryLogsErrors];
 
 export type QueryLogsResponses = {
     /**
-     * Log lines or metrics, as Loki answers.
+     * Log lines or metrics, as Loki returns them.
      */
     200: QueryResponse;
 };
@@ -1485,11 +1485,11 @@ export type QueryLogsFormData = {
     body: QueryForm;
     headers?: {
         /**
-         * One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+         * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
         /**
-         * With `categorize-labels` the third element of each log line tells structured metadata from what the query's parsers read, and the stream's labels are those of the stream alone. Without it they are all among the stream's labels. Metrics are not affected.
+         * With `categorize-labels`, the third element of each log line separates structured metadata from parsed labels, and the labels of a stream are its own alone. Without it, all of them are in the stream's labels. Metric queries ignore it.
          */
         'X-Loki-Response-Encoding-Flags'?: EncodingFlag;
     };
@@ -1500,47 +1500,47 @@ export type QueryLogsFormData = {
 
 export type QueryLogsFormErrors = {
     /**
-     * The request is not valid, or the query is not, or Loki refused it. Nothing was answered with data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
+     * The request or the query is not valid, or Loki refused it. The response contains no log data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
      */
     400: Problem;
     /**
-     * There is no valid token. The answer does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
+     * There is no valid token. The response does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
-     * The body is larger than a query may ever be. Codes: [`body_too_large`](/docs/problems#body_too_large).
+     * The body is larger than the largest possible query. Codes: [`body_too_large`](/docs/problems#body_too_large).
      */
     413: Problem;
     /**
-     * The body has another media type than the one that is described, another character set than UTF-8, or is compressed. Codes: [`media_type_unsupported`](/docs/problems#media_type_unsupported).
+     * The body has a media type other than the one described, a character set other than UTF-8, or it is compressed. Codes: [`media_type_unsupported`](/docs/problems#media_type_unsupported).
      */
     415: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
-     * A fault of logfence. The request id finds it in the server's log. Codes: [`internal`](/docs/problems#internal).
+     * Internal error of logfence. The server's log has the request id. Codes: [`internal`](/docs/problems#internal).
      */
     500: Problem;
     /**
-     * Loki cannot be reached, or failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * The server is overloaded, or Loki is not available, or the identity provider's keys are missing, or the audit record that the server must write cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
-     * Loki did not answer in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
+     * Loki did not respond in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
      */
     504: Problem;
 };
@@ -1549,7 +1549,7 @@ export type QueryLogsFormError = QueryLogsFormErrors[keyof QueryLogsFormErrors];
 
 export type QueryLogsFormResponses = {
     /**
-     * Log lines or metrics, as Loki answers.
+     * Log lines or metrics, as Loki returns them.
      */
     200: QueryResponse;
 };
@@ -1560,30 +1560,30 @@ export type QueryInstantData = {
     body?: never;
     headers?: {
         /**
-         * One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+         * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
         /**
-         * With `categorize-labels` the third element of each log line tells structured metadata from what the query's parsers read, and the stream's labels are those of the stream alone. Without it they are all among the stream's labels. Metrics are not affected.
+         * With `categorize-labels`, the third element of each log line separates structured metadata from parsed labels, and the labels of a stream are its own alone. Without it, all of them are in the stream's labels. Metric queries ignore it.
          */
         'X-Loki-Response-Encoding-Flags'?: EncodingFlag;
     };
     path?: never;
     query: {
         /**
-         * The LogQL query: one of metrics, or of numbers alone such as `vector(1)`.
+         * LogQL metric query, or an expression of numbers alone, such as `vector(1)`.
          */
         query: MetricLogQl;
         /**
-         * The moment to evaluate at: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Default: now.
+         * Time of the evaluation: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: now.
          */
         time?: Timestamp;
         /**
-         * Most log lines to answer with; metric queries ignore it. At most the server's `LOGFENCE_MAX_LINES` (5000 unless set), else 422 `too_many_lines`. 0 is refused, as Loki refuses it.
+         * Maximum number of log lines to return. Metric queries ignore it. A value above the tenant's limit `max_lines` is refused with 422 `too_many_lines`. 0 is refused, as Loki refuses it.
          */
         limit?: Limit;
         /**
-         * The order of log lines, and so which of them a `limit` leaves out.
+         * Sort order of log lines. It decides which lines a `limit` leaves out.
          */
         direction?: Direction;
     };
@@ -1592,39 +1592,39 @@ export type QueryInstantData = {
 
 export type QueryInstantErrors = {
     /**
-     * The request is not valid, or the query is not, or Loki refused it. Nothing was answered with data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
+     * The request or the query is not valid, or Loki refused it. The response contains no log data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
      */
     400: Problem;
     /**
-     * There is no valid token. The answer does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
+     * There is no valid token. The response does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
-     * A fault of logfence. The request id finds it in the server's log. Codes: [`internal`](/docs/problems#internal).
+     * Internal error of logfence. The server's log has the request id. Codes: [`internal`](/docs/problems#internal).
      */
     500: Problem;
     /**
-     * Loki cannot be reached, or failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * The server is overloaded, or Loki is not available, or the identity provider's keys are missing, or the audit record that the server must write cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
-     * Loki did not answer in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
+     * Loki did not respond in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
      */
     504: Problem;
 };
@@ -1633,7 +1633,7 @@ export type QueryInstantError = QueryInstantErrors[keyof QueryInstantErrors];
 
 export type QueryInstantResponses = {
     /**
-     * Metrics at one moment, or a number, as Loki answers.
+     * Metrics at a point in time, or a number, as Loki returns them.
      */
     200: InstantQueryResponse;
 };
@@ -1644,11 +1644,11 @@ export type QueryInstantFormData = {
     body: InstantQueryForm;
     headers?: {
         /**
-         * One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+         * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
         /**
-         * With `categorize-labels` the third element of each log line tells structured metadata from what the query's parsers read, and the stream's labels are those of the stream alone. Without it they are all among the stream's labels. Metrics are not affected.
+         * With `categorize-labels`, the third element of each log line separates structured metadata from parsed labels, and the labels of a stream are its own alone. Without it, all of them are in the stream's labels. Metric queries ignore it.
          */
         'X-Loki-Response-Encoding-Flags'?: EncodingFlag;
     };
@@ -1659,47 +1659,47 @@ export type QueryInstantFormData = {
 
 export type QueryInstantFormErrors = {
     /**
-     * The request is not valid, or the query is not, or Loki refused it. Nothing was answered with data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
+     * The request or the query is not valid, or Loki refused it. The response contains no log data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
      */
     400: Problem;
     /**
-     * There is no valid token. The answer does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
+     * There is no valid token. The response does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
-     * The body is larger than a query may ever be. Codes: [`body_too_large`](/docs/problems#body_too_large).
+     * The body is larger than the largest possible query. Codes: [`body_too_large`](/docs/problems#body_too_large).
      */
     413: Problem;
     /**
-     * The body has another media type than the one that is described, another character set than UTF-8, or is compressed. Codes: [`media_type_unsupported`](/docs/problems#media_type_unsupported).
+     * The body has a media type other than the one described, a character set other than UTF-8, or it is compressed. Codes: [`media_type_unsupported`](/docs/problems#media_type_unsupported).
      */
     415: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
-     * A fault of logfence. The request id finds it in the server's log. Codes: [`internal`](/docs/problems#internal).
+     * Internal error of logfence. The server's log has the request id. Codes: [`internal`](/docs/problems#internal).
      */
     500: Problem;
     /**
-     * Loki cannot be reached, or failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * The server is overloaded, or Loki is not available, or the identity provider's keys are missing, or the audit record that the server must write cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
-     * Loki did not answer in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
+     * Loki did not respond in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
      */
     504: Problem;
 };
@@ -1708,7 +1708,7 @@ export type QueryInstantFormError = QueryInstantFormErrors[keyof QueryInstantFor
 
 export type QueryInstantFormResponses = {
     /**
-     * Metrics at one moment, or a number, as Loki answers.
+     * Metrics at a point in time, or a number, as Loki returns them.
      */
     200: InstantQueryResponse;
 };
@@ -1719,26 +1719,26 @@ export type ListLabelsData = {
     body?: never;
     headers?: {
         /**
-         * One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+         * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
     };
     path?: never;
     query?: {
         /**
-         * A stream selector, without a pipeline, that narrows the answer. None, `{}` and an empty text are every stream of the tenant.
+         * Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
          */
         query?: OptionalSelector;
         /**
-         * The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
          */
         start?: Timestamp;
         /**
-         * The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+         * End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
          */
         end?: Timestamp;
         /**
-         * How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+         * Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
          */
         since?: Duration;
     };
@@ -1747,39 +1747,39 @@ export type ListLabelsData = {
 
 export type ListLabelsErrors = {
     /**
-     * The request is not valid, or the query is not, or Loki refused it. Nothing was answered with data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
+     * The request or the query is not valid, or Loki refused it. The response contains no log data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
      */
     400: Problem;
     /**
-     * There is no valid token. The answer does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
+     * There is no valid token. The response does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
-     * A fault of logfence. The request id finds it in the server's log. Codes: [`internal`](/docs/problems#internal).
+     * Internal error of logfence. The server's log has the request id. Codes: [`internal`](/docs/problems#internal).
      */
     500: Problem;
     /**
-     * Loki cannot be reached, or failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * The server is overloaded, or Loki is not available, or the identity provider's keys are missing, or the audit record that the server must write cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
-     * Loki did not answer in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
+     * Loki did not respond in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
      */
     504: Problem;
 };
@@ -1788,7 +1788,7 @@ export type ListLabelsError = ListLabelsErrors[keyof ListLabelsErrors];
 
 export type ListLabelsResponses = {
     /**
-     * Names or values, as Loki answers.
+     * Names or values, as Loki returns them.
      */
     200: LabelsResponse;
 };
@@ -1799,31 +1799,31 @@ export type ListLabelValuesData = {
     body?: never;
     headers?: {
         /**
-         * One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+         * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
     };
     path: {
         /**
-         * The label's name.
+         * Name of the label.
          */
         name: Name;
     };
     query?: {
         /**
-         * A stream selector, without a pipeline, that narrows the answer. None, `{}` and an empty text are every stream of the tenant.
+         * Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
          */
         query?: OptionalSelector;
         /**
-         * The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
          */
         start?: Timestamp;
         /**
-         * The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+         * End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
          */
         end?: Timestamp;
         /**
-         * How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+         * Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
          */
         since?: Duration;
     };
@@ -1832,39 +1832,39 @@ export type ListLabelValuesData = {
 
 export type ListLabelValuesErrors = {
     /**
-     * The request is not valid, or the query is not, or Loki refused it. Nothing was answered with data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
+     * The request or the query is not valid, or Loki refused it. The response contains no log data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
      */
     400: Problem;
     /**
-     * There is no valid token. The answer does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
+     * There is no valid token. The response does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
-     * A fault of logfence. The request id finds it in the server's log. Codes: [`internal`](/docs/problems#internal).
+     * Internal error of logfence. The server's log has the request id. Codes: [`internal`](/docs/problems#internal).
      */
     500: Problem;
     /**
-     * Loki cannot be reached, or failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * The server is overloaded, or Loki is not available, or the identity provider's keys are missing, or the audit record that the server must write cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
-     * Loki did not answer in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
+     * Loki did not respond in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
      */
     504: Problem;
 };
@@ -1873,7 +1873,7 @@ export type ListLabelValuesError = ListLabelValuesErrors[keyof ListLabelValuesEr
 
 export type ListLabelValuesResponses = {
     /**
-     * Names or values, as Loki answers.
+     * Names or values, as Loki returns them.
      */
     200: LabelsResponse;
 };
@@ -1884,26 +1884,26 @@ export type ListDetectedLabelsData = {
     body?: never;
     headers?: {
         /**
-         * One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+         * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
     };
     path?: never;
     query?: {
         /**
-         * A stream selector, without a pipeline, that narrows the answer. None, `{}` and an empty text are every stream of the tenant.
+         * Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
          */
         query?: OptionalSelector;
         /**
-         * The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
          */
         start?: Timestamp;
         /**
-         * The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+         * End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
          */
         end?: Timestamp;
         /**
-         * How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+         * Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
          */
         since?: Duration;
     };
@@ -1912,39 +1912,39 @@ export type ListDetectedLabelsData = {
 
 export type ListDetectedLabelsErrors = {
     /**
-     * The request is not valid, or the query is not, or Loki refused it. Nothing was answered with data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
+     * The request or the query is not valid, or Loki refused it. The response contains no log data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
      */
     400: Problem;
     /**
-     * There is no valid token. The answer does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
+     * There is no valid token. The response does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
-     * A fault of logfence. The request id finds it in the server's log. Codes: [`internal`](/docs/problems#internal).
+     * Internal error of logfence. The server's log has the request id. Codes: [`internal`](/docs/problems#internal).
      */
     500: Problem;
     /**
-     * Loki cannot be reached, or failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * The server is overloaded, or Loki is not available, or the identity provider's keys are missing, or the audit record that the server must write cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
-     * Loki did not answer in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
+     * Loki did not respond in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
      */
     504: Problem;
 };
@@ -1953,7 +1953,7 @@ export type ListDetectedLabelsError = ListDetectedLabelsErrors[keyof ListDetecte
 
 export type ListDetectedLabelsResponses = {
     /**
-     * Labels worth showing, as Loki answers.
+     * Detected labels, as Loki returns them.
      */
     200: DetectedLabelsResponse;
 };
@@ -1964,26 +1964,26 @@ export type ListSeriesData = {
     body?: never;
     headers?: {
         /**
-         * One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+         * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
     };
     path?: never;
     query?: {
         /**
-         * A stream selector, without a pipeline. Give it again for each further one: the streams of all of them are listed. None at all is every stream of the tenant.
+         * Stream selector without a pipeline. Repeat the parameter for more selectors: the response has the streams of all of them. Without it, every stream of the tenant is returned.
          */
         match?: SelectorList;
         /**
-         * The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
          */
         start?: Timestamp;
         /**
-         * The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+         * End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
          */
         end?: Timestamp;
         /**
-         * How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+         * Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
          */
         since?: Duration;
     };
@@ -1992,39 +1992,39 @@ export type ListSeriesData = {
 
 export type ListSeriesErrors = {
     /**
-     * The request is not valid, or the query is not, or Loki refused it. Nothing was answered with data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
+     * The request or the query is not valid, or Loki refused it. The response contains no log data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
      */
     400: Problem;
     /**
-     * There is no valid token. The answer does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
+     * There is no valid token. The response does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
-     * A fault of logfence. The request id finds it in the server's log. Codes: [`internal`](/docs/problems#internal).
+     * Internal error of logfence. The server's log has the request id. Codes: [`internal`](/docs/problems#internal).
      */
     500: Problem;
     /**
-     * Loki cannot be reached, or failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * The server is overloaded, or Loki is not available, or the identity provider's keys are missing, or the audit record that the server must write cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
-     * Loki did not answer in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
+     * Loki did not respond in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
      */
     504: Problem;
 };
@@ -2033,7 +2033,7 @@ export type ListSeriesError = ListSeriesErrors[keyof ListSeriesErrors];
 
 export type ListSeriesResponses = {
     /**
-     * The label sets of streams, as Loki answers.
+     * Label sets of streams, as Loki returns them.
      */
     200: SeriesResponse;
 };
@@ -2044,26 +2044,26 @@ export type GetStatsData = {
     body?: never;
     headers?: {
         /**
-         * One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+         * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
     };
     path?: never;
     query?: {
         /**
-         * A stream selector, without a pipeline, that narrows the answer. None, `{}` and an empty text are every stream of the tenant.
+         * Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
          */
         query?: OptionalSelector;
         /**
-         * The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
          */
         start?: Timestamp;
         /**
-         * The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+         * End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
          */
         end?: Timestamp;
         /**
-         * How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+         * Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
          */
         since?: Duration;
     };
@@ -2072,39 +2072,39 @@ export type GetStatsData = {
 
 export type GetStatsErrors = {
     /**
-     * The request is not valid, or the query is not, or Loki refused it. Nothing was answered with data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
+     * The request or the query is not valid, or Loki refused it. The response contains no log data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
      */
     400: Problem;
     /**
-     * There is no valid token. The answer does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
+     * There is no valid token. The response does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
-     * A fault of logfence. The request id finds it in the server's log. Codes: [`internal`](/docs/problems#internal).
+     * Internal error of logfence. The server's log has the request id. Codes: [`internal`](/docs/problems#internal).
      */
     500: Problem;
     /**
-     * Loki cannot be reached, or failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * The server is overloaded, or Loki is not available, or the identity provider's keys are missing, or the audit record that the server must write cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
-     * Loki did not answer in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
+     * Loki did not respond in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
      */
     504: Problem;
 };
@@ -2113,7 +2113,7 @@ export type GetStatsError = GetStatsErrors[keyof GetStatsErrors];
 
 export type GetStatsResponses = {
     /**
-     * Estimates, as Loki answers.
+     * Estimates, as Loki returns them.
      */
     200: IndexStats;
 };
@@ -2124,38 +2124,38 @@ export type GetVolumeData = {
     body?: never;
     headers?: {
         /**
-         * One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+         * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
     };
     path?: never;
     query?: {
         /**
-         * A stream selector, without a pipeline, that narrows the answer. None, `{}` and an empty text are every stream of the tenant.
+         * Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
          */
         query?: OptionalSelector;
         /**
-         * The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
          */
         start?: Timestamp;
         /**
-         * The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+         * End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
          */
         end?: Timestamp;
         /**
-         * How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+         * Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
          */
         since?: Duration;
         /**
-         * Most series to answer with, the largest first. Where Loki takes 0 for the default, it is refused here: leave `limit` out instead.
+         * Maximum number of series to return, largest first. 0 is refused: leave `limit` out for the default.
          */
         limit?: Limit;
         /**
-         * The labels to add up by, separated by commas. Default: the labels that the selector names.
+         * Labels to sum by, separated by commas. Default: the labels in the selector.
          */
         targetLabels?: TargetLabels;
         /**
-         * Whether to add up by `series` (each combination of values of the target labels) or by `labels` (each label name, whatever its value).
+         * Sum by `series` (each combination of values of the target labels) or by `labels` (each label name, over all its values).
          */
         aggregateBy?: AggregateBy;
     };
@@ -2164,39 +2164,39 @@ export type GetVolumeData = {
 
 export type GetVolumeErrors = {
     /**
-     * The request is not valid, or the query is not, or Loki refused it. Nothing was answered with data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
+     * The request or the query is not valid, or Loki refused it. The response contains no log data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
      */
     400: Problem;
     /**
-     * There is no valid token. The answer does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
+     * There is no valid token. The response does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
-     * A fault of logfence. The request id finds it in the server's log. Codes: [`internal`](/docs/problems#internal).
+     * Internal error of logfence. The server's log has the request id. Codes: [`internal`](/docs/problems#internal).
      */
     500: Problem;
     /**
-     * Loki cannot be reached, or failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * The server is overloaded, or Loki is not available, or the identity provider's keys are missing, or the audit record that the server must write cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
-     * Loki did not answer in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
+     * Loki did not respond in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
      */
     504: Problem;
 };
@@ -2205,7 +2205,7 @@ export type GetVolumeError = GetVolumeErrors[keyof GetVolumeErrors];
 
 export type GetVolumeResponses = {
     /**
-     * Bytes by label, as Loki answers.
+     * Bytes by label, as Loki returns them.
      */
     200: VolumeResponse;
 };
@@ -2216,42 +2216,42 @@ export type GetVolumeRangeData = {
     body?: never;
     headers?: {
         /**
-         * One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+         * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
     };
     path?: never;
     query?: {
         /**
-         * A stream selector, without a pipeline, that narrows the answer. None, `{}` and an empty text are every stream of the tenant.
+         * Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
          */
         query?: OptionalSelector;
         /**
-         * The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
          */
         start?: Timestamp;
         /**
-         * The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+         * End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
          */
         end?: Timestamp;
         /**
-         * How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+         * Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
          */
         since?: Duration;
         /**
-         * Most series to answer with, the largest first. Where Loki takes 0 for the default, it is refused here: leave `limit` out instead.
+         * Maximum number of series to return, largest first. 0 is refused: leave `limit` out for the default.
          */
         limit?: Limit;
         /**
-         * The labels to add up by, separated by commas. Default: the labels that the selector names.
+         * Labels to sum by, separated by commas. Default: the labels in the selector.
          */
         targetLabels?: TargetLabels;
         /**
-         * Whether to add up by `series` (each combination of values of the target labels) or by `labels` (each label name, whatever its value).
+         * Sum by `series` (each combination of values of the target labels) or by `labels` (each label name, over all its values).
          */
         aggregateBy?: AggregateBy;
         /**
-         * The distance of two points of the answer: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in whole seconds, at least 1 s. At most 11,000 points are answered.
+         * Distance between two points: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in full seconds, at least 1 s. A query returns at most 11,000 points per series.
          */
         step?: Step;
     };
@@ -2260,39 +2260,39 @@ export type GetVolumeRangeData = {
 
 export type GetVolumeRangeErrors = {
     /**
-     * The request is not valid, or the query is not, or Loki refused it. Nothing was answered with data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
+     * The request or the query is not valid, or Loki refused it. The response contains no log data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
      */
     400: Problem;
     /**
-     * There is no valid token. The answer does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
+     * There is no valid token. The response does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
-     * A fault of logfence. The request id finds it in the server's log. Codes: [`internal`](/docs/problems#internal).
+     * Internal error of logfence. The server's log has the request id. Codes: [`internal`](/docs/problems#internal).
      */
     500: Problem;
     /**
-     * Loki cannot be reached, or failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * The server is overloaded, or Loki is not available, or the identity provider's keys are missing, or the audit record that the server must write cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
-     * Loki did not answer in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
+     * Loki did not respond in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
      */
     504: Problem;
 };
@@ -2301,7 +2301,7 @@ export type GetVolumeRangeError = GetVolumeRangeErrors[keyof GetVolumeRangeError
 
 export type GetVolumeRangeResponses = {
     /**
-     * Bytes by label and time, as Loki answers.
+     * Bytes by label over time, as Loki returns them.
      */
     200: VolumeRangeResponse;
 };
@@ -2312,30 +2312,30 @@ export type ListPatternsData = {
     body?: never;
     headers?: {
         /**
-         * One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+         * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
     };
     path?: never;
     query: {
         /**
-         * The stream selector, without a pipeline. `{}` is every stream of the tenant.
+         * Stream selector without a pipeline. `{}` selects every stream of the tenant.
          */
         query: Selector;
         /**
-         * The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
          */
         start?: Timestamp;
         /**
-         * The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+         * End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
          */
         end?: Timestamp;
         /**
-         * How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+         * Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
          */
         since?: Duration;
         /**
-         * The distance of two points of the answer: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in whole seconds, at least 1 s. At most 11,000 points are answered.
+         * Distance between two points: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in full seconds, at least 1 s. A query returns at most 11,000 points per series.
          */
         step?: Step;
     };
@@ -2344,39 +2344,39 @@ export type ListPatternsData = {
 
 export type ListPatternsErrors = {
     /**
-     * The request is not valid, or the query is not, or Loki refused it. Nothing was answered with data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
+     * The request or the query is not valid, or Loki refused it. The response contains no log data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
      */
     400: Problem;
     /**
-     * There is no valid token. The answer does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
+     * There is no valid token. The response does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
-     * A fault of logfence. The request id finds it in the server's log. Codes: [`internal`](/docs/problems#internal).
+     * Internal error of logfence. The server's log has the request id. Codes: [`internal`](/docs/problems#internal).
      */
     500: Problem;
     /**
-     * Loki cannot be reached, or failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * The server is overloaded, or Loki is not available, or the identity provider's keys are missing, or the audit record that the server must write cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
-     * Loki did not answer in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
+     * Loki did not respond in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
      */
     504: Problem;
 };
@@ -2385,7 +2385,7 @@ export type ListPatternsError = ListPatternsErrors[keyof ListPatternsErrors];
 
 export type ListPatternsResponses = {
     /**
-     * Patterns, as Loki answers.
+     * Patterns, as Loki returns them.
      */
     200: PatternsResponse;
 };
@@ -2396,42 +2396,42 @@ export type ListFieldsData = {
     body?: never;
     headers?: {
         /**
-         * One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+         * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
     };
     path?: never;
     query: {
         /**
-         * The LogQL query of log lines whose fields are looked for. `{}` is every stream of the tenant.
+         * LogQL log query that selects the lines to detect fields in. `{}` selects every stream of the tenant.
          */
         query: LogLogQl;
         /**
-         * The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
          */
         start?: Timestamp;
         /**
-         * The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+         * End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
          */
         end?: Timestamp;
         /**
-         * How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+         * Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
          */
         since?: Duration;
         /**
-         * The distance of two points of the answer: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in whole seconds, at least 1 s. At most 11,000 points are answered.
+         * Distance between two points: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in full seconds, at least 1 s. A query returns at most 11,000 points per series.
          */
         step?: Step;
         /**
-         * Most log lines to look at for fields: a sample, not a bound on the answer. At most the server's `LOGFENCE_MAX_LINES`, else 422 `too_many_lines`. 0 is refused, as Loki refuses it.
+         * Maximum number of log lines to detect fields in. It sets the size of the sample, not of the response. A value above the tenant's limit `max_lines` is refused with 422 `too_many_lines`. 0 is refused, as Loki refuses it.
          */
         line_limit?: Limit;
         /**
-         * Most fields, or values of a field, to answer with. 0 is refused, as Loki refuses it.
+         * Maximum number of fields, or of values of a field, to return. 0 is refused, as Loki refuses it.
          */
         limit?: FieldLimit;
         /**
-         * The older name of `limit`; `limit` counts where both are given.
+         * Older name of `limit`. If both are given, `limit` is used.
          */
         field_limit?: FieldLimit;
     };
@@ -2440,39 +2440,39 @@ export type ListFieldsData = {
 
 export type ListFieldsErrors = {
     /**
-     * The request is not valid, or the query is not, or Loki refused it. Nothing was answered with data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
+     * The request or the query is not valid, or Loki refused it. The response contains no log data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
      */
     400: Problem;
     /**
-     * There is no valid token. The answer does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
+     * There is no valid token. The response does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
-     * A fault of logfence. The request id finds it in the server's log. Codes: [`internal`](/docs/problems#internal).
+     * Internal error of logfence. The server's log has the request id. Codes: [`internal`](/docs/problems#internal).
      */
     500: Problem;
     /**
-     * Loki cannot be reached, or failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * The server is overloaded, or Loki is not available, or the identity provider's keys are missing, or the audit record that the server must write cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
-     * Loki did not answer in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
+     * Loki did not respond in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
      */
     504: Problem;
 };
@@ -2481,7 +2481,7 @@ export type ListFieldsError = ListFieldsErrors[keyof ListFieldsErrors];
 
 export type ListFieldsResponses = {
     /**
-     * Fields, as Loki answers.
+     * Fields, as Loki returns them.
      */
     200: FieldsResponse;
 };
@@ -2492,47 +2492,47 @@ export type ListFieldValuesData = {
     body?: never;
     headers?: {
         /**
-         * One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+         * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
     };
     path: {
         /**
-         * The field's name, as the list of fields has it.
+         * Name of the field, as the list of fields returns it.
          */
         name: Name;
     };
     query: {
         /**
-         * The LogQL query of log lines whose fields are looked for. `{}` is every stream of the tenant.
+         * LogQL log query that selects the lines to detect fields in. `{}` selects every stream of the tenant.
          */
         query: LogLogQl;
         /**
-         * The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
          */
         start?: Timestamp;
         /**
-         * The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+         * End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
          */
         end?: Timestamp;
         /**
-         * How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+         * Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
          */
         since?: Duration;
         /**
-         * The distance of two points of the answer: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in whole seconds, at least 1 s. At most 11,000 points are answered.
+         * Distance between two points: a duration (`30s`, `5m`) or a number of seconds, above zero. Default: a 250th of the time range in full seconds, at least 1 s. A query returns at most 11,000 points per series.
          */
         step?: Step;
         /**
-         * Most log lines to look at for fields: a sample, not a bound on the answer. At most the server's `LOGFENCE_MAX_LINES`, else 422 `too_many_lines`. 0 is refused, as Loki refuses it.
+         * Maximum number of log lines to detect fields in. It sets the size of the sample, not of the response. A value above the tenant's limit `max_lines` is refused with 422 `too_many_lines`. 0 is refused, as Loki refuses it.
          */
         line_limit?: Limit;
         /**
-         * Most fields, or values of a field, to answer with. 0 is refused, as Loki refuses it.
+         * Maximum number of fields, or of values of a field, to return. 0 is refused, as Loki refuses it.
          */
         limit?: FieldLimit;
         /**
-         * The older name of `limit`; `limit` counts where both are given.
+         * Older name of `limit`. If both are given, `limit` is used.
          */
         field_limit?: FieldLimit;
     };
@@ -2541,39 +2541,39 @@ export type ListFieldValuesData = {
 
 export type ListFieldValuesErrors = {
     /**
-     * The request is not valid, or the query is not, or Loki refused it. Nothing was answered with data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
+     * The request or the query is not valid, or Loki refused it. The response contains no log data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
      */
     400: Problem;
     /**
-     * There is no valid token. The answer does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
+     * There is no valid token. The response does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
-     * A fault of logfence. The request id finds it in the server's log. Codes: [`internal`](/docs/problems#internal).
+     * Internal error of logfence. The server's log has the request id. Codes: [`internal`](/docs/problems#internal).
      */
     500: Problem;
     /**
-     * Loki cannot be reached, or failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * The server is overloaded, or Loki is not available, or the identity provider's keys are missing, or the audit record that the server must write cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
-     * Loki did not answer in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
+     * Loki did not respond in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
      */
     504: Problem;
 };
@@ -2582,7 +2582,7 @@ export type ListFieldValuesError = ListFieldValuesErrors[keyof ListFieldValuesEr
 
 export type ListFieldValuesResponses = {
     /**
-     * Values of a field, as Loki answers.
+     * Values of a field, as Loki returns them.
      */
     200: FieldValuesResponse;
 };
@@ -2593,30 +2593,30 @@ export type TailLogsData = {
     body?: never;
     headers?: {
         /**
-         * One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+         * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
         /**
-         * The `id` of the last event that the client has seen, to go on from there.
+         * The `id` of the last event that the client received. The tail continues after it.
          */
         'Last-Event-ID'?: string;
     };
     path?: never;
     query: {
         /**
-         * The LogQL query of log lines. `{}` is every stream of the tenant.
+         * LogQL log query. `{}` selects every stream of the tenant.
          */
         query: LogLogQl;
         /**
-         * Since when the lines are that the tail begins with; written as in a query. Default: an hour ago. A tail that goes on after `Last-Event-ID` has no use for it.
+         * Time of the oldest line that the tail can begin with, in the same format as in a query. Default: one hour ago. Ignored when `Last-Event-ID` is given.
          */
         start?: Timestamp;
         /**
-         * How many lines the tail begins with at most, the newest; all that arrive later follow. At most the server's `LOGFENCE_MAX_LINES`, else 422 `too_many_lines`.
+         * Maximum number of existing lines that the tail begins with, newest first. All lines that arrive later follow. A value above the tenant's limit `max_lines` is refused with 422 `too_many_lines`.
          */
         limit?: Limit;
         /**
-         * For how many seconds lines are held back, so that those that arrive late come in the order of time.
+         * Number of seconds to hold lines back, so that lines that arrive late are sorted by time.
          */
         delay_for?: number;
     };
@@ -2625,39 +2625,39 @@ export type TailLogsData = {
 
 export type TailLogsErrors = {
     /**
-     * The request is not valid, or the query is not, or Loki refused it. Nothing was answered with data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
+     * The request or the query is not valid, or Loki refused it. The response contains no log data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
      */
     400: Problem;
     /**
-     * There is no valid token. The answer does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
+     * There is no valid token. The response does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
-     * A fault of logfence. The request id finds it in the server's log. Codes: [`internal`](/docs/problems#internal).
+     * Internal error of logfence. The server's log has the request id. Codes: [`internal`](/docs/problems#internal).
      */
     500: Problem;
     /**
-     * Loki cannot be reached, or failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * The server is overloaded, or Loki is not available, or the identity provider's keys are missing, or the audit record that the server must write cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
-     * Loki did not answer in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
+     * Loki did not respond in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
      */
     504: Problem;
 };
@@ -2666,7 +2666,7 @@ export type TailLogsError = TailLogsErrors[keyof TailLogsErrors];
 
 export type TailLogsResponses = {
     /**
-     * Events, as they come.
+     * Stream of events.
      */
     200: string;
 };
@@ -2677,34 +2677,34 @@ export type ExportLogsData = {
     body?: never;
     headers?: {
         /**
-         * One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+         * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
     };
     path?: never;
     query: {
         /**
-         * The LogQL query of log lines. `{}` is every stream of the tenant.
+         * LogQL log query. `{}` selects every stream of the tenant.
          */
         query: LogLogQl;
         /**
-         * The start of the time range, included: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal fraction (seconds). Without it, `since` before the end.
+         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
          */
         start?: Timestamp;
         /**
-         * The end of the time range, excluded for log lines and included for metrics; written as `start` is. Default: now.
+         * End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
          */
         end?: Timestamp;
         /**
-         * How long before `end` (or before now, where `end` lies in the future) the time range starts when there is no `start`: a duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+         * Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
          */
         since?: Duration;
         /**
-         * What to write.
+         * File format of the export.
          */
         format?: ExportFormat;
         /**
-         * Most lines to write, the oldest. Without it all are, or the export ends with an error.
+         * Maximum number of lines to export, oldest first. Without it, all lines are exported, or the export ends with an error.
          */
         limit?: number;
     };
@@ -2713,39 +2713,39 @@ export type ExportLogsData = {
 
 export type ExportLogsErrors = {
     /**
-     * The request is not valid, or the query is not, or Loki refused it. Nothing was answered with data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
+     * The request or the query is not valid, or Loki refused it. The response contains no log data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
      */
     400: Problem;
     /**
-     * There is no valid token. The answer does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
+     * There is no valid token. The response does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
-     * A fault of logfence. The request id finds it in the server's log. Codes: [`internal`](/docs/problems#internal).
+     * Internal error of logfence. The server's log has the request id. Codes: [`internal`](/docs/problems#internal).
      */
     500: Problem;
     /**
-     * Loki cannot be reached, or failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * The server is overloaded, or Loki is not available, or the identity provider's keys are missing, or the audit record that the server must write cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
-     * Loki did not answer in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
+     * Loki did not respond in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
      */
     504: Problem;
 };
@@ -2765,26 +2765,26 @@ export type GetContextData = {
     body?: never;
     headers?: {
         /**
-         * One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+         * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
     };
     path?: never;
     query: {
         /**
-         * The stream, as a selector of its labels.
+         * Selector with the labels of the line's stream.
          */
         stream: Selector;
         /**
-         * The line's timestamp, best in Unix nanoseconds.
+         * Timestamp of the line, preferably in Unix nanoseconds.
          */
         timestamp: Timestamp;
         /**
-         * How many older lines. At most the server's `LOGFENCE_MAX_LINES`.
+         * Number of older lines to return, at most the tenant's limit `max_lines`.
          */
         before?: ContextLines;
         /**
-         * How many newer lines. At most the server's `LOGFENCE_MAX_LINES`.
+         * Number of newer lines to return, at most the tenant's limit `max_lines`.
          */
         after?: ContextLines;
     };
@@ -2793,39 +2793,39 @@ export type GetContextData = {
 
 export type GetContextErrors = {
     /**
-     * The request is not valid, or the query is not, or Loki refused it. Nothing was answered with data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
+     * The request or the query is not valid, or Loki refused it. The response contains no log data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
      */
     400: Problem;
     /**
-     * There is no valid token. The answer does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
+     * There is no valid token. The response does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
-     * A fault of logfence. The request id finds it in the server's log. Codes: [`internal`](/docs/problems#internal).
+     * Internal error of logfence. The server's log has the request id. Codes: [`internal`](/docs/problems#internal).
      */
     500: Problem;
     /**
-     * Loki cannot be reached, or failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
      */
     502: Problem;
     /**
-     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * The server is overloaded, or Loki is not available, or the identity provider's keys are missing, or the audit record that the server must write cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
     /**
-     * Loki did not answer in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
+     * Loki did not respond in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
      */
     504: Problem;
 };
@@ -2834,7 +2834,7 @@ export type GetContextError = GetContextErrors[keyof GetContextErrors];
 
 export type GetContextResponses = {
     /**
-     * The lines.
+     * Lines around the timestamp.
      */
     200: ContextResponse;
 };
@@ -2845,7 +2845,7 @@ export type ExplainQueryData = {
     body: ExplainRequest;
     headers?: {
         /**
-         * One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+         * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
     };
@@ -2856,39 +2856,39 @@ export type ExplainQueryData = {
 
 export type ExplainQueryErrors = {
     /**
-     * The request is not valid, or the query is not, or Loki refused it. Nothing was answered with data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
+     * The request or the query is not valid, or Loki refused it. The response contains no log data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
      */
     400: Problem;
     /**
-     * There is no valid token. The answer does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
+     * There is no valid token. The response does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
-     * The body is larger than a query may ever be. Codes: [`body_too_large`](/docs/problems#body_too_large).
+     * The body is larger than the largest possible query. Codes: [`body_too_large`](/docs/problems#body_too_large).
      */
     413: Problem;
     /**
-     * The body has another media type than the one that is described, another character set than UTF-8, or is compressed. Codes: [`media_type_unsupported`](/docs/problems#media_type_unsupported).
+     * The body has a media type other than the one described, a character set other than UTF-8, or it is compressed. Codes: [`media_type_unsupported`](/docs/problems#media_type_unsupported).
      */
     415: Problem;
     /**
-     * The request is understood, but asks for more than one request may: its query is too long or too complex, its time range too wide, its points or lines too many, or its answer too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
-     * A fault of logfence. The request id finds it in the server's log. Codes: [`internal`](/docs/problems#internal).
+     * Internal error of logfence. The server's log has the request id. Codes: [`internal`](/docs/problems#internal).
      */
     500: Problem;
     /**
-     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * The server is overloaded, or Loki is not available, or the identity provider's keys are missing, or the audit record that the server must write cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
 };
@@ -2897,7 +2897,7 @@ export type ExplainQueryError = ExplainQueryErrors[keyof ExplainQueryErrors];
 
 export type ExplainQueryResponses = {
     /**
-     * What the query consists of, or what is wrong with it.
+     * Parts of the query, or what is wrong with it.
      */
     200: Explanation;
 };
@@ -2908,7 +2908,7 @@ export type GetMeData = {
     body?: never;
     headers?: {
         /**
-         * One of the caller's own tenants: the answer comes from it alone. Without the header it comes from all of them. A tenant that is not one of the caller's is a 403, whether there is such a tenant or not; the header given twice is a 400.
+         * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
     };
@@ -2919,27 +2919,27 @@ export type GetMeData = {
 
 export type GetMeErrors = {
     /**
-     * The request is not valid, or the query is not, or Loki refused it. Nothing was answered with data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
+     * The request or the query is not valid, or Loki refused it. The response contains no log data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`loki_refused`](/docs/problems#loki_refused).
      */
     400: Problem;
     /**
-     * There is no valid token. The answer does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
+     * There is no valid token. The response does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
      */
     401: Problem;
     /**
-     * The token is valid, but names no tenant or one that its issuer may not name, or lacks the scope that reading logs takes, or the header `X-Logfence-Tenant` names a tenant that the token does not. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
      */
     403: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: the tenant's limits are reached for now, or Loki's own. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
      */
     429: Problem;
     /**
-     * A fault of logfence. The request id finds it in the server's log. Codes: [`internal`](/docs/problems#internal).
+     * Internal error of logfence. The server's log has the request id. Codes: [`internal`](/docs/problems#internal).
      */
     500: Problem;
     /**
-     * logfence has too much to do at present, or Loki is down, or the identity provider's keys are not there, or the record of the request that has to be kept cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     * The server is overloaded, or Loki is not available, or the identity provider's keys are missing, or the audit record that the server must write cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
      */
     503: Problem;
 };
@@ -2948,7 +2948,7 @@ export type GetMeError = GetMeErrors[keyof GetMeErrors];
 
 export type GetMeResponses = {
     /**
-     * Who asks, and what they may see.
+     * Identity, tenants and limits of the caller.
      */
     200: Me;
 };
