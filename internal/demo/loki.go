@@ -40,6 +40,9 @@ type LokiOptions struct {
 	Binary string // path of Loki; see [Find]
 	// MultiTenant is Loki's auth_enabled: each request must name an organisation in X-Scope-OrgID.
 	MultiTenant bool
+	// PersistPatterns makes Loki write the patterns that it finds back into itself as lines, and answer
+	// requests for older patterns by a query over them.
+	PersistPatterns bool
 	// Args are added to Loki's command line, where they win over the configuration file.
 	Args []string
 }
@@ -233,12 +236,13 @@ func (l *Loki) start(ctx context.Context) error {
 func (l *Loki) writeConfig() (path string, err error) {
 	var text bytes.Buffer
 	err = configTemplate.Execute(&text, map[string]any{
-		"MultiTenant": l.options.MultiTenant,
-		"HTTPPort":    l.http,
-		"GRPCPort":    l.grpc,
-		"Dir":         l.dir,
-		"Chunks":      filepath.Join(l.dir, "chunks"),
-		"Rules":       filepath.Join(l.dir, "rules"),
+		"MultiTenant":     l.options.MultiTenant,
+		"PersistPatterns": l.options.PersistPatterns,
+		"HTTPPort":        l.http,
+		"GRPCPort":        l.grpc,
+		"Dir":             l.dir,
+		"Chunks":          filepath.Join(l.dir, "chunks"),
+		"Rules":           filepath.Join(l.dir, "rules"),
 	})
 	if err != nil {
 		return "", err
