@@ -83,8 +83,8 @@ type Value struct {
 // Effective lists the settings in force, in the table's order. It holds nothing secret.
 func (c Config) Effective() []Value { return c.effective }
 
-// draft is a Config in the making.
-type draft struct {
+// loader is a Config while it is read.
+type loader struct {
 	Config
 	issuer  auth.Issuer // what the JWT_… settings say of the one issuer
 	issuers []fileIssuer
@@ -103,7 +103,7 @@ type origin struct {
 // Load reads the settings from an environment, as [os.Environ] gives it, and from a file unless its
 // name is empty. Its error is an [*Error].
 func Load(env []string, file string) (Config, error) {
-	d := draft{from: map[string]origin{}, bad: problems{file: file}}
+	d := loader{from: map[string]origin{}, bad: problems{file: file}}
 	d.given = d.readFile(file)
 	d.readEnvironment(env)
 	for i := range settings {
@@ -125,12 +125,12 @@ func Load(env []string, file string) (Config, error) {
 // with the settings does not count: they may be in the middle of a change, and the process has its own.
 func AdminAddr(env []string, file string) (string, error) {
 	s := find(Prefix + "ADMIN_ADDR")
-	d := draft{from: map[string]origin{}, bad: problems{file: file}}
+	d := loader{from: map[string]origin{}, bad: problems{file: file}}
 	d.given = d.readFile(file)
 	d.readEnvironment(env)
 	d.read(s)
 	if err := checkAddress(s.field, d.AdminAddr, s.fallback); err != nil {
-		d.blame("", err.Error())
+		d.attribute("", err.Error())
 	}
 	d.bad.found = slices.DeleteFunc(d.bad.found, func(p Problem) bool { return p.Name != s.Name() && p.Name != "" })
 	return d.AdminAddr, d.bad.err()
@@ -151,8 +151,8 @@ func (t text) joined() string {
 	return strings.Join(t.list, ",")
 }
 
-// read puts one setting, or its default, into the draft.
-func (d *draft) read(s *setting) {
+// read puts one setting, or its default, into the loader.
+func (d *loader) read(s *setting) {
 	t, ok := d.given[s.Name()]
 	switch {
 	case ok:
@@ -175,7 +175,7 @@ func (d *draft) read(s *setting) {
 }
 
 // chooseIssuers takes the issuers from the file's list or, without one, the one of the JWT_… settings.
-func (d *draft) chooseIssuers() {
+func (d *loader) chooseIssuers() {
 	if d.issuers == nil {
 		d.Auth.Issuers = []auth.Issuer{d.issuer}
 		return
@@ -199,7 +199,7 @@ func (d *draft) chooseIssuers() {
 }
 
 // list adds an issuer of the file to the settings in force.
-func (d *draft) list(n int, i fileIssuer) {
+func (d *loader) list(n int, i fileIssuer) {
 	for _, k := range issuerKeys {
 		d.effective = append(d.effective, Value{
 			Name: fmt.Sprintf("%s[%d].%s", issuersKey, n, k.key),
@@ -210,7 +210,7 @@ func (d *draft) list(n int, i fileIssuer) {
 }
 
 // readEnvironment adds the environment's settings to those of the file, over which they win.
-func (d *draft) readEnvironment(env []string) {
+func (d *loader) readEnvironment(env []string) {
 	seen := map[string]bool{}
 	for _, variable := range env {
 		name, value, _ := strings.Cut(variable, "=")

@@ -32,7 +32,7 @@ type issuerKey struct {
 	key, field string
 	kind       kind
 	meaning    string // for the chart's schema
-	into       func(*auth.Issuer) any
+	target     func(*auth.Issuer) any
 }
 
 var issuerKeys = []issuerKey{
@@ -52,13 +52,13 @@ var issuerKeys = []issuerKey{
 
 // setting is the key as a setting of the issuer.
 func (k issuerKey) setting(i *auth.Issuer) *setting {
-	return &setting{name: k.key, kind: k.kind, into: func(*draft) any { return k.into(i) }}
+	return &setting{name: k.key, kind: k.kind, target: func(*loader) any { return k.target(i) }}
 }
 
 // shown is the key's value without what may be a secret in it; empty: not set.
 func (k issuerKey) shown(i auth.Issuer) string {
 	s := k.setting(&i)
-	switch v := k.into(&i).(type) {
+	switch v := k.target(&i).(type) {
 	case *string:
 		return s.shown(text{value: *v})
 	case *[]string:
@@ -76,7 +76,7 @@ func (k issuerKey) shown(i auth.Issuer) string {
 // readFile reads the settings in the file, if one is named. It walks the syntax tree instead of
 // filling a struct: the text counts as it was written (1e3 is a fine X-Scope-OrgID and not a number),
 // and each mistake has its line. What YAML offers beyond plain keys and values is refused.
-func (d *draft) readFile(file string) map[string]text {
+func (d *loader) readFile(file string) map[string]text {
 	given := map[string]text{}
 	if file == "" {
 		return given
@@ -103,7 +103,7 @@ func (d *draft) readFile(file string) map[string]text {
 }
 
 // readTree calls each with the keys and values of a file.
-func (d *draft) readTree(file string, content []byte, each func(key string, value ast.Node, at func(ast.Node) origin)) {
+func (d *loader) readTree(file string, content []byte, each func(key string, value ast.Node, at func(ast.Node) origin)) {
 	tree, err := parser.ParseBytes(content, 0)
 	if err != nil {
 		d.bad.add(syntaxError(file, err))
@@ -161,7 +161,7 @@ func syntaxError(file string, err error) (origin, string, string) {
 }
 
 // readMapping calls each with the keys and values of a mapping.
-func (d *draft) readMapping(n ast.Node, at func(ast.Node) origin, path string, each func(key string, value ast.Node)) {
+func (d *loader) readMapping(n ast.Node, at func(ast.Node) origin, path string, each func(key string, value ast.Node)) {
 	var pairs []*ast.MappingValueNode
 	switch n := n.(type) {
 	case nil:
@@ -196,7 +196,7 @@ func (d *draft) readMapping(n ast.Node, at func(ast.Node) origin, path string, e
 }
 
 // readValue is a setting's text, or the items of its list.
-func (d *draft) readValue(name string, n ast.Node, at func(ast.Node) origin) (text, bool) {
+func (d *loader) readValue(name string, n ast.Node, at func(ast.Node) origin) (text, bool) {
 	t := text{origin: at(n)}
 	if list, ok := n.(*ast.SequenceNode); ok {
 		t.list = []string{}
@@ -240,7 +240,7 @@ func scalar(n ast.Node) (string, bool) {
 }
 
 // readIssuers reads the list of issuers. What their values must be is package auth's to say.
-func (d *draft) readIssuers(n ast.Node, at func(ast.Node) origin) {
+func (d *loader) readIssuers(n ast.Node, at func(ast.Node) origin) {
 	d.issuers = []fileIssuer{}
 	list, ok := n.(*ast.SequenceNode)
 	if !ok {
@@ -252,7 +252,7 @@ func (d *draft) readIssuers(n ast.Node, at func(ast.Node) origin) {
 	}
 }
 
-func (d *draft) readIssuer(path string, n ast.Node, at func(ast.Node) origin) fileIssuer {
+func (d *loader) readIssuer(path string, n ast.Node, at func(ast.Node) origin) fileIssuer {
 	issuer := fileIssuer{line: at(n).line}
 	d.readMapping(n, at, path, func(key string, value ast.Node) {
 		i := slices.IndexFunc(issuerKeys, func(k issuerKey) bool { return k.key == key })

@@ -34,8 +34,8 @@ func ParseLimits(file string, content []byte, base limits.Limits) (map[string]li
 }
 
 // readLimits is ParseLimits, with all that was found on the way.
-func readLimits(file string, content []byte, base limits.Limits) (map[string]limits.Limits, *draft) {
-	d := &draft{bad: problems{file: file}, example: "acme: {rate: 50}"}
+func readLimits(file string, content []byte, base limits.Limits) (map[string]limits.Limits, *loader) {
+	d := &loader{bad: problems{file: file}, example: "acme: {rate: 50}"}
 	sections := map[string]section{}
 	d.readTree(file, content, func(key string, value ast.Node, at func(ast.Node) origin) {
 		if key != classesKey && key != tenantsKey {
@@ -66,7 +66,7 @@ type section struct {
 }
 
 // readSection calls each with the names in a section and what is written for them.
-func (d *draft) readSection(key string, s section, each func(path, name string, value ast.Node, at func(ast.Node) origin)) {
+func (d *loader) readSection(key string, s section, each func(path, name string, value ast.Node, at func(ast.Node) origin)) {
 	if _, empty := s.value.(*ast.NullNode); empty || s.value == nil {
 		return // the last one has been taken out
 	}
@@ -81,7 +81,7 @@ func (d *draft) readSection(key string, s section, each func(path, name string, 
 }
 
 // readClass returns the limits of the class that a tenant is in.
-func (d *draft) readClass(path, class string, at origin, classes map[string]limits.Limits) limits.Limits {
+func (d *loader) readClass(path, class string, at origin, classes map[string]limits.Limits) limits.Limits {
 	own, known := classes[class]
 	switch {
 	case known:
@@ -95,8 +95,8 @@ func (d *draft) readClass(path, class string, at origin, classes map[string]limi
 }
 
 // readOwn reads the limits of one tenant or class.
-func (d *draft) readOwn(path string, n ast.Node, at func(ast.Node) origin, base limits.Limits) limits.Limits {
-	own := draft{Config: Config{Limits: limits.Config{Limits: base}}}
+func (d *loader) readOwn(path string, n ast.Node, at func(ast.Node) origin, base limits.Limits) limits.Limits {
+	own := loader{Config: Config{Limits: limits.Config{Limits: base}}}
 	lines := map[string]origin{}
 	d.readMapping(n, at, path, func(key string, value ast.Node) {
 		s := findPerTenant(key)
@@ -125,13 +125,13 @@ func (d *draft) readOwn(path string, n ast.Node, at func(ast.Node) origin, base 
 }
 
 // validateLimitsFile reads the file now: found wrong when it first changes would be late.
-func (d *draft) validateLimitsFile() {
+func (d *loader) validateLimitsFile() {
 	if d.LimitsFile == "" {
 		return
 	}
 	content, err := readBounded(d.LimitsFile)
 	if err != nil {
-		d.blame("", "LimitsFile: "+err.Error())
+		d.attribute("", "LimitsFile: "+err.Error())
 		return
 	}
 	_, read := readLimits(d.LimitsFile, content, d.Limits.Limits)

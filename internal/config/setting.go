@@ -19,7 +19,7 @@ type setting struct {
 	fallback string // the default, as an operator would write it; empty: none
 	required string // says when the setting is required; shown in place of a default
 	meaning  string // one line: what it does, and what to know before changing it
-	into     func(*draft) any
+	target   func(*loader) any
 	// field is where the packages' own Validate finds it, as it names the field.
 	field string
 	// perTenant is the key by which the file of tenants' limits overrides it; empty: it holds for all.
@@ -67,8 +67,8 @@ func find(name string) *setting {
 	return nil
 }
 
-// set reads the text into the draft, and says what is wrong with it otherwise.
-func (s *setting) set(d *draft, t text) (problem string) {
+// set reads the text into the loader, and says what is wrong with it otherwise.
+func (s *setting) set(d *loader, t text) (problem string) {
 	switch {
 	case t.list == nil, s.kind == kindList, s.kind == kindNetworks:
 	case s.kind == kindURLs:
@@ -76,7 +76,7 @@ func (s *setting) set(d *draft, t text) (problem string) {
 	default:
 		return "a list; write one value"
 	}
-	switch into := s.into(d).(type) {
+	switch into := s.target(d).(type) {
 	case *time.Duration:
 		*into, problem = readDuration(t.value)
 	case *int:

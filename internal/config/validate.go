@@ -17,7 +17,7 @@ import (
 
 // validate asks every package what it thinks of its part, and puts what it answers under the names
 // that the operator wrote.
-func (d *draft) validate() {
+func (d *loader) validate() {
 	for _, part := range []struct {
 		name string
 		err  error
@@ -32,7 +32,7 @@ func (d *draft) validate() {
 		{"Sign", d.Sign.Validate()},
 	} {
 		for _, err := range each(part.err) {
-			d.blame(part.name, err.Error())
+			d.attribute(part.name, err.Error())
 		}
 	}
 	d.validateKeysFiles()
@@ -54,9 +54,9 @@ func each(err error) []error {
 	return []error{err}
 }
 
-// blame puts a package's "Field: problem" under the setting that fills the field. What fits none is
+// attribute puts a package's "Field: problem" under the setting that fills the field. What fits none is
 // kept as it is: better an odd name than a mistake that nobody hears of.
-func (d *draft) blame(part, message string) {
+func (d *loader) attribute(part, message string) {
 	field, problem, ok := strings.Cut(message, ": ")
 	if !ok {
 		field, problem = part, message
@@ -92,7 +92,7 @@ var (
 )
 
 // issuerPath is the path in the file of a field of the list of issuers.
-func (d *draft) issuerPath(field string) (path string, line int, ok bool) {
+func (d *loader) issuerPath(field string) (path string, line int, ok bool) {
 	m := issuerField.FindStringSubmatch(field)
 	switch {
 	case m == nil:
@@ -118,7 +118,7 @@ func inSettings(problem string) string {
 }
 
 // validateListeners checks what is this package's own.
-func (d *draft) validateListeners() error {
+func (d *loader) validateListeners() error {
 	errs := []error{checkAddress("Addr", d.Addr, ":8080"), checkAddress("AdminAddr", d.AdminAddr, "127.0.0.1:9090")}
 	if d.Addr == d.AdminAddr && d.Addr != "" && !strings.HasSuffix(d.Addr, ":0") {
 		errs = append(errs, fmt.Errorf("AdminAddr: %q is the API's address, too; the admin listener asks for no token, keep it apart", d.AdminAddr))
@@ -137,7 +137,7 @@ func (d *draft) validateListeners() error {
 // maxDrain is for the slip of a unit; whoever supervises logfence kills it long before.
 const maxDrain = time.Hour
 
-func (d *draft) validateDrain() error {
+func (d *loader) validateDrain() error {
 	var errs []error
 	if d.DrainDelay < 0 || d.DrainDelay > maxDrain {
 		errs = append(errs, fmt.Errorf("DrainDelay: %s; write 0s to %s, such as 5s", d.DrainDelay, maxDrain))
@@ -149,7 +149,7 @@ func (d *draft) validateDrain() error {
 }
 
 // validateClients checks what bounds requests before anybody has looked at them.
-func (d *draft) validateClients() error {
+func (d *loader) validateClients() error {
 	var errs []error
 	for _, f := range []struct {
 		name         string
@@ -217,7 +217,7 @@ func quoteUnlessUser(s string, u *url.URL) string {
 }
 
 // validateTLS reads the certificate: found missing when the first client connects would be late.
-func (d *draft) validateTLS() error {
+func (d *loader) validateTLS() error {
 	switch {
 	case d.TLSCertFile == "" && d.TLSKeyFile == "":
 		return nil
@@ -233,7 +233,7 @@ func (d *draft) validateTLS() error {
 }
 
 // validateKeysFiles has the verifier read the files of keys; nothing is fetched for it.
-func (d *draft) validateKeysFiles() {
+func (d *loader) validateKeysFiles() {
 	for i, issuer := range d.Auth.Issuers {
 		alone := d.Auth
 		alone.Issuers = []auth.Issuer{issuer}
@@ -247,9 +247,9 @@ func (d *draft) validateKeysFiles() {
 		}
 		var mistake *auth.FieldError
 		if errors.As(err, &mistake) {
-			d.blame("Auth", fmt.Sprintf("Issuers[%d].KeysFile: %s", i, mistake.Problem))
+			d.attribute("Auth", fmt.Sprintf("Issuers[%d].KeysFile: %s", i, mistake.Problem))
 		} else {
-			d.blame("Auth", fmt.Sprintf("Issuers[%d].KeysFile: %s", i, err))
+			d.attribute("Auth", fmt.Sprintf("Issuers[%d].KeysFile: %s", i, err))
 		}
 	}
 }
