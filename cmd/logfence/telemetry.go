@@ -78,24 +78,24 @@ func (s *telemetrySetup) register(v *auth.Verifier, client *loki.Client, server 
 
 // registerLoki adds the metrics of Loki's URLs: the operator's settings, and without credentials.
 func registerLoki(m *telemetry.Metrics, client *loki.Client) {
-	for i, endpoint := range client.Stats().Endpoints {
+	for i, endpoint := range client.Stats().Upstreams {
 		labels := map[string]string{"url": endpoint.URL}
-		of := func(read func(loki.EndpointStats) float64) func() float64 {
-			return func() float64 { return read(client.Stats().Endpoints[i]) }
+		of := func(read func(loki.UpstreamStats) float64) func() float64 {
+			return func() float64 { return read(client.Stats().Upstreams[i]) }
 		}
 		m.Gauge("logfence_upstream_up", "1 while a URL of Loki is asked; 0 while it is down, and only probed.", labels,
-			of(func(s loki.EndpointStats) float64 {
+			of(func(s loki.UpstreamStats) float64 {
 				if s.Up {
 					return 1
 				}
 				return 0
 			}))
 		m.Gauge("logfence_upstream_in_flight", "Requests and tails that a URL of Loki has not ended.", labels,
-			of(func(s loki.EndpointStats) float64 { return float64(s.InFlight) }))
+			of(func(s loki.UpstreamStats) float64 { return float64(s.InFlight) }))
 		m.Counter("logfence_upstream_failures_total", "Requests to a URL of Loki whose connection failed, or that had their time.", labels,
-			of(func(s loki.EndpointStats) float64 { return float64(s.Failures) }))
+			of(func(s loki.UpstreamStats) float64 { return float64(s.Failures) }))
 		m.Counter("logfence_upstream_probes_total", "Attempts to find out whether a URL of Loki that is down is back.", labels,
-			of(func(s loki.EndpointStats) float64 { return float64(s.Probes) }))
+			of(func(s loki.UpstreamStats) float64 { return float64(s.Probes) }))
 	}
 	m.Counter("logfence_upstream_retries_total", "Requests that were sent to Loki once more, since the first try got no byte of an answer.", nil,
 		func() float64 { return float64(client.Stats().Retries) })

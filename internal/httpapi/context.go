@@ -48,7 +48,7 @@ func (s *Server) GetContext(c echo.Context, p api.GetContextParams) error {
 		if lines == 0 || !start.Before(end) {
 			return nil, nil
 		}
-		return s.loki.Entries(ctx, callOf(c), q, loki.RangeParams{ //nolint:wrapcheck // package loki has classified it
+		return s.loki.Entries(ctx, requestOptions(c), q, loki.RangeParams{ //nolint:wrapcheck // package loki has classified it
 			Window: loki.Window{Start: start, End: end}, Direction: direction, Limit: lines,
 		}, pages.DefaultBytes)
 	}

@@ -41,13 +41,13 @@ func (s *Server) ExportLogs(c echo.Context, p api.ExportLogsParams) error {
 	x := &export{Context: c, format: f, left: most, limited: p.Limit != nil}
 	x.name = fileName(callerOf(c).Tenants, w, f.extension)
 	return x.finish(x.run(c.Request().Context(), pages.Walk{
-		Source: s.pageSource(callOf(c), q), Window: w, Lines: pageLines(c),
+		Source: s.pageSource(requestOptions(c), q), Window: w, Lines: pageLines(c),
 	}))
 }
 
-func (s *Server) pageSource(call loki.Call, q tenancy.Query) pages.Source {
+func (s *Server) pageSource(options loki.RequestOptions, q tenancy.Query) pages.Source {
 	return func(ctx context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error) {
-		return s.loki.Entries(ctx, call, q, p, maxBytes) //nolint:wrapcheck // package loki has classified it
+		return s.loki.Entries(ctx, options, q, p, maxBytes) //nolint:wrapcheck // package loki has classified it
 	}
 }
 

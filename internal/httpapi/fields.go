@@ -22,10 +22,10 @@ func (s *Server) ListPatterns(c echo.Context, p api.ListPatternsParams) error {
 	if err != nil {
 		return err
 	}
-	answer, err := s.loki.Patterns(c.Request().Context(), callOf(c), sel, loki.PatternParams{
+	response, err := s.loki.Patterns(c.Request().Context(), requestOptions(c), sel, loki.PatternParams{
 		Window: w, Step: step,
 	})
-	return s.copyResponse(c, answer, err)
+	return s.copyResponse(c, response, err)
 }
 
 // patternSelector fences a selector of the caller's for Loki's patterns endpoint.
@@ -52,8 +52,8 @@ func (s *Server) ListFields(c echo.Context, p api.ListFieldsParams) error {
 	if err != nil {
 		return err
 	}
-	answer, err := s.loki.DetectedFields(c.Request().Context(), callOf(c), q, f)
-	return s.copyResponse(c, answer, err)
+	response, err := s.loki.DetectedFields(c.Request().Context(), requestOptions(c), q, f)
+	return s.copyResponse(c, response, err)
 }
 
 // ListFieldValues answers GET /api/v1/logs/fields/{name}/values.
@@ -62,8 +62,8 @@ func (s *Server) ListFieldValues(c echo.Context, name string, p api.ListFieldVal
 	if err != nil {
 		return err
 	}
-	answer, err := s.loki.DetectedFieldValues(c.Request().Context(), callOf(c), name, q, f)
-	return s.copyResponse(c, answer, err)
+	response, err := s.loki.DetectedFieldValues(c.Request().Context(), requestOptions(c), name, q, f)
+	return s.copyResponse(c, response, err)
 }
 
 func (s *Server) fields(c echo.Context, p api.ListFieldsParams) (tenancy.Query, loki.FieldParams, error) {

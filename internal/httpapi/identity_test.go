@@ -456,7 +456,7 @@ func TestAuditComesFirst(t *testing.T) {
 func TestRecordedWriter(t *testing.T) {
 	t.Parallel()
 	full := func() error { return fmt.Errorf("%w: %w", audit.ErrNotRecorded, syscall.ENOSPC) }
-	for name, answer := range map[string]func(http.ResponseWriter) error{
+	for name, response := range map[string]func(http.ResponseWriter) error{
 		"write": func(w http.ResponseWriter) error { _, err := w.Write([]byte("x")); return err },
 		"status, then write": func(w http.ResponseWriter) error {
 			w.WriteHeader(http.StatusOK)
@@ -473,7 +473,7 @@ func TestRecordedWriter(t *testing.T) {
 		out := httptest.NewRecorder()
 		out.Code = 0
 		w := &recordedWriter{ResponseWriter: out, begin: full}
-		if err := answer(w); !errors.Is(err, audit.ErrNotRecorded) || out.Flushed || out.Code != 0 || out.Body.Len() > 0 {
+		if err := response(w); !errors.Is(err, audit.ErrNotRecorded) || out.Flushed || out.Code != 0 || out.Body.Len() > 0 {
 			t.Errorf("%s: %v, flushed %t, status %d, %q", name, err, out.Flushed, out.Code, out.Body)
 		}
 		if w.err == nil {

@@ -14,8 +14,8 @@ func (s *Server) ListLabels(c echo.Context, p api.ListLabelsParams) error {
 	if err != nil {
 		return err
 	}
-	answer, err := s.loki.Labels(c.Request().Context(), callOf(c), sel, w)
-	return s.copyResponse(c, answer, err)
+	response, err := s.loki.Labels(c.Request().Context(), requestOptions(c), sel, w)
+	return s.copyResponse(c, response, err)
 }
 
 // ListLabelValues answers GET /api/v1/logs/labels/{name}/values.
@@ -24,8 +24,8 @@ func (s *Server) ListLabelValues(c echo.Context, name string, p api.ListLabelVal
 	if err != nil {
 		return err
 	}
-	answer, err := s.loki.LabelValues(c.Request().Context(), callOf(c), name, sel, w)
-	return s.copyResponse(c, answer, err)
+	response, err := s.loki.LabelValues(c.Request().Context(), requestOptions(c), name, sel, w)
+	return s.copyResponse(c, response, err)
 }
 
 // ListDetectedLabels answers GET /api/v1/logs/labels/detected.
@@ -34,8 +34,8 @@ func (s *Server) ListDetectedLabels(c echo.Context, p api.ListDetectedLabelsPara
 	if err != nil {
 		return err
 	}
-	answer, err := s.loki.DetectedLabels(c.Request().Context(), callOf(c), sel, w)
-	return s.copyResponse(c, answer, err)
+	response, err := s.loki.DetectedLabels(c.Request().Context(), requestOptions(c), sel, w)
+	return s.copyResponse(c, response, err)
 }
 
 // ListSeries answers GET /api/v1/logs/series.
@@ -53,8 +53,8 @@ func (s *Server) series(c echo.Context, match []string, start, end, since *strin
 	if err != nil {
 		return err
 	}
-	answer, err := s.loki.Series(c.Request().Context(), callOf(c), selectors, w)
-	return s.copyResponse(c, answer, err)
+	response, err := s.loki.Series(c.Request().Context(), requestOptions(c), selectors, w)
+	return s.copyResponse(c, response, err)
 }
 
 // selected reads what every operation on streams takes: a selector, or none for all of the scope's, and

@@ -41,10 +41,10 @@ func (s *Server) QueryLogs(c echo.Context, p api.QueryLogsParams) error {
 			return err //nolint:wrapcheck // problemOf knows it
 		}
 	}
-	answer, err := s.loki.QueryRange(c.Request().Context(), callOf(c), q, loki.RangeParams{
+	response, err := s.loki.QueryRange(c.Request().Context(), requestOptions(c), q, loki.RangeParams{
 		Window: w, Limit: lines, Direction: word(p.Direction), Step: step, Interval: interval,
 	})
-	return s.copyResponse(c, answer, err)
+	return s.copyResponse(c, response, err)
 }
 
 // QueryLogsForm answers POST /api/v1/logs/query. By now the form's parameters are read; see understood.
@@ -71,10 +71,10 @@ func (s *Server) QueryInstant(c echo.Context, p api.QueryInstantParams) error {
 	if q.Kind() != tenancy.KindMetrics {
 		return codeKindWrong.problem(nil, "An instant query takes a metric query, such as count_over_time({app=\"api\"}[5m]); for log lines use a range query.")
 	}
-	answer, err := s.loki.QueryInstant(c.Request().Context(), callOf(c), q, loki.InstantParams{
+	response, err := s.loki.QueryInstant(c.Request().Context(), requestOptions(c), q, loki.InstantParams{
 		Time: at, Limit: lines, Direction: word(p.Direction),
 	})
-	return s.copyResponse(c, answer, err)
+	return s.copyResponse(c, response, err)
 }
 
 // QueryInstantForm answers POST /api/v1/logs/query/instant.

@@ -17,10 +17,10 @@ const (
 	flagCategorize      = "categorize-labels"
 )
 
-// callOf is what of a request's headers changes the request to Loki.
-func callOf(c echo.Context) loki.Call {
+// requestOptions is what of a request's headers changes the request to Loki.
+func requestOptions(c echo.Context) loki.RequestOptions {
 	r := c.Request()
-	return loki.Call{
+	return loki.RequestOptions{
 		Timeout:          callerOf(c).limits.Timeout,
 		AcceptGzip:       web.AcceptsGzip(r.Header),
 		CategorizeLabels: r.Header.Get(headerEncodingFlags) == flagCategorize,
@@ -28,18 +28,18 @@ func callOf(c echo.Context) loki.Call {
 }
 
 // copyResponse streams Loki's response to the client as it comes, without reading what is in it.
-func (s *Server) copyResponse(c echo.Context, answer *loki.Answer, err error) error {
+func (s *Server) copyResponse(c echo.Context, response *loki.Response, err error) error {
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close() //nolint:errcheck // it has been read to its end, or the response is aborted
+	defer response.Body.Close() //nolint:errcheck // it has been read to its end, or the response is aborted
 	// Where its length is known, before the first byte; elsewhere while it is copied, and the response is aborted.
 	l := callerOf(c).limits
-	if err := l.CheckAnswer(answer.Length); err != nil {
+	if err := l.CheckAnswer(response.Length); err != nil {
 		return err //nolint:wrapcheck // problemOf knows it
 	}
-	if answer.Length < 0 {
-		answer.Body = &bounded{ReadCloser: answer.Body, limits: l}
+	if response.Length < 0 {
+		response.Body = &bounded{ReadCloser: response.Body, limits: l}
 	}
 	h := c.Response().Header()
 	h[echo.HeaderContentType] = isJSON
@@ -48,10 +48,10 @@ func (s *Server) copyResponse(c echo.Context, answer *loki.Answer, err error) er
 	} else { // of CORS
 		h.Add(echo.HeaderVary, echo.HeaderAcceptEncoding)
 	}
-	if answer.ContentEncoding != "" {
-		h.Set(echo.HeaderContentEncoding, answer.ContentEncoding)
+	if response.ContentEncoding != "" {
+		h.Set(echo.HeaderContentEncoding, response.ContentEncoding)
 	}
-	return copyBody(c, answer.Body, answer.Length)
+	return copyBody(c, response.Body, response.Length)
 }
 
 // bounded is an answer that fails where it becomes longer than one may be.

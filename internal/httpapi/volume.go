@@ -16,8 +16,8 @@ func (s *Server) GetStats(c echo.Context, p api.GetStatsParams) error {
 	if err != nil {
 		return err
 	}
-	answer, err := s.loki.IndexStats(c.Request().Context(), callOf(c), sel, w)
-	return s.copyResponse(c, answer, err)
+	response, err := s.loki.IndexStats(c.Request().Context(), requestOptions(c), sel, w)
+	return s.copyResponse(c, response, err)
 }
 
 // GetVolume answers GET /api/v1/logs/volume.
@@ -26,8 +26,8 @@ func (s *Server) GetVolume(c echo.Context, p api.GetVolumeParams) error {
 	if err != nil {
 		return err
 	}
-	answer, err := s.loki.Volume(c.Request().Context(), callOf(c), sel, v)
-	return s.copyResponse(c, answer, err)
+	response, err := s.loki.Volume(c.Request().Context(), requestOptions(c), sel, v)
+	return s.copyResponse(c, response, err)
 }
 
 // GetVolumeRange answers GET /api/v1/logs/volume/range.
@@ -42,8 +42,8 @@ func (s *Server) GetVolumeRange(c echo.Context, p api.GetVolumeRangeParams) erro
 	if v.Step, err = s.step(c, v.Window, p.Step); err != nil {
 		return err
 	}
-	answer, err := s.loki.VolumeRange(c.Request().Context(), callOf(c), sel, v)
-	return s.copyResponse(c, answer, err)
+	response, err := s.loki.VolumeRange(c.Request().Context(), requestOptions(c), sel, v)
+	return s.copyResponse(c, response, err)
 }
 
 func (s *Server) volume(c echo.Context, p api.GetVolumeParams) (tenancy.Selector, loki.VolumeParams, error) {

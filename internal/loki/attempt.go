@@ -12,12 +12,12 @@ import (
 
 // sendFunc sends a request to one of Loki's URLs and returns when the response's header has come. Its errors
 // are classified.
-type sendFunc func(context.Context, *endpoint) error
+type sendFunc func(context.Context, *upstream) error
 
 // doWithRetry sends a request to one of Loki's URLs, and to another one once if not a byte came back from the
 // first: every request here reads, and may be repeated. One that timed out, or whose caller has left, is not
 // repeated. The endpoint counts as busy until it is released.
-func (c *Client) doWithRetry(ctx context.Context, send sendFunc) (*endpoint, error) {
+func (c *Client) doWithRetry(ctx context.Context, send sendFunc) (*upstream, error) {
 	e, err := c.pool.pick(nil)
 	if err != nil {
 		return nil, err
@@ -38,8 +38,8 @@ func (c *Client) doWithRetry(ctx context.Context, send sendFunc) (*endpoint, err
 // do sends a request to one endpoint, which is probed when the first byte takes longer than slowResponse. retry
 // means that the connection failed before the first byte: what [classify] calls unreachable has neither the
 // clock nor the caller for its reason.
-func (c *Client) do(ctx context.Context, e *endpoint, send sendFunc) (retry bool, err error) {
-	slow := time.AfterFunc(slowResponse, func() { c.pool.suspect(e) })
+func (c *Client) do(ctx context.Context, e *upstream, send sendFunc) (retry bool, err error) {
+	slow := time.AfterFunc(slowResponse, func() { c.pool.triggerHealthCheck(e) })
 	defer slow.Stop()
 	var responded atomic.Bool
 	e.inFlight.Add(1)
@@ -54,16 +54,16 @@ func (c *Client) do(ctx context.Context, e *endpoint, send sendFunc) (retry bool
 	unreachable := errors.Is(err, ErrUnreachable)
 	if unreachable || errors.Is(err, ErrTimeout) {
 		e.failures.Add(1)
-		c.pool.suspect(e)
+		c.pool.triggerHealthCheck(e)
 	}
 	return unreachable && !responded.Load(), err
 }
 
 // release says that a response, or a tail, has ended.
-func (e *endpoint) release() { e.inFlight.Add(-1) }
+func (e *upstream) release() { e.inFlight.Add(-1) }
 
-// suspicious are statuses that a gateway gives for a Loki that is not there.
-func suspicious(status int) bool {
+// isGatewayError are statuses that a gateway gives for a Loki that is not there.
+func isGatewayError(status int) bool {
 	switch status {
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
@@ -75,10 +75,10 @@ func suspicious(status int) bool {
 // Ready tells whether Loki takes queries, at one of its URLs at least; nil is yes. It reads no logs, so
 // no tenant is named.
 func (c *Client) Ready(ctx context.Context) error {
-	timed, cancel := c.withDeadline(ctx, Call{})
+	timed, cancel := c.withDeadline(ctx, RequestOptions{})
 	defer cancel()
 	var status int
-	e, err := c.doWithRetry(timed, func(attempt context.Context, e *endpoint) (err error) {
+	e, err := c.doWithRetry(timed, func(attempt context.Context, e *upstream) (err error) {
 		if status, err = c.health(attempt, e); err != nil {
 			return classify(ctx, timed, ErrUnreachable, err)
 		}
@@ -86,13 +86,13 @@ func (c *Client) Ready(ctx context.Context) error {
 	})
 	if err != nil {
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) && e != nil {
-			c.pool.suspect(e) // it had longer than it needs: whoever asks here is a probe as well
+			c.pool.triggerHealthCheck(e) // it had longer than it needs: whoever asks here is a probe as well
 		}
 		return err
 	}
 	e.release()
 	if status != http.StatusOK {
-		c.pool.suspect(e)
+		c.pool.triggerHealthCheck(e)
 		return failed("status %d", status)
 	}
 	return nil
@@ -100,7 +100,7 @@ func (c *Client) Ready(ctx context.Context) error {
 
 // probe tells whether an endpoint is worth asking. One that refuses us is: it will say so again to those
 // who ask, and that must not look like a Loki that is away.
-func (c *Client) probe(ctx context.Context, e *endpoint) error {
+func (c *Client) probe(ctx context.Context, e *upstream) error {
 	status, err := c.health(ctx, e)
 	if err == nil && status >= http.StatusInternalServerError {
 		return failed("status %d", status)
@@ -111,7 +111,7 @@ func (c *Client) probe(ctx context.Context, e *endpoint) error {
 // health asks an endpoint how it is. A query frontend without queriers, and a Loki that is starting, say
 // 503 to /ready. The nginx of Loki's Helm chart knows no /ready, and routes the API: where there is no
 // /ready, the build information has to do, for which a gateway without a Loki answers 502 or 504.
-func (c *Client) health(ctx context.Context, e *endpoint) (status int, err error) {
+func (c *Client) health(ctx context.Context, e *upstream) (status int, err error) {
 	for _, path := range []string{"/ready", "/loki/api/v1/status/buildinfo"} {
 		status, err = c.status(ctx, e, path)
 		if err != nil || status < 400 || status >= 500 {
@@ -122,8 +122,8 @@ func (c *Client) health(ctx context.Context, e *endpoint) (status int, err error
 }
 
 // status asks for one path and looks at nothing but the status.
-func (c *Client) status(ctx context.Context, e *endpoint, path string) (int, error) {
-	request, err := c.withoutTenant().newRequest(ctx, e, Call{}, path, encoded{})
+func (c *Client) status(ctx context.Context, e *upstream, path string) (int, error) {
+	request, err := c.withoutTenant().newRequest(ctx, e, RequestOptions{}, path, encoded{})
 	if err != nil {
 		return 0, err
 	}

@@ -71,13 +71,13 @@ func counted(n *atomic.Int32, h http.HandlerFunc) http.Handler {
 }
 
 // breaksOff answers nothing, or a part of its first line.
-func breaksOff(answer string) http.HandlerFunc {
+func breaksOff(response string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			panic(err)
 		}
-		say(conn, answer)
+		say(conn, response)
 		drop(conn)
 	}
 }
@@ -107,7 +107,7 @@ func TestOnceMore(t *testing.T) {
 			for _, text := range []string{`{app="web"}`, longText} {
 				c, _ := listening(t, server.URL)
 				n.Store(0)
-				failsWith(t, askFor(t.Context(), t, c, loki.Call{}, text), tt.kind)
+				failsWith(t, askFor(t.Context(), t, c, loki.RequestOptions{}, text), tt.kind)
 				if got := n.Load(); got != tt.requests {
 					t.Errorf("%.20s…: %d requests of one URL, want %d", text, got, tt.requests)
 				}
@@ -115,14 +115,14 @@ func TestOnceMore(t *testing.T) {
 			if errors.Is(tt.kind, loki.ErrUnreachable) {
 				n.Store(0)
 				c, _ := listening(t, server.URL)
-				if _, err := c.Tail(t.Context(), loki.Call{}, query(t, `{app="web"}`), loki.TailParams{}); err == nil || n.Load() != tt.requests {
+				if _, err := c.Tail(t.Context(), loki.RequestOptions{}, query(t, `{app="web"}`), loki.TailParams{}); err == nil || n.Load() != tt.requests {
 					t.Errorf("tail: %v, %d requests, want %d", err, n.Load(), tt.requests)
 				}
 			}
 			well := twoTenants(t)
 			c, _ := listening(t, server.URL+","+well.URL)
 			for range 4 {
-				err := ask(t.Context(), t, c, loki.Call{})
+				err := ask(t.Context(), t, c, loki.RequestOptions{})
 				if tt.requests == 2 && err != nil {
 					t.Errorf("with another URL that is well: %v", err)
 				}
@@ -148,9 +148,9 @@ func TestNotOnceMore(t *testing.T) {
 	defer two.Close()
 	c := client(t, loki.Config{URL: one.URL + "," + two.URL, Timeout: 50 * time.Millisecond})
 	// A query, a form, and a tail's handshake.
-	failsWith(t, ask(t.Context(), t, c, loki.Call{}), loki.ErrTimeout)
-	failsWith(t, askFor(t.Context(), t, c, loki.Call{}, longText), loki.ErrTimeout)
-	_, err := c.Tail(t.Context(), loki.Call{}, query(t, `{app="web"}`), loki.TailParams{})
+	failsWith(t, ask(t.Context(), t, c, loki.RequestOptions{}), loki.ErrTimeout)
+	failsWith(t, askFor(t.Context(), t, c, loki.RequestOptions{}, longText), loki.ErrTimeout)
+	_, err := c.Tail(t.Context(), loki.RequestOptions{}, query(t, `{app="web"}`), loki.TailParams{})
 	failsWith(t, err, loki.ErrTimeout)
 	if got := n.Load(); got != 3 {
 		t.Errorf("%d requests that had their time, want one of each", got)
@@ -165,7 +165,7 @@ func TestNotOnceMore(t *testing.T) {
 		<-arrived
 		leave()
 	}()
-	if err := ask(ctx, t, c, loki.Call{}); !errors.Is(err, context.Canceled) {
+	if err := ask(ctx, t, c, loki.RequestOptions{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("the caller left: %v", err)
 	}
 	if got := n.Load(); got != 1 {
@@ -190,29 +190,29 @@ func TestDownAndBack(t *testing.T) {
 	serve("127.0.0.1:0")
 	address := l.Addr().String()
 	c, said := listening(t, "http://"+address)
-	if err := ask(t.Context(), t, c, loki.Call{}); err != nil {
+	if err := ask(t.Context(), t, c, loki.RequestOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	drop(l)
 	c.CloseIdleConnections()
-	failsWith(t, ask(t.Context(), t, c, loki.Call{}), loki.ErrUnreachable)
+	failsWith(t, ask(t.Context(), t, c, loki.RequestOptions{}), loki.ErrUnreachable)
 	said.wait(t, isDown)
-	failsWith(t, ask(t.Context(), t, c, loki.Call{}), loki.ErrUnavailable)
+	failsWith(t, ask(t.Context(), t, c, loki.RequestOptions{}), loki.ErrUnavailable)
 	if err := c.Ready(t.Context()); !errors.Is(err, loki.ErrUnavailable) {
 		t.Errorf("Ready: %v", err)
 	}
-	if s := c.Stats(); s.Endpoints[0].Up || s.Refused != 2 || s.Retries != 1 || s.Endpoints[0].Failures != 2 {
+	if s := c.Stats(); s.Upstreams[0].Up || s.Refused != 2 || s.Retries != 1 || s.Upstreams[0].Failures != 2 {
 		t.Errorf("%+v", s)
 	}
 	serve(address)
 	said.wait(t, isBack)
-	if err := ask(t.Context(), t, c, loki.Call{}); err != nil {
+	if err := ask(t.Context(), t, c, loki.RequestOptions{}); err != nil {
 		t.Error(err)
 	}
 	fake.Instead(lokitest.Fail(http.StatusServiceUnavailable, "Ingester not ready"))
-	failsWith(t, ask(t.Context(), t, c, loki.Call{}), loki.ErrFailed)
+	failsWith(t, ask(t.Context(), t, c, loki.RequestOptions{}), loki.ErrFailed)
 	for err := error(nil); !errors.Is(err, loki.ErrUnavailable); { // a while: it has just been found well
-		err = ask(t.Context(), t, c, loki.Call{})
+		err = ask(t.Context(), t, c, loki.RequestOptions{})
 	}
 	fake.Behave()
 	said.wait(t, isBack)
@@ -257,11 +257,11 @@ func TestTenantsDoNotTakeLokiDown(t *testing.T) {
 	defer server.Close()
 	c, _ := listening(t, server.URL)
 	for range 200 {
-		if err := ask(t.Context(), t, c, loki.Call{}); errors.Is(err, loki.ErrUnavailable) {
+		if err := ask(t.Context(), t, c, loki.RequestOptions{}); errors.Is(err, loki.ErrUnavailable) {
 			t.Fatal(err)
 		}
 	}
-	if s := c.Stats().Endpoints[0]; !s.Up || s.Probes > 5 {
+	if s := c.Stats().Upstreams[0]; !s.Up || s.Probes > 5 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -308,7 +308,7 @@ func TestTailOnceMore(t *testing.T) {
 	gone.Close()
 	c, said := listening(t, gone.URL+","+fake.URL)
 	for range 2 { // it is the other one's turn with the second
-		tail, err := c.Tail(t.Context(), loki.Call{}, query(t, `{app="web"}`), loki.TailParams{})
+		tail, err := c.Tail(t.Context(), loki.RequestOptions{}, query(t, `{app="web"}`), loki.TailParams{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -316,7 +316,7 @@ func TestTailOnceMore(t *testing.T) {
 	}
 	said.wait(t, isDown)
 	inFlight := func() (n []int64) {
-		for _, e := range c.Stats().Endpoints {
+		for _, e := range c.Stats().Upstreams {
 			n = append(n, e.InFlight)
 		}
 		return n
@@ -324,7 +324,7 @@ func TestTailOnceMore(t *testing.T) {
 	if got := inFlight(); !slices.Equal(got, []int64{0, 2}) {
 		t.Errorf("in flight: %v", got)
 	}
-	if err := ask(t.Context(), t, c, loki.Call{}); err != nil {
+	if err := ask(t.Context(), t, c, loki.RequestOptions{}); err != nil {
 		t.Error(err)
 	}
 	if got := inFlight(); !slices.Equal(got, []int64{0, 2}) {

@@ -52,7 +52,7 @@ func (c Config) Validate() error {
 		errs = append(errs, err)
 	}
 	if c.Timeout < 0 {
-		errs = append(errs, unfit("Timeout", "%s is negative; write how long an answer may take, such as 60s", c.Timeout))
+		errs = append(errs, fieldError("Timeout", "%s is negative; write how long an answer may take, such as 60s", c.Timeout))
 	}
 	if err := orgID(c.OrgID).validate(); err != nil {
 		errs = append(errs, err)
@@ -66,30 +66,30 @@ const tls12, tls13 = "1.2", "1.3"
 // validateTLS reads the files too: found missing with the first request would be late.
 func (c Config) validateTLS() error {
 	var errs []error
-	endpoints, err := parseURLs(c.URL)
-	plain := err == nil && !slices.ContainsFunc(endpoints, func(e *endpoint) bool { return e.base.Scheme == "https" })
+	upstreams, err := parseURLs(c.URL)
+	plain := err == nil && !slices.ContainsFunc(upstreams, func(e *upstream) bool { return e.base.Scheme == "https" })
 	for _, field := range []struct{ name, value string }{
 		{"CAFile", c.CAFile}, {"CertFile", c.CertFile}, {"KeyFile", c.KeyFile}, {"ServerName", c.ServerName},
 	} {
 		if field.value != "" && plain {
-			errs = append(errs, unfit(field.name, "given, but Loki's URL is not https, so it would not be used; write https, or leave this out"))
+			errs = append(errs, fieldError(field.name, "given, but Loki's URL is not https, so it would not be used; write https, or leave this out"))
 		}
 	}
 	if v := c.TLSMinVersion; v != "" && v != tls12 && v != tls13 {
-		errs = append(errs, unfit("TLSMinVersion", "%q is not a version taken; write %s or %s", v, tls12, tls13))
+		errs = append(errs, fieldError("TLSMinVersion", "%q is not a version taken; write %s or %s", v, tls12, tls13))
 	}
 	switch {
 	case c.CertFile == "" && c.KeyFile != "":
-		return errors.Join(append(errs, unfit("CertFile", "required beside the key; name the file of its certificate chain"))...)
+		return errors.Join(append(errs, fieldError("CertFile", "required beside the key; name the file of its certificate chain"))...)
 	case c.CertFile != "" && c.KeyFile == "":
-		return errors.Join(append(errs, unfit("KeyFile", "required beside the certificate; name the file of its private key"))...)
+		return errors.Join(append(errs, fieldError("KeyFile", "required beside the certificate; name the file of its private key"))...)
 	}
 	for _, part := range []struct {
 		name string
 		Config
 	}{{"CAFile", Config{CAFile: c.CAFile}}, {"CertFile", Config{CertFile: c.CertFile, KeyFile: c.KeyFile}}} {
-		if err := tryRead(part.tlsFiles(), part.tlsConfig); err != nil {
-			errs = append(errs, unfit(part.name, "%w", err))
+		if err := checkFiles(part.tlsFiles(), part.tlsConfig); err != nil {
+			errs = append(errs, fieldError(part.name, "%w", err))
 		}
 	}
 	return errors.Join(errs...)
@@ -101,26 +101,26 @@ func (c Config) validateCredentials() error {
 		name = "BearerTokenFile"
 	}
 	if c.BearerTokenFile != "" && c.BasicAuthFile != "" {
-		return unfit("BasicAuthFile", "given beside a file with a bearer token; one of them would not be sent, so leave one out")
+		return fieldError("BasicAuthFile", "given beside a file with a bearer token; one of them would not be sent, so leave one out")
 	}
 	file, _ := c.credentialFile()
 	if file == "" {
 		return nil
 	}
-	if endpoints, err := parseURLs(c.URL); err == nil && slices.ContainsFunc(endpoints, func(e *endpoint) bool { return e.user != nil }) {
-		return unfit(name, "given beside credentials in Loki's URL, which would not be sent; leave one of the two out")
+	if upstreams, err := parseURLs(c.URL); err == nil && slices.ContainsFunc(upstreams, func(e *upstream) bool { return e.user != nil }) {
+		return fieldError(name, "given beside credentials in Loki's URL, which would not be sent; leave one of the two out")
 	}
-	credential, err := c.followCredential(nil)
+	credential, err := c.readCredential(nil)
 	if err != nil {
-		return unfit(name, "%w", err)
+		return fieldError(name, "%w", err)
 	}
 	credential.close()
 	return nil
 }
 
-// tryRead reads files once.
-func tryRead[T any](paths []string, parse func([][]byte) (T, error)) error {
-	value, err := follow(paths, parse, nil)
+// checkFiles reads files once.
+func checkFiles[T any](paths []string, parse func([][]byte) (T, error)) error {
+	value, err := newFileValue(paths, parse, nil)
 	if err != nil {
 		return err
 	}
@@ -128,15 +128,15 @@ func tryRead[T any](paths []string, parse func([][]byte) (T, error)) error {
 	return nil
 }
 
-// unfit is a mistake in one field.
-func unfit(field, format string, args ...any) error {
+// fieldError is a mistake in one field.
+func fieldError(field, format string, args ...any) error {
 	return fmt.Errorf(field+": "+format, args...)
 }
 
 // parseURLs reads one or several URLs, and takes the credentials out, so that no error that quotes a URL
 // can show them.
-func parseURLs(text string) ([]*endpoint, error) {
-	var endpoints []*endpoint
+func parseURLs(text string) ([]*upstream, error) {
+	var upstreams []*upstream
 	var errs []error
 	for part := range strings.SplitSeq(text, ",") {
 		u, err := parseURL(strings.TrimSpace(part))
@@ -144,58 +144,58 @@ func parseURLs(text string) ([]*endpoint, error) {
 			errs = append(errs, err)
 			continue
 		}
-		e := &endpoint{base: u, user: u.User}
+		e := &upstream{base: u, user: u.User}
 		u.User = nil
-		for _, other := range endpoints {
+		for _, other := range upstreams {
 			if other.name() == e.name() {
-				errs = append(errs, unfit("URL", "%q is given twice; write it once", e.name()))
+				errs = append(errs, fieldError("URL", "%q is given twice; write it once", e.name()))
 			}
 		}
-		endpoints = append(endpoints, e)
+		upstreams = append(upstreams, e)
 	}
-	return endpoints, errors.Join(errs...)
+	return upstreams, errors.Join(errs...)
 }
 
 func parseURL(text string) (*url.URL, error) {
 	if text == "" {
-		return nil, unfit("URL", "required; write Loki's base URL, such as http://loki:3100")
+		return nil, fieldError("URL", "required; write Loki's base URL, such as http://loki:3100")
 	}
 	u, err := url.Parse(text)
 	// "loki:3100" is read as the scheme loki, "10.0.0.1:3100" as no URL at all, "loki" as a path.
 	if err != nil || u.Host == "" {
-		return nil, withoutHost(text)
+		return nil, missingHostError(text)
 	}
 	shown := u.Redacted()
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, unfit("URL", "%q has the scheme %q; write http or https", shown, u.Scheme)
+		return nil, fieldError("URL", "%q has the scheme %q; write http or https", shown, u.Scheme)
 	case u.Hostname() == "":
-		return nil, unfit("URL", "%q names no host; write Loki's, such as http://loki:3100", shown)
+		return nil, fieldError("URL", "%q names no host; write Loki's, such as http://loki:3100", shown)
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return nil, unfit("URL", "%q has a query or fragment; write only the base, such as %q", shown, base(u))
+		return nil, fieldError("URL", "%q has a query or fragment; write only the base, such as %q", shown, withoutAPIPath(u))
 	case strings.Contains(u.Path, "/loki/api/"):
-		return nil, unfit("URL", "%q holds a path of Loki's API; write what is before it, such as %q", shown, base(u))
+		return nil, fieldError("URL", "%q holds a path of Loki's API; write what is before it, such as %q", shown, withoutAPIPath(u))
 	}
 	u.Path = strings.TrimRight(u.Path, "/")
 	u.RawPath = strings.TrimRight(u.RawPath, "/")
 	return u, nil
 }
 
-// withoutHost says what is wrong with text that is no URL, without showing a password that is in it:
+// missingHostError says what is wrong with text that is no URL, without showing a password that is in it:
 // where the parser failed there is no telling which part that would be.
-func withoutHost(text string) error {
+func missingHostError(text string) error {
 	if strings.Contains(text, "@") {
-		return unfit("URL", "not a URL; write one such as http://loki:3100 (what was read is not shown, since it may hold a password)")
+		return fieldError("URL", "not a URL; write one such as http://loki:3100 (what was read is not shown, since it may hold a password)")
 	}
 	if !strings.Contains(text, "://") {
 		if u, err := url.Parse("http://" + text); err == nil && u.Hostname() != "" {
-			return unfit("URL", "%q has no scheme; did you mean %q?", text, "http://"+text)
+			return fieldError("URL", "%q has no scheme; did you mean %q?", text, "http://"+text)
 		}
 	}
-	return unfit("URL", "%q is not a URL; write one such as http://loki:3100", text)
+	return fieldError("URL", "%q is not a URL; write one such as http://loki:3100", text)
 }
 
-func base(u *url.URL) string {
+func withoutAPIPath(u *url.URL) string {
 	path, _, _ := strings.Cut(u.Path, "/loki/api/")
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: path}).String()
 }

@@ -76,7 +76,7 @@ func TestOrgID(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			a, err := c.QueryRange(t.Context(), loki.Call{}, q, rangeOf(noon))
+			a, err := c.QueryRange(t.Context(), loki.RequestOptions{}, q, rangeOf(noon))
 			if err != nil {
 				t.Fatal(err)
 			}

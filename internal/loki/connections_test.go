@@ -102,7 +102,7 @@ func (s *scripted) reused() bool {
 // fetch sends a query and returns its response's body, or the error on the way to its end.
 func fetch(ctx context.Context, t *testing.T, c *loki.Client) (string, error) {
 	t.Helper()
-	a, err := c.QueryRange(ctx, loki.Call{}, query(t, `{app="web"}`), rangeOf(noon))
+	a, err := c.QueryRange(ctx, loki.RequestOptions{}, query(t, `{app="web"}`), rangeOf(noon))
 	if err != nil {
 		return "", err
 	}
@@ -197,23 +197,23 @@ func TestAbortedConnectionsAreNotReused(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		first string
-		abort func(t *testing.T, a *loki.Answer, cancel func())
+		abort func(t *testing.T, a *loki.Response, cancel func())
 	}{
-		{"closed before it is read", complete("foreign"), func(*testing.T, *loki.Answer, func()) {}},
-		{"closed in its middle", complete("foreign"), func(t *testing.T, a *loki.Answer, _ func()) {
+		{"closed before it is read", complete("foreign"), func(*testing.T, *loki.Response, func()) {}},
+		{"closed in its middle", complete("foreign"), func(t *testing.T, a *loki.Response, _ func()) {
 			_, _ = a.Body.Read(make([]byte, 2))
 			drop(a.Body)
 			if n, err := a.Body.Read(make([]byte, 2)); n > 0 || err == nil {
 				t.Error("there is more after Close")
 			}
 		}},
-		{"its caller leaves", half, func(t *testing.T, a *loki.Answer, cancel func()) {
+		{"its caller leaves", half, func(t *testing.T, a *loki.Response, cancel func()) {
 			cancel()
 			if _, err := io.ReadAll(a.Body); !errors.Is(err, context.Canceled) {
 				t.Errorf("half a response ends with %v", err)
 			}
 		}},
-		{"it times out", half, func(t *testing.T, a *loki.Answer, _ func()) {
+		{"it times out", half, func(t *testing.T, a *loki.Response, _ func()) {
 			_, err := io.ReadAll(a.Body)
 			failsWith(t, err, loki.ErrTimeout)
 		}},
@@ -224,7 +224,7 @@ func TestAbortedConnectionsAreNotReused(t *testing.T) {
 			c := client(t, loki.Config{URL: s.url})
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			a, err := c.QueryRange(ctx, loki.Call{Timeout: time.Second}, query(t, `{app="web"}`), rangeOf(noon))
+			a, err := c.QueryRange(ctx, loki.RequestOptions{Timeout: time.Second}, query(t, `{app="web"}`), rangeOf(noon))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -292,7 +292,7 @@ func TestManyCallers(t *testing.T) {
 					time.AfterFunc(time.Duration(rand.IntN(300))*time.Microsecond, cancel)
 				}
 				var body []byte
-				a, err := c.QueryRange(ctx, loki.Call{}, q, loki.RangeParams{})
+				a, err := c.QueryRange(ctx, loki.RequestOptions{}, q, loki.RangeParams{})
 				if err == nil {
 					body, err = io.ReadAll(a.Body)
 					drop(a.Body)

@@ -37,18 +37,18 @@ func basic(pair string) (string, error) {
 
 // credential reads what is sent as Authorization; "" where no file says it. The line break at the end of a
 // file is not part of a secret.
-func (c Config) followCredential(changed func(error)) (*followed[string], error) {
+func (c Config) readCredential(changed func(error)) (*fileValue[string], error) {
 	path, parse := c.credentialFile()
 	if path == "" {
-		return &followed[string]{}, nil
+		return &fileValue[string]{}, nil
 	}
-	return follow([]string{path}, func(contents [][]byte) (string, error) {
+	return newFileValue([]string{path}, func(contents [][]byte) (string, error) {
 		return parse(strings.TrimRight(string(contents[0]), "\r\n"))
 	}, changed)
 }
 
 // authorize adds the credentials, of the file or of the URL.
-func (c *Client) authorize(r *http.Request, e *endpoint) {
+func (c *Client) authorize(r *http.Request, e *upstream) {
 	if header := c.credential.get(); header != "" {
 		r.Header.Set("Authorization", header)
 		return
@@ -61,13 +61,13 @@ func (c *Client) authorize(r *http.Request, e *endpoint) {
 
 // Warnings tells what is allowed and yet rarely meant. They hold no secret.
 func (c Config) Warnings() []string {
-	endpoints, err := parseURLs(c.URL)
+	upstreams, err := parseURLs(c.URL)
 	if err != nil {
 		return nil
 	}
 	file, _ := c.credentialFile()
 	var warnings []string
-	for _, e := range endpoints {
+	for _, e := range upstreams {
 		if (file != "" || e.user != nil) && e.base.Scheme == "http" && !isLoopback(e.base.Hostname()) {
 			warnings = append(warnings, "credentials are sent to "+e.name()+" in plain text; use https")
 		}

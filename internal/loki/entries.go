@@ -43,17 +43,17 @@ var ErrTooLarge = errors.New("loki's answer is too large")
 // Entries asks for lines over a span of time and decodes the answer, of which it reads at most maxBytes.
 // They are in the order of time, forward or backward as p says (Loki's default is backward); those of one
 // nanosecond are in the order of their streams' labels, and within a stream as Loki has them.
-func (c *Client) Entries(ctx context.Context, call Call, q tenancy.Query, p RangeParams, maxBytes int64) ([]Entry, error) {
+func (c *Client) Entries(ctx context.Context, options RequestOptions, q tenancy.Query, p RangeParams, maxBytes int64) ([]Entry, error) {
 	if q.Kind() != tenancy.KindLogs {
 		return nil, fmt.Errorf("%w: not a query for log lines", ErrParameter)
 	}
-	call.AcceptGzip, call.CategorizeLabels = false, true
-	answer, err := c.QueryRange(ctx, call, q, p)
+	options.AcceptGzip, options.CategorizeLabels = false, true
+	response, err := c.QueryRange(ctx, options, q, p)
 	if err != nil {
 		return nil, err
 	}
-	defer answer.Body.Close() //nolint:errcheck // it has been read, or given up
-	entries, err := decodeEntries(&bounded{from: answer.Body, left: maxBytes})
+	defer response.Body.Close() //nolint:errcheck // it has been read, or given up
+	entries, err := decodeEntries(&limitedReader{from: response.Body, remaining: maxBytes})
 	if err != nil {
 		return nil, err
 	}
@@ -73,21 +73,21 @@ func compareEntries(a, b Entry, backward bool) int {
 }
 
 // bounded fails where io.LimitReader would end: half an answer must not look like one that is malformed.
-type bounded struct {
-	from io.Reader
-	left int64
+type limitedReader struct {
+	from      io.Reader
+	remaining int64
 }
 
-func (b *bounded) Read(p []byte) (int, error) {
-	if b.left <= 0 {
+func (b *limitedReader) Read(p []byte) (int, error) {
+	if b.remaining <= 0 {
 		return 0, ErrTooLarge
 	}
-	if int64(len(p)) > b.left {
-		p = p[:b.left]
+	if int64(len(p)) > b.remaining {
+		p = p[:b.remaining]
 	}
 	n, err := b.from.Read(p)
-	b.left -= int64(n)
-	return n, err //nolint:wrapcheck // body has classified it, and io.EOF is a word of the contract
+	b.remaining -= int64(n)
+	return n, err //nolint:wrapcheck // body has classified it, and io.EOF is part of the contract of io.Reader
 }
 
 // decodeEntries reads an answer stream by stream, so that the text of one stream at most is held beside
@@ -96,19 +96,19 @@ func decodeEntries(r io.Reader) ([]Entry, error) {
 	d := decoder{json: json.NewDecoder(r)}
 	var entries []Entry
 	for _, step := range []func() error{
-		func() error { return d.enter("data") },
-		func() error { return d.enter("result") },
+		func() error { return d.enterField("data") },
+		func() error { return d.enterField("result") },
 		func() (err error) { entries, err = d.streams(); return err },
 	} {
 		if err := step(); err != nil {
-			return nil, answerError(err)
+			return nil, decodeError(err)
 		}
 	}
 	return entries, nil
 }
 
-// answerError keeps what body has classified, and the bound; other errors are about the JSON.
-func answerError(err error) error {
+// decodeError keeps what body has classified, and the bound; other errors are about the JSON.
+func decodeError(err error) error {
 	var known *Error
 	if errors.As(err, &known) || errors.Is(err, ErrTooLarge) || errors.Is(err, context.Canceled) {
 		return err
@@ -121,16 +121,16 @@ type decoder struct {
 	labels interner
 }
 
-// enter goes into the object that comes next, up to the value of a field. The answer must be one of
+// enterField goes into the object that comes next, up to the value of a field. The answer must be one of
 // streams: an answer of another kind before that field is an error.
-func (d *decoder) enter(field string) error {
+func (d *decoder) enterField(field string) error {
 	if err := d.delimiter('{'); err != nil {
 		return err
 	}
 	for d.json.More() {
 		name, err := d.json.Token()
 		if err != nil {
-			return err //nolint:wrapcheck // answerError does
+			return err //nolint:wrapcheck // decodeError does
 		}
 		if name == field {
 			return nil
@@ -152,7 +152,7 @@ func (d *decoder) enter(field string) error {
 func (d *decoder) delimiter(want json.Delim) error {
 	got, err := d.json.Token()
 	if err != nil {
-		return err //nolint:wrapcheck // answerError does
+		return err //nolint:wrapcheck // decodeError does
 	}
 	if got != want {
 		return fmt.Errorf("%v instead of %v", got, want)
@@ -168,7 +168,7 @@ func (d *decoder) streams() ([]Entry, error) {
 	for d.json.More() {
 		var s wireStream
 		if err := d.json.Decode(&s); err != nil {
-			return nil, err //nolint:wrapcheck // answerError does
+			return nil, err //nolint:wrapcheck // decodeError does
 		}
 		var err error
 		if entries, err = s.appendTo(entries, &d.labels); err != nil {
@@ -195,7 +195,7 @@ func (d *decoder) end() error {
 		case errors.Is(err, io.EOF):
 			return io.ErrUnexpectedEOF
 		case err != nil:
-			return err //nolint:wrapcheck // answerError does
+			return err //nolint:wrapcheck // decodeError does
 		case depth == 0:
 			return fmt.Errorf("%v after its end", token)
 		case token == json.Delim('{'), token == json.Delim('['):
@@ -248,7 +248,7 @@ func (v *wireValue) UnmarshalJSON(raw []byte) error {
 	var nanos string
 	parts := []any{&nanos, &v.line, &v.categories}
 	if err := json.Unmarshal(raw, &parts); err != nil {
-		return err //nolint:wrapcheck // answerError does
+		return err //nolint:wrapcheck // decodeError does
 	}
 	if len(parts) < 2 || len(parts) > 3 {
 		return fmt.Errorf("a value of %d parts", len(parts))
@@ -276,7 +276,7 @@ func (n *interner) object(raw json.RawMessage) (string, error) {
 	}
 	var set map[string]string
 	if err := json.Unmarshal(raw, &set); err != nil {
-		return "", err //nolint:wrapcheck // answerError does
+		return "", err //nolint:wrapcheck // decodeError does
 	}
 	text := ""
 	if len(set) > 0 {

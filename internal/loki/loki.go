@@ -30,11 +30,11 @@ type Client struct {
 	org               orgID
 	timeout           time.Duration
 	disableKeepAlives bool
-	tls               *followed[*tls.Config]
-	credential        *followed[string] // sent as Authorization; "": what the URL has
-	transport         *http.Transport   // health checks use it as it is: they are no caller's requests
-	wrapped           http.RoundTripper // transport in what WithTransport has put around it
-	around            func(http.RoundTripper) http.RoundTripper
+	tls               *fileValue[*tls.Config]
+	credential        *fileValue[string] // sent as Authorization; "": what the URL has
+	transport         *http.Transport    // health checks use it as it is: they are no caller's requests
+	roundTripper      http.RoundTripper  // transport in what WithTransport has put around it
+	wrap              func(http.RoundTripper) http.RoundTripper
 	log               *slog.Logger
 }
 
@@ -45,7 +45,7 @@ type Option func(*Client)
 // what times them. It may add headers that say where a request comes from (traceparent), and nothing that
 // says what is asked.
 func WithTransport(around func(http.RoundTripper) http.RoundTripper) Option {
-	return func(c *Client) { c.around = around }
+	return func(c *Client) { c.wrap = around }
 }
 
 // WithLogger has the client say when Loki is down, and back, by its URL without credentials.
@@ -56,7 +56,7 @@ func New(c Config, options ...Option) (*Client, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	endpoints, err := parseURLs(c.URL)
+	upstreams, err := parseURLs(c.URL)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func New(c Config, options ...Option) (*Client, error) {
 		org:               orgID(c.OrgID),
 		timeout:           c.Timeout,
 		disableKeepAlives: c.DisableKeepAlives,
-		around:            func(t http.RoundTripper) http.RoundTripper { return t },
+		wrap:              func(t http.RoundTripper) http.RoundTripper { return t },
 		log:               slog.New(slog.DiscardHandler),
 	}
 	for _, option := range options {
@@ -77,27 +77,27 @@ func New(c Config, options ...Option) (*Client, error) {
 	if err := client.readFiles(c); err != nil {
 		return nil, err
 	}
-	client.wrapped = client.around(client.transport)
-	client.pool = newPool(endpoints, client.probe, client.log)
+	client.roundTripper = client.wrap(client.transport)
+	client.pool = newPool(upstreams, client.probe, client.log)
 	// What idles there would be found dead one by one when it is back.
-	client.pool.wentDown = client.CloseIdleConnections
+	client.pool.onDown = client.CloseIdleConnections
 	return client, nil
 }
 
 // readFiles reads certificates and credentials, and has them followed.
 func (c *Client) readFiles(config Config) (err error) {
-	if c.tls, err = follow(config.tlsFiles(), config.tlsConfig, c.changed("certificates for Loki")); err != nil {
+	if c.tls, err = newFileValue(config.tlsFiles(), config.tlsConfig, c.filesChanged("certificates for Loki")); err != nil {
 		return fmt.Errorf("read certificates: %w", err)
 	}
-	if c.credential, err = config.followCredential(c.changed("credentials for Loki")); err != nil {
+	if c.credential, err = config.readCredential(c.filesChanged("credentials for Loki")); err != nil {
 		c.tls.close()
 		return fmt.Errorf("read credentials: %w", err)
 	}
 	return nil
 }
 
-// changed says that files have changed.
-func (c *Client) changed(what string) func(error) {
+// filesChanged says that files have changed.
+func (c *Client) filesChanged(what string) func(error) {
 	return func(err error) {
 		if err != nil {
 			c.log.Error(what+" have changed and cannot be used; the old ones stay in use", "error", err)
@@ -124,10 +124,10 @@ func (c *Client) Close() {
 
 // withDeadline bounds one request, from connecting to the last byte of its response. The context's cause is
 // [ErrTimeout] when the time has passed; cancel is called when the response has been read.
-func (c *Client) withDeadline(ctx context.Context, call Call) (_ context.Context, cancel context.CancelFunc) {
+func (c *Client) withDeadline(ctx context.Context, options RequestOptions) (_ context.Context, cancel context.CancelFunc) {
 	timeout := c.timeout
-	if call.Timeout > 0 {
-		timeout = call.Timeout
+	if options.Timeout > 0 {
+		timeout = options.Timeout
 	}
 	return context.WithTimeoutCause(ctx, timeout, ErrTimeout)
 }

@@ -64,30 +64,30 @@ type FieldParams struct {
 }
 
 // QueryRange asks for lines or samples over a span of time.
-func (c *Client) QueryRange(ctx context.Context, call Call, q tenancy.Query, p RangeParams) (*Answer, error) {
-	return c.askWith(ctx, call, "query_range", query(q).window(p.Window).integer("limit", p.Limit).
+func (c *Client) QueryRange(ctx context.Context, options RequestOptions, q tenancy.Query, p RangeParams) (*Response, error) {
+	return c.get(ctx, options, "query_range", query(q).window(p.Window).integer("limit", p.Limit).
 		oneOf("direction", p.Direction, "forward", "backward").duration("step", p.Step).duration("interval", p.Interval))
 }
 
 // QueryInstant asks for samples at one time.
-func (c *Client) QueryInstant(ctx context.Context, call Call, q tenancy.Query, p InstantParams) (*Answer, error) {
-	return c.askWith(ctx, call, "query", query(q).time("time", p.Time).integer("limit", p.Limit).
+func (c *Client) QueryInstant(ctx context.Context, options RequestOptions, q tenancy.Query, p InstantParams) (*Response, error) {
+	return c.get(ctx, options, "query", query(q).time("time", p.Time).integer("limit", p.Limit).
 		oneOf("direction", p.Direction, "forward", "backward"))
 }
 
 // Labels asks for the names of the labels of the streams selected.
-func (c *Client) Labels(ctx context.Context, call Call, s tenancy.Selector, w Window) (*Answer, error) {
-	return c.askWith(ctx, call, "labels", selector(s).window(w))
+func (c *Client) Labels(ctx context.Context, options RequestOptions, s tenancy.Selector, w Window) (*Response, error) {
+	return c.get(ctx, options, "labels", selector(s).window(w))
 }
 
 // LabelValues asks for the values that a label has in the streams selected.
-func (c *Client) LabelValues(ctx context.Context, call Call, name string, s tenancy.Selector, w Window) (*Answer, error) {
-	return c.askWith(ctx, call, "label/"+name+"/values", selector(s).window(w).labelName(name))
+func (c *Client) LabelValues(ctx context.Context, options RequestOptions, name string, s tenancy.Selector, w Window) (*Response, error) {
+	return c.get(ctx, options, "label/"+name+"/values", selector(s).window(w).labelName(name))
 }
 
 // Series asks for the labels of the streams that any of the selectors selects; there must be one, since
 // Loki takes none as all.
-func (c *Client) Series(ctx context.Context, call Call, selectors []tenancy.Selector, w Window) (*Answer, error) {
+func (c *Client) Series(ctx context.Context, options RequestOptions, selectors []tenancy.Selector, w Window) (*Response, error) {
 	if len(selectors) == 0 {
 		return nil, ErrNoSelector
 	}
@@ -95,28 +95,28 @@ func (c *Client) Series(ctx context.Context, call Call, selectors []tenancy.Sele
 	for _, s := range selectors {
 		p.logQL("match[]", s)
 	}
-	return c.askWith(ctx, call, "series", p.window(w))
+	return c.get(ctx, options, "series", p.window(w))
 }
 
 // IndexStats asks for an estimate of the streams, chunks, bytes and entries selected.
-func (c *Client) IndexStats(ctx context.Context, call Call, s tenancy.Selector, w Window) (*Answer, error) {
-	return c.askWith(ctx, call, "index/stats", selector(s).window(w))
+func (c *Client) IndexStats(ctx context.Context, options RequestOptions, s tenancy.Selector, w Window) (*Response, error) {
+	return c.get(ctx, options, "index/stats", selector(s).window(w))
 }
 
 // Volume asks for the bytes of the streams selected, added up by labels.
-func (c *Client) Volume(ctx context.Context, call Call, s tenancy.Selector, p VolumeParams) (*Answer, error) {
-	return c.askWith(ctx, call, "index/volume", volume(s, p))
+func (c *Client) Volume(ctx context.Context, options RequestOptions, s tenancy.Selector, p VolumeParams) (*Response, error) {
+	return c.get(ctx, options, "index/volume", volume(s, p))
 }
 
 // VolumeRange asks for the bytes of the streams selected, step by step.
-func (c *Client) VolumeRange(ctx context.Context, call Call, s tenancy.Selector, p VolumeParams) (*Answer, error) {
-	return c.askWith(ctx, call, "index/volume_range", volume(s, p).duration("step", p.Step))
+func (c *Client) VolumeRange(ctx context.Context, options RequestOptions, s tenancy.Selector, p VolumeParams) (*Response, error) {
+	return c.get(ctx, options, "index/volume_range", volume(s, p).duration("step", p.Step))
 }
 
 func volume(s tenancy.Selector, p VolumeParams) *params {
 	for _, name := range p.TargetLabels {
 		if !isLabelName(name) {
-			return refused(fmt.Errorf("%w: targetLabels: %q is no label name", ErrParameter, name))
+			return invalidParams(fmt.Errorf("%w: targetLabels: %q is no label name", ErrParameter, name))
 		}
 	}
 	return selector(s).window(p.Window).integer("limit", p.Limit).
@@ -126,23 +126,23 @@ func volume(s tenancy.Selector, p VolumeParams) *params {
 // Patterns requests the patterns of the lines of the streams selected. Loki 3.7.8 takes no pipeline here
 // (pkg/pattern parses matchers), and makes a query of its own from the selector, which [tenancy.PatternSelector]
 // takes into account.
-func (c *Client) Patterns(ctx context.Context, call Call, s tenancy.PatternSelector, p PatternParams) (*Answer, error) {
-	return c.askWith(ctx, call, "patterns", newParams().logQL("query", s).window(p.Window).duration("step", p.Step).integer("line_limit", p.LineLimit))
+func (c *Client) Patterns(ctx context.Context, options RequestOptions, s tenancy.PatternSelector, p PatternParams) (*Response, error) {
+	return c.get(ctx, options, "patterns", newParams().logQL("query", s).window(p.Window).duration("step", p.Step).integer("line_limit", p.LineLimit))
 }
 
 // DetectedLabels asks for the labels of the streams selected and how many values each has.
-func (c *Client) DetectedLabels(ctx context.Context, call Call, s tenancy.Selector, w Window) (*Answer, error) {
-	return c.askWith(ctx, call, "detected_labels", selector(s).window(w))
+func (c *Client) DetectedLabels(ctx context.Context, options RequestOptions, s tenancy.Selector, w Window) (*Response, error) {
+	return c.get(ctx, options, "detected_labels", selector(s).window(w))
 }
 
 // DetectedFields asks for the fields found in the lines that a log query gives.
-func (c *Client) DetectedFields(ctx context.Context, call Call, q tenancy.Query, p FieldParams) (*Answer, error) {
-	return c.askWith(ctx, call, "detected_fields", fields(q, p))
+func (c *Client) DetectedFields(ctx context.Context, options RequestOptions, q tenancy.Query, p FieldParams) (*Response, error) {
+	return c.get(ctx, options, "detected_fields", fields(q, p))
 }
 
 // DetectedFieldValues asks for the values of one field in the lines that a log query gives.
-func (c *Client) DetectedFieldValues(ctx context.Context, call Call, name string, q tenancy.Query, p FieldParams) (*Answer, error) {
-	return c.askWith(ctx, call, "detected_field/"+name+"/values", fields(q, p).labelName(name))
+func (c *Client) DetectedFieldValues(ctx context.Context, options RequestOptions, name string, q tenancy.Query, p FieldParams) (*Response, error) {
+	return c.get(ctx, options, "detected_field/"+name+"/values", fields(q, p).labelName(name))
 }
 
 func fields(q tenancy.Query, p FieldParams) *params {
@@ -163,12 +163,12 @@ const maxBuildInfo = 16 << 10
 
 // BuildInfo asks Loki for its version. It reads no logs, so no tenant is named.
 func (c *Client) BuildInfo(ctx context.Context) (BuildInfo, error) {
-	answer, err := c.withoutTenant().ask(ctx, Call{}, "status/buildinfo", encoded{})
+	response, err := c.withoutTenant().getEncoded(ctx, RequestOptions{}, "status/buildinfo", encoded{})
 	if err != nil {
 		return BuildInfo{}, err
 	}
-	defer answer.Body.Close() //nolint:errcheck // it has been read, or given up
-	raw, err := io.ReadAll(io.LimitReader(answer.Body, maxBuildInfo))
+	defer response.Body.Close() //nolint:errcheck // it has been read, or given up
+	raw, err := io.ReadAll(io.LimitReader(response.Body, maxBuildInfo))
 	if err != nil {
 		return BuildInfo{}, err
 	}
@@ -191,14 +191,14 @@ func (c *Client) withoutTenant() *Client {
 
 // params gathers what is sent, and the first thing that keeps it from being sent.
 type params struct {
-	sent    strings.Builder // encoded, in the order in which they were added
+	buffer  strings.Builder // encoded, in the order in which they were added
 	tenants []string        // those of the fenced values among them
 	err     error
 }
 
 func newParams() *params {
 	p := &params{}
-	p.sent.Grow(512)
+	p.buffer.Grow(512)
 	return p
 }
 
@@ -208,32 +208,32 @@ type encoded struct {
 	tenants []string
 }
 
-func (p *params) encoded() encoded { return encoded{text: p.sent.String(), tenants: p.tenants} }
+func (p *params) encoded() encoded { return encoded{text: p.buffer.String(), tenants: p.tenants} }
 
 // add encodes one more.
 func (p *params) add(name, value string) {
-	p.begin(name)
-	p.sent.WriteString(url.QueryEscape(value))
+	p.addName(name)
+	p.buffer.WriteString(url.QueryEscape(value))
 }
 
-func (p *params) begin(name string) {
-	if p.sent.Len() > 0 {
-		p.sent.WriteByte('&')
+func (p *params) addName(name string) {
+	if p.buffer.Len() > 0 {
+		p.buffer.WriteByte('&')
 	}
-	p.sent.WriteString(url.QueryEscape(name))
-	p.sent.WriteByte('=')
+	p.buffer.WriteString(url.QueryEscape(name))
+	p.buffer.WriteByte('=')
 }
 
 // number adds a number, which has nothing to encode.
 func (p *params) number(name string, value int64) *params {
 	if p.err == nil {
-		p.begin(name)
-		p.sent.Write(strconv.AppendInt(make([]byte, 0, 20), value, 10))
+		p.addName(name)
+		p.buffer.Write(strconv.AppendInt(make([]byte, 0, 20), value, 10))
 	}
 	return p
 }
 
-func refused(err error) *params { return &params{err: err} }
+func invalidParams(err error) *params { return &params{err: err} }
 
 // fenced is a value of package tenancy: LogQL, and the tenants that it is confined to.
 type fenced interface {
@@ -246,15 +246,15 @@ func query(q tenancy.Query) *params { return newParams().logQL("query", q) }
 
 func selector(s tenancy.Selector) *params { return newParams().logQL("query", s) }
 
-// askWith sends what was gathered.
-func (c *Client) askWith(ctx context.Context, call Call, path string, p *params) (*Answer, error) {
+// get sends what was gathered.
+func (c *Client) get(ctx context.Context, options RequestOptions, path string, p *params) (*Response, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
-	return c.ask(ctx, call, path, p.encoded())
+	return c.getEncoded(ctx, options, path, p.encoded())
 }
 
-func (p *params) refuse(format string, args ...any) *params {
+func (p *params) fail(format string, args ...any) *params {
 	if p.err == nil {
 		p.err = fmt.Errorf(format, args...)
 	}
@@ -266,10 +266,10 @@ func (p *params) refuse(format string, args ...any) *params {
 func (p *params) logQL(name string, f fenced) *params {
 	text, tenants := f.LogQL(), f.Tenants()
 	if text == "" || len(tenants) == 0 {
-		return p.refuse("%s: %w", name, ErrNotFenced)
+		return p.fail("%s: %w", name, ErrNotFenced)
 	}
 	if p.tenants != nil && !slices.Equal(p.tenants, tenants) {
-		return p.refuse("%s: %w", name, ErrMixedTenants)
+		return p.fail("%s: %w", name, ErrMixedTenants)
 	}
 	p.tenants = tenants
 	p.add(name, text)
@@ -289,13 +289,13 @@ func (p *params) oneOf(name, value string, allowed ...string) *params {
 			return p.text(name, value)
 		}
 	}
-	return p.refuse("%w: %s: %q", ErrParameter, name, value)
+	return p.fail("%w: %s: %q", ErrParameter, name, value)
 }
 
 func (p *params) integer(name string, value int) *params {
 	switch {
 	case value < 0:
-		return p.refuse("%w: %s: %d is negative", ErrParameter, name, value)
+		return p.fail("%w: %s: %d is negative", ErrParameter, name, value)
 	case value == 0:
 		return p
 	default:
@@ -323,7 +323,7 @@ func (p *params) time(name string, t time.Time) *params {
 	case t.Equal(earliest):
 		return p.number(name, 0)
 	case t.Before(firstMinute) || t.After(latest):
-		return p.refuse("%w: %s: %s is out of range", ErrParameter, name, t.Format(time.RFC3339Nano))
+		return p.fail("%w: %s: %s is out of range", ErrParameter, name, t.Format(time.RFC3339Nano))
 	default:
 		return p.number(name, t.UnixNano())
 	}
@@ -334,7 +334,7 @@ func (p *params) time(name string, t time.Time) *params {
 func (p *params) duration(name string, d time.Duration) *params {
 	switch {
 	case d < 0:
-		return p.refuse("%w: %s: %s is negative", ErrParameter, name, d)
+		return p.fail("%w: %s: %s is negative", ErrParameter, name, d)
 	case d == 0:
 		return p
 	case d%time.Millisecond == 0:
@@ -347,7 +347,7 @@ func (p *params) duration(name string, d time.Duration) *params {
 // labelName refuses what would change the path that it becomes a part of.
 func (p *params) labelName(name string) *params {
 	if !isLabelName(name) {
-		return p.refuse("%w: %q is no label name", ErrParameter, name)
+		return p.fail("%w: %q is no label name", ErrParameter, name)
 	}
 	return p
 }

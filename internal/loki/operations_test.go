@@ -28,48 +28,48 @@ type fenced struct {
 // operations are all that carry LogQL, each with every parameter that it takes.
 var operations = []struct {
 	name  string
-	ask   func(context.Context, *loki.Client, loki.Call, fenced) (*loki.Answer, error)
+	ask   func(context.Context, *loki.Client, loki.RequestOptions, fenced) (*loki.Response, error)
 	path  string
 	want  url.Values // beside what the fence made
 	logQL string     // the parameter that carries it
 }{
-	{"QueryRange", func(ctx context.Context, c *loki.Client, call loki.Call, f fenced) (*loki.Answer, error) {
-		return c.QueryRange(ctx, call, f.query, loki.RangeParams{
+	{"QueryRange", func(ctx context.Context, c *loki.Client, options loki.RequestOptions, f fenced) (*loki.Response, error) {
+		return c.QueryRange(ctx, options, f.query, loki.RangeParams{
 			Window: window, Limit: 7, Direction: "forward", Step: 90 * time.Second, Interval: 1500 * time.Microsecond,
 		})
 	}, "query_range", with("limit", "7", "direction", "forward", "step", "90000ms", "interval", "0.0015"), "query"},
-	{"QueryInstant", func(ctx context.Context, c *loki.Client, call loki.Call, f fenced) (*loki.Answer, error) {
-		return c.QueryInstant(ctx, call, f.query, loki.InstantParams{Time: window.End, Limit: 7, Direction: "backward"})
+	{"QueryInstant", func(ctx context.Context, c *loki.Client, options loki.RequestOptions, f fenced) (*loki.Response, error) {
+		return c.QueryInstant(ctx, options, f.query, loki.InstantParams{Time: window.End, Limit: 7, Direction: "backward"})
 	}, "query", url.Values{"time": {"1769864400000000001"}, "limit": {"7"}, "direction": {"backward"}}, "query"},
-	{"Labels", func(ctx context.Context, c *loki.Client, call loki.Call, f fenced) (*loki.Answer, error) {
-		return c.Labels(ctx, call, f.selector, window)
+	{"Labels", func(ctx context.Context, c *loki.Client, options loki.RequestOptions, f fenced) (*loki.Response, error) {
+		return c.Labels(ctx, options, f.selector, window)
 	}, "labels", with(), "query"},
-	{"LabelValues", func(ctx context.Context, c *loki.Client, call loki.Call, f fenced) (*loki.Answer, error) {
-		return c.LabelValues(ctx, call, "app", f.selector, window)
+	{"LabelValues", func(ctx context.Context, c *loki.Client, options loki.RequestOptions, f fenced) (*loki.Response, error) {
+		return c.LabelValues(ctx, options, "app", f.selector, window)
 	}, "label/app/values", with(), "query"},
-	{"Series", func(ctx context.Context, c *loki.Client, call loki.Call, f fenced) (*loki.Answer, error) {
-		return c.Series(ctx, call, []tenancy.Selector{f.selector}, window)
+	{"Series", func(ctx context.Context, c *loki.Client, options loki.RequestOptions, f fenced) (*loki.Response, error) {
+		return c.Series(ctx, options, []tenancy.Selector{f.selector}, window)
 	}, "series", with(), "match[]"},
-	{"IndexStats", func(ctx context.Context, c *loki.Client, call loki.Call, f fenced) (*loki.Answer, error) {
-		return c.IndexStats(ctx, call, f.selector, window)
+	{"IndexStats", func(ctx context.Context, c *loki.Client, options loki.RequestOptions, f fenced) (*loki.Response, error) {
+		return c.IndexStats(ctx, options, f.selector, window)
 	}, "index/stats", with(), "query"},
-	{"Volume", func(ctx context.Context, c *loki.Client, call loki.Call, f fenced) (*loki.Answer, error) {
-		return c.Volume(ctx, call, f.selector, volumeParams)
+	{"Volume", func(ctx context.Context, c *loki.Client, options loki.RequestOptions, f fenced) (*loki.Response, error) {
+		return c.Volume(ctx, options, f.selector, volumeParams)
 	}, "index/volume", with("limit", "7", "targetLabels", "app,env", "aggregateBy", "series"), "query"},
-	{"VolumeRange", func(ctx context.Context, c *loki.Client, call loki.Call, f fenced) (*loki.Answer, error) {
-		return c.VolumeRange(ctx, call, f.selector, volumeParams)
+	{"VolumeRange", func(ctx context.Context, c *loki.Client, options loki.RequestOptions, f fenced) (*loki.Response, error) {
+		return c.VolumeRange(ctx, options, f.selector, volumeParams)
 	}, "index/volume_range", with("limit", "7", "targetLabels", "app,env", "aggregateBy", "series", "step", "60000ms"), "query"},
-	{"Patterns", func(ctx context.Context, c *loki.Client, call loki.Call, f fenced) (*loki.Answer, error) {
-		return c.Patterns(ctx, call, f.patterns, loki.PatternParams{Window: window, Step: time.Minute, LineLimit: 7})
+	{"Patterns", func(ctx context.Context, c *loki.Client, options loki.RequestOptions, f fenced) (*loki.Response, error) {
+		return c.Patterns(ctx, options, f.patterns, loki.PatternParams{Window: window, Step: time.Minute, LineLimit: 7})
 	}, "patterns", with("step", "60000ms", "line_limit", "7"), "query"},
-	{"DetectedLabels", func(ctx context.Context, c *loki.Client, call loki.Call, f fenced) (*loki.Answer, error) {
-		return c.DetectedLabels(ctx, call, f.selector, window)
+	{"DetectedLabels", func(ctx context.Context, c *loki.Client, options loki.RequestOptions, f fenced) (*loki.Response, error) {
+		return c.DetectedLabels(ctx, options, f.selector, window)
 	}, "detected_labels", with(), "query"},
-	{"DetectedFields", func(ctx context.Context, c *loki.Client, call loki.Call, f fenced) (*loki.Answer, error) {
-		return c.DetectedFields(ctx, call, f.query, fieldParams)
+	{"DetectedFields", func(ctx context.Context, c *loki.Client, options loki.RequestOptions, f fenced) (*loki.Response, error) {
+		return c.DetectedFields(ctx, options, f.query, fieldParams)
 	}, "detected_fields", with("step", "60000ms", "line_limit", "7", "limit", "8"), "query"},
-	{"DetectedFieldValues", func(ctx context.Context, c *loki.Client, call loki.Call, f fenced) (*loki.Answer, error) {
-		return c.DetectedFieldValues(ctx, call, "status", f.query, fieldParams)
+	{"DetectedFieldValues", func(ctx context.Context, c *loki.Client, options loki.RequestOptions, f fenced) (*loki.Response, error) {
+		return c.DetectedFieldValues(ctx, options, "status", f.query, fieldParams)
 	}, "detected_field/status/values", with("step", "60000ms", "line_limit", "7", "limit", "8"), "query"},
 }
 
@@ -101,8 +101,8 @@ func TestOperationsSendNothingElse(t *testing.T) {
 			if op.name == "DetectedFields" || op.name == "DetectedFieldValues" {
 				f.query = query(t, `{app="web"} | json`)
 			}
-			call := loki.Call{AcceptGzip: true, CategorizeLabels: true}
-			a, err := op.ask(t.Context(), c, call, f)
+			options := loki.RequestOptions{AcceptGzip: true, CategorizeLabels: true}
+			a, err := op.ask(t.Context(), c, options, f)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -149,7 +149,7 @@ func only(t *testing.T, fake *lokitest.Loki) lokitest.Request {
 func TestOptionalParametersAreAbsent(t *testing.T) {
 	fake := twoTenants(t)
 	c := client(t, loki.Config{URL: fake.URL})
-	a, err := c.QueryRange(t.Context(), loki.Call{}, query(t, `{app="web"}`), loki.RangeParams{})
+	a, err := c.QueryRange(t.Context(), loki.RequestOptions{}, query(t, `{app="web"}`), loki.RangeParams{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,23 +168,23 @@ func TestZeroValuesAreRefused(t *testing.T) {
 	fake := twoTenants(t)
 	c := client(t, loki.Config{URL: fake.URL})
 	for _, op := range operations {
-		a, err := op.ask(t.Context(), c, loki.Call{}, fenced{})
+		a, err := op.ask(t.Context(), c, loki.RequestOptions{}, fenced{})
 		if !errors.Is(err, loki.ErrNotFenced) {
 			t.Errorf("%s: %v, %v", op.name, a, err)
 		}
 	}
-	_, err := c.Series(t.Context(), loki.Call{}, []tenancy.Selector{selector(t, ""), {}}, window)
+	_, err := c.Series(t.Context(), loki.RequestOptions{}, []tenancy.Selector{selector(t, ""), {}}, window)
 	if !errors.Is(err, loki.ErrNotFenced) {
 		t.Errorf("Series with a zero selector among others: %v", err)
 	}
-	if _, err := c.Series(t.Context(), loki.Call{}, nil, window); !errors.Is(err, loki.ErrNoSelector) {
+	if _, err := c.Series(t.Context(), loki.RequestOptions{}, nil, window); !errors.Is(err, loki.ErrNoSelector) {
 		t.Errorf("Series of no selector: %v", err)
 	}
 	betas, err := scope(t, "beta").Selector("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Series(t.Context(), loki.Call{}, []tenancy.Selector{selector(t, ""), betas}, window); !errors.Is(err, loki.ErrMixedTenants) {
+	if _, err := c.Series(t.Context(), loki.RequestOptions{}, []tenancy.Selector{selector(t, ""), betas}, window); !errors.Is(err, loki.ErrMixedTenants) {
 		t.Errorf("Series of two scopes: %v", err)
 	}
 	if n := len(fake.Requests()); n != 0 {
@@ -203,14 +203,14 @@ func TestOnlyOwnStreams(t *testing.T) {
 		} else {
 			f.query = query(t, `{app="web"}`)
 		}
-		a, err := op.ask(t.Context(), c, loki.Call{}, f)
-		if answer := read(t, a, err); strings.Contains(answer, "beta") {
-			t.Errorf("%s: %s", op.name, answer)
+		a, err := op.ask(t.Context(), c, loki.RequestOptions{}, f)
+		if response := read(t, a, err); strings.Contains(response, "beta") {
+			t.Errorf("%s: %s", op.name, response)
 		}
 	}
-	a, err := c.QueryRange(t.Context(), loki.Call{}, query(t, `{app="web"}`), rangeOf(noon))
-	if answer := read(t, a, err); !strings.Contains(answer, "alpha's line") {
-		t.Errorf("own line is missing: %s", answer)
+	a, err := c.QueryRange(t.Context(), loki.RequestOptions{}, query(t, `{app="web"}`), rangeOf(noon))
+	if response := read(t, a, err); !strings.Contains(response, "alpha's line") {
+		t.Errorf("own line is missing: %s", response)
 	}
 }
 
@@ -218,7 +218,7 @@ func TestOnlyOwnStreams(t *testing.T) {
 func TestSeriesSendsEachSelector(t *testing.T) {
 	fake := twoTenants(t)
 	c := client(t, loki.Config{URL: fake.URL})
-	a, err := c.Series(t.Context(), loki.Call{}, []tenancy.Selector{selector(t, `{app="web"}`), selector(t, `{app="api"}`)}, window)
+	a, err := c.Series(t.Context(), loki.RequestOptions{}, []tenancy.Selector{selector(t, `{app="web"}`), selector(t, `{app="api"}`)}, window)
 	read(t, a, err)
 	want := []string{`{tenant_id="alpha",app="web"}`, `{tenant_id="alpha",app="api"}`}
 	if got := only(t, fake).Params["match[]"]; !slices.Equal(got, want) {
@@ -249,7 +249,7 @@ func TestTimes(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			fake := twoTenants(t)
 			c := client(t, loki.Config{URL: fake.URL})
-			a, err := c.Labels(t.Context(), loki.Call{}, selector(t, ""), loki.Window{Start: tt.in})
+			a, err := c.Labels(t.Context(), loki.RequestOptions{}, selector(t, ""), loki.Window{Start: tt.in})
 			if tt.want != nil && len(tt.want) == 0 {
 				if !errors.Is(err, loki.ErrParameter) || len(fake.Requests()) != 0 {
 					t.Errorf("sent: %v", err)
@@ -274,17 +274,17 @@ func TestUnfitParameters(t *testing.T) {
 	lines := query(t, `{app="web"}`)
 	refusals := map[string]error{}
 	for _, name := range []string{"", "a/b", "..", "a-b", "1a", "a%2Fb", "a b", "é", "a?x=y", "[", "a\x00", "@"} {
-		_, err := c.LabelValues(t.Context(), loki.Call{}, name, all, window)
+		_, err := c.LabelValues(t.Context(), loki.RequestOptions{}, name, all, window)
 		refusals["LabelValues "+name] = err
-		_, err = c.DetectedFieldValues(t.Context(), loki.Call{}, name, lines, fieldParams)
+		_, err = c.DetectedFieldValues(t.Context(), loki.RequestOptions{}, name, lines, fieldParams)
 		refusals["DetectedFieldValues "+name] = err
-		_, err = c.Volume(t.Context(), loki.Call{}, all, loki.VolumeParams{TargetLabels: []string{"app", name}})
+		_, err = c.Volume(t.Context(), loki.RequestOptions{}, all, loki.VolumeParams{TargetLabels: []string{"app", name}})
 		refusals["Volume "+name] = err
 	}
 	for name, p := range map[string]loki.RangeParams{
 		"limit": {Limit: -1}, "direction": {Direction: "up"}, "step": {Step: -1}, "interval": {Interval: -1},
 	} {
-		_, err := c.QueryRange(t.Context(), loki.Call{}, lines, p)
+		_, err := c.QueryRange(t.Context(), loki.RequestOptions{}, lines, p)
 		refusals[name] = err
 	}
 	for name, err := range refusals {
@@ -293,7 +293,7 @@ func TestUnfitParameters(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"a", "_", ":", "A1_:z", "__name__"} {
-		a, err := c.LabelValues(t.Context(), loki.Call{}, name, all, window)
+		a, err := c.LabelValues(t.Context(), loki.RequestOptions{}, name, all, window)
 		read(t, a, err)
 	}
 	if n := len(fake.Requests()); n != 5 {

@@ -25,13 +25,13 @@ func (o orgID) validate() error {
 	names := strings.Split(text, orgSeparator)
 	if o.isTemplate() {
 		if len(names) > 1 {
-			return unfit("OrgID", "%q is a template with %q; name one organization, several tenants are joined by themselves", text, orgSeparator)
+			return fieldError("OrgID", "%q is a template with %q; name one organization, several tenants are joined by themselves", text, orgSeparator)
 		}
 		names[0] = strings.ReplaceAll(text, tenantVariable, "tenant")
 	}
 	for _, name := range names {
 		if err := checkOrg(name); err != nil {
-			return unfit("OrgID", "%q: %s; write a name that Loki takes, or %s for the caller's tenant", text, err, tenantVariable)
+			return fieldError("OrgID", "%q: %s; write a name that Loki takes, or %s for the caller's tenant", text, err, tenantVariable)
 		}
 	}
 	return nil
@@ -39,10 +39,10 @@ func (o orgID) validate() error {
 
 func (o orgID) isTemplate() bool { return strings.Contains(string(o), tenantVariable) }
 
-// of is the header's value for a caller of these tenants; "" means that none is sent. A tenant's name is
+// forTenants is the header's value for a caller of these tenants; "" means that none is sent. A tenant's name is
 // checked before it is put anywhere: `a|b` would be two organizations, and `../x` has been a path in
 // object stores. Any error wraps [ErrOrgID].
-func (o orgID) of(tenants []string) (string, error) {
+func (o orgID) forTenants(tenants []string) (string, error) {
 	if !o.isTemplate() {
 		return o.fixed(), nil
 	}
@@ -60,18 +60,18 @@ func (o orgID) of(tenants []string) (string, error) {
 		}
 		names = append(names, name)
 	}
-	return join(names), nil
+	return joinOrgs(names), nil
 }
 
 func (o orgID) fixed() string {
 	if o == "" {
 		return ""
 	}
-	return join(strings.Split(string(o), orgSeparator))
+	return joinOrgs(strings.Split(string(o), orgSeparator))
 }
 
-// join gives the one spelling of a set of organizations, as Loki normalizes it.
-func join(names []string) string {
+// joinOrgs gives the one spelling of a set of organizations, as Loki normalizes it.
+func joinOrgs(names []string) string {
 	slices.Sort(names)
 	return strings.Join(slices.Compact(names), orgSeparator)
 }

@@ -35,7 +35,7 @@ func TestOrgIDOf(t *testing.T) {
 		{"template in a tenant", "{tenant}", []string{"{tenant}"}, "", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := tt.org.of(tt.tenants)
+			got, err := tt.org.forTenants(tt.tenants)
 			if got != tt.want || errors.Is(err, ErrOrgID) != tt.refused || !tt.refused && err != nil {
 				t.Errorf("of %q: %q, %v", tt.tenants, got, err)
 			}

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Call is what of the caller's request, its parameters apart, changes the request to Loki. It names no
+// RequestOptions is what of the caller's request, its parameters apart, changes the request to Loki. It names no
 // tenants: those are the fenced value's own.
-type Call struct {
+type RequestOptions struct {
 	// Timeout is how long Loki may take for this request, in place of Config.Timeout; 0 leaves that.
 	Timeout time.Duration
 	// AcceptGzip lets Loki answer compressed; the caller gets the compressed bytes.
@@ -37,21 +37,21 @@ const maxURL = 4 << 10
 
 // What every request begins as. The lists are nobody's to change.
 var (
-	blank               = &http.Request{Method: http.MethodGet, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
-	ourselves, identity = []string{userAgent}, []string{"identity"}
+	requestTemplate                   = &http.Request{Method: http.MethodGet, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	userAgentHeader, identityEncoding = []string{userAgent}, []string{"identity"}
 )
 
 // newRequest builds the request from nothing: these headers, and X-Scope-OrgID last, are all there are
 // but for what [WithTransport] adds. The organization is that of the tenants of the fenced values in params.
-func (c *Client) newRequest(ctx context.Context, e *endpoint, call Call, path string, params encoded) (*http.Request, error) {
-	org, err := c.org.of(params.tenants)
+func (c *Client) newRequest(ctx context.Context, e *upstream, options RequestOptions, path string, params encoded) (*http.Request, error) {
+	org, err := c.org.forTenants(params.tenants)
 	if err != nil {
 		return nil, err
 	}
 	target := e.url(path)
-	r := blank.WithContext(ctx)
+	r := requestTemplate.WithContext(ctx)
 	r.URL, r.Host = target, target.Host
-	r.Header = http.Header{"User-Agent": ourselves, "Accept-Encoding": identity}
+	r.Header = http.Header{"User-Agent": userAgentHeader, "Accept-Encoding": identityEncoding}
 	if len(target.EscapedPath())+1+len(params.text) < maxURL {
 		target.RawQuery = params.text
 	} else {
@@ -59,12 +59,12 @@ func (c *Client) newRequest(ctx context.Context, e *endpoint, call Call, path st
 		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(params.text)), nil }
 		r.Body, _ = r.GetBody() // which never fails
 		r.Header.Set("Content-Type", mediaForm)
-		repeatable(r)
+		makeRetryable(r)
 	}
-	if call.AcceptGzip {
+	if options.AcceptGzip {
 		r.Header.Set("Accept-Encoding", "gzip")
 	}
-	if call.CategorizeLabels {
+	if options.CategorizeLabels {
 		r.Header.Set(headerEncodingFlags, "categorize-labels")
 	}
 	c.authorize(r, e)
@@ -74,10 +74,10 @@ func (c *Client) newRequest(ctx context.Context, e *endpoint, call Call, path st
 	return r, nil
 }
 
-// repeatable makes a POST that net/http sends again by itself, as it does a GET. A connection that idled
+// makeRetryable makes a POST that net/http sends again by itself, as it does a GET. A connection that idled
 // may be closed by Loki just as we write to it; then it "only retries a request [...] if the request is
 // idempotent and either has no body or has its Request.GetBody defined" (net/http, Transport), which
 // newRequest has done, and "if the idempotency key value is a zero-length slice,
 // the request is treated as idempotent but the header is not sent on the wire". Nothing is repeated after
 // the first byte of an answer.
-func repeatable(r *http.Request) { r.Header[headerIdempotency] = []string{} }
+func makeRetryable(r *http.Request) { r.Header[headerIdempotency] = []string{} }

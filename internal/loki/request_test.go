@@ -24,7 +24,7 @@ func TestLongQueriesGoAsForms(t *testing.T) {
 	fake := twoTenants(t)
 	c := client(t, loki.Config{URL: fake.URL, OrgID: "logs"})
 	q := query(t, longText)
-	a, err := c.QueryRange(t.Context(), loki.Call{}, q, rangeOf(noon))
+	a, err := c.QueryRange(t.Context(), loki.RequestOptions{}, q, rangeOf(noon))
 	read(t, a, err)
 	got := only(t, fake)
 	if got.Method != http.MethodPost || len(got.URLParams) != 0 {
@@ -54,7 +54,7 @@ func TestURLStaysShort(t *testing.T) {
 	t.Cleanup(server.Close)
 	c := client(t, loki.Config{URL: server.URL + "/prefix"})
 	for n := 3800; n < 4100; n++ {
-		a, err := c.QueryRange(t.Context(), loki.Call{}, query(t, `{a="`+strings.Repeat("x", n)+`"}`), loki.RangeParams{})
+		a, err := c.QueryRange(t.Context(), loki.RequestOptions{}, query(t, `{a="`+strings.Repeat("x", n)+`"}`), loki.RangeParams{})
 		read(t, a, err)
 	}
 	if longest >= 4096 || longest < 4090 || !methods[http.MethodPost] {
@@ -73,7 +73,7 @@ func TestStaleConnectionIsSurvived(t *testing.T) {
 			served := closesOnReuse(t)
 			c := client(t, loki.Config{URL: served.url})
 			for range 2 { // the second meets the stale connection
-				a, err := c.QueryRange(t.Context(), loki.Call{}, query(t, text), loki.RangeParams{})
+				a, err := c.QueryRange(t.Context(), loki.RequestOptions{}, query(t, text), loki.RangeParams{})
 				read(t, a, err)
 			}
 			for range 3 {
@@ -156,10 +156,10 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		t.Cleanup(server.Close)
 		c := client(t, loki.Config{URL: server.URL})
 		for name, send := range map[string]func() error{
-			"query": func() error { return ask(t.Context(), t, c, loki.Call{}) },
-			"form":  func() error { return askFor(t.Context(), t, c, loki.Call{}, longText) },
+			"query": func() error { return ask(t.Context(), t, c, loki.RequestOptions{}) },
+			"form":  func() error { return askFor(t.Context(), t, c, loki.RequestOptions{}, longText) },
 			"tail": func() error {
-				_, err := c.Tail(t.Context(), loki.Call{}, query(t, `{app="web"}`), loki.TailParams{})
+				_, err := c.Tail(t.Context(), loki.RequestOptions{}, query(t, `{app="web"}`), loki.TailParams{})
 				return err
 			},
 			"health check": func() error { return c.Ready(t.Context()) },
@@ -186,7 +186,7 @@ func TestBaseURL(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			fake.Forget()
 			c := client(t, loki.Config{URL: tt.url})
-			if err := ask(t.Context(), t, c, loki.Call{}); err != nil {
+			if err := ask(t.Context(), t, c, loki.RequestOptions{}); err != nil {
 				t.Fatal(err)
 			}
 			if got := only(t, fake); got.Path != tt.path || got.Header.Get("Authorization") != tt.authorization || got.Host != at {

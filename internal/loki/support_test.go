@@ -94,7 +94,7 @@ func around(t time.Time) loki.Window {
 func rangeOf(t time.Time) loki.RangeParams { return loki.RangeParams{Window: around(t)} }
 
 // read gives the whole of an answer.
-func read(t testing.TB, a *loki.Answer, err error) string {
+func read(t testing.TB, a *loki.Response, err error) string {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -108,14 +108,14 @@ func read(t testing.TB, a *loki.Answer, err error) string {
 }
 
 // ask sends a plain query, and reads its answer to the end or to the first error.
-func ask(ctx context.Context, t testing.TB, c *loki.Client, call loki.Call) error {
+func ask(ctx context.Context, t testing.TB, c *loki.Client, options loki.RequestOptions) error {
 	t.Helper()
-	return askFor(ctx, t, c, call, `{app="web"}`)
+	return askFor(ctx, t, c, options, `{app="web"}`)
 }
 
-func askFor(ctx context.Context, t testing.TB, c *loki.Client, call loki.Call, text string) error {
+func askFor(ctx context.Context, t testing.TB, c *loki.Client, options loki.RequestOptions, text string) error {
 	t.Helper()
-	a, err := c.QueryRange(ctx, call, query(t, text), rangeOf(noon))
+	a, err := c.QueryRange(ctx, options, query(t, text), rangeOf(noon))
 	if err != nil {
 		return err
 	}

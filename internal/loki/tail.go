@@ -37,9 +37,9 @@ const (
 	// maxTailFrame bounds a frame: 100 entries at most, of lines of up to 256 KiB unless Loki is told
 	// otherwise. Escaped they can be longer; a line of ours is rarely either.
 	maxTailFrame = 32 << 20
-	// tailSilence is how long a tail may say nothing, pings included, before it is given up: what stands
+	// tailIdleTimeout is how long a tail may say nothing, pings included, before it is given up: what stands
 	// between us and Loki may have forgotten the connection.
-	tailSilence = 30 * time.Second
+	tailIdleTimeout = 30 * time.Second
 )
 
 // TailParams are the optional parameters of a tail. Zero values are not sent.
@@ -67,21 +67,21 @@ type Tail struct {
 	conn   *websocket.Conn
 	labels interner
 
-	begun chan struct{} // closed when Loki has begun
-	begin sync.Once
+	started   chan struct{} // closed when Loki has begun
+	startOnce sync.Once
 
-	alive   context.Context // ends when Loki has been silent for too long
-	dead    context.CancelFunc
-	silence *time.Timer
-	release func() // lets the endpoint go
+	idleCtx    context.Context // ends when Loki has been silent for too long
+	cancelIdle context.CancelFunc
+	idleTimer  *time.Timer
+	release    func() // lets the endpoint go
 }
 
-// errSilent is the cause of alive's end.
-var errSilent = errors.New("loki fell silent")
+// errIdleTimeout is the cause of the end of idleCtx.
+var errIdleTimeout = errors.New("loki fell silent")
 
 // Tail opens a tail. It has the time-out of a request for opening; then it lasts until Close, the end of
 // the context that Receive is called with, or Loki's own end.
-func (c *Client) Tail(ctx context.Context, call Call, q tenancy.Query, p TailParams) (*Tail, error) {
+func (c *Client) Tail(ctx context.Context, options RequestOptions, q tenancy.Query, p TailParams) (*Tail, error) {
 	if q.Kind() != tenancy.KindLogs {
 		if q.LogQL() == "" {
 			return nil, fmt.Errorf("query: %w", ErrNotFenced)
@@ -92,14 +92,14 @@ func (c *Client) Tail(ctx context.Context, call Call, q tenancy.Query, p TailPar
 	if params.err != nil {
 		return nil, params.err
 	}
-	opening, cancel := c.withDeadline(ctx, call)
+	opening, cancel := c.withDeadline(ctx, options)
 	defer cancel()
 	// Only its headers are used. A long query stays in the URL: a WebSocket has no form.
-	call.AcceptGzip, call.CategorizeLabels = false, true
-	t := &Tail{begun: make(chan struct{})}
-	t.alive, t.dead = context.WithCancel(context.Background())
-	e, err := c.doWithRetry(opening, func(attempt context.Context, e *endpoint) error {
-		request, err := c.newRequest(attempt, e, call, "/loki/api/v1/tail", encoded{tenants: params.tenants})
+	options.AcceptGzip, options.CategorizeLabels = false, true
+	t := &Tail{started: make(chan struct{})}
+	t.idleCtx, t.cancelIdle = context.WithCancel(context.Background())
+	e, err := c.doWithRetry(opening, func(attempt context.Context, e *upstream) error {
+		request, err := c.newRequest(attempt, e, options, "/loki/api/v1/tail", encoded{tenants: params.tenants})
 		if err != nil {
 			return err
 		}
@@ -112,12 +112,12 @@ func (c *Client) Tail(ctx context.Context, call Call, q tenancy.Query, p TailPar
 		return nil
 	})
 	if err != nil {
-		t.dead()
+		t.cancelIdle()
 		return nil, err
 	}
 	t.conn.SetReadLimit(maxTailFrame)
 	t.release = sync.OnceFunc(e.release)
-	t.silence = time.AfterFunc(tailSilence, t.dead)
+	t.idleTimer = time.AfterFunc(tailIdleTimeout, t.cancelIdle)
 	return t, nil
 }
 
@@ -128,8 +128,8 @@ func (c *Client) dial(request *http.Request, t *Tail) (*websocket.Conn, *http.Re
 		HTTPHeader:      request.Header,
 		CompressionMode: websocket.CompressionDisabled, // each message's dictionary costs more memory than it saves
 		OnPingReceived: func(context.Context, []byte) bool {
-			t.silence.Reset(tailSilence)
-			t.begin.Do(func() { close(t.begun) })
+			t.idleTimer.Reset(tailIdleTimeout)
+			t.startOnce.Do(func() { close(t.started) })
 			return true
 		},
 	})
@@ -141,45 +141,45 @@ func (c *Client) tailClient() *http.Client {
 	transport := c.newTransport(protocolHTTP1)
 	transport.DisableKeepAlives = true
 	return &http.Client{
-		Transport:     c.around(transport),
+		Transport:     c.wrap(transport),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
 // dialError tells what became of a handshake. The response's body is in memory by now.
-func (c *Client) dialError(caller, opening context.Context, e *endpoint, response *http.Response, err error) error {
+func (c *Client) dialError(caller, opening context.Context, e *upstream, response *http.Response, err error) error {
 	if response == nil || response.StatusCode == http.StatusSwitchingProtocols || caller.Err() != nil {
 		return classify(caller, opening, ErrUnreachable, err)
 	}
 	if response.StatusCode == http.StatusOK {
 		return failed("open tail: %w", err)
 	}
-	if suspicious(response.StatusCode) {
-		c.pool.suspect(e)
+	if isGatewayError(response.StatusCode) {
+		c.pool.triggerHealthCheck(e)
 	}
 	body := response.Body
 	if body == nil {
 		body = http.NoBody
 	}
-	return refusal(response, io.LimitReader(body, maxMessage))
+	return statusError(response, io.LimitReader(body, maxMessage))
 }
 
 // Begun is closed when Loki has begun: what it takes in from then on will arrive here. That is its first
 // ping, not its first frame, which it may send before its ingesters have heard of the tail. It needs
 // somebody who receives.
-func (t *Tail) Begun() <-chan struct{} { return t.begun }
+func (t *Tail) Begun() <-chan struct{} { return t.started }
 
 // Receive waits for the next frame. After an error there is nothing more to come; the end of ctx closes
 // the tail.
 func (t *Tail) Receive(ctx context.Context) (Frame, error) {
 	reading, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(t.alive, cancel)() //nolint:contextcheck // either of the two ends the reading
+	defer context.AfterFunc(t.idleCtx, cancel)() //nolint:contextcheck // either of the two ends the reading
 	kind, message, err := t.conn.Read(reading)
 	if err != nil {
-		return Frame{}, t.ended(ctx, err)
+		return Frame{}, t.closeReason(ctx, err)
 	}
-	t.silence.Reset(tailSilence)
+	t.idleTimer.Reset(tailIdleTimeout)
 	if kind != websocket.MessageText {
 		return Frame{}, failed("tail: a frame that is not text")
 	}
@@ -190,14 +190,14 @@ func (t *Tail) Receive(ctx context.Context) (Frame, error) {
 	return frame, nil
 }
 
-// ended tells why a tail ended.
-func (t *Tail) ended(ctx context.Context, err error) error {
+// closeReason tells why a tail ended.
+func (t *Tail) closeReason(ctx context.Context, err error) error {
 	var closed websocket.CloseError
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("tail loki: %w", ctx.Err())
-	case t.alive.Err() != nil:
-		return &Error{Kind: ErrTimeout, Cause: errSilent}
+	case t.idleCtx.Err() != nil:
+		return &Error{Kind: ErrTimeout, Cause: errIdleTimeout}
 	case errors.As(err, &closed) && strings.Contains(closed.Reason, "max concurrent tail requests limit"):
 		return &Error{Kind: ErrRateLimited, Cause: closed}
 	default:
@@ -207,8 +207,8 @@ func (t *Tail) ended(ctx context.Context, err error) error {
 
 // Close ends the tail. Nothing is waited for: Loki notices.
 func (t *Tail) Close() {
-	t.silence.Stop()
-	t.dead()
+	t.idleTimer.Stop()
+	t.cancelIdle()
 	t.release()
 	t.conn.CloseNow() //nolint:errcheck,gosec // it is closed either way
 }
@@ -252,7 +252,7 @@ func decodeFrame(message []byte, names *interner) (Frame, error) {
 func (p *params) seconds(name string, d, most time.Duration) *params {
 	switch {
 	case d < 0 || d > most || d%time.Second != 0:
-		return p.refuse("%w: %s: %s is not a whole number of seconds up to %s", ErrParameter, name, d, most)
+		return p.fail("%w: %s: %s is not a whole number of seconds up to %s", ErrParameter, name, d, most)
 	case d == 0:
 		return p
 	default:

@@ -40,7 +40,7 @@ func TestEntries(t *testing.T) {
 	)
 	c := client(t, loki.Config{URL: l.URL})
 	ask := func(direction string, limit int) []loki.Entry {
-		got, err := c.Entries(t.Context(), loki.Call{}, query(t, `{app=~".+"} | logfmt`),
+		got, err := c.Entries(t.Context(), loki.RequestOptions{}, query(t, `{app=~".+"} | logfmt`),
 			loki.RangeParams{Window: around(noon), Direction: direction, Limit: limit}, 1<<20)
 		if err != nil {
 			t.Fatal(err)
@@ -71,7 +71,7 @@ func TestEntriesNeverHalf(t *testing.T) {
 	l := twoTenants(t)
 	c := client(t, loki.Config{URL: l.URL})
 	ask := func(q tenancy.Query, most int64) error {
-		got, err := c.Entries(t.Context(), loki.Call{}, q, rangeOf(noon), most)
+		got, err := c.Entries(t.Context(), loki.RequestOptions{}, q, rangeOf(noon), most)
 		if err != nil && len(got) > 0 {
 			t.Errorf("%d entries beside %v", len(got), err)
 		}
@@ -138,7 +138,7 @@ func TestEntriesTimeout(t *testing.T) {
 			<-r.Context().Done()
 		}))
 		c := client(t, loki.Config{URL: server.URL, Timeout: 20 * time.Millisecond})
-		_, err := c.Entries(t.Context(), loki.Call{}, query(t, `{app="web"}`), rangeOf(noon), 1<<20)
+		_, err := c.Entries(t.Context(), loki.RequestOptions{}, query(t, `{app="web"}`), rangeOf(noon), 1<<20)
 		if !errors.Is(err, loki.ErrTimeout) {
 			t.Errorf("stalled after %s: %v", all[:n], err)
 		}
@@ -147,9 +147,9 @@ func TestEntriesTimeout(t *testing.T) {
 }
 
 // open opens a tail of all of alpha's lines.
-func open(t *testing.T, c *loki.Client, call loki.Call, p loki.TailParams) *loki.Tail {
+func open(t *testing.T, c *loki.Client, options loki.RequestOptions, p loki.TailParams) *loki.Tail {
 	t.Helper()
-	tail, err := c.Tail(t.Context(), call, query(t, `{app="web"}`), p)
+	tail, err := c.Tail(t.Context(), options, query(t, `{app="web"}`), p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func receive(t *testing.T, tail *loki.Tail) loki.Frame {
 func TestTail(t *testing.T) {
 	l := twoTenants(t)
 	c := client(t, loki.Config{URL: strings.Replace(l.URL, "http://", "http://me:secret@", 1), OrgID: "logs-{tenant}"})
-	tail := open(t, c, loki.Call{}, loki.TailParams{Start: noon.Add(-time.Hour), Limit: 7, Delay: 2 * time.Second})
+	tail := open(t, c, loki.RequestOptions{}, loki.TailParams{Start: noon.Add(-time.Hour), Limit: 7, Delay: 2 * time.Second})
 	if s := lines(t, receive(t, tail).Entries); s != "alpha's line" {
 		t.Errorf("got %q", s)
 	}
@@ -212,14 +212,14 @@ func TestTailEnds(t *testing.T) {
 	c := client(t, loki.Config{URL: l.URL})
 	q := query(t, `{app="web"}`)
 	for name, end := range map[string]func(){"Loki stops": l.CloseTails, "the connection breaks": l.CutTails} {
-		tail := open(t, c, loki.Call{}, loki.TailParams{Start: noon.Add(-time.Hour)})
+		tail := open(t, c, loki.RequestOptions{}, loki.TailParams{Start: noon.Add(-time.Hour)})
 		receive(t, tail)
 		end()
 		if _, err := tail.Receive(t.Context()); !errors.Is(err, loki.ErrFailed) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	tail := open(t, c, loki.Call{}, loki.TailParams{})
+	tail := open(t, c, loki.RequestOptions{}, loki.TailParams{})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := tail.Receive(ctx); !errors.Is(err, context.Canceled) {
@@ -227,15 +227,15 @@ func TestTailEnds(t *testing.T) {
 	}
 	l.Instead(lokitest.Fail(http.StatusBadRequest, "too complicated"))
 	var refused *loki.RefusedError
-	if _, err := c.Tail(t.Context(), loki.Call{}, q, loki.TailParams{}); !errors.As(err, &refused) || refused.Message != "too complicated" {
+	if _, err := c.Tail(t.Context(), loki.RequestOptions{}, q, loki.TailParams{}); !errors.As(err, &refused) || refused.Message != "too complicated" {
 		t.Errorf("refused: %v", err)
 	}
 	l.Instead(lokitest.Fail(http.StatusOK, "not a WebSocket"))
-	if _, err := c.Tail(t.Context(), loki.Call{}, q, loki.TailParams{}); !errors.Is(err, loki.ErrFailed) {
+	if _, err := c.Tail(t.Context(), loki.RequestOptions{}, q, loki.TailParams{}); !errors.Is(err, loki.ErrFailed) {
 		t.Errorf("200: %v", err)
 	}
 	l.Close()
-	if _, err := c.Tail(t.Context(), loki.Call{}, q, loki.TailParams{}); !errors.Is(err, loki.ErrUnreachable) {
+	if _, err := c.Tail(t.Context(), loki.RequestOptions{}, q, loki.TailParams{}); !errors.Is(err, loki.ErrUnreachable) {
 		t.Errorf("nobody there: %v", err)
 	}
 }
@@ -256,7 +256,7 @@ func TestTailRefusesBeforeSending(t *testing.T) {
 		{"half a second", query(t, `{app="web"}`), loki.TailParams{Delay: time.Second / 2}, loki.ErrParameter},
 		{"a negative limit", query(t, `{app="web"}`), loki.TailParams{Limit: -1}, loki.ErrParameter},
 	} {
-		if _, err := c.Tail(t.Context(), loki.Call{}, tt.q, tt.p); !errors.Is(err, tt.want) {
+		if _, err := c.Tail(t.Context(), loki.RequestOptions{}, tt.q, tt.p); !errors.Is(err, tt.want) {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
@@ -279,7 +279,7 @@ func TestTailTellsTooMany(t *testing.T) {
 		_ = conn.Close(websocket.StatusInternalError, "rpc error: code = Code(400) desc = max concurrent tail requests limit exceeded, count > limit (11 > 10)")
 	}))
 	t.Cleanup(s.Close)
-	tail := open(t, client(t, loki.Config{URL: s.URL}), loki.Call{}, loki.TailParams{})
+	tail := open(t, client(t, loki.Config{URL: s.URL}), loki.RequestOptions{}, loki.TailParams{})
 	ended := make(chan error, 1)
 	go func() {
 		_, err := tail.Receive(t.Context())

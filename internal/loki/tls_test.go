@@ -156,7 +156,7 @@ func TestTLS(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := client(t, tt.in)
-			err := ask(t.Context(), t, c, loki.Call{})
+			err := ask(t.Context(), t, c, loki.RequestOptions{})
 			if !tt.refused && err == nil {
 				if got := protocol.Load(); got != 2 {
 					t.Errorf("over HTTP/%d", got)
@@ -166,7 +166,7 @@ func TestTLS(t *testing.T) {
 			if refused := errors.Is(err, loki.ErrUnreachable) || errors.Is(err, loki.ErrUnavailable); refused != tt.refused {
 				t.Errorf("got %v", err)
 			}
-			if _, err := c.Tail(t.Context(), loki.Call{}, query(t, `{app="web"}`), loki.TailParams{}); err == nil {
+			if _, err := c.Tail(t.Context(), loki.RequestOptions{}, query(t, `{app="web"}`), loki.TailParams{}); err == nil {
 				t.Error("a tail is opened")
 			}
 		})
@@ -200,7 +200,7 @@ func TestRenewed(t *testing.T) {
 	c := client(t, loki.Config{URL: server.URL, CAFile: ca, CertFile: cert, KeyFile: key, BearerTokenFile: token})
 	asks := func(header string) {
 		t.Helper()
-		if err := ask(t.Context(), t, c, loki.Call{}); err != nil || seen.Load() != header {
+		if err := ask(t.Context(), t, c, loki.RequestOptions{}); err != nil || seen.Load() != header {
 			t.Errorf("%v, with %q; want %q", err, seen.Load(), header)
 		}
 	}
@@ -277,7 +277,7 @@ func TestCredentials(t *testing.T) {
 				}
 				return
 			}
-			if err := ask(t.Context(), t, client(t, tt.in), loki.Call{}); err != nil {
+			if err := ask(t.Context(), t, client(t, tt.in), loki.RequestOptions{}); err != nil {
 				t.Fatal(err)
 			}
 			requests := fake.Requests()

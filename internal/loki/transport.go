@@ -56,13 +56,13 @@ const (
 	protocolHTTP1 = "http/1.1"
 )
 
-// followed is a value of files that are read again when they change, or one that needs none.
-type followed[T any] struct {
+// fileValue is a value of files that are read again when they change, or one that needs none.
+type fileValue[T any] struct {
 	fixed T
 	files *refresh.Value[T]
 }
 
-func (f *followed[T]) get() T {
+func (f *fileValue[T]) get() T {
 	if f.files == nil {
 		return f.fixed
 	}
@@ -70,32 +70,32 @@ func (f *followed[T]) get() T {
 }
 
 // reload, stale and close are for values that have files.
-func (f *followed[T]) reload() error {
+func (f *fileValue[T]) reload() error {
 	if f.files == nil {
 		return nil
 	}
 	return f.files.Reload()
 }
 
-func (f *followed[T]) stale() bool { return f.files != nil && f.files.Err() != nil }
+func (f *fileValue[T]) stale() bool { return f.files != nil && f.files.Err() != nil }
 
-func (f *followed[T]) close() {
+func (f *fileValue[T]) close() {
 	if f.files != nil {
 		f.files.Close()
 	}
 }
 
-// follow reads files, and follows them unless there are none.
-func follow[T any](paths []string, parse func([][]byte) (T, error), changed func(error)) (*followed[T], error) {
+// newFileValue reads files, and follows them unless there are none.
+func newFileValue[T any](paths []string, parse func([][]byte) (T, error), changed func(error)) (*fileValue[T], error) {
 	if len(paths) == 0 {
 		fixed, err := parse(nil)
-		return &followed[T]{fixed: fixed}, err
+		return &fileValue[T]{fixed: fixed}, err
 	}
 	files, err := refresh.Files(paths, parse, refresh.Options{Changed: changed})
 	if err != nil {
 		return nil, err //nolint:wrapcheck // names the files
 	}
-	return &followed[T]{files: files}, nil
+	return &fileValue[T]{files: files}, nil
 }
 
 // tlsFiles are the files of which tlsConfig takes the contents.

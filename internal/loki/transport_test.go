@@ -103,16 +103,16 @@ func TestSlowResponse(t *testing.T) {
 				defer c.Close()
 				began, ended := time.Now(), make(chan error, 1)
 				go func() {
-					answer, err := c.QueryRange(t.Context(), Call{}, q, RangeParams{})
+					response, err := c.QueryRange(t.Context(), RequestOptions{}, q, RangeParams{})
 					if err == nil {
-						_, err = io.Copy(io.Discard, answer.Body)
-						_ = answer.Body.Close()
+						_, err = io.Copy(io.Discard, response.Body)
+						_ = response.Body.Close()
 					}
 					ended <- err
 				}()
 				time.Sleep(slowResponse - 1) // of the bubble's clock
 				synctest.Wait()
-				if n := c.Stats().Endpoints[0].Probes; n != 0 {
+				if n := c.Stats().Upstreams[0].Probes; n != 0 {
 					t.Errorf("%d probes before the response is slow", n)
 				}
 				time.Sleep(1)
@@ -121,14 +121,14 @@ func TestSlowResponse(t *testing.T) {
 				if begin == "" {
 					want = 1
 				}
-				if n := c.Stats().Endpoints[0].Probes; n != want {
+				if n := c.Stats().Upstreams[0].Probes; n != want {
 					t.Errorf("%d probes at the time when a response is slow, want %d", n, want)
 				}
 				if err := <-ended; !errors.Is(err, ErrTimeout) || time.Since(began) != DefaultTimeout {
 					t.Errorf("after %s: %v", time.Since(began), err)
 				}
 				synctest.Wait()
-				if s := c.Stats(); !s.Endpoints[0].Up || s.Retries != 0 || s.Endpoints[0].InFlight != 0 {
+				if s := c.Stats(); !s.Upstreams[0].Up || s.Retries != 0 || s.Upstreams[0].InFlight != 0 {
 					t.Errorf("%+v", s)
 				}
 			})
@@ -151,7 +151,7 @@ func TestDialIsWithinTheDeadline(t *testing.T) {
 			return nil, errors.New("the name was never found")
 		}
 		began := time.Now()
-		_, err := c.QueryRange(t.Context(), Call{Timeout: time.Second}, q, RangeParams{})
+		_, err := c.QueryRange(t.Context(), RequestOptions{Timeout: time.Second}, q, RangeParams{})
 		if !errors.Is(err, ErrTimeout) || time.Since(began) != time.Second {
 			t.Errorf("after %s: %v", time.Since(began), err)
 		}
@@ -169,7 +169,7 @@ func TestCallerLeavesBeforeTheResponse(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		began := time.Now()
 		time.AfterFunc(time.Millisecond, cancel)
-		_, err := c.QueryRange(ctx, Call{}, q, RangeParams{})
+		_, err := c.QueryRange(ctx, RequestOptions{}, q, RangeParams{})
 		if !errors.Is(err, context.Canceled) || time.Since(began) != time.Millisecond || c.Stats().Retries != 0 {
 			t.Errorf("after %s: %v; %d retries", time.Since(began), err, c.Stats().Retries)
 		}

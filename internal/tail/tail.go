@@ -38,18 +38,18 @@ type Source interface {
 }
 
 // OfLoki is the source that a client of Loki's is.
-func OfLoki(client *loki.Client, call loki.Call, q tenancy.Query) Source {
-	return &source{client, call, q}
+func OfLoki(client *loki.Client, options loki.RequestOptions, q tenancy.Query) Source {
+	return &source{client, options, q}
 }
 
 type source struct {
-	client *loki.Client
-	call   loki.Call
-	query  tenancy.Query
+	client  *loki.Client
+	options loki.RequestOptions
+	query   tenancy.Query
 }
 
 func (s *source) Open(ctx context.Context, p loki.TailParams) (Upstream, error) {
-	upstream, err := s.client.Tail(ctx, s.call, s.query, p)
+	upstream, err := s.client.Tail(ctx, s.options, s.query, p)
 	if err != nil {
 		return nil, err //nolint:wrapcheck // the caller's to tell apart
 	}
@@ -57,7 +57,7 @@ func (s *source) Open(ctx context.Context, p loki.TailParams) (Upstream, error) 
 }
 
 func (s *source) Entries(ctx context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error) {
-	return s.client.Entries(ctx, s.call, s.query, p, maxBytes) //nolint:wrapcheck // as above
+	return s.client.Entries(ctx, s.options, s.query, p, maxBytes) //nolint:wrapcheck // as above
 }
 
 // Config says how a tail begins. The zero value begins with the newest 100 lines of the past hour.

@@ -22,16 +22,16 @@ type three struct {
 func newThree(t *testing.T) *three {
 	t.Helper()
 	three := &three{down: map[string]bool{}}
-	var endpoints []*endpoint
+	var upstreams []*upstream
 	for _, name := range []string{"a", "b", "c"} {
-		endpoints = append(endpoints, &endpoint{base: &url.URL{Scheme: "http", Host: name}})
+		upstreams = append(upstreams, &upstream{base: &url.URL{Scheme: "http", Host: name}})
 	}
-	three.pool = newPool(endpoints, three.answer, slog.New(slog.DiscardHandler))
+	three.pool = newPool(upstreams, three.answer, slog.New(slog.DiscardHandler))
 	t.Cleanup(three.close)
 	return three
 }
 
-func (s *three) answer(_ context.Context, e *endpoint) error {
+func (s *three) answer(_ context.Context, e *upstream) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.probed = append(s.probed, time.Now())
@@ -50,17 +50,17 @@ func (s *three) set(name string, down bool) {
 func (s *three) fail(names ...string) {
 	for _, name := range names {
 		s.set(name, true)
-		for _, e := range s.endpoints {
+		for _, e := range s.upstreams {
 			if e.base.Host == name {
-				s.suspect(e)
+				s.triggerHealthCheck(e)
 			}
 		}
 	}
-	<-time.After(lastPause)
+	<-time.After(maxProbeInterval)
 	synctest.Wait()
 }
 
-func (s *three) picked(t *testing.T, tried *endpoint) string {
+func (s *three) picked(t *testing.T, tried *upstream) string {
 	t.Helper()
 	e, err := s.pick(tried)
 	if err != nil {
@@ -83,13 +83,13 @@ func TestPick(t *testing.T) {
 		if seen["a"] != 3 || seen["b"] != 3 || seen["c"] != 3 {
 			t.Errorf("among equals: %v", seen)
 		}
-		s.endpoints[0].inFlight.Add(2)
-		s.endpoints[1].inFlight.Add(1)
+		s.upstreams[0].inFlight.Add(2)
+		s.upstreams[1].inFlight.Add(1)
 		for range 3 {
 			if got := s.picked(t, nil); got != "c" {
 				t.Errorf("c has nothing to do, and %s is asked", got)
 			}
-			if got := s.picked(t, s.endpoints[2]); got != "b" {
+			if got := s.picked(t, s.upstreams[2]); got != "b" {
 				t.Errorf("c has just failed and b has less to do than a, and %s is asked", got)
 			}
 		}
@@ -98,14 +98,14 @@ func TestPick(t *testing.T) {
 			t.Errorf("c is down, and %s is asked", got)
 		}
 		s.fail("a")
-		if got := s.picked(t, s.endpoints[1]); got != "b" {
+		if got := s.picked(t, s.upstreams[1]); got != "b" {
 			t.Errorf("b alone is left, and after its failure %s is asked", got)
 		}
 	})
 }
 
 // TestDown guarantees that requests are refused at once while everything is down, with the time to the
-// next probe, that the probes become rare, and that a good one is the end of it.
+// nextProbe probe, that the probes become rare, and that a good one is the end of it.
 func TestDown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -114,7 +114,7 @@ func TestDown(t *testing.T) {
 		s.fail("a", "b", "c")
 		_, err := s.pick(nil)
 		var e *Error
-		if !errors.Is(err, ErrUnavailable) || !errors.As(err, &e) || e.RetryAfter < time.Second || e.RetryAfter > lastPause*11/10 {
+		if !errors.Is(err, ErrUnavailable) || !errors.As(err, &e) || e.RetryAfter < time.Second || e.RetryAfter > maxProbeInterval*11/10 {
 			t.Fatalf("everything is down: %v, to be asked again in %s", err, e.RetryAfter)
 		}
 		s.mu.Lock()
@@ -127,7 +127,7 @@ func TestDown(t *testing.T) {
 		}
 		s.mu.Unlock()
 		s.set("b", false)
-		<-time.After(lastPause * 2)
+		<-time.After(maxProbeInterval * 2)
 		synctest.Wait()
 		if got := s.picked(t, nil); got != "b" {
 			t.Errorf("b is back, and %s is asked", got)
@@ -143,14 +143,14 @@ func TestSuspicion(t *testing.T) {
 		s := newThree(t)
 		defer s.close()
 		for range 10_000 {
-			s.suspect(s.endpoints[0])
+			s.triggerHealthCheck(s.upstreams[0])
 			<-time.After(time.Millisecond)
 		}
 		synctest.Wait()
-		if got := s.picked(t, s.endpoints[1]); got == "none" || s.endpoints[0].health == down {
+		if got := s.picked(t, s.upstreams[1]); got == "none" || s.upstreams[0].health == down {
 			t.Error("suspicion alone has taken a URL down")
 		}
-		if n := s.endpoints[0].probes.Load(); n > 11 {
+		if n := s.upstreams[0].probes.Load(); n > 11 {
 			t.Errorf("%d probes in ten seconds", n)
 		}
 	})
@@ -163,18 +163,18 @@ func TestOneBadProbe(t *testing.T) {
 		s := newThree(t)
 		defer s.close()
 		s.set("a", true)
-		s.suspect(s.endpoints[0])
-		<-time.After(firstPause / 2)
+		s.triggerHealthCheck(s.upstreams[0])
+		<-time.After(minProbeInterval / 2)
 		s.mu.Lock()
 		probes := len(s.probed)
 		s.mu.Unlock()
-		if up := s.endpoints[0].health != down; !up || probes != 1 {
+		if up := s.upstreams[0].health != down; !up || probes != 1 {
 			t.Fatalf("after %d probes: up is %t", probes, up)
 		}
 		s.set("a", false)
-		<-time.After(firstPause)
+		<-time.After(minProbeInterval)
 		synctest.Wait()
-		if s.endpoints[0].health != healthy {
+		if s.upstreams[0].health != healthy {
 			t.Error("it is not trusted again")
 		}
 	})
@@ -187,8 +187,8 @@ func TestClosePool(t *testing.T) {
 		s := newThree(t)
 		s.fail("a")
 		s.close()
-		s.suspect(s.endpoints[1])
-		if s.endpoints[1].checking {
+		s.triggerHealthCheck(s.upstreams[1])
+		if s.upstreams[1].checking {
 			t.Error("a check has begun")
 		}
 	})

@@ -47,10 +47,10 @@ func TestWithTransport(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.CloseIdleConnections)
-	if err := ask(t.Context(), t, c, loki.Call{}); err != nil {
+	if err := ask(t.Context(), t, c, loki.RequestOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	tail, err := c.Tail(t.Context(), loki.Call{}, query(t, `{app="web"}`), loki.TailParams{})
+	tail, err := c.Tail(t.Context(), loki.RequestOptions{}, query(t, `{app="web"}`), loki.TailParams{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,16 +17,16 @@ import (
 // That, and that no caller's request is spent on trying, is why this is no circuit breaker of a library:
 // sony/gobreaker opens on what it is told of requests, and half-open lets the next one of them through.
 const (
-	// downAfter is how many probes in a row must fail.
-	downAfter = 2
-	// probeTime is how long a probe may take. Loki's /ready takes a millisecond.
-	probeTime = 2 * time.Second
-	// firstPause is between the first two probes that fail; it doubles up to lastPause, which is about how
+	// failuresUntilDown is how many probes in a row must fail.
+	failuresUntilDown = 2
+	// probeTimeout is how long a probe may take. Loki's /ready takes a millisecond.
+	probeTimeout = 2 * time.Second
+	// minProbeInterval is between the first two probes that fail; it doubles up to lastPause, which is about how
 	// long Loki may be back before it is asked again.
-	firstPause, lastPause = 100 * time.Millisecond, 5 * time.Second
-	// assurance is how long a good probe settles every suspicion, so that many failing requests do not
+	minProbeInterval, maxProbeInterval = 100 * time.Millisecond, 5 * time.Second
+	// healthTTL is how long a good probe settles every suspicion, so that many failing requests do not
 	// become as many probes.
-	assurance = time.Second
+	healthTTL = time.Second
 	// slowResponse is how long the first byte may take before a probe is sent beside the request: what
 	// accepts connections and says nothing shows in no other way before the request's own time-out.
 	slowResponse = 5 * time.Second
@@ -36,12 +36,12 @@ type health int
 
 const (
 	healthy health = iota
-	suspected
+	unverified
 	down
 )
 
-// endpoint is one of Loki's URLs, with what is known of it.
-type endpoint struct {
+// upstream is one of Loki's URLs, with what is known of it.
+type upstream struct {
 	base *url.URL // without credentials
 	user *url.Userinfo
 
@@ -49,33 +49,33 @@ type endpoint struct {
 	failures, probes atomic.Uint64
 
 	// Held by pool.mu.
-	health   health
-	checking bool
-	assured  time.Time // when a probe was last good
-	next     time.Time // when the next probe is due, while down
-	cause    error     // of the last probe's failure
+	health      health
+	checking    bool
+	lastHealthy time.Time // when a probe was last good
+	nextProbe   time.Time // when the next probe is due, while down
+	lastError   error     // of the last probe's failure
 }
 
 // pool is Loki's URLs. Those that fail are probed until they do not; the goroutines that do so end with
 // close, and there are none while all is well.
 type pool struct {
-	endpoints []*endpoint
-	probe     func(context.Context, *endpoint) error
-	wentDown  func() // called when one is down
+	upstreams []*upstream
+	probe     func(context.Context, *upstream) error
+	onDown    func() // called when one is down
 	log       *slog.Logger
 
-	turn             atomic.Uint32
+	roundRobin       atomic.Uint32
 	retries, refused atomic.Uint64
 
-	open   context.Context // until close
+	ctx    context.Context // until close
 	stop   context.CancelFunc
 	checks sync.WaitGroup
 	mu     sync.Mutex
 }
 
-func newPool(endpoints []*endpoint, probe func(context.Context, *endpoint) error, log *slog.Logger) *pool {
-	p := &pool{endpoints: endpoints, probe: probe, log: log, wentDown: func() {}}
-	p.open, p.stop = context.WithCancel(context.Background())
+func newPool(upstreams []*upstream, probe func(context.Context, *upstream) error, log *slog.Logger) *pool {
+	p := &pool{upstreams: upstreams, probe: probe, log: log, onDown: func() {}}
+	p.ctx, p.stop = context.WithCancel(context.Background())
 	return p
 }
 
@@ -89,14 +89,14 @@ func (p *pool) close() {
 
 // pick chooses where to ask: of those in the best health the one with the least to do. One that was
 // tried already is chosen where there is no other, since behind one name there may be several machines.
-func (p *pool) pick(tried *endpoint) (*endpoint, error) {
+func (p *pool) pick(tried *upstream) (*upstream, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var best *endpoint
-	turn := int(p.turn.Add(1)) % len(p.endpoints) // the first of equals is another one each time
-	for i := range p.endpoints {
-		e := p.endpoints[(turn+i)%len(p.endpoints)]
-		if e.health != down && (best == nil || e.before(best, tried)) {
+	var best *upstream
+	turn := int(p.roundRobin.Add(1)) % len(p.upstreams) // the first of equals is another one each time
+	for i := range p.upstreams {
+		e := p.upstreams[(turn+i)%len(p.upstreams)]
+		if e.health != down && (best == nil || e.preferredOver(best, tried)) {
 			best = e
 		}
 	}
@@ -107,8 +107,8 @@ func (p *pool) pick(tried *endpoint) (*endpoint, error) {
 	return best, nil
 }
 
-// before tells whether e is to be asked rather than other.
-func (e *endpoint) before(other, tried *endpoint) bool {
+// preferredOver tells whether e is to be asked rather than other.
+func (e *upstream) preferredOver(other, tried *upstream) bool {
 	switch {
 	case e == tried || other == tried:
 		return other == tried
@@ -121,30 +121,30 @@ func (e *endpoint) before(other, tried *endpoint) bool {
 
 // unavailable says that there is nobody to ask, and when there may be. It is called under mu.
 func (p *pool) unavailable() error {
-	soonest := p.endpoints[0]
-	for _, e := range p.endpoints {
-		if e.next.Before(soonest.next) {
+	soonest := p.upstreams[0]
+	for _, e := range p.upstreams {
+		if e.nextProbe.Before(soonest.nextProbe) {
 			soonest = e
 		}
 	}
-	return &Error{Kind: ErrUnavailable, Cause: soonest.cause, RetryAfter: max(time.Until(soonest.next), time.Second)}
+	return &Error{Kind: ErrUnavailable, Cause: soonest.lastError, RetryAfter: max(time.Until(soonest.nextProbe), time.Second)}
 }
 
-// suspect has an endpoint probed, unless it is being probed or was found well just now.
-func (p *pool) suspect(e *endpoint) {
+// triggerHealthCheck has an endpoint probed, unless it is being probed or was found well just now.
+func (p *pool) triggerHealthCheck(e *upstream) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if e.checking || time.Since(e.assured) < assurance || p.open.Err() != nil {
+	if e.checking || time.Since(e.lastHealthy) < healthTTL || p.ctx.Err() != nil {
 		return
 	}
-	e.checking, e.health = true, suspected
-	p.checks.Go(func() { p.check(p.open, e) })
+	e.checking, e.health = true, unverified
+	p.checks.Go(func() { p.check(p.ctx, e) })
 }
 
 // check probes until a probe is good, or the pool is closed.
-func (p *pool) check(open context.Context, e *endpoint) {
+func (p *pool) check(open context.Context, e *upstream) {
 	for failed := 1; ; failed++ {
-		ctx, cancel := context.WithTimeoutCause(open, probeTime, ErrTimeout)
+		ctx, cancel := context.WithTimeoutCause(open, probeTimeout, ErrTimeout)
 		e.probes.Add(1)
 		err := p.probe(ctx, e)
 		cancel()
@@ -152,10 +152,10 @@ func (p *pool) check(open context.Context, e *endpoint) {
 			return
 		}
 		if err == nil {
-			p.recovered(e)
+			p.markHealthy(e)
 			return
 		}
-		timer := time.NewTimer(p.failed(e, failed, err))
+		timer := time.NewTimer(p.markFailed(e, failed, err))
 		select {
 		case <-timer.C:
 		case <-open.Done():
@@ -165,31 +165,31 @@ func (p *pool) check(open context.Context, e *endpoint) {
 	}
 }
 
-// failed notes a probe that failed, and says how long to wait before the next.
-func (p *pool) failed(e *endpoint, times int, err error) time.Duration {
-	pause := lastPause
+// markFailed notes a probe that failed, and says how long to wait before the next.
+func (p *pool) markFailed(e *upstream, times int, err error) time.Duration {
+	pause := maxProbeInterval
 	if doublings := times - 1; doublings < 10 { // beyond, it is past lastPause anyway
-		pause = min(pause, firstPause<<doublings)
+		pause = min(pause, minProbeInterval<<doublings)
 	}
 	pause += rand.N(pause/5) - pause/10 //nolint:gosec // spreads load; nothing is secret about it
 	p.mu.Lock()
-	e.cause, e.next = err, time.Now().Add(pause)
-	went := e.health != down && times >= downAfter
+	e.lastError, e.nextProbe = err, time.Now().Add(pause)
+	went := e.health != down && times >= failuresUntilDown
 	if went {
 		e.health = down
 	}
 	p.mu.Unlock()
 	if went {
 		p.log.Error("Loki is down; it is not asked until a probe succeeds", "url", e.name(), "error", err)
-		p.wentDown()
+		p.onDown()
 	}
 	return pause
 }
 
-func (p *pool) recovered(e *endpoint) {
+func (p *pool) markHealthy(e *upstream) {
 	p.mu.Lock()
 	was := e.health
-	e.health, e.checking, e.assured, e.cause = healthy, false, time.Now(), nil
+	e.health, e.checking, e.lastHealthy, e.lastError = healthy, false, time.Now(), nil
 	p.mu.Unlock()
 	if was == down {
 		p.log.Info("Loki is back", "url", e.name())
@@ -197,21 +197,21 @@ func (p *pool) recovered(e *endpoint) {
 }
 
 // name is what the operator calls it, without credentials.
-func (e *endpoint) name() string { return e.base.String() }
+func (e *upstream) name() string { return e.base.String() }
 
 // url is the base with a path of Loki's appended; not resolved against it, which would drop a prefix.
-func (e *endpoint) url(path string) *url.URL {
-	u := *e.base
-	u.Path += path
-	if u.RawPath != "" {
-		u.RawPath += path // ours hold nothing that is escaped
+func (e *upstream) url(path string) *url.URL {
+	full := *e.base
+	full.Path += path
+	if full.RawPath != "" {
+		full.RawPath += path // ours hold nothing that is escaped
 	}
-	return &u
+	return &full
 }
 
 // Stats is what is known of Loki's URLs, for metrics.
 type Stats struct {
-	Endpoints []EndpointStats
+	Upstreams []UpstreamStats
 	Retries   uint64 // requests sent once more because the first got no byte of an answer
 	Refused   uint64 // requests that were not sent since every URL is down
 	// StaleFiles counts those of certificates and of credentials whose present content cannot be used, so
@@ -219,8 +219,8 @@ type Stats struct {
 	StaleFiles int
 }
 
-// EndpointStats is what is known of one URL.
-type EndpointStats struct {
+// UpstreamStats is what is known of one URL.
+type UpstreamStats struct {
 	URL      string // without credentials
 	Up       bool   // false: it is not asked until a probe succeeds
 	InFlight int64  // requests and tails
@@ -234,8 +234,8 @@ func (c *Client) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := Stats{Retries: p.retries.Load(), Refused: p.refused.Load()}
-	for _, e := range p.endpoints {
-		s.Endpoints = append(s.Endpoints, EndpointStats{
+	for _, e := range p.upstreams {
+		s.Upstreams = append(s.Upstreams, UpstreamStats{
 			URL: e.name(), Up: e.health != down, InFlight: e.inFlight.Load(),
 			Failures: e.failures.Load(), Probes: e.probes.Load(),
 		})

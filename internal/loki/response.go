@@ -15,10 +15,10 @@ import (
 	"unicode/utf8"
 )
 
-// Answer is what Loki answered: JSON, as yet unread. Whoever gets one closes its Body, which also ends
+// Response is what Loki answered: JSON, as yet unread. Whoever gets one closes its Body, which also ends
 // what Loki still does for it.
-type Answer struct {
-	// ContentEncoding is "" or, only where [Call] allowed it, "gzip".
+type Response struct {
+	// ContentEncoding is "" or, only where [RequestOptions] allowed it, "gzip".
 	ContentEncoding string
 	// Length is of the body in bytes, as it comes; below 0 where Loki does not say.
 	Length int64
@@ -27,21 +27,21 @@ type Answer struct {
 	Body io.ReadCloser
 }
 
-// ask sends one request to a path of Loki's API and hands over the answer as it comes.
-func (c *Client) ask(ctx context.Context, call Call, path string, params encoded) (*Answer, error) {
-	return c.send(ctx, call, "/loki/api/v1/"+path, params, mediaJSON)
+// getEncoded sends one request to a path of Loki's API and hands over the answer as it comes.
+func (c *Client) getEncoded(ctx context.Context, options RequestOptions, path string, params encoded) (*Response, error) {
+	return c.send(ctx, options, "/loki/api/v1/"+path, params, mediaJSON)
 }
 
-func (c *Client) send(ctx context.Context, call Call, path string, params encoded, media string) (*Answer, error) {
-	timed, cancel := c.withDeadline(ctx, call)
+func (c *Client) send(ctx context.Context, options RequestOptions, path string, params encoded, media string) (*Response, error) {
+	timed, cancel := c.withDeadline(ctx, options)
 	var response *http.Response
-	e, err := c.doWithRetry(timed, func(attempt context.Context, e *endpoint) error {
-		request, err := c.newRequest(attempt, e, call, path, params)
+	e, err := c.doWithRetry(timed, func(attempt context.Context, e *upstream) error {
+		request, err := c.newRequest(attempt, e, options, path, params)
 		if err != nil {
 			return err
 		}
 		// Not by an http.Client, which would follow redirects, and clones headers to be able to.
-		response, err = c.wrapped.RoundTrip(request) //nolint:bodyclose // body closes it, for which the caller or a refusal below sees
+		response, err = c.roundTripper.RoundTrip(request) //nolint:bodyclose // body closes it, for which the caller or a statusError below sees
 		if err != nil {
 			return classify(ctx, timed, ErrUnreachable, err) // while its state can be read
 		}
@@ -56,23 +56,23 @@ func (c *Client) send(ctx context.Context, call Call, path string, params encode
 		cancel()
 		return nil, err
 	}
-	if suspicious(response.StatusCode) {
-		c.pool.suspect(e)
+	if isGatewayError(response.StatusCode) {
+		c.pool.triggerHealthCheck(e)
 	}
-	body := &body{from: response.Body, pool: c.pool, of: e, caller: ctx, request: timed, cancel: cancel}
-	encoding, err := accept(response, body, call.AcceptGzip, media)
+	body := &body{from: response.Body, pool: c.pool, upstream: e, caller: ctx, request: timed, cancel: cancel}
+	encoding, err := checkResponse(response, body, options.AcceptGzip, media)
 	if err != nil {
 		body.Close() //nolint:errcheck,gosec // the answer is not wanted
 		return nil, err
 	}
-	return &Answer{ContentEncoding: encoding, Length: response.ContentLength, Body: body}, nil
+	return &Response{ContentEncoding: encoding, Length: response.ContentLength, Body: body}, nil
 }
 
-// accept lets an answer pass that is 200, of the media type expected, and encoded as we allowed. All
+// checkResponse lets an answer pass that is 200, of the media type expected, and encoded as we allowed. All
 // else is an error; nothing of it but Loki's refusals is ever shown to a caller.
-func accept(r *http.Response, body io.Reader, gzipAllowed bool, media string) (encoding string, err error) {
+func checkResponse(r *http.Response, body io.Reader, gzipAllowed bool, media string) (encoding string, err error) {
 	if r.StatusCode != http.StatusOK {
-		return "", refusal(r, body)
+		return "", statusError(r, body)
 	}
 	if got := mediaType(r.Header); got != media {
 		return "", failed("answer of media type %q instead of %q", got, media)
@@ -107,8 +107,8 @@ func mediaType(h http.Header) string {
 	return media
 }
 
-// refusal turns every status but 200 into an error.
-func refusal(r *http.Response, body io.Reader) error {
+// statusError turns every status but 200 into an error.
+func statusError(r *http.Response, body io.Reader) error {
 	message, readable, err := readMessage(r, body)
 	if err != nil {
 		return err
@@ -119,17 +119,17 @@ func refusal(r *http.Response, body io.Reader) error {
 		return &Error{Kind: ErrRateLimited, Cause: cause}
 	case status == http.StatusGatewayTimeout, status == http.StatusRequestTimeout:
 		return &Error{Kind: ErrTimeout, Cause: cause}
-	case readable && aboutQuery(status):
+	case readable && isQueryError(status):
 		return &RefusedError{Status: status, Message: message}
 	default:
 		return &Error{Kind: ErrFailed, Cause: cause}
 	}
 }
 
-// aboutQuery tells which statuses are Loki's word on a query. Others of the 4xx (no organization, no such
+// isQueryError tells which statuses are Loki's word on a query. Others of the 4xx (no organization, no such
 // path, not allowed) speak of logfence's own settings or of what stands before Loki, and would tell a
 // caller what it has no part in.
-func aboutQuery(status int) bool {
+func isQueryError(status int) bool {
 	switch status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
 		return true
@@ -157,11 +157,11 @@ func readMessage(r *http.Response, body io.Reader) (message string, readable boo
 	}
 	switch mediaType(r.Header) {
 	case mediaJSON:
-		return plain(jsonMessage(raw)), true, nil
+		return sanitize(jsonMessage(raw)), true, nil
 	case mediaText:
-		return plain(string(raw)), true, nil
+		return sanitize(string(raw)), true, nil
 	default:
-		return plain(string(raw)), false, nil
+		return sanitize(string(raw)), false, nil
 	}
 }
 
@@ -190,8 +190,8 @@ func jsonMessage(raw []byte) string {
 	}
 }
 
-// plain makes text fit for a log and a terminal: valid UTF-8 without control characters.
-func plain(s string) string {
+// sanitize makes text fit for a log and a terminal: valid UTF-8 without control characters.
+func sanitize(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n', r == '\t':
@@ -209,7 +209,7 @@ func plain(s string) string {
 type body struct {
 	from     io.ReadCloser
 	pool     *pool
-	of       *endpoint
+	upstream *upstream
 	caller   context.Context    //nolint:containedctx // it may end while the body is read
 	request  context.Context    //nolint:containedctx // as above
 	cancel   context.CancelFunc // of request
@@ -230,7 +230,7 @@ func (b *body) Read(p []byte) (int, error) {
 		b.err = io.EOF
 		return n, b.err
 	case b.caller.Err() == nil:
-		b.pool.suspect(b.of)
+		b.pool.triggerHealthCheck(b.upstream)
 	}
 	b.err = classify(b.caller, b.request, ErrFailed, err)
 	return n, b.err
@@ -240,7 +240,7 @@ func (b *body) Read(p []byte) (int, error) {
 // end.
 func (b *body) Close() error {
 	if !b.released.Swap(true) {
-		b.of.release()
+		b.upstream.release()
 	}
 	defer b.cancel()
 	if err := b.from.Close(); err != nil {

@@ -70,7 +70,7 @@ func TestOutcomes(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			fake := twoTenants(t)
 			fake.Instead(tt.loki)
-			err := ask(t.Context(), t, client(t, loki.Config{URL: fake.URL}), loki.Call{})
+			err := ask(t.Context(), t, client(t, loki.Config{URL: fake.URL}), loki.RequestOptions{})
 			failsWith(t, err, tt.kind)
 			var refused *loki.RefusedError
 			if errors.As(err, &refused) {
@@ -94,7 +94,7 @@ func gzipped() http.Handler {
 func TestUnreachable(t *testing.T) {
 	fake := twoTenants(t)
 	fake.Close()
-	err := ask(t.Context(), t, client(t, loki.Config{URL: strings.Replace(fake.URL, "//", "//me:s3cret@", 1)}), loki.Call{})
+	err := ask(t.Context(), t, client(t, loki.Config{URL: strings.Replace(fake.URL, "//", "//me:s3cret@", 1)}), loki.RequestOptions{})
 	failsWith(t, err, loki.ErrUnreachable)
 	var logged strings.Builder
 	slog.New(slog.NewTextHandler(&logged, nil)).Error("ask", "error", err)
@@ -132,7 +132,7 @@ func TestRefusals(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			fake := twoTenants(t)
 			fake.Instead(tt.loki)
-			err := ask(t.Context(), t, client(t, loki.Config{URL: fake.URL}), loki.Call{})
+			err := ask(t.Context(), t, client(t, loki.Config{URL: fake.URL}), loki.RequestOptions{})
 			var refused *loki.RefusedError
 			if !errors.As(err, &refused) || refused.Status != 400 || refused.Message != tt.want {
 				t.Errorf("got %.100v", err)
@@ -146,7 +146,7 @@ func TestRefusals(t *testing.T) {
 func TestGzipPassesUntouched(t *testing.T) {
 	fake := twoTenants(t)
 	c := client(t, loki.Config{URL: fake.URL})
-	a, err := c.QueryRange(t.Context(), loki.Call{AcceptGzip: true}, query(t, `{app="web"}`), rangeOf(noon))
+	a, err := c.QueryRange(t.Context(), loki.RequestOptions{AcceptGzip: true}, query(t, `{app="web"}`), rangeOf(noon))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func TestGzipPassesUntouched(t *testing.T) {
 func TestTimeoutBeforeAnswer(t *testing.T) {
 	fake := twoTenants(t)
 	hanging := fake.Hang()
-	err := ask(t.Context(), t, client(t, loki.Config{URL: fake.URL, Timeout: 50 * time.Millisecond}), loki.Call{})
+	err := ask(t.Context(), t, client(t, loki.Config{URL: fake.URL, Timeout: 50 * time.Millisecond}), loki.RequestOptions{})
 	failsWith(t, err, loki.ErrTimeout)
 	<-hanging.Left
 }
@@ -190,7 +190,7 @@ func TestTimeoutWithinAnswer(t *testing.T) {
 	left := make(chan struct{}, 1)
 	fake.Instead(stalls(left))
 	for _, text := range []string{`{app="web"}`, longText} {
-		err := askFor(t.Context(), t, client(t, loki.Config{URL: fake.URL, Timeout: 50 * time.Millisecond}), loki.Call{}, text)
+		err := askFor(t.Context(), t, client(t, loki.Config{URL: fake.URL, Timeout: 50 * time.Millisecond}), loki.RequestOptions{}, text)
 		failsWith(t, err, loki.ErrTimeout)
 		<-left
 	}
@@ -204,7 +204,7 @@ func TestCallerLeaves(t *testing.T) {
 		hanging := fake.Hang()
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { <-hanging.Arrived; cancel() }()
-		err := ask(ctx, t, client(t, loki.Config{URL: fake.URL}), loki.Call{})
+		err := ask(ctx, t, client(t, loki.Config{URL: fake.URL}), loki.RequestOptions{})
 		if !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
@@ -217,7 +217,7 @@ func TestCallerLeaves(t *testing.T) {
 		fake.Instead(stalls(left))
 		ctx, cancel := context.WithCancel(t.Context())
 		c := client(t, loki.Config{URL: fake.URL})
-		a, err := c.QueryRange(ctx, loki.Call{}, query(t, `{app="web"}`), rangeOf(noon))
+		a, err := c.QueryRange(ctx, loki.RequestOptions{}, query(t, `{app="web"}`), rangeOf(noon))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -235,7 +235,7 @@ func TestCallerLeaves(t *testing.T) {
 		fake.Hang()
 		ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(20*time.Millisecond))
 		defer cancel()
-		err := ask(ctx, t, client(t, loki.Config{URL: fake.URL}), loki.Call{})
+		err := ask(ctx, t, client(t, loki.Config{URL: fake.URL}), loki.RequestOptions{})
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
@@ -248,7 +248,7 @@ func TestCloseEndsLokisWork(t *testing.T) {
 	fake := twoTenants(t)
 	left := make(chan struct{}, 1)
 	fake.Instead(stalls(left))
-	a, err := client(t, loki.Config{URL: fake.URL}).QueryRange(t.Context(), loki.Call{}, query(t, `{app="web"}`), rangeOf(noon))
+	a, err := client(t, loki.Config{URL: fake.URL}).QueryRange(t.Context(), loki.RequestOptions{}, query(t, `{app="web"}`), rangeOf(noon))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,7 +261,7 @@ func TestBrokenAnswer(t *testing.T) {
 	for _, n := range []int{1, 10, 100} {
 		fake := twoTenants(t)
 		fake.CutAfter(n)
-		err := ask(t.Context(), t, client(t, loki.Config{URL: fake.URL}), loki.Call{})
+		err := ask(t.Context(), t, client(t, loki.Config{URL: fake.URL}), loki.RequestOptions{})
 		failsWith(t, err, loki.ErrFailed)
 	}
 	t.Run("without a length", func(t *testing.T) {
@@ -276,7 +276,7 @@ func TestBrokenAnswer(t *testing.T) {
 			say(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{\"status\":")
 		}))
 		t.Cleanup(server.Close)
-		failsWith(t, ask(t.Context(), t, client(t, loki.Config{URL: server.URL}), loki.Call{}), loki.ErrFailed)
+		failsWith(t, ask(t.Context(), t, client(t, loki.Config{URL: server.URL}), loki.RequestOptions{}), loki.ErrFailed)
 	})
 }
 
@@ -286,7 +286,7 @@ func TestMemoryDoesNotGrow(t *testing.T) {
 	fake := twoTenants(t)
 	fake.Instead(lokitest.Generate(size))
 	c := client(t, loki.Config{URL: fake.URL, Timeout: time.Hour})
-	a, err := c.QueryRange(t.Context(), loki.Call{}, query(t, `{app="web"}`), rangeOf(noon))
+	a, err := c.QueryRange(t.Context(), loki.RequestOptions{}, query(t, `{app="web"}`), rangeOf(noon))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -334,7 +334,7 @@ func TestConnectionsAreReused(t *testing.T) {
 	t.Cleanup(server.Close)
 	c := client(t, loki.Config{URL: server.URL})
 	for range 20 {
-		if err := ask(t.Context(), t, c, loki.Call{}); err != nil {
+		if err := ask(t.Context(), t, c, loki.RequestOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
