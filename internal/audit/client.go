@@ -11,8 +11,8 @@ import (
 	"github.com/realclientip/realclientip-go"
 )
 
-// TrustedProxies are the networks of the reverse proxies in front of logfence whose headers are believed
-// about where a request came from. The zero value believes only the connection itself.
+// TrustedProxies are the networks of the reverse proxies in front of logfence whose headers name a request's
+// source address. The zero value uses the connection's address only.
 type TrustedProxies struct {
 	networks                []netip.Prefix
 	forwardedFor, forwarded realclientip.RightmostTrustedRangeStrategy
@@ -52,7 +52,7 @@ func parseNetwork(text string) (netip.Prefix, error) {
 	case err != nil || prefix.Addr().Is4In6():
 		return netip.Prefix{}, fmt.Errorf("%q is not a network; write one such as 10.0.0.0/8 or 192.0.2.1", text)
 	case prefix.Bits() == 0:
-		return netip.Prefix{}, fmt.Errorf("%q is everybody: each caller could claim any address; name the proxies' networks", text)
+		return netip.Prefix{}, fmt.Errorf("%q covers every address: each caller could claim any; name the proxies' networks", text)
 	case prefix != prefix.Masked():
 		return netip.Prefix{}, fmt.Errorf("%q is an address within a network; did you mean %q?", text, prefix.Masked())
 	}
@@ -61,13 +61,13 @@ func parseNetwork(text string) (netip.Prefix, error) {
 
 // Client is the address that a request came from: the connection's or, where that is a trusted proxy's,
 // the nearest address before it that is not, from X-Forwarded-For or Forwarded (RFC 7239). They are read
-// from the right, where the nearest proxy adds what it has seen itself: everything to the left of an
+// from the right, where the nearest proxy adds its own peer's address: everything to the left of an
 // address that is not trusted was written by that caller. Where they name no such address, or something
 // that is no address, it is the connection's.
 //
-// A proxy writes one of the two headers and passes the other on as the caller sent it. When there are
-// both and they differ, neither is believed, and the address is the connection's: the proxy can be
-// configured to remove the header that it does not write.
+// A proxy writes one of the two headers and forwards the other as the caller sent it. When both are present and
+// differ, neither is used, and the address is the connection's: the proxy can be configured to remove the header
+// that it does not write.
 func (t TrustedProxies) Client(r *http.Request) netip.Addr {
 	connection, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -105,7 +105,7 @@ func (t TrustedProxies) trusts(addr netip.Addr) bool {
 	return false
 }
 
-// addressOr is what realclientip found, which is "" where it found none.
+// addressOr returns the address that realclientip found, or peer where it found none ("").
 func addressOr(peer netip.Addr, found string) netip.Addr {
 	addr, err := netip.ParseAddr(found)
 	if err != nil {

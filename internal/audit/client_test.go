@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestClient guarantees whose word counts about where a request came from: a caller cannot put on
+// TestClient guarantees which addresses are believed to be a request's source: a caller cannot put on
 // another's address, whatever headers it sends.
 func TestClient(t *testing.T) {
 	proxies, err := ParseTrustedProxies([]string{"10.0.0.0/8", "2001:db8::/32", "192.0.2.1"})
@@ -28,10 +28,10 @@ func TestClient(t *testing.T) {
 		{"IPv4 in IPv6", "[::ffff:198.51.100.1]:999", nil, "198.51.100.1"},
 		{"a caller that claims another's address", "198.51.100.1:999", header{"X-Forwarded-For": {"203.0.113.9"}, "Forwarded": {"for=203.0.113.9"}}, "198.51.100.1"},
 		{"through a proxy", "10.0.0.1:999", header{"X-Forwarded-For": {"203.0.113.9"}}, "203.0.113.9"},
-		{"through a proxy that says nothing", "10.0.0.1:999", nil, "10.0.0.1"},
+		{"through a proxy that adds no header", "10.0.0.1:999", nil, "10.0.0.1"},
 		{"through a proxy over IPv4 in IPv6", "[::ffff:10.0.0.1]:999", header{"X-Forwarded-For": {"203.0.113.9"}}, "203.0.113.9"},
 		{"through two proxies", "10.0.0.1:999", header{"X-Forwarded-For": {"203.0.113.9, 192.0.2.1"}}, "203.0.113.9"},
-		{"the left part is the caller's own writing", "10.0.0.1:999", header{"X-Forwarded-For": {"192.0.2.77, 203.0.113.9, 192.0.2.1"}}, "203.0.113.9"},
+		{"the left part was written by the caller", "10.0.0.1:999", header{"X-Forwarded-For": {"192.0.2.77, 203.0.113.9, 192.0.2.1"}}, "203.0.113.9"},
 		{"a proxy that adds a line", "10.0.0.1:999", header{"X-Forwarded-For": {"192.0.2.77", "203.0.113.9"}}, "203.0.113.9"},
 		{"all of them proxies", "10.0.0.1:999", header{"X-Forwarded-For": {"10.0.0.3, 10.0.0.2"}}, "10.0.0.1"},
 		{"with a port", "10.0.0.1:999", header{"X-Forwarded-For": {"203.0.113.9:1234"}}, "203.0.113.9"},
@@ -97,11 +97,11 @@ func TestClientCannotBeClaimed(t *testing.T) {
 	})
 }
 
-// TestParseTrustedProxies guarantees that a network that trusts more than it says is not taken.
+// TestParseTrustedProxies guarantees that a network that covers more than it names is refused.
 func TestParseTrustedProxies(t *testing.T) {
 	for _, tt := range []struct{ in, want string }{
-		{"0.0.0.0/0", "everybody"},
-		{"::/0", "everybody"},
+		{"0.0.0.0/0", "every address"},
+		{"::/0", "every address"},
 		{"10.0.0.1/8", `did you mean "10.0.0.0/8"?`},
 		{"proxy.example", "not a network"},
 		{"10.0.0.0-10.0.0.9", "not a network"},

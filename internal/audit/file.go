@@ -7,9 +7,8 @@ import (
 	"os"
 )
 
-// Reopen opens the file of that name anew, after it was renamed to make place for the next: no record
-// is lost between the two. If it cannot be opened, records go on into the one that is open. It does
-// nothing where the sink is not a file.
+// Reopen opens the file of that name again, for log rotation: no record is lost between the two files. If it
+// cannot be opened, records continue to go to the file that is open. It does nothing where the sink is not a file.
 func (a *Log) Reopen() error {
 	if a == nil || a.config.Log == Stderr {
 		return nil
@@ -24,13 +23,13 @@ func (a *Log) Reopen() error {
 	a.sink, a.file, a.partialLine = file, file, partialLine
 	if old != nil {
 		if err := old.Close(); err != nil {
-			return fmt.Errorf("close the audit log before: %w", err)
+			return fmt.Errorf("close the previous audit log: %w", err)
 		}
 	}
 	return nil
 }
 
-// Close closes the file. What is recorded afterward is lost, and said to be so.
+// Close closes the file. Records that come afterward are lost, and counted and logged as such.
 func (a *Log) Close() error {
 	if a == nil {
 		return nil
@@ -48,8 +47,8 @@ func (a *Log) Close() error {
 	return nil
 }
 
-// openAppend opens a file for appending, and tells whether it may end within a line. A file that is
-// there keeps its mode: whoever lets a group read it has a reason.
+// openAppend opens a file for appending, and reports whether it may end within a line. An existing file keeps its
+// mode: an operator who lets a group read it has a reason.
 func openAppend(path string) (file *os.File, partialLine bool, err error) {
 	info, err := os.Stat(path)
 	switch {
@@ -57,7 +56,7 @@ func openAppend(path string) (file *os.File, partialLine bool, err error) {
 	case err != nil:
 		return nil, false, err
 	case !info.Mode().IsRegular() && info.Mode()&fs.ModeCharDevice == 0:
-		// Opening a pipe waits for its reader, and writing to a full one for ever.
+		// Opening a pipe blocks until it has a reader, and writing to a full one blocks without bound.
 		return nil, false, fmt.Errorf("%s is neither a file nor a device", path)
 	default:
 		partialLine = info.Mode().IsRegular() && !endsLine(path, info.Size())
@@ -66,7 +65,7 @@ func openAppend(path string) (file *os.File, partialLine bool, err error) {
 	return file, partialLine, err
 }
 
-// endsLine tells whether a file ends with a newline. When in doubt it does not: an empty line does no
+// endsLine reports whether a file ends with a newline. When in doubt it returns false: an empty line does no
 // harm, two records in one line do.
 func endsLine(path string, size int64) bool {
 	if size == 0 {

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// ErrNotRecorded says that an answer may not be given, since its audit record cannot be written and
-// has to be: 503. It wraps what the sink said, for the log.
+// ErrNotRecorded means that a request must be refused with 503: its audit record is required and could not be
+// written. It wraps the sink's error, for the log.
 var ErrNotRecorded = errors.New("audit record not written")
 
 // The sinks that are not a file.
@@ -30,11 +30,11 @@ type Queries string
 
 // The ways to record queries.
 const (
-	Text Queries = "text" // as asked and as fenced
+	Text Queries = "text" // as requested and as fenced
 	Hash Queries = "hash" // their SHA-256, for where queries hold personal data
 )
 
-// UnmarshalText reads the name of a way.
+// UnmarshalText parses a Queries value.
 func (q *Queries) UnmarshalText(text []byte) error {
 	switch got := Queries(text); got {
 	case Text, Hash:
@@ -45,18 +45,18 @@ func (q *Queries) UnmarshalText(text []byte) error {
 	}
 }
 
-// Config says what is recorded, and where.
+// Config defines what is recorded, and where.
 type Config struct {
 	// Log is where records go: [Off], [Stderr] or the path of a file, which is made with
-	// mode 0600 or appended to. A path has a slash in it, so that a word is not taken for one.
+	// mode 0600 or appended to. A path has a slash in it, so that a misspelt name is not taken for one.
 	Log string
-	// Queries is how queries are recorded. It speaks of the audit alone; the log has its own, telemetry.LogQueries.
+	// Queries is how queries are recorded in the audit log. The log has its own setting, telemetry.LogQueries.
 	Queries Queries
 	// Required refuses what cannot be recorded. A full disk then is an outage; without it, a gap.
 	Required bool
 }
 
-// Validate tells all mistakes at once, each as "Field: problem". It opens nothing.
+// Validate reports all mistakes at once, each as "Field: problem". It opens nothing.
 func (c Config) Validate() error {
 	var errs []error
 	mistake := func(field, format string, args ...any) {
@@ -89,13 +89,13 @@ type Log struct {
 	line        bytes.Buffer // of the record that is being written
 }
 
-// Stats is what a metrics page tells about an [Log].
+// Stats are the counters of a [Log], for metrics.
 type Stats struct {
 	// Written counts the records in the sink, Lost those that it did not take.
 	Written, Lost uint64
 }
 
-// Open opens the sink. What becomes of it is told to log; stderr is where [Stderr] writes.
+// Open opens the sink. Its failures and recoveries are logged to log; stderr is where [Stderr] writes.
 // The caller closes it.
 func Open(c Config, stderr io.Writer, log *slog.Logger) (*Log, error) {
 	if err := c.Validate(); err != nil {
@@ -112,30 +112,30 @@ func Open(c Config, stderr io.Writer, log *slog.Logger) (*Log, error) {
 	return a, a.Reopen()
 }
 
-// Begin writes a record of what is about to be answered, where records are required; it is called
-// before the first byte of an answer that grants anything. On an error, which is [ErrNotRecorded],
-// there must be no such answer.
+// Begin writes a record of a request that is about to be granted, where records are required. It is called
+// before the first byte of a response that grants anything. On an error, which is [ErrNotRecorded], there must
+// be no such response.
 func (a *Log) Begin(d AccessRecord) error {
 	if a == nil || !a.config.Required {
 		return nil
 	}
-	if err := a.append(a.record(d, "asked", nil)); err != nil {
+	if err := a.append(a.record(d, stageRequest, nil)); err != nil {
 		return fmt.Errorf("%w: %w", ErrNotRecorded, err)
 	}
 	return nil
 }
 
-// Record writes the record of what was decided. That it could not is logged: the answer is out.
+// Record writes the record of a request and its outcome. A failure is logged: the response has been sent.
 func (a *Log) Record(d AccessRecord) {
 	if a == nil {
 		return
 	}
-	_ = a.append(a.record(d, "answered", &lineOutcome{
+	_ = a.append(a.record(d, stageResponse, &lineOutcome{
 		Outcome: d.Outcome(), Code: d.Code, Status: d.Status, Bytes: d.Bytes, Seconds: d.Duration.Seconds(),
 	}))
 }
 
-// Ready is nil unless records are required and cannot be written. It finds out when that ends.
+// Ready returns an error while records are required and cannot be written. Each call tries again.
 func (a *Log) Ready() error {
 	if a == nil || !a.config.Required {
 		return nil
@@ -155,10 +155,17 @@ func (a *Log) Stats() Stats {
 	return a.stats
 }
 
-// line is one line. Its names are for ever: people search in years of them.
+// The stages of records.
+const (
+	stageRequest  = "request"  // before the first byte of a response, where records are required
+	stageResponse = "response" // at the end of a response
+	stageGap      = "gap"      // some records are missing here
+)
+
+// line is one line. Its names are stable: users search in years of them.
 type line struct {
-	Type      string    `json:"type"`  // always "audit", to be told from log lines
-	Stage     string    `json:"stage"` // "asked" before an answer, "answered" after it, "gap" where some are missing
+	Type      string    `json:"type"`  // always "audit", which no log line has
+	Stage     string    `json:"stage"` // see stageRequest
 	Time      time.Time `json:"time"`
 	RequestID string    `json:"request_id,omitempty"`
 	Subject   string    `json:"subject,omitempty"`
@@ -186,7 +193,7 @@ func (a *Log) record(d AccessRecord, stage string, o *lineOutcome) line {
 	r := line{
 		Type: "audit", Stage: stage, Time: lineTime(d.Time), RequestID: Redact(d.RequestID),
 		Subject: Redact(d.Subject), Issuer: Redact(d.Issuer), Tenants: RedactAll(d.Tenants),
-		Operation: d.Operation, Query: a.queries(d.Asked), Fenced: a.queries(d.Fenced),
+		Operation: d.Operation, Query: a.queries(d.Requested), Fenced: a.queries(d.Fenced),
 		Start: lineTime(d.Start), End: lineTime(d.End), lineOutcome: o,
 	}
 	if d.Client.IsValid() {
@@ -211,7 +218,7 @@ func (a *Log) queries(texts []string) []string {
 	return Hashed(texts)
 }
 
-// append writes one record, and keeps count of those that are lost.
+// append writes one record and counts the lost ones.
 func (a *Log) append(r line) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -225,7 +232,7 @@ func (a *Log) append(r line) error {
 	a.gap++
 	a.stats.Lost++
 	if !a.failing {
-		// Once, not for each: whoever fills the disk would fill the log with it.
+		// Once, not for each: otherwise callers who fill the disk would fill the log as well.
 		a.log.LogAttrs(context.Background(), slog.LevelError, "audit records are not written",
 			slog.String("error", err.Error()), slog.Bool("required", a.config.Required))
 	}
@@ -233,12 +240,12 @@ func (a *Log) append(r line) error {
 	return err
 }
 
-// resume ends a gap with a record of it, so that readers of the audit alone know that some are missing.
+// resume ends a gap with a record of it, so that the audit log itself shows that records are missing.
 func (a *Log) resume() error {
 	if !a.failing {
 		return nil
 	}
-	if err := a.write(line{Type: "audit", Stage: "gap", Time: time.Now().UTC(), Lost: a.gap}); err != nil {
+	if err := a.write(line{Type: "audit", Stage: stageGap, Time: time.Now().UTC(), Lost: a.gap}); err != nil {
 		return err
 	}
 	a.log.LogAttrs(context.Background(), slog.LevelWarn, "audit records are written again", slog.Uint64("lost", a.gap))
@@ -246,7 +253,7 @@ func (a *Log) resume() error {
 	return nil
 }
 
-// write writes one line with one call, so that lines of others in the same sink are not cut in two.
+// write writes one line with one call, so that it does not interleave with other lines in the same sink.
 func (a *Log) write(r line) error {
 	a.line.Reset()
 	if a.partialLine {
@@ -267,7 +274,7 @@ func (a *Log) write(r line) error {
 	return nil
 }
 
-// Hashed is the SHA-256 of each text, as the audit log and the log have it where queries are not to be read there.
+// Hashed returns the SHA-256 of each text, for an audit log or a log that must not hold queries in clear text.
 func Hashed(texts []string) []string {
 	hashes := make([]string, len(texts))
 	for i, text := range texts {

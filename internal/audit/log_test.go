@@ -19,17 +19,17 @@ import (
 	"pgregory.net/rapid"
 )
 
-func asked() AccessRecord {
+func requested() AccessRecord {
 	at := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 	return AccessRecord{
 		Time: at, RequestID: "r1", Tenants: []string{"acme", "beta"}, Subject: "alice", Issuer: "https://issuer.example",
-		Operation: "queryLogs", Asked: []string{`{app="web"} |= "<a>"`}, Fenced: []string{`{tenant_id=~"acme|beta",app="web"} |= "<a>"`},
+		Operation: "queryLogs", Requested: []string{`{app="web"} |= "<a>"`}, Fenced: []string{`{tenant_id=~"acme|beta",app="web"} |= "<a>"`},
 		Start: at.Add(-time.Hour), End: at, Client: netip.MustParseAddr("192.0.2.1"),
 	}
 }
 
-func answered() AccessRecord {
-	d := asked()
+func completed() AccessRecord {
+	d := requested()
 	d.Status, d.Bytes, d.Duration = 200, 512, 30*time.Millisecond
 	return d
 }
@@ -73,27 +73,27 @@ func TestAuditRecord(t *testing.T) {
 		decision AccessRecord
 		want     string
 	}{
-		{"granted", answered(), `{"type":"audit","stage":"answered",` + who + texts + span +
+		{"granted", completed(), `{"type":"audit","stage":"response",` + who + texts + span +
 			`,"outcome":"granted","status":200,"bytes":512,"duration_seconds":0.03}`},
 		{
 			"refused before anything was known",
-			AccessRecord{Time: asked().Time, Status: 401, Code: "invalid_token", Cause: errors.New("token " + token)},
-			`{"type":"audit","stage":"answered","time":"2026-11-23T10:00:00Z","outcome":"refused","code":"invalid_token","status":401,"bytes":0,"duration_seconds":0}`,
+			AccessRecord{Time: requested().Time, Status: 401, Code: "invalid_token", Cause: errors.New("token " + token)},
+			`{"type":"audit","stage":"response","time":"2026-11-23T10:00:00Z","outcome":"refused","code":"invalid_token","status":401,"bytes":0,"duration_seconds":0}`,
 		},
 		{
 			"failed",
-			AccessRecord{Time: asked().Time, Status: 502, Code: "loki_unreachable"},
-			`{"type":"audit","stage":"answered","time":"2026-11-23T10:00:00Z","outcome":"failed","code":"loki_unreachable","status":502,"bytes":0,"duration_seconds":0}`,
+			AccessRecord{Time: requested().Time, Status: 502, Code: "loki_unreachable"},
+			`{"type":"audit","stage":"response","time":"2026-11-23T10:00:00Z","outcome":"failed","code":"loki_unreachable","status":502,"bytes":0,"duration_seconds":0}`,
 		},
 		{
-			"cut off within the answer",
-			AccessRecord{Time: asked().Time, Status: 200, Code: "loki_failed", Bytes: 7},
-			`{"type":"audit","stage":"answered","time":"2026-11-23T10:00:00Z","outcome":"failed","code":"loki_failed","status":200,"bytes":7,"duration_seconds":0}`,
+			"cut off within the response",
+			AccessRecord{Time: requested().Time, Status: 200, Code: "loki_failed", Bytes: 7},
+			`{"type":"audit","stage":"response","time":"2026-11-23T10:00:00Z","outcome":"failed","code":"loki_failed","status":200,"bytes":7,"duration_seconds":0}`,
 		},
 		{
-			"the caller left",
-			AccessRecord{Time: asked().Time, Status: 499, Code: "client_closed_request"},
-			`{"type":"audit","stage":"answered","time":"2026-11-23T10:00:00Z","outcome":"failed","code":"client_closed_request","status":499,"bytes":0,"duration_seconds":0}`,
+			"the client disconnected",
+			AccessRecord{Time: requested().Time, Status: 499, Code: "client_closed_request"},
+			`{"type":"audit","stage":"response","time":"2026-11-23T10:00:00Z","outcome":"failed","code":"client_closed_request","status":499,"bytes":0,"duration_seconds":0}`,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -115,8 +115,8 @@ func TestAuditRecord(t *testing.T) {
 func TestAuditHash(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	a, _ := openAudit(t, Config{Log: path, Queries: Hash})
-	d := answered()
-	d.Asked, d.Fenced = []string{"abc"}, []string{"abc", ""}
+	d := completed()
+	d.Requested, d.Fenced = []string{"abc"}, []string{"abc", ""}
 	a.Record(d)
 	line := lines(t, path)[0]
 	const abc, empty = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", // FIPS 180-2, appendix B.1
@@ -126,25 +126,25 @@ func TestAuditHash(t *testing.T) {
 	}
 }
 
-// TestAuditRequired guarantees that where records are required one is written before the answer, and
-// that a full disk refuses answers from its first moment to its last, leaving a record of the gap.
+// TestAuditRequired guarantees that where records are required one is written before the response, and
+// that a full disk refuses requests from its first moment to its last, leaving a record of the gap.
 func TestAuditRequired(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	a, log := openAudit(t, Config{Log: path, Required: true})
-	if err := a.Begin(asked()); err != nil {
+	if err := a.Begin(requested()); err != nil {
 		t.Fatal(err)
 	}
-	a.Record(answered())
+	a.Record(completed())
 	got := lines(t, path)
-	if len(got) != 2 || !strings.HasPrefix(got[0], `{"type":"audit","stage":"asked",`) || strings.Contains(got[0], "status") ||
-		!strings.HasPrefix(got[1], `{"type":"audit","stage":"answered",`) {
+	if len(got) != 2 || !strings.HasPrefix(got[0], `{"type":"audit","stage":"request",`) || strings.Contains(got[0], "status") ||
+		!strings.HasPrefix(got[1], `{"type":"audit","stage":"response",`) {
 		t.Fatalf("recorded %s", got)
 	}
 
 	file := a.sink
 	a.sink = &fullDisk{after: 10}
 	for range 3 {
-		if err := a.Begin(asked()); !errors.Is(err, ErrNotRecorded) || !errors.Is(err, syscall.ENOSPC) {
+		if err := a.Begin(requested()); !errors.Is(err, ErrNotRecorded) || !errors.Is(err, syscall.ENOSPC) {
 			t.Fatalf("Begin on a full disk: %v", err)
 		}
 		if err := a.Ready(); err == nil {
@@ -158,7 +158,7 @@ func TestAuditRequired(t *testing.T) {
 	if err := a.Ready(); err != nil {
 		t.Fatalf("not ready when there is room again: %v", err)
 	}
-	if err := a.Begin(asked()); err != nil {
+	if err := a.Begin(requested()); err != nil {
 		t.Fatal(err)
 	}
 	got = lines(t, path)
@@ -186,16 +186,16 @@ func TestAuditFullDevice(t *testing.T) {
 		t.Skip("no /dev/full on " + runtime.GOOS)
 	}
 	a, _ := openAudit(t, Config{Log: "/dev/full", Required: true})
-	if err := a.Begin(asked()); !errors.Is(err, ErrNotRecorded) || !errors.Is(err, syscall.ENOSPC) {
+	if err := a.Begin(requested()); !errors.Is(err, ErrNotRecorded) || !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("Begin: %v", err)
 	}
 	optional, log := openAudit(t, Config{Log: "/dev/full"})
-	if err := optional.Begin(asked()); err != nil {
+	if err := optional.Begin(requested()); err != nil {
 		t.Errorf("Begin where records are not required: %v", err)
 	}
-	optional.Record(answered())
+	optional.Record(completed())
 	if optional.Stats().Lost != 1 || !strings.Contains(log.String(), "no space left") || optional.Ready() != nil {
-		t.Errorf("the loss is not told: %+v\n%s", optional.Stats(), log)
+		t.Errorf("the loss is not reported: %+v\n%s", optional.Stats(), log)
 	}
 }
 
@@ -208,7 +208,7 @@ func TestAuditRotation(t *testing.T) {
 	for range writers {
 		writing.Go(func() {
 			for range each {
-				a.Record(answered())
+				a.Record(completed())
 			}
 		})
 	}
@@ -224,7 +224,7 @@ func TestAuditRotation(t *testing.T) {
 		files = append(files, rotated)
 	}
 	writing.Wait()
-	a.Record(answered())
+	a.Record(completed())
 	records := 0
 	for _, file := range files {
 		for _, line := range lines(t, file) {
@@ -256,7 +256,7 @@ func TestAuditReopenFails(t *testing.T) {
 	if err := a.Reopen(); err == nil {
 		t.Fatal("reopened in a folder that is not there")
 	}
-	if err := a.Begin(asked()); err != nil {
+	if err := a.Begin(requested()); err != nil {
 		t.Errorf("Begin: %v", err)
 	}
 	if got := lines(t, filepath.Join(dir+".old", "audit.jsonl")); len(got) != 1 {
@@ -268,18 +268,18 @@ func TestAuditReopenFails(t *testing.T) {
 // own even if that one was killed within a line.
 func TestAuditAppends(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	if err := os.WriteFile(path, []byte("{\"whole\":1}\n{\"type\":\"aud"), 0o640); err != nil {
+	if err := os.WriteFile(path, []byte("{\"complete\":1}\n{\"type\":\"aud"), 0o640); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
 		a, _ := openAudit(t, Config{Log: path})
-		a.Record(answered())
+		a.Record(completed())
 		if err := a.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	got := lines(t, path)
-	if len(got) != 4 || got[0] != `{"whole":1}` || !json.Valid([]byte(got[2])) || !json.Valid([]byte(got[3])) {
+	if len(got) != 4 || got[0] != `{"complete":1}` || !json.Valid([]byte(got[2])) || !json.Valid([]byte(got[3])) {
 		t.Errorf("the file:\n%s", strings.Join(got, "\n"))
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o640 {
@@ -293,7 +293,7 @@ func TestAuditClosed(t *testing.T) {
 	if err := a.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Begin(asked()); !errors.Is(err, ErrNotRecorded) {
+	if err := a.Begin(requested()); !errors.Is(err, ErrNotRecorded) {
 		t.Errorf("Begin: %v", err)
 	}
 }
@@ -306,7 +306,7 @@ func TestOpenAudit(t *testing.T) {
 		config Config
 		want   string
 	}{
-		{"a word that is no sink", Config{Log: "stdout", Queries: Text}, `Log: "stdout" is neither off`},
+		{"a name that is no sink", Config{Log: "stdout", Queries: Text}, `Log: "stdout" is neither off`},
 		{"nothing", Config{Queries: Text}, `Log: "" is neither off`},
 		{"required and off", Config{Log: Off, Queries: Text, Required: true}, "Required: "},
 		{"an unknown way to record queries", Config{Log: Off, Queries: "sha1"}, `Queries: "sha1"`},
@@ -323,12 +323,12 @@ func TestOpenAudit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	off.Record(answered()) // does nothing
-	if err := errors.Join(off.Begin(asked()), off.Ready(), off.Reopen(), off.Close()); err != nil {
+	off.Record(completed()) // does nothing
+	if err := errors.Join(off.Begin(requested()), off.Ready(), off.Reopen(), off.Close()); err != nil {
 		t.Errorf("off: %v", err)
 	}
 	toStderr, log := openAudit(t, Config{Log: Stderr})
-	toStderr.Record(answered())
+	toStderr.Record(completed())
 	if err := toStderr.Reopen(); err != nil || !strings.HasPrefix(log.String(), `{"type":"audit"`) {
 		t.Errorf("stderr: %v, %s", err, log)
 	}
@@ -345,7 +345,7 @@ func TestNoAuditRecordHoldsAToken(t *testing.T) {
 		a := &Log{config: Config{Log: Stderr, Required: true, Queries: Text}, log: slog.New(slog.DiscardHandler), sink: &out}
 		d := AccessRecord{
 			RequestID: around, Subject: around, Issuer: around, Tenants: []string{around}, Operation: around,
-			Asked: []string{around, around}, Fenced: []string{around}, Code: around, Cause: errors.New(around),
+			Requested: []string{around, around}, Fenced: []string{around}, Code: around, Cause: errors.New(around),
 		}
 		if err := a.Begin(d); err != nil {
 			t.Fatal(err)
@@ -367,7 +367,7 @@ func TestNoAuditRecordHoldsAToken(t *testing.T) {
 func TestAuditTimeOutOfRange(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	a, _ := openAudit(t, Config{Log: path, Required: true})
-	d := answered()
+	d := completed()
 	d.Start = time.Date(9999, 12, 31, 23, 59, 59, 0, time.FixedZone("", -3600)) // in UTC, the year 10000
 	if err := a.Begin(d); err != nil {
 		t.Fatal(err)
@@ -386,7 +386,7 @@ func BenchmarkAudit(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer func() { _ = a.Close() }()
-	d := answered()
+	d := completed()
 	b.ReportAllocs()
 	for b.Loop() {
 		a.Record(d)

@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// hasCredential tells whether a text has the beginning of a credential: one of
+// hasCredential reports whether a text has the beginning of a credential: one of
 //
 //	eyJ eyI eyA ewo ew0 ewk Bearer bearer BEARER Basic basic BASIC
 //
-// A text without one is passed on as it is: looking for them, in one pass, costs a thousandth of running
-// the expression below over every line.
+// A text without one is returned unchanged: this search, in one pass, costs a thousandth of running the
+// expression below over every line.
 //
 // A JWT begins with the base64url of a JSON object (RFC 7515 section 3.1): eyJ for {" and a letter, and
 // the others for a brace followed by white space, a line break or a tab.
@@ -43,7 +43,7 @@ func indexByte[T string | []byte](text T, c byte) int {
 	return -1
 }
 
-// opens tells whether one of the beginnings has its rarer letter here.
+// opens reports whether one of the beginnings has its rarer letter here.
 func opens[T string | []byte](text T, at int) bool {
 	switch text[at] {
 	case 'y', 'w':
@@ -64,9 +64,9 @@ func opens[T string | []byte](text T, at int) bool {
 	return false
 }
 
-// credentials are the shapes that are taken out:
-//   - a JWT or JWE that begins with eyJ, whole or cut off, however many parts it has;
-//   - one that begins otherwise, told from a word by two dots between long parts;
+// credentials are the shapes that are redacted:
+//   - a JWT or JWE that begins with eyJ, complete or cut off, however many parts it has;
+//   - one that begins otherwise, distinguished from a word by two dots between long parts;
 //   - what follows Bearer or Basic in a header or in an error that quotes one. Shorter than 20
 //     characters it is a word: "bearer authentication is required".
 var credentials = regexp.MustCompile(
@@ -75,7 +75,7 @@ var credentials = regexp.MustCompile(
 		`|\b(Bearer|bearer|BEARER|Basic|basic|BASIC)(?:\s|%20|\+)+[A-Za-z0-9._~+/=-]{20,}`)
 
 // Redact replaces whatever looks like a token in a text, even a part of one. It errs on the side of
-// taking out too much: a log line lives longer than a token, and is read by more people.
+// redacting too much: a log line is kept longer than a token is valid, and has more readers.
 func Redact(text string) string {
 	if hasCredential(text) {
 		return credentials.ReplaceAllStringFunc(text, replacement)
@@ -91,7 +91,8 @@ func replacement(found string) string {
 	return "[redacted]"
 }
 
-// RedactLine is [Redact] for a line that is about to be written: the line itself, where nothing is in it.
+// RedactLine is [Redact] for a line that is about to be written. It returns the line itself where there is
+// nothing to redact.
 func RedactLine(line []byte) []byte {
 	if !hasCredential(line) {
 		return line

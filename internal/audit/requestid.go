@@ -12,8 +12,8 @@ import (
 // HeaderRequestID is the header that carries a request's id, in and out.
 const HeaderRequestID = "X-Request-Id"
 
-// RequestID is the id of a request: the caller's own if it is 1 to 64 characters of [A-Za-z0-9._-], so
-// that a trace through several services keeps one id and no log line can be forged with it; otherwise
+// RequestID returns the ID of a request: the caller's own if it is 1 to 64 characters of [A-Za-z0-9._-], so
+// that a trace through several services keeps one ID and no log line can be forged with it; otherwise
 // a new ULID, which sorts by time.
 func RequestID(incoming string) string {
 	if validRequestID(incoming) {

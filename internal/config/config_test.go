@@ -235,7 +235,7 @@ environment: 4 problems
   LOGFENCE_AUDIT_LOG: "stdout" is neither off, stderr nor a path; write a path such as /var/log/logfence/audit.jsonl
   LOGFENCE_AUDIT_QUERIES: "sha1" is not known; write text or hash`},
 		{"everybody a proxy", "LOGFENCE_TRUSTED_PROXIES=10.0.0.0/8,0.0.0.0/0", "", `environment: 1 problem
-  LOGFENCE_TRUSTED_PROXIES: "0.0.0.0/0" is everybody: each caller could claim any address; name the proxies' networks`},
+  LOGFENCE_TRUSTED_PROXIES: "0.0.0.0/0" covers every address: each caller could claim any; name the proxies' networks`},
 
 		{"a file that is not YAML", "", "LOGFENCE_ADDR: \"secret\nLOGFENCE: [", `FILE: 1 problem
   not YAML: *`},

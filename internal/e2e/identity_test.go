@@ -259,7 +259,7 @@ func TestAuditOfTheWhole(t *testing.T) {
 	if err := json.Unmarshal([]byte(records[0]), &first); err != nil {
 		t.Fatal(err)
 	}
-	if first.Type != "audit" || first.Stage != "answered" || first.Subject != "ben" || first.Issuer != on.issuer.URL() || first.Client != "203.0.113.9" ||
+	if first.Type != "audit" || first.Stage != "response" || first.Subject != "ben" || first.Issuer != on.issuer.URL() || first.Client != "203.0.113.9" ||
 		first.Operation != "queryLogs" || first.Outcome != "granted" || first.RequestID != granted.header.Get("X-Request-Id") ||
 		fmt.Sprint(first.Tenants, first.Query, first.Fenced) != `[alpha beta] [{app="checkout"}] [{tenant_id=~"alpha|beta",app="checkout"}]` ||
 		!first.Start.Equal(on.fresh.start) || !first.End.Equal(on.fresh.end) || first.Status != 200 || first.Bytes == 0 || first.Seconds <= 0 {

@@ -78,7 +78,7 @@ type lokiAnswer struct {
 // LokiFormatQuery answers GET /loki/api/v1/format_query, without asking Loki, which can take many
 // seconds for a text that it answers in the end.
 func (s *Server) LokiFormatQuery(c echo.Context, p api.LokiFormatQueryParams) error {
-	decisionOf(c).Asked = []string{p.Query}
+	decisionOf(c).Requested = []string{p.Query}
 	who := callerOf(c)
 	if err := who.limits.CheckQuery(len(p.Query)); err != nil {
 		return err //nolint:wrapcheck // problemOf knows it

@@ -86,7 +86,7 @@ func (s *Server) GetContext(c echo.Context, p api.GetContextParams) error {
 func (s *Server) streamQuery(c echo.Context, text string) (tenancy.Query, error) {
 	who := callerOf(c)
 	if err := who.limits.CheckQuery(len(text)); err != nil {
-		decisionOf(c).Asked = []string{text}
+		decisionOf(c).Requested = []string{text}
 		return tenancy.Query{}, err //nolint:wrapcheck // problemOf knows it
 	}
 	err := s.fenced(c.Request().Context(), who, func() error {
@@ -94,7 +94,7 @@ func (s *Server) streamQuery(c echo.Context, text string) (tenancy.Query, error)
 		return err //nolint:wrapcheck // problemOf knows it
 	})
 	if err != nil {
-		decisionOf(c).Asked = []string{text}
+		decisionOf(c).Requested = []string{text}
 		return tenancy.Query{}, err
 	}
 	return s.lineQuery(c, text)

@@ -21,7 +21,7 @@ func (s *Server) ExplainQuery(c echo.Context, _ api.ExplainQueryParams) error {
 		return err
 	}
 	who, d := callerOf(c), decisionOf(c)
-	d.Asked = []string{request.Query}
+	d.Requested = []string{request.Query}
 	if err := who.limits.CheckQuery(len(request.Query)); err != nil {
 		return err //nolint:wrapcheck // problemOf knows it
 	}

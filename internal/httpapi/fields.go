@@ -31,7 +31,7 @@ func (s *Server) ListPatterns(c echo.Context, p api.ListPatternsParams) error {
 // patternSelector fences a selector of the caller's for Loki's patterns endpoint.
 func (s *Server) patternSelector(c echo.Context, text string) (sel tenancy.PatternSelector, err error) {
 	who, d := callerOf(c), decisionOf(c)
-	d.Asked = append(d.Asked, text)
+	d.Requested = append(d.Requested, text)
 	if err := checkSelectors(who.limits, []string{text}); err != nil {
 		return tenancy.PatternSelector{}, err
 	}

@@ -362,7 +362,7 @@ func TestAudit(t *testing.T) {
 	records := strings.Split(strings.TrimSpace(string(content)), "\n")
 	wants := [][]string{
 		{
-			`"stage":"answered"`, `"time":"2026-03-01T12:00:00Z"`, `"request_id":"` + granted.Header.Get(audit.HeaderRequestID) + `"`, `"subject":"ben"`,
+			`"stage":"response"`, `"time":"2026-03-01T12:00:00Z"`, `"request_id":"` + granted.Header.Get(audit.HeaderRequestID) + `"`, `"subject":"ben"`,
 			`"issuer":"https://id.example"`, `"tenants":["alpha","beta"]`, `"client":"127.0.0.1"`, `"operation":"queryLogs"`,
 			`"query":["{app=\"api\"}"]`, `"fenced":["{tenant_id=~\"alpha|beta\",app=\"api\"}"]`,
 			`"start":"2026-03-01T11:00:00Z","end":"2026-03-01T12:00:00Z"`, `"outcome":"granted"`, `"status":200`, fmt.Sprintf(`"bytes":%d`, len(granted.text)),
@@ -441,7 +441,7 @@ func TestAuditComesFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	content, err := os.ReadFile(path)
-	if err != nil || strings.Count(string(content), "\n") != 1 || !strings.Contains(string(content), `"stage":"asked"`) ||
+	if err != nil || strings.Count(string(content), "\n") != 1 || !strings.Contains(string(content), `"stage":"request"`) ||
 		!strings.Contains(string(content), `"fenced":["{tenant_id=\"alpha\",app=\"api\"}"]`) {
 		t.Errorf("in the middle of the answer: %v %s", err, content)
 	}

@@ -56,10 +56,10 @@ func (s *Server) observed(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		x := &exchange{}
 		d := &x.decision
-		d.Asked, d.Fenced = x.asked[:0], x.fenced[:0]
+		d.Requested, d.Fenced = x.asked[:0], x.fenced[:0]
 		d.Time, d.Client = s.now(), s.proxies.Client(c.Request())
 		d.RequestID = audit.RequestID(c.Request().Header.Get(audit.HeaderRequestID))
-		c.SetRequest(s.recorder.Enter(context.WithValue(c.Request().Context(), exchangeKey{}, x), c.Request(), d))
+		c.SetRequest(s.recorder.Start(context.WithValue(c.Request().Context(), exchangeKey{}, x), c.Request(), d))
 		h := c.Response().Header()
 		h[audit.HeaderRequestID] = []string{d.RequestID}
 		h[echo.HeaderXContentTypeOptions], h[echo.HeaderCacheControl] = noSniff, noStore

@@ -324,13 +324,13 @@ func (s *Server) fenced(ctx context.Context, who *caller, parse func() error) (e
 // query fences a query of the caller's.
 func (s *Server) query(c echo.Context, text string) (tenancy.Query, error) {
 	who, d := callerOf(c), decisionOf(c)
-	d.Asked = append(d.Asked, text)
+	d.Requested = append(d.Requested, text)
 	if err := who.limits.CheckQuery(len(text)); err != nil {
 		return tenancy.Query{}, err //nolint:wrapcheck // problemOf knows it
 	}
 	q, ok := who.scope.Recall(text)
 	if ok {
-		s.recorder.Recalled()
+		s.recorder.FenceCacheHit()
 	} else {
 		var err error
 		if q, err = s.newQuery(c.Request().Context(), who, text); err != nil {
@@ -373,7 +373,7 @@ func (s *Server) selectors(c echo.Context, texts []string) (selectors []tenancy.
 	if len(texts) == 0 || len(texts) == 1 && texts[0] == "" {
 		selectors = []tenancy.Selector{who.scope.All()}
 	} else {
-		d.Asked = append(d.Asked, texts...)
+		d.Requested = append(d.Requested, texts...)
 		if err := checkSelectors(who.limits, texts); err != nil {
 			return nil, err
 		}

@@ -88,7 +88,7 @@ func TestSight(t *testing.T) {
 		`logfence_requests_in_flight{operation="queryLogs"} 0`,
 		`logfence_fence_duration_seconds_count 2`,
 		`logfence_fence_wait_seconds_count 2`,
-		`logfence_fence_recalled_total 1`,
+		`logfence_fence_cache_hits_total 1`,
 		`logfence_fence_unproven_total 0`,
 		`logfence_upstream_requests_total{operation="queryLogs",outcome="ok"} 2`,
 	} {

@@ -14,7 +14,7 @@ type Format string
 // The formats.
 const (
 	FormatJSON Format = "json" // one JSON object a line, for machines
-	FormatText Format = "text" // key=value, for people
+	FormatText Format = "text" // key=value, for humans
 )
 
 // UnmarshalText reads a format's name.
@@ -29,7 +29,7 @@ func (f *Format) UnmarshalText(text []byte) error {
 }
 
 // NewLogger makes a logger whose lines hold no token, whatever is logged (see [audit.Redact]). An unknown
-// format is JSON: a log that cannot be written as wished is better than none.
+// format is JSON: a log in another format is better than none.
 func NewLogger(level slog.Leveler, format Format, w io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
 	if format == FormatText {

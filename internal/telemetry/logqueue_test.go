@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// slowSink takes a line when it is told to, and keeps what it took.
+// slowSink takes a line when released, and keeps what it took.
 type slowSink struct {
 	take  chan error // one value for each line: nil, or why it is not taken
 	lines []string

@@ -14,14 +14,14 @@ import (
 )
 
 // TestMetrics guarantees that decisions are counted by operation and code, that figures of others are
-// read when they are asked for, and that nothing a caller wrote becomes a label.
+// read at each scrape, and that nothing a caller wrote becomes a label.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	m := NewMetrics()
 	r := NewRecorder(slog.New(slog.DiscardHandler), WithMetrics(m))
 	age := 1.0
 	m.Gauge("logfence_jwt_keys_age_seconds", "x", map[string]string{"issuer": "https://id.example"}, func() float64 { return age })
-	r.Record(t.Context(), audit.AccessRecord{Operation: "queryLogs", Status: 200, Bytes: 10, Duration: time.Second, Asked: []string{`{a="secret"}`}, Tenants: []string{"acme"}, Subject: "ann"})
+	r.Record(t.Context(), audit.AccessRecord{Operation: "queryLogs", Status: 200, Bytes: 10, Duration: time.Second, Requested: []string{`{a="secret"}`}, Tenants: []string{"acme"}, Subject: "ann"})
 	r.Record(t.Context(), audit.AccessRecord{Operation: "queryLogs", Status: 200, Bytes: 5})
 	r.Record(t.Context(), audit.AccessRecord{Operation: "queryLogs", Status: 400, Code: "query_invalid"})
 	r.Record(t.Context(), audit.AccessRecord{Status: 404, Code: "not_found"})
@@ -34,7 +34,7 @@ func TestMetrics(t *testing.T) {
 		`logfence_requests_total{code="query_invalid",operation="queryLogs"} 1`,
 		`logfence_requests_total{code="not_found",operation="none"} 1`,
 		`logfence_requests_total{code="internal",operation="none"} 0`,
-		`logfence_answer_bytes_total{operation="queryLogs"} 15`,
+		`logfence_response_bytes_total{operation="queryLogs"} 15`,
 		`logfence_request_duration_seconds_count{operation="queryLogs"} 3`,
 		`logfence_jwt_keys_age_seconds{issuer="https://id.example"} 7`,
 		`process_resident_memory_bytes`, `go_goroutines`,
@@ -62,14 +62,14 @@ func TestInFlight(t *testing.T) {
 	r := NewRecorder(slog.New(slog.DiscardHandler), WithMetrics(m))
 	d := &audit.AccessRecord{}
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api?a=b", strings.NewReader("query"))
-	in := r.Enter(request.Context(), request, d)
+	in := r.Start(request.Context(), request, d)
 	r.Route(in.Context(), "queryLogs", "/api")
 	wantLines(t, m, `logfence_requests_in_flight{operation="queryLogs"} 1`)
 	r.Record(in.Context(), *d)
 	wantLines(t, m, `logfence_requests_in_flight{operation="queryLogs"} 0`, `logfence_request_bytes_total{operation="queryLogs"} 13`)
 }
 
-// TestPerTenant guarantees that tenants are named only where that is asked for, only so many of them, and
+// TestPerTenant guarantees that tenants are named only where that is enabled, only so many of them, and
 // none in another's place, whatever a token holds.
 func TestPerTenant(t *testing.T) {
 	t.Parallel()
@@ -87,14 +87,14 @@ func TestPerTenant(t *testing.T) {
 		`logfence_tenant_requests_total{outcome="refused",tenant="beta"} 1`,
 		`logfence_tenant_requests_total{outcome="granted",tenant="(several)"} 1`,
 		`logfence_tenant_requests_total{outcome="granted",tenant="(other)"} 7`,
-		`logfence_tenant_answer_bytes_total{tenant="acme"} 6`,
+		`logfence_tenant_response_bytes_total{tenant="acme"} 6`,
 		`logfence_tenant_request_seconds_total{tenant="acme"} 2`,
 	)
 	if body := scrape(t, m); strings.Contains(body, "gamma") {
 		t.Error("a third tenant is named")
 	}
 	if strings.Contains(NewMetrics(PerTenant(0)).Markdown(), "tenant_requests") {
-		t.Error("tenants are named though nobody asks for it")
+		t.Error("tenants are named though that is not enabled")
 	}
 }
 

@@ -11,16 +11,16 @@ import (
 
 const otelError = codes.Error
 
-// propagator reads and writes traceparent and tracestate, and nothing else: baggage is whatever a caller
-// likes, and would be passed on to Loki.
+// propagator reads and writes traceparent and tracestate only: baggage is free text of a caller's, and would be
+// forwarded to Loki.
 var propagator = propagation.TraceContext{}
 
 func carrier(h http.Header) propagation.HeaderCarrier { return propagation.HeaderCarrier(h) }
 
-// ask begins the span of a request to Loki, and gives the request that tells Loki of it: what it carries is
-// made of the span, and not copied from the caller's. What logfence asks by itself is no part of a trace,
-// and each probe of a readiness would be one of its own.
-func (t *Tracing) ask(request *http.Request) (*http.Request, trace.Span) {
+// startUpstream begins the span of a request to Loki, and returns the request with its trace headers, which are
+// made from the span and not copied from the caller's request. Logfence's own requests belong to no trace and get
+// no span: each readiness probe would be a trace of its own.
+func (t *Tracing) startUpstream(request *http.Request) (*http.Request, trace.Span) {
 	if !trace.SpanContextFromContext(request.Context()).IsValid() {
 		return request, nil
 	}
@@ -31,13 +31,13 @@ func (t *Tracing) ask(request *http.Request) (*http.Request, trace.Span) {
 	return request, span
 }
 
-// endAsk ends it when the answer begins, or when there is none.
-func endAsk(span trace.Span, response *http.Response, err error) {
+// endUpstream ends the span at the first byte of the response, or on an error.
+func endUpstream(span trace.Span, response *http.Response, err error) {
 	if span == nil {
 		return
 	}
 	if err != nil {
-		span.SetStatus(codes.Error, "") // the error names the URL, and that the query
+		span.SetStatus(codes.Error, "") // the error contains the URL, and the URL the query
 	} else {
 		span.SetAttributes(semconv.HTTPResponseStatusCode(response.StatusCode))
 		if response.StatusCode >= http.StatusBadRequest {
@@ -47,7 +47,7 @@ func endAsk(span trace.Span, response *http.Response, err error) {
 	span.End()
 }
 
-// method is the request's, if it is one that is known: it is text of a caller's otherwise.
+// method returns a known HTTP method, and _OTHER for any other text, which a caller has chosen.
 func method(name string) string {
 	switch name {
 	case http.MethodGet, http.MethodPost, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete, http.MethodPatch:

@@ -18,12 +18,12 @@ type LogQueries string
 
 // The ways to log queries.
 const (
-	LogText LogQueries = "text" // as asked and as fenced
-	LogHash LogQueries = "hash" // their SHA-256, as in the audit
+	LogText LogQueries = "text" // as requested and as fenced
+	LogHash LogQueries = "hash" // their SHA-256, as in the audit log
 	LogOff  LogQueries = "off"  // nothing
 )
 
-// UnmarshalText reads the name of a way.
+// UnmarshalText parses a LogQueries value.
 func (q *LogQueries) UnmarshalText(text []byte) error {
 	switch got := LogQueries(text); got {
 	case LogText, LogHash, LogOff:
@@ -34,14 +34,14 @@ func (q *LogQueries) UnmarshalText(text []byte) error {
 	}
 }
 
-// WithQueries logs queries in this way; as text without it.
+// WithQueries sets how queries are logged. The default is as text.
 func WithQueries(q LogQueries) RecorderOption { return func(r *Recorder) { r.queries = q } }
 
-// causeText is the cause as the log has it. What went wrong with a query quotes it: parsers and Loki say
-// what they stumbled over, net/http names the URL. Where queries are not logged as text, only what cannot
-// hold one is left of the cause.
+// causeText returns the cause for the log. Errors of a query quote it: those of parsers and of Loki quote the faulty
+// part, those of net/http the URL. Where queries are not logged as text, only the parts that cannot contain one
+// remain.
 func causeText(d *audit.AccessRecord, queries LogQueries) string {
-	if len(d.Asked) == 0 || queries != LogHash && queries != LogOff {
+	if len(d.Requested) == 0 || queries != LogHash && queries != LogOff {
 		return fullError(d.Cause)
 	}
 	var (
@@ -57,7 +57,7 @@ func causeText(d *audit.AccessRecord, queries LogQueries) string {
 	return redactedError(d.Cause)
 }
 
-// redactedError is the text of an error that is known to quote nothing.
+// redactedError returns the text of errors that are known to quote nothing, and a placeholder for others.
 func redactedError(err error) string {
 	var network *net.OpError
 	if errors.As(err, &network) {
@@ -71,8 +71,8 @@ func redactedError(err error) string {
 	return "left out, since it may quote the query"
 }
 
-// fullError is the error's text, with what an error in it tells the log alone: one whose own text is
-// public is a [slog.LogValuer] when it knows more, such as an address.
+// fullError returns the error's text including details for the log only: an error whose own text is public and that
+// has more details, such as an address, is a [slog.LogValuer].
 func fullError(err error) string {
 	message := err.Error()
 	var more interface {

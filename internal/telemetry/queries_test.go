@@ -31,20 +31,20 @@ func TestLogQueries(t *testing.T) {
 		{"a parser's error", LogOff, errors.New("unexpected " + private), `"cause":"left out, since it may quote the query"`},
 		{
 			"a request's error, which names the URL", LogHash,
-			fmt.Errorf("ask: %w", &url.Error{Op: "Get", URL: "http://loki/?query=" + private, Err: refused}),
+			fmt.Errorf("get: %w", &url.Error{Op: "Get", URL: "http://loki/?query=" + private, Err: refused}),
 			`"cause":"Get: dial tcp: connection refused"`,
 		},
-		{"an answer that broke off", LogOff, fmt.Errorf("%w after %s", io.ErrUnexpectedEOF, private), `"cause":"unexpected EOF"`},
+		{"a response that broke off", LogOff, fmt.Errorf("%w after %s", io.ErrUnexpectedEOF, private), `"cause":"unexpected EOF"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
 			r := NewRecorder(NewLogger(slog.LevelDebug, FormatJSON, &out), WithQueries(tt.way))
-			asked := private
+			requested := private
 			if tt.way == LogHash {
-				asked = "abc" // FIPS 180-2, appendix B.1
+				requested = "abc" // FIPS 180-2, appendix B.1
 			}
-			r.Record(t.Context(), audit.AccessRecord{Operation: "query", Status: 502, Asked: []string{asked}, Fenced: []string{asked}, Cause: tt.cause})
+			r.Record(t.Context(), audit.AccessRecord{Operation: "query", Status: 502, Requested: []string{requested}, Fenced: []string{requested}, Cause: tt.cause})
 			if got := out.String(); !strings.Contains(got, tt.want) {
 				t.Errorf("got %swant in it %s", got, tt.want)
 			}

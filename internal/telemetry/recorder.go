@@ -11,7 +11,7 @@ import (
 	"github.com/logfence/logfence/internal/audit"
 )
 
-// Recorder records decisions.
+// Recorder records requests: in the log, the audit log, metrics and traces.
 type Recorder struct {
 	log     *slog.Logger
 	queries LogQueries
@@ -20,10 +20,10 @@ type Recorder struct {
 	tracing *Tracing
 }
 
-// RecorderOption is what a recorder does beside logging.
+// RecorderOption configures a Recorder.
 type RecorderOption func(*Recorder)
 
-// WithAudit records decisions in the audit, too. The recorder does not close it.
+// WithAudit records requests in the audit log. The recorder does not close it.
 func WithAudit(a *audit.Log) RecorderOption { return func(r *Recorder) { r.audit = a } }
 
 // NewRecorder makes a recorder that writes to the logger.
@@ -35,27 +35,27 @@ func NewRecorder(log *slog.Logger, options ...RecorderOption) *Recorder {
 	return r
 }
 
-// Begin is to be called before the first byte of an answer that grants anything, with what is known of
-// the decision by then. On an error there must be no such answer; see [audit.Log.Begin].
+// Begin writes the first audit record of a request, where records are required. It must be called before the first
+// byte of a response that grants anything. On an error there must be no such response; see [audit.Log.Begin].
 func (r *Recorder) Begin(d audit.AccessRecord) error { return r.audit.Begin(d) }
 
-// Ready is nil unless decisions have to be recorded and cannot be.
+// Ready returns an error while audit records are required and cannot be written.
 func (r *Recorder) Ready() error { return r.audit.Ready() }
 
-// requestState is what is known of a request in flight that is no part of its record.
+// requestState is the state of a request in flight that is not part of its record.
 type requestState struct {
 	record *audit.AccessRecord
 	client context.Context //nolint:containedctx // ends when the client disconnects
-	leave  func()          // counts the request out; nil: it is not counted in
+	done   func()          // ends the count as in flight; nil: it is not counted
 	span   trace.Span      // nil: it is not traced
 }
 
 type stateKey struct{}
 
-// ownState is for what logfence requests on its own behalf.
+// ownState is the state of logfence's own requests to Loki.
 var ownState = &requestState{record: &audit.AccessRecord{}, client: context.Background()}
 
-// stateOf is the state of the request that something is done for.
+// stateOf returns the state of the request that ctx belongs to.
 func stateOf(ctx context.Context) *requestState {
 	if s, ok := ctx.Value(stateKey{}).(*requestState); ok {
 		return s
@@ -65,14 +65,14 @@ func stateOf(ctx context.Context) *requestState {
 
 func (s *requestState) operation() string { return s.record.Operation }
 
-// Enter begins to observe a request, and [Recorder.Record] ends it: in between it is counted as in flight, has a
+// Start begins to observe a request, and [Recorder.Record] ends it: in between it is counted as in flight, has a
 // span where traces are on, and what is requested of Loki for it is counted under its operation. The context of
 // the request that it returns, which is ctx and more, is the one to give to the other methods.
-func (r *Recorder) Enter(ctx context.Context, request *http.Request, d *audit.AccessRecord) *http.Request {
+func (r *Recorder) Start(ctx context.Context, request *http.Request, d *audit.AccessRecord) *http.Request {
 	d.Received = int64(len(request.RequestURI)) + max(request.ContentLength, 0)
 	s := &requestState{record: d, client: ctx}
 	ctx = context.WithValue(ctx, stateKey{}, s)
-	ctx, s.span = r.tracing.enter(ctx, request, d)
+	ctx, s.span = r.tracing.start(ctx, request, d)
 	return request.WithContext(ctx)
 }
 
@@ -83,25 +83,24 @@ func (r *Recorder) Route(ctx context.Context, operation, path string) {
 		return
 	}
 	s.record.Operation = operation
-	s.leave = r.metrics.enter(operation)
+	s.done = r.metrics.start(operation)
 	route(s.span, operation, path)
 }
 
-// Record writes the decision as one line: an error when logfence or Loki failed, a warning when the
-// request was refused, otherwise information; pages that everybody may read are worth less. It is written
-// even if the caller has left.
+// Record writes the request as one log line: at level error when logfence or Loki failed, warn when the request was
+// refused, debug for public pages, and info otherwise. It is written even if the client has disconnected.
 func (r *Recorder) Record(ctx context.Context, d audit.AccessRecord) {
 	s := stateOf(ctx)
-	if s.leave != nil {
-		s.leave()
+	if s.done != nil {
+		s.done()
 	}
-	r.audit.Record(d) //nolint:contextcheck // written even if the caller has left
+	r.audit.Record(d) //nolint:contextcheck // written even if the client has disconnected
 	r.metrics.record(&d)
 	r.line(context.WithoutCancel(ctx), d, traceID(s.span))
 	end(s.span, &d)
 }
 
-// line writes the log's line, by its handler: a Logger would first find out from where it is called.
+// line writes the log line through the handler: a Logger would first look up its caller.
 func (r *Recorder) line(ctx context.Context, d audit.AccessRecord, trace string) {
 	handler, level := r.log.Handler(), levelOf(&d)
 	if !handler.Enabled(ctx, level) {
@@ -110,7 +109,7 @@ func (r *Recorder) line(ctx context.Context, d audit.AccessRecord, trace string)
 	line := slog.NewRecord(time.Now(), level, "request", 0)
 	var fields [16]slog.Attr // all of them, on the stack
 	line.AddAttrs(appendLogFields(fields[:0], &d, r.queries, trace)...)
-	_ = handler.Handle(ctx, line) // as a Logger does: there is no other place to report it
+	_ = handler.Handle(ctx, line) // as a Logger does: an error of the log has nowhere to be reported
 }
 
 func levelOf(d *audit.AccessRecord) slog.Level {
@@ -153,11 +152,11 @@ func appendLogFields(fields []slog.Attr, d *audit.AccessRecord, queries LogQueri
 	text("issuer", d.Issuer)
 	switch queries {
 	case LogHash:
-		texts("query", audit.Hashed(d.Asked))
+		texts("query", audit.Hashed(d.Requested))
 		texts("fenced", audit.Hashed(d.Fenced))
 	case LogOff:
 	default:
-		texts("query", d.Asked)
+		texts("query", d.Requested)
 		texts("fenced", d.Fenced)
 	}
 	add(slog.Int64("bytes", d.Bytes))

@@ -31,7 +31,7 @@ func TestRecord(t *testing.T) {
 	}{
 		{"granted", audit.AccessRecord{
 			Time: at, RequestID: "r1", Tenants: []string{"acme"}, Subject: "alice", Issuer: "https://issuer.example",
-			Operation: "query", Asked: []string{`{app="web"}`}, Fenced: []string{`{tenant_id="acme",app="web"}`},
+			Operation: "query", Requested: []string{`{app="web"}`}, Fenced: []string{`{tenant_id="acme",app="web"}`},
 			Status: 200, Bytes: 512, Duration: 30 * time.Millisecond, Client: netip.MustParseAddr("192.0.2.1"),
 		}, `{"level":"INFO","msg":"request","at":"2026-11-23T10:00:00Z","request_id":"r1","operation":"query",` +
 			`"status":200,"tenants":["acme"],"subject":"alice","issuer":"https://issuer.example",` +
@@ -55,7 +55,7 @@ func TestRecord(t *testing.T) {
 		},
 		{
 			"a query that searches for a token",
-			audit.AccessRecord{Operation: "query", Status: 200, Asked: []string{`{app="web"} |= "` + token + `"`}},
+			audit.AccessRecord{Operation: "query", Status: 200, Requested: []string{`{app="web"} |= "` + token + `"`}},
 			`{"level":"INFO","msg":"request","operation":"query","status":200,"query":["{app=\"web\"} |= \"[redacted]\""],"bytes":0,"duration":0}`,
 		},
 	} {
@@ -108,7 +108,7 @@ func TestFormat(t *testing.T) {
 	}
 }
 
-// publicError is an error that tells the log more than callers.
+// publicError is an error with more detail for the log than for callers.
 type publicError struct{}
 
 func (publicError) Error() string { return "loki cannot be reached" }
@@ -121,7 +121,7 @@ func BenchmarkRecord(b *testing.B) {
 	r := NewRecorder(NewLogger(slog.LevelInfo, FormatJSON, discard{}), WithMetrics(NewMetrics()))
 	d := audit.AccessRecord{
 		Time: time.Now(), RequestID: audit.RequestID(""), Tenants: []string{"acme"}, Subject: "alice", Issuer: "https://issuer.example",
-		Operation: "query", Asked: []string{`{app="web"} |= "error" | json`}, Fenced: []string{`{tenant_id="acme",app="web"} |= "error" | json`},
+		Operation: "query", Requested: []string{`{app="web"} |= "error" | json`}, Fenced: []string{`{tenant_id="acme",app="web"} |= "error" | json`},
 		Status: 200, Bytes: 512, Duration: 30 * time.Millisecond, Client: netip.MustParseAddr("192.0.2.1"),
 	}
 	b.ReportAllocs()

@@ -10,13 +10,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Description is what is written about a metric of logfence's own.
+// Description describes one of logfence's own metrics.
 type Description struct {
 	Name, Type, Help string
 	Labels           []string // sorted
 }
 
-// describe notes a metric; it belongs to each registration.
+// describe keeps a metric's description; each registration calls it.
 func (m *Metrics) describe(kind, name, help string, labels ...string) {
 	labels = slices.Sorted(slices.Values(labels))
 	if slices.ContainsFunc(m.described, func(d Description) bool { return d.Name == name }) {
@@ -25,12 +25,12 @@ func (m *Metrics) describe(kind, name, help string, labels ...string) {
 	m.described = append(m.described, Description{Name: name, Type: kind, Help: help, Labels: labels})
 }
 
-// Descriptions are those of all metrics of logfence's own, by name. Metrics are added before they are served.
+// Descriptions returns those of all of logfence's own metrics, by name. Metrics are added before they are served.
 func (m *Metrics) Descriptions() []Description {
 	return slices.SortedFunc(slices.Values(m.described), func(a, b Description) int { return cmp.Compare(a.Name, b.Name) })
 }
 
-// Markdown is the table of all metrics of logfence's own, for the docs.
+// Markdown returns the table of all of logfence's own metrics, for the docs.
 func (m *Metrics) Markdown() string {
 	var b strings.Builder
 	b.WriteString("| metric | type | labels | meaning |\n| --- | --- | --- | --- |\n")
@@ -44,13 +44,13 @@ func (m *Metrics) Markdown() string {
 	return b.String()
 }
 
-// Gauge adds a figure that is read whenever the metrics are; it must be safe to call at any time.
+// Gauge adds a gauge whose value is read at each scrape; read must be safe to call at any time.
 func (m *Metrics) Gauge(name, help string, labels map[string]string, read func() float64) {
 	m.describe("gauge", name, help, slices.Collect(maps.Keys(labels))...)
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, read))
 }
 
-// Counter is [Metrics.Gauge] for a figure that only grows.
+// Counter is [Metrics.Gauge] for a value that only grows.
 func (m *Metrics) Counter(name, help string, labels map[string]string, read func() float64) {
 	m.describe("counter", name, help, slices.Collect(maps.Keys(labels))...)
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels}, read))
@@ -61,12 +61,12 @@ func (m *Metrics) CounterVec(name, help string, labels ...string) *prometheus.Co
 	return added(m, "counter", name, help, labels, prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels))
 }
 
-// GaugeVec is [Metrics.CounterVec] for figures that go up and down.
+// GaugeVec is [Metrics.CounterVec] for values that go up and down.
 func (m *Metrics) GaugeVec(name, help string, labels ...string) *prometheus.GaugeVec {
 	return added(m, "gauge", name, help, labels, prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels))
 }
 
-// HistogramVec is [Metrics.CounterVec] for what is measured.
+// HistogramVec is [Metrics.CounterVec] for distributions.
 func (m *Metrics) HistogramVec(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
 	return added(m, "histogram", name, help, labels, prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels))
 }

@@ -8,16 +8,16 @@ import (
 	"github.com/logfence/logfence/internal/audit"
 )
 
-// What stands in a tenant's place. No tenant's name has parentheses, so none is taken for another.
+// Label values instead of a tenant's name. No tenant's name has parentheses, so they cannot be mistaken for one.
 const (
 	otherTenants   = "(other)"
 	severalTenants = "(several)"
 )
 
-// tenants are metrics by tenant: of the first so many that come, for as long as the process runs, and of
-// all others together. A name is never given up for another: a counter that stopped and began again
-// would look like one that was reset, and hide what was counted between. Who asks as several tenants at
-// once is counted apart from each.
+// tenants are metrics by tenant: of the first so many tenants that make a request, for as long as the process runs,
+// and of all others together. A name is never replaced by another: a counter that stopped and began again would look
+// like one that was reset, and hide what was counted between. Requests for several tenants at once are counted
+// separately.
 type tenants struct {
 	requests       *prometheus.CounterVec
 	sent, spent    *prometheus.CounterVec
@@ -36,8 +36,8 @@ type tenant struct {
 func newTenants(m *Metrics, most int) *tenants {
 	t := &tenants{
 		requests: m.CounterVec("logfence_tenant_requests_total", "With LOGFENCE_METRICS_TENANTS: requests by tenant and outcome: granted, refused or failed.", "tenant", "outcome"),
-		sent:     m.CounterVec("logfence_tenant_answer_bytes_total", "With LOGFENCE_METRICS_TENANTS: bytes of answers' bodies as sent, by tenant.", "tenant"),
-		spent:    m.CounterVec("logfence_tenant_request_seconds_total", "With LOGFENCE_METRICS_TENANTS: time until the last byte of answers, added up, by tenant.", "tenant"),
+		sent:     m.CounterVec("logfence_tenant_response_bytes_total", "With LOGFENCE_METRICS_TENANTS: bytes of response bodies as sent, by tenant.", "tenant"),
+		spent:    m.CounterVec("logfence_tenant_request_seconds_total", "With LOGFENCE_METRICS_TENANTS: total time until the last byte of responses, by tenant.", "tenant"),
 		most:     most, named: map[string]*tenant{},
 	}
 	t.several, t.other = t.add(severalTenants), t.add(otherTenants)
@@ -52,7 +52,7 @@ func (t *tenants) add(name string) *tenant {
 	return n
 }
 
-// record counts a decision about somebody who has a tenant. The nil tenants count nothing.
+// record counts a request of a caller that has a tenant. The nil tenants count nothing.
 func (t *tenants) record(d *audit.AccessRecord) {
 	if t == nil || len(d.Tenants) == 0 {
 		return
@@ -84,8 +84,8 @@ func (t *tenants) find(names []string) *tenant {
 	return known
 }
 
-// fitsLabel tells whether a tenant's name is one: tokens may hold anything, and a request that was refused
-// for its tenant is recorded, too.
+// fitsLabel reports whether a name is fit for a label: tokens may hold any text, and a request that was refused for
+// its tenant is recorded as well.
 func fitsLabel(name string) bool {
 	if name == "" || len(name) > 128 {
 		return false

@@ -23,7 +23,7 @@ import (
 	"github.com/logfence/logfence/internal/audit"
 )
 
-// Tracing makes traces and sends them to a collector. The nil Tracing makes none, and costs nothing.
+// Tracing makes traces and sends them to a collector. The nil Tracing does nothing.
 type Tracing struct {
 	tracer   trace.Tracer
 	provider *sdktrace.TracerProvider
@@ -34,32 +34,32 @@ type Tracing struct {
 // and OTEL_EXPORTER_OTLP_PROTOCOL, OTEL_TRACES_SAMPLER, OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES and the
 // like. Without one of the first two, or with OTEL_SDK_DISABLED=true or OTEL_TRACES_EXPORTER=none, there
 // are none, and the Tracing is nil. A mistake in a variable is logged: it is ignored, or there are no traces,
-// but telemetry keeps no gateway from starting. Whoever gets a Tracing calls Close.
+// but telemetry never prevents a gateway from starting. The caller closes the Tracing.
 func StartTracing(ctx context.Context, version string, log *slog.Logger) *Tracing {
-	if !wanted(log) {
+	if !enabled(log) {
 		return nil
 	}
-	// Both are the process's; what the exporter and its queue have to say has no other way out.
-	otel.SetLogger(logr.FromSlogHandler(mistakes{log.Handler()}))
-	otel.SetErrorHandler(&complaints{log: log})
+	// Both are global to the process; the exporter and its queue report in no other way.
+	otel.SetLogger(logr.FromSlogHandler(otelHandler{log.Handler()}))
+	otel.SetErrorHandler(&rateLimitedLog{log: log})
 	exporter, err := autoexport.NewSpanExporter(ctx)
 	if err != nil {
 		log.WarnContext(ctx, "traces are off", "error", err)
 		return nil
 	}
-	describing, err := resource.New(ctx,
+	attributes, err := resource.New(ctx,
 		resource.WithTelemetrySDK(),
 		resource.WithAttributes(semconv.ServiceName("logfence"), semconv.ServiceVersion(version)),
 		resource.WithFromEnv(), // last, so that it wins
 	)
 	if err != nil {
-		log.WarnContext(ctx, "traces: a part of the resource's description is left out", "error", err)
+		log.WarnContext(ctx, "traces: a part of the resource's attributes is left out", "error", err)
 	}
-	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(describing))
+	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(attributes))
 	return &Tracing{provider: provider, tracer: provider.Tracer("github.com/logfence/logfence", trace.WithInstrumentationVersion(version))}
 }
 
-// Close sends what has not been sent, as long as ctx lasts, and ends the traces.
+// Close exports the remaining spans until ctx ends, and stops the traces.
 func (t *Tracing) Close(ctx context.Context) error {
 	if t == nil {
 		return nil
@@ -70,9 +70,9 @@ func (t *Tracing) Close(ctx context.Context) error {
 	return nil
 }
 
-// wanted reads the variables that switch traces on and off. autoexport alone would send them to localhost where
+// enabled reads the variables that switch traces on and off. autoexport alone would send them to localhost where
 // none names a collector, and has exporters that write to the standard output, which is the log's.
-func wanted(log *slog.Logger) bool {
+func enabled(log *slog.Logger) bool {
 	endpoint := "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 	if os.Getenv(endpoint) == "" {
 		endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT"
@@ -88,8 +88,8 @@ func wanted(log *slog.Logger) bool {
 		log.Warn("traces are off: this exporter is not known; write otlp or none", "OTEL_TRACES_EXPORTER", exporter)
 		return false
 	}
-	// The exporter takes collector:4318 for a scheme and sends nothing, without a word. A URL may hold a
-	// password, and is not shown.
+	// The exporter takes the host of collector:4318 for a scheme and sends nothing, without an error. A URL may hold a
+	// password, and is not logged.
 	if u, err := url.Parse(os.Getenv(endpoint)); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		log.Warn("traces are off: " + endpoint + " is no URL with a scheme; write one such as http://collector:4318")
 		return false
@@ -97,12 +97,12 @@ func wanted(log *slog.Logger) bool {
 	return true
 }
 
-// mistakes logs what OpenTelemetry thinks of its variables, without their values: one holds the collector's
-// credentials (OTEL_EXPORTER_OTLP_HEADERS), and is quoted when it cannot be read.
-type mistakes struct{ slog.Handler }
+// otelHandler logs OpenTelemetry's messages about its variables, without their values: one holds the collector's
+// credentials (OTEL_EXPORTER_OTLP_HEADERS), and is quoted when it cannot be parsed.
+type otelHandler struct{ slog.Handler }
 
 // Handle writes a line.
-func (m mistakes) Handle(ctx context.Context, r slog.Record) error {
+func (m otelHandler) Handle(ctx context.Context, r slog.Record) error {
 	line := slog.NewRecord(r.Time, r.Level, "traces: a variable OTEL_… cannot be read: "+r.Message, r.PC)
 	r.Attrs(func(a slog.Attr) bool {
 		if a.Key == "err" {
@@ -113,46 +113,45 @@ func (m mistakes) Handle(ctx context.Context, r slog.Record) error {
 	return m.Handler.Handle(ctx, line) //nolint:wrapcheck // the log's own
 }
 
-// Enabled leaves out what OpenTelemetry tells about itself when it is asked to chatter.
-func (m mistakes) Enabled(ctx context.Context, level slog.Level) bool {
+// Enabled leaves out OpenTelemetry's messages below the level of a warning.
+func (m otelHandler) Enabled(ctx context.Context, level slog.Level) bool {
 	return level >= slog.LevelWarn && m.Handler.Enabled(ctx, level)
 }
 
-// WithAttrs and WithGroup are there so that none goes around Handle.
-func (m mistakes) WithAttrs([]slog.Attr) slog.Handler { return m }
+// WithAttrs and WithGroup are implemented so that nothing bypasses Handle.
+func (m otelHandler) WithAttrs([]slog.Attr) slog.Handler { return m }
 
 // WithGroup is as WithAttrs.
-func (m mistakes) WithGroup(string) slog.Handler { return m }
+func (m otelHandler) WithGroup(string) slog.Handler { return m }
 
-// complaints logs what goes wrong with traces, once a minute at most: a collector that is away would
-// otherwise have its own part of the log.
-type complaints struct {
+// rateLimitedLog logs errors of traces, once a minute at most: a collector that is down would otherwise fill the log.
+type rateLimitedLog struct {
 	log *slog.Logger
 
-	mu     sync.Mutex
-	last   time.Time
-	silent int
+	mu         sync.Mutex
+	last       time.Time
+	suppressed int
 }
 
-// Handle takes an error of OpenTelemetry's.
-func (c *complaints) Handle(err error) {
+// Handle logs an error of OpenTelemetry's, or counts it.
+func (c *rateLimitedLog) Handle(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if time.Since(c.last) < time.Minute {
-		c.silent++
+		c.suppressed++
 		return
 	}
-	c.log.Warn("traces", "error", err, "not_logged_before", c.silent)
-	c.last, c.silent = time.Now(), 0
+	c.log.Warn("traces", "error", err, "suppressed", c.suppressed)
+	c.last, c.suppressed = time.Now(), 0
 }
 
-// WithTracing has a span for each request; the recorder does not close it. A nil Tracing is none.
+// WithTracing makes a span for each request. The recorder does not close t. A nil Tracing makes none.
 func WithTracing(t *Tracing) RecorderOption { return func(r *Recorder) { r.tracing = t } }
 
-// Span is a part of a request in its trace. The zero Span is that of a request which is not traced.
+// Span is a span within a request. The zero Span is that of a request that is not traced.
 type Span struct{ span trace.Span }
 
-// Span begins a part of a request.
+// Span begins a span within a request.
 func (r *Recorder) Span(ctx context.Context, name string) (context.Context, Span) {
 	if r.tracing == nil {
 		return ctx, Span{}
@@ -161,7 +160,7 @@ func (r *Recorder) Span(ctx context.Context, name string) (context.Context, Span
 	return ctx, Span{span}
 }
 
-// End ends the part. Of an error no more is told than that there was one: its text may quote the caller.
+// End ends the span. Of an error it records only that there was one: its text may quote the caller.
 func (s Span) End(err error) {
 	if s.span == nil {
 		return
@@ -172,8 +171,8 @@ func (s Span) End(err error) {
 	s.span.End()
 }
 
-// enter begins the span of a request, as a child of the caller's where that has one.
-func (t *Tracing) enter(ctx context.Context, request *http.Request, d *audit.AccessRecord) (context.Context, trace.Span) {
+// start begins the span of a request, as a child of the caller's span if there is one.
+func (t *Tracing) start(ctx context.Context, request *http.Request, d *audit.AccessRecord) (context.Context, trace.Span) {
 	if t == nil {
 		return ctx, nil
 	}
@@ -190,7 +189,7 @@ func (t *Tracing) enter(ctx context.Context, request *http.Request, d *audit.Acc
 		trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attributes...))
 }
 
-// route names the span, now that it is known what for.
+// route names the span after its operation.
 func route(span trace.Span, operation, path string) {
 	if span != nil {
 		span.SetName(operation)
@@ -198,7 +197,7 @@ func route(span trace.Span, operation, path string) {
 	}
 }
 
-// end ends the span of a request, with what was decided.
+// end ends the span of a request, with its outcome.
 func end(span trace.Span, d *audit.AccessRecord) {
 	if span == nil {
 		return
@@ -213,7 +212,7 @@ func end(span trace.Span, d *audit.AccessRecord) {
 	span.End()
 }
 
-// traceID is what a log line says, so that its trace is found.
+// traceID returns the trace ID for the log line.
 func traceID(span trace.Span) string {
 	if span == nil || !span.SpanContext().HasTraceID() {
 		return ""

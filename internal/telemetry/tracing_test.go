@@ -116,7 +116,7 @@ func TestTraces(t *testing.T) {
 	r := NewRecorder(NewLogger(slog.LevelInfo, FormatJSON, &log), WithTracing(tracing))
 
 	var toLoki http.Header
-	client := &http.Client{Transport: r.Transport(answers(func() (*http.Response, error) {
+	client := &http.Client{Transport: r.Transport(roundTripFunc(func() (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusBadGateway, Body: http.NoBody}, nil
 	}))}
 	transport, _ := client.Transport.(*transport)
@@ -132,7 +132,7 @@ func TestTraces(t *testing.T) {
 	incoming.Header.Set("Baggage", "secret=baggage")
 	incoming.Header.Set("Authorization", "Bearer "+token)
 	d := &audit.AccessRecord{RequestID: "r1", Client: netip.MustParseAddr("192.0.2.1"), Tenants: []string{"acme"}}
-	in := r.Enter(incoming.Context(), incoming, d)
+	in := r.Start(incoming.Context(), incoming, d)
 	r.Route(in.Context(), "queryLogs", "/api/v1/logs/query")
 	ctx, span := r.Span(in.Context(), "token")
 	if ctx == in.Context() {
@@ -148,7 +148,7 @@ func TestTraces(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = response.Body.Close()
-	d.Status, d.Code, d.Asked, d.Cause = http.StatusBadGateway, "loki_failed", []string{"secret-query"}, errors.New("secret of an error")
+	d.Status, d.Code, d.Requested, d.Cause = http.StatusBadGateway, "loki_failed", []string{"secret-query"}, errors.New("secret of an error")
 	r.Record(in.Context(), *d)
 	flush()
 
@@ -163,7 +163,7 @@ func TestTraces(t *testing.T) {
 		}
 	}
 	if want := "00-" + callersTrace + "-" + hex(toUpstream.GetSpanId()) + "-01"; toLoki.Get("Traceparent") != want || toLoki.Get("Tracestate") != "vendor=value" {
-		t.Errorf("Loki is told %v, want %s", toLoki, want)
+		t.Errorf("Loki gets %v, want %s", toLoki, want)
 	}
 	if len(toLoki.Values("Baggage")) > 0 {
 		t.Error("baggage is passed on")
@@ -196,9 +196,9 @@ type seeing func(*http.Request) (*http.Response, error)
 
 func (s seeing) RoundTrip(r *http.Request) (*http.Response, error) { return s(r) }
 
-// TestTracingIsAskedFor guarantees that there are traces only where the environment asks for them, and that a
-// mistake in it is told and keeps nothing from starting.
-func TestTracingIsAskedFor(t *testing.T) {
+// TestTracingIsOptIn guarantees that there are traces only where the environment enables them, and that a
+// mistake in it is logged and does not prevent the start.
+func TestTracingIsOptIn(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		env  []string
@@ -243,11 +243,11 @@ func TestTracingIsAskedFor(t *testing.T) {
 	}
 }
 
-// TestProbesHaveNoTrace guarantees that what logfence asks of Loki by itself is no trace.
+// TestProbesHaveNoTrace guarantees that logfence's own requests to Loki make no trace.
 func TestProbesHaveNoTrace(t *testing.T) {
 	c := newReceiver(t)
 	tracing, flush := c.start(t, slog.New(slog.DiscardHandler))
-	transport := NewRecorder(slog.New(slog.DiscardHandler), WithTracing(tracing)).Transport(answers(func() (*http.Response, error) {
+	transport := NewRecorder(slog.New(slog.DiscardHandler), WithTracing(tracing)).Transport(roundTripFunc(func() (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
 	}))
 	if _, err := transport.RoundTrip(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/ready", nil)); err != nil {
@@ -268,7 +268,7 @@ func TestTracingOff(t *testing.T) {
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 	request.Header.Set("Traceparent", callersParent)
 	d := &audit.AccessRecord{}
-	in := r.Enter(request.Context(), request, d)
+	in := r.Start(request.Context(), request, d)
 	r.Route(in.Context(), "me", "/api/v1/me")
 	ctx, span := r.Span(in.Context(), "token")
 	span.End(errors.New("x"))
@@ -286,15 +286,15 @@ func TestTracingOff(t *testing.T) {
 	}
 }
 
-// TestComplaints guarantees that a collector that is away has no log of its own.
-func TestComplaints(t *testing.T) {
+// TestRateLimitedLog guarantees that a collector that is down does not fill the log.
+func TestRateLimitedLog(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
-	c := &complaints{log: NewLogger(slog.LevelInfo, FormatText, &log)}
+	c := &rateLimitedLog{log: NewLogger(slog.LevelInfo, FormatText, &log)}
 	for range 10 {
-		c.Handle(errors.New("the collector is away"))
+		c.Handle(errors.New("the collector is down"))
 	}
-	if n := strings.Count(log.String(), "the collector is away"); n != 1 {
+	if n := strings.Count(log.String(), "the collector is down"); n != 1 {
 		t.Errorf("logged %d times", n)
 	}
 }

@@ -11,9 +11,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Transport is a transport that counts and times what passes it to Loki, under the operation that it is
-// asked for, and has a span for each request, until its first byte, where traces are on. It changes
-// nothing but the headers traceparent and tracestate, which are made of the span.
+// Transport returns a transport that counts and times requests to Loki, by the operation that they are made for,
+// and makes a span for each, until its first byte, where traces are on. It changes nothing but the headers
+// traceparent and tracestate, which are made from the span.
 func (r *Recorder) Transport(next http.RoundTripper) http.RoundTripper {
 	if r.metrics == nil && r.tracing == nil {
 		return next
@@ -27,7 +27,7 @@ type transport struct {
 	tracing *Tracing
 }
 
-// How a request to Loki ended.
+// The outcomes of requests to Loki.
 const (
 	upstreamOK           = "ok"
 	upstreamRefused      = "refused"
@@ -36,7 +36,7 @@ const (
 	upstreamTimeout      = "timeout"
 	upstreamUnreachable  = "unreachable"
 	upstreamBroken       = "broken"
-	upstreamClientClosed = "left"
+	upstreamClientClosed = "client_closed"
 )
 
 // upstreamMetrics are the metrics of an operation's requests to Loki.
@@ -47,12 +47,12 @@ type upstreamMetrics struct {
 }
 
 func (m *Metrics) upstreamMetrics(operation string) *upstreamMetrics {
-	return resolved(&m.asking, operation, func(operation string) *upstreamMetrics {
+	return loadOrMake(&m.upstreamByOperation, operation, func(operation string) *upstreamMetrics {
 		a := &upstreamMetrics{
 			firstByte: m.firstByte.WithLabelValues(operation), duration: m.upstreamTime.WithLabelValues(operation),
 			bytes: m.fetched.WithLabelValues(operation), outcomes: map[string]prometheus.Counter{},
 		}
-		// All of them, so that a rate has a zero to begin from.
+		// All of them, so that each rate has a zero to begin from.
 		for _, outcome := range []string{
 			upstreamOK, upstreamRefused, upstreamRateLimited, upstreamFailed, upstreamTimeout, upstreamUnreachable, upstreamBroken, upstreamClientClosed,
 		} {
@@ -62,21 +62,21 @@ func (m *Metrics) upstreamMetrics(operation string) *upstreamMetrics {
 	})
 }
 
-// RoundTrip passes one request on.
+// RoundTrip sends one request.
 func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	ctx := request.Context()
 	var span trace.Span
 	if t.tracing != nil {
-		request, span = t.tracing.ask(request)
+		request, span = t.tracing.startUpstream(request)
 	}
 	began := time.Now()
 	response, err := t.next.RoundTrip(request)
-	endAsk(span, response, err)
+	endUpstream(span, response, err)
 	if t.metrics == nil {
 		return response, err //nolint:wrapcheck // nothing is changed
 	}
 	state := stateOf(ctx)
-	a := t.metrics.upstreamMetrics(named(state.operation()))
+	a := t.metrics.upstreamMetrics(operationLabel(state.operation()))
 	if err != nil {
 		a.outcomes[failure(ctx, upstreamUnreachable)].Inc()
 		return nil, err //nolint:wrapcheck // as above
@@ -84,7 +84,7 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	a.firstByte.Observe(time.Since(began).Seconds())
 	outcome := outcomeOf(response.StatusCode)
 	if response.StatusCode == http.StatusSwitchingProtocols {
-		a.outcomes[outcome].Inc() // its body is a connection, and lasts as long as somebody watches
+		a.outcomes[outcome].Inc() // its body is a connection, and lasts until the tail is closed
 		return response, nil
 	}
 	response.Body = &countedBody{ReadCloser: response.Body, ctx: ctx, client: state.client, metrics: a, began: began, outcome: outcome}
@@ -113,7 +113,7 @@ func outcomeOf(status int) string {
 	}
 }
 
-// failure tells the caller's end and the clock's from Loki's.
+// failure distinguishes a disconnected client and a deadline from a fault of Loki's.
 func failure(ctx context.Context, otherwise string) string {
 	deadline, limited := ctx.Deadline() // of a request to Loki, whose context need not end by it
 	switch err := ctx.Err(); {
@@ -152,7 +152,7 @@ func (m *countedBody) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // nothing is changed
 }
 
-// Close counts an answer that was not read to its end: because its reader had what it wanted, or left.
+// Close counts a response that was not read to its end: because its reader needed no more, or disconnected.
 func (m *countedBody) Close() error {
 	m.end(failure(m.client, m.outcome))
 	return m.ReadCloser.Close() //nolint:wrapcheck // nothing is changed

@@ -13,7 +13,7 @@ import (
 	"github.com/logfence/logfence/internal/audit"
 )
 
-// scrape is what /metrics says.
+// scrape returns the text of /metrics.
 func scrape(t *testing.T, m *Metrics) string {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -65,7 +65,7 @@ func TestUpstream(t *testing.T) {
 	for _, tt := range []struct {
 		name, url string
 		patience  time.Duration // 0: enough
-		leaves    bool          // the caller, within the answer
+		closes    bool          // the client, within the response
 	}{
 		{name: "ok", url: server.URL + "/ok"},
 		{name: "refused", url: server.URL + "/refused"},
@@ -76,25 +76,25 @@ func TestUpstream(t *testing.T) {
 		{name: "timeout", url: server.URL + "/silent", patience: 50 * time.Millisecond},
 		{name: "unreachable", url: gone.URL},
 		{name: "broken", url: server.URL + "/cut"},
-		{name: "left", url: server.URL + "/hang", leaves: true},
+		{name: "client_closed", url: server.URL + "/hang", closes: true},
 	} {
-		caller, leave := context.WithCancel(t.Context())
+		caller, disconnect := context.WithCancel(t.Context())
 		d := &audit.AccessRecord{}
-		in := r.Enter(caller, httptest.NewRequestWithContext(caller, http.MethodGet, "/api", nil), d)
+		in := r.Start(caller, httptest.NewRequestWithContext(caller, http.MethodGet, "/api", nil), d)
 		r.Route(in.Context(), tt.name, "/api")
 		ctx, cancel := context.WithCancel(in.Context())
 		if tt.patience > 0 {
 			ctx, cancel = context.WithTimeout(in.Context(), tt.patience)
 		}
-		ask(t, client, ctx, tt.url, func() {
-			if tt.leaves {
-				leave()
+		get(t, client, ctx, tt.url, func() {
+			if tt.closes {
+				disconnect()
 			}
 		})
-		leave()
+		disconnect()
 		cancel()
 	}
-	// Who reads an answer as far as it wants has been answered.
+	// A response that its reader closes early without a disconnect is ok.
 	response := must(t, client, t.Context(), server.URL+"/ok")
 	_ = response.Body.Close()
 
@@ -107,7 +107,7 @@ func TestUpstream(t *testing.T) {
 		`logfence_upstream_requests_total{operation="timeout",outcome="timeout"} 3`,
 		`logfence_upstream_requests_total{operation="unreachable",outcome="unreachable"} 1`,
 		`logfence_upstream_requests_total{operation="broken",outcome="broken"} 1`,
-		`logfence_upstream_requests_total{operation="left",outcome="left"} 1`,
+		`logfence_upstream_requests_total{operation="client_closed",outcome="client_closed"} 1`,
 		`logfence_upstream_requests_total{operation="none",outcome="ok"} 1`,
 		`logfence_upstream_bytes_total{operation="ok"} 5`,
 		`logfence_upstream_bytes_total{operation="broken"} 3`,
@@ -116,8 +116,8 @@ func TestUpstream(t *testing.T) {
 	)
 }
 
-// ask asks and reads to the end, whatever it is; reading is called when the answer has begun.
-func ask(t *testing.T, c *http.Client, ctx context.Context, url string, reading func()) { //nolint:revive // the context is what is tested
+// get sends a request and reads the response to its end; reading is called at its first byte.
+func get(t *testing.T, c *http.Client, ctx context.Context, url string, reading func()) { //nolint:revive // the context is what is tested
 	t.Helper()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -155,11 +155,11 @@ type timeless struct {
 func (c timeless) Deadline() (time.Time, bool) { return c.deadline, true }
 
 // TestFailure guarantees that a failure is the clock's when the request had its time, though its context has
-// not ended: whoever carries it may keep the time by the connection's own deadline.
+// not ended: a transport may enforce the deadline on the connection.
 func TestFailure(t *testing.T) {
 	t.Parallel()
-	left, leave := context.WithCancel(t.Context())
-	leave()
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
 	past, future := time.Now().Add(-time.Second), time.Now().Add(time.Hour)
 	for _, tt := range []struct {
 		ctx  context.Context //nolint:containedctx // a case
@@ -168,8 +168,8 @@ func TestFailure(t *testing.T) {
 		{t.Context(), upstreamBroken},
 		{timeless{t.Context(), future}, upstreamBroken},
 		{timeless{t.Context(), past}, upstreamTimeout},
-		{timeless{left, future}, upstreamClientClosed},
-		{timeless{left, past}, upstreamClientClosed},
+		{timeless{canceled, future}, upstreamClientClosed},
+		{timeless{canceled, past}, upstreamClientClosed},
 	} {
 		if got := failure(tt.ctx, upstreamBroken); got != tt.want {
 			t.Errorf("%v: got %s, want %s", tt.ctx, got, tt.want)
@@ -186,7 +186,7 @@ func TestTransportOff(t *testing.T) {
 	}
 }
 
-// TestSwitchedProtocols guarantees that a connection that Loki gives away stays one that can be written to.
+// TestSwitchedProtocols guarantees that a connection that Loki upgrades stays writable.
 func TestSwitchedProtocols(t *testing.T) {
 	t.Parallel()
 	m := NewMetrics()
@@ -194,7 +194,7 @@ func TestSwitchedProtocols(t *testing.T) {
 		io.Reader
 		io.WriteCloser
 	}{strings.NewReader(""), nil}
-	transport := NewRecorder(slog.New(slog.DiscardHandler), WithMetrics(m)).Transport(answers(func() (*http.Response, error) {
+	transport := NewRecorder(slog.New(slog.DiscardHandler), WithMetrics(m)).Transport(roundTripFunc(func() (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusSwitchingProtocols, Body: connection}, nil
 	}))
 	response, err := transport.RoundTrip(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
@@ -207,13 +207,13 @@ func TestSwitchedProtocols(t *testing.T) {
 	wantLines(t, m, `logfence_upstream_requests_total{operation="none",outcome="ok"} 1`)
 }
 
-type answers func() (*http.Response, error)
+type roundTripFunc func() (*http.Response, error)
 
-func (a answers) RoundTrip(*http.Request) (*http.Response, error) { return a() }
+func (f roundTripFunc) RoundTrip(*http.Request) (*http.Response, error) { return f() }
 
 func BenchmarkTransport(b *testing.B) {
 	r := NewRecorder(slog.New(slog.DiscardHandler), WithMetrics(NewMetrics()))
-	transport := r.Transport(answers(func() (*http.Response, error) {
+	transport := r.Transport(roundTripFunc(func() (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
 	}))
 	request := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/", nil)
