@@ -31,10 +31,11 @@ var mayImport = map[string][]string{
 	},
 	"internal/telemetry": {"internal/audit"},
 	"internal/web":       {"gen/explore", "gen/reference"},
-	"cmd/logfence": {
-		"internal/audit", "internal/auth", "internal/config", "internal/demo", "internal/httpapi", "internal/limits", "internal/loki",
-		"internal/refresh", "internal/telemetry", "internal/tenancy",
+	"internal/gateway": {
+		"internal/audit", "internal/auth", "internal/config", "internal/httpapi", "internal/limits", "internal/loki", "internal/refresh",
+		"internal/telemetry", "internal/tenancy",
 	},
+	"cmd/logfence":           {"internal/config", "internal/demo", "internal/gateway", "internal/tenancy"},
 	"internal/bench":         {"internal/demo"},
 	"internal/demo/findloki": {"internal/demo"},
 	"internal/demo/stack":    {"internal/demo"},

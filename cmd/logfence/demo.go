@@ -13,6 +13,7 @@ import (
 
 	"github.com/logfence/logfence/internal/config"
 	"github.com/logfence/logfence/internal/demo"
+	"github.com/logfence/logfence/internal/gateway"
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
@@ -50,28 +51,27 @@ func (p process) demo(ctx context.Context, binary string) (err error) {
 	if err != nil {
 		return err
 	}
-	g, err := newGateway(ctx, c, p.stderr)
+	g, err := gateway.New(ctx, c, p.stderr)
 	if err != nil {
 		return err
 	}
-	defer g.life.end()
-	l, err := listen(ctx, c.Addr, c.AdminAddr)
-	if err != nil {
+	defer g.Close()
+	if err := g.Listen(ctx); err != nil {
 		return err
 	}
-	if err := d.Instructions(p.stdout, publicURL(c, l.public.Addr())); err != nil {
-		return errors.Join(err, l.public.Close(), l.admin.Close())
+	if err := d.Instructions(p.stdout, g.PublicURL()); err != nil {
+		return err
 	}
-	return serveDemo(ctx, g, l, d)
+	return serveDemo(ctx, g, d)
 }
 
 // serveDemo ends when the demo ends, too.
-func serveDemo(ctx context.Context, g *gateway, l listeners, d *demo.Demo) error {
+func serveDemo(ctx context.Context, g *gateway.Gateway, d *demo.Demo) error {
 	running, ctx := errgroup.WithContext(ctx)
 	ctx, stop := context.WithCancel(ctx)
 	running.Go(func() error {
 		defer stop()
-		return g.serve(ctx, l)
+		return g.Serve(ctx)
 	})
 	running.Go(func() error {
 		select {
@@ -133,20 +133,4 @@ func demoPort(ctx context.Context, addr string) string {
 	}
 	_ = l.Close() // nobody connected
 	return addr
-}
-
-// publicURL is where the API is reached from this machine.
-func publicURL(c config.Config, addr net.Addr) string {
-	scheme := "http"
-	if c.TLSCertFile != "" {
-		scheme = "https"
-	}
-	host, port, err := net.SplitHostPort(addr.String())
-	if err != nil {
-		return scheme + "://" + addr.String()
-	}
-	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return scheme + "://" + net.JoinHostPort(host, port)
 }

@@ -1,4 +1,4 @@
-package main
+package gateway
 
 import (
 	"context"
@@ -25,8 +25,8 @@ const flushTime = 3 * time.Second
 
 // openTelemetry opens the audit, and starts metrics and traces; life ends them.
 func openTelemetry(ctx context.Context, c config.Config, log *slog.Logger, stderr io.Writer, life *lifetime) (*telemetrySetup, error) {
-	build := thisBuild()
-	tracing := telemetry.StartTracing(ctx, build.version, log)
+	build := ReadBuild()
+	tracing := telemetry.StartTracing(ctx, build.Version, log)
 	life.onEnd(func() {
 		flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
 		defer cancel()
@@ -40,7 +40,7 @@ func openTelemetry(ctx context.Context, c config.Config, log *slog.Logger, stder
 	}
 	m := telemetry.NewMetrics(telemetry.PerTenant(c.MetricsTenants))
 	m.Gauge("logfence_build_info", "1, with the versions of logfence, of Go and of the Loki whose LogQL it takes as labels.",
-		map[string]string{"version": build.version, "revision": build.revision, "go": build.goVersion, "logql": build.logql}, one)
+		map[string]string{"version": build.Version, "revision": build.Revision, "go": build.Go, "logql": build.LogQL}, one)
 	m.Counter("logfence_audit_records_total", "Records that the audit's sink has taken.", nil,
 		func() float64 { return float64(records.Stats().Written) })
 	m.Counter("logfence_audit_lost_total", "Records that the audit's sink did not take.", nil,

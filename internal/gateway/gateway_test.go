@@ -1,7 +1,6 @@
-package main
+package gateway
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -9,25 +8,24 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
-	"slices"
-	"strings"
 	"testing"
 	"time"
-
-	"github.com/logfence/logfence/internal/config"
 )
+
+// anyPorts are two free ports of the loopback interface.
+var anyPorts = addrs{public: "127.0.0.1:0", admin: "127.0.0.1:0"}
 
 // startGateway serves the handler until the context ends, and gives the URL and how serving ended.
 func startGateway(ctx context.Context, t *testing.T, d drain, h http.HandlerFunc) (url string, ended <-chan error) {
 	t.Helper()
-	l, err := listen(ctx, "127.0.0.1:0", "127.0.0.1:0")
-	if err != nil {
+	g := &Gateway{log: slog.New(slog.DiscardHandler), public: h, admin: http.NotFoundHandler(), addrs: anyPorts, drain: d}
+	if err := g.Listen(ctx); err != nil {
 		t.Fatal(err)
 	}
-	g := &gateway{log: slog.New(slog.DiscardHandler), public: h, admin: http.NotFoundHandler(), drain: d}
+	t.Cleanup(g.Close)
 	done := make(chan error, 1)
-	go func() { done <- g.serve(ctx, l) }()
-	return "http://" + l.public.Addr().String(), done
+	go func() { done <- g.Serve(ctx) }()
+	return g.PublicURL(), done
 }
 
 // getAll is the whole answer.
@@ -112,13 +110,12 @@ func TestStopCutsOffEndlessAnswers(t *testing.T) {
 
 // TestServeFails guarantees that a listener that breaks ends everything, with its error.
 func TestServeFails(t *testing.T) {
-	l, err := listen(t.Context(), "127.0.0.1:0", "127.0.0.1:0")
-	if err != nil {
+	g := &Gateway{log: slog.New(slog.DiscardHandler), public: http.NotFoundHandler(), admin: http.NotFoundHandler(), addrs: anyPorts, drain: drain{delay: time.Hour, timeout: time.Minute}}
+	if err := g.Listen(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	_ = l.admin.Close()
-	g := &gateway{log: slog.New(slog.DiscardHandler), public: http.NotFoundHandler(), admin: http.NotFoundHandler(), drain: drain{delay: time.Hour, timeout: time.Minute}}
-	if err := g.serve(t.Context(), l); !errors.Is(err, net.ErrClosed) {
+	_ = g.listeners.admin.Close()
+	if err := g.Serve(t.Context()); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("serve: %v, want net.ErrClosed", err)
 	}
 }
@@ -147,60 +144,40 @@ func TestTooOld(t *testing.T) {
 	}
 }
 
-// TestPrintVersion guarantees what a report of a bug needs: which build it was.
-func TestPrintVersion(t *testing.T) {
-	var out bytes.Buffer
-	info := &debug.BuildInfo{
+// TestBuildOf guarantees what a report of a bug needs: which build it was.
+func TestBuildOf(t *testing.T) {
+	got := buildOf(&debug.BuildInfo{
 		GoVersion: "go1.26.5",
 		Main:      debug.Module{Version: "v1.2.3"},
 		Deps:      []*debug.Module{{Path: "github.com/grafana/loki/pkg/push", Version: "v9"}, {Path: syntaxModule, Version: "v3.7.8"}},
 		Settings:  []debug.BuildSetting{{Key: "vcs.revision", Value: "abc"}, {Key: "vcs.modified", Value: "true"}},
+	})
+	if want := (Build{Version: "v1.2.3", Revision: "abc (modified)", Go: "go1.26.5", LogQL: "v3.7.8"}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
-	if err := printVersion(&out, buildOf(info)); err != nil {
-		t.Fatal(err)
-	}
-	want := "logfence v1.2.3\nrevision abc (modified)\ngo       go1.26.5\nlogql    Loki v3.7.8\n"
-	if out.String() != want {
-		t.Errorf("got\n%swant\n%s", out.String(), want)
-	}
-}
-
-// TestDemoEnvironment guarantees that the demo's own Loki and issuer are used whatever is set outside,
-// and that the rest of what is set outside holds.
-func TestDemoEnvironment(t *testing.T) {
-	outside := []string{
-		"LOGFENCE_LOKI_URL=https://production", "LOGFENCE_JWT_KEYS_FILE=/production.pem", "LOGFENCE_JWT_ISSUER=https://production",
-		"LOGFENCE_LOG_FORMAT=json", "LOGFENCE_MAX_LINES=7",
-	}
-	own := demoSettings{loki: "http://127.0.0.1:1", issuer: "http://127.0.0.1:2", jwks: "http://127.0.0.1:2/jwks.json"}
-	env := own.environment(slices.Clone(outside), "127.0.0.1:8080", "127.0.0.1:9090")
-	c, err := config.Load(env, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if strings.Contains(strings.Join(env, " "), "production") {
-		t.Errorf("what is set outside reached the demo: %q", env)
-	}
-	if c.Loki.URL != "http://127.0.0.1:1" || c.Auth.Issuers[0].URL != "http://127.0.0.1:2" || c.Addr != "127.0.0.1:8080" ||
-		c.LogFormat != "json" || c.Limits.MaxLines != 7 {
-		t.Errorf("%+v", c)
+	if got, want := buildOf(&debug.BuildInfo{}), (Build{"unknown", "unknown", "unknown", "unknown"}); got != want {
+		t.Errorf("of nothing: got %+v, want %+v", got, want)
 	}
 }
 
-// TestPublicURL guarantees that the lines to paste lead somewhere.
-func TestPublicURL(t *testing.T) {
-	for _, tt := range []struct{ addr, certificate, want string }{
-		{"127.0.0.1:8080", "", "http://127.0.0.1:8080"},
-		{"[::]:8080", "", "http://127.0.0.1:8080"},
-		{"0.0.0.0:1", "cert.pem", "https://127.0.0.1:1"},
-		{"[::1]:8080", "", "http://[::1]:8080"},
+// TestLocalURL guarantees that this machine reaches the URL of an address that is listened on.
+func TestLocalURL(t *testing.T) {
+	for _, tt := range []struct {
+		addr string
+		tls  bool
+		want string
+	}{
+		{"127.0.0.1:8080", false, "http://127.0.0.1:8080"},
+		{"[::]:8080", false, "http://127.0.0.1:8080"},
+		{"0.0.0.0:1", true, "https://127.0.0.1:1"},
+		{"[::1]:8080", false, "http://[::1]:8080"},
 	} {
 		addr, err := net.ResolveTCPAddr("tcp", tt.addr)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := publicURL(config.Config{TLSCertFile: tt.certificate}, addr); got != tt.want {
-			t.Errorf("publicURL(%s) = %s, want %s", tt.addr, got, tt.want)
+		if got := localURL(addr, tt.tls); got != tt.want {
+			t.Errorf("localURL(%s, %t) = %s, want %s", tt.addr, tt.tls, got, tt.want)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package gateway
 
 import (
 	"context"
@@ -115,15 +115,15 @@ func TestCertificateIsRenewed(t *testing.T) {
 	}
 	hangup := life.hangups[0]
 	ctx, stop := context.WithCancel(t.Context())
-	l, err := listen(ctx, "127.0.0.1:0", "127.0.0.1:0")
-	if err != nil {
+	none := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	g := &Gateway{log: log, public: none, admin: none, addrs: anyPorts, tls: served, drain: drain{timeout: time.Minute}}
+	if err := g.Listen(ctx); err != nil {
 		t.Fatal(err)
 	}
-	none := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
-	g := &gateway{log: log, public: none, admin: none, tls: served, drain: drain{timeout: time.Minute}}
+	defer g.Close()
 	ended := make(chan error, 1)
-	go func() { ended <- g.serve(ctx, l) }()
-	url := "https://" + l.public.Addr().String()
+	go func() { ended <- g.Serve(ctx) }()
+	url := g.PublicURL()
 
 	early := newVisitor(t, url)
 	if name, _ := early.sees(); name != "first" {
@@ -156,7 +156,7 @@ func TestCertificateIsRenewed(t *testing.T) {
 		t.Error("the metric does not say that the certificate is stale")
 	}
 	old := &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11}
-	if conn, err := (&tls.Dialer{Config: old}).DialContext(t.Context(), "tcp", l.public.Addr().String()); err == nil {
+	if conn, err := (&tls.Dialer{Config: old}).DialContext(t.Context(), "tcp", g.listeners.public.Addr().String()); err == nil {
 		t.Error("TLS 1.1 is taken")
 		conn.Close()
 	}

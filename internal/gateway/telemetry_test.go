@@ -1,4 +1,4 @@
-package main
+package gateway
 
 import (
 	"bytes"
@@ -37,7 +37,7 @@ var update = flag.Bool("update", false, "write the table of metrics into deploy/
 type running struct {
 	*testing.T
 
-	gateway    *gateway
+	gateway    *Gateway
 	loki       *lokitest.Loki
 	url, admin string
 	token      string
@@ -89,24 +89,24 @@ func runGateway(t *testing.T) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.gateway, err = newGateway(t.Context(), c, r.stderr); err != nil {
+	if r.gateway, err = New(t.Context(), c, r.stderr); err != nil {
 		t.Fatal(err)
 	}
-	l, err := listen(t.Context(), c.Addr, c.AdminAddr)
-	if err != nil {
+	t.Cleanup(r.gateway.Close)
+	if err := r.gateway.Listen(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	r.url, r.admin = "http://"+l.public.Addr().String(), "http://"+l.admin.Addr().String()
+	r.url, r.admin = r.gateway.PublicURL(), r.gateway.AdminURL()
 	ctx, signal := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- r.gateway.serve(ctx, l) }()
+	go func() { ended <- r.gateway.Serve(ctx) }()
 	r.stop = sync.OnceFunc(func() {
 		http.DefaultClient.CloseIdleConnections()
 		signal()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		r.gateway.life.end()
+		r.gateway.Close()
 	})
 	t.Cleanup(r.stop)
 	return r
@@ -176,7 +176,7 @@ func (r *running) metrics() map[string]*dto.MetricFamily {
 // TestMetricsAreDocumented guarantees that every metric of logfence's own is in deploy/prometheus/README.md,
 // and that every one in it is there after a few requests. After a change:
 //
-//	go test ./cmd/logfence -run Documented -update
+//	go test ./internal/gateway -run Documented -update
 func TestMetricsAreDocumented(t *testing.T) {
 	r := runGateway(t)
 	r.day()
@@ -213,7 +213,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 		return
 	}
 	if !*update {
-		t.Fatalf("%s is stale; run: go test ./cmd/logfence -run Documented -update", file)
+		t.Fatalf("%s is stale; run: go test ./internal/gateway -run Documented -update", file)
 	}
 	if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
 		t.Fatal(err)
