@@ -24,8 +24,9 @@ build: ## build bin/logfence
 	@$(STATIC) go build -o $(BIN)/logfence ./cmd/logfence
 
 .PHONY: run
-run: build ## a demo: a real Loki with two tenants' logs, and logfence before it
-	@exec $(BIN)/logfence demo
+run: build ## a demo: a real Loki with two tenants' logs, and logfence in front of it
+	@$(STATIC) go build -o $(BIN)/logfence-demo ./cmd/logfence-demo
+	@exec $(BIN)/logfence-demo
 
 .PHONY: loki
 loki: ## find or build the Loki and logcli that the demo and the tests run

@@ -35,7 +35,8 @@ var mayImport = map[string][]string{
 		"internal/audit", "internal/auth", "internal/config", "internal/httpapi", "internal/limits", "internal/loki", "internal/refresh",
 		"internal/telemetry", "internal/tenancy",
 	},
-	"cmd/logfence":           {"internal/config", "internal/demo", "internal/gateway", "internal/tenancy"},
+	"cmd/logfence":           {"internal/config", "internal/gateway", "internal/tenancy"},
+	"cmd/logfence-demo":      {"internal/config", "internal/demo", "internal/gateway", "internal/tenancy"},
 	"internal/bench":         {"internal/demo"},
 	"internal/demo/findloki": {"internal/demo"},
 	"internal/demo/stack":    {"internal/demo"},
@@ -90,16 +91,38 @@ func TestArrows(t *testing.T) {
 	}
 }
 
-// TestBinary guarantees that no test support is linked into what users run.
+// notInBinary are modules and packages, with all below them, that only tests and the demo link.
+var notInBinary = []string{
+	module + "internal/demo",     // a real Loki and an identity provider that signs whatever is asked of it
+	module + "internal/lokitest", // the fake Loki
+	"github.com/zitadel/oidc",    // the demo's OpenID Connect provider
+	"github.com/go-jose/go-jose", // its JOSE library; logfence verifies tokens with one alone, jwx
+	"github.com/oauth2-proxy/mockoidc",
+}
+
+// TestBinary guarantees that nothing of the demo, no second JOSE library and no test support is linked into what
+// users run, and that the demo, which is looked for here, is where this test thinks.
 func TestBinary(t *testing.T) {
 	t.Parallel()
-	for _, p := range list(t, module+"cmd/logfence") {
-		for _, dep := range p.Deps {
-			switch {
+	for command, clean := range map[string]bool{"cmd/logfence": true, "cmd/logfence-demo": false} {
+		packages := list(t, module+command)
+		if len(packages) != 1 || len(packages[0].Deps) == 0 {
+			t.Fatalf("%s: %d packages", command, len(packages))
+		}
+		linked := map[string]bool{}
+		for _, dep := range packages[0].Deps {
 			// Not "testing" itself: Loki's syntax package imports it.
-			case dep == module+"internal/lokitest", strings.HasPrefix(dep, "github.com/oauth2-proxy/mockoidc"):
-				t.Errorf("the binary links %s", dep)
+			for _, not := range notInBinary {
+				if dep == not || strings.HasPrefix(dep, not+"/") {
+					linked[not] = true
+					if clean {
+						t.Errorf("%s links %s", command, dep)
+					}
+				}
 			}
+		}
+		if !clean && (!linked[notInBinary[0]] || !linked["github.com/zitadel/oidc"] || !linked["github.com/go-jose/go-jose"]) {
+			t.Errorf("%s links only %v: the names in notInBinary are no longer those of the demo", command, linked)
 		}
 	}
 }

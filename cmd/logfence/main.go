@@ -100,14 +100,14 @@ Its settings are environment variables; "logfence serve --help" lists them.`,
 		Args:          cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usageError{errors.New("no command given; there are serve, check, fence, demo and version")}
+				return usageError{errors.New("no command given; there are serve, check, fence and version")}
 			}
-			return usageError{fmt.Errorf("unknown command %q; there are serve, check, fence, demo and version", args[0])}
+			return usageError{fmt.Errorf("unknown command %q; there are serve, check, fence and version", args[0])}
 		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(p.serveCommand(), p.checkCommand(), p.fenceCommand(), p.demoCommand(), p.versionCommand())
+	root.AddCommand(p.serveCommand(), p.checkCommand(), p.fenceCommand(), p.versionCommand())
 	return root
 }
 

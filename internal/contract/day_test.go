@@ -106,16 +106,16 @@ func tampered(t *testing.T, promise, other string) string {
 // shown finds in what the demo prints where it is, and the token of its first person.
 var shown = regexp.MustCompile(`'(http://[^/']+)/api/v1/logs/query' -H 'Authorization: Bearer ([^']+)'`)
 
-// startDemo runs `logfence demo`, built as it is released, until the test ends.
+// startDemo runs logfence-demo until the test ends.
 func startDemo(t *testing.T) day {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "logfence")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/logfence/logfence/cmd/logfence")
+	binary := filepath.Join(t.TempDir(), "logfence-demo")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/logfence/logfence/cmd/logfence-demo")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build logfence: %v\n%s", err, out)
+		t.Fatalf("build logfence-demo: %v\n%s", err, out)
 	}
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), binary, "demo")
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), binary)
 	cmd.Env = append(os.Environ(), "LOGFENCE_ADDR=127.0.0.1:0", "LOGFENCE_ADMIN_ADDR=127.0.0.1:0")
 	cmd.Stderr = t.Output()
 	out, err := cmd.StdoutPipe()
@@ -129,7 +129,7 @@ func startDemo(t *testing.T) day {
 		_ = cmd.Process.Signal(os.Interrupt) // or it has ended, which Wait says
 		_, _ = io.Copy(io.Discard, out)
 		if err := cmd.Wait(); err != nil {
-			t.Errorf("logfence demo: %v", err)
+			t.Errorf("logfence-demo: %v", err)
 		}
 	})
 	for lines := bufio.NewScanner(out); lines.Scan(); {
@@ -140,6 +140,6 @@ func startDemo(t *testing.T) day {
 			}
 		}
 	}
-	t.Fatal("logfence demo has not said where it is")
+	t.Fatal("logfence-demo has not said where it is")
 	return day{}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"testing"
@@ -27,5 +28,24 @@ func TestDemoEnvironment(t *testing.T) {
 	if c.Loki.URL != "http://127.0.0.1:1" || c.Auth.Issuers[0].URL != "http://127.0.0.1:2" || c.Addr != "127.0.0.1:8080" ||
 		c.LogFormat != "json" || c.Limits.MaxLines != 7 {
 		t.Errorf("%+v", c)
+	}
+}
+
+// TestUsage guarantees that the help is asked for without a failure, and that a mistake on the command line starts
+// nothing and is shown.
+func TestUsage(t *testing.T) {
+	for _, tt := range []struct {
+		args   []string
+		status int
+		want   string
+	}{
+		{[]string{"--help"}, 0, "Usage: logfence-demo"},
+		{[]string{"--lokki", "x"}, exitMistake, "-lokki"},
+		{[]string{"now"}, exitMistake, "1 arguments given; it takes none"},
+	} {
+		var stdout, stderr bytes.Buffer
+		if got := run(t.Context(), tt.args, nil, &stdout, &stderr); got != tt.status || !strings.Contains(stderr.String(), tt.want) {
+			t.Errorf("run(%q) = %d, want %d\n%s", tt.args, got, tt.status, &stderr)
+		}
 	}
 }
