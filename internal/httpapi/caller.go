@@ -72,7 +72,7 @@ func narrowed(h http.Header, own []string) ([]string, error) {
 		return own, parameterInvalid(headerTenant, "The header %s is given %d times; one is taken.", headerTenant, len(given))
 	case !slices.Contains(own, given[0]):
 		return own, codeTenantNotYours.problem(fmt.Errorf("asked for the tenant %s", printable(given[0])),
-			"The header %s names no tenant of the token's. Name one of them, or leave the header out.", headerTenant)
+			"The header %s names a tenant that is not in the token. Use one of the token's tenants, or leave the header out.", headerTenant)
 	}
 	return []string{given[0]}, nil
 }

@@ -346,7 +346,7 @@ func TestTenantsTimeout(t *testing.T) {
 	g := newGateway(t)
 	g.own("alpha", func(l *limits.Limits) { l.Timeout = 10 * time.Millisecond })
 	g.loki.Instead(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
-	refusedAs(t, g.get(alphaToken, "/api/v1/logs/labels"), http.StatusGatewayTimeout, "loki_timeout", "did not answer in time")
+	refusedAs(t, g.get(alphaToken, "/api/v1/logs/labels"), http.StatusGatewayTimeout, "loki_timeout", "did not respond in time")
 }
 
 // TestEveryOperationHasItsUse guarantees that what asks Loki is bounded as a query, an export or a tail, and

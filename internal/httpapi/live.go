@@ -213,7 +213,7 @@ func (f *following) ending(err error) ending {
 	case errors.As(err, &e) && problemOf(err).Code != codeInternal.name:
 		return ending{Reason: "loki_unavailable", Detail: "Loki cannot be followed any more: " + problemOf(err).Detail, cause: err}
 	default:
-		return ending{Reason: "internal", Detail: "Something went wrong in logfence.", cause: err}
+		return ending{Reason: "internal", Detail: "An internal error of logfence.", cause: err}
 	}
 }
 

@@ -59,7 +59,7 @@ type code struct {
 // The codes of the API.
 var (
 	codeQueryInvalid         = code{"query_invalid", http.StatusBadRequest, "Query is not valid LogQL"}
-	codeQueryUnsupported     = code{"query_unsupported", http.StatusBadRequest, "Query cannot be confined"}
+	codeQueryUnsupported     = code{"query_unsupported", http.StatusBadRequest, "Query is not supported"}
 	codeKindWrong            = code{"kind_wrong", http.StatusBadRequest, "Query is of the wrong kind"}
 	codeParameterInvalid     = code{"parameter_invalid", http.StatusBadRequest, "Parameter is not valid"}
 	codeLokiRefused          = code{"loki_refused", http.StatusBadRequest, "Loki refused the query"}
@@ -74,22 +74,22 @@ var (
 	codeQueryTooLong         = code{"query_too_long", http.StatusUnprocessableEntity, "Query is too long"}
 	codeQueryTooComplex      = code{"query_too_complex", http.StatusUnprocessableEntity, "Query is too complex"}
 	codeQueryTooWide         = code{"query_too_wide", http.StatusUnprocessableEntity, "Query covers too much time"}
-	codeTooManyPoints        = code{"too_many_points", http.StatusUnprocessableEntity, "Query asks for too many points"}
-	codeTooManyLines         = code{"too_many_lines", http.StatusUnprocessableEntity, "Query asks for too many lines"}
+	codeTooManyPoints        = code{"too_many_points", http.StatusUnprocessableEntity, "Query has too many points"}
+	codeTooManyLines         = code{"too_many_lines", http.StatusUnprocessableEntity, "Query requests too many lines"}
 	codeTooDense             = code{"too_dense", http.StatusUnprocessableEntity, "Too many lines share a nanosecond"}
-	codeAnswerTooLarge       = code{"answer_too_large", http.StatusUnprocessableEntity, "Answer is too large"}
+	codeAnswerTooLarge       = code{"answer_too_large", http.StatusUnprocessableEntity, "Response is too large"}
 	codeUpgradeRequired      = code{"upgrade_required", http.StatusUpgradeRequired, "Not a WebSocket"}
 	codeTooManyQueries       = code{"too_many_queries", http.StatusTooManyRequests, "Too many queries at once"}
 	codeTooManyExports       = code{"too_many_exports", http.StatusTooManyRequests, "Too many exports at once"}
 	codeTooManyTails         = code{"too_many_tails", http.StatusTooManyRequests, "Too many tails are open"}
 	codeOriginForbidden      = code{"origin_forbidden", http.StatusForbidden, "Origin is not allowed"}
 	codeRateLimited          = code{"rate_limited", http.StatusTooManyRequests, "Too many requests"}
-	codeInternal             = code{"internal", http.StatusInternalServerError, "Something went wrong in logfence"}
+	codeInternal             = code{"internal", http.StatusInternalServerError, "Internal error"}
 	codeLokiUnreachable      = code{"loki_unreachable", http.StatusBadGateway, "Loki cannot be reached"}
 	codeLokiFailed           = code{"loki_failed", http.StatusBadGateway, "Loki failed"}
-	codeOverloaded           = code{"overloaded", http.StatusServiceUnavailable, "Too much to do"}
-	codeLokiUnavailable      = code{"loki_unavailable", http.StatusServiceUnavailable, "Loki is down"}
-	codeKeysUnavailable      = code{"keys_unavailable", http.StatusServiceUnavailable, "Tokens cannot be checked"}
+	codeOverloaded           = code{"overloaded", http.StatusServiceUnavailable, "Server is overloaded"}
+	codeLokiUnavailable      = code{"loki_unavailable", http.StatusServiceUnavailable, "Loki is not available"}
+	codeKeysUnavailable      = code{"keys_unavailable", http.StatusServiceUnavailable, "Tokens cannot be verified"}
 	codeAuditUnavailable     = code{"audit_unavailable", http.StatusServiceUnavailable, "Request cannot be recorded"}
 	codeLokiTimeout          = code{"loki_timeout", http.StatusGatewayTimeout, "Loki took too long"}
 )
@@ -148,12 +148,12 @@ func ofToken(err error) *problem {
 	case errors.Is(err, auth.ErrNoTenant), errors.Is(err, tenancy.ErrTenant):
 		return codeNoTenant.problem(err, "The token names no tenant whose logs it may read. Ask your administrator.")
 	case errors.Is(err, auth.ErrInvalidSelectorClaim), errors.Is(err, tenancy.ErrExtra):
-		return codeNoTenant.problem(err, "The token's selector cannot be applied, so nothing may be read with it.")
+		return codeNoTenant.problem(err, "The selector in the token cannot be applied. Ask your administrator.")
 	case errors.Is(err, auth.ErrInsufficientScope):
-		return codeInsufficientScope.problem(err, "The token lacks the scope that reading logs takes.").
+		return codeInsufficientScope.problem(err, "The token lacks the scope for reading logs.").
 			with(echo.HeaderWWWAuthenticate, `Bearer realm="logfence", error="insufficient_scope"`)
 	case errors.Is(err, auth.ErrKeysUnavailable):
-		return codeKeysUnavailable.problem(err, "The identity provider's keys are not there. Try again shortly.").
+		return codeKeysUnavailable.problem(err, "The identity provider's keys are not available at present. Try again shortly.").
 			with(echo.HeaderRetryAfter, retryLater)
 	}
 	return nil
@@ -161,7 +161,7 @@ func ofToken(err error) *problem {
 
 func ofRecord(err error) *problem {
 	if errors.Is(err, audit.ErrNotRecorded) {
-		return codeAuditUnavailable.problem(err, "Requests cannot be recorded at present, and may not be answered without. Try again shortly.").
+		return codeAuditUnavailable.problem(err, "The audit record of the request cannot be written at present. Try again shortly.").
 			with(echo.HeaderRetryAfter, retryLater)
 	}
 	return nil
@@ -229,26 +229,26 @@ func ofLoki(err error) *problem {
 	)
 	switch {
 	case errors.As(err, &dense):
-		return codeTooDense.problem(err, "At %s there are %d lines or more of the same nanosecond, more than Loki answers at once. Narrow the query.",
+		return codeTooDense.problem(err, "At %s there are %d lines or more of the same nanosecond, more than Loki returns at once. Narrow the query.",
 			dense.Time().UTC().Format(lineTime), dense.Lines)
 	case errors.As(err, &refused):
 		return codeLokiRefused.problem(err, "%s", refused.Message)
 	case errors.Is(err, loki.ErrOrgID):
-		return codeNoTenant.problem(err, "The token's tenant is not one that Loki can be asked for.")
+		return codeNoTenant.problem(err, "The tenant in the token is not a name that Loki accepts. Ask your administrator.")
 	case errors.Is(err, loki.ErrParameter): // such as the first minute of 1970, which Loki misreads
-		return codeParameterInvalid.problem(err, "A time or another parameter is out of the range that Loki takes.")
+		return codeParameterInvalid.problem(err, "A time or another parameter is out of the range that Loki accepts.")
 	case errors.Is(err, loki.ErrUnavailable):
-		return codeLokiUnavailable.problem(err, "Loki is down, so it was not asked. Try again shortly.").
+		return codeLokiUnavailable.problem(err, "Loki is not available at present. Try again shortly.").
 			with(echo.HeaderRetryAfter, retryAfter(err))
 	case errors.Is(err, loki.ErrRateLimited):
 		return codeRateLimited.problem(err, "Loki takes no more queries at present. Try again shortly.").
 			with(echo.HeaderRetryAfter, retryLater)
 	case errors.Is(err, loki.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
-		return codeLokiTimeout.problem(err, "Loki did not answer in time. Ask for less: a shorter range, a narrower selector.")
+		return codeLokiTimeout.problem(err, "Loki did not respond in time. Request less data: a shorter time range, a narrower selector.")
 	case errors.Is(err, loki.ErrUnreachable):
 		return codeLokiUnreachable.problem(err, "Loki cannot be reached at present. Try again shortly.")
 	case errors.Is(err, loki.ErrFailed):
-		return codeLokiFailed.problem(err, "Loki could not answer. Try again shortly.")
+		return codeLokiFailed.problem(err, "Loki failed to process the request. Try again shortly.")
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ import {
 
 const problem = {
   type: '/docs/problems#overloaded',
-  title: 'Too much to do',
+  title: 'Server is overloaded',
   status: 503,
   detail: 'Too many queries are waiting. Try again shortly.',
   code: 'overloaded',
