@@ -97,6 +97,10 @@ fuzz: ## look for queries and tokens that pass where they must not (FUZZTIME eac
 	$(FUZZ) -fuzz '^FuzzVerify$$' ./internal/auth
 	$(FUZZ) -fuzz '^FuzzClaims$$' ./internal/auth
 
+.PHONY: fuzz-cost
+fuzz-cost: ## look for queries that cost more to parse than is taken, or are refused and cost little (FUZZTIME, default 2m)
+	GOMAXPROCS=1 $(FUZZ) -parallel=1 -fuzz '^FuzzCost$$' ./internal/tenancy
+
 .PHONY: generate
 generate: ## generate openapi.yaml from spec/, and gen/ from openapi.yaml
 	$(STATIC) go run -C internal/tools ./spec -repo $(CURDIR)

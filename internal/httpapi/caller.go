@@ -26,6 +26,11 @@ type caller struct {
 	limits *limits.Effective
 }
 
+// checkShape refuses a query that is nested deeper, or larger, than the caller's limits allow.
+func (c *caller) checkShape(s tenancy.Shape) error {
+	return c.limits.CheckShape(s.Depth, s.Selectors, s.RangeVector) //nolint:wrapcheck // problemOf knows it
+}
+
 // callerOf is the caller of a request. The middleware has set it: a route without one does not exist.
 // Were it missing after all, the zero caller's zero scope would refuse everything.
 func callerOf(c echo.Context) *caller { return &exchangeOf(c).who }

@@ -85,7 +85,7 @@ func (s *Server) LokiFormatQuery(c echo.Context, p api.LokiFormatQueryParams) er
 	}
 	var formatted string
 	err := s.fenced(c.Request().Context(), who, func() (err error) {
-		formatted, err = who.scope.Format(p.Query)
+		formatted, err = who.scope.Format(p.Query, who.checkShape)
 		return err
 	})
 	if problem := ofQuery(err); problem != nil && problem.Code == codeQueryInvalid.name {

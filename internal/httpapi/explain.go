@@ -37,6 +37,9 @@ func (s *Server) ExplainQuery(c echo.Context, _ api.ExplainQueryParams) error {
 	if err != nil {
 		return err
 	}
+	if err := who.checkShape(explained.Query.Shape()); err != nil {
+		return err
+	}
 	d.Fenced = []string{explained.Query.LogQL()}
 	return c.JSON(http.StatusOK, api.ExplainedQuery{
 		Valid: api.True, Kind: api.ExplainedQueryKind(explained.Query.Kind().String()),

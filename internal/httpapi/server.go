@@ -337,9 +337,8 @@ func (s *Server) query(c echo.Context, text string) (tenancy.Query, error) {
 			return tenancy.Query{}, err
 		}
 	}
-	shape := q.Shape()
-	if err := who.limits.CheckShape(shape.Depth, shape.Selectors, shape.RangeVector); err != nil {
-		return tenancy.Query{}, err //nolint:wrapcheck // as above
+	if err := who.checkShape(q.Shape()); err != nil {
+		return tenancy.Query{}, err
 	}
 	d.Fenced = append(d.Fenced, q.LogQL())
 	return q, nil

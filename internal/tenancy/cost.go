@@ -1,34 +1,33 @@
 package tenancy
 
 import (
-	"math"
-	"regexp/syntax"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
-// maxParse is what one parse of a text may cost at the most, in microseconds. The fence parses
-// twice, so that no request takes more than about 50 ms of a core before it is refused or sent.
-const maxParse = 17_000
+// maxParse is what one parse of a text may cost, with what Loki compiles of it afterwards, in
+// microseconds. The fence parses twice, so that no request takes more than about 50 ms of a core before
+// it is refused or sent.
+const maxParse = 24_000
 
-// Prices in microseconds, measured with Loki 3.7.8 on a 2.5 GHz core and rounded up; BenchmarkCost
-// shows what the dearest text of each kind that is still let through really costs. The parser's
-// lexer copies a scanner of 131 KB for every number, function name and minus sign, and reads to the
-// end of the text, over and over, at a function's name that is not called; a chain of line filters
-// is walked again for each `or`; and regular expressions are compiled while it parses.
+// Prices in microseconds, measured with Loki 3.7.8 on a 2.5 GHz core and rounded up. [FuzzCost] looks for
+// texts that they are wrong for; BenchmarkCost shows what the most expensive text of each kind that still
+// passes really costs. The parser's lexer copies a scanner of 131 KB for every number, function name and
+// minus sign, and reads to the end of the text, over and over, at a function's name that is not called; and
+// a chain of line filters is walked again for each `or`. Regular expressions are in regexpcost.go.
 const (
-	priceNumber   = 80
-	priceMinus    = 60
-	priceFunction = 100
-	priceUncalled = 0.0017 // for each byte² of what follows
-	priceOr       = 0.04   // for each `or`²
+	priceNumber   = 120
+	priceMinus    = 80
+	priceFunction = 120
+	priceToken    = 0.5
 
-	// Twice what one takes: a filter on a label compiles its expression twice.
-	priceQuantifier  = 5    // *, +, ?
-	priceRepeated    = 0.7  // each instruction that {n,m} unfolds to
-	priceClass       = 250  // \p{…}, a table of Unicode
-	priceFoldedClass = 2000 // the same under (?i), which visits every rune of it
-	priceFoldedRange = 7000 // [a-\x{10ffff}] under (?i), which visits a million runes
+	priceUncalled = 0.0004 // for each byte² of what follows
+	priceLowering = 0.0018 // for each byte² from the first capital on, of which the lexer makes a copy each time
+
+	priceOr        = 0.006 // for each `or`² of a chain
+	priceNegatedOr = 0.05  // the same behind a filter that excludes
+	priceParen     = 4     // each opening parenthesis
 )
 
 // kind is a kind of cost, as the caller would say it.
@@ -40,124 +39,100 @@ const (
 	uncalled
 	alternatives
 	regexps
+	templates
+	tokens
 	kinds
 )
 
-var kindNames = [kinds]string{
-	numbers:      "numbers and minus signs",
-	functions:    "functions",
-	uncalled:     "labels that bear the name of a function (sum, duration, bytes …); rename them, or shorten what follows them",
-	alternatives: "alternatives joined by `or`; use one regular expression",
-	regexps:      "regular expressions with repetitions, Unicode classes or (?i)",
+// advice is what is expensive about each kind, and what to write instead.
+var advice = [kinds]struct{ what, instead string }{
+	numbers:      {"too many numbers and minus signs", "split the query into several"},
+	functions:    {"too many functions", "split the query into several"},
+	uncalled:     {"a label with the name of a function (sum, duration, bytes …) before a long text", "rename the label (label_format), or shorten what follows it"},
+	alternatives: {"too many alternatives joined by `or`", "use one regular expression, such as |~ \"a|b|c\""},
+	regexps:      {"regular expressions that are expensive to compile", "shorten the most expensive one, write fewer classes such as \\D, \\S or [^…], no wide ranges behind (?i), and smaller repetitions {n,m}"},
+	templates:    {"regular expressions in a template, which Loki compiles for each line", "use a line filter or the parser `regexp` instead"},
+	tokens:       {"too many words and signs", "split the query into several"},
 }
 
-// bill adds up what parsing would cost, in microseconds, by kind.
-type bill [kinds]float64
-
-func (b *bill) add(k kind, microseconds float64) { b[k] += microseconds }
-
-func (b *bill) addAll(other bill) {
-	for k, microseconds := range other {
-		b[k] += microseconds
+// estimate adds up what parsing would cost, in microseconds, by kind.
+type estimate struct {
+	total float64
+	by    [kinds]float64
+	// worst is the most expensive construct of each kind: where in the text, in bytes.
+	worst [kinds]struct {
+		cost float64
+		at   int
 	}
 }
 
-// check refuses a bill above the bound, naming the dearest kind.
-func (b *bill) check() error {
-	total, dearest := 0.0, numbers
-	for k, microseconds := range b {
-		total += microseconds
-		if microseconds > b[dearest] {
-			dearest = kind(k)
+func (e *estimate) add(k kind, microseconds float64, at int) {
+	e.total += microseconds
+	e.by[k] += microseconds
+	if microseconds > e.worst[k].cost {
+		e.worst[k].cost, e.worst[k].at = microseconds, at
+	}
+}
+
+func (e *estimate) addAll(other *estimate) {
+	for k := range kinds {
+		e.total += other.by[k]
+		e.by[k] += other.by[k]
+		if other.worst[k].cost > e.worst[k].cost {
+			e.worst[k] = other.worst[k]
 		}
 	}
-	if total > maxParse {
-		return &TooComplexError{What: kindNames[dearest]}
-	}
-	return nil
 }
 
-// priceRegexp estimates what compiling a string as a regular expression costs. Plain characters and
-// alternations are next to free, however long: long alternations are honest.
-func priceRegexp(s string) float64 {
-	quantifiers := strings.Count(s, "*") + strings.Count(s, "+") + strings.Count(s, "?")
-	price := float64(quantifiers) * priceQuantifier
-	classes := strings.Count(s, `\p`) + strings.Count(s, `\P`)
-	if hasFold(s) {
-		price += float64(classes)*priceFoldedClass + float64(wideRanges(s))*priceFoldedRange
-	} else {
-		price += float64(classes) * priceClass
+// addRegexps prices strings that are compiled: closely only where a coarse bound does not do.
+func (e *estimate) addRegexps(list []compiledString) {
+	atMost := e.total
+	for _, c := range list {
+		atMost += priceRegexpAtMost(c.value)
 	}
-	// Only now, since reading a folded class costs what compiling it does.
-	if price <= maxParse && strings.Contains(s, "{") {
-		price += priceRepeated * repeated(s)
+	if atMost <= maxParse {
+		return
+	}
+	for _, c := range list {
+		if e.total > maxParse {
+			return
+		}
+		e.add(regexps, priceRegexp(c.value, c.use), c.at)
+	}
+}
+
+// check refuses a cost above the bound. It names the most expensive kind, and where in the text the most
+// expensive construct of that kind is.
+func (e *estimate) check(text string) error {
+	if e.total <= maxParse {
+		return nil
+	}
+	worst := numbers
+	for k := range kinds {
+		if e.by[k] > e.by[worst] {
+			worst = k
+		}
+	}
+	err := &TooComplexError{What: advice[worst].what, Instead: advice[worst].instead}
+	if at := e.worst[worst].at; text != "" && at >= 0 {
+		err.Line, err.Column = positionOf(text, at)
+	}
+	return err
+}
+
+// positionOf is the line and the column of a byte, from 1 and in characters.
+func positionOf(text string, at int) (line, column int) {
+	before := text[:min(at, len(text))]
+	return 1 + strings.Count(before, "\n"), 1 + utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:])
+}
+
+// priceNotCalled is what a function's name costs that is not called: the lexer reads on to the end of the
+// text, and at each character makes lower case of all that it has read.
+func priceNotCalled(rest string) float64 {
+	n := float64(len(rest))
+	price := n * n * priceUncalled
+	if at := strings.IndexFunc(rest, func(r rune) bool { return r >= utf8.RuneSelf || unicode.IsUpper(r) }); at >= 0 {
+		price += (n*n - float64(at)*float64(at)) * priceLowering
 	}
 	return price
-}
-
-// wideRanges counts what may be the end of a range and is an escape or a character beyond ASCII: how wide
-// the range is only the parser knows.
-func wideRanges(s string) int {
-	for n := 0; ; {
-		_, end, ok := strings.Cut(s, "-")
-		if !ok {
-			return n
-		}
-		if end != "" && (end[0] == '\\' || end[0] >= utf8.RuneSelf) {
-			n++
-		}
-		s = end
-	}
-}
-
-// hasFold finds a group of flags with an i in it: (?i), (?s-mi:…).
-func hasFold(s string) bool {
-	for {
-		_, rest, ok := strings.Cut(s, "(?")
-		if !ok {
-			return false
-		}
-		flags := strings.TrimLeft(rest, "imsU-")
-		if strings.Contains(rest[:len(rest)-len(flags)], "i") {
-			return true
-		}
-		s = rest
-	}
-}
-
-// repeated is how many instructions the counted repetitions of a regular expression unfold to. What
-// does not parse is not compiled either.
-func repeated(s string) float64 {
-	re, err := syntax.Parse(s, syntax.Perl)
-	if err != nil || !hasRepeat(re) {
-		return 0
-	}
-	return size(re)
-}
-
-func hasRepeat(re *syntax.Regexp) bool {
-	if re.Op == syntax.OpRepeat {
-		return true
-	}
-	for _, sub := range re.Sub {
-		if hasRepeat(sub) {
-			return true
-		}
-	}
-	return false
-}
-
-// size is about how many instructions a regular expression compiles to.
-func size(re *syntax.Regexp) float64 {
-	n := 1.0
-	if re.Op == syntax.OpLiteral {
-		n = float64(len(re.Rune))
-	}
-	for _, sub := range re.Sub {
-		n += size(sub)
-	}
-	if re.Op == syntax.OpRepeat {
-		n *= math.Max(1, math.Max(float64(re.Min), float64(re.Max)))
-	}
-	return n
 }

@@ -41,8 +41,47 @@ func TestCostlyTextsAreRefused(t *testing.T) {
 	}
 }
 
+// TestCostlyToLokiIsRefused guarantees the same of what the parser leaves alone and Loki compiles.
+func TestCostlyToLokiIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newScope(t, "acme")
+	for name, text := range map[string]string{
+		"wide classes":              "{a=\"b\"} |~ `" + strings.Repeat(`\D`, 300) + "`",
+		"one repeated class":        "{a=\"b\"} |~ `\\D{1000}`",
+		"one repeated class, not":   "{a=\"b\"} !~ `\\D{1000}`",
+		"behind or":                 "{a=\"b\"} |~ `x` or `\\D{1000}`",
+		"in a metric":               "rate({a=\"b\"} |~ `\\D{1000}` [1m])",
+		"under label_replace":       "label_replace(rate({a=\"b\"} |~ `\\D{1000}` [1m]), \"a\", \"b\", \"c\", \"d\")",
+		"many filters":              `{a="b"}` + strings.Repeat(` |~ "\\S"`, 100),
+		"with what the parser pays": "{a=~`" + strings.Repeat(`\D`, 7) + "`} |~ `" + strings.Repeat(`\D`, 7) + "`",
+	} {
+		var complexity *TooComplexError
+		if _, err := s.Query(text); !errors.As(err, &complexity) {
+			t.Errorf("%s: Query(%.60s…): %v; want TooComplexError", name, text, err)
+		}
+	}
+}
+
+// TestWhereItIsExpensive guarantees that a refusal says what is expensive, where, and what to write instead.
+func TestWhereItIsExpensive(t *testing.T) {
+	t.Parallel()
+	s := newScope(t, "acme")
+	for _, tt := range []struct{ name, text, want string }{
+		{"a matcher", "{b=\"ü\",\n ü=~`" + strings.Repeat(`\D`, 300) + "`}",
+			`query is too complex: regular expressions that are expensive to compile (the most expensive at line 2, column 5); shorten`},
+		{"a line filter", "{b=\"ü\"} |~ `" + strings.Repeat(`\D`, 300) + "`",
+			`query is too complex: regular expressions that are expensive to compile (the most expensive at line 1, column 12); shorten`},
+		{"a label", `{ip=~"` + strings.Repeat("1", 12000) + `"}`,
+			`query is too complex: a label with the name of a function (sum, duration, bytes …) before a long text (the most expensive at line 1, column 2); rename`},
+	} {
+		if _, err := s.Query(tt.text); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+			t.Errorf("%s:\n got %v\nwant %s…", tt.name, err, tt.want)
+		}
+	}
+}
+
 // BenchmarkCost measures, for each costly text, what it may cost at most: the longest one that the
-// survey still lets through (fence), and the refusal of one at the longest length (refuse).
+// scan still lets through (fence), and the refusal of one at the longest length (refuse).
 func BenchmarkCost(b *testing.B) {
 	f, err := New(Config{CacheBytes: -1})
 	if err != nil {
@@ -67,11 +106,11 @@ func BenchmarkCost(b *testing.B) {
 	}
 }
 
-// longestTaken is the longest text of its kind that the survey lets through to the parser.
+// longestTaken is the longest text of its kind that the scan lets through to the parser.
 func longestTaken(text func(int) string) string {
 	low, high := 0, queryBytes
 	for low < high-1 {
-		if mid := (low + high) / 2; surveyTakes(text(mid)) {
+		if mid := (low + high) / 2; scanTakes(text(mid)) {
 			low = mid
 		} else {
 			high = mid
@@ -80,8 +119,8 @@ func longestTaken(text func(int) string) string {
 	return text(low)
 }
 
-func surveyTakes(text string) bool {
-	_, err := takeSurvey(text)
+func scanTakes(text string) bool {
+	_, err := scanQuery(text)
 	return err == nil
 }
 
@@ -92,7 +131,27 @@ var honest = []struct{ name, text string }{
 	{"dashboard 1 KB", dashboard(1)},
 	{"dashboard 10 KB", dashboard(9)},
 	{"long alternation", `{app="web"} |~ "` + strings.Repeat("order-123456|", 1000) + `order-0"`},
+	{"folded words", `{app="x"} |~ "(?i)req-\\w+-\\d+-\\S+"`},
+	{"folded alternatives", `{a=~"(?i)web-\\d+|api-\\d+|db-\\d+"}`},
+	{"folded date", "{app=\"x\"} |~ `(?i)\\d{4}-\\d{2}-\\d{2}-\\d+`"},
+	{"detection rule", "{job=~\"a|b.*\"} |~ `(?i).*\\ \\-\\-flag\\ .*` | json | C=~`(?i).*\\ \\-\\-flag\\ .*` and C=~`(?i).*\\ \\-\\-port\\ .*`"},
+	{"folded in plain filters", "{app=\"x\"} |= `(?i)-ü-\\d` != `(?i)-\\pL` | line_format `(?i)-ü {{.a}}`"},
+	{"600 addresses", `{ip=~"` + addresses(600) + `"}`},
+	{"labels like functions", `sum by (duration, count) (rate({ip="1.2.3.4", bytes!="0"} | json duration="a", count="b" | duration > 5s [5m]))`},
+	{"unwrap duration(duration)", `quantile_over_time(0.99, {app="web"} | json | ` + strings.Repeat(`path!~"/health.*" | `, 50) + `unwrap duration(duration) [5m]) by (rate)`},
+	{"paths", "{app=\"web\"} | regexp `(?P<ip>[^ ]+) [^ ]+ [^ ]+ \\[(?P<at>[^\\]]+)\\] \"(?P<method>[^ ]+) (?P<path>[^ ]+) [^\"]+\"`"},
+	{"path as a filter", `{app="web"} |~ "/api/v[0-9]+/[^/]+/[^/]+" | path=~"/[^/]+/items"`},
+	{"700 pods", `{pod=~"` + strings.TrimSuffix(strings.Repeat("checkout-7d9f8b-x|", 700), "|") + `"}`},
 	{"folded search", `{app="web"} |~ "(?i)(error|failed|panic|timeout)" | json | level=~"(?i)warn|error"`},
+}
+
+// addresses is an alternation of so many of them, as dashboards make it of a variable.
+func addresses(n int) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf("10.%d.%d.%d", i%3, i%7, i%250)
+	}
+	return strings.Join(list, "|")
 }
 
 // dashboard is a query of n panels' worth of sums of ratios.

@@ -36,19 +36,33 @@ func (e *InvalidError) Error() string {
 	return fmt.Sprintf("invalid query at line %d, column %d: %s", e.Line, e.Column, e.Message)
 }
 
-// TooComplexError is a text that Loki's parser might take, at a cost that nobody should bear.
+// TooComplexError is a text that would cost too much: to parse here, or in Loki.
 type TooComplexError struct {
-	// What is counted, as the caller would say it.
+	// What is expensive, or is counted, as the caller would say it.
 	What string
 	// Limit is how much of it is taken; 0 where it is weighed with the rest of the text.
 	Limit int
+	// Instead is what to write instead; empty where that is to write less of it.
+	Instead string
+	// Line and Column are where the most expensive of it is, from 1 and in characters; 0 where it is not
+	// in one place.
+	Line, Column int
 }
 
 func (e *TooComplexError) Error() string {
+	message := "query is too complex: "
 	if e.Limit == 0 {
-		return "query is too complex: too many " + e.What
+		message += e.What
+	} else {
+		message += fmt.Sprintf("more than %d %s", e.Limit, e.What)
 	}
-	return fmt.Sprintf("query is too complex: more than %d %s", e.Limit, e.What)
+	if e.Line > 0 {
+		message += fmt.Sprintf(" (the most expensive at line %d, column %d)", e.Line, e.Column)
+	}
+	if e.Instead != "" {
+		message += "; " + e.Instead
+	}
+	return message
 }
 
 // UnsupportedError is LogQL that could not be proven to be confined: a construct that the fence

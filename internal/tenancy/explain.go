@@ -26,7 +26,7 @@ type SelectorPart struct {
 // Matcher is one label matcher of a selector: Op is one of =, !=, =~ and !~.
 type Matcher struct{ Name, Op, Value string }
 
-// Explain fences a text and tells of its parts. The errors are those of [Scope.Query].
+// Explain fences a text and describes its parts. The errors are those of [Scope.Query].
 func (s Scope) Explain(text string) (Explanation, error) {
 	f, err := s.fenceText(text, wantQuery)
 	if err != nil {
@@ -71,11 +71,16 @@ const (
 )
 
 // Format lays a query out over several lines, as Loki's format_query does, without its costs. The
-// result is text for people, not a [Query]. The errors are those of [Scope.Query]: what the fence takes
-// can be formatted, `{}` included, which Loki's own refuses, unless it is too long or too dear to print.
-func (s Scope) Format(text string) (formatted string, err error) {
+// result is text for users, not a [Query]. What the fence takes can be formatted, `{}` included, which
+// Loki's own refuses, unless it is too long or too expensive to print. The errors are those of
+// [Scope.Query], and those of check, which is called with the query's shape before anything is printed:
+// what printing costs grows with the square of a query's depth.
+func (s Scope) Format(text string, check func(Shape) error) (formatted string, err error) {
 	f, err := s.fenceText(text, wantQuery)
 	if err != nil {
+		return "", err
+	}
+	if err := check(f.query.shape); err != nil {
 		return "", err
 	}
 	if len(text) > maxFormatBytes {

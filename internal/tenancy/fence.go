@@ -22,7 +22,7 @@ const (
 // Query fences a query. The error is [ErrScope], [ErrTooLong], an [*InvalidError], a
 // [*TooComplexError] or an [*UnsupportedError].
 //
-// Parsing is the dearest thing that logfence does with a request: callers are to let only so many
+// Parsing is the most expensive thing that logfence does with a request: callers are to let only so many
 // run at once. [Scope.Recall] tells whether it is needed at all.
 func (s Scope) Query(text string) (Query, error) {
 	if q, ok := s.Recall(text); ok {
@@ -63,25 +63,30 @@ func (s Scope) Selector(text string) (Selector, error) {
 }
 
 // Selectors fences the selectors of one request. Together they may be as long, and cost as much, as one
-// query: each alone could be nearly too dear, and a request may hold dozens. The errors are those of
+// query: each alone could cost nearly as much as is taken, and a request may hold dozens. The errors are those of
 // [Scope.Selector].
 func (s Scope) Selectors(texts []string) ([]Selector, error) {
 	if s.fence == nil {
 		return nil, ErrScope
 	}
-	var total bill
+	var (
+		total    estimate
+		compiled []compiledString
+	)
 	length := 0
 	for _, text := range texts {
 		if length += len(text); length > MaxQueryBytes {
 			return nil, ErrTooLong
 		}
-		seen, err := takeSurvey(text)
+		seen, err := scanTokens(text)
 		if err != nil {
 			return nil, err
 		}
-		total.addAll(seen.cost)
+		total.addAll(&seen.cost)
+		compiled = append(compiled, seen.compiled...)
 	}
-	if err := total.check(); err != nil {
+	total.addRegexps(compiled)
+	if err := total.check(""); err != nil { // a position in which text would say little
 		return nil, err
 	}
 	selectors := make([]Selector, len(texts))
@@ -113,7 +118,7 @@ func namesIn(asked syntax.Expr) string {
 type fenced struct {
 	query Query
 	asked syntax.Expr // the caller's own text, parsed
-	seen  *survey
+	seen  *scan
 }
 
 // fenceText is the fence: scan, parse, insert, parse again, prove. The first doubt is the end, and
@@ -125,7 +130,7 @@ func (s Scope) fenceText(text string, w want) (fenced, error) {
 	if len(text) > MaxQueryBytes {
 		return fenced{}, ErrTooLong
 	}
-	seen, err := takeSurvey(text)
+	seen, err := scanQuery(text)
 	if err != nil {
 		return fenced{}, err
 	}
@@ -137,6 +142,9 @@ func (s Scope) fenceText(text string, w want) (fenced, error) {
 	if _, isSelector := asked.(*syntax.MatchersExpr); w != wantQuery && !isSelector {
 		return fenced{}, ErrNotSelector
 	}
+	if err := seen.checkLater(text, asked); err != nil {
+		return fenced{}, err
+	}
 	p, err := s.prefix(seen.hasAbsent)
 	if err != nil {
 		return fenced{}, err
@@ -145,6 +153,9 @@ func (s Scope) fenceText(text string, w want) (fenced, error) {
 		if p, err = p.forPatterns(asked); err != nil {
 			return fenced{}, err
 		}
+	}
+	if len(seen.braces) > 1 && float64(len(seen.braces))*p.cost > maxParse {
+		return fenced{}, &TooComplexError{What: "selectors for what the token is confined by", Limit: int(maxParse / p.cost)}
 	}
 	if len(text)+len(seen.braces)*(len(p.text)+1) > MaxQueryBytes {
 		return fenced{}, &TooComplexError{What: "selectors for as many tenants as the token names", Limit: MaxQueryBytes / (len(p.text) + 1)}

@@ -2,6 +2,7 @@ package tenancy
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -370,13 +371,13 @@ func TestSelectors(t *testing.T) {
 	if named := strings.Join(got[0].Named(), " "); named != "b a" || got[1].Named() != nil {
 		t.Errorf("Named() = %s, %v", named, got[1].Named())
 	}
-	dear := `{a=~"(?i)[a-\\x{10ffff}]"}`
-	if _, err := s.Selectors([]string{dear}); err != nil {
-		t.Errorf("one dear selector: %v", err)
+	expensive := `{a=~"(?i)[a-\\x{10ffff}]"}`
+	if _, err := s.Selectors([]string{expensive}); err != nil {
+		t.Errorf("one expensive selector: %v", err)
 	}
 	var complexity *TooComplexError
-	if _, err := s.Selectors([]string{dear, dear, dear, dear}); !errors.As(err, &complexity) {
-		t.Errorf("four dear selectors: %v, want TooComplexError", err)
+	if _, err := s.Selectors(slices.Repeat([]string{expensive}, 8)); !errors.As(err, &complexity) {
+		t.Errorf("eight expensive selectors: %v, want TooComplexError", err)
 	}
 	long := `{a="` + strings.Repeat("x", MaxQueryBytes*2/3) + `"}`
 	if _, err := s.Selectors([]string{long, long}); !errors.Is(err, ErrTooLong) {

@@ -119,11 +119,29 @@ func TestExplain(t *testing.T) {
 }
 
 // TestFormat guarantees that formatting is bounded like fencing, and never adds the tenant.
+func anyShape(Shape) error { return nil }
+
+// TestFormatChecksTheShapeFirst guarantees that nothing is printed of a query whose shape is refused.
+func TestFormatChecksTheShapeFirst(t *testing.T) {
+	t.Parallel()
+	tooDeep := errors.New("too deep")
+	deep := strings.Repeat("sum(", 40) + `rate({a="b"}[1m])` + strings.Repeat(")", 40)
+	_, err := newScope(t, "acme").Format(deep, func(s Shape) error {
+		if s.Depth != 42 {
+			t.Errorf("depth %d, want 42", s.Depth)
+		}
+		return tooDeep
+	})
+	if !errors.Is(err, tooDeep) {
+		t.Errorf("Format = %v, want what the check refuses with", err)
+	}
+}
+
 func TestFormat(t *testing.T) {
 	t.Parallel()
 	s := newScope(t, "acme")
 	for _, text := range []string{`sum(rate({a="b"}[5m]))`, `{}`} {
-		if got, err := s.Format(text); err != nil || got != text {
+		if got, err := s.Format(text, anyShape); err != nil || got != text {
 			t.Errorf("Format(%s) = %q, %v", text, got, err)
 		}
 	}
@@ -133,12 +151,12 @@ func TestFormat(t *testing.T) {
 		if _, err := s.Query(text); err != nil {
 			t.Errorf("Query of %d bytes: %v", len(text), err)
 		}
-		if _, err := s.Format(text); !errors.As(err, &complexity) {
+		if _, err := s.Format(text, anyShape); !errors.As(err, &complexity) {
 			t.Errorf("Format of %d bytes: %v, want TooComplexError", len(text), err)
 		}
 	}
 	for _, tt := range costly.Texts {
-		if _, err := s.Format(tt.Of(queryBytes)); err == nil {
+		if _, err := s.Format(tt.Of(queryBytes), anyShape); err == nil {
 			t.Errorf("%s: formatted", tt.Name)
 		}
 	}

@@ -12,7 +12,7 @@
 //
 // The package is pure: no clock, no network, no logging. It is the only one that imports Loki's
 // LogQL parser. That parser can be made to cost seconds, gigabytes or the process itself by texts
-// of a few kilobytes, so nothing reaches it before [survey] has counted what it would cost.
+// of a few kilobytes, so nothing reaches it before [scanQuery] has estimated what it would cost.
 package tenancy
 
 import (
@@ -85,7 +85,7 @@ func checkLabel(name string) error {
 		return fmt.Errorf("%q is no stream label; write letters, digits and underscores, such as %s", name, DefaultLabel)
 	}
 	if functionNames[strings.ToLower(name)] {
-		return fmt.Errorf("%q is the name of a LogQL function, which makes every query dear to parse; use another label", name)
+		return fmt.Errorf("%q is the name of a LogQL function, which makes every query expensive to parse; use another label", name)
 	}
 	ms, err := syntax.ParseMatchers("{"+name+`="x"}`, true)
 	if err != nil || len(ms) != 1 || ms[0].Name != name {
@@ -147,6 +147,7 @@ type Scope struct {
 type prefix struct {
 	text     string
 	matchers []*labels.Matcher
+	cost     float64 // of parsing it once, in microseconds
 }
 
 // Scope makes the scope of one or several tenants: a union, which a stream of any of them is in.
@@ -248,6 +249,11 @@ func newPrefix(tenant *labels.Matcher, more []*labels.Matcher) prefix {
 		texts[i] = m.String()
 	}
 	p.text = strings.Join(texts, ",")
+	for _, m := range p.matchers {
+		if m.Type == labels.MatchRegexp || m.Type == labels.MatchNotRegexp {
+			p.cost += priceRegexp(m.Value, useMatcher)
+		}
+	}
 	return p
 }
 
@@ -290,7 +296,7 @@ func (f *Fence) extraMatchers(text string) ([]*labels.Matcher, error) {
 	if len(text) > MaxQueryBytes {
 		return nil, fmt.Errorf("%w: longer than %d bytes", ErrExtra, MaxQueryBytes)
 	}
-	if _, err := takeSurvey(text); err != nil {
+	if _, err := scanQuery(text); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrExtra, err)
 	}
 	expr, err := parse(text, syntax.ParseExprWithoutValidation)

@@ -1,4 +1,4 @@
-// Package costly holds texts of LogQL that Loki's parser pays for out of all proportion, for tests and
+// Package costly holds texts of LogQL that are out of all proportion expensive to parse, for tests and
 // benchmarks: each is to be refused before it is parsed, or short enough to be cheap.
 package costly
 
@@ -39,6 +39,13 @@ var Texts = []Text{
 	{"Unicode classes in many filters", func(n int) string { return fill(n, `{a="b"}`, `|x=~"\\pL"`, ``) }},
 	{"folded range beyond ASCII", func(n int) string { return fill(n, `{a=~"(?i)`, "[a-\U0010ffff]", `"}`) }},
 	{"calls of ip", func(n int) string { return fill(n, `{a="b"}`, `|=ip("::1")`, ``) }},
+	{"wide classes", func(n int) string { return fill(n, `{a=~"`, `\\D`, `"}`) }},
+	{"wide folded classes", func(n int) string { return fill(n, `{a=~"(?i)`, `[^a-z]x`, `"}`) }},
+	{"wide named classes", func(n int) string { return fill(n, `{a=~"(?i)`, `[[:^digit:]]x`, `"}`) }},
+	{"folded ranges", func(n int) string { return fill(n, `{a=~"(?i)`, `[B-\\x{1E942}]`, `"}`) }},
+	{"wide class in many filters", func(n int) string { return fill(n, `{a="b"}`, `|x=~"\\S"`, ``) }},
+	{"repeated wide class in a filter", func(n int) string { return fill(n, `{a="b"}`, `|x=~"\\D{99}"`, ``) }},
+	{"sets of strings", func(n int) string { return fill(n, `{a=~"`+strings.Repeat("[ab]", 8), `(a)`, `"}`) }},
 	{"rates", func(n int) string { return fill(n, `rate({}[1s])`, `/on(a)rate({}[1s])`, ``) }},
 	{"label_replace", func(n int) string {
 		k := n / len(`label_replace(,"","","","")`)
