@@ -227,7 +227,7 @@ var settingsAfter = []setting{
 	},
 	{
 		name: "QUEUE_WAIT", kind: kindDuration, fallback: "5s", field: "Limits.Wait",
-		meaning: "how long a query may wait for its turn",
+		meaning: "how long a query may wait for a slot, to be parsed and at Loki",
 		target:  func(d *loader) any { return &d.Limits.Wait },
 	},
 	{

@@ -134,7 +134,7 @@ func (g *gateway) config(t *testing.T) httpapi.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	turns, err := limits.NewFairSemaphore(limits.FairSemaphoreConfig{AtOnce: 2, Queue: 8, QueuePerKey: 4})
+	turns, err := limits.NewParseSlots(limits.FairSemaphoreConfig{AtOnce: 2, Queue: 8, QueuePerKey: 4}, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -90,7 +90,7 @@ func New(ctx context.Context, c config.Config, stderr io.Writer) (_ *Gateway, er
 	if err != nil {
 		return nil, fmt.Errorf("make the fence: %w", err)
 	}
-	parsing, err := limits.NewFairSemaphore(c.Limits.Parsing)
+	parsing, err := limits.NewParseSlots(c.Limits.Parsing, c.Limits.Wait)
 	if err != nil {
 		return nil, fmt.Errorf("make the limits: %w", err)
 	}

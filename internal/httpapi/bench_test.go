@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/loki"
@@ -28,7 +29,7 @@ func BenchmarkHandler(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	turns, err := limits.NewFairSemaphore(limits.FairSemaphoreConfig{})
+	turns, err := limits.NewParseSlots(limits.FairSemaphoreConfig{}, time.Minute)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -24,6 +24,7 @@ type caller struct {
 	auth.Principal
 	scope  tenancy.Scope
 	limits *limits.Effective
+	own    []string // the tenants of the token, sorted, whichever of them the request is about
 }
 
 // checkShape refuses a query that is nested deeper, or larger, than the caller's limits allow.
@@ -55,6 +56,10 @@ func (s *Server) identify(r *http.Request) (caller, error) {
 		// Of a genuine token that is refused, the principal has issuer and subject for the record, and no tenants.
 		return caller{Principal: principal}, err
 	}
+	own := principal.Tenants
+	if len(own) > 1 {
+		own = slices.Compact(slices.Sorted(slices.Values(own)))
+	}
 	if principal.Tenants, err = narrowed(r.Header, principal.Tenants); err != nil {
 		return caller{Principal: principal}, err
 	}
@@ -62,7 +67,7 @@ func (s *Server) identify(r *http.Request) (caller, error) {
 	if err != nil {
 		return caller{Principal: principal}, err
 	}
-	return caller{Principal: principal, scope: scope}, nil
+	return caller{Principal: principal, scope: scope, own: own}, nil
 }
 
 // narrowed are the tenants that the request is about: all of the caller's own, or the one of them that

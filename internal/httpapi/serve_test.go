@@ -335,18 +335,18 @@ func TestLimits(t *testing.T) {
 // TestParsingIsBounded guarantees that a caller who finds the queue full is told when to come back.
 func TestParsingIsBounded(t *testing.T) {
 	t.Parallel()
-	turns, err := limits.NewFairSemaphore(limits.FairSemaphoreConfig{AtOnce: 1, Queue: 1, QueuePerKey: 1})
+	turns, err := limits.NewParseSlots(limits.FairSemaphoreConfig{AtOnce: 1, Queue: 1, QueuePerKey: 1}, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
-	release, err := turns.Acquire(t.Context(), "somebody")
+	release, err := turns.Acquire(t.Context(), []string{"somebody"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	waiting := make(chan struct{})
 	go func() { // takes the one place in the queue
 		defer close(waiting)
-		if next, err := turns.Acquire(t.Context(), "alpha"); err == nil {
+		if next, err := turns.Acquire(t.Context(), []string{"alpha"}); err == nil {
 			next()
 		}
 	}()

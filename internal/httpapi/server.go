@@ -40,8 +40,8 @@ type Config struct {
 	Verifier Verifier
 	Fence    *tenancy.Fence
 	Loki     *loki.Client
-	// Parsing lets so many queries be parsed at once: the dearest thing that a request costs.
-	Parsing *limits.FairSemaphore
+	// Parsing lets so many queries be parsed at once: the most expensive thing that a request costs.
+	Parsing *limits.ParseSlots
 	// Limits bound what each tenant may ask for.
 	Limits   *limits.Limiter
 	Recorder *telemetry.Recorder
@@ -77,7 +77,7 @@ type Server struct {
 	verifier   Verifier
 	fence      *tenancy.Fence
 	loki       *loki.Client
-	parsing    *limits.FairSemaphore
+	parsing    *limits.ParseSlots
 	limits     *limits.Limiter
 	maxBody    int64
 	recorder   *telemetry.Recorder
@@ -305,12 +305,13 @@ func refuseOverrides(h http.Header) error {
 	return nil
 }
 
-// fenced parses a text in its turn, so that one tenant's flood of dear texts leaves the others' alone.
+// fenced parses a text under a slot of the caller's tenants, so that one tenant's flood of expensive texts leaves
+// the others' alone. The tenants are all of the token's: a header that names one of them would choose the share.
 func (s *Server) fenced(ctx context.Context, who *caller, parse func() error) (err error) {
 	ctx, span := s.recorder.Span(ctx, "fence")
 	defer func() { span.End(err) }()
 	asked := time.Now()
-	release, err := s.parsing.Acquire(ctx, strings.Join(who.Tenants, ","))
+	release, err := s.parsing.Acquire(ctx, who.own)
 	if err != nil {
 		return fmt.Errorf("wait to parse: %w", err)
 	}
