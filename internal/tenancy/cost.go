@@ -39,7 +39,6 @@ const (
 	uncalled
 	alternatives
 	regexps
-	templates
 	tokens
 	kinds
 )
@@ -51,7 +50,6 @@ var advice = [kinds]struct{ what, instead string }{
 	uncalled:     {"a label with the name of a function (sum, duration, bytes …) before a long text", "rename the label (label_format), or shorten what follows it"},
 	alternatives: {"too many alternatives joined by `or`", "use one regular expression, such as |~ \"a|b|c\""},
 	regexps:      {"regular expressions that are expensive to compile", "shorten the most expensive one, write fewer classes such as \\D, \\S or [^…], no wide ranges behind (?i), and smaller repetitions {n,m}"},
-	templates:    {"regular expressions in a template, which Loki compiles for each line", "use a line filter or the parser `regexp` instead"},
 	tokens:       {"too many words and signs", "split the query into several"},
 }
 

@@ -145,6 +145,9 @@ func (s Scope) fenceText(text string, w want) (fenced, error) {
 	if err := seen.checkLater(text, asked); err != nil {
 		return fenced{}, err
 	}
+	if err := checkTemplates(asked); err != nil {
+		return fenced{}, err
+	}
 	p, err := s.prefix(seen.hasAbsent)
 	if err != nil {
 		return fenced{}, err
