@@ -2,6 +2,7 @@ package tenancy
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"math"
 	"os"
@@ -118,7 +119,13 @@ func valid(text string) (ok, inTime bool) {
 // FuzzCost looks for texts that the estimate is wrong for: those that are taken and cost more than maxTaken,
 // and those that Loki takes, that are refused for their cost and cost less than minRefused. A text is a unit
 // repeated between a head and a tail, since costs that grow faster than the text are what it looks for.
+//
+// It measures, so it runs where it is asked for: under -fuzz, with what was found before, and with
+// LOGFENCE_TEST_LOAD=cost.
 func FuzzCost(f *testing.F) {
+	if fuzz := flag.Lookup("test.fuzz"); (fuzz == nil || fuzz.Value.String() == "") && os.Getenv("LOGFENCE_TEST_LOAD") != "cost" {
+		f.Skip("neither fuzzing nor LOGFENCE_TEST_LOAD=cost")
+	}
 	for _, tt := range costly.Texts {
 		f.Add(tt.Of(200), "", uint16(0), "")
 		f.Add(tt.Of(2000), "", uint16(0), "")
