@@ -37,7 +37,7 @@ func openLimits(c config.Config, log *slog.Logger, life *lifetime) (tenantLimits
 		}
 		limiter.Replace(own) // as a whole: a request sees the old ones or the new ones
 		return own, nil
-	}, refresh.Options{Changed: func(err error) { tellLimits(log, c.LimitsFile, err) }})
+	}, refresh.Options{OnChange: func(err error) { tellLimits(log, c.LimitsFile, err) }})
 	if err != nil {
 		return tenantLimits{}, fmt.Errorf("read the limits of tenants: %w", err)
 	}

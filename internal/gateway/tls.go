@@ -16,7 +16,7 @@ func openCertificate(c config.Config, log *slog.Logger, m *telemetry.Metrics, l 
 	if c.TLSCertFile == "" {
 		return nil, nil //nolint:nilnil // documented above
 	}
-	pair, err := refresh.Files([]string{c.TLSCertFile, c.TLSKeyFile}, parsePair, refresh.Options{Changed: func(err error) {
+	pair, err := refresh.Files([]string{c.TLSCertFile, c.TLSKeyFile}, parsePair, refresh.Options{OnChange: func(err error) {
 		if err != nil {
 			log.Error("the certificate has changed and cannot be used; the old one stays in use", "error", err)
 			return

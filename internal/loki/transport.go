@@ -91,7 +91,7 @@ func newFileValue[T any](paths []string, parse func([][]byte) (T, error), change
 		fixed, err := parse(nil)
 		return &fileValue[T]{fixed: fixed}, err
 	}
-	files, err := refresh.Files(paths, parse, refresh.Options{Changed: changed})
+	files, err := refresh.Files(paths, parse, refresh.Options{OnChange: changed})
 	if err != nil {
 		return nil, err //nolint:wrapcheck // names the files
 	}

@@ -23,8 +23,8 @@ import (
 )
 
 const (
-	// DefaultEvery is how often files are looked at where [Options] does not say.
-	DefaultEvery = 2 * time.Second
+	// DefaultInterval is how often files are looked at where [Options] does not say.
+	DefaultInterval = 2 * time.Second
 	// maxSize bounds a file: one that grows without end, or is another than was meant, is not read into
 	// memory every few seconds.
 	maxSize = 4 << 20
@@ -32,35 +32,35 @@ const (
 
 // Options are how files are followed. The zero value is fit for use.
 type Options struct {
-	// Every is the time between looks; 0 is [DefaultEvery]. A change is taken at the second look that
+	// Every is the time between looks; 0 is [DefaultInterval]. A change is taken at the second look that
 	// finds it, so that no file is read while it is still being written.
-	Every time.Duration
+	Interval time.Duration
 	// Changed, unless nil, is called whenever the files' new content was taken (nil) or could not be (what
 	// is wrong, with the file's name), once for each content and after each Reload. It is called by one
 	// goroutine at a time, and may call Get, but neither Reload nor Close.
-	Changed func(error)
+	OnChange func(error)
 }
 
 // Value is what was read. It is made by [File] or [Files] and safe for use by many goroutines.
 type Value[T any] struct {
-	paths   []string
-	parse   func([][]byte) (T, error)
-	changed func(error)
+	paths    []string
+	parse    func([][]byte) (T, error)
+	onChange func(error)
 
-	held atomic.Pointer[T]
+	current atomic.Pointer[T]
 
-	mu     sync.Mutex
-	seen   content // at the last look
-	judged content // parsed last, well or badly
-	err    error   // what is wrong with judged
+	mu         sync.Mutex
+	lastPolled contentHash // at the last look
+	parsed     contentHash // parsed last, well or badly
+	err        error       // what is wrong with judged
 
 	closed  chan struct{}
 	close   func()
-	looking sync.WaitGroup
+	polling sync.WaitGroup
 }
 
-// content tells one state of the files from another: a hash, so that secrets are not kept a second time.
-type content [sha256.Size]byte
+// contentHash tells one state of the files from another: a hash, so that secrets are not kept a second time.
+type contentHash [sha256.Size]byte
 
 // File reads and follows one file. A mistake in it now is the error.
 func File[T any](path string, parse func([]byte) (T, error), o Options) (*Value[T], error) {
@@ -70,25 +70,25 @@ func File[T any](path string, parse func([]byte) (T, error), o Options) (*Value[
 // Files reads and follows files that make one value together, such as a certificate and its key: parse
 // gets the content of each, in order, and says whether they fit.
 func Files[T any](paths []string, parse func([][]byte) (T, error), o Options) (*Value[T], error) {
-	v := &Value[T]{paths: paths, parse: parse, changed: o.Changed, closed: make(chan struct{})}
+	v := &Value[T]{paths: paths, parse: parse, onChange: o.OnChange, closed: make(chan struct{})}
 	v.close = sync.OnceFunc(func() { close(v.closed) })
-	if v.changed == nil {
-		v.changed = func(error) {}
+	if v.onChange == nil {
+		v.onChange = func(error) {}
 	}
 	now, contents, err := v.read()
-	if v.judge(now, contents, err); v.err != nil {
+	if v.parseContent(now, contents, err); v.err != nil {
 		return nil, v.err
 	}
-	every := o.Every
-	if every == 0 {
-		every = DefaultEvery
+	interval := o.Interval
+	if interval == 0 {
+		interval = DefaultInterval
 	}
-	v.looking.Go(func() { v.follow(every) })
+	v.polling.Go(func() { v.pollLoop(interval) })
 	return v, nil
 }
 
 // Get is the value as it was last read without a mistake. It costs nothing worth naming.
-func (v *Value[T]) Get() T { return *v.held.Load() }
+func (v *Value[T]) Get() T { return *v.current.Load() }
 
 // Err says what is wrong with the files' present content; nil if Get is made of it. It is for a metric.
 func (v *Value[T]) Err() error {
@@ -102,47 +102,47 @@ func (v *Value[T]) Reload() error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	now, contents, err := v.read()
-	v.judge(now, contents, err)
-	v.changed(v.err)
+	v.parseContent(now, contents, err)
+	v.onChange(v.err)
 	return v.err
 }
 
 // Close ends the looking, and returns when it has ended. The value stays what it is.
 func (v *Value[T]) Close() {
 	v.close()
-	v.looking.Wait()
+	v.polling.Wait()
 }
 
-func (v *Value[T]) follow(every time.Duration) {
-	ticker := time.NewTicker(every)
+func (v *Value[T]) pollLoop(interval time.Duration) {
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-v.closed:
 			return
 		case <-ticker.C:
-			v.look()
+			v.poll()
 		}
 	}
 }
 
 // look takes a content that is new, and the same as at the look before.
-func (v *Value[T]) look() {
+func (v *Value[T]) poll() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	now, contents, err := v.read()
-	settled := now == v.seen
-	v.seen = now
-	if now == v.judged || !settled {
+	settled := now == v.lastPolled
+	v.lastPolled = now
+	if now == v.parsed || !settled {
 		return
 	}
-	v.judge(now, contents, err)
-	v.changed(v.err)
+	v.parseContent(now, contents, err)
+	v.onChange(v.err)
 }
 
 // judge parses the files' content, and holds on to the old value if it cannot.
-func (v *Value[T]) judge(now content, contents [][]byte, err error) {
-	v.seen, v.judged = now, now
+func (v *Value[T]) parseContent(now contentHash, contents [][]byte, err error) {
+	v.lastPolled, v.parsed = now, now
 	if v.err = err; err != nil {
 		return
 	}
@@ -151,11 +151,11 @@ func (v *Value[T]) judge(now content, contents [][]byte, err error) {
 		v.err = fmt.Errorf("%s: %w", v.name(), err)
 		return
 	}
-	v.held.Store(&value)
+	v.current.Store(&value)
 }
 
 // read reads all files. That one cannot be read is a content as well, which settles as others do.
-func (v *Value[T]) read() (content, [][]byte, error) {
+func (v *Value[T]) read() (contentHash, [][]byte, error) {
 	contents, sum := make([][]byte, 0, len(v.paths)), sha256.New()
 	for _, path := range v.paths {
 		data, err := readFile(path)
@@ -166,7 +166,7 @@ func (v *Value[T]) read() (content, [][]byte, error) {
 		_ = binary.Write(sum, binary.BigEndian, uint64(len(data))) // a hash takes everything
 		sum.Write(data)
 	}
-	return content(sum.Sum(nil)), contents, nil
+	return contentHash(sum.Sum(nil)), contents, nil
 }
 
 func (v *Value[T]) name() string {

@@ -41,7 +41,7 @@ func text(content []byte) (string, error) {
 func follow(t *testing.T, path string) *followed {
 	t.Helper()
 	f := &followed{}
-	v, err := refresh.File(path, text, refresh.Options{Every: every, Changed: f.report})
+	v, err := refresh.File(path, text, refresh.Options{Interval: every, OnChange: f.report})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +203,7 @@ func TestFilesTogether(t *testing.T) {
 			}
 			return string(contents[0]), nil
 		}
-		v, err := refresh.Files([]string{a, b}, pair, refresh.Options{Every: every, Changed: func(err error) { last.Store(fmt.Sprint(err)) }})
+		v, err := refresh.Files([]string{a, b}, pair, refresh.Options{Interval: every, OnChange: func(err error) { last.Store(fmt.Sprint(err)) }})
 		if err != nil {
 			t.Fatal(err)
 		}
