@@ -30,7 +30,7 @@ const (
 	DefaultBytes = 16 << 20
 
 	firstSpan = time.Hour
-	leastSpan = time.Second
+	minSpan   = time.Second
 )
 
 // Source asks Loki for one page, of at most so many bytes: [loki.Client.Entries] for one caller and query.
@@ -65,9 +65,9 @@ func (e *DenseError) Error() string {
 // follows.
 func (w Walk) Pages(ctx context.Context) iter.Seq2[[]loki.Entry, error] {
 	return func(yield func([]loki.Entry, error) bool) {
-		s := newStep(w)
+		s := newWalkState(w)
 		for s.start.Before(w.Window.End) {
-			page, err := s.next(ctx)
+			page, err := s.nextPage(ctx)
 			if err != nil {
 				yield(nil, err)
 				return
@@ -79,8 +79,8 @@ func (w Walk) Pages(ctx context.Context) iter.Seq2[[]loki.Entry, error] {
 	}
 }
 
-// step is where a walk stands.
-type step struct {
+// walkState is where a walk stands.
+type walkState struct {
 	Walk
 	start time.Time
 	// span is how far the next page looks. Loki works through all of a span for the first of its lines,
@@ -92,18 +92,18 @@ type step struct {
 	dense bool
 }
 
-func newStep(w Walk) *step {
+func newWalkState(w Walk) *walkState {
 	if w.Lines == 0 {
 		w.Lines = DefaultLines
 	}
 	if w.Bytes == 0 {
 		w.Bytes = DefaultBytes
 	}
-	return &step{Walk: w, start: w.Window.Start, span: firstSpan, lines: w.Lines}
+	return &walkState{Walk: w, start: w.Window.Start, span: firstSpan, lines: w.Lines}
 }
 
 // next asks for a page, gives what of it is settled and moves on; none may be, and the walk goes on.
-func (s *step) next(ctx context.Context) ([]loki.Entry, error) {
+func (s *walkState) nextPage(ctx context.Context) ([]loki.Entry, error) {
 	end := s.start.Add(s.span)
 	if end.After(s.Window.End) || end.Before(s.start) {
 		end = s.Window.End
@@ -124,21 +124,21 @@ func (s *step) next(ctx context.Context) ([]loki.Entry, error) {
 		s.lines = min(2*s.lines, s.Lines)
 		return page, nil
 	default:
-		return s.full(page)
+		return s.splitFullPage(page)
 	}
 }
 
 // full leaves the last nanosecond to the next page.
-func (s *step) full(page []loki.Entry) ([]loki.Entry, error) {
+func (s *walkState) splitFullPage(page []loki.Entry) ([]loki.Entry, error) {
 	last := page[len(page)-1].Nanos
-	settled := len(page)
-	for settled > 0 && page[settled-1].Nanos == last {
-		settled--
+	complete := len(page)
+	for complete > 0 && page[complete-1].Nanos == last {
+		complete--
 	}
-	if settled > 0 {
-		passed := time.Unix(0, last).Sub(s.start)
-		s.start, s.span, s.dense = time.Unix(0, last), max(2*passed, leastSpan), false
-		return page[:settled], nil
+	if complete > 0 {
+		elapsed := time.Unix(0, last).Sub(s.start)
+		s.start, s.span, s.dense = time.Unix(0, last), max(2*elapsed, minSpan), false
+		return page[:complete], nil
 	}
 	if s.lines == s.Lines {
 		return nil, &DenseError{Nanos: last, Lines: len(page)}
