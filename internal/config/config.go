@@ -51,8 +51,8 @@ type Config struct {
 	LokiKeepAlive bool
 	LokiCompat    bool // serve Loki's own paths
 
-	UI   bool     // serve the log page
-	Sign web.Sign // how people sign in to it
+	UI   bool          // serve the log page
+	Sign web.OIDCLogin // how people sign in to it
 
 	MaxBodyBytes, MaxHeaderBytes              int           // of a request
 	HeaderTimeout, ClientTimeout, IdleTimeout time.Duration // of clients that are slow

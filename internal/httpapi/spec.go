@@ -16,7 +16,7 @@ var theSpec = sync.OnceValues(api.GetSpec)
 
 // Explore is what the log page needs to know.
 type Explore struct {
-	Sign web.Sign
+	Sign web.OIDCLogin
 	// Origins tells the provider's origins, which the page asks; nil: there are none.
 	Origins func(context.Context) []string
 }

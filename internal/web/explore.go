@@ -29,12 +29,12 @@ func explorePolicy(connect []string) string {
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
-// settingsPlace is where the built page takes the server's settings.
-const settingsPlace = `<meta name="logfence" content="{}" />`
+// settingsPlaceholder is where the built page takes the server's settings.
+const settingsPlaceholder = `<meta name="logfence" content="{}" />`
 
 // Explore is the log page and what belongs to it, by path. connect tells the origins beside its own that the
 // page may ask, the provider's; nil: there are none.
-func Explore(sign Sign, connect func(context.Context) []string) (map[string]http.Handler, error) {
+func Explore(login OIDCLogin, connect func(context.Context) []string) (map[string]http.Handler, error) {
 	dist, err := fs.Sub(explore.Files, "dist")
 	if err != nil {
 		return nil, fmt.Errorf("read what is built in: %w", err)
@@ -53,7 +53,7 @@ func Explore(sign Sign, connect func(context.Context) []string) (map[string]http
 			return fmt.Errorf("%s: no media type is known for it", name)
 		}
 		if name == "index.html" {
-			all[ExplorePath], err = newLogPage(content, sign, connect)
+			all[ExplorePath], err = newExplorePage(content, login, connect)
 			return err
 		}
 		all[ExplorePath+"/"+name] = newExploreFile(name, mediaType, content)
@@ -70,29 +70,29 @@ func newExploreFile(name, mediaType string, content []byte) *page {
 	p.policy = explorePolicy(nil)
 	if strings.HasPrefix(name, "assets/") {
 		// The name holds the content's hash: another content has another name.
-		p.cache = "public, max-age=31536000, immutable"
+		p.cacheControl = "public, max-age=31536000, immutable"
 	}
 	return p
 }
 
-// logPage is the page itself. The address of the provider's token endpoint may change while logfence runs,
+// explorePage is the page itself. The address of the provider's token endpoint may change while logfence runs,
 // and with it the policy; the content and what is compressed of it stay.
-type logPage struct {
+type explorePage struct {
 	page
 
 	connect func(context.Context) []string
 }
 
-func newLogPage(content []byte, sign Sign, connect func(context.Context) []string) (http.Handler, error) {
-	content, err := withSettings(content, sign)
+func newExplorePage(content []byte, login OIDCLogin, connect func(context.Context) []string) (http.Handler, error) {
+	content, err := withSettings(content, login)
 	if err != nil {
 		return nil, fmt.Errorf("index.html: %w", err)
 	}
-	return &logPage{page: *newPage(html5, content), connect: connect}, nil
+	return &explorePage{page: *newPage(html5, content), connect: connect}, nil
 }
 
 // ServeHTTP writes the page with the policy of the moment.
-func (l *logPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (l *explorePage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := l.page
 	p.policy = explorePolicy(nil)
 	if l.connect != nil {
@@ -100,7 +100,7 @@ func (l *logPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// A browser that has the page may have it with another policy.
 	policy := sha256.Sum256([]byte(p.policy))
-	p.tag += "-" + base64.RawURLEncoding.EncodeToString(policy[:6])
+	p.etag += "-" + base64.RawURLEncoding.EncodeToString(policy[:6])
 	p.ServeHTTP(w, r)
 }
 
@@ -109,14 +109,14 @@ var mediaTypes = map[string]string{
 }
 
 // withSettings puts the settings into the page, as the escaped text of an attribute.
-func withSettings(content []byte, sign Sign) ([]byte, error) {
-	if bytes.Count(content, []byte(settingsPlace)) != 1 {
+func withSettings(content []byte, login OIDCLogin) ([]byte, error) {
+	if bytes.Count(content, []byte(settingsPlaceholder)) != 1 {
 		return nil, errors.New("the page has no place for settings, or several")
 	}
-	settings, err := json.Marshal(sign)
+	settings, err := json.Marshal(login)
 	if err != nil {
 		return nil, fmt.Errorf("write the settings: %w", err)
 	}
-	told := `<meta name="logfence" content="` + html.EscapeString(string(settings)) + `" />`
-	return bytes.Replace(content, []byte(settingsPlace), []byte(told), 1), nil
+	meta := `<meta name="logfence" content="` + html.EscapeString(string(settings)) + `" />`
+	return bytes.Replace(content, []byte(settingsPlaceholder), []byte(meta), 1), nil
 }

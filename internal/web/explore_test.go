@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-func explorePages(t *testing.T, sign Sign, origins ...string) map[string]http.Handler {
+func explorePages(t *testing.T, login OIDCLogin, origins ...string) map[string]http.Handler {
 	t.Helper()
-	all, err := Explore(sign, func(context.Context) []string { return origins })
+	all, err := Explore(login, func(context.Context) []string { return origins })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func serve(t *testing.T, h http.Handler, header ...string) *httptest.ResponseRec
 // own files, makes no element of text, and asks nobody but its server and the provider.
 func TestExploreIsStrict(t *testing.T) {
 	t.Parallel()
-	all := explorePages(t, Sign{}, "https://id.example.com", "https://tokens.example.com")
+	all := explorePages(t, OIDCLogin{}, "https://id.example.com", "https://tokens.example.com")
 	if len(all) < 4 {
 		t.Fatalf("only %d files", len(all))
 	}
@@ -66,7 +66,7 @@ func TestExploreIsStrict(t *testing.T) {
 // TestExploreHoldsNoInlineCode guarantees that the policy has nothing to forbid in the page itself.
 func TestExploreHoldsNoInlineCode(t *testing.T) {
 	t.Parallel()
-	page := serve(t, explorePages(t, Sign{})[ExplorePath]).Body.String()
+	page := serve(t, explorePages(t, OIDCLogin{})[ExplorePath]).Body.String()
 	inline := regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+=|javascript:|<script[^>]*>[^<]|(src|href)="?(https?:)?//`)
 	if found := inline.FindString(page); found != "" {
 		t.Errorf("the page holds %q", found)
@@ -77,21 +77,21 @@ func TestExploreHoldsNoInlineCode(t *testing.T) {
 // can become anything but the text of an attribute.
 func TestExploreIsTold(t *testing.T) {
 	t.Parallel()
-	for _, sign := range []Sign{
+	for _, login := range []OIDCLogin{
 		{},
 		{Issuer: "https://id.example.com/", ClientID: "logs", Scopes: "openid profile", Parameters: []string{"audience=logfence"}},
 		{Issuer: `https://id.example.com/"><script>alert(1)</script>`, ClientID: `a'b&quot;`, Scopes: "<!--"},
 	} {
-		page := serve(t, explorePages(t, sign)[ExplorePath]).Body.String()
-		told := regexp.MustCompile(`<meta name="logfence" content="([^"<>]*)" />`).FindStringSubmatch(page)
-		if told == nil {
+		page := serve(t, explorePages(t, login)[ExplorePath]).Body.String()
+		meta := regexp.MustCompile(`<meta name="logfence" content="([^"<>]*)" />`).FindStringSubmatch(page)
+		if meta == nil {
 			t.Fatalf("no settings in %s", page)
 		}
-		var got Sign
-		if err := json.Unmarshal([]byte(html.UnescapeString(told[1])), &got); err != nil {
+		var got OIDCLogin
+		if err := json.Unmarshal([]byte(html.UnescapeString(meta[1])), &got); err != nil {
 			t.Fatal(err)
 		}
-		want, _ := json.Marshal(sign)
+		want, _ := json.Marshal(login)
 		if read, _ := json.Marshal(got); string(read) != string(want) {
 			t.Errorf("the page reads %s, want %s", read, want)
 		}
@@ -105,12 +105,12 @@ func TestExploreIsTold(t *testing.T) {
 // another, and only then.
 func TestExploreIsAskedForAgain(t *testing.T) {
 	t.Parallel()
-	first := serve(t, explorePages(t, Sign{}, "https://one.example.com")[ExplorePath])
+	first := serve(t, explorePages(t, OIDCLogin{}, "https://one.example.com")[ExplorePath])
 	tag := first.Header().Get("ETag")
-	if again := serve(t, explorePages(t, Sign{}, "https://one.example.com")[ExplorePath], "If-None-Match", tag); again.Code != http.StatusNotModified {
+	if again := serve(t, explorePages(t, OIDCLogin{}, "https://one.example.com")[ExplorePath], "If-None-Match", tag); again.Code != http.StatusNotModified {
 		t.Errorf("the same page: %d", again.Code)
 	}
-	if changed := serve(t, explorePages(t, Sign{}, "https://two.example.com")[ExplorePath], "If-None-Match", tag); changed.Code != http.StatusOK {
+	if changed := serve(t, explorePages(t, OIDCLogin{}, "https://two.example.com")[ExplorePath], "If-None-Match", tag); changed.Code != http.StatusOK {
 		t.Errorf("another policy: %d", changed.Code)
 	}
 }
@@ -120,7 +120,7 @@ func TestExploreIsAskedForAgain(t *testing.T) {
 func TestExploreIsLight(t *testing.T) {
 	t.Parallel()
 	total, first := 0, 0
-	for path, h := range explorePages(t, Sign{}) {
+	for path, h := range explorePages(t, OIDCLogin{}) {
 		if !strings.HasSuffix(path, ".js") && !strings.HasSuffix(path, ".css") {
 			continue
 		}
@@ -140,15 +140,15 @@ func TestExploreIsLight(t *testing.T) {
 func TestSignIsValidated(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		sign Sign
+		sign OIDCLogin
 		want string
 	}{
-		"none":                {Sign{Issuer: "acme", Scopes: "openid"}, ""},
-		"good":                {Sign{Issuer: "https://id.example.com", ClientID: "logs", Scopes: "openid", Parameters: []string{"audience=a=b"}}, ""},
-		"issuer is no URL":    {Sign{Issuer: "acme", ClientID: "logs", Scopes: "openid"}, "ClientID: the issuer is not a URL"},
-		"parameters alone":    {Sign{Parameters: []string{"a=b"}}, "Parameters: given without a client id"},
-		"parameter of ours":   {Sign{Issuer: "https://a.example", ClientID: "logs", Scopes: "openid", Parameters: []string{"state=1"}}, "Parameters[0]: state is for the page"},
-		"parameter, no value": {Sign{Issuer: "https://a.example", ClientID: "logs", Scopes: "openid", Parameters: []string{"state"}}, "is not name=value"},
+		"none":                {OIDCLogin{Issuer: "acme", Scopes: "openid"}, ""},
+		"good":                {OIDCLogin{Issuer: "https://id.example.com", ClientID: "logs", Scopes: "openid", Parameters: []string{"audience=a=b"}}, ""},
+		"issuer is no URL":    {OIDCLogin{Issuer: "acme", ClientID: "logs", Scopes: "openid"}, "ClientID: the issuer is not a URL"},
+		"parameters alone":    {OIDCLogin{Parameters: []string{"a=b"}}, "Parameters: given without a client id"},
+		"parameter of ours":   {OIDCLogin{Issuer: "https://a.example", ClientID: "logs", Scopes: "openid", Parameters: []string{"state=1"}}, "Parameters[0]: state is for the page"},
+		"parameter, no value": {OIDCLogin{Issuer: "https://a.example", ClientID: "logs", Scopes: "openid", Parameters: []string{"state"}}, "is not name=value"},
 	} {
 		err := tt.sign.Validate()
 		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
@@ -161,7 +161,7 @@ func TestSignIsValidated(t *testing.T) {
 // for the first.
 func TestLogPageIsCompressedOnce(t *testing.T) {
 	t.Parallel()
-	h, ok := explorePages(t, Sign{}, "https://id.example.com")[ExplorePath].(*logPage)
+	h, ok := explorePages(t, OIDCLogin{}, "https://id.example.com")[ExplorePath].(*explorePage)
 	if !ok {
 		t.Fatal("the log page has another handler")
 	}

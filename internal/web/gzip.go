@@ -15,7 +15,7 @@ func AcceptsGzip(h http.Header) bool {
 	wildcard := false
 	for _, list := range h["Accept-Encoding"] {
 		for element := range strings.SplitSeq(list, ",") {
-			coding, weight, err := codingOf(element)
+			coding, weight, err := parseCoding(element)
 			switch {
 			case err != nil:
 			case coding == "gzip":
@@ -28,8 +28,8 @@ func AcceptsGzip(h http.Header) bool {
 	return wildcard
 }
 
-// codingOf is one element of Accept-Encoding, its coding in lower case.
-func codingOf(element string) (coding string, weight float64, err error) {
+// parseCoding is one element of Accept-Encoding, its coding in lower case.
+func parseCoding(element string) (coding string, weight float64, err error) {
 	coding, params, err := mime.ParseMediaType(element)
 	if err != nil {
 		return "", 0, err //nolint:wrapcheck // AcceptsGzip goes on to the next

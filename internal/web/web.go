@@ -85,11 +85,11 @@ func readPages() (map[string]http.Handler, error) {
 
 // page is a file as it is served.
 type page struct {
-	mediaType string
-	content   []byte
-	tag       string
-	policy    string
-	cache     string
+	mediaType    string
+	content      []byte
+	etag         string
+	policy       string
+	cacheControl string
 	// compressed is made once, for the first request that accepts it: most processes never have one.
 	compressed func() []byte
 }
@@ -97,11 +97,11 @@ type page struct {
 func newPage(mediaType string, content []byte) *page {
 	sum := sha256.Sum256(content)
 	return &page{
-		mediaType: mediaType, content: content, tag: base64.RawURLEncoding.EncodeToString(sum[:12]),
+		mediaType: mediaType, content: content, etag: base64.RawURLEncoding.EncodeToString(sum[:12]),
 		policy: policy,
 		// To be kept, and asked about each time: an update of logfence shows at once.
-		cache:      "no-cache",
-		compressed: sync.OnceValue(func() []byte { return compress(content) }),
+		cacheControl: "no-cache",
+		compressed:   sync.OnceValue(func() []byte { return compress(content) }),
 	}
 }
 
@@ -113,9 +113,9 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", p.cache)
+	h.Set("Cache-Control", p.cacheControl)
 	h.Add("Vary", "Accept-Encoding")
-	content, tag := p.content, p.tag
+	content, tag := p.content, p.etag
 	if AcceptsGzip(r.Header) {
 		content, tag = p.compressed(), tag+"-gzip"
 		h.Set("Content-Encoding", "gzip")

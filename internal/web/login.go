@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Sign is how people sign in to the log page: what it needs to ask the provider for a token itself. The zero
+// OIDCLogin is how people sign in to the log page: what it needs to ask the provider for a token itself. The zero
 // value has them paste one. All of it is public: browsers of strangers are told.
-type Sign struct {
+type OIDCLogin struct {
 	// Issuer is the provider, as tokens name it.
 	Issuer string `json:"issuer,omitempty"`
 	// ClientID is the public client (no secret) that the provider knows the page as.
@@ -22,7 +22,7 @@ type Sign struct {
 }
 
 // Validate tells all mistakes at once, each after the name of its field.
-func (s Sign) Validate() error {
+func (s OIDCLogin) Validate() error {
 	var errs []error
 	report := func(field, format string, args ...any) {
 		errs = append(errs, fmt.Errorf(field+": "+format, args...))
@@ -44,15 +44,15 @@ func (s Sign) Validate() error {
 		field := fmt.Sprintf("Parameters[%d]", i)
 		if name, _, ok := strings.Cut(p, "="); !ok || name == "" {
 			report(field, "%q is not name=value", p)
-		} else if ownParameters[name] {
+		} else if reservedParameters[name] {
 			report(field, "%s is for the page itself to say; leave it out", name)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// ownParameters are those of the flow that nobody else may set.
-var ownParameters = map[string]bool{
+// reservedParameters are those of the flow that nobody else may set.
+var reservedParameters = map[string]bool{
 	"client_id": true, "redirect_uri": true, "response_type": true, "response_mode": true, "scope": true, "state": true,
 	"nonce": true, "code_challenge": true, "code_challenge_method": true, "request": true, "request_uri": true,
 }
