@@ -99,7 +99,7 @@ type tailRequest struct {
 	start    *string
 	limit    *int
 	delayFor *int
-	after    tail.Mark
+	after    tail.Cursor
 }
 
 // follow starts a tail for the caller. It returns when Loki has answered, so that what goes wrong before
@@ -121,7 +121,7 @@ func (s *Server) follow(c echo.Context, r tailRequest) (*following, error) {
 	ctx, cancel := context.WithCancelCause(c.Request().Context())
 	f := &following{ctx: ctx, began: s.now(), leave: func() { cancel(context.Canceled) }}
 	expiry := time.AfterFunc(callerOf(c).Expiry.Sub(s.now()), func() { cancel(errTokenExpired) })
-	f.Tail = tail.Start(ctx, tail.OfLoki(s.loki, requestOptions(c), q), config)
+	f.Tail = tail.Start(ctx, tail.NewSource(s.loki, requestOptions(c), q), config)
 	drained := context.AfterFunc(s.live.draining, func() { cancel(errDraining) })
 	f.close = func() {
 		expiry.Stop()

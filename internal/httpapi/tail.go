@@ -24,11 +24,11 @@ import (
 func (s *Server) TailLogs(c echo.Context, p api.TailLogsParams) error {
 	r := tailRequest{query: p.Query, start: p.Start, limit: p.Limit, delayFor: p.DelayFor}
 	if p.LastEventID != nil {
-		mark, err := tail.ParseMark(*p.LastEventID)
+		cursor, err := tail.ParseCursor(*p.LastEventID)
 		if err != nil {
 			return parameterInvalid("Last-Event-ID", "Last-Event-ID: this is no id of an event of a tail.")
 		}
-		r.after = mark
+		r.after = cursor
 	}
 	f, err := s.follow(c, r)
 	if err != nil {
@@ -55,7 +55,7 @@ func (s *Server) TailLogs(c echo.Context, p api.TailLogsParams) error {
 type events struct {
 	echo.Context
 
-	mark   tail.Mark
+	mark   tail.Cursor
 	buffer bytes.Buffer
 }
 
@@ -91,7 +91,7 @@ func (e *events) beat(f *following) error {
 	if !e.mark.IsZero() {
 		return e.send(":\n\n")
 	}
-	return e.send(": no line yet\nid: " + tail.MarkAt(f.began).String() + "\n\n")
+	return e.send(": no line yet\nid: " + tail.CursorAt(f.began).String() + "\n\n")
 }
 
 func (e *events) sendBatch(b tail.Batch) error {

@@ -13,8 +13,8 @@ const (
 	bufferBytes   = 1 << 20
 	batchEntries  = 500
 	batchBytes    = 256 << 10
-	// namedDrops is how many of the entries that were dropped are named; all are counted.
-	namedDrops = 100
+	// maxNamedDrops is how many of the entries that were dropped are named; all are counted.
+	maxNamedDrops = 100
 )
 
 // Batch is what a reader is given at once.
@@ -44,11 +44,11 @@ type buffer struct {
 	bytes   int
 	drops   Drops
 	// filled and taken get a value when something was put in or taken out.
-	filled, taken chan struct{}
+	added, removed chan struct{}
 }
 
 func newBuffer() *buffer {
-	return &buffer{filled: make(chan struct{}, 1), taken: make(chan struct{}, 1)}
+	return &buffer{added: make(chan struct{}, 1), removed: make(chan struct{}, 1)}
 }
 
 func signal(c chan struct{}) {
@@ -63,7 +63,7 @@ func (b *buffer) len() int { return len(b.entries) - b.head }
 func (b *buffer) full() bool { return b.len() >= bufferEntries || b.bytes >= bufferBytes }
 
 // put adds what cannot wait, and drops the oldest where there is no room.
-func (b *buffer) put(entries []loki.Entry, dropped []loki.Dropped) {
+func (b *buffer) push(entries []loki.Entry, dropped []loki.Dropped) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.drops.Loki += len(dropped)
@@ -76,27 +76,27 @@ func (b *buffer) put(entries []loki.Entry, dropped []loki.Dropped) {
 			b.name(loki.Dropped{Nanos: oldest.Nanos, Labels: oldest.Labels})
 		}
 	}
-	signal(b.filled)
+	signal(b.added)
 }
 
 func (b *buffer) name(dropped ...loki.Dropped) {
-	room := max(0, namedDrops-len(b.drops.Named))
+	room := max(0, maxNamedDrops-len(b.drops.Named))
 	b.drops.Named = append(b.drops.Named, dropped[:min(room, len(dropped))]...)
 }
 
 // putWaiting adds what can wait, and waits while the buffer is full.
-func (b *buffer) putWaiting(ctx context.Context, e loki.Entry) error {
+func (b *buffer) pushWait(ctx context.Context, e loki.Entry) error {
 	for {
 		b.mu.Lock()
 		if !b.full() {
 			b.add(e)
 			b.mu.Unlock()
-			signal(b.filled)
+			signal(b.added)
 			return nil
 		}
 		b.mu.Unlock()
 		select {
-		case <-b.taken:
+		case <-b.removed:
 		case <-ctx.Done():
 			return ctx.Err() //nolint:wrapcheck // the tail's own end
 		}
@@ -137,6 +137,6 @@ func (b *buffer) take() (Batch, bool) {
 		// A burst's array is given back.
 		b.entries, b.head = nil, 0
 	}
-	signal(b.taken)
+	signal(b.removed)
 	return batch, len(batch.Entries) > 0 || batch.Drops.Count() > 0
 }

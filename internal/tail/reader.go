@@ -49,7 +49,7 @@ func (r *reader) close() {
 }
 
 // endedEarly is the reason if Loki has ended its tail by now.
-func (r *reader) endedEarly() error {
+func (r *reader) endError() error {
 	select {
 	case <-r.ended:
 		return r.err
@@ -59,13 +59,13 @@ func (r *reader) endedEarly() error {
 }
 
 // waitBegun waits until no line will be missed.
-func (r *reader) waitBegun(ctx context.Context) error {
-	patience := time.NewTimer(beginWithin)
-	defer patience.Stop()
+func (r *reader) waitStarted(ctx context.Context) error {
+	timer := time.NewTimer(startTimeout)
+	defer timer.Stop()
 	select {
 	case <-r.upstream.Begun():
 		return nil
-	case <-patience.C:
+	case <-timer.C:
 		return nil
 	case <-r.ended:
 		return r.err

@@ -37,18 +37,18 @@ type Source interface {
 	Entries(ctx context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error)
 }
 
-// OfLoki is the source that a client of Loki's is.
-func OfLoki(client *loki.Client, options loki.RequestOptions, q tenancy.Query) Source {
-	return &source{client, options, q}
+// NewSource is the source that a client of Loki's is.
+func NewSource(client *loki.Client, options loki.RequestOptions, q tenancy.Query) Source {
+	return &lokiSource{client, options, q}
 }
 
-type source struct {
+type lokiSource struct {
 	client  *loki.Client
 	options loki.RequestOptions
 	query   tenancy.Query
 }
 
-func (s *source) Open(ctx context.Context, p loki.TailParams) (Upstream, error) {
+func (s *lokiSource) Open(ctx context.Context, p loki.TailParams) (Upstream, error) {
 	upstream, err := s.client.Tail(ctx, s.options, s.query, p)
 	if err != nil {
 		return nil, err //nolint:wrapcheck // the caller's to tell apart
@@ -56,7 +56,7 @@ func (s *source) Open(ctx context.Context, p loki.TailParams) (Upstream, error) 
 	return upstream, nil
 }
 
-func (s *source) Entries(ctx context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error) {
+func (s *lokiSource) Entries(ctx context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error) {
 	return s.client.Entries(ctx, s.options, s.query, p, maxBytes) //nolint:wrapcheck // as above
 }
 
@@ -68,7 +68,7 @@ type Config struct {
 	Lines int
 	// After is where an earlier tail has ended: if it is not zero, the tail goes on from there with all
 	// that has come since, and Start and Lines say nothing.
-	After Mark
+	After Cursor
 	// Delay is how long Loki holds lines back to bring those that arrive late into order.
 	Delay time.Duration
 	// PageLines is how many lines are asked of Loki at once; 0 is its own bound.
@@ -85,19 +85,19 @@ const (
 	// DefaultGiveUp is how long Loki may be away: long enough for it to be moved to another machine.
 	DefaultGiveUp = 2 * time.Minute
 
-	// beginWithin is waited for Loki's first ping, which comes after a second; behind a proxy that keeps
+	// startTimeout is waited for Loki's first ping, which comes after a second; behind a proxy that keeps
 	// pings to itself none comes.
-	beginWithin = 1500 * time.Millisecond
-	// overlap is looked back each time that a tail of Loki's begins: lines that were written before it
+	startTimeout = 1500 * time.Millisecond
+	// lookback is looked back each time that a tail of Loki's begins: lines that were written before it
 	// ended may have been taken in after.
-	overlap = 10 * time.Second
-	// ahead is looked into the future: not all clocks agree.
-	ahead = 10 * time.Second
-	// skew is how far Loki's clock may be behind ours: it refuses to tail from its future.
-	skew = 5 * time.Second
+	lookback = 10 * time.Second
+	// lookahead is looked into the future: not all clocks agree.
+	lookahead = 10 * time.Second
+	// clockSkew is how far Loki's clock may be behind ours: it refuses to tail from its future.
+	clockSkew = 5 * time.Second
 
-	leastPause, mostPause = 250 * time.Millisecond, 5 * time.Second
-	queuedFrames          = 64
+	minRetryDelay, maxRetryDelay = 250 * time.Millisecond, 5 * time.Second
+	queuedFrames                 = 64
 )
 
 // Tail is a tail that runs. One goroutine at a time may call Next.
@@ -113,13 +113,13 @@ type Tail struct {
 	err    error         // why it ended, to be read after done
 
 	// What follows belongs to run alone.
-	recent recent
+	dedup dedupWindow
 	// heard is when Loki last gave anything: all that it took in before was asked for or has arrived.
-	heard time.Time
+	lastSeen time.Time
 	// answered are the lines of the query for what may have been missed, until no line of Loki's tail can
 	// be one of them any more.
-	answered      map[uint64]struct{}
-	answeredUntil time.Time
+	fetched      map[uint64]struct{}
+	fetchedUntil time.Time
 }
 
 // EndError is the end of a tail that its reader did not ask for.
@@ -148,9 +148,9 @@ func Start(ctx context.Context, s Source, c Config) *Tail {
 		c.Start = c.Now().Add(-defaultSince)
 	}
 	t := &Tail{source: s, config: c, buffer: newBuffer(), open: make(chan struct{}), done: make(chan struct{})}
-	t.recent.base = c.Start.UnixNano()
+	t.dedup.oldest = c.Start.UnixNano()
 	if !c.After.IsZero() {
-		t.recent.resume(c.After)
+		t.dedup.resume(c.After)
 	}
 	ctx, t.cancel = context.WithCancel(ctx)
 	go func() {
@@ -188,7 +188,7 @@ func (t *Tail) Next(ctx context.Context) (Batch, error) {
 			return batch, nil
 		}
 		select {
-		case <-t.buffer.filled:
+		case <-t.buffer.added:
 		case <-ctx.Done():
 		case <-t.done:
 			if batch, ok := t.buffer.take(); ok {
@@ -207,7 +207,7 @@ func (t *Tail) Close() {
 
 // run keeps a tail of Loki's open.
 func (t *Tail) run(ctx context.Context) error {
-	pause, since := leastPause, t.config.Now()
+	pause, since := minRetryDelay, t.config.Now()
 	for {
 		started := t.config.Now()
 		begun, err := t.session(ctx)
@@ -215,15 +215,15 @@ func (t *Tail) run(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return &EndError{context.Cause(ctx)}
-		case !t.isOpen(), forGood(err):
+		case !t.isOpen(), isPermanent(err):
 			return &EndError{err}
 		case begun:
 			since = now
 		case now.Sub(since) >= t.config.GiveUp:
 			return &EndError{err}
 		}
-		if begun && now.Sub(started) > mostPause {
-			pause = leastPause
+		if begun && now.Sub(started) > maxRetryDelay {
+			pause = minRetryDelay
 		}
 		// Not all at once: Loki's end is the end of every tail.
 		timer := time.NewTimer(pause/2 + rand.N(pause)) //nolint:gosec // no secret
@@ -232,12 +232,12 @@ func (t *Tail) run(ctx context.Context) error {
 		case <-ctx.Done():
 			timer.Stop()
 		}
-		pause = min(2*pause, mostPause)
+		pause = min(2*pause, maxRetryDelay)
 	}
 }
 
-// forGood tells errors that another try would meet again.
-func forGood(err error) bool {
+// isPermanent tells errors that another try would meet again.
+func isPermanent(err error) bool {
 	var refused *loki.RefusedError
 	var dense *pages.DenseError
 	return errors.As(err, &refused) || errors.As(err, &dense) || errors.Is(err, loki.ErrOrgID) ||
@@ -263,13 +263,13 @@ func (t *Tail) session(ctx context.Context) (begun bool, err error) {
 	first := !t.isOpen() && t.config.After.IsZero()
 	if !first {
 		// All that was missed, before Loki's tail is opened: it would not wait for us.
-		if err := t.catchUp(ctx, t.recent.from(t.heard), time.Time{}); err != nil {
+		if err := t.catchUp(ctx, t.dedup.resumeFrom(t.lastSeen), time.Time{}); err != nil {
 			return false, err
 		}
 		t.markOpen()
 	}
 	opened := t.config.Now()
-	upstream, err := t.source.Open(ctx, loki.TailParams{Start: opened.Add(-skew), Limit: 1, Delay: t.config.Delay})
+	upstream, err := t.source.Open(ctx, loki.TailParams{Start: opened.Add(-clockSkew), Limit: 1, Delay: t.config.Delay})
 	if err != nil {
 		return false, fmt.Errorf("open tail: %w", err)
 	}
@@ -279,16 +279,16 @@ func (t *Tail) session(ctx context.Context) (begun bool, err error) {
 		if err := t.history(ctx); err != nil {
 			return false, err
 		}
-		if err := r.endedEarly(); err != nil {
+		if err := r.endError(); err != nil {
 			return false, err
 		}
 		t.markOpen()
 	}
-	if err := r.waitBegun(ctx); err != nil {
+	if err := r.waitStarted(ctx); err != nil {
 		return false, err
 	}
 	// What was taken in between the query before and the beginning of Loki's tail.
-	if err := t.catchUp(ctx, t.recent.from(t.heard), opened.Add(-skew)); err != nil {
+	if err := t.catchUp(ctx, t.dedup.resumeFrom(t.lastSeen), opened.Add(-clockSkew)); err != nil {
 		return false, err
 	}
 	return true, t.follow(ctx, r)
@@ -299,26 +299,26 @@ func (t *Tail) history(ctx context.Context) error {
 	now := t.config.Now()
 	lines := min(t.config.Lines, t.config.PageLines)
 	entries, err := t.source.Entries(ctx, loki.RangeParams{
-		Window: loki.Window{Start: t.config.Start, End: later(now, t.config.Start).Add(ahead)}, Limit: lines,
+		Window: loki.Window{Start: t.config.Start, End: latest(now, t.config.Start).Add(lookahead)}, Limit: lines,
 	}, pages.DefaultBytes)
 	if err != nil {
 		return fmt.Errorf("begin with the newest lines: %w", err)
 	}
 	for i := len(entries) - 1; i >= 0; i-- {
-		if err := t.buffer.putWaiting(ctx, entries[i]); err != nil {
+		if err := t.buffer.pushWait(ctx, entries[i]); err != nil {
 			return err
 		}
-		t.recent.add(entries[i].Nanos, fingerprint(entries[i]))
+		t.dedup.add(entries[i].Nanos, fingerprint(entries[i]))
 	}
 	if len(entries) == lines {
 		// There may be older ones, which were not asked for.
-		t.recent.base = entries[len(entries)-1].Nanos + 1
+		t.dedup.oldest = entries[len(entries)-1].Nanos + 1
 	}
-	t.heard = now
+	t.lastSeen = now
 	return nil
 }
 
-func later(a, b time.Time) time.Time {
+func latest(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
 	}
@@ -335,10 +335,10 @@ func (t *Tail) catchUp(ctx context.Context, from int64, since time.Time) error {
 	}
 	walk := pages.Walk{
 		Source: t.source.Entries, Lines: t.config.PageLines,
-		Window: loki.Window{Start: time.Unix(0, start), End: now.Add(ahead)},
+		Window: loki.Window{Start: time.Unix(0, start), End: now.Add(lookahead)},
 	}
-	known := t.recent.since(start)
-	t.answered, t.answeredUntil = map[uint64]struct{}{}, now.Add(ahead+t.config.Delay+beginWithin+skew)
+	known := t.dedup.deliveredSince(start)
+	t.fetched, t.fetchedUntil = map[uint64]struct{}{}, now.Add(lookahead+t.config.Delay+startTimeout+clockSkew)
 	for page, err := range walk.Pages(ctx) {
 		if err != nil {
 			return fmt.Errorf("ask for what was missed: %w", err)
@@ -348,26 +348,26 @@ func (t *Tail) catchUp(ctx context.Context, from int64, since time.Time) error {
 		}
 		for _, e := range page {
 			f := fingerprint(e)
-			t.note(f)
+			t.addFetched(f)
 			if e.Nanos < from || known.take(f) {
 				continue
 			}
-			if err := t.buffer.putWaiting(ctx, e); err != nil {
+			if err := t.buffer.pushWait(ctx, e); err != nil {
 				return err
 			}
-			t.recent.add(e.Nanos, f)
+			t.dedup.add(e.Nanos, f)
 		}
 	}
-	t.heard = now
+	t.lastSeen = now
 	return nil
 }
 
-// maxAnswered bounds the lines noted: 65,536 within the overlap. Beyond it some may be repeated.
-const maxAnswered = 1 << 16
+// maxFetched bounds the lines noted: 65,536 within the overlap. Beyond it some may be repeated.
+const maxFetched = 1 << 16
 
-func (t *Tail) note(f uint64) {
-	if len(t.answered) < maxAnswered {
-		t.answered[f] = struct{}{}
+func (t *Tail) addFetched(f uint64) {
+	if len(t.fetched) < maxFetched {
+		t.fetched[f] = struct{}{}
 	}
 }
 
@@ -381,24 +381,24 @@ func (t *Tail) follow(ctx context.Context, r *reader) error {
 			if !ok {
 				return r.err
 			}
-			t.pass(frame)
+			t.deliver(frame)
 		}
 	}
 }
 
-func (t *Tail) pass(frame loki.Frame) {
+func (t *Tail) deliver(frame loki.Frame) {
 	now := t.config.Now()
-	if t.answered != nil && now.After(t.answeredUntil) {
-		t.answered = nil
+	if t.fetched != nil && now.After(t.fetchedUntil) {
+		t.fetched = nil
 	}
 	fresh := frame.Entries[:0]
 	for _, e := range frame.Entries {
 		f := fingerprint(e)
-		if _, answered := t.answered[f]; !answered {
+		if _, fetched := t.fetched[f]; !fetched {
 			fresh = append(fresh, e)
-			t.recent.add(e.Nanos, f)
+			t.dedup.add(e.Nanos, f)
 		}
 	}
-	t.buffer.put(fresh, frame.Dropped)
-	t.heard = now
+	t.buffer.push(fresh, frame.Dropped)
+	t.lastSeen = now
 }

@@ -158,10 +158,10 @@ func TestTailResumes(t *testing.T) {
 		if len(entries) != 30 {
 			t.Fatalf("%d lines, want 30", len(entries))
 		}
-		var mark tail.Mark
+		var cursor tail.Cursor
 		for i, e := range entries {
-			mark.Add(e)
-			read, err := tail.ParseMark(mark.String())
+			cursor.Add(e)
+			read, err := tail.ParseCursor(cursor.String())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -279,7 +279,7 @@ func TestTailEnds(t *testing.T) {
 // TestMark guarantees that a mark's text is what it was made from, and that nothing else is read as one.
 func TestMark(t *testing.T) {
 	at := time.Unix(0, 1_795_441_417_608_265_119)
-	var m tail.Mark
+	var m tail.Cursor
 	if m.String() != "" || !m.IsZero() {
 		t.Errorf("zero mark is %q", m.String())
 	}
@@ -291,7 +291,7 @@ func TestMark(t *testing.T) {
 	if len(text) > 2100 {
 		t.Errorf("%d bytes", len(text))
 	}
-	read, err := tail.ParseMark(text)
+	read, err := tail.ParseCursor(text)
 	if err != nil || read.String() != text || read.Nanos() != at.UnixNano() {
 		t.Errorf("got %q, %v", read.String(), err)
 	}
@@ -299,7 +299,7 @@ func TestMark(t *testing.T) {
 		"", "-", "1795441417608265119", "0-", "-5-", "+5-", "05-", "1-AAA", "1-AAAAAAAA=", "1-AAAA AAAA", "x-AAAAAAAA",
 		"99999999999999999999-AAAAAAAA", text + "AAAAAAAA",
 	} {
-		if _, err := tail.ParseMark(bad); !errors.Is(err, tail.ErrMark) {
+		if _, err := tail.ParseCursor(bad); !errors.Is(err, tail.ErrCursor) {
 			t.Errorf("%q: got %v", bad, err)
 		}
 	}

@@ -11,10 +11,10 @@ import (
 	"github.com/logfence/logfence/internal/loki"
 )
 
-// Mark is how far a reader has come: the newest timestamp it was given, and which lines of that very
+// Cursor is how far a reader has come: the newest timestamp it was given, and which lines of that very
 // nanosecond. Written as text it is all that a later tail needs to go on, on whatever replica: a timestamp
 // alone would lose the other lines of its nanosecond, or repeat them. The zero Mark has seen nothing.
-type Mark struct {
+type Cursor struct {
 	nanos int64
 	seen  []uint64 // fingerprints of 48 bits
 }
@@ -28,7 +28,7 @@ const (
 )
 
 // Add notes a line that the reader was given.
-func (m *Mark) Add(e loki.Entry) {
+func (m *Cursor) Add(e loki.Entry) {
 	if e.Nanos < m.nanos {
 		return
 	}
@@ -36,18 +36,18 @@ func (m *Mark) Add(e loki.Entry) {
 		m.nanos, m.seen = e.Nanos, m.seen[:0]
 	}
 	if len(m.seen) < maxSeen {
-		m.seen = append(m.seen, short(fingerprint(e)))
+		m.seen = append(m.seen, fold48(fingerprint(e)))
 	}
 }
 
 // IsZero tells whether nothing was seen.
-func (m Mark) IsZero() bool { return m.nanos == 0 }
+func (m Cursor) IsZero() bool { return m.nanos == 0 }
 
 // Nanos is the newest timestamp.
-func (m Mark) Nanos() int64 { return m.nanos }
+func (m Cursor) Nanos() int64 { return m.nanos }
 
 // String is the mark as text: the timestamp, a dash, and the lines.
-func (m Mark) String() string {
+func (m Cursor) String() string {
 	if m.IsZero() {
 		return ""
 	}
@@ -58,21 +58,21 @@ func (m Mark) String() string {
 	return strconv.FormatInt(m.nanos, 10) + "-" + base64.RawURLEncoding.EncodeToString(packed)
 }
 
-// ErrMark says that a text is no mark.
-var ErrMark = errors.New("not an event id of a tail")
+// ErrCursor says that a text is no cursor.
+var ErrCursor = errors.New("not an event id of a tail")
 
-// ParseMark reads what String wrote.
-func ParseMark(text string) (Mark, error) {
+// ParseCursor reads what String wrote.
+func ParseCursor(text string) (Cursor, error) {
 	nanos, lines, ok := strings.Cut(text, "-")
 	n, err := strconv.ParseInt(nanos, 10, 64)
 	if !ok || err != nil || n <= 0 || strconv.FormatInt(n, 10) != nanos {
-		return Mark{}, ErrMark
+		return Cursor{}, ErrCursor
 	}
 	packed, err := base64.RawURLEncoding.DecodeString(lines)
 	if err != nil || len(packed)%seenBytes != 0 || len(packed) > maxSeen*seenBytes {
-		return Mark{}, ErrMark
+		return Cursor{}, ErrCursor
 	}
-	m := Mark{nanos: n}
+	m := Cursor{nanos: n}
 	for ; len(packed) > 0; packed = packed[seenBytes:] {
 		var wide [8]byte
 		copy(wide[8-seenBytes:], packed)
@@ -98,9 +98,9 @@ func fingerprint(e loki.Entry) uint64 {
 	return h
 }
 
-// short folds a fingerprint to 48 bits.
-func short(f uint64) uint64 { return (f ^ f>>48) & (1<<48 - 1) }
+// fold48 folds a fingerprint to 48 bits.
+func fold48(f uint64) uint64 { return (f ^ f>>48) & (1<<48 - 1) }
 
-// MarkAt is the mark of a reader who has seen no line, though it has been given all until shortly before a
+// CursorAt is the cursor of a reader who has seen no line, though it has been given all until shortly before a
 // time.
-func MarkAt(t time.Time) Mark { return Mark{nanos: t.Add(-overlap).UnixNano()} }
+func CursorAt(t time.Time) Cursor { return Cursor{nanos: t.Add(-lookback).UnixNano()} }
