@@ -60,7 +60,7 @@ type Gateway struct {
 	listeners     listeners // closed by Serve, or by Close if it never served
 	clients       clients
 	drain         drain
-	life          lifetime // of what New has started
+	life          *lifecycle // of what New has started
 	metrics       *telemetry.Metrics
 }
 
@@ -79,13 +79,13 @@ type addrs struct{ public, admin string }
 // stderr is where the log goes, and the audit if it is told to. Both write to it at the same time, a line with each
 // call, so it takes calls from several goroutines, as an *os.File does.
 func New(ctx context.Context, c config.Config, stderr io.Writer) (_ *Gateway, err error) {
-	var life lifetime
+	life := &lifecycle{}
 	defer func() {
 		if err != nil {
-			life.end()
+			life.close()
 		}
 	}()
-	log, lines := openLog(c, stderr, &life) //nolint:contextcheck // the last lines are written after ctx has ended
+	log, lines := openLog(c, stderr, life) //nolint:contextcheck // the last lines are written after ctx has ended
 	fence, err := tenancy.New(c.Tenancy)
 	if err != nil {
 		return nil, fmt.Errorf("make the fence: %w", err)
@@ -94,11 +94,11 @@ func New(ctx context.Context, c config.Config, stderr io.Writer) (_ *Gateway, er
 	if err != nil {
 		return nil, fmt.Errorf("make the limits: %w", err)
 	}
-	limiter, err := openLimits(c, log, &life) //nolint:contextcheck // what it starts lasts until life ends it
+	limiter, err := openLimits(c, log, life) //nolint:contextcheck // what it starts lasts until life closes it
 	if err != nil {
 		return nil, err
 	}
-	seen, err := openTelemetry(ctx, c, log, stderr, &life)
+	seen, err := openTelemetry(ctx, c, log, stderr, life)
 	if err != nil {
 		return nil, err
 	}
@@ -109,14 +109,14 @@ func New(ctx context.Context, c config.Config, stderr io.Writer) (_ *Gateway, er
 	if err != nil {
 		return nil, fmt.Errorf("make the client of Loki: %w", err)
 	}
-	life.onEnd(client.Close)
+	life.onCleanup(client.Close)
 	if len(c.Loki.Files()) > 0 {
-		life.onHangup(func() { _ = client.Reload() }) // its log tells
+		life.onReload(func() { _ = client.Reload() }) // its log tells
 	}
 	for _, warning := range append(c.Loki.Warnings(), c.Auth.Warnings()...) {
 		log.WarnContext(ctx, warning)
 	}
-	certificate, err := openCertificate(c, log, seen.metrics, &life)
+	certificate, err := openCertificate(c, log, seen.metrics, life)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +128,7 @@ func New(ctx context.Context, c config.Config, stderr io.Writer) (_ *Gateway, er
 	if err != nil {
 		return nil, fmt.Errorf("make the verifier of tokens: %w", err)
 	}
-	life.onEnd(verifier.Close)
+	life.onCleanup(verifier.Close)
 	server, err := httpapi.New(httpapi.Config{
 		Verifier: verifier, Fence: fence, Loki: client, Parsing: parsing, Limits: limiter.Limiter,
 		Recorder: seen.recorder, Log: log, Metrics: seen.metrics.Handler(), Profiles: c.PProf,
@@ -139,7 +139,7 @@ func New(ctx context.Context, c config.Config, stderr io.Writer) (_ *Gateway, er
 		return nil, fmt.Errorf("make the server: %w", err)
 	}
 	seen.register(verifier, client, server)
-	life.followHangups()
+	life.reloadOnHangup()
 	return &Gateway{
 		log: log, public: server.Public(), admin: server.Admin(),
 		addrs:   addrs{public: c.Addr, admin: c.AdminAddr},
@@ -167,7 +167,7 @@ func (g *Gateway) Listen(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("listen for the admin handlers: %w", err), public.Close())
 	}
 	g.listeners = listeners{public: public, admin: admin}
-	g.life.onEnd(func() { // an error says that Serve has closed it
+	g.life.onCleanup(func() { // an error says that Serve has closed it
 		_ = public.Close()
 		_ = admin.Close()
 	})
@@ -197,7 +197,7 @@ func localURL(addr net.Addr, tls bool) string {
 }
 
 // Close ends what New has started, after Serve: the last lines of log, audit and traces are written.
-func (g *Gateway) Close() { g.life.end() }
+func (g *Gateway) Close() { g.life.close() }
 
 // Serve serves on both ports until the context ends or one of them fails, and then ends in order (see
 // drain), health last of all. Listen comes before it.

@@ -18,7 +18,7 @@ var anyPorts = addrs{public: "127.0.0.1:0", admin: "127.0.0.1:0"}
 // startGateway serves the handler until the context ends, and gives the URL and how serving ended.
 func startGateway(ctx context.Context, t *testing.T, d drain, h http.HandlerFunc) (url string, ended <-chan error) {
 	t.Helper()
-	g := &Gateway{log: slog.New(slog.DiscardHandler), public: h, admin: http.NotFoundHandler(), addrs: anyPorts, drain: d}
+	g := &Gateway{life: &lifecycle{}, log: slog.New(slog.DiscardHandler), public: h, admin: http.NotFoundHandler(), addrs: anyPorts, drain: d}
 	if err := g.Listen(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestStopCutsOffEndlessAnswers(t *testing.T) {
 
 // TestServeFails guarantees that a listener that breaks ends everything, with its error.
 func TestServeFails(t *testing.T) {
-	g := &Gateway{log: slog.New(slog.DiscardHandler), public: http.NotFoundHandler(), admin: http.NotFoundHandler(), addrs: anyPorts, drain: drain{delay: time.Hour, timeout: time.Minute}}
+	g := &Gateway{life: &lifecycle{}, log: slog.New(slog.DiscardHandler), public: http.NotFoundHandler(), admin: http.NotFoundHandler(), addrs: anyPorts, drain: drain{delay: time.Hour, timeout: time.Minute}}
 	if err := g.Listen(t.Context()); err != nil {
 		t.Fatal(err)
 	}

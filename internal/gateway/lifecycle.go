@@ -8,49 +8,54 @@ import (
 	"syscall"
 )
 
-// lifetime is what has been started: how it ends, and what SIGHUP does to it. The zero value is fit for
-// use. Only the start uses it, one goroutine.
-type lifetime struct {
-	ends, hangups []func()
+// lifecycle is what New has started: a stack of cleanups, and the hooks that reload files. The zero value is ready
+// to use. Only the start adds to it, in one goroutine.
+type lifecycle struct {
+	cleanups, reloads []func()
 }
 
-// onEnd has f run at the end; what was started last ends first.
-func (l *lifetime) onEnd(f func()) { l.ends = append(l.ends, f) }
+// onCleanup adds f to the stack: what was started last is cleaned up first.
+func (l *lifecycle) onCleanup(f func()) { l.cleanups = append(l.cleanups, f) }
 
-// onHangup has f run on each SIGHUP; f itself says how it went. One runs at a time.
-func (l *lifetime) onHangup(f func()) { l.hangups = append(l.hangups, f) }
+// onReload has f run on each SIGHUP; f itself logs its outcome.
+func (l *lifecycle) onReload(f func()) { l.reloads = append(l.reloads, f) }
 
-// followHangups begins to act on SIGHUP. Where there is nothing to do it keeps its usual effect.
-func (l *lifetime) followHangups() {
-	if len(l.hangups) == 0 {
+// reload runs the hooks, in the order in which they were added.
+func (l *lifecycle) reload() {
+	for _, f := range l.reloads {
+		f()
+	}
+}
+
+// reloadOnHangup begins to reload on SIGHUP, one at a time. Without hooks the signal keeps its usual effect.
+func (l *lifecycle) reloadOnHangup() {
+	if len(l.reloads) == 0 {
 		return
 	}
 	hangups, done := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(hangups, syscall.SIGHUP)
-	var following sync.WaitGroup
-	following.Go(func() {
+	var running sync.WaitGroup
+	running.Go(func() {
 		for {
 			select {
 			case <-done:
 				return
 			case <-hangups:
-				for _, f := range l.hangups {
-					f()
-				}
+				l.reload()
 			}
 		}
 	})
-	l.onEnd(func() {
+	l.onCleanup(func() {
 		signal.Stop(hangups)
 		close(done)
-		following.Wait()
+		running.Wait()
 	})
 }
 
-// end ends all of it.
-func (l *lifetime) end() {
-	for _, f := range slices.Backward(l.ends) {
+// close runs the cleanups, once.
+func (l *lifecycle) close() {
+	for _, f := range slices.Backward(l.cleanups) {
 		f()
 	}
-	l.ends = nil
+	l.cleanups = nil
 }

@@ -20,12 +20,12 @@ type tenantLimits struct {
 
 // openLimits makes the limiter, and follows the file of tenants' own limits: a mistake in it keeps those
 // that were in force.
-func openLimits(c config.Config, log *slog.Logger, life *lifetime) (tenantLimits, error) {
+func openLimits(c config.Config, log *slog.Logger, life *lifecycle) (tenantLimits, error) {
 	limiter, err := limits.New(c.Limits, limits.WithLogger(log))
 	if err != nil {
 		return tenantLimits{}, fmt.Errorf("make the limits: %w", err)
 	}
-	life.onEnd(limiter.Close)
+	life.onCleanup(limiter.Close)
 	l := tenantLimits{Limiter: limiter}
 	if c.LimitsFile == "" {
 		return l, nil
@@ -41,8 +41,8 @@ func openLimits(c config.Config, log *slog.Logger, life *lifetime) (tenantLimits
 	if err != nil {
 		return tenantLimits{}, fmt.Errorf("read the limits of tenants: %w", err)
 	}
-	life.onEnd(l.file.Close)
-	life.onHangup(func() { _ = l.file.Reload() }) // Changed tells
+	life.onCleanup(l.file.Close)
+	life.onReload(func() { _ = l.file.Reload() }) // Changed tells
 	return l, nil
 }
 

@@ -15,9 +15,9 @@ const lastLinesTime = time.Second
 
 // openLog opens the log, which no request waits for. What is queued is written at the end of everything else,
 // so it is opened first.
-func openLog(c config.Config, stderr io.Writer, life *lifetime) (*slog.Logger, *telemetry.LogQueue) {
+func openLog(c config.Config, stderr io.Writer, life *lifecycle) (*slog.Logger, *telemetry.LogQueue) {
 	lines := telemetry.NewLogQueue(stderr)
-	life.onEnd(func() {
+	life.onCleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), lastLinesTime)
 		defer cancel()
 		_ = lines.Close(ctx) // there is no other place to report it

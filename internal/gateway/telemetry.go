@@ -23,11 +23,11 @@ type telemetrySetup struct {
 // the 30 seconds after which Kubernetes kills.
 const flushTime = 3 * time.Second
 
-// openTelemetry opens the audit, and starts metrics and traces; life ends them.
-func openTelemetry(ctx context.Context, c config.Config, log *slog.Logger, stderr io.Writer, life *lifetime) (*telemetrySetup, error) {
+// openTelemetry opens the audit, and starts metrics and traces; life closes them.
+func openTelemetry(ctx context.Context, c config.Config, log *slog.Logger, stderr io.Writer, life *lifecycle) (*telemetrySetup, error) {
 	build := ReadBuild()
 	tracing := telemetry.StartTracing(ctx, build.Version, log)
-	life.onEnd(func() {
+	life.onCleanup(func() {
 		flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
 		defer cancel()
 		if err := tracing.Close(flush); err != nil {

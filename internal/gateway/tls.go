@@ -12,7 +12,7 @@ import (
 
 // openCertificate gives how the API speaks TLS, nil without a certificate. Certificate and key are read
 // again when they are renewed: connections that are open stay as they are, and new ones get the new one.
-func openCertificate(c config.Config, log *slog.Logger, m *telemetry.Metrics, l *lifetime) (*tls.Config, error) {
+func openCertificate(c config.Config, log *slog.Logger, m *telemetry.Metrics, l *lifecycle) (*tls.Config, error) {
 	if c.TLSCertFile == "" {
 		return nil, nil //nolint:nilnil // documented above
 	}
@@ -32,8 +32,8 @@ func openCertificate(c config.Config, log *slog.Logger, m *telemetry.Metrics, l 
 		}
 		return 0
 	})
-	l.onEnd(pair.Close)
-	l.onHangup(func() { _ = pair.Reload() }) // Changed tells
+	l.onCleanup(pair.Close)
+	l.onReload(func() { _ = pair.Reload() }) // Changed tells
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     []string{"h2", "http/1.1"},

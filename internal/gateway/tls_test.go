@@ -100,8 +100,8 @@ func (v *visitor) sees() (name string, reused bool) {
 func TestCertificateIsRenewed(t *testing.T) {
 	dir := t.TempDir()
 	certificate, key := writePair(t, dir, "first")
-	var life lifetime
-	defer life.end()
+	var life lifecycle
+	defer life.close()
 	log := slog.New(slog.DiscardHandler)
 	metrics := telemetry.NewMetrics()
 	stale := func() bool {
@@ -113,10 +113,10 @@ func TestCertificateIsRenewed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hangup := life.hangups[0]
+	reload := life.reload
 	ctx, stop := context.WithCancel(t.Context())
 	none := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
-	g := &Gateway{log: log, public: none, admin: none, addrs: anyPorts, tls: served, drain: drain{timeout: time.Minute}}
+	g := &Gateway{life: &lifecycle{}, log: log, public: none, admin: none, addrs: anyPorts, tls: served, drain: drain{timeout: time.Minute}}
 	if err := g.Listen(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestCertificateIsRenewed(t *testing.T) {
 		t.Errorf("at first %q is shown", name)
 	}
 	writePair(t, dir, "second")
-	hangup()
+	reload()
 	if name, reused := early.sees(); name != "first" || !reused {
 		t.Errorf("the connection from before shows %q, reused: %t", name, reused)
 	}
@@ -148,7 +148,7 @@ func TestCertificateIsRenewed(t *testing.T) {
 	if err := os.WriteFile(key, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	hangup()
+	reload()
 	if name, _ := newVisitor(t, url).sees(); name != "second" {
 		t.Errorf("after half a renewal %q is shown", name)
 	}
