@@ -33,7 +33,7 @@ func (s *Server) newAdmin(metrics http.Handler, profiles bool) http.Handler {
 		mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	}
-	return mux
+	return withReadDeadlines(mux, s.stall)
 }
 
 // health is the answer of both probes. Checks holds "ok" or what is wrong, by what was checked.

@@ -161,7 +161,7 @@ func (s *Server) newPublic(c Config) (http.Handler, error) {
 			return nil, err
 		}
 	}
-	return withWriteDeadlines(h, s.stall), nil
+	return withReadDeadlines(withWriteDeadlines(h, s.stall), s.stall), nil
 }
 
 // withCORS lets pages of just these origins read answers. Tokens travel in a header that pages set
@@ -272,19 +272,9 @@ func (s *Server) read(c echo.Context, op *operation) (url.Values, error) {
 			return nil, parameterInvalid(name, "The header %s is given %d times; one is taken.", name, n)
 		}
 	}
-	// Who sends a body drop by drop would hold the connection for ever. Bodies are read whole, before
-	// anything else is done.
-	var connection *http.ResponseController
-	if op.body != bodyNone {
-		connection = http.NewResponseController(c.Response())
-		_ = connection.SetReadDeadline(time.Now().Add(s.stall)) // what cannot have one has no slow callers
-	}
 	values, err := op.readParameters(r, s.maxBody)
 	if err != nil {
 		return nil, err
-	}
-	if op.body != bodyNone {
-		_ = connection.SetReadDeadline(time.Time{})
 	}
 	path := map[string]string{}
 	for i, name := range c.ParamNames() {
