@@ -103,8 +103,8 @@ func tampered(t *testing.T, promise, other string) string {
 	return filepath.Join(dir, "day.arazzo.yaml")
 }
 
-// shown finds in what the demo prints where it is, and the token of its first person.
-var shown = regexp.MustCompile(`'(http://[^/']+)/api/v1/logs/query' -H 'Authorization: Bearer ([^']+)'`)
+// exported finds in what the demo prints the URL of its API, and the token of tenant alpha in the next line.
+var exported = regexp.MustCompile(`(?m)^export API='(http://[^/']+)/api/v1'\nexport ALPHA='([^']+)'$`)
 
 // startDemo runs logfence-demo until the test ends.
 func startDemo(t *testing.T) day {
@@ -132,14 +132,16 @@ func startDemo(t *testing.T) day {
 			t.Errorf("logfence-demo: %v", err)
 		}
 	})
+	var printed strings.Builder
 	for lines := bufio.NewScanner(out); lines.Scan(); {
-		if found := shown.FindStringSubmatch(lines.Text()); found != nil {
+		printed.WriteString(lines.Text() + "\n")
+		if found := exported.FindStringSubmatch(printed.String()); found != nil {
 			return day{
 				Base: found[1], Token: found[2], Selector: `{app="checkout"}`,
 				ForeignTenant: "beta", ForeignSelector: `{tenant_id="beta"}`,
 			}
 		}
 	}
-	t.Fatal("logfence-demo has not said where it is")
+	t.Fatalf("logfence-demo has not printed its URL and token:\n%s", printed.String())
 	return day{}
 }

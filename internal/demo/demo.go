@@ -21,6 +21,9 @@ import (
 // tokenLifetime is long enough for the tokens to outlive the look around.
 const tokenLifetime = 12 * time.Hour
 
+// betaService is who the token of [Beta] alone belongs to; it cannot sign in.
+const betaService = "beta-service"
+
 // Options say how to start the demo.
 type Options struct {
 	// Loki is the path of the Loki to use; empty for what [Find] finds.
@@ -35,7 +38,8 @@ type Options struct {
 type Demo struct {
 	Loki   *Loki
 	Issuer *Issuer
-	// Tokens are valid tokens of [People], by name, as they would get them by signing in.
+	// Tokens are valid tokens of [People], by name, as they would get them by signing in; and one of a
+	// service that is in [Beta] alone.
 	Tokens map[string]string
 
 	stop    context.CancelFunc
@@ -78,6 +82,9 @@ func (d *Demo) start(ctx context.Context, found Binaries, o Options) (err error)
 			return err
 		}
 	}
+	if d.Tokens[betaService], err = d.Issuer.Token(Claims{Subject: betaService, Tenant: Beta, Lifetime: tokenLifetime}); err != nil {
+		return err
+	}
 	d.keepWriting(ctx, now, o.Seed)
 	return nil
 }
@@ -119,30 +126,28 @@ func (d *Demo) Close() error {
 	return errors.Join(errs...)
 }
 
-// Instructions writes what to paste into a shell, given the URL at which logfence is reached.
+// Instructions writes what to paste into a shell, given the URL at which logfence is reached: the tokens
+// once, as environment variables, then short commands that use them.
 func (d *Demo) Instructions(w io.Writer, publicURL string) error {
-	api := strings.TrimRight(publicURL, "/") + "/api/v1/"
-	query, apps := api+"logs/query", api+"logs/labels/app/values"
-	// Without an apostrophe in any remark: pasted into a shell that knows no comments at its prompt, such
-	// as zsh, it would open a string.
+	publicURL = strings.TrimRight(publicURL, "/")
+	const apps, query, checkout = "logs/labels/app/values", "logs/query", `query={app="checkout"}`
+	// No comment has an apostrophe: in a shell that takes no comments at its prompt, such as zsh, it would open a string.
 	var text strings.Builder
-	say(&text, "# Two tenants share this Loki. To look at logs in a browser, open\n#\n#     %s/explore\n#\n"+
-		"# and sign in as %s, who sees %s, or as %s, who sees %s and %s too. The password is the name.\n\n",
-		strings.ReplaceAll(strings.TrimRight(publicURL, "/"), "'", "%27"), Ana, Alpha, Ben, Beta, Alpha)
-	say(&text, "# By the API: the last lines of checkout, as %s of %s sees them:\n%s\n\n", Ana, Alpha,
-		d.curl(Ana, "", query, `query={app="checkout"}`, "limit=3"))
-	say(&text, "# The same request of %s, who is in both:\n%s\n\n", Ben,
-		d.curl(Ben, "", query, `query={app="checkout"}`, "limit=3"))
-	say(&text, "# %s, narrowed to %s:\n%s\n\n", Ben, Beta, d.curl(Ben, Beta, query, `query={app="checkout"}`, "limit=3"))
-	say(&text, "# %s asks for the lines of %s, and for those of everybody but %s. Both are empty:\n%s\n%s\n", Ana, Beta, Alpha,
-		d.curl(Ana, "", query, `query={tenant_id="`+Beta+`"}`),
-		d.curl(Ana, "", query, `query={tenant_id!="`+Alpha+`"}`))
-	say(&text, "# And %s cannot narrow to what is not hers:\n%s\n\n", Ana, d.curl(Ana, Beta, query, `query={app="checkout"}`))
-	say(&text, "# Which apps are there? Each tenant has one that the other has not, and nobody sees the node-agent:\n%s\n%s\n\n",
-		d.curl(Ana, "", apps), d.curl(Ben, Beta, apps))
-	say(&text, "# What logfence knows of %s:\n%s\n\n", Ben, d.curl(Ben, "", api+"me"))
-	say(&text, "# A client of your own may have people sign in, too (authorization code with PKCE): issuer %s,\n"+
-		"# client %s, back to http://127.0.0.1:PORT/callback.\n", d.issuerURL(), ClientID)
+	say(&text, "# Log explorer: %s/explore\n# Sign in as %s (tenant %s) or as %s (tenants %s and %s). The password is the name.\n\n",
+		strings.ReplaceAll(publicURL, "'", "%27"), Ana, Alpha, Ben, Alpha, Beta)
+	say(&text, "# Paste once: the API, and tokens of tenant %s, of tenant %s and of both.\n", Alpha, Beta)
+	say(&text, "export API=%s\nexport ALPHA=%s\nexport BETA=%s\nexport BOTH=%s\n\n",
+		quote(publicURL+"/api/v1"), quote(d.Tokens[Ana]), quote(d.Tokens[betaService]), quote(d.Tokens[Ben]))
+	say(&text, "# The values of the label app. Each tenant has an app that the other has not; nobody sees the node-agent.\n%s\n%s\n\n",
+		curl("ALPHA", "", apps), curl("BETA", "", apps))
+	say(&text, "# The last lines of checkout: of %s, of both tenants, and of both narrowed to %s.\n%s\n%s\n%s\n\n", Alpha, Beta,
+		curl("ALPHA", "", query, checkout, "limit=3"), curl("BOTH", "", query, checkout, "limit=3"), curl("BOTH", Beta, query, checkout, "limit=3"))
+	say(&text, "# Queries of %s for the streams of %s, and for all streams but its own. Both results are empty.\n%s\n%s\n\n", Alpha, Beta,
+		curl("ALPHA", "", query, `query={tenant_id="`+Beta+`"}`), curl("ALPHA", "", query, `query={tenant_id!="`+Alpha+`"}`))
+	say(&text, "# A tenant that the token does not name: 403 tenant_not_yours.\n%s\n\n", curl("ALPHA", Beta, query, checkout))
+	say(&text, "# Identity, tenants and limits of a token.\n%s\n\n", curl("BOTH", "", "me"))
+	say(&text, "# To sign in from a client of your own (authorization code with PKCE): issuer %s,\n"+
+		"# client ID %s, redirect URI http://127.0.0.1:PORT/callback.\n", d.issuerURL(), ClientID)
 	_, err := io.WriteString(w, text.String())
 	if err != nil {
 		return fmt.Errorf("write instructions: %w", err)
@@ -157,16 +162,16 @@ func (d *Demo) issuerURL() string {
 	return d.Issuer.URL()
 }
 
-// curl is one command line for a POSIX shell, as a person, narrowed to a tenant unless that is empty.
-func (d *Demo) curl(person, tenant, url string, params ...string) string {
-	words := []string{"curl", "-sS", "-G", quote(url), "-H", quote("Authorization: Bearer " + d.Tokens[person])}
+// curl is one command line for a POSIX shell, with the token of a variable, narrowed to a tenant unless that is empty.
+func curl(token, tenant, path string, params ...string) string {
+	words := []string{"curl", "-sSG", `"$API/` + path + `"`, "-H", `"Authorization: Bearer $` + token + `"`}
 	if tenant != "" {
 		words = append(words, "-H", quote("X-Logfence-Tenant: "+tenant))
 	}
 	for _, p := range params {
 		words = append(words, "--data-urlencode", quote(p))
 	}
-	// The answers do not end with a newline, and the prompt would stick to them.
+	// Responses do not end with a newline, and the prompt would follow on their last line.
 	return strings.Join(append(words, "-w", quote(`\n`)), " ")
 }
 

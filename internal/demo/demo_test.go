@@ -158,9 +158,9 @@ func listening(t *testing.T, address string) bool {
 }
 
 // TestInstructions guarantees that the printed lines, pasted into a shell as they are, send what they
-// seem to send, and that each stands alone.
+// seem to send, and that no command repeats a token.
 func TestInstructions(t *testing.T) {
-	d := &Demo{Tokens: map[string]string{Ana: "token-of-ana", Ben: "token-of-ben"}}
+	d := &Demo{Tokens: map[string]string{Ana: "token-of-ana", Ben: "token-of-ben", betaService: "token-of-beta"}}
 	var text strings.Builder
 	if err := d.Instructions(&text, "http://127.0.0.1:8080/it's/"); err != nil {
 		t.Fatal(err)
@@ -177,8 +177,8 @@ func TestInstructions(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	line := func(person, narrowed, path string, params ...string) string {
-		s := "[-sS][-G][http://127.0.0.1:8080/it's/api/v1/" + path + "][-H][Authorization: Bearer token-of-" + person + "]"
+	line := func(token, narrowed, path string, params ...string) string {
+		s := "[-sSG][http://127.0.0.1:8080/it's/api/v1/" + path + "][-H][Authorization: Bearer token-of-" + token + "]"
 		if narrowed != "" {
 			s += "[-H][X-Logfence-Tenant: " + narrowed + "]"
 		}
@@ -188,16 +188,22 @@ func TestInstructions(t *testing.T) {
 		return s + "[-w][\\n]\n"
 	}
 	const query, apps, checkout = "logs/query", "logs/labels/app/values", `query={app="checkout"}`
-	want := line(Ana, "", query, checkout, "limit=3") + line(Ben, "", query, checkout, "limit=3") + line(Ben, Beta, query, checkout, "limit=3") +
-		line(Ana, "", query, `query={tenant_id="beta"}`) + line(Ana, "", query, `query={tenant_id!="alpha"}`) + line(Ana, Beta, query, checkout) +
-		line(Ana, "", apps) + line(Ben, Beta, apps) + line(Ben, "", "me")
+	want := line(Ana, "", apps) + line(Beta, "", apps) +
+		line(Ana, "", query, checkout, "limit=3") + line(Ben, "", query, checkout, "limit=3") + line(Ben, Beta, query, checkout, "limit=3") +
+		line(Ana, "", query, `query={tenant_id="beta"}`) + line(Ana, "", query, `query={tenant_id!="alpha"}`) +
+		line(Ana, Beta, query, checkout) + line(Ben, "", "me")
 	if string(out) != want {
 		t.Errorf("ran\n%s\nwant\n%s", out, want)
 	}
-	first, _, _ := strings.Cut(text.String(), "\ncurl ")
-	for _, told := range []string{"/explore\n", "sign in as " + Ana, Ben, "The password is the name."} {
-		if !strings.Contains(first, told) {
-			t.Errorf("who looks for a page to open does not find %q at once:\n%s", told, first)
+	for _, token := range d.Tokens {
+		if n := strings.Count(text.String(), token); n != 1 {
+			t.Errorf("%s is printed %d times, want once", token, n)
+		}
+	}
+	first, _, _ := strings.Cut(text.String(), "\nexport ")
+	for _, want := range []string{"/explore\n", "Sign in as " + Ana, Ben, "The password is the name."} {
+		if !strings.Contains(first, want) {
+			t.Errorf("the text before the first command lacks %q:\n%s", want, first)
 		}
 	}
 	for _, l := range strings.Split(text.String(), "\n") {
