@@ -185,6 +185,10 @@ generated: generate generate-typescript reference explore ## fail when openapi.y
 	@git diff --exit-code -- openapi.yaml gen || { echo "openapi.yaml or gen/ is stale: run 'make generate generate-typescript reference explore' and commit it" >&2; exit 1; }
 	@test -z "$$(git status --porcelain -- gen)" || { git status --short -- gen; echo "gen/ has files that are not committed" >&2; exit 1; }
 
+.PHONY: terms
+terms: ## list the words that docs/terms.md replaces, and fail when there are more than 30
+	@$(STATIC) go run -C internal/tools ./terms -repo $(CURDIR) -budget 30
+
 .PHONY: tidy
 tidy: ## fail when go.mod is not tidy
 	go mod tidy -diff

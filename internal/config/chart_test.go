@@ -15,11 +15,11 @@ import (
 // chartSets are the settings that the chart makes out of values of its own.
 var chartSets = []string{"ADDR", "ADMIN_ADDR", "DRAIN_DELAY", "DRAIN_TIMEOUT", "TLS_CERT_FILE", "TLS_KEY_FILE", "LIMITS_FILE"}
 
-// TestChartKnowsREADMEsSettings guarantees that the Helm chart takes every setting, and refuses what is
+// TestChartHasConfigurationSettings guarantees that the Helm chart takes every setting, and refuses what is
 // none before a pod does. After a change:
 //
-//	go test ./internal/config -run README -update
-func TestChartKnowsREADMEsSettings(t *testing.T) {
+//	go test ./internal/config -run Configuration -update
+func TestChartHasConfigurationSettings(t *testing.T) {
 	const file = "../../deploy/chart/values.schema.json"
 	raw, err := os.ReadFile(file)
 	if err != nil {
@@ -42,7 +42,7 @@ func TestChartKnowsREADMEsSettings(t *testing.T) {
 		return
 	}
 	if !*update {
-		t.Fatal("the chart's schema of settings is stale; run: go test ./internal/config -run README -update")
+		t.Fatal("the chart's schema of settings is stale; run: go test ./internal/config -run Configuration -update")
 	}
 	if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
 		t.Fatal(err)

@@ -6,7 +6,7 @@
 // Not promised here: that Loki or the issuers can be reached, which is only known while running.
 //
 // Settings are environment variables, and a YAML file may hold the same keys; the environment wins.
-// There is one table of them (see settings), from which reading, help and README all come. A library
+// There is one table of them (see settings), from which reading, help and docs/configuration.md all come. A library
 // that fills a struct by its tags, such as caarlos0/env, would be a second table beside it, names its
 // mistakes by the struct's fields and values, and takes an empty variable for an absent one; koanf merges
 // sources into one map, and knows neither the line of a mistake nor which of the sources it was in.

@@ -471,7 +471,7 @@ func TestYAMLTextIsKept(t *testing.T) {
 	}
 }
 
-// TestTable guarantees that help and README name every setting, with its default, and that each is said
+// TestTable guarantees that help and docs/configuration.md name every setting, with its default, and that each is said
 // to be filled by one row only.
 func TestTable(t *testing.T) {
 	markdown, help := Markdown(), Help()

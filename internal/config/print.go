@@ -14,7 +14,7 @@ func Help() string {
 	return b.String()
 }
 
-// Markdown is the same table for the README.
+// Markdown is the same table for docs/configuration.md.
 func Markdown() string {
 	var b strings.Builder
 	b.WriteString("| variable | default | meaning |\n| --- | --- | --- |\n")

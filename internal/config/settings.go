@@ -8,7 +8,7 @@ import (
 	"github.com/logfence/logfence/internal/limits"
 )
 
-// settings is every setting, in the order in which help and README show them.
+// settings is every setting, in the order in which help and docs/configuration.md show them.
 var settings = slices.Concat(settingsBefore, limitSettings(), settingsAfter)
 
 var settingsBefore = []setting{
