@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -38,6 +39,8 @@ func TestExpensiveQueriesOfAnotherTenant(t *testing.T) {
 		defer close(stopped)
 		every := time.NewTicker(time.Second / 20)
 		defer every.Stop()
+		var inFlight sync.WaitGroup
+		defer inFlight.Wait()
 		results := make(chan int, 1024)
 		for i := 0; ; i++ {
 			select {
@@ -47,7 +50,7 @@ func TestExpensiveQueriesOfAnotherTenant(t *testing.T) {
 				statuses[status]++
 			case <-every.C:
 				text := "{app=~`api|" + strings.Repeat(`\D`, 11) + fmt.Sprint(i) + "`}"
-				go func() { results <- g.get(alphaToken, "/api/v1/logs/labels", "query", text).StatusCode }()
+				inFlight.Go(func() { results <- g.get(alphaToken, "/api/v1/logs/labels", "query", text).StatusCode })
 			}
 		}
 	}()

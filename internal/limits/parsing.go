@@ -15,7 +15,7 @@ import (
 // at, and waits before the others notice.
 const (
 	parseShare = 0.25
-	parseBurst = 2 * time.Second
+	parseBurst = 500 * time.Millisecond
 )
 
 // ParseSlots bounds the texts that are parsed at the same time, fairly between tenants. Parsing cannot be

@@ -63,7 +63,7 @@ func TestParseTimeIsCharged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newParseSlots(t, 2, 5*time.Second)
 		release := mustAcquire(t, p, "alpha")
-		time.Sleep(3 * time.Second) // a second more than the burst, at half a second a second
+		time.Sleep(1500 * time.Millisecond) // a second more than the burst, at half a second a second
 		release()
 		release()
 		began := time.Now()
