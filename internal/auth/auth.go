@@ -103,7 +103,7 @@ type issuer struct {
 	url      string
 	audience string
 	tenant   claimPath
-	bound    tenantBound
+	bound    allowedTenants
 	selector claimPath // nil: none configured
 	keys     *keyring
 }
@@ -158,12 +158,12 @@ func New(ctx context.Context, c Config, opts ...Option) (*Verifier, error) {
 
 // newIssuer makes an issuer of a valid configuration. Its one error is a keys file that cannot be used.
 func newIssuer(ctx context.Context, ic Issuer, c Config, o options) (*issuer, error) {
-	iss := &issuer{url: ic.URL, audience: ic.Audience, bound: newTenantBound(ic, len(c.Issuers) == 1)}
+	iss := &issuer{url: ic.URL, audience: ic.Audience, bound: newAllowedTenants(ic, len(c.Issuers) == 1)}
 	iss.tenant, _ = parseClaimPath(ic.TenantClaim) // Validate has seen to both
 	if ic.SelectorClaim != "" {
 		iss.selector, _ = parseClaimPath(ic.SelectorClaim)
 	}
-	iss.keys = newKeyring(ic.URL, sourceOf(ic, c.DangerouslyAllowHTTPJWKS, o.transport), c.KeysMaxStale, o.clock, o.log)
+	iss.keys = newKeyring(ic.URL, newSource(ic, c.DangerouslyAllowHTTPJWKS, o.transport), c.KeysMaxStale, o.clock, o.log)
 	if ic.KeysFile != "" {
 		// A file is the operator's own: a mistake in it is theirs to see now, not at the first request.
 		if err := iss.keys.fetchNow(ctx); err != nil {
@@ -185,7 +185,7 @@ func (v *Verifier) Close() {
 func (v *Verifier) Ready() error {
 	var errs []error
 	for _, iss := range v.order {
-		if _, err := iss.keys.usable(); err != nil {
+		if _, err := iss.keys.usableKeys(); err != nil {
 			errs = append(errs, fmt.Errorf("issuer %s: %w", iss.url, err))
 		}
 	}
@@ -217,7 +217,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Principal, error) 
 	}
 	// Before the signature: a token that would be refused anyway must not make us fetch keys, or an
 	// old page that goes on asking with an expired token would use up what a rotation needs.
-	expiry, err := v.policy.admit(t, iss, v.clock.Now())
+	expiry, err := v.policy.checkClaims(t, iss, v.clock.Now())
 	if err != nil {
 		return Principal{}, err
 	}
@@ -229,8 +229,8 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Principal, error) 
 	if err != nil {
 		return p, err
 	}
-	v.cache.put(digest, remembered{
-		principal: p, keys: iss.keys, set: set, until: earlier(v.clock.Now().Add(rememberFor), expiry.Add(v.policy.leeway)),
+	v.cache.put(digest, cacheEntry{
+		principal: p, keys: iss.keys, set: set, until: minTime(v.clock.Now().Add(maxCacheAge), expiry.Add(v.policy.leeway)),
 	})
 	return p.clone(), nil
 }
@@ -244,7 +244,7 @@ func (v *Verifier) issuerOf(t *token) (*issuer, error) {
 	}
 	iss, ok := v.issuers[name]
 	if !ok {
-		return nil, invalid("issuer %s is not configured", brief(name))
+		return nil, invalid("issuer %s is not configured", shorten(name))
 	}
 	return iss, nil
 }
@@ -254,8 +254,8 @@ func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrInvalidToken}, args...)...)
 }
 
-// brief quotes what a token says of itself, short enough for a log line.
-func brief(s string) string {
+// shorten quotes what a token says of itself, short enough for a log line.
+func shorten(s string) string {
 	const most = 120
 	if len(s) > most {
 		return fmt.Sprintf("%q…", s[:most])
@@ -263,7 +263,7 @@ func brief(s string) string {
 	return fmt.Sprintf("%q", s)
 }
 
-func earlier(a, b time.Time) time.Time {
+func minTime(a, b time.Time) time.Time {
 	if a.Before(b) {
 		return a
 	}

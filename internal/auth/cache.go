@@ -9,8 +9,8 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 )
 
-// rememberFor is the longest that a verified token is not looked at again.
-const rememberFor = time.Minute
+// maxCacheAge is the longest that a verified token is not looked at again.
+const maxCacheAge = time.Minute
 
 // A cache remembers whom verified tokens speak for: one page makes many requests, and the signature
 // is by far the dearest part of each. Refusals are not remembered, so that nobody can push honest
@@ -19,12 +19,12 @@ const rememberFor = time.Minute
 // Not the expirable kind of the same library: its goroutine cannot be ended, and it asks the system
 // for the time.
 type cache struct {
-	entries      *lru.Cache[[sha256.Size]byte, remembered] // nil: nothing is remembered
+	entries      *lru.Cache[[sha256.Size]byte, cacheEntry] // nil: nothing is remembered
 	hits, misses atomic.Uint64
 }
 
-// remembered is an entry: good until its time, and as long as the keys are those that verified it.
-type remembered struct {
+// cacheEntry is an entry: good until its time, and as long as the keys are those that verified it.
+type cacheEntry struct {
 	principal Principal
 	keys      *keyring
 	set       *keySet
@@ -35,7 +35,7 @@ func newCache(size int) (*cache, error) {
 	if size == 0 {
 		return &cache{}, nil
 	}
-	entries, err := lru.New[[sha256.Size]byte, remembered](size)
+	entries, err := lru.New[[sha256.Size]byte, cacheEntry](size)
 	if err != nil {
 		return nil, fmt.Errorf("token cache: %w", err)
 	}
@@ -47,7 +47,7 @@ func (c *cache) get(digest [sha256.Size]byte, now time.Time) (Principal, bool) {
 		return Principal{}, false
 	}
 	e, ok := c.entries.Get(digest)
-	if ok && e.good(now) {
+	if ok && e.valid(now) {
 		c.hits.Add(1)
 		return e.principal.clone(), true
 	}
@@ -58,7 +58,7 @@ func (c *cache) get(digest [sha256.Size]byte, now time.Time) (Principal, bool) {
 	return Principal{}, false
 }
 
-func (c *cache) put(digest [sha256.Size]byte, e remembered) {
+func (c *cache) put(digest [sha256.Size]byte, e cacheEntry) {
 	if c.entries != nil {
 		c.entries.Add(digest, e)
 	}
@@ -71,10 +71,10 @@ func (c *cache) size() int {
 	return c.entries.Len()
 }
 
-func (e remembered) good(now time.Time) bool {
+func (e cacheEntry) valid(now time.Time) bool {
 	if !now.Before(e.until) {
 		return false
 	}
-	set, err := e.keys.usable()
+	set, err := e.keys.usableKeys()
 	return err == nil && set == e.set
 }

@@ -43,7 +43,7 @@ func TestCache(t *testing.T) {
 		v := genuineVerifier(t, nil)
 		token := genuine().token(t, nil)
 		verify(t, v, token, nil, 0)
-		v.clock.advance(rememberFor)
+		v.clock.advance(maxCacheAge)
 		verify(t, v, token, nil, 0)
 	})
 	t.Run("key withdrawn", func(t *testing.T) {

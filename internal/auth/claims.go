@@ -52,7 +52,7 @@ func parseClaimPath(text string) (claimPath, error) {
 }
 
 // in finds the claim.
-func (p claimPath) in(claims map[string]any) (any, bool) {
+func (p claimPath) lookup(claims map[string]any) (any, bool) {
 	var v any = claims
 	for _, name := range p {
 		object, ok := v.(map[string]any)
@@ -74,7 +74,7 @@ func (p policy) principal(claims map[string]any, iss *issuer, expiry time.Time) 
 	if p.requiredScope != "" && !slices.Contains(caller.Scopes, p.requiredScope) {
 		return caller, fmt.Errorf("%w: the token lacks %q", ErrInsufficientScope, p.requiredScope)
 	}
-	claim, _ := iss.tenant.in(claims)
+	claim, _ := iss.tenant.lookup(claims)
 	tenants, err := readTenants(claim)
 	if err != nil {
 		return caller, fmt.Errorf("%w: %w", ErrNoTenant, err)
@@ -137,7 +137,7 @@ func readSelector(path claimPath, claims map[string]any) (string, error) {
 	if path == nil {
 		return "", nil
 	}
-	claim, ok := path.in(claims)
+	claim, ok := path.lookup(claims)
 	if !ok {
 		return "", errors.New("absent")
 	}

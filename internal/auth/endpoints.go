@@ -11,7 +11,7 @@ import (
 // Endpoints knows where a provider's token endpoint is: with some it has another host than the issuer, and
 // a page that signs people in must be allowed to ask it. It is safe for use by many goroutines.
 type Endpoints struct {
-	web    *web
+	web    *httpFetcher
 	issuer string
 	now    func() time.Time
 
@@ -29,7 +29,7 @@ const (
 // NewEndpoints makes one for the issuer; it asks nothing yet.
 func NewEndpoints(issuer string, allowHTTP bool) *Endpoints {
 	return &Endpoints{
-		web:    &web{allowHTTP: allowHTTP, client: &http.Client{Transport: defaultTransport(), CheckRedirect: sameOrigin}},
+		web:    &httpFetcher{allowHTTP: allowHTTP, client: &http.Client{Transport: defaultTransport(), CheckRedirect: sameOrigin}},
 		issuer: issuer, now: time.Now,
 	}
 }

@@ -81,7 +81,7 @@ func decodeMembers(dec *json.Decoder, depth int) (any, error) {
 			return nil, errors.New("a member's name is not a string")
 		}
 		if _, twice := object[name]; twice {
-			return nil, fmt.Errorf("member %s twice", brief(name))
+			return nil, fmt.Errorf("member %s twice", shorten(name))
 		}
 		if object[name], err = decodeValue(dec, depth+1); err != nil {
 			return nil, err

@@ -38,11 +38,11 @@ type keyring struct {
 	clock    Clock
 	log      *slog.Logger
 
-	held              atomic.Pointer[holding] // nil: nothing fetched yet
+	current           atomic.Pointer[fetchedKeys] // nil: nothing fetched yet
 	fetches, failures atomic.Uint64
 
 	mu         sync.Mutex
-	running    *flight // nil: none
+	inFlight   *fetchCall // nil: none
 	nextDemand time.Time
 	lastErr    error // how the last fetch ended
 	failed     int   // how many in a row have failed
@@ -52,13 +52,13 @@ type keyring struct {
 
 // A holding is the outcome of the last good fetch. Every good fetch makes a new one; its set is the
 // same as long as the keys are.
-type holding struct {
+type fetchedKeys struct {
 	set *keySet
 	at  time.Time
 }
 
 // A flight is one fetch under way, for any number of requests to wait on.
-type flight struct {
+type fetchCall struct {
 	started time.Time
 	done    chan struct{}
 	err     error // to be read when done is closed
@@ -75,11 +75,11 @@ func newKeyring(issuer string, s source, maxStale time.Duration, c Clock, log *s
 
 // usable is the set to verify with, unless there is none or it is too stale. The error is fit for
 // everybody.
-func (r *keyring) usable() (*keySet, error) {
-	return r.usableOf(r.held.Load())
+func (r *keyring) usableKeys() (*keySet, error) {
+	return r.checkUsable(r.current.Load())
 }
 
-func (r *keyring) usableOf(h *holding) (*keySet, error) {
+func (r *keyring) checkUsable(h *fetchedKeys) (*keySet, error) {
 	if h == nil {
 		return nil, fmt.Errorf("%w: none fetched yet", ErrKeysUnavailable)
 	}
@@ -96,8 +96,8 @@ func (r *keyring) verify(ctx context.Context, t *token) (*keySet, error) {
 	// and may have been too early to bring it, the third for one that was not.
 	const looks = 3
 	for look := 1; ; look++ {
-		seen := r.held.Load()
-		set, err := r.usableOf(seen)
+		seen := r.current.Load()
+		set, err := r.checkUsable(seen)
 		if err == nil {
 			var named bool
 			if named, err = set.verify(t); err == nil {
@@ -110,7 +110,7 @@ func (r *keyring) verify(ctx context.Context, t *token) (*keySet, error) {
 		if look == looks {
 			return nil, err
 		}
-		again, unavailable := r.demand(ctx, seen)
+		again, unavailable := r.refreshOnDemand(ctx, seen)
 		switch {
 		case unavailable != nil:
 			return nil, unavailable
@@ -135,18 +135,18 @@ func (s *keySet) verify(t *token) (named bool, err error) {
 	case len(fit) > 0:
 		return named, invalid("signature is not by a key of the issuer")
 	case named:
-		return named, invalid("algorithm %s does not go with its key", brief(t.algorithm))
+		return named, invalid("algorithm %s does not go with its key", shorten(t.algorithm))
 	default:
-		return named, invalid("no key named %s for algorithm %s", brief(t.keyID), brief(t.algorithm))
+		return named, invalid("no key named %s for algorithm %s", shorten(t.keyID), shorten(t.algorithm))
 	}
 }
 
 // demand has the keys fetched for a request that found nothing in what it saw, and waits. It tells
 // whether to look again; an error says that the provider, not the token, is the reason if not.
-func (r *keyring) demand(ctx context.Context, seen *holding) (again bool, err error) {
-	f, err := r.join(seen)
+func (r *keyring) refreshOnDemand(ctx context.Context, seen *fetchedKeys) (again bool, err error) {
+	f, err := r.joinOrStart(seen)
 	if f == nil {
-		return r.held.Load() != seen, err
+		return r.current.Load() != seen, err
 	}
 	// Counted from the start of the fetch: when a provider hangs, the requests of the first two
 	// seconds wait, and all that come later are answered at once.
@@ -169,15 +169,15 @@ func (r *keyring) demand(ctx context.Context, seen *holding) (again bool, err er
 
 // join is the fetch under way, or a new one if it is time for one. No fetch and no error means that
 // the keys are as fresh as they may be, or have changed since they were seen.
-func (r *keyring) join(seen *holding) (*flight, error) {
+func (r *keyring) joinOrStart(seen *fetchedKeys) (*fetchCall, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.clock.Now()
 	switch {
-	case r.held.Load() != seen: // a fetch ended between the look and the lock
+	case r.current.Load() != seen: // a fetch ended between the look and the lock
 		return nil, nil //nolint:nilnil // documented above
-	case r.running != nil:
-		return r.running, nil
+	case r.inFlight != nil:
+		return r.inFlight, nil
 	case r.closed:
 		return nil, fmt.Errorf("%w: shutting down", ErrKeysUnavailable)
 	case now.Before(r.nextDemand):
@@ -187,15 +187,15 @@ func (r *keyring) join(seen *holding) (*flight, error) {
 		return nil, nil //nolint:nilnil // documented above
 	}
 	r.nextDemand = now.Add(demandInterval)
-	r.running = &flight{started: now, done: make(chan struct{})}
+	r.inFlight = &fetchCall{started: now, done: make(chan struct{})}
 	r.wake <- struct{}{} // never blocks: begin empties it before a flight ends
-	return r.running, nil
+	return r.inFlight, nil
 }
 
 // run fetches until ctx ends: at once, at every interval, and whenever a request asks.
 func (r *keyring) run(ctx context.Context) {
 	defer r.close()
-	if r.held.Load() == nil {
+	if r.current.Load() == nil {
 		_ = r.fetchNow(ctx) // recorded and logged
 	}
 	for {
@@ -203,7 +203,7 @@ func (r *keyring) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-r.wake:
-		case <-r.clock.After(r.pause()):
+		case <-r.clock.After(r.nextDelay()):
 		}
 		if ctx.Err() == nil {
 			_ = r.fetchNow(ctx)
@@ -220,44 +220,44 @@ func (r *keyring) fetchNow(ctx context.Context) error {
 }
 
 // begin is the flight that a request has started already, or a new one.
-func (r *keyring) begin() *flight {
+func (r *keyring) begin() *fetchCall {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.running == nil {
-		r.running = &flight{started: r.clock.Now(), done: make(chan struct{})}
+	if r.inFlight == nil {
+		r.inFlight = &fetchCall{started: r.clock.Now(), done: make(chan struct{})}
 	}
 	select {
 	case <-r.wake:
 	default:
 	}
 	r.fetches.Add(1)
-	return r.running
+	return r.inFlight
 }
 
-func (r *keyring) finish(f *flight, set *keySet, err error) {
+func (r *keyring) finish(f *fetchCall, set *keySet, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	before := r.held.Load()
+	before := r.current.Load()
 	if err == nil {
 		r.failed = 0
-		after := &holding{set: set, at: r.clock.Now()}
+		after := &fetchedKeys{set: set, at: r.clock.Now()}
 		if before != nil && set.equal(before.set) {
 			after.set = before.set // what was verified with it stays verified
 		} else {
 			r.log.Info("verification keys loaded", "keys", len(set.keys), "ignored", set.ignored)
 		}
-		r.held.Store(after)
+		r.current.Store(after)
 	} else {
 		r.failed++
 		r.failures.Add(1)
-		r.warn(before, err)
+		r.logFetchError(before, err)
 	}
-	r.lastErr, f.err, r.running = err, err, nil
+	r.lastErr, f.err, r.inFlight = err, err, nil
 	close(f.done)
 }
 
 // warn logs that keys could not be fetched, louder once half of their time is over.
-func (r *keyring) warn(held *holding, err error) {
+func (r *keyring) logFetchError(held *fetchedKeys, err error) {
 	if held == nil {
 		r.log.Error("no verification keys yet; tokens of this issuer are refused", "error", err)
 		return
@@ -272,7 +272,7 @@ func (r *keyring) warn(held *holding, err error) {
 
 // pause is the time to the next fetch unasked, give or take a tenth, so that many of us do not ask
 // the provider in step.
-func (r *keyring) pause() time.Duration {
+func (r *keyring) nextDelay() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	d := refreshInterval
@@ -287,9 +287,9 @@ func (r *keyring) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true
-	if r.running != nil { // asked for after the last look
-		r.running.err = errors.New("shutting down")
-		close(r.running.done)
-		r.running = nil
+	if r.inFlight != nil { // asked for after the last look
+		r.inFlight.err = errors.New("shutting down")
+		close(r.inFlight.done)
+		r.inFlight = nil
 	}
 }

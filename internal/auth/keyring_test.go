@@ -265,20 +265,20 @@ func TestFetchUnderWayIsTooEarly(t *testing.T) {
 func TestDemandAfterFetch(t *testing.T) {
 	v := genuineVerifier(t, nil)
 	ring := v.order[0].keys
-	seen := ring.held.Load()
+	seen := ring.current.Load()
 	v.refresh(nextRefresh)
-	again, err := ring.demand(t.Context(), seen)
+	again, err := ring.refreshOnDemand(t.Context(), seen)
 	if n := v.provider.count(testJWKS); !again || err != nil || n != 2 {
 		t.Errorf("again %t, %v, %d fetches; want true after 2", again, err, n)
 	}
-	newest := ring.held.Load()
+	newest := ring.current.Load()
 	for range 2 { // the second comes with a look that is as old by then, and no fetch is due
-		again, err = ring.demand(t.Context(), newest)
+		again, err = ring.refreshOnDemand(t.Context(), newest)
 		if n := v.provider.count(testJWKS); !again || err != nil || n != 3 {
 			t.Errorf("again %t, %v, %d fetches; want true after 3", again, err, n)
 		}
 	}
-	if again, err = ring.demand(t.Context(), ring.held.Load()); again || err != nil {
+	if again, err = ring.refreshOnDemand(t.Context(), ring.current.Load()); again || err != nil {
 		t.Errorf("with the newest look: again %t, %v", again, err)
 	}
 }

@@ -65,7 +65,7 @@ func (s *keySet) candidates(t *token) (fit []key, named bool) {
 func (k key) verify(t *token) error {
 	verifier, err := jws.NewVerifier(jwa.SignatureAlgorithm(t.algorithm))
 	if err != nil {
-		return fmt.Errorf("algorithm %s: %w", brief(t.algorithm), err)
+		return fmt.Errorf("algorithm %s: %w", shorten(t.algorithm), err)
 	}
 	// Over the text as it came: jws.Verify would decode header and claims itself, by looser rules.
 	return verifier.Verify(t.signed, t.signature, k.public)
@@ -261,7 +261,7 @@ func parsePEM(block *pem.Block) (key, error) {
 	case "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY":
 		return key{}, errors.New("a private key, which has no business here; give the public one, and consider this one known")
 	default:
-		return key{}, fmt.Errorf("%s is not a public key", brief(block.Type))
+		return key{}, fmt.Errorf("%s is not a public key", shorten(block.Type))
 	}
 	if err != nil {
 		return key{}, err

@@ -27,8 +27,8 @@ type source interface {
 	fetch(ctx context.Context) (*keySet, error)
 }
 
-func sourceOf(ic Issuer, allowHTTP bool, rt http.RoundTripper) source {
-	web := &web{allowHTTP: allowHTTP, client: &http.Client{Transport: rt, CheckRedirect: sameOrigin}}
+func newSource(ic Issuer, allowHTTP bool, rt http.RoundTripper) source {
+	web := &httpFetcher{allowHTTP: allowHTTP, client: &http.Client{Transport: rt, CheckRedirect: sameOrigin}}
 	switch {
 	case ic.KeysFile != "":
 		return fileSource(ic.KeysFile)
@@ -49,7 +49,7 @@ func (path fileSource) fetch(context.Context) (*keySet, error) {
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // only read
-	content, err := readBounded(f)
+	content, err := readLimited(f)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", string(path), err)
 	}
@@ -62,7 +62,7 @@ func (path fileSource) fetch(context.Context) (*keySet, error) {
 
 // jwksSource is a URL of a JWKS.
 type jwksSource struct {
-	web *web
+	web *httpFetcher
 	url string
 }
 
@@ -75,7 +75,7 @@ func (s jwksSource) fetch(ctx context.Context) (*keySet, error) {
 // discoverySource finds the JWKS by OpenID Connect Discovery 1.0, anew each time: where the keys are
 // may change as the keys do.
 type discoverySource struct {
-	web    *web
+	web    *httpFetcher
 	issuer string
 }
 
@@ -94,7 +94,7 @@ func (s discoverySource) fetch(ctx context.Context) (*keySet, error) {
 }
 
 // discover reads what an issuer says of itself.
-func (w *web) discover(ctx context.Context, issuer string) (map[string]any, error) {
+func (w *httpFetcher) discover(ctx context.Context, issuer string) (map[string]any, error) {
 	// One slash at the end is not doubled: section 4.1.
 	document, err := w.get(ctx, strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration")
 	if err != nil {
@@ -106,18 +106,18 @@ func (w *web) discover(ctx context.Context, issuer string) (map[string]any, erro
 	}
 	// Exactly, slash included (section 4.3): the keys of another issuer must not become this one's.
 	if name, _ := metadata["issuer"].(string); name != issuer {
-		return nil, fmt.Errorf("discovery: the document is of issuer %s", brief(name))
+		return nil, fmt.Errorf("discovery: the document is of issuer %s", shorten(name))
 	}
 	return metadata, nil
 }
 
 // web fetches documents, warily.
-type web struct {
+type httpFetcher struct {
 	client    *http.Client
 	allowHTTP bool
 }
 
-func (w *web) keys(ctx context.Context, from string) (*keySet, error) {
+func (w *httpFetcher) keys(ctx context.Context, from string) (*keySet, error) {
 	document, err := w.get(ctx, from)
 	if err != nil {
 		return nil, fmt.Errorf("keys: %w", err)
@@ -125,7 +125,7 @@ func (w *web) keys(ctx context.Context, from string) (*keySet, error) {
 	return parseJWKS(document)
 }
 
-func (w *web) get(ctx context.Context, from string) ([]byte, error) {
+func (w *httpFetcher) get(ctx context.Context, from string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
 	if err != nil {
 		return nil, withoutURL(err)
@@ -140,10 +140,10 @@ func (w *web) get(ctx context.Context, from string) ([]byte, error) {
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("the provider answers %d", resp.StatusCode)
 	}
-	return readBounded(resp.Body)
+	return readLimited(resp.Body)
 }
 
-func readBounded(r io.Reader) ([]byte, error) {
+func readLimited(r io.Reader) ([]byte, error) {
 	content, err := io.ReadAll(io.LimitReader(r, maxDocument+1))
 	if err != nil {
 		return nil, err

@@ -32,10 +32,10 @@ func (v *Verifier) Stats() Stats {
 	s := Stats{CacheHits: v.cache.hits.Load(), CacheMisses: v.cache.misses.Load(), CacheEntries: v.cache.size()}
 	for _, iss := range v.order {
 		one := IssuerStats{Issuer: iss.url, Fetches: iss.keys.fetches.Load(), Failures: iss.keys.failures.Load()}
-		if h := iss.keys.held.Load(); h != nil {
+		if h := iss.keys.current.Load(); h != nil {
 			one.Keys, one.KeysAge = len(h.set.keys), v.clock.Now().Sub(h.at)
 		}
-		_, err := iss.keys.usable()
+		_, err := iss.keys.usableKeys()
 		one.Usable = err == nil
 		s.Issuers = append(s.Issuers, one)
 	}

@@ -104,9 +104,9 @@ func decodeBase64(s string) ([]byte, error) {
 
 // admit checks everything about a token that needs no key and is not about tenants, and returns when
 // the token expires.
-func (p policy) admit(t *token, iss *issuer, now time.Time) (time.Time, error) {
+func (p policy) checkClaims(t *token, iss *issuer, now time.Time) (time.Time, error) {
 	if !p.algorithms[t.algorithm] {
-		return time.Time{}, invalid("algorithm %s is not allowed", brief(t.algorithm))
+		return time.Time{}, invalid("algorithm %s is not allowed", shorten(t.algorithm))
 	}
 	if !hasAudience(t.claims["aud"], iss.audience) {
 		return time.Time{}, invalid("not for our audience")

@@ -11,17 +11,17 @@ const (
 	maxPatternBytes = 1024
 )
 
-// tenantBound is the set of tenants that the tokens of one issuer may name. The zero value holds none.
-type tenantBound struct {
+// allowedTenants is the set of tenants that the tokens of one issuer may name. The zero value holds none.
+type allowedTenants struct {
 	any     bool
 	names   map[string]bool
 	pattern *regexp.Regexp // nil: none
 }
 
-// newTenantBound makes the bound of a valid configuration. Only an issuer that is alone may name every
+// newAllowedTenants makes the bound of a valid configuration. Only an issuer that is alone may name every
 // tenant without saying so: it takes nothing from another.
-func newTenantBound(ic Issuer, alone bool) tenantBound {
-	b := tenantBound{any: ic.AnyTenant || alone && !ic.bounded(), names: make(map[string]bool, len(ic.Tenants))}
+func newAllowedTenants(ic Issuer, alone bool) allowedTenants {
+	b := allowedTenants{any: ic.AnyTenant || alone && !ic.limitsTenants(), names: make(map[string]bool, len(ic.Tenants))}
 	for _, name := range ic.Tenants {
 		b.names[name] = true
 	}
@@ -32,15 +32,15 @@ func newTenantBound(ic Issuer, alone bool) tenantBound {
 }
 
 // holds reports whether the bound contains the tenant.
-func (b tenantBound) holds(tenant string) bool {
+func (b allowedTenants) contains(tenant string) bool {
 	return b.any || b.names[tenant] || b.pattern != nil && matchesWhole(b.pattern, tenant)
 }
 
 // check returns an error unless the bound contains all tenants. The error is for the log.
-func (b tenantBound) check(issuer string, tenants []string) error {
+func (b allowedTenants) check(issuer string, tenants []string) error {
 	for _, tenant := range tenants {
-		if !b.holds(tenant) {
-			return fmt.Errorf("issuer %s may not name the tenant %q; its settings tenants and tenant_pattern do not contain it", brief(issuer), tenant)
+		if !b.contains(tenant) {
+			return fmt.Errorf("issuer %s may not name the tenant %q; its settings tenants and tenant_pattern do not contain it", shorten(issuer), tenant)
 		}
 	}
 	return nil
@@ -77,16 +77,16 @@ func matchesEveryName(re *regexp.Regexp) bool {
 }
 
 // bounded reports whether the configuration limits the tenants that the issuer may name.
-func (iss Issuer) bounded() bool { return iss.Tenants != nil || iss.TenantPattern != "" }
+func (iss Issuer) limitsTenants() bool { return iss.Tenants != nil || iss.TenantPattern != "" }
 
 // validateBound checks Tenants, TenantPattern and AnyTenant. With more than one issuer the bound is required.
 func (iss Issuer) validateBound(alone bool, report reporter) {
 	switch {
-	case iss.AnyTenant && iss.bounded():
+	case iss.AnyTenant && iss.limitsTenants():
 		report("AnyTenant", "given beside tenants or tenant_pattern, which would then bound nothing; write one or the other")
-	case !iss.AnyTenant && !iss.bounded() && !alone:
+	case !iss.AnyTenant && !iss.limitsTenants() && !alone:
 		report("Tenants", "required with more than one issuer; without it tokens of %s could name the tenants of the others; "+
-			"list the tenants that they may name, or write a tenant_pattern, or any_tenant: true if they may name every tenant", brief(iss.URL))
+			"list the tenants that they may name, or write a tenant_pattern, or any_tenant: true if they may name every tenant", shorten(iss.URL))
 	}
 	iss.validateTenants(report)
 	if iss.TenantPattern != "" {
@@ -111,7 +111,7 @@ func (iss Issuer) validateTenants(report reporter) {
 		case name == "*":
 			report(field, `"*" is not a name; write any_tenant: true, alone, if the issuer's tokens may name every tenant`)
 		case !isTenant(name):
-			report(field, "%s is not a name of 1 to %d bytes of [A-Za-z0-9._-]; a pattern goes into tenant_pattern", brief(name), maxTenantBytes)
+			report(field, "%s is not a name of 1 to %d bytes of [A-Za-z0-9._-]; a pattern goes into tenant_pattern", shorten(name), maxTenantBytes)
 		case seen[name]:
 			report(field, "%q is given twice; write it once", name)
 		}
@@ -127,9 +127,9 @@ func checkTenantPattern(pattern string) string {
 	re, err := compileTenantPattern(pattern)
 	switch {
 	case err != nil:
-		return fmt.Sprintf("%s is not a regular expression (RE2): %s; write one such as acme-[a-z0-9]+", brief(pattern), withoutPrefix(err))
+		return fmt.Sprintf("%s is not a regular expression (RE2): %s; write one such as acme-[a-z0-9]+", shorten(pattern), withoutPrefix(err))
 	case matchesEveryName(re):
-		return fmt.Sprintf("%s matches every name, so it bounds nothing; write a narrower one, or any_tenant: true in its place if that is meant", brief(pattern))
+		return fmt.Sprintf("%s matches every name, so it bounds nothing; write a narrower one, or any_tenant: true in its place if that is meant", shorten(pattern))
 	default:
 		return ""
 	}
@@ -144,7 +144,7 @@ func (c Config) Warnings() []string {
 	var warnings []string
 	for i, iss := range c.Issuers {
 		if iss.AnyTenant {
-			warnings = append(warnings, fmt.Sprintf("issuers[%d].any_tenant: tokens of %s may name every tenant, those of all other issuers included", i, brief(iss.URL)))
+			warnings = append(warnings, fmt.Sprintf("issuers[%d].any_tenant: tokens of %s may name every tenant, those of all other issuers included", i, shorten(iss.URL)))
 		}
 	}
 	return warnings

@@ -121,10 +121,10 @@ func TestBoundOfOneIssuer(t *testing.T) {
 // TestUnboundedAmongSeveralHoldsNothing guarantees that the bound of an issuer that says nothing is
 // empty as soon as there is another issuer, whatever Validate lets pass.
 func TestUnboundedAmongSeveralHoldsNothing(t *testing.T) {
-	if (tenantBound{}).holds("alpha") || newTenantBound(Issuer{}, false).holds("alpha") {
+	if (allowedTenants{}).contains("alpha") || newAllowedTenants(Issuer{}, false).contains("alpha") {
 		t.Error("an issuer without a bound names a tenant")
 	}
-	if !newTenantBound(Issuer{}, true).holds("alpha") {
+	if !newAllowedTenants(Issuer{}, true).contains("alpha") {
 		t.Error("an issuer that is alone names no tenant")
 	}
 }
