@@ -90,7 +90,7 @@ func (l *Loki) fields(r request) (detection, int, error) {
 	if err != nil {
 		return none, 0, badRequest(err)
 	}
-	lines, _, err := run(e, within(l.held(), window))
+	lines, _, err := run(e, clip(l.snapshot(), window))
 	if err != nil {
 		return none, 0, err
 	}

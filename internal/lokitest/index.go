@@ -16,7 +16,7 @@ import (
 const indexSince = 6 * time.Hour
 
 // indexed are the streams that an operation on the index is about.
-func (l *Loki) indexed(r request, emptyIsAll bool) ([]stream, error) {
+func (l *Loki) indexedStreams(r request, emptyIsAll bool) ([]stream, error) {
 	s, err := r.span(indexSince)
 	if err != nil {
 		return nil, err
@@ -25,29 +25,29 @@ func (l *Loki) indexed(r request, emptyIsAll bool) ([]stream, error) {
 }
 
 // names are sorted and absent when there are none, as in Loki's answers.
-type names struct {
+type namesResponse struct {
 	Status string   `json:"status"`
 	Data   []string `json:"data,omitempty"`
 }
 
 func (l *Loki) labels(r request) (any, error) {
-	streams, err := l.indexed(r, true)
+	streams, err := l.indexedStreams(r, true)
 	found := map[string]bool{}
 	for _, s := range streams {
 		s.labels.Range(func(lb labels.Label) { found[lb.Name] = true })
 	}
-	return names{"success", slices.Sorted(maps.Keys(found))}, err
+	return namesResponse{"success", slices.Sorted(maps.Keys(found))}, err
 }
 
 func (l *Loki) labelValues(r request) (any, error) {
-	streams, err := l.indexed(r, true)
+	streams, err := l.indexedStreams(r, true)
 	found := map[string]bool{}
 	for _, s := range streams {
 		if v := s.labels.Get(r.name); v != "" {
 			found[v] = true
 		}
 	}
-	return names{"success", slices.Sorted(maps.Keys(found))}, err
+	return namesResponse{"success", slices.Sorted(maps.Keys(found))}, err
 }
 
 // series takes match and match[] together; none, or a single {}, is every series.
@@ -60,7 +60,7 @@ func (l *Loki) series(r request) (any, error) {
 	slices.Sort(groups)
 	groups = slices.Compact(groups)
 	if len(groups) == 0 || len(groups) == 1 && strings.ReplaceAll(groups[0], " ", "") == "{}" {
-		return seriesAnswer(within(l.held(), window)), nil
+		return seriesResponse(clip(l.snapshot(), window)), nil
 	}
 	var found []stream
 	for _, group := range groups {
@@ -68,12 +68,12 @@ func (l *Loki) series(r request) (any, error) {
 		if err != nil {
 			return nil, badRequest(err)
 		}
-		found = append(found, within(matching(l.held(), matchers), window)...)
+		found = append(found, clip(matching(l.snapshot(), matchers), window)...)
 	}
-	return seriesAnswer(found), nil
+	return seriesResponse(found), nil
 }
 
-func seriesAnswer(streams []stream) any {
+func seriesResponse(streams []stream) any {
 	var a struct {
 		Status string              `json:"status"`
 		Data   []map[string]string `json:"data"`
@@ -90,7 +90,7 @@ func seriesAnswer(streams []stream) any {
 }
 
 func (l *Loki) indexStats(r request) (any, error) {
-	streams, err := l.indexed(r, false)
+	streams, err := l.indexedStreams(r, false)
 	var a struct {
 		Streams int `json:"streams"`
 		Chunks  int `json:"chunks"`
@@ -160,7 +160,7 @@ func (l *Loki) patterns(r request) (any, error) {
 }
 
 func (l *Loki) detectedLabels(r request) (any, error) {
-	streams, err := l.indexed(r, true)
+	streams, err := l.indexedStreams(r, true)
 	values := map[string]map[string]bool{}
 	for _, s := range streams {
 		s.labels.Range(func(lb labels.Label) { addValue(values, lb.Name, lb.Value) })
@@ -185,14 +185,14 @@ func addValue(values map[string]map[string]bool, name, value string) {
 	values[name][value] = true
 }
 
-// formatted is the one answer of Loki's whose errors are JSON.
-type formatted struct {
+// formatResponse is the one answer of Loki's whose errors are JSON.
+type formatResponse struct {
 	Status string `json:"status"`
 	Data   string `json:"data,omitempty"`
 	Error  string `json:"error,omitempty"`
 }
 
-func (f formatted) status() int {
+func (f formatResponse) status() int {
 	if f.Error != "" {
 		return http.StatusBadRequest
 	}
@@ -202,9 +202,9 @@ func (f formatted) status() int {
 func (l *Loki) formatQuery(r request) (any, error) {
 	e, err := syntax.ParseExpr(r.param("query"))
 	if err != nil {
-		return formatted{Status: "invalid-query", Error: err.Error()}, nil //nolint:nilerr // it is the answer
+		return formatResponse{Status: "invalid-query", Error: err.Error()}, nil //nolint:nilerr // it is the answer
 	}
-	return formatted{Status: "success", Data: syntax.Prettify(e)}, nil
+	return formatResponse{Status: "success", Data: syntax.Prettify(e)}, nil
 }
 
 // Version is the Loki that is imitated.

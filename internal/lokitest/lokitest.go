@@ -150,7 +150,7 @@ func (l *Loki) Add(streams ...Stream) {
 	l.add(streams)
 }
 
-func (l *Loki) held() []stream {
+func (l *Loki) snapshot() []stream {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.streams)
@@ -251,18 +251,18 @@ func route(path string) (operation, name string) {
 }
 
 // refusal is an error with the status that Loki gives it.
-type refusal struct {
+type httpError struct {
 	status  int
 	message string
 }
 
-func (e *refusal) Error() string { return e.message }
+func (e *httpError) Error() string { return e.message }
 
 func badRequest(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &refusal{http.StatusBadRequest, err.Error()}
+	return &httpError{http.StatusBadRequest, err.Error()}
 }
 
 // fail answers as Loki does when it refuses: plain text, without a newline.
@@ -276,9 +276,9 @@ func fail(w http.ResponseWriter, status int, message string) {
 // send answers with JSON, compressed for whoever takes that.
 func send(w http.ResponseWriter, r *http.Request, answer any, err error) {
 	if err != nil {
-		refused, ok := err.(*refusal) //nolint:errorlint // handlers return it bare
+		refused, ok := err.(*httpError) //nolint:errorlint // handlers return it bare
 		if !ok {
-			refused = &refusal{http.StatusInternalServerError, err.Error()}
+			refused = &httpError{http.StatusInternalServerError, err.Error()}
 		}
 		fail(w, refused.status, refused.message)
 		return

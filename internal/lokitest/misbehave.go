@@ -75,17 +75,17 @@ func (l *Loki) Hang() *Hanging {
 // CutAfter sends the first n bytes of each answer and then drops the connection.
 func (l *Loki) CutAfter(n int) {
 	l.Instead(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		l.serve(&cutter{ResponseWriter: w, left: n}, r)
+		l.serve(&truncatingWriter{ResponseWriter: w, left: n}, r)
 	}))
 }
 
-// cutter is a writer that breaks off.
-type cutter struct {
+// truncatingWriter is a writer that breaks off.
+type truncatingWriter struct {
 	http.ResponseWriter
 	left int
 }
 
-func (c *cutter) Write(p []byte) (int, error) {
+func (c *truncatingWriter) Write(p []byte) (int, error) {
 	if len(p) < c.left {
 		c.left -= len(p)
 		return c.ResponseWriter.Write(p)
@@ -98,7 +98,7 @@ func (c *cutter) Write(p []byte) (int, error) {
 }
 
 // Unwrap is for http.ResponseController.
-func (c *cutter) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+func (c *truncatingWriter) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 // Generate answers every request with a well-formed answer of streams of at least so many bytes, which it
 // makes as it goes: its memory does not grow with it.

@@ -17,7 +17,7 @@ import (
 
 // The shapes of Loki's answers, field by field in its order.
 type (
-	answer struct {
+	response struct {
 		Status string `json:"status"`
 		Data   any    `json:"data,omitempty"`
 	}
@@ -41,7 +41,7 @@ type (
 	}
 )
 
-func success(data any) answer { return answer{Status: "success", Data: data} }
+func success(data any) response { return response{Status: "success", Data: data} }
 
 // sample is [time in seconds, "value"].
 func sample(t time.Time, v float64) [2]any {
@@ -136,7 +136,7 @@ func (l *Loki) queryRange(r request) (any, error) {
 const maxEntries = 5000 // max_entries_limit_per_query by default
 
 // logs answers a query for lines.
-func (l *Loki) logs(r request, e syntax.LogSelectorExpr, window span) (any, error) {
+func (l *Loki) logs(r request, e syntax.LogSelectorExpr, window timeRange) (any, error) {
 	limit, err := r.positive("limit", 100)
 	if err != nil {
 		return nil, err
@@ -150,7 +150,7 @@ func (l *Loki) logs(r request, e syntax.LogSelectorExpr, window span) (any, erro
 	}
 	// The end is exclusive, for lines alone.
 	window.end = window.end.Add(-1)
-	found, touched, err := run(e, within(l.held(), window))
+	found, touched, err := run(e, clip(l.snapshot(), window))
 	if err != nil {
 		return nil, err
 	}
@@ -176,17 +176,17 @@ type line struct {
 }
 
 // touched counts what a query read.
-type touched struct{ lines, bytes int }
+type readStats struct{ lines, bytes int }
 
 // run sends the streams that e selects through its pipeline.
-func run(e syntax.LogSelectorExpr, streams []stream) ([]line, touched, error) {
+func run(e syntax.LogSelectorExpr, streams []stream) ([]line, readStats, error) {
 	pipeline, err := e.Pipeline()
 	if err != nil {
-		return nil, touched{}, badRequest(err)
+		return nil, readStats{}, badRequest(err)
 	}
 	var (
 		found []line
-		read  touched
+		read  readStats
 	)
 	for _, s := range matching(streams, e.Matchers()) {
 		p := pipeline.ForStream(s.labels)
@@ -259,8 +259,8 @@ func (l *Loki) samples(e syntax.SampleExpr, times []time.Time) ([]matrixSeries, 
 		}
 		return []matrixSeries{constantSeries(v, times)}, statistics(0, 0, 1), nil
 	}
-	var read touched
-	byLabels := map[string]*counted{}
+	var read readStats
+	byLabels := map[string]*streamCounts{}
 	for _, r := range ranges {
 		n, err := l.count(r, times, byLabels)
 		if err != nil {
@@ -274,16 +274,16 @@ func (l *Loki) samples(e syntax.SampleExpr, times []time.Time) ([]matrixSeries, 
 }
 
 // counted is a stream's labels with the count of its lines at each time.
-type counted struct {
+type streamCounts struct {
 	labels labels.Labels
 	counts []int
 }
 
 // count adds what one range selects to byLabels; a stream that several select is counted for each.
-func (l *Loki) count(r *syntax.LogRangeExpr, times []time.Time, byLabels map[string]*counted) (touched, error) {
-	all := span{times[0].Add(-r.Interval - r.Offset), times[len(times)-1].Add(-r.Offset)}
-	var read touched
-	for _, s := range within(matching(l.held(), r.Left.Matchers()), all) {
+func (l *Loki) count(r *syntax.LogRangeExpr, times []time.Time, byLabels map[string]*streamCounts) (readStats, error) {
+	all := timeRange{times[0].Add(-r.Interval - r.Offset), times[len(times)-1].Add(-r.Offset)}
+	var read readStats
+	for _, s := range clip(matching(l.snapshot(), r.Left.Matchers()), all) {
 		found, n, err := run(r.Left, []stream{s})
 		if err != nil {
 			return read, err
@@ -292,7 +292,7 @@ func (l *Loki) count(r *syntax.LogRangeExpr, times []time.Time, byLabels map[str
 		read.bytes += n.bytes
 		key := s.labels.String()
 		if byLabels[key] == nil {
-			byLabels[key] = &counted{s.labels, make([]int, len(times))}
+			byLabels[key] = &streamCounts{s.labels, make([]int, len(times))}
 		}
 		for i, t := range times {
 			end := t.Add(-r.Offset)
@@ -307,7 +307,7 @@ func (l *Loki) count(r *syntax.LogRangeExpr, times []time.Time, byLabels map[str
 }
 
 // seriesOf leaves out times without lines, as Loki does, and series without any.
-func seriesOf(byLabels map[string]*counted, times []time.Time) []matrixSeries {
+func seriesOf(byLabels map[string]*streamCounts, times []time.Time) []matrixSeries {
 	series := []matrixSeries{}
 	for _, c := range byLabels {
 		s := matrixSeries{Metric: c.labels.Map()}

@@ -29,21 +29,21 @@ func (r request) categorize() bool {
 }
 
 // span is the time that a request is about.
-type span struct{ start, end time.Time }
+type timeRange struct{ start, end time.Time }
 
-func (s span) holds(t time.Time) bool { return !t.Before(s.start) && !t.After(s.end) }
+func (s timeRange) contains(t time.Time) bool { return !t.Before(s.start) && !t.After(s.end) }
 
-func (r request) span(since time.Duration) (span, error) {
+func (r request) span(since time.Duration) (timeRange, error) {
 	if value := r.param("since"); value != "" {
 		d, err := model.ParseDuration(value)
 		if err != nil {
-			return span{}, badRequest(fmt.Errorf("could not parse 'since' parameter: %w", err))
+			return timeRange{}, badRequest(fmt.Errorf("could not parse 'since' parameter: %w", err))
 		}
 		since = time.Duration(d)
 	}
 	end, err := r.time("end", r.now)
 	if err != nil {
-		return span{}, err
+		return timeRange{}, err
 	}
 	latest := end
 	if end.After(r.now) {
@@ -51,12 +51,12 @@ func (r request) span(since time.Duration) (span, error) {
 	}
 	start, err := r.time("start", latest.Add(-since))
 	if err != nil {
-		return span{}, err
+		return timeRange{}, err
 	}
 	if end.Before(start) {
-		return span{}, badRequest(errors.New("end timestamp must not be before or equal to start time"))
+		return timeRange{}, badRequest(errors.New("end timestamp must not be before or equal to start time"))
 	}
-	return span{start, end}, nil
+	return timeRange{start, end}, nil
 }
 
 func (r request) time(name string, otherwise time.Time) (time.Time, error) {
@@ -101,7 +101,7 @@ func (r request) positive(name string, otherwise int) (int, error) {
 }
 
 // step is as asked, or a 250th of the span.
-func (r request) step(s span) (time.Duration, error) {
+func (r request) step(s timeRange) (time.Duration, error) {
 	value := r.param("step")
 	if value == "" {
 		return time.Duration(max(math.Floor(s.end.Sub(s.start).Seconds()/250), 1)) * time.Second, nil
@@ -143,16 +143,16 @@ func (r request) forward() (bool, error) {
 
 // selected are the streams that the selector in `query` matches and that have an entry in the span.
 // Where Loki takes the empty text it means everything.
-func (l *Loki) selected(r request, s span, emptyIsAll, emptyMatchers bool) ([]stream, error) {
+func (l *Loki) selected(r request, s timeRange, emptyIsAll, emptyMatchers bool) ([]stream, error) {
 	text := r.param("query")
 	if text == "" && emptyIsAll {
-		return within(l.held(), s), nil
+		return clip(l.snapshot(), s), nil
 	}
 	matchers, err := syntax.ParseMatchers(text, !emptyMatchers)
 	if err != nil {
 		return nil, badRequest(err)
 	}
-	return within(matching(l.held(), matchers), s), nil
+	return clip(matching(l.snapshot(), matchers), s), nil
 }
 
 func matching(streams []stream, matchers []*labels.Matcher) []stream {
@@ -175,12 +175,12 @@ func matches(set labels.Labels, matchers []*labels.Matcher) bool {
 }
 
 // within cuts streams to what they have in the span, and leaves out those that have nothing there.
-func within(streams []stream, s span) []stream {
+func clip(streams []stream, s timeRange) []stream {
 	var found []stream
 	for _, st := range streams {
 		var entries []Entry
 		for _, e := range st.entries {
-			if s.holds(e.Time) {
+			if s.contains(e.Time) {
 				entries = append(entries, e)
 			}
 		}

@@ -107,7 +107,7 @@ func (l *Loki) openTail(r request) (*tail, []byte, error) {
 	}
 	if delay := r.param("delay_for"); delay != "" {
 		if n, err := strconv.Atoi(delay); err != nil || n > 5 {
-			return nil, nil, &refusal{http.StatusBadRequest, "delay_for can't be greater than 5"}
+			return nil, nil, &httpError{http.StatusBadRequest, "delay_for can't be greater than 5"}
 		}
 	}
 	t := &tail{categorize: r.categorize(), frames: make(chan []byte, queuedFrames), end: make(chan websocket.StatusCode, 1)}
@@ -116,7 +116,7 @@ func (l *Loki) openTail(r request) (*tail, []byte, error) {
 		return t, nil, nil
 	}
 	t.expr = expr
-	lines, _, err := run(expr, within(l.held(), window))
+	lines, _, err := run(expr, clip(l.snapshot(), window))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -16,7 +16,7 @@ func (l *Loki) volume(r request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.volumes(r, []span{window})
+	return l.volumes(r, []timeRange{window})
 }
 
 func (l *Loki) volumeRange(r request) (any, error) {
@@ -28,19 +28,19 @@ func (l *Loki) volumeRange(r request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var steps []span
+	var steps []timeRange
 	for start := window.start; start.Before(window.end); start = start.Add(step) {
 		end := start.Add(step - 1)
 		if end.After(window.end) {
 			end = window.end
 		}
-		steps = append(steps, span{start, end})
+		steps = append(steps, timeRange{start, end})
 	}
 	return l.volumes(r, steps)
 }
 
 // volumes adds up bytes by labels in each span. It is a matrix only if a series has several values.
-func (l *Loki) volumes(r request, spans []span) (any, error) {
+func (l *Loki) volumes(r request, spans []timeRange) (any, error) {
 	limit, err := r.positive("limit", 100)
 	if err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func (l *Loki) volumes(r request, spans []span) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		for key, v := range addUp(streams, group) {
+		for key, v := range sumBytes(streams, group) {
 			if byKey[key] == nil {
 				byKey[key] = &matrixSeries{Metric: v.metric}
 			}
@@ -88,7 +88,7 @@ type volume struct {
 	bytes  int
 }
 
-func addUp(streams []stream, group func(labels.Labels) []map[string]string) map[string]*volume {
+func sumBytes(streams []stream, group func(labels.Labels) []map[string]string) map[string]*volume {
 	sums := map[string]*volume{}
 	for _, s := range streams {
 		for _, metric := range group(s.labels) {
