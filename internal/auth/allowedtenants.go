@@ -18,8 +18,8 @@ type allowedTenants struct {
 	pattern *regexp.Regexp // nil: none
 }
 
-// newAllowedTenants makes the bound of a valid configuration. Only an issuer that is alone may name every
-// tenant without saying so: it takes nothing from another.
+// newAllowedTenants returns the set of a valid configuration. Only a single issuer may name every tenant by
+// default: there is no other issuer to protect.
 func newAllowedTenants(ic Issuer, alone bool) allowedTenants {
 	b := allowedTenants{any: ic.AnyTenant || alone && !ic.limitsTenants(), names: make(map[string]bool, len(ic.Tenants))}
 	for _, name := range ic.Tenants {
@@ -31,7 +31,7 @@ func newAllowedTenants(ic Issuer, alone bool) allowedTenants {
 	return b
 }
 
-// holds reports whether the bound contains the tenant.
+// contains reports whether the set contains the tenant.
 func (b allowedTenants) contains(tenant string) bool {
 	return b.any || b.names[tenant] || b.pattern != nil && matchesWhole(b.pattern, tenant)
 }
@@ -76,7 +76,7 @@ func matchesEveryName(re *regexp.Regexp) bool {
 	return true
 }
 
-// bounded reports whether the configuration limits the tenants that the issuer may name.
+// limitsTenants reports whether the configuration limits the tenants that the issuer may name.
 func (iss Issuer) limitsTenants() bool { return iss.Tenants != nil || iss.TenantPattern != "" }
 
 // validateBound checks Tenants, TenantPattern and AnyTenant. With more than one issuer the bound is required.

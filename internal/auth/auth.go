@@ -1,14 +1,14 @@
-// Package auth says who is asking.
+// Package auth authenticates the caller.
 //
 // Guarantee: a [Principal] with tenants comes only out of a token that one of the configured
 // issuers signed, with a key and an algorithm that the configuration allows, for our audience, and
-// that is neither expired nor early; its tenants, its selector and its scopes are what that token
-// says, read strictly. Whatever is in doubt is refused. With more than one issuer, each names only
+// that is neither expired nor early; its tenants, its selector and its scopes are those of the
+// token, parsed strictly. When in doubt, the token is rejected. With more than one issuer, each names only
 // the tenants that its own configuration allows it.
 //
 // Not promised here: what a tenant may see (package tenancy, which also parses the selector), that
-// a name is fit to be an organization of Loki's ("." and ".." are names here), or that a token
-// which its issuer withdrew early is noticed before it expires.
+// a name is valid as an organization of Loki's ("." and ".." are names here), or that a
+// revoked token is rejected before it expires.
 package auth
 
 import (
@@ -22,36 +22,36 @@ import (
 	"time"
 )
 
-// What the package refuses with. Every error of [Verifier.Verify] and [BearerToken] wraps exactly
+// The package's errors. Every error of [Verifier.Verify] and [BearerToken] wraps exactly
 // one of them; the rest of its text is the cause, for the log and never for the caller.
 var (
-	// ErrNoToken says that the request carries no token at all: 401 without an error code (RFC
+	// ErrNoToken means that the request carries no token: 401 without an error code (RFC
 	// 6750, section 3.1).
 	ErrNoToken = errors.New("no token")
-	// ErrInvalidToken says that the token is not to be believed: 401 invalid_token.
+	// ErrInvalidToken means that the token is not valid: 401 invalid_token.
 	ErrInvalidToken = errors.New("invalid token")
-	// ErrNoTenant says that the token is genuine and does not name the caller's tenants, or names one
+	// ErrNoTenant means that the token is valid but does not name the caller's tenants, or names one
 	// that its issuer may not name: 403.
 	ErrNoTenant = errors.New("no tenant")
-	// ErrInvalidSelectorClaim says that the token is genuine, the configuration wants a selector
-	// in it, and there is none: 403. Going on without it would show more than was meant.
+	// ErrInvalidSelectorClaim means that the token is valid, the configuration wants a selector
+	// in it, and there is none: 403. Continuing without it would show more than intended.
 	ErrInvalidSelectorClaim = errors.New("invalid selector claim")
-	// ErrInsufficientScope says that the token is genuine and lacks the required scope: 403
+	// ErrInsufficientScope means that the token is valid but lacks the required scope: 403
 	// insufficient_scope.
 	ErrInsufficientScope = errors.New("insufficient scope")
-	// ErrKeysUnavailable says that the token cannot be judged, since its issuer's keys could not be
-	// had, or have not been confirmed for too long: 503.
+	// ErrKeysUnavailable means that the token cannot be verified, since its issuer's keys could not be
+	// fetched, or are too stale: 503.
 	ErrKeysUnavailable = errors.New("verification keys unavailable")
 )
 
-// Errors lists what the package refuses with, so that a test can see that each has its answer.
+// Errors lists the package's errors, so that a test can check that each has its response.
 func Errors() []error {
 	return []error{
 		ErrNoToken, ErrInvalidToken, ErrNoTenant, ErrInvalidSelectorClaim, ErrInsufficientScope, ErrKeysUnavailable,
 	}
 }
 
-// A Principal is who a verified token speaks for.
+// A Principal is the caller that a verified token identifies.
 type Principal struct {
 	// Issuer is the token's `iss`, one of the configured ones.
 	Issuer string
@@ -67,7 +67,7 @@ type Principal struct {
 	Expiry time.Time
 }
 
-// An Option passes what a Verifier works with, beside its configuration.
+// An Option sets a dependency of a Verifier.
 type Option func(*options)
 
 type options struct {
@@ -76,18 +76,18 @@ type options struct {
 	transport http.RoundTripper
 }
 
-// WithClock lets c tell the time, instead of the system.
+// WithClock uses c instead of the system's clock.
 func WithClock(c Clock) Option { return func(o *options) { o.clock = c } }
 
-// WithLogger sends what becomes of the keys to log; by default it is dropped. What becomes of a
-// token is in the errors of Verify.
+// WithLogger logs key fetches to log; by default they are not logged. Results for tokens are the errors of
+// Verify.
 func WithLogger(log *slog.Logger) Option { return func(o *options) { o.log = log } }
 
-// WithTransport fetches keys through rt. Time-outs, sizes and redirects stay the package's own.
+// WithTransport fetches keys through rt. Timeouts, sizes and redirects remain those of this package.
 func WithTransport(rt http.RoundTripper) Option { return func(o *options) { o.transport = rt } }
 
 // A Verifier verifies tokens of the configured issuers, and keeps their keys fresh until it is
-// closed. It is for many goroutines at once.
+// closed. It is safe for concurrent use.
 type Verifier struct {
 	issuers map[string]*issuer
 	order   []*issuer // as configured, for Ready and Stats
@@ -108,7 +108,7 @@ type issuer struct {
 	keys     *keyring
 }
 
-// A policy is what holds for all issuers.
+// A policy applies to all issuers.
 type policy struct {
 	algorithms    map[string]bool
 	leeway        time.Duration
@@ -159,13 +159,13 @@ func New(ctx context.Context, c Config, opts ...Option) (*Verifier, error) {
 // newIssuer makes an issuer of a valid configuration. Its one error is a keys file that cannot be used.
 func newIssuer(ctx context.Context, ic Issuer, c Config, o options) (*issuer, error) {
 	iss := &issuer{url: ic.URL, audience: ic.Audience, bound: newAllowedTenants(ic, len(c.Issuers) == 1)}
-	iss.tenant, _ = parseClaimPath(ic.TenantClaim) // Validate has seen to both
+	iss.tenant, _ = parseClaimPath(ic.TenantClaim) // Validate has checked both
 	if ic.SelectorClaim != "" {
 		iss.selector, _ = parseClaimPath(ic.SelectorClaim)
 	}
 	iss.keys = newKeyring(ic.URL, newSource(ic, c.DangerouslyAllowHTTPJWKS, o.transport), c.KeysMaxStale, o.clock, o.log)
 	if ic.KeysFile != "" {
-		// A file is the operator's own: a mistake in it is theirs to see now, not at the first request.
+		// A mistake in the operator's file is an error at start, not at the first request.
 		if err := iss.keys.fetchNow(ctx); err != nil {
 			return nil, err
 		}
@@ -180,8 +180,8 @@ func (v *Verifier) Close() {
 	v.running.Wait()
 }
 
-// Ready is nil while every issuer has keys that are fresh enough. Its error names the issuers that
-// do not, and holds no secrets.
+// Ready returns nil while every issuer has keys that are not too stale. Its error names the other issuers,
+// and holds no secrets.
 func (v *Verifier) Ready() error {
 	var errs []error
 	for _, iss := range v.order {
@@ -192,10 +192,10 @@ func (v *Verifier) Ready() error {
 	return errors.Join(errs...)
 }
 
-// Verify says whom the token speaks for. On the errors that answer 403 the token is genuine, and the
-// Principal tells its issuer, subject, scopes and expiry for the record, with no tenants; on all
-// others it is zero. The errors never hold a part of the token but the short names in it that say
-// why it was refused.
+// Verify returns the caller that the token identifies. On errors with status 403 the token is valid, and the
+// Principal holds its issuer, subject, scopes and expiry for the access record, without tenants; on all
+// others it is zero. The errors never hold a part of the token except short names that explain the
+// rejection.
 //
 // It waits on the network only where the issuer has no usable key yet, or none by the token's name
 // for it, and then for no longer than two seconds.
@@ -216,7 +216,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Principal, error) 
 		return Principal{}, err
 	}
 	// Before the signature: a token that would be refused anyway must not make us fetch keys, or an
-	// old page that goes on asking with an expired token would use up what a rotation needs.
+	// old page that continues to send an expired token would use up what a rotation needs.
 	expiry, err := v.policy.checkClaims(t, iss, v.clock.Now())
 	if err != nil {
 		return Principal{}, err
@@ -249,12 +249,12 @@ func (v *Verifier) issuerOf(t *token) (*issuer, error) {
 	return iss, nil
 }
 
-// invalid is a refusal of the token, with its cause.
+// invalid returns ErrInvalidToken with its cause.
 func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrInvalidToken}, args...)...)
 }
 
-// shorten quotes what a token says of itself, short enough for a log line.
+// shorten quotes a value of a token, short enough for a log line.
 func shorten(s string) string {
 	const most = 120
 	if len(s) > most {

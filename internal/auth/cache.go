@@ -9,21 +9,21 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 )
 
-// maxCacheAge is the longest that a verified token is not looked at again.
+// maxCacheAge is how long the result for a token is cached at most.
 const maxCacheAge = time.Minute
 
-// A cache remembers whom verified tokens speak for: one page makes many requests, and the signature
-// is by far the dearest part of each. Refusals are not remembered, so that nobody can push honest
-// entries out without a genuine token.
+// A cache holds the principals of verified tokens: one page makes many requests, and the signature is by far
+// the most expensive part of each. Rejections are not cached, so that nobody can evict entries without a
+// valid token.
 //
-// Not the expirable kind of the same library: its goroutine cannot be ended, and it asks the system
-// for the time.
+// Not the expirable kind of the same library: its goroutine cannot be stopped, and it uses the
+// system's clock.
 type cache struct {
-	entries      *lru.Cache[[sha256.Size]byte, cacheEntry] // nil: nothing is remembered
+	entries      *lru.Cache[[sha256.Size]byte, cacheEntry] // nil: nothing is cached
 	hits, misses atomic.Uint64
 }
 
-// cacheEntry is an entry: good until its time, and as long as the keys are those that verified it.
+// cacheEntry is valid until its time, and as long as the keys are those that verified it.
 type cacheEntry struct {
 	principal Principal
 	keys      *keyring

@@ -51,7 +51,7 @@ func parseClaimPath(text string) (claimPath, error) {
 	return path, nil
 }
 
-// in finds the claim.
+// lookup returns the claim.
 func (p claimPath) lookup(claims map[string]any) (any, bool) {
 	var v any = claims
 	for _, name := range p {
@@ -66,10 +66,10 @@ func (p claimPath) lookup(claims map[string]any) (any, bool) {
 	return v, true
 }
 
-// principal reads whom verified claims speak for. Scope comes first, so that a token that was never
-// meant for this API is told so, whatever else it lacks.
+// principal reads the principal from verified claims. The scope is checked first, so that a token for another
+// API gets that error, whatever else it lacks.
 func (p policy) principal(claims map[string]any, iss *issuer, expiry time.Time) (Principal, error) {
-	subject, _ := claims["sub"].(string) // admit has seen to its type
+	subject, _ := claims["sub"].(string) // checkClaims has checked its type
 	caller := Principal{Issuer: iss.url, Subject: subject, Scopes: scopes(claims), Expiry: expiry}
 	if p.requiredScope != "" && !slices.Contains(caller.Scopes, p.requiredScope) {
 		return caller, fmt.Errorf("%w: the token lacks %q", ErrInsufficientScope, p.requiredScope)
@@ -79,7 +79,7 @@ func (p policy) principal(claims map[string]any, iss *issuer, expiry time.Time) 
 	if err != nil {
 		return caller, fmt.Errorf("%w: %w", ErrNoTenant, err)
 	}
-	// One tenant outside the bound refuses the token. Leaving it out would be a guess at what the issuer meant.
+	// One tenant outside the bound refuses the token. Leaving it out would be a guess at the issuer's intent.
 	if err := iss.bound.check(iss.url, tenants); err != nil {
 		return caller, fmt.Errorf("%w: %w", ErrNoTenant, err)
 	}
@@ -91,8 +91,8 @@ func (p policy) principal(claims map[string]any, iss *issuer, expiry time.Time) 
 	return caller, nil
 }
 
-// readTenants takes a name, or an array of them. One unfit name refuses them all: leaving it out
-// would be a guess at what the issuer meant.
+// readTenants takes a name, or an array of them. One invalid name rejects all: leaving it out
+// would be a guess at the issuer's intent.
 func readTenants(claim any) ([]string, error) {
 	var names []any
 	switch claim := claim.(type) {
@@ -149,8 +149,8 @@ func readSelector(path claimPath, claims map[string]any) (string, error) {
 }
 
 // scopes gathers `scope` (RFC 9068: a string with spaces) and `scp` (its namesake with some
-// providers), each a string or an array of strings. What is in them and not a scope is passed over:
-// a scope only ever allows, so what cannot be read allows nothing.
+// providers), each a string or an array of strings. Invalid values are ignored: a scope only ever
+// allows, so an invalid one allows nothing.
 func scopes(claims map[string]any) []string {
 	var found []string
 	seen := make(map[string]bool)
@@ -176,7 +176,7 @@ func scopes(claims map[string]any) []string {
 	return found
 }
 
-// isScope tells a scope-token of RFC 6749, section 3.3.
+// isScope reports whether s is a scope-token of RFC 6749, section 3.3.
 func isScope(s string) bool {
 	if s == "" {
 		return false
@@ -189,8 +189,8 @@ func isScope(s string) bool {
 	return true
 }
 
-// clone is for handing out what is also remembered: a caller who sorts or appends must not change
-// the next one's tenants.
+// clone copies a cached value: a caller that sorts or appends must not change the tenants of the next
+// one.
 func (p Principal) clone() Principal {
 	p.Tenants = slices.Clone(p.Tenants)
 	p.Scopes = slices.Clone(p.Scopes)

@@ -10,34 +10,34 @@ import (
 	"unicode"
 )
 
-// Config is what the package is told by the operator. Fields mean what they say: no zero value
-// stands for something else, so start from [Defaults].
+// Config is the operator's configuration. No zero value stands for a default, so start from
+// [Defaults].
 type Config struct {
-	// Issuers are those whose tokens are taken, at least one. A token's `iss` picks the one.
+	// Issuers are the accepted issuers, at least one. A token's `iss` selects the issuer.
 	Issuers []Issuer
-	// Algorithms are the signature algorithms taken, by their names of RFC 7518 and RFC 8037.
-	// Default: all of [SupportedAlgorithms]. A shorter list is safe at any time; a provider that
-	// signs with another is then refused. There are no symmetric ones, and no `none`.
+	// Algorithms are the accepted signature algorithms, by their names of RFC 7518 and RFC 8037.
+	// Default: all of [SupportedAlgorithms]. A shorter list is safe at any time; tokens signed
+	// with another are then rejected. There are no symmetric ones, and no `none`.
 	Algorithms []string
 	// Leeway is the clock skew allowed on exp, nbf and iat. Default 30s, at most 5m: for as long as
 	// that, an expired token still passes.
 	Leeway time.Duration
 	// RequiredScope is a scope that every token must have, in `scope` or `scp`. Default: none.
 	RequiredScope string
-	// KeysMaxStale is for how long keys are used that could not be fetched again. Default 24h, at
-	// least 10m. Longer rides out longer outages of the provider; but a key that the provider
-	// withdrew meanwhile is believed for just as long.
+	// KeysMaxStale is how long keys are used after the last successful fetch. Default 24h, at least 10m.
+	// A longer time survives longer outages of the provider, but a revoked key is accepted for just as
+	// long.
 	KeysMaxStale time.Duration
-	// DangerouslyAllowHTTPJWKS allows http:// for keys and discovery. Whoever is on the way can then
-	// put in a key of their own and be any tenant. For development alone.
+	// DangerouslyAllowHTTPJWKS allows http:// for keys and discovery. Anyone on the network path
+	// can then insert a key and act as any tenant. For development only.
 	DangerouslyAllowHTTPJWKS bool
-	// CacheEntries is how many verified tokens are remembered, by their SHA-256, for at most a
+	// CacheEntries is how many verified tokens are cached, by their SHA-256, for at most a
 	// minute. Default 16384; 0 verifies every token anew.
 	CacheEntries int
 }
 
 // An Issuer is one provider of tokens. Its keys come from JWKSURL or KeysFile or, where neither is
-// given, from what OpenID Connect discovery says at URL/.well-known/openid-configuration.
+// given, from OpenID Connect discovery at URL/.well-known/openid-configuration.
 type Issuer struct {
 	// URL is the issuer as it is in the token's `iss`, compared exactly, a slash at the end
 	// included. For discovery it has to be an https URL.
@@ -49,7 +49,7 @@ type Issuer struct {
 	// KeysFile holds public keys, as PEM (public keys or certificates, any number) or JWKS. It is
 	// read again every five minutes.
 	KeysFile string
-	// TenantClaim tells where in the token the caller's tenants are. Required. The claim is a
+	// TenantClaim is the claim that holds the caller's tenants. Required. The claim is a
 	// string, or an array of at most 64; each 1 to 128 bytes of [A-Za-z0-9._-].
 	//
 	// Syntax: a name, or names joined by dots for a claim within objects: `app_metadata.tenant` is
@@ -70,9 +70,9 @@ type Issuer struct {
 	// AnyTenant lets this issuer's tokens name every tenant, those of all other issuers included. It
 	// excludes Tenants and TenantPattern. [Config.Warnings] reports it.
 	AnyTenant bool
-	// SelectorClaim tells where in the token a stream selector is that confines the caller beyond
+	// SelectorClaim is the claim that holds a stream selector, which confines the caller further than
 	// the tenants; syntax as above. Default: none. Where it is configured, a token without it is
-	// refused: absent must not come to mean "unconfined".
+	// rejected: absent must not mean "unconfined".
 	SelectorClaim string
 }
 
@@ -81,7 +81,7 @@ func SupportedAlgorithms() []string {
 	return []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 }
 
-// Defaults is a Config with all that has a default.
+// Defaults returns a Config with all default values.
 func Defaults() Config {
 	return Config{
 		Algorithms:   SupportedAlgorithms(),
@@ -102,13 +102,13 @@ const (
 type FieldError struct {
 	// Field is the path of the field, such as `Issuers[0].Audience`.
 	Field string
-	// Problem says what is wrong and what to write instead.
+	// Problem is what is wrong and what to write instead.
 	Problem string
 }
 
 func (e *FieldError) Error() string { return e.Field + ": " + e.Problem }
 
-// Validate tells all mistakes at once, as [FieldError]s joined. It opens no file and no connection.
+// Validate reports all mistakes at once, as [FieldError]s joined. It opens no file and no connection.
 func (c Config) Validate() error {
 	var errs []error
 	report := func(field, format string, args ...any) {
@@ -202,8 +202,8 @@ func (iss Issuer) validate(allowHTTP bool, report reporter) {
 	}
 }
 
-// checkKeysURL says what keeps the URL from being one to fetch keys from; empty if nothing does.
-// The URL is shown without what may be a secret in it.
+// checkKeysURL returns why keys cannot be fetched from the URL; empty if they can. Possible secrets in the
+// URL are not shown.
 func checkKeysURL(raw string, allowHTTP bool) string {
 	u, err := url.Parse(raw)
 	if err != nil {

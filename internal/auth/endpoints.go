@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Endpoints knows where a provider's token endpoint is: with some it has another host than the issuer, and
-// a page that signs people in must be allowed to ask it. It is safe for use by many goroutines.
+// Endpoints finds a provider's token endpoint: some have it on another host than the issuer, and the log
+// explorer must be allowed to connect to it. It is safe for concurrent use.
 type Endpoints struct {
 	web    *httpFetcher
 	issuer string
@@ -21,12 +21,12 @@ type Endpoints struct {
 }
 
 const (
-	// A page that is asked for does not wait for long, and does not ask a provider that is away each time.
+	// A page request does not wait for long, and does not contact a provider that is down each time.
 	endpointsTimeout = 3 * time.Second
 	endpointsRetry   = 30 * time.Second
 )
 
-// NewEndpoints makes one for the issuer; it asks nothing yet.
+// NewEndpoints returns the Endpoints of an issuer. It sends no request yet.
 func NewEndpoints(issuer string, allowHTTP bool) *Endpoints {
 	return &Endpoints{
 		web:    &httpFetcher{allowHTTP: allowHTTP, client: &http.Client{Transport: defaultTransport(), CheckRedirect: sameOrigin}},
@@ -34,8 +34,9 @@ func NewEndpoints(issuer string, allowHTTP bool) *Endpoints {
 	}
 }
 
-// TokenOrigin is the origin of the token endpoint, such as https://id.example.com, by what discovery said
-// last; empty if it has not said. It waits for the provider for a few seconds at most, and only now and then.
+// TokenOrigin is the origin of the token endpoint, such as https://id.example.com, by the last
+// successful discovery; empty if there was none. It waits for the provider for a few seconds at most, and only
+// from time to time.
 func (e *Endpoints) TokenOrigin(ctx context.Context) string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -51,7 +52,7 @@ func (e *Endpoints) TokenOrigin(ctx context.Context) string {
 	defer cancel()
 	metadata, err := e.web.discover(ctx, e.issuer)
 	if err != nil {
-		return e.origin // what it was is a better guess than none
+		return e.origin // the previous origin is a better guess than none
 	}
 	endpoint, _ := metadata["token_endpoint"].(string)
 	if origin, ok := originOf(endpoint, e.web.allowHTTP); ok {
@@ -79,7 +80,7 @@ func originOf(raw string, allowHTTP bool) (string, bool) {
 	return u.Scheme + "://" + u.Host, true
 }
 
-// Origin is the issuer's own origin; empty where it is no URL to be asked.
+// Origin is the issuer's own origin; empty if it is not a URL to connect to.
 func (e *Endpoints) Origin() string {
 	origin, _ := originOf(e.issuer, e.web.allowHTTP)
 	return origin

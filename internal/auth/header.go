@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// MaxTokenBytes is the longest token that is read. The largest honest ones, with hundreds of groups
-// in them, stay well below.
+// MaxTokenBytes is the longest token that is read. The largest valid ones, with hundreds of groups,
+// stay well below.
 const MaxTokenBytes = 16 << 10
 
 // BearerToken is the token of a request: from its one Authorization header, scheme Bearer in any
-// letter case (RFC 6750, section 2.1). A token in the URL or in a form is not looked for. Another
-// scheme is as no token; a second header, or a token that none could be, is ErrInvalidToken.
+// letter case (RFC 6750, section 2.1). A token in the URL or in a form is ignored. Another scheme
+// counts as no token; a second header, or a malformed token, is ErrInvalidToken.
 func BearerToken(h http.Header) (string, error) {
 	scheme, credentials, err := authorization(h)
 	if err != nil {
@@ -27,7 +27,7 @@ func BearerToken(h http.Header) (string, error) {
 
 // BearerOrBasicToken is [BearerToken], and takes the token also as the password of HTTP Basic, with
 // any user name, for clients that can send nothing else. It is off unless the operator turns it on:
-// browsers remember a Basic password and send it without being asked.
+// browsers store a Basic password and send it automatically.
 func BearerOrBasicToken(h http.Header) (string, error) {
 	scheme, credentials, err := authorization(h)
 	if err != nil {
@@ -60,7 +60,7 @@ func authorization(h http.Header) (scheme, credentials string, err error) {
 		scheme, credentials, _ = strings.Cut(values[0], " ")
 		return strings.ToLower(scheme), strings.TrimLeft(credentials, " "), nil
 	default:
-		// Which of them counts is what a proxy before us and we could disagree about.
+		// A proxy in front of logfence could use another one of them than logfence.
 		return "", "", invalid("%d authorization headers", len(values))
 	}
 }
@@ -76,7 +76,7 @@ func checkedToken(s string) (string, error) {
 	}
 }
 
-// isB64Token tells b64token of RFC 6750: letters, digits and -._~+/, then any number of equal signs.
+// isB64Token reports whether s is a b64token of RFC 6750: letters, digits and -._~+/, then any number of equal signs.
 func isB64Token(s string) bool {
 	s = strings.TrimRight(s, "=")
 	if s == "" {

@@ -12,25 +12,25 @@ import (
 )
 
 const (
-	// refreshInterval is how often keys are fetched unasked: a key that the provider withdraws is
-	// believed for about as long.
+	// refreshInterval is how often keys are fetched in the background: a revoked key is accepted for about
+	// as long.
 	refreshInterval = 5 * time.Minute
 	// retryInterval is the pause after a first failure; it doubles up to refreshInterval.
 	retryInterval = 5 * time.Second
-	// demandInterval is the least time between fetches that requests ask for, however many they are.
-	// Within it an unknown key is a bad token: to say "try again" to each would turn garbage into
-	// outages on a dashboard. Fetches unasked do not count, so that one just before a rotation does
-	// not keep the new key out.
+	// demandInterval is the minimum time between fetches that requests trigger, for any number of requests.
+	// Within it an unknown key means an invalid token: a 503 for each would show garbage as outages on a
+	// dashboard. Background fetches do not count, so that one just before a rotation does not delay the
+	// new key.
 	demandInterval = 10 * time.Second
 	// maxWait is how long a request waits for keys.
 	maxWait = 2 * time.Second
 )
 
-// A keyring holds one issuer's keys and keeps them fresh. Its own goroutine does all the fetching,
-// one fetch at a time; requests may ask for one and wait for its end.
+// A keyring holds one issuer's keys and keeps them fresh. Its own goroutine does all fetches,
+// one at a time; requests may trigger one and wait for it.
 //
-// Good keys are replaced by good keys only. A fetch that fails leaves them as they are, and they are
-// used until maxStale after the last that did not.
+// Valid keys are replaced by valid keys only. A failed fetch keeps the current ones, and they are used until
+// maxStale after the last successful fetch.
 type keyring struct {
 	issuer   string
 	source   source
@@ -50,14 +50,14 @@ type keyring struct {
 	wake       chan struct{} // capacity 1; filled, under mu, with the flight that a request started
 }
 
-// A holding is the outcome of the last good fetch. Every good fetch makes a new one; its set is the
-// same as long as the keys are.
+// fetchedKeys is the result of the last successful fetch. Every successful fetch makes a new one; its set is
+// the same as long as the keys are.
 type fetchedKeys struct {
 	set *keySet
 	at  time.Time
 }
 
-// A flight is one fetch under way, for any number of requests to wait on.
+// fetchCall is one fetch in flight, for any number of requests to wait on.
 type fetchCall struct {
 	started time.Time
 	done    chan struct{}
@@ -73,8 +73,7 @@ func newKeyring(issuer string, s source, maxStale time.Duration, c Clock, log *s
 	}
 }
 
-// usable is the set to verify with, unless there is none or it is too stale. The error is fit for
-// everybody.
+// usableKeys returns the set to verify with, unless there is none or it is too stale. The error is public.
 func (r *keyring) usableKeys() (*keySet, error) {
 	return r.checkUsable(r.current.Load())
 }
@@ -90,10 +89,10 @@ func (r *keyring) checkUsable(h *fetchedKeys) (*keySet, error) {
 }
 
 // verify checks the token's signature and returns the set whose key made it. Where no key has the
-// name that the token gives, the keys are fetched again, within the limits of demand.
+// name that the token gives, the keys are fetched again, within the limits of refreshOnDemand.
 func (r *keyring) verify(ctx context.Context, t *token) (*keySet, error) {
-	// The first look finds a known key. The second has waited for a fetch that was under way already
-	// and may have been too early to bring it, the third for one that was not.
+	// The first look finds a known key. The second has waited for a fetch that was already in flight
+	// and may have started too early to find it, the third for one that was not.
 	const looks = 3
 	for look := 1; ; look++ {
 		seen := r.current.Load()
@@ -141,18 +140,18 @@ func (s *keySet) verify(t *token) (named bool, err error) {
 	}
 }
 
-// demand has the keys fetched for a request that found nothing in what it saw, and waits. It tells
-// whether to look again; an error says that the provider, not the token, is the reason if not.
+// refreshOnDemand fetches the keys for a request that found no key in seen, and waits. It returns whether to
+// look again; an error means that the provider, not the token, is the reason if not.
 func (r *keyring) refreshOnDemand(ctx context.Context, seen *fetchedKeys) (again bool, err error) {
 	f, err := r.joinOrStart(seen)
 	if f == nil {
 		return r.current.Load() != seen, err
 	}
 	// Counted from the start of the fetch: when a provider hangs, the requests of the first two
-	// seconds wait, and all that come later are answered at once.
+	// seconds wait, and all later ones get an error at once.
 	left := maxWait - r.clock.Now().Sub(f.started)
 	if left <= 0 {
-		return false, fmt.Errorf("%w: the provider does not answer", ErrKeysUnavailable)
+		return false, fmt.Errorf("%w: the provider does not respond", ErrKeysUnavailable)
 	}
 	select {
 	case <-f.done:
@@ -161,14 +160,14 @@ func (r *keyring) refreshOnDemand(ctx context.Context, seen *fetchedKeys) (again
 		}
 		return true, nil
 	case <-r.clock.After(left):
-		return false, fmt.Errorf("%w: the provider does not answer", ErrKeysUnavailable)
+		return false, fmt.Errorf("%w: the provider does not respond", ErrKeysUnavailable)
 	case <-ctx.Done():
 		return false, fmt.Errorf("%w: %w", ErrKeysUnavailable, context.Cause(ctx))
 	}
 }
 
-// join is the fetch under way, or a new one if it is time for one. No fetch and no error means that
-// the keys are as fresh as they may be, or have changed since they were seen.
+// joinOrStart returns the fetch in flight, or a new one if one is allowed. No fetch and no error means that the
+// keys are as fresh as allowed, or have changed since they were seen.
 func (r *keyring) joinOrStart(seen *fetchedKeys) (*fetchCall, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -188,11 +187,11 @@ func (r *keyring) joinOrStart(seen *fetchedKeys) (*fetchCall, error) {
 	}
 	r.nextDemand = now.Add(demandInterval)
 	r.inFlight = &fetchCall{started: now, done: make(chan struct{})}
-	r.wake <- struct{}{} // never blocks: begin empties it before a flight ends
+	r.wake <- struct{}{} // never blocks: begin empties it before a fetch ends
 	return r.inFlight, nil
 }
 
-// run fetches until ctx ends: at once, at every interval, and whenever a request asks.
+// run fetches until ctx ends: at once, at every interval, and whenever a request triggers it.
 func (r *keyring) run(ctx context.Context) {
 	defer r.close()
 	if r.current.Load() == nil {
@@ -219,7 +218,7 @@ func (r *keyring) fetchNow(ctx context.Context) error {
 	return err
 }
 
-// begin is the flight that a request has started already, or a new one.
+// begin returns the fetch that a request has started already, or a new one.
 func (r *keyring) begin() *fetchCall {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -256,10 +255,10 @@ func (r *keyring) finish(f *fetchCall, set *keySet, err error) {
 	close(f.done)
 }
 
-// warn logs that keys could not be fetched, louder once half of their time is over.
+// logFetchError logs a failed fetch, as an error once half of the keys' maximum age has passed.
 func (r *keyring) logFetchError(held *fetchedKeys, err error) {
 	if held == nil {
-		r.log.Error("no verification keys yet; tokens of this issuer are refused", "error", err)
+		r.log.Error("no verification keys yet; tokens of this issuer are rejected", "error", err)
 		return
 	}
 	log, age := r.log.Warn, r.clock.Now().Sub(held.at)
@@ -270,8 +269,8 @@ func (r *keyring) logFetchError(held *fetchedKeys, err error) {
 		"error", err, "age", age.String(), "max_stale", r.maxStale.String())
 }
 
-// pause is the time to the next fetch unasked, give or take a tenth, so that many of us do not ask
-// the provider in step.
+// nextDelay is the time to the next background fetch, randomized by a tenth, so that many replicas do not
+// send requests to the provider at the same time.
 func (r *keyring) nextDelay() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -282,12 +281,12 @@ func (r *keyring) nextDelay() time.Duration {
 	return d - d/10 + rand.N(d/5) //nolint:gosec // spreads load; nothing is secret about it
 }
 
-// close lets nobody wait for a fetch that will not come.
+// close ends the wait for a fetch that will not happen.
 func (r *keyring) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true
-	if r.inFlight != nil { // asked for after the last look
+	if r.inFlight != nil { // requested after the last fetch
 		r.inFlight.err = errors.New("shutting down")
 		close(r.inFlight.done)
 		r.inFlight = nil

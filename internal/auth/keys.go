@@ -23,12 +23,12 @@ const (
 	maxKeys = 256 // a document with more is none of a provider's
 	// maxTries is how many keys one token may be tried against, where neither says which.
 	maxTries = 16
-	// RSA below 2048 bits is too weak to believe (RFC 7518, section 3.3), above 8192 too dear to verify.
+	// RSA below 2048 bits is too weak (RFC 7518, section 3.3), above 8192 too expensive to verify.
 	minRSABits, maxRSABits = 2048, 8192
 )
 
-// A key is one public key that can verify. Its algorithms follow from what it is, narrowed by what
-// it says of itself, and never from a token.
+// A key is one public key that can verify. Its algorithms follow from what it is, narrowed by its
+// own members, and never from a token.
 type key struct {
 	id         string // empty: none
 	algorithms []string
@@ -40,7 +40,7 @@ type publicKey interface {
 	Equal(other crypto.PublicKey) bool
 }
 
-// A keySet is what an issuer publishes, as far as it can verify. It never changes; a new document
+// A keySet is what an issuer publishes, as far as it can verify. It is immutable; a new document
 // makes a new one.
 type keySet struct {
 	keys    []key
@@ -111,7 +111,7 @@ func parseJWKS(document []byte) (*keySet, error) {
 }
 
 func parseJWK(fields map[string]any) (key, error) {
-	// Whoever publishes the private half has no key left, and a symmetric one is private by nature.
+	// A published private key is compromised, and a symmetric key is always private.
 	for _, private := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"} {
 		if _, ok := fields[private]; ok {
 			return key{}, errors.New("private or symmetric")
@@ -172,7 +172,7 @@ func publicOfJWK(fields map[string]any) (any, error) {
 	return public, nil
 }
 
-// newKey takes a public key of the standard library, if it is of a kind and a strength to believe.
+// newKey takes a public key of the standard library, if its type and strength are accepted.
 func newKey(public any) (key, error) {
 	switch public := public.(type) {
 	case *rsa.PublicKey:
@@ -208,8 +208,8 @@ func newKey(public any) (key, error) {
 	}
 }
 
-// parseKeysFile reads PEM blocks, or else a JWKS. In a file that an operator wrote, a key that
-// cannot be used is a mistake to be told, not one to be passed over.
+// parseKeysFile reads PEM blocks, or else a JWKS. In an operator's file, a key that cannot be
+// used is an error, and is not ignored.
 func parseKeysFile(content []byte) (*keySet, error) {
 	if block, _ := pem.Decode(content); block == nil {
 		set, err := parseJWKS(content)

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// fetchTimeout bounds a whole fetch, discovery included.
+	// fetchTimeout bounds a complete fetch, discovery included.
 	fetchTimeout = 10 * time.Second
 	// maxDocument is the largest document read, unpacked. Real ones have a few kilobytes.
 	maxDocument  = 1 << 20
@@ -93,7 +93,7 @@ func (s discoverySource) fetch(ctx context.Context) (*keySet, error) {
 	return s.web.keys(ctx, jwksURI)
 }
 
-// discover reads what an issuer says of itself.
+// discover reads the issuer's discovery document.
 func (w *httpFetcher) discover(ctx context.Context, issuer string) (map[string]any, error) {
 	// One slash at the end is not doubled: section 4.1.
 	document, err := w.get(ctx, strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration")
@@ -111,7 +111,7 @@ func (w *httpFetcher) discover(ctx context.Context, issuer string) (map[string]a
 	return metadata, nil
 }
 
-// web fetches documents, warily.
+// httpFetcher fetches documents with bounds on time, size and redirects.
 type httpFetcher struct {
 	client    *http.Client
 	allowHTTP bool
@@ -138,7 +138,7 @@ func (w *httpFetcher) get(ctx context.Context, from string) ([]byte, error) {
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the provider answers %d", resp.StatusCode)
+		return nil, fmt.Errorf("the provider returned status %d", resp.StatusCode)
 	}
 	return readLimited(resp.Body)
 }
@@ -154,8 +154,8 @@ func readLimited(r io.Reader) ([]byte, error) {
 	return content, nil
 }
 
-// sameOrigin follows a redirect within the provider alone: anywhere else is for the configuration,
-// or the discovery document, to say.
+// sameOrigin follows redirects within the provider only: another host must come from the configuration
+// or the discovery document.
 func sameOrigin(req *http.Request, via []*http.Request) error {
 	if len(via) > maxRedirects {
 		return fmt.Errorf("more than %d redirects", maxRedirects)

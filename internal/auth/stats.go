@@ -2,14 +2,14 @@ package auth
 
 import "time"
 
-// Stats is what a metrics page tells about a Verifier.
+// Stats is the state of a Verifier, for metrics.
 type Stats struct {
 	// Issuers are as configured, in that order.
 	Issuers []IssuerStats
-	// CacheHits and CacheMisses count tokens that were remembered and those that were not; all
-	// refused ones are among the latter.
+	// CacheHits and CacheMisses count tokens that were cached and those that were not; all rejected
+	// tokens count as misses.
 	CacheHits, CacheMisses uint64
-	// CacheEntries is how many tokens are remembered now.
+	// CacheEntries is how many tokens are cached now.
 	CacheEntries int
 }
 
@@ -17,11 +17,11 @@ type Stats struct {
 type IssuerStats struct {
 	// Issuer is the issuer as configured.
 	Issuer string
-	// Keys is how many usable keys are held; 0 before the first good fetch.
+	// Keys is how many usable keys are held; 0 before the first successful fetch.
 	Keys int
-	// KeysAge is the time since the last good fetch; 0 before the first.
+	// KeysAge is the time since the last successful fetch; 0 before the first.
 	KeysAge time.Duration
-	// Usable tells whether tokens can be verified: there are keys, and they are not too stale.
+	// Usable reports whether tokens can be verified: there are keys, and they are not too stale.
 	Usable bool
 	// Fetches counts the attempts to fetch keys, Failures those that brought none.
 	Fetches, Failures uint64

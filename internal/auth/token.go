@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A token is a JWT in its three parts, read but not believed.
+// A token is a JWT in its three parts, parsed but not verified.
 type token struct {
 	algorithm string
 	keyID     string // empty: none
@@ -44,8 +44,8 @@ func parseToken(raw string) (*token, error) {
 	return t, nil
 }
 
-// readHeader takes what we use of the header. What would let the token bring its own key, or change
-// what its parts mean, is refused rather than overlooked: nobody honest sends it here.
+// readHeader reads the header parameters in use. Parameters that would let the token bring its own key, or
+// change the meaning of its parts, are rejected rather than ignored: no valid client sends them.
 func (t *token) readHeader(header map[string]any) error {
 	for _, name := range []string{"jku", "jwk", "x5u", "x5c", "crit", "b64", "zip"} {
 		if _, ok := header[name]; ok {
@@ -69,7 +69,7 @@ func (t *token) readHeader(header map[string]any) error {
 	return nil
 }
 
-// isTokenType tells identity and access tokens from what else an issuer signs with the same key,
+// isTokenType tells identity and access tokens apart from other JWTs that an issuer signs with the same key,
 // such as logout+jwt or secevent+jwt (RFC 8725, section 3.11). Letter case does not count, and
 // "application/" may be left out (RFC 7515, section 4.1.9).
 func isTokenType(typ string) bool {
@@ -89,8 +89,8 @@ func decodePart(part string) (map[string]any, error) {
 	return decodeObject(data)
 }
 
-// decodeBase64 takes the one way to write the bytes: no padding, no line breaks (which the decoder
-// would pass over), no stray bits at the end. Else one signature could be written in many ways.
+// decodeBase64 accepts only the canonical encoding: no padding, no line breaks (which the decoder
+// would ignore), no stray bits at the end. Else one signature could be written in many ways.
 func decodeBase64(s string) ([]byte, error) {
 	if strings.ContainsAny(s, "\r\n") {
 		return nil, fmt.Errorf("not base64url")
@@ -102,7 +102,7 @@ func decodeBase64(s string) ([]byte, error) {
 	return data, nil
 }
 
-// admit checks everything about a token that needs no key and is not about tenants, and returns when
+// checkClaims checks everything about a token that needs no key and is not about tenants, and returns when
 // the token expires.
 func (p policy) checkClaims(t *token, iss *issuer, now time.Time) (time.Time, error) {
 	if !p.algorithms[t.algorithm] {
@@ -158,7 +158,7 @@ func hasAudience(aud any, want string) bool {
 }
 
 // dateClaim reads a NumericDate, which may have a fraction. One that is there and cannot be read is
-// an error, as is one after the year 9999: those are milliseconds, and a token that lives for ever.
+// an error, as is one after the year 9999: those are milliseconds, and would make a token that never expires.
 func dateClaim(claims map[string]any, name string) (at time.Time, given bool, err error) {
 	v, given := claims[name]
 	if !given {

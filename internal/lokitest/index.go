@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 )
 
-// indexSince is how far back the index is asked by default.
+// indexSince is how far back the index is queried by default.
 const indexSince = 6 * time.Hour
 
 // indexed are the streams that an operation on the index is about.
@@ -24,7 +24,7 @@ func (l *Loki) indexedStreams(r request, emptyIsAll bool) ([]stream, error) {
 	return l.selected(r, s, emptyIsAll, false)
 }
 
-// names are sorted and absent when there are none, as in Loki's answers.
+// names are sorted and absent when there are none, as in Loki's responses.
 type namesResponse struct {
 	Status string   `json:"status"`
 	Data   []string `json:"data,omitempty"`
@@ -185,7 +185,7 @@ func addValue(values map[string]map[string]bool, name, value string) {
 	values[name][value] = true
 }
 
-// formatResponse is the one answer of Loki's whose errors are JSON.
+// formatResponse is the one response of Loki's whose errors are JSON.
 type formatResponse struct {
 	Status string `json:"status"`
 	Data   string `json:"data,omitempty"`
@@ -202,7 +202,7 @@ func (f formatResponse) status() int {
 func (l *Loki) formatQuery(r request) (any, error) {
 	e, err := syntax.ParseExpr(r.param("query"))
 	if err != nil {
-		return formatResponse{Status: "invalid-query", Error: err.Error()}, nil //nolint:nilerr // it is the answer
+		return formatResponse{Status: "invalid-query", Error: err.Error()}, nil //nolint:nilerr // it is the response
 	}
 	return formatResponse{Status: "success", Data: syntax.Prettify(e)}, nil
 }

@@ -1,14 +1,13 @@
-// Package lokitest is a fake Loki for tests that behaves: it holds streams of several tenants and answers
-// by really matching them, with Loki's own parser and pipelines, so that a test fails if a fence does
-// nothing.
+// Package lokitest is a fake Loki for tests: it holds streams of several tenants and matches queries against
+// them with Loki's own parser and pipelines, so that a test fails if a fence does nothing.
 //
-// Guarantee: what it answers comes from the streams that the query selects as Loki 3.7.8 would select
+// Guarantee: its responses come from the streams that the query selects as Loki 3.7.8 would select
 // them, and from no others; X-Scope-OrgID is ignored, so that nothing but the query confines. Every
 // request is recorded as it arrived.
 //
 // Not imitated: the arithmetic of metric queries. Each selector anywhere in a metric query contributes one
 // series for each stream that matches it, with all of the stream's labels and the count of its lines: a
-// leg that was left unfenced shows in the answer whatever is wrapped around it. Only expressions without a
+// leg that was left unfenced shows in the response whatever is wrapped around it. Only expressions without a
 // selector (`vector(1)+vector(1)`) are computed. Neither are ingestion, limits, sharding, the labels that
 // Loki adds by itself (service_name, detected_level), approximation (all times and counts are exact),
 // mined patterns (digits become <_>), or authentication.
@@ -68,8 +67,8 @@ type Request struct {
 	Body      string
 }
 
-// Loki is the fake. It is safe for use by many goroutines; its zero value is an empty one that is served
-// by nobody, for use as an [http.Handler].
+// Loki is the fake. It is safe for use by many goroutines; its zero value is empty and does not listen,
+// for use as an [http.Handler].
 type Loki struct {
 	// URL is where it listens, without a path; empty for a zero Loki.
 	URL string
@@ -102,7 +101,7 @@ func New(t testing.TB, streams ...Stream) *Loki {
 	return l
 }
 
-// Close cuts every connection and stops listening; later requests find nobody.
+// Close cuts every connection and stops listening; later requests cannot connect.
 func (l *Loki) Close() {
 	l.CloseTails()
 	if l.server != nil {
@@ -111,7 +110,7 @@ func (l *Loki) Close() {
 	}
 }
 
-// CutConnections closes every connection as a crash would, and goes on listening.
+// CutConnections closes every connection as a crash would, and continues to listen.
 func (l *Loki) CutConnections() { l.server.CloseClientConnections() }
 
 // Requests are all that arrived, in order.
@@ -136,14 +135,14 @@ func (l *Loki) add(streams []Stream) {
 			at = len(l.streams)
 			l.streams = append(l.streams, stream{labels: set})
 		}
-		// A new array: answers that are being written hold the old one.
+		// A new array: responses that are being written hold the old one.
 		entries := append(slices.Clone(l.streams[at].entries), s.Entries...)
 		slices.SortStableFunc(entries, func(a, b Entry) int { return a.Time.Compare(b.Time) })
 		l.streams[at].entries = entries
 	}
 }
 
-// Add adds streams, or entries to streams it has, without telling anybody who tails.
+// Add adds streams, or entries to streams it has, without sending them to tails.
 func (l *Loki) Add(streams ...Stream) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -166,7 +165,7 @@ func (l *Loki) now() time.Time {
 // maxBody is how much of a body is kept; a request to Loki's read API that is longer is a test's mistake.
 const maxBody = 4 << 20
 
-// ServeHTTP records a request and answers it: as Loki does, or instead as the test has told.
+// ServeHTTP records a request and responds as Loki does, or with the test's handler.
 func (l *Loki) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
@@ -200,7 +199,7 @@ const apiPrefix = "/loki/api/v1/"
 // serve is Loki's router. Loki's paths are exact; what it does not know is 404.
 func (l *Loki) serve(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.EscapedPath()
-	// A base path, as a gateway before Loki may have it, is dropped.
+	// A base path, as a gateway in front of Loki may have it, is dropped.
 	if i := strings.Index(path, apiPrefix); i > 0 {
 		path = path[i:]
 	}
@@ -250,7 +249,7 @@ func route(path string) (operation, name string) {
 	return operation, ""
 }
 
-// refusal is an error with the status that Loki gives it.
+// httpError is an error with Loki's status for it.
 type httpError struct {
 	status  int
 	message string
@@ -265,7 +264,7 @@ func badRequest(err error) error {
 	return &httpError{http.StatusBadRequest, err.Error()}
 }
 
-// fail answers as Loki does when it refuses: plain text, without a newline.
+// fail responds as Loki does to a rejected request: plain text, without a newline.
 func fail(w http.ResponseWriter, status int, message string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -273,7 +272,7 @@ func fail(w http.ResponseWriter, status int, message string) {
 	io.WriteString(w, message) //nolint:errcheck,gosec // the client may be gone
 }
 
-// send answers with JSON, compressed for whoever takes that.
+// send responds with JSON, compressed if the client accepts that.
 func send(w http.ResponseWriter, r *http.Request, answer any, err error) {
 	if err != nil {
 		refused, ok := err.(*httpError) //nolint:errorlint // handlers return it bare
@@ -294,7 +293,7 @@ func send(w http.ResponseWriter, r *http.Request, answer any, err error) {
 	json.NewEncoder(out).Encode(answer) //nolint:errcheck,gosec // the client may be gone
 }
 
-// compressed is w, or a gzip writer before it where the client takes gzip.
+// compressed is w, or a gzip writer to it if the client accepts gzip.
 func compressed(w http.ResponseWriter, r *http.Request) (out io.Writer, finish func()) {
 	if !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		return w, func() {}

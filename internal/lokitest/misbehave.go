@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// Instead has every request answered by h, until [Loki.Behave]. Requests are recorded all the same.
+// Instead serves every request with h, until [Loki.Behave]. Requests are recorded all the same.
 func (l *Loki) Instead(h http.Handler) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -19,12 +19,12 @@ func (l *Loki) Instead(h http.Handler) {
 // Behave ends [Loki.Instead].
 func (l *Loki) Behave() { l.Instead(nil) }
 
-// Fail answers with a status and plain text, as Loki writes its errors.
+// Fail responds with a status and plain text, as Loki writes its errors.
 func Fail(status int, message string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fail(w, status, message) })
 }
 
-// FailGzip is [Fail] with a compressed text, whether that was asked for or not.
+// FailGzip is [Fail] with a compressed text, whether that was requested or not.
 func FailGzip(status int, message string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -36,7 +36,7 @@ func FailGzip(status int, message string) http.Handler {
 	})
 }
 
-// Garbage answers 200 with what is no answer of Loki's.
+// Garbage responds 200 with a body that is not Loki's.
 func Garbage() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
@@ -53,10 +53,10 @@ type Hanging struct {
 	release chan struct{}
 }
 
-// Release lets all requests go on, and those that still come.
+// Release lets all waiting and later requests continue.
 func (h *Hanging) Release() { h.once.Do(func() { close(h.release) }) }
 
-// Hang has requests wait for Release, and then answers as before; a request also ends when its client goes.
+// Hang has requests wait for Release, and then responds as before; a request also ends when its client disconnects.
 func (l *Loki) Hang() *Hanging {
 	const room = 1024
 	arrived, left, release := make(chan struct{}, room), make(chan struct{}, room), make(chan struct{})
@@ -72,7 +72,7 @@ func (l *Loki) Hang() *Hanging {
 	return &Hanging{Arrived: arrived, Left: left, release: release}
 }
 
-// CutAfter sends the first n bytes of each answer and then drops the connection.
+// CutAfter sends the first n bytes of each response and then drops the connection.
 func (l *Loki) CutAfter(n int) {
 	l.Instead(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		l.serve(&truncatingWriter{ResponseWriter: w, left: n}, r)
@@ -100,7 +100,7 @@ func (c *truncatingWriter) Write(p []byte) (int, error) {
 // Unwrap is for http.ResponseController.
 func (c *truncatingWriter) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
-// Generate answers every request with a well-formed answer of streams of at least so many bytes, which it
+// Generate responds to every request with a well-formed response of streams of at least so many bytes, which it
 // makes as it goes: its memory does not grow with it.
 func Generate(bytes int) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

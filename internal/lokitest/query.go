@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/prometheus/promql"
 )
 
-// The shapes of Loki's answers, field by field in its order.
+// The shapes of Loki's responses, field by field in its order.
 type (
 	response struct {
 		Status string `json:"status"`
@@ -63,7 +63,7 @@ func statistics(lines, bytes, returned int) stats.Result {
 
 var errInstantLogs = errors.New("log queries are not supported as an instant query type, please change your query to a range query type")
 
-// query answers an instant query.
+// query serves an instant query.
 func (l *Loki) query(r request) (any, error) {
 	at, err := r.time("time", r.now)
 	if err != nil {
@@ -99,7 +99,7 @@ func (l *Loki) query(r request) (any, error) {
 	}
 }
 
-// queryRange answers a range query.
+// queryRange serves a range query.
 func (l *Loki) queryRange(r request) (any, error) {
 	window, err := r.span(time.Hour)
 	if err != nil {
@@ -135,7 +135,7 @@ func (l *Loki) queryRange(r request) (any, error) {
 
 const maxEntries = 5000 // max_entries_limit_per_query by default
 
-// logs answers a query for lines.
+// logs serves a query for lines.
 func (l *Loki) logs(r request, e syntax.LogSelectorExpr, window timeRange) (any, error) {
 	limit, err := r.positive("limit", 100)
 	if err != nil {

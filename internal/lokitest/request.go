@@ -100,7 +100,7 @@ func (r request) positive(name string, otherwise int) (int, error) {
 	return n, nil
 }
 
-// step is as asked, or a 250th of the span.
+// step is the requested one, or a 250th of the range.
 func (r request) step(s timeRange) (time.Duration, error) {
 	value := r.param("step")
 	if value == "" {
@@ -129,7 +129,7 @@ func duration(value string) (time.Duration, error) {
 	return time.Duration(d), nil
 }
 
-// forward tells the direction.
+// forward reports whether the direction is forward.
 func (r request) forward() (bool, error) {
 	switch value := r.param("direction"); strings.ToLower(value) {
 	case "", "backward":

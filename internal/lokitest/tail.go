@@ -48,7 +48,7 @@ func (l *Loki) tail(w http.ResponseWriter, r *http.Request) {
 	}
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true}) // Loki checks no origin either
 	if err != nil {
-		return // it has answered
+		return // it has responded
 	}
 	defer conn.CloseNow() //nolint:errcheck // closed already, or of no use any more
 	if t.expr == nil {
@@ -156,7 +156,7 @@ func (l *Loki) Push(streams ...Stream) {
 	}
 }
 
-// Drop tells the tails that select the streams that their entries were dropped, and does not add them.
+// Drop reports to the tails that select the streams that their entries were dropped, and does not add them.
 func (l *Loki) Drop(streams ...Stream) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -194,7 +194,7 @@ const cutTail websocket.StatusCode = -1
 // CloseTails ends every tail as Loki does when it shuts down.
 func (l *Loki) CloseTails() { l.endTails(websocket.StatusGoingAway) }
 
-// CutTails drops the connection of every tail without a word.
+// CutTails drops the connection of every tail without a close frame.
 func (l *Loki) CutTails() { l.endTails(cutTail) }
 
 func (l *Loki) endTails(code websocket.StatusCode) {

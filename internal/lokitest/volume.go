@@ -102,7 +102,7 @@ func sumBytes(streams []stream, group func(labels.Labels) []map[string]string) m
 	return sums
 }
 
-// volumeGroups tells what a stream's bytes are added to: the labels named in targetLabels, or else those
+// volumeGroups returns what a stream's bytes are added to: the labels named in targetLabels, or else those
 // that the selector names, or else all; by name alone where the aggregation is by labels.
 func volumeGroups(r request) (func(labels.Labels) []map[string]string, error) {
 	matchers, err := syntax.ParseMatchers(r.param("query"), false)
