@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// sendFunc sends a request to one of Loki's URLs and returns when the response's header has come. Its errors
+// sendFunc sends a request to one of Loki's URLs and returns when the response header has arrived. Its errors
 // are classified.
 type sendFunc func(context.Context, *upstream) error
 
-// doWithRetry sends a request to one of Loki's URLs, and to another one once if not a byte came back from the
-// first: every request here reads, and may be repeated. One that timed out, or whose caller has left, is not
-// repeated. The endpoint counts as busy until it is released.
+// doWithRetry sends a request to one of Loki's URLs, and once more to another one if the first returned no
+// byte. Every request here only reads, so it may be repeated. A request that timed out, or whose caller has
+// disconnected, is not repeated. The upstream counts as busy until it is released.
 func (c *Client) doWithRetry(ctx context.Context, send sendFunc) (*upstream, error) {
 	e, err := c.pool.pick(nil)
 	if err != nil {
@@ -28,16 +28,16 @@ func (c *Client) doWithRetry(ctx context.Context, send sendFunc) (*upstream, err
 	}
 	other, none := c.pool.pick(e)
 	if none != nil {
-		return e, err // of the two errors the one that says why
+		return e, err // the more specific of the two errors
 	}
 	c.pool.retries.Add(1)
 	_, err = c.do(ctx, other, send)
 	return other, err
 }
 
-// do sends a request to one endpoint, which is probed when the first byte takes longer than slowResponse. retry
-// means that the connection failed before the first byte: what [classify] calls unreachable has neither the
-// clock nor the caller for its reason.
+// do sends a request to one upstream, and triggers a health check if the first byte takes longer than
+// slowResponse. retry means that the connection failed before the first byte: what [classify] calls unreachable
+// is neither a timeout nor a disconnected caller.
 func (c *Client) do(ctx context.Context, e *upstream, send sendFunc) (retry bool, err error) {
 	slow := time.AfterFunc(slowResponse, func() { c.pool.triggerHealthCheck(e) })
 	defer slow.Stop()
@@ -59,10 +59,10 @@ func (c *Client) do(ctx context.Context, e *upstream, send sendFunc) (retry bool
 	return unreachable && !responded.Load(), err
 }
 
-// release says that a response, or a tail, has ended.
+// release marks a response or a tail as ended.
 func (e *upstream) release() { e.inFlight.Add(-1) }
 
-// isGatewayError are statuses that a gateway gives for a Loki that is not there.
+// isGatewayError reports whether a status is one that a gateway returns when Loki is not running.
 func isGatewayError(status int) bool {
 	switch status {
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -72,8 +72,8 @@ func isGatewayError(status int) bool {
 	}
 }
 
-// Ready tells whether Loki takes queries, at one of its URLs at least; nil is yes. It reads no logs, so
-// no tenant is named.
+// Ready returns nil if Loki accepts queries at one of its URLs at least. It reads no logs, so it sends no
+// tenant.
 func (c *Client) Ready(ctx context.Context) error {
 	timed, cancel := c.withDeadline(ctx, RequestOptions{})
 	defer cancel()
@@ -86,7 +86,7 @@ func (c *Client) Ready(ctx context.Context) error {
 	})
 	if err != nil {
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) && e != nil {
-			c.pool.triggerHealthCheck(e) // it had longer than it needs: whoever asks here is a probe as well
+			c.pool.triggerHealthCheck(e) // a readiness probe allows more time than Loki needs
 		}
 		return err
 	}
@@ -98,8 +98,8 @@ func (c *Client) Ready(ctx context.Context) error {
 	return nil
 }
 
-// probe tells whether an endpoint is worth asking. One that refuses us is: it will say so again to those
-// who ask, and that must not look like a Loki that is away.
+// probe reports whether an upstream can serve requests. One that rejects the probe with a 4xx can: it will
+// reject the callers' requests too, and that must not look like a Loki that is down.
 func (c *Client) probe(ctx context.Context, e *upstream) error {
 	status, err := c.health(ctx, e)
 	if err == nil && status >= http.StatusInternalServerError {
@@ -108,9 +108,9 @@ func (c *Client) probe(ctx context.Context, e *upstream) error {
 	return err //nolint:wrapcheck // the transport's own
 }
 
-// health asks an endpoint how it is. A query frontend without queriers, and a Loki that is starting, say
-// 503 to /ready. The nginx of Loki's Helm chart knows no /ready, and routes the API: where there is no
-// /ready, the build information has to do, for which a gateway without a Loki answers 502 or 504.
+// health requests the health of an upstream. A query frontend without queriers, and a Loki that is starting,
+// return 503 for /ready. The nginx of Loki's Helm chart routes the API but not /ready: where there is no
+// /ready, the build information is used, for which a gateway without a Loki returns 502 or 504.
 func (c *Client) health(ctx context.Context, e *upstream) (status int, err error) {
 	for _, path := range []string{"/ready", "/loki/api/v1/status/buildinfo"} {
 		status, err = c.status(ctx, e, path)
@@ -121,7 +121,7 @@ func (c *Client) health(ctx context.Context, e *upstream) (status int, err error
 	return status, err
 }
 
-// status asks for one path and looks at nothing but the status.
+// status requests one path and returns only the status.
 func (c *Client) status(ctx context.Context, e *upstream, path string) (int, error) {
 	request, err := c.withoutTenant().newRequest(ctx, e, RequestOptions{}, path, encoded{})
 	if err != nil {

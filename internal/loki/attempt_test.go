@@ -44,7 +44,7 @@ func (h told) wait(t *testing.T, want string) {
 }
 
 const (
-	isDown = "Loki is down; it is not asked until a probe succeeds"
+	isDown = "Loki is down; no requests are sent to it until a health check succeeds"
 	isBack = "Loki is back"
 )
 

@@ -12,29 +12,29 @@ import (
 // DefaultTimeout is how long a request may take where [Config] does not say.
 const DefaultTimeout = 60 * time.Second
 
-// Config is what a [Client] is made of.
+// Config configures a [Client].
 type Config struct {
 	// URL is Loki's base URL, such as http://loki:3100, up to where its own paths (/loki/api/v1/…) begin;
 	// a path in it is kept. It has no default: guessing could show one installation's logs to another's
 	// tenants. User name and password in it are sent as basic authentication and never shown. Several URLs
 	// of the same Loki, such as its query frontends, are separated by commas; one that fails is left out
-	// until it is well again.
+	// until it is healthy again.
 	URL string
-	// Timeout is how long one request may take from connecting to the last byte of the answer; 0 is
+	// Timeout is how long one request may take from connecting to the last byte of the response; 0 is
 	// [DefaultTimeout]. Too short, and wide queries fail; too long, and slow ones pile up.
 	Timeout time.Duration
 	// DisableKeepAlives has each HTTP/1.1 request use a connection of its own, so that bytes which Loki, or
-	// what stands in front of it, sends beyond a response can never be read as the next one. Connections are
-	// then opened for every request; HTTP/2, over https, needs no such thing.
+	// a proxy in front of it, sends beyond a response can never be read as the next one. Connections are
+	// then opened for every request; HTTP/2, over https, does not need this.
 	DisableKeepAlives bool
-	// CAFile holds the authorities, in PEM, whose certificates Loki may show; the system's count no more.
+	// CAFile holds the CA certificates (PEM) that verify Loki's certificate, instead of the system's.
 	CAFile string
-	// CertFile and KeyFile are the certificate, in PEM, that is shown to Loki, and its key. These files and
-	// CAFile are read again when they change, and only as far as they fit together.
+	// CertFile and KeyFile are the client certificate and its key (PEM). These files and CAFile are reloaded
+	// when they change, if they match each other.
 	CertFile, KeyFile string
 	// TLSMinVersion is "1.2", as "" is, or "1.3".
 	TLSMinVersion string
-	// ServerName is what Loki's certificate must name, where that is not the host of URL.
+	// ServerName is the name that Loki's certificate must have, if it is not the host of URL.
 	ServerName string
 	// BearerTokenFile holds a token that is sent to Loki, BasicAuthFile a line user:password. Either is read
 	// again when it changes; there may be one of them, or credentials in URL.
@@ -45,14 +45,14 @@ type Config struct {
 	OrgID string
 }
 
-// Validate tells all that is wrong, one error for each mistake, with what to write instead.
+// Validate reports every mistake as one error, with what to write instead.
 func (c Config) Validate() error {
 	var errs []error
 	if _, err := parseURLs(c.URL); err != nil {
 		errs = append(errs, err)
 	}
 	if c.Timeout < 0 {
-		errs = append(errs, fieldError("Timeout", "%s is negative; write how long an answer may take, such as 60s", c.Timeout))
+		errs = append(errs, fieldError("Timeout", "%s is negative; write how long a response may take, such as 60s", c.Timeout))
 	}
 	if err := orgID(c.OrgID).validate(); err != nil {
 		errs = append(errs, err)
@@ -63,7 +63,7 @@ func (c Config) Validate() error {
 
 const tls12, tls13 = "1.2", "1.3"
 
-// validateTLS reads the files too: found missing with the first request would be late.
+// validateTLS reads the files too: a missing file is an error at start, not at the first request.
 func (c Config) validateTLS() error {
 	var errs []error
 	upstreams, err := parseURLs(c.URL)
@@ -128,13 +128,13 @@ func checkFiles[T any](paths []string, parse func([][]byte) (T, error)) error {
 	return nil
 }
 
-// fieldError is a mistake in one field.
+// fieldError returns an error about one field.
 func fieldError(field, format string, args ...any) error {
 	return fmt.Errorf(field+": "+format, args...)
 }
 
-// parseURLs reads one or several URLs, and takes the credentials out, so that no error that quotes a URL
-// can show them.
+// parseURLs parses one or several URLs and removes the credentials, so that no error that quotes a URL shows
+// them.
 func parseURLs(text string) ([]*upstream, error) {
 	var upstreams []*upstream
 	var errs []error
@@ -181,8 +181,8 @@ func parseURL(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// missingHostError says what is wrong with text that is no URL, without showing a password that is in it:
-// where the parser failed there is no telling which part that would be.
+// missingHostError reports what is wrong with text that is not a URL, without a password in it: when the parser
+// fails, it is unknown which part is the password.
 func missingHostError(text string) error {
 	if strings.Contains(text, "@") {
 		return fieldError("URL", "not a URL; write one such as http://loki:3100 (what was read is not shown, since it may hold a password)")

@@ -32,7 +32,7 @@ func TestConfigValidate(t *testing.T) {
 		{"unreadable, with a password", loki.Config{URL: "http://me:s3cret@loki:port"}, `URL: not a URL; write one such as http://loki:3100 (what was read is not shown, since it may hold a password)`},
 		{"unreadable", loki.Config{URL: "http://loki:port"}, `URL: "http://loki:port" is not a URL; write one such as http://loki:3100`},
 		{"all at once", loki.Config{URL: "loki", Timeout: -time.Second, OrgID: "a b"}, "URL: \"loki\" has no scheme; did you mean \"http://loki\"?\n" +
-			"Timeout: -1s is negative; write how long an answer may take, such as 60s\n" +
+			"Timeout: -1s is negative; write how long a response may take, such as 60s\n" +
 			`OrgID: "a b": ' ' is not allowed in a name; write a name that Loki takes, or {tenant} for the caller's tenant`},
 		{"template with others", loki.Config{URL: "http://loki:3100", OrgID: "shared|{tenant}"}, `OrgID: "shared|{tenant}" is a template with "|"; name one organization, several tenants are joined by themselves`},
 		{"misspelled template", loki.Config{URL: "http://loki:3100", OrgID: "{tenants}"}, `OrgID: "{tenants}": '{' is not allowed in a name; write a name that Loki takes, or {tenant} for the caller's tenant`},

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// credentialFile is the file with what is sent as Authorization, and how it is read; "" if there is none.
+// credentialFile returns the file of the Authorization header and its parser; "" if there is none.
 func (c Config) credentialFile() (path string, parse func(string) (string, error)) {
 	switch {
 	case c.BearerTokenFile != "":
@@ -18,7 +18,7 @@ func (c Config) credentialFile() (path string, parse func(string) (string, error
 	}
 }
 
-// bearer and basic make a header of a file's text. Their errors quote nothing of it.
+// bearer and basic make a header from a file's text. Their errors never quote it.
 
 func bearer(token string) (string, error) {
 	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
@@ -35,8 +35,8 @@ func basic(pair string) (string, error) {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(pair)), nil
 }
 
-// credential reads what is sent as Authorization; "" where no file says it. The line break at the end of a
-// file is not part of a secret.
+// readCredential reads the Authorization header; "" if there is no file. The line break at the end of a file is
+// not part of the secret.
 func (c Config) readCredential(changed func(error)) (*fileValue[string], error) {
 	path, parse := c.credentialFile()
 	if path == "" {
@@ -59,7 +59,7 @@ func (c *Client) authorize(r *http.Request, e *upstream) {
 	}
 }
 
-// Warnings tells what is allowed and yet rarely meant. They hold no secret.
+// Warnings returns what is allowed but rarely intended. They hold no secret.
 func (c Config) Warnings() []string {
 	upstreams, err := parseURLs(c.URL)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
-// Entry is one log line as a log query gives it. Labels are kept as text, never as a map: they are compared
+// Entry is one log line as a log query returns it. Labels are kept as text, never as a map: they are compared
 // and passed on, and one text serves all entries of a stream.
 type Entry struct {
 	// Nanos is the timestamp, Unix time in nanoseconds.
@@ -29,18 +29,18 @@ type Entry struct {
 // Time is the timestamp.
 func (e Entry) Time() time.Time { return time.Unix(0, e.Nanos) }
 
-// Size is how much memory the entry holds, more or less. Labels are shared and count once for each entry
-// all the same, so that a bound in bytes errs on the safe side.
+// Size is how much memory the entry holds, approximately. Labels are shared but counted for each entry,
+// so that a bound in bytes errs on the safe side.
 func (e Entry) Size() int {
 	const overhead = 96
 	return overhead + len(e.Line) + len(e.Labels) + len(e.Metadata) + len(e.Parsed)
 }
 
-// ErrTooLarge means that an answer held more bytes than the caller of [Client.Entries] takes. A smaller
+// ErrTooLarge means that a response held more bytes than the caller of [Client.Entries] accepts. A smaller
 // limit may fit.
-var ErrTooLarge = errors.New("loki's answer is too large")
+var ErrTooLarge = errors.New("loki's response is too large")
 
-// Entries asks for lines over a span of time and decodes the answer, of which it reads at most maxBytes.
+// Entries requests lines over a time range and decodes the response, of which it reads at most maxBytes.
 // They are in the order of time, forward or backward as p says (Loki's default is backward); those of one
 // nanosecond are in the order of their streams' labels, and within a stream as Loki has them.
 func (c *Client) Entries(ctx context.Context, options RequestOptions, q tenancy.Query, p RangeParams, maxBytes int64) ([]Entry, error) {
@@ -52,7 +52,7 @@ func (c *Client) Entries(ctx context.Context, options RequestOptions, q tenancy.
 	if err != nil {
 		return nil, err
 	}
-	defer response.Body.Close() //nolint:errcheck // it has been read, or given up
+	defer response.Body.Close() //nolint:errcheck // it has been read, or is not needed
 	entries, err := decodeEntries(&limitedReader{from: response.Body, remaining: maxBytes})
 	if err != nil {
 		return nil, err
@@ -72,7 +72,8 @@ func compareEntries(a, b Entry, backward bool) int {
 	return strings.Compare(a.Labels, b.Labels)
 }
 
-// bounded fails where io.LimitReader would end: half an answer must not look like one that is malformed.
+// limitedReader returns an error where io.LimitReader would return io.EOF: a truncated response must not look
+// like a malformed one.
 type limitedReader struct {
 	from      io.Reader
 	remaining int64
@@ -90,8 +91,8 @@ func (b *limitedReader) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // body has classified it, and io.EOF is part of the contract of io.Reader
 }
 
-// decodeEntries reads an answer stream by stream, so that the text of one stream at most is held beside
-// what is made of it.
+// decodeEntries decodes a response stream by stream, so that besides the entries it holds the text of one
+// stream at most.
 func decodeEntries(r io.Reader) ([]Entry, error) {
 	d := decoder{json: json.NewDecoder(r)}
 	var entries []Entry
@@ -107,13 +108,13 @@ func decodeEntries(r io.Reader) ([]Entry, error) {
 	return entries, nil
 }
 
-// decodeError keeps what body has classified, and the bound; other errors are about the JSON.
+// decodeError keeps errors that body has classified and ErrTooLarge; other errors are about the JSON.
 func decodeError(err error) error {
 	var known *Error
 	if errors.As(err, &known) || errors.Is(err, ErrTooLarge) || errors.Is(err, context.Canceled) {
 		return err
 	}
-	return failed("decode answer: %w", err)
+	return failed("decode response: %w", err)
 }
 
 type decoder struct {
@@ -121,8 +122,8 @@ type decoder struct {
 	labels interner
 }
 
-// enterField goes into the object that comes next, up to the value of a field. The answer must be one of
-// streams: an answer of another kind before that field is an error.
+// enterField reads the next object up to the value of a field. The result must be streams: another result type
+// before that field is an error.
 func (d *decoder) enterField(field string) error {
 	if err := d.delimiter('{'); err != nil {
 		return err
@@ -206,7 +207,7 @@ func (d *decoder) end() error {
 	}
 }
 
-// wireStream is a stream as Loki writes it in answers and in tails.
+// wireStream is a stream as Loki writes it in responses and in tails.
 type wireStream struct {
 	Stream json.RawMessage `json:"stream"`
 	Values []wireValue     `json:"values"`
@@ -263,7 +264,7 @@ type interner struct {
 	texts map[string]string // by the raw text
 }
 
-// maxInterned bounds the memory of an interner that lives as long as a tail.
+// maxInterned bounds the memory of an interner that is kept as long as a tail.
 const maxInterned = 1024
 
 // object is the sorted text of an object of text; "" for none and for the empty one.

@@ -10,11 +10,11 @@ import (
 
 // Refusals before anything is sent.
 var (
-	// ErrNotFenced refuses the zero Query or Selector: text that no fence has seen.
+	// ErrNotFenced rejects the zero Query or Selector, which is not fenced.
 	ErrNotFenced = errors.New("the query is not fenced")
 	// ErrMixedTenants refuses fenced values of different scopes in one request: it has one organization.
 	ErrMixedTenants = errors.New("one request for the logs of different tenants")
-	// ErrNoSelector refuses a request for series without a selector, which Loki answers with every
+	// ErrNoSelector refuses a request for series without a selector, for which Loki returns every
 	// tenant's.
 	ErrNoSelector = errors.New("series of no selector would be everyone's")
 	// ErrParameter refuses a parameter that the caller should have checked: a name that is no label's,
@@ -24,23 +24,23 @@ var (
 	ErrOrgID = errors.New("unfit organization")
 )
 
-// What became of a request that was sent. The texts are public and name no address; [Error] holds the
+// Errors of a request that was sent. The texts are public and hold no address; [Error] holds the
 // cause for the log.
 var (
-	// ErrUnreachable means that no connection to Loki could be made, or that it broke before an answer.
+	// ErrUnreachable means that no connection to Loki could be made, or that it broke before a response.
 	ErrUnreachable = errors.New("loki cannot be reached")
 	// ErrUnavailable means that nothing was sent, since Loki is known to be down.
 	ErrUnavailable = errors.New("loki is down")
-	// ErrTimeout means that our time-out or Loki's own passed.
-	ErrTimeout = errors.New("loki did not answer in time")
-	// ErrRateLimited means that Loki, or what stands before it, takes no more for now.
-	ErrRateLimited = errors.New("loki takes no more requests for now")
-	// ErrFailed means that Loki answered with a failure of its own, with what is not an answer of Loki's,
-	// or broke off in the middle.
+	// ErrTimeout means that logfence's timeout or Loki's own passed.
+	ErrTimeout = errors.New("loki did not respond in time")
+	// ErrRateLimited means that Loki, or a proxy in front of it, accepts no more requests for now.
+	ErrRateLimited = errors.New("loki accepts no more requests for now")
+	// ErrFailed means that Loki returned a server error, something that is not a response of Loki's, or
+	// an incomplete response.
 	ErrFailed = errors.New("loki failed")
 )
 
-// RefusedError is Loki's refusal of a query: what it says is the caller's to read.
+// RefusedError is Loki's rejection of a query. Its message is for the caller.
 type RefusedError struct {
 	Status  int    // a 4xx
 	Message string // Loki's own, shortened and without control characters
@@ -55,16 +55,16 @@ func (e *RefusedError) Error() string {
 type Error struct {
 	Kind  error // ErrUnreachable, ErrUnavailable, ErrTimeout, ErrRateLimited or ErrFailed
 	Cause error
-	// RetryAfter is when to ask again at the earliest; 0: not known.
+	// RetryAfter is how long to wait before the next request; 0: not known.
 	RetryAfter time.Duration
 }
 
 func (e *Error) Error() string { return e.Kind.Error() }
 
-// Unwrap gives both, so that errors.Is finds the kind and what lies under the cause.
+// Unwrap returns both, so that errors.Is finds the kind and the cause.
 func (e *Error) Unwrap() []error { return []error{e.Kind, e.Cause} }
 
-// LogValue is what a log shows: the cause too.
+// LogValue includes the cause.
 func (e *Error) LogValue() slog.Value {
 	return slog.StringValue(e.Kind.Error() + ": " + e.Cause.Error())
 }
@@ -73,8 +73,8 @@ func failed(format string, args ...any) error {
 	return &Error{Kind: ErrFailed, Cause: fmt.Errorf(format, args...)}
 }
 
-// classify tells whose end an error of the transport is: the caller's, the deadline's or Loki's. The caller's
-// context is looked at first, since its end makes everything else fail as well; request is made of it by
+// classify attributes an error of the transport to the caller, the deadline or Loki. The caller's
+// context is checked first, since its end makes everything else fail as well; request is made of it by
 // withDeadline. A connection's own deadline, which is set from it, may fail a moment before it ends.
 func classify(caller, request context.Context, kind, err error) error {
 	deadline, _ := request.Deadline()

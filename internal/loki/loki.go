@@ -1,14 +1,14 @@
-// Package loki is the only client of Loki: fenced values in, streamed answer out.
+// Package loki is the only client of Loki: fenced values in, streamed responses out.
 //
 // Guarantee: LogQL reaches Loki only as a [tenancy.Query] or a [tenancy.Selector], and the zero value of
 // either is refused before anything is sent; no function here takes LogQL as a string. Every request is
 // built afresh from what is passed in: nothing of a caller's own request can travel along.
 //
 // Not promised here: that a fenced value is confined (package tenancy), what a query may cost (package
-// limits), or that the answer is what Loki promises: it is passed on unread, but for [Client.Entries] and
-// [Client.Tail], which decode lines and refuse what is none.
+// limits), or that the response is valid: it is passed on unread, except by [Client.Entries] and [Client.Tail],
+// which decode lines and return an error for anything else.
 //
-// Tenants' queries travel in these requests, so there is one way to Loki and it is the configured one:
+// Tenants' queries travel in these requests, so there is one path to Loki, the configured one:
 // redirects are not followed, and the proxies of the environment (HTTP_PROXY, HTTPS_PROXY) are not used.
 // Those are set for reaching an identity provider outside; a forgotten NO_PROXY would send every tenant's
 // logs through a third machine.
@@ -24,34 +24,33 @@ import (
 	"time"
 )
 
-// Client asks one Loki. It is made once and safe for use by many goroutines.
+// Client sends requests to one Loki. It is created once and safe for concurrent use.
 type Client struct {
 	pool              *pool
 	org               orgID
 	timeout           time.Duration
 	disableKeepAlives bool
 	tls               *fileValue[*tls.Config]
-	credential        *fileValue[string] // sent as Authorization; "": what the URL has
-	transport         *http.Transport    // health checks use it as it is: they are no caller's requests
-	roundTripper      http.RoundTripper  // transport in what WithTransport has put around it
+	credential        *fileValue[string] // Authorization header; "": the URL's credentials
+	transport         *http.Transport    // used unwrapped by health checks, which are no caller's requests
+	roundTripper      http.RoundTripper  // transport, wrapped by WithTransport
 	wrap              func(http.RoundTripper) http.RoundTripper
 	log               *slog.Logger
 }
 
-// Option is what a client does beside asking.
+// Option configures a Client.
 type Option func(*Client)
 
-// WithTransport puts something around the transport of every request, tails' handshakes included, such as
-// what times them. It may add headers that say where a request comes from (traceparent), and nothing that
-// says what is asked.
+// WithTransport wraps the transport of every request, tails' handshakes included, for example to measure
+// them. It may add headers about the origin of a request (traceparent), and none about its content.
 func WithTransport(around func(http.RoundTripper) http.RoundTripper) Option {
 	return func(c *Client) { c.wrap = around }
 }
 
-// WithLogger has the client say when Loki is down, and back, by its URL without credentials.
+// WithLogger logs when Loki is down and when it is back, by its URL without credentials.
 func WithLogger(log *slog.Logger) Option { return func(c *Client) { c.log = log } }
 
-// New makes a client, or says all that is wrong with c. It sends nothing; whoever gets one closes it.
+// New returns a client, or every mistake in c. It sends nothing. The caller closes the client.
 func New(c Config, options ...Option) (*Client, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -79,12 +78,12 @@ func New(c Config, options ...Option) (*Client, error) {
 	}
 	client.roundTripper = client.wrap(client.transport)
 	client.pool = newPool(upstreams, client.probe, client.log)
-	// What idles there would be found dead one by one when it is back.
+	// Otherwise each idle connection would fail one request when Loki is back.
 	client.pool.onDown = client.CloseIdleConnections
 	return client, nil
 }
 
-// readFiles reads certificates and credentials, and has them followed.
+// readFiles reads certificates and credentials, and reloads them when they change.
 func (c *Client) readFiles(config Config) (err error) {
 	if c.tls, err = newFileValue(config.tlsFiles(), config.tlsConfig, c.filesChanged("certificates for Loki")); err != nil {
 		return fmt.Errorf("read certificates: %w", err)
@@ -96,25 +95,25 @@ func (c *Client) readFiles(config Config) (err error) {
 	return nil
 }
 
-// filesChanged says that files have changed.
+// filesChanged logs that files have changed.
 func (c *Client) filesChanged(what string) func(error) {
 	return func(err error) {
 		if err != nil {
-			c.log.Error(what+" have changed and cannot be used; the old ones stay in use", "error", err)
+			c.log.Error(what+" have changed and cannot be used; the previous ones stay in use", "error", err)
 			return
 		}
-		c.log.Info(what + " have been read again")
+		c.log.Info(what + " have been reloaded")
 		c.CloseIdleConnections() // those were made with the old ones
 	}
 }
 
-// Reload reads the files of certificates and credentials now. What is wrong with them is logged as well.
+// Reload reads the certificate and credential files now. Errors are logged as well.
 func (c *Client) Reload() error { return errors.Join(c.tls.reload(), c.credential.reload()) }
 
 // CloseIdleConnections closes the connections that no request uses.
 func (c *Client) CloseIdleConnections() { c.transport.CloseIdleConnections() }
 
-// Close ends what the client does by itself. Answers and tails under way go on; nothing new is asked.
+// Close stops the client's own goroutines. Responses and tails in flight continue; no new request is sent.
 func (c *Client) Close() {
 	c.pool.close()
 	c.tls.close()

@@ -15,8 +15,8 @@ import (
 )
 
 // Window is a span of time. The zero time is absent, and Loki's default holds; time.Unix(0, 0) is not
-// absent, and is sent. There is no "since": whoever reads one has a clock to make a start of it, and the
-// limits on ranges are then about the same span that Loki sees.
+// absent, and is sent. There is no "since": the caller converts it to a start by its own clock, so
+// that limits on ranges apply to the range that Loki gets.
 type Window struct {
 	Start, End time.Time
 }
@@ -63,29 +63,29 @@ type FieldParams struct {
 	Limit     int // most fields or values
 }
 
-// QueryRange asks for lines or samples over a span of time.
+// QueryRange requests lines or samples over a span of time.
 func (c *Client) QueryRange(ctx context.Context, options RequestOptions, q tenancy.Query, p RangeParams) (*Response, error) {
 	return c.get(ctx, options, "query_range", query(q).window(p.Window).integer("limit", p.Limit).
 		oneOf("direction", p.Direction, "forward", "backward").duration("step", p.Step).duration("interval", p.Interval))
 }
 
-// QueryInstant asks for samples at one time.
+// QueryInstant requests samples at one time.
 func (c *Client) QueryInstant(ctx context.Context, options RequestOptions, q tenancy.Query, p InstantParams) (*Response, error) {
 	return c.get(ctx, options, "query", query(q).time("time", p.Time).integer("limit", p.Limit).
 		oneOf("direction", p.Direction, "forward", "backward"))
 }
 
-// Labels asks for the names of the labels of the streams selected.
+// Labels requests the names of the labels of the streams selected.
 func (c *Client) Labels(ctx context.Context, options RequestOptions, s tenancy.Selector, w Window) (*Response, error) {
 	return c.get(ctx, options, "labels", selector(s).window(w))
 }
 
-// LabelValues asks for the values that a label has in the streams selected.
+// LabelValues requests the values that a label has in the streams selected.
 func (c *Client) LabelValues(ctx context.Context, options RequestOptions, name string, s tenancy.Selector, w Window) (*Response, error) {
 	return c.get(ctx, options, "label/"+name+"/values", selector(s).window(w).labelName(name))
 }
 
-// Series asks for the labels of the streams that any of the selectors selects; there must be one, since
+// Series requests the labels of the streams that any of the selectors selects; there must be one, since
 // Loki takes none as all.
 func (c *Client) Series(ctx context.Context, options RequestOptions, selectors []tenancy.Selector, w Window) (*Response, error) {
 	if len(selectors) == 0 {
@@ -98,17 +98,17 @@ func (c *Client) Series(ctx context.Context, options RequestOptions, selectors [
 	return c.get(ctx, options, "series", p.window(w))
 }
 
-// IndexStats asks for an estimate of the streams, chunks, bytes and entries selected.
+// IndexStats requests an estimate of the streams, chunks, bytes and entries selected.
 func (c *Client) IndexStats(ctx context.Context, options RequestOptions, s tenancy.Selector, w Window) (*Response, error) {
 	return c.get(ctx, options, "index/stats", selector(s).window(w))
 }
 
-// Volume asks for the bytes of the streams selected, added up by labels.
+// Volume requests the bytes of the streams selected, added up by labels.
 func (c *Client) Volume(ctx context.Context, options RequestOptions, s tenancy.Selector, p VolumeParams) (*Response, error) {
 	return c.get(ctx, options, "index/volume", volume(s, p))
 }
 
-// VolumeRange asks for the bytes of the streams selected, step by step.
+// VolumeRange requests the bytes of the streams selected, step by step.
 func (c *Client) VolumeRange(ctx context.Context, options RequestOptions, s tenancy.Selector, p VolumeParams) (*Response, error) {
 	return c.get(ctx, options, "index/volume_range", volume(s, p).duration("step", p.Step))
 }
@@ -130,17 +130,17 @@ func (c *Client) Patterns(ctx context.Context, options RequestOptions, s tenancy
 	return c.get(ctx, options, "patterns", newParams().logQL("query", s).window(p.Window).duration("step", p.Step).integer("line_limit", p.LineLimit))
 }
 
-// DetectedLabels asks for the labels of the streams selected and how many values each has.
+// DetectedLabels requests the labels of the streams selected and how many values each has.
 func (c *Client) DetectedLabels(ctx context.Context, options RequestOptions, s tenancy.Selector, w Window) (*Response, error) {
 	return c.get(ctx, options, "detected_labels", selector(s).window(w))
 }
 
-// DetectedFields asks for the fields found in the lines that a log query gives.
+// DetectedFields requests the fields found in the lines that a log query gives.
 func (c *Client) DetectedFields(ctx context.Context, options RequestOptions, q tenancy.Query, p FieldParams) (*Response, error) {
 	return c.get(ctx, options, "detected_fields", fields(q, p))
 }
 
-// DetectedFieldValues asks for the values of one field in the lines that a log query gives.
+// DetectedFieldValues requests the values of one field in the lines that a log query gives.
 func (c *Client) DetectedFieldValues(ctx context.Context, options RequestOptions, name string, q tenancy.Query, p FieldParams) (*Response, error) {
 	return c.get(ctx, options, "detected_field/"+name+"/values", fields(q, p).labelName(name))
 }
@@ -149,7 +149,7 @@ func fields(q tenancy.Query, p FieldParams) *params {
 	return query(q).window(p.Window).duration("step", p.Step).integer("line_limit", p.LineLimit).integer("limit", p.Limit)
 }
 
-// BuildInfo is what Loki says of itself.
+// BuildInfo is Loki's build information.
 type BuildInfo struct {
 	Version   string `json:"version"`
 	Revision  string `json:"revision"`
@@ -161,13 +161,13 @@ type BuildInfo struct {
 
 const maxBuildInfo = 16 << 10
 
-// BuildInfo asks Loki for its version. It reads no logs, so no tenant is named.
+// BuildInfo requests Loki's version. It reads no logs, so it sends no tenant.
 func (c *Client) BuildInfo(ctx context.Context) (BuildInfo, error) {
 	response, err := c.withoutTenant().getEncoded(ctx, RequestOptions{}, "status/buildinfo", encoded{})
 	if err != nil {
 		return BuildInfo{}, err
 	}
-	defer response.Body.Close() //nolint:errcheck // it has been read, or given up
+	defer response.Body.Close() //nolint:errcheck // it has been read, or is not needed
 	raw, err := io.ReadAll(io.LimitReader(response.Body, maxBuildInfo))
 	if err != nil {
 		return BuildInfo{}, err
@@ -189,7 +189,7 @@ func (c *Client) withoutTenant() *Client {
 	return &other
 }
 
-// params gathers what is sent, and the first thing that keeps it from being sent.
+// params collects the parameters of a request, and the first error in them.
 type params struct {
 	buffer  strings.Builder // encoded, in the order in which they were added
 	tenants []string        // those of the fenced values among them
@@ -246,7 +246,7 @@ func query(q tenancy.Query) *params { return newParams().logQL("query", q) }
 
 func selector(s tenancy.Selector) *params { return newParams().logQL("query", s) }
 
-// get sends what was gathered.
+// get sends the parameters to a path of Loki's API.
 func (c *Client) get(ctx context.Context, options RequestOptions, path string, p *params) (*Response, error) {
 	if p.err != nil {
 		return nil, p.err

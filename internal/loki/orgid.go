@@ -9,14 +9,14 @@ import (
 
 const (
 	tenantVariable = "{tenant}"
-	orgSeparator   = "|" // Loki reads a|b as two organizations, and answers from both
+	orgSeparator   = "|" // Loki reads a|b as two organizations, and returns logs of both
 	maxOrgID       = 150 // bytes; MaxTenantIDLength of the dskit that Loki 3.7.8 is built with
 )
 
 // orgID is the text or template of Config.OrgID.
 type orgID string
 
-// validate tells a mistake of the operator's.
+// validate returns a mistake in the configuration.
 func (o orgID) validate() error {
 	text := string(o)
 	if text == "" {

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// RequestOptions is what of the caller's request, its parameters apart, changes the request to Loki. It names no
-// tenants: those are the fenced value's own.
+// RequestOptions are the properties of the caller's request, other than its parameters, that change the request to Loki. They
+// hold no tenants: those come from the fenced value.
 type RequestOptions struct {
 	// Timeout is how long Loki may take for this request, in place of Config.Timeout; 0 leaves that.
 	Timeout time.Duration
-	// AcceptGzip lets Loki answer compressed; the caller gets the compressed bytes.
+	// AcceptGzip allows a compressed response; the caller gets the compressed bytes.
 	AcceptGzip bool
-	// CategorizeLabels asks for structured metadata and parsed labels apart from the stream's own.
+	// CategorizeLabels requests structured metadata and parsed labels apart from the stream's own.
 	CategorizeLabels bool
 }
 
@@ -31,11 +31,11 @@ const (
 	mediaText = "text/plain"
 )
 
-// maxURL is where a request moves into a form. What stands before Loki takes request lines of 8 KiB at
-// most by default (nginx, HAProxy), and other headers share that room in some.
+// maxURL is the URL length from which a request is sent as a form. Proxies in front of Loki accept request
+// lines of 8 KiB at most by default (nginx, HAProxy), and in some other headers count too.
 const maxURL = 4 << 10
 
-// What every request begins as. The lists are nobody's to change.
+// Shared by all requests, and never modified.
 var (
 	requestTemplate                   = &http.Request{Method: http.MethodGet, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	userAgentHeader, identityEncoding = []string{userAgent}, []string{"identity"}
@@ -79,5 +79,5 @@ func (c *Client) newRequest(ctx context.Context, e *upstream, options RequestOpt
 // idempotent and either has no body or has its Request.GetBody defined" (net/http, Transport), which
 // newRequest has done, and "if the idempotency key value is a zero-length slice,
 // the request is treated as idempotent but the header is not sent on the wire". Nothing is repeated after
-// the first byte of an answer.
+// the first byte of a response.
 func makeRetryable(r *http.Request) { r.Header[headerIdempotency] = []string{} }

@@ -15,19 +15,19 @@ import (
 	"unicode/utf8"
 )
 
-// Response is what Loki answered: JSON, as yet unread. Whoever gets one closes its Body, which also ends
-// what Loki still does for it.
+// Response is a response of Loki's: JSON, not yet read. The caller closes Body, which also cancels what Loki
+// still does for it.
 type Response struct {
 	// ContentEncoding is "" or, only where [RequestOptions] allowed it, "gzip".
 	ContentEncoding string
-	// Length is of the body in bytes, as it comes; below 0 where Loki does not say.
+	// Length is of the body in bytes, as sent; negative if Loki does not send it.
 	Length int64
-	// Body fails with an [Error] or with the error of the caller's context: an answer that ends without
-	// io.EOF is not whole.
+	// Body fails with an [Error] or with the error of the caller's context. A response that ends without
+	// io.EOF is not complete.
 	Body io.ReadCloser
 }
 
-// getEncoded sends one request to a path of Loki's API and hands over the answer as it comes.
+// getEncoded sends one request to a path of Loki's API and returns the response unread.
 func (c *Client) getEncoded(ctx context.Context, options RequestOptions, path string, params encoded) (*Response, error) {
 	return c.send(ctx, options, "/loki/api/v1/"+path, params, mediaJSON)
 }
@@ -40,13 +40,13 @@ func (c *Client) send(ctx context.Context, options RequestOptions, path string, 
 		if err != nil {
 			return err
 		}
-		// Not by an http.Client, which would follow redirects, and clones headers to be able to.
+		// Not by an http.Client, which would follow redirects, and clones headers for that.
 		response, err = c.roundTripper.RoundTrip(request) //nolint:bodyclose // body closes it, for which the caller or a statusError below sees
 		if err != nil {
 			return classify(ctx, timed, ErrUnreachable, err) // while its state can be read
 		}
 		if response.StatusCode == http.StatusSwitchingProtocols {
-			// What net/http gives for a body is then the connection itself, which no deadline ends.
+			// The body is then the connection itself, which no deadline ends.
 			_ = response.Body.Close()
 			return failed("switched protocols, which was not requested")
 		}
@@ -62,24 +62,24 @@ func (c *Client) send(ctx context.Context, options RequestOptions, path string, 
 	body := &body{from: response.Body, pool: c.pool, upstream: e, caller: ctx, request: timed, cancel: cancel}
 	encoding, err := checkResponse(response, body, options.AcceptGzip, media)
 	if err != nil {
-		body.Close() //nolint:errcheck,gosec // the answer is not wanted
+		body.Close() //nolint:errcheck,gosec // the response is rejected
 		return nil, err
 	}
 	return &Response{ContentEncoding: encoding, Length: response.ContentLength, Body: body}, nil
 }
 
-// checkResponse lets an answer pass that is 200, of the media type expected, and encoded as we allowed. All
-// else is an error; nothing of it but Loki's refusals is ever shown to a caller.
+// checkResponse accepts a response with status 200, the expected media type and an allowed encoding. Everything
+// else is an error. Of those, only Loki's own query errors are ever shown to a caller.
 func checkResponse(r *http.Response, body io.Reader, gzipAllowed bool, media string) (encoding string, err error) {
 	if r.StatusCode != http.StatusOK {
 		return "", statusError(r, body)
 	}
 	if got := mediaType(r.Header); got != media {
-		return "", failed("answer of media type %q instead of %q", got, media)
+		return "", failed("response has media type %q instead of %q", got, media)
 	}
 	if r.ProtoMajor == 1 && r.ContentLength < 0 && len(r.TransferEncoding) == 0 {
-		// It ends when the connection does, so that half of it would look whole.
-		return "", failed("answer of unknown length")
+		// It ends with the connection, so a truncated response would look complete.
+		return "", failed("response has no length")
 	}
 	switch encoding := strings.ToLower(strings.Join(r.Header.Values("Content-Encoding"), ",")); {
 	case encoding == "", encoding == "identity":
@@ -87,14 +87,14 @@ func checkResponse(r *http.Response, body io.Reader, gzipAllowed bool, media str
 	case encoding == "gzip" && gzipAllowed:
 		return encoding, nil
 	default:
-		return "", failed("answer in content encoding %q, which was not asked for", encoding)
+		return "", failed("response has content encoding %q, which was not requested", encoding)
 	}
 }
 
-// lokiJSON is what Loki (3.7.8) says of all its answers.
+// lokiJSON is the content type of all of Loki's responses (3.7.8).
 const lokiJSON = mediaJSON + "; charset=UTF-8"
 
-// mediaType is the type without its parameters, "" where there is none or it cannot be read.
+// mediaType returns the type without its parameters, "" if it is absent or invalid.
 func mediaType(h http.Header) string {
 	given := h.Get("Content-Type")
 	if given == lokiJSON {
@@ -126,9 +126,8 @@ func statusError(r *http.Response, body io.Reader) error {
 	}
 }
 
-// isQueryError tells which statuses are Loki's word on a query. Others of the 4xx (no organization, no such
-// path, not allowed) speak of logfence's own settings or of what stands before Loki, and would tell a
-// caller what it has no part in.
+// isQueryError reports whether a status is about the query. Other 4xx (no organization, unknown path, not
+// allowed) are about logfence's settings or a proxy in front of Loki, and are not for the caller.
 func isQueryError(status int) bool {
 	switch status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
@@ -138,11 +137,11 @@ func isQueryError(status int) bool {
 	}
 }
 
-// maxMessage is how much is read of a refusal: Loki's own quote the query and are rarely longer.
+// maxMessage bounds how much of an error response is read. Loki's messages quote the query and are rarely longer.
 const maxMessage = 4 << 10
 
-// readMessage gives the text of an error answer. It is readable to a caller if it came in one of the
-// types in which Loki writes its errors: a proxy's HTML page would be of no use.
+// readMessage returns the text of an error response. It is readable to a caller if it has one of the media
+// types in which Loki writes errors: a proxy's HTML page would be of no use.
 func readMessage(r *http.Response, body io.Reader) (message string, readable bool, err error) {
 	if strings.EqualFold(r.Header.Get("Content-Encoding"), "gzip") {
 		unzipped, err := gzip.NewReader(body)
@@ -165,16 +164,16 @@ func readMessage(r *http.Response, body io.Reader) (message string, readable boo
 	}
 }
 
-// messageError keeps what body has classified; a gzip reader's own complaints are Loki's failure.
+// messageError keeps errors that body has classified; an error of the gzip reader is Loki's failure.
 func messageError(err error) error {
 	var known *Error
 	if errors.As(err, &known) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	return failed("read error answer: %w", err)
+	return failed("read error response: %w", err)
 }
 
-// jsonMessage finds the message in the shapes that Loki uses; failing that it is all of the text.
+// jsonMessage returns the message from the shapes that Loki uses, else the complete text.
 func jsonMessage(raw []byte) string {
 	var shape struct {
 		Error   string `json:"error"`
@@ -190,7 +189,7 @@ func jsonMessage(raw []byte) string {
 	}
 }
 
-// sanitize makes text fit for a log and a terminal: valid UTF-8 without control characters.
+// sanitize makes text safe for a log and a terminal: valid UTF-8 without control characters.
 func sanitize(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
@@ -205,7 +204,7 @@ func sanitize(s string) string {
 	return strings.TrimSpace(s)
 }
 
-// body is a response's. It ends with Close.
+// body is a response's body. It lasts until Close.
 type body struct {
 	from     io.ReadCloser
 	pool     *pool
@@ -217,7 +216,7 @@ type body struct {
 	released atomic.Bool
 }
 
-// Read repeats an error at every later read: decoders may try again after one, and report what they get then.
+// Read returns an error again on every later call: decoders may retry after one, and report the later error.
 func (b *body) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
@@ -236,8 +235,8 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, b.err
 }
 
-// Close ends, with the connection or stream, whatever Loki still does for a response that was not read to its
-// end.
+// Close closes the connection or stream of a response that was not read to its end, so that Loki stops
+// working on it.
 func (b *body) Close() error {
 	if !b.released.Swap(true) {
 		b.upstream.release()

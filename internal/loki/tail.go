@@ -17,16 +17,16 @@ import (
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
-// How Loki's tail behaves (3.7.8, by its source and by experiment), for whoever builds on [Tail]:
+// How Loki's tail behaves (3.7.8, by its source and by experiment), for callers of [Tail]:
 //
-//   - It answers 101 before it has begun. Refusals that come after (too many tails, which is more than 10
+//   - It returns 101 before it has begun. Refusals that come after (too many tails, which is more than 10
 //     unless max_concurrent_tail_requests says otherwise) are close frames of status 1011.
 //   - It begins with the newest lines since start, at most limit, oldest first; then come the lines that
 //     ingesters take in, whatever their timestamps. What is taken in between the two (some milliseconds)
 //     is in neither.
-//   - It pings every second once it has begun: the first ping says that no line will be missed from there.
+//   - It pings every second once it has begun: from the first ping on no line is missed.
 //   - It drops lines when the reader is slow, and when many streams are written at once: ingesters queue
-//     five streams. It tells some of those (dropped_entries, at most 1,000) and not others.
+//     five streams. It reports some of those (dropped_entries, at most 1,000) and not others.
 //   - It ends after an hour (querier.tail_max_duration), and when it stops.
 //   - Without categorize-labels, live lines lack their structured metadata unless the query has a pipeline.
 
@@ -34,11 +34,11 @@ import (
 const MaxTailDelay = 5 * time.Second
 
 const (
-	// maxTailFrame bounds a frame: 100 entries at most, of lines of up to 256 KiB unless Loki is told
-	// otherwise. Escaped they can be longer; a line of ours is rarely either.
+	// maxTailFrame bounds a frame: 100 entries at most, of lines of up to 256 KiB unless Loki is configured
+	// otherwise. Escaped they can be longer.
 	maxTailFrame = 32 << 20
-	// tailIdleTimeout is how long a tail may say nothing, pings included, before it is given up: what stands
-	// between us and Loki may have forgotten the connection.
+	// tailIdleTimeout is how long a tail may be silent, pings included, before it is closed: a proxy between
+	// logfence and Loki may have dropped the connection.
 	tailIdleTimeout = 30 * time.Second
 )
 
@@ -49,8 +49,8 @@ type TailParams struct {
 	Delay time.Duration // whole seconds, at most MaxTailDelay
 }
 
-// Frame is one message of a tail: entries in the order in which Loki sent them, and those it says it has
-// dropped.
+// Frame is one message of a tail: entries in the order in which Loki sent them, and those that it reports
+// as dropped.
 type Frame struct {
 	Entries []Entry
 	Dropped []Dropped
@@ -73,7 +73,7 @@ type Tail struct {
 	idleCtx    context.Context // ends when Loki has been silent for too long
 	cancelIdle context.CancelFunc
 	idleTimer  *time.Timer
-	release    func() // lets the endpoint go
+	release    func() // releases the upstream
 }
 
 // errIdleTimeout is the cause of the end of idleCtx.
@@ -146,7 +146,7 @@ func (c *Client) tailClient() *http.Client {
 	}
 }
 
-// dialError tells what became of a handshake. The response's body is in memory by now.
+// dialError classifies a failed handshake. The response's body is in memory by now.
 func (c *Client) dialError(caller, opening context.Context, e *upstream, response *http.Response, err error) error {
 	if response == nil || response.StatusCode == http.StatusSwitchingProtocols || caller.Err() != nil {
 		return classify(caller, opening, ErrUnreachable, err)
@@ -166,7 +166,7 @@ func (c *Client) dialError(caller, opening context.Context, e *upstream, respons
 
 // Begun is closed when Loki has begun: what it takes in from then on will arrive here. That is its first
 // ping, not its first frame, which it may send before its ingesters have heard of the tail. It needs
-// somebody who receives.
+// a concurrent Receive.
 func (t *Tail) Begun() <-chan struct{} { return t.started }
 
 // Receive waits for the next frame. After an error there is nothing more to come; the end of ctx closes
@@ -190,7 +190,7 @@ func (t *Tail) Receive(ctx context.Context) (Frame, error) {
 	return frame, nil
 }
 
-// closeReason tells why a tail ended.
+// closeReason returns why a tail ended.
 func (t *Tail) closeReason(ctx context.Context, err error) error {
 	var closed websocket.CloseError
 	switch {
@@ -205,7 +205,7 @@ func (t *Tail) closeReason(ctx context.Context, err error) error {
 	}
 }
 
-// Close ends the tail. Nothing is waited for: Loki notices.
+// Close closes the tail without waiting for Loki.
 func (t *Tail) Close() {
 	t.idleTimer.Stop()
 	t.cancelIdle()

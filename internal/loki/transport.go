@@ -37,7 +37,7 @@ func (c *Client) newTransport(protocols ...string) *http.Transport {
 		DisableKeepAlives:   c.disableKeepAlives,
 		MaxIdleConns:        256,
 		MaxIdleConnsPerHost: 256,
-		// Shorter than the idle time-outs in use before Loki (nginx 75 s, Loki's own 120 s), so that it is
+		// Shorter than the idle timeouts in use in front of Loki (nginx 75 s, Loki's own 120 s), so that it is
 		// mostly us who closes, and a request rarely meets a connection that is being closed.
 		IdleConnTimeout: 60 * time.Second,
 		// Compressed responses are passed on as they are: a transparent gzip reader would have them
@@ -56,7 +56,7 @@ const (
 	protocolHTTP1 = "http/1.1"
 )
 
-// fileValue is a value of files that are read again when they change, or one that needs none.
+// fileValue is a value read from files that are reloaded when they change, or a fixed one.
 type fileValue[T any] struct {
 	fixed T
 	files *refresh.Value[T]
@@ -85,7 +85,7 @@ func (f *fileValue[T]) close() {
 	}
 }
 
-// newFileValue reads files, and follows them unless there are none.
+// newFileValue reads files and watches them, unless there are none.
 func newFileValue[T any](paths []string, parse func([][]byte) (T, error), changed func(error)) (*fileValue[T], error) {
 	if len(paths) == 0 {
 		fixed, err := parse(nil)
@@ -98,7 +98,7 @@ func newFileValue[T any](paths []string, parse func([][]byte) (T, error), change
 	return &fileValue[T]{files: files}, nil
 }
 
-// tlsFiles are the files of which tlsConfig takes the contents.
+// tlsFiles returns the files whose contents tlsConfig takes.
 func (c Config) tlsFiles() []string {
 	var paths []string
 	if c.CAFile != "" {
@@ -110,7 +110,7 @@ func (c Config) tlsFiles() []string {
 	return paths
 }
 
-// Files are all the files that are followed.
+// Files returns all files that are watched.
 func (c Config) Files() []string {
 	files := c.tlsFiles()
 	if credential, _ := c.credentialFile(); credential != "" {
@@ -119,7 +119,7 @@ func (c Config) Files() []string {
 	return files
 }
 
-// tlsConfig is how TLS is spoken to Loki.
+// tlsConfig returns the TLS configuration for Loki.
 func (c Config) tlsConfig(contents [][]byte) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName}
 	if c.TLSMinVersion == tls13 {

@@ -10,25 +10,25 @@ import (
 	"time"
 )
 
-// What it takes for a URL of Loki's to be left alone, and to be asked again.
+// When an upstream is marked down, and when it is used again.
 //
-// Requests only raise suspicion; probes decide. Nothing that a request brings about (a query that Loki's
-// own time-out ends with 504, one that kills a querier) may by itself take Loki from every other tenant.
-// That, and that no caller's request is spent on trying, is why this is no circuit breaker of a library:
-// sony/gobreaker opens on what it is told of requests, and half-open lets the next one of them through.
+// A request can only trigger a health check; the checks decide. Nothing that a request causes (a query that
+// ends with 504 by Loki's own timeout, one that kills a querier) may by itself take Loki from every other
+// tenant. No caller's request is spent on probing either. So this is not a circuit breaker library:
+// sony/gobreaker opens on failed requests, and probes with a caller's request when half-open.
 const (
-	// failuresUntilDown is how many probes in a row must fail.
+	// failuresUntilDown is how many consecutive probes must fail.
 	failuresUntilDown = 2
 	// probeTimeout is how long a probe may take. Loki's /ready takes a millisecond.
 	probeTimeout = 2 * time.Second
-	// minProbeInterval is between the first two probes that fail; it doubles up to lastPause, which is about how
-	// long Loki may be back before it is asked again.
+	// minProbeInterval is between the first two probes that fail; it doubles up to maxProbeInterval,
+	// which is about how long Loki may be running again before it is used.
 	minProbeInterval, maxProbeInterval = 100 * time.Millisecond, 5 * time.Second
-	// healthTTL is how long a good probe settles every suspicion, so that many failing requests do not
-	// become as many probes.
+	// healthTTL is how long the result of a successful probe is valid, so that many failing requests do not
+	// cause as many probes.
 	healthTTL = time.Second
-	// slowResponse is how long the first byte may take before a probe is sent beside the request: what
-	// accepts connections and says nothing shows in no other way before the request's own time-out.
+	// slowResponse is how long the first byte may take before a probe is sent in parallel to the request:
+	// an upstream that accepts connections and never responds is otherwise found only by the request's timeout.
 	slowResponse = 5 * time.Second
 )
 
@@ -40,7 +40,7 @@ const (
 	down
 )
 
-// upstream is one of Loki's URLs, with what is known of it.
+// upstream is one of Loki's URLs with its state.
 type upstream struct {
 	base *url.URL // without credentials
 	user *url.Userinfo
@@ -51,17 +51,17 @@ type upstream struct {
 	// Held by pool.mu.
 	health      health
 	checking    bool
-	lastHealthy time.Time // when a probe was last good
+	lastHealthy time.Time // time of the last successful probe
 	nextProbe   time.Time // when the next probe is due, while down
-	lastError   error     // of the last probe's failure
+	lastError   error     // error of the last failed probe
 }
 
-// pool is Loki's URLs. Those that fail are probed until they do not; the goroutines that do so end with
-// close, and there are none while all is well.
+// pool holds Loki's URLs. Those that fail are probed until they succeed. The goroutines that probe end with
+// close, and there are none while every upstream is healthy.
 type pool struct {
 	upstreams []*upstream
 	probe     func(context.Context, *upstream) error
-	onDown    func() // called when one is down
+	onDown    func() // called when an upstream is marked down
 	log       *slog.Logger
 
 	roundRobin       atomic.Uint32
@@ -79,7 +79,7 @@ func newPool(upstreams []*upstream, probe func(context.Context, *upstream) error
 	return p
 }
 
-// close ends all probing.
+// close stops all probes.
 func (p *pool) close() {
 	p.mu.Lock() // no check begins after this
 	p.stop()
@@ -87,13 +87,13 @@ func (p *pool) close() {
 	p.checks.Wait()
 }
 
-// pick chooses where to ask: of those in the best health the one with the least to do. One that was
-// tried already is chosen where there is no other, since behind one name there may be several machines.
+// pick chooses an upstream: of the healthiest, the one with the fewest requests in flight. One that was
+// tried already is chosen only if there is no other: one name may resolve to several machines.
 func (p *pool) pick(tried *upstream) (*upstream, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var best *upstream
-	turn := int(p.roundRobin.Add(1)) % len(p.upstreams) // the first of equals is another one each time
+	turn := int(p.roundRobin.Add(1)) % len(p.upstreams) // rotates among equals
 	for i := range p.upstreams {
 		e := p.upstreams[(turn+i)%len(p.upstreams)]
 		if e.health != down && (best == nil || e.preferredOver(best, tried)) {
@@ -119,7 +119,7 @@ func (e *upstream) preferredOver(other, tried *upstream) bool {
 	}
 }
 
-// unavailable says that there is nobody to ask, and when there may be. It is called under mu.
+// unavailable returns the error for no upstream being up, with the time of the next probe. It is called under mu.
 func (p *pool) unavailable() error {
 	soonest := p.upstreams[0]
 	for _, e := range p.upstreams {
@@ -130,7 +130,7 @@ func (p *pool) unavailable() error {
 	return &Error{Kind: ErrUnavailable, Cause: soonest.lastError, RetryAfter: max(time.Until(soonest.nextProbe), time.Second)}
 }
 
-// triggerHealthCheck has an endpoint probed, unless it is being probed or was found well just now.
+// triggerHealthCheck starts a check of an upstream, unless one is running or the last result is still valid.
 func (p *pool) triggerHealthCheck(e *upstream) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -141,7 +141,7 @@ func (p *pool) triggerHealthCheck(e *upstream) {
 	p.checks.Go(func() { p.check(p.ctx, e) })
 }
 
-// check probes until a probe is good, or the pool is closed.
+// check probes until a probe succeeds or the pool is closed.
 func (p *pool) check(open context.Context, e *upstream) {
 	for failed := 1; ; failed++ {
 		ctx, cancel := context.WithTimeoutCause(open, probeTimeout, ErrTimeout)
@@ -180,7 +180,7 @@ func (p *pool) markFailed(e *upstream, times int, err error) time.Duration {
 	}
 	p.mu.Unlock()
 	if went {
-		p.log.Error("Loki is down; it is not asked until a probe succeeds", "url", e.name(), "error", err)
+		p.log.Error("Loki is down; no requests are sent to it until a health check succeeds", "url", e.name(), "error", err)
 		p.onDown()
 	}
 	return pause
@@ -196,7 +196,7 @@ func (p *pool) markHealthy(e *upstream) {
 	}
 }
 
-// name is what the operator calls it, without credentials.
+// name is the configured URL without credentials.
 func (e *upstream) name() string { return e.base.String() }
 
 // url is the base with a path of Loki's appended; not resolved against it, which would drop a prefix.
@@ -209,26 +209,26 @@ func (e *upstream) url(path string) *url.URL {
 	return &full
 }
 
-// Stats is what is known of Loki's URLs, for metrics.
+// Stats is the state of Loki's URLs, for metrics.
 type Stats struct {
 	Upstreams []UpstreamStats
-	Retries   uint64 // requests sent once more because the first got no byte of an answer
+	Retries   uint64 // requests sent again because the first attempt received no byte of a response
 	Refused   uint64 // requests that were not sent since every URL is down
-	// StaleFiles counts those of certificates and of credentials whose present content cannot be used, so
-	// that an older one is.
+	// StaleFiles counts the certificate and credential files whose current content is invalid, so that
+	// the previous content is in use.
 	StaleFiles int
 }
 
-// UpstreamStats is what is known of one URL.
+// UpstreamStats is the state of one URL.
 type UpstreamStats struct {
 	URL      string // without credentials
-	Up       bool   // false: it is not asked until a probe succeeds
+	Up       bool   // false: no requests are sent to it until a probe succeeds
 	InFlight int64  // requests and tails
-	Failures uint64 // requests whose connection failed, or that had their time
+	Failures uint64 // requests that failed to connect or timed out
 	Probes   uint64
 }
 
-// Stats tells what is known of Loki's URLs, in the order in which they are set.
+// Stats returns the state of Loki's URLs, in the configured order.
 func (c *Client) Stats() Stats {
 	p := c.pool
 	p.mu.Lock()

@@ -1,15 +1,15 @@
-// Package pages reads all lines that a log query gives over a span of time, page by page, past the number of
-// lines that Loki gives at once.
+// Package pages reads all lines of a log query over a time range, page by page, beyond the number of lines that
+// Loki returns at once.
 //
-// Guarantee: every line that Loki holds for the span while the walk passes it is given exactly once, in the
+// Guarantee: every line that Loki holds for the span while the walk passes it is returned exactly once, in the
 // order of time, those of one nanosecond in the order of their streams' labels; or the walk ends with an
 // error. No more than a page is held.
 //
 // Not promised here: what a query may cost (package limits), or lines that arrive behind the walk.
 //
 // A page may end between lines of one nanosecond. Where it was full, its last nanosecond is therefore left
-// for the next page to begin with, and nothing needs to be remembered or compared. It follows that a
-// nanosecond with as many lines as a page holds cannot be passed: that is a [DenseError], never a gap.
+// for the next page to begin with, so no state and no comparison is needed. A nanosecond with as
+// many lines as a page holds can therefore not be passed: that is a [DenseError], never a gap.
 package pages
 
 import (
@@ -33,18 +33,18 @@ const (
 	minSpan   = time.Second
 )
 
-// Source asks Loki for one page, of at most so many bytes: [loki.Client.Entries] for one caller and query.
+// Source requests one page of at most maxBytes from Loki: [loki.Client.Entries] for one caller and query.
 type Source func(ctx context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error)
 
-// Walk is what is to be read.
+// Walk describes what to read.
 type Walk struct {
 	Source Source
 	// Window is the span; its end is not in it. Both are required.
 	Window loki.Window
 	// Lines is how many lines a page has at most; 0 is DefaultLines. Loki refuses more than its own bound.
 	Lines int
-	// Bytes is how large a page is at most; 0 is DefaultBytes. Pages that are larger are asked for again
-	// with fewer lines.
+	// Bytes is how large a page is at most; 0 is DefaultBytes. Larger pages are requested again with
+	// fewer lines.
 	Bytes int64
 }
 
@@ -61,8 +61,7 @@ func (e *DenseError) Error() string {
 	return fmt.Sprintf("%d lines or more share the nanosecond %d: more than one page holds", e.Lines, e.Nanos)
 }
 
-// Pages gives the lines, a page at a time; a slice is the receiver's to keep. After an error nothing
-// follows.
+// Pages returns the lines a page at a time; the receiver may keep the slice. An error is the last value.
 func (w Walk) Pages(ctx context.Context) iter.Seq2[[]loki.Entry, error] {
 	return func(yield func([]loki.Entry, error) bool) {
 		s := newWalkState(w)
@@ -79,13 +78,12 @@ func (w Walk) Pages(ctx context.Context) iter.Seq2[[]loki.Entry, error] {
 	}
 }
 
-// walkState is where a walk stands.
+// walkState is the position of a walk.
 type walkState struct {
 	Walk
 	start time.Time
-	// span is how far the next page looks. Loki works through all of a span for the first of its lines,
-	// and splits it by the hour to work in parallel: asking each time for all that is left would cost the
-	// square of the span.
+	// span is how far the next page looks. Loki processes a complete span even for its first lines, and splits it
+	// by the hour to work in parallel: requesting all of the rest each time would cost the square of the span.
 	span  time.Duration
 	lines int
 	// dense is set while lines grow because one nanosecond fills a page.
@@ -102,7 +100,7 @@ func newWalkState(w Walk) *walkState {
 	return &walkState{Walk: w, start: w.Window.Start, span: firstSpan, lines: w.Lines}
 }
 
-// next asks for a page, gives what of it is settled and moves on; none may be, and the walk goes on.
+// nextPage requests a page, returns its complete part and moves on; that may be empty, and the walk continues.
 func (s *walkState) nextPage(ctx context.Context) ([]loki.Entry, error) {
 	end := s.start.Add(s.span)
 	if end.After(s.Window.End) || end.Before(s.start) {
@@ -128,7 +126,7 @@ func (s *walkState) nextPage(ctx context.Context) ([]loki.Entry, error) {
 	}
 }
 
-// full leaves the last nanosecond to the next page.
+// splitFullPage leaves the last nanosecond to the next page.
 func (s *walkState) splitFullPage(page []loki.Entry) ([]loki.Entry, error) {
 	last := page[len(page)-1].Nanos
 	complete := len(page)

@@ -1,11 +1,11 @@
-// Package refresh keeps values that are read from files as fresh as the files are.
+// Package refresh reloads values from files when the files change.
 //
-// Guarantee: a [Value] was read and parsed without a mistake, whole and from all its files as they stood
-// together; a file that is missing, half-written or wrong leaves the value as it was and is reported.
+// Guarantee: a [Value] was read and parsed completely and without error, from all its files in one consistent
+// state. A missing, partly written or invalid file keeps the previous value and is reported.
 //
 // Not promised here: that an error which a parse function returns shows no secret.
 //
-// Files are looked at every few seconds. Notifications of the file system (fsnotify, and the certificate
+// Files are polled every few seconds. Notifications of the file system (fsnotify, and the certificate
 // watchers built on it) are about inodes: each way of renewing a file needs its own care (Kubernetes swaps
 // a symbolic link two directories up, others rename), network file systems send none, and so the watchers
 // poll as well. Reading a few kilobytes and comparing sees all of it and costs microseconds.
@@ -23,25 +23,25 @@ import (
 )
 
 const (
-	// DefaultInterval is how often files are looked at where [Options] does not say.
+	// DefaultInterval is the polling interval unless [Options] sets one.
 	DefaultInterval = 2 * time.Second
-	// maxSize bounds a file: one that grows without end, or is another than was meant, is not read into
+	// maxSize bounds a file: one that grows without end, or is the wrong file, is not read into
 	// memory every few seconds.
 	maxSize = 4 << 20
 )
 
-// Options are how files are followed. The zero value is fit for use.
+// Options configure polling. The zero value is ready for use.
 type Options struct {
-	// Every is the time between looks; 0 is [DefaultInterval]. A change is taken at the second look that
-	// finds it, so that no file is read while it is still being written.
+	// Interval is the time between polls; 0 is [DefaultInterval]. A change is loaded at the second poll that
+	// finds it, so that no file is loaded while it is still being written.
 	Interval time.Duration
-	// Changed, unless nil, is called whenever the files' new content was taken (nil) or could not be (what
-	// is wrong, with the file's name), once for each content and after each Reload. It is called by one
+	// OnChange, unless nil, is called when new content was loaded (nil) or is invalid (the error, with the
+	// file's name), once for each content and after each Reload. It is called by one
 	// goroutine at a time, and may call Get, but neither Reload nor Close.
 	OnChange func(error)
 }
 
-// Value is what was read. It is made by [File] or [Files] and safe for use by many goroutines.
+// Value is the value read from files. It is made by [File] or [Files] and safe for use by many goroutines.
 type Value[T any] struct {
 	paths    []string
 	parse    func([][]byte) (T, error)
@@ -50,25 +50,25 @@ type Value[T any] struct {
 	current atomic.Pointer[T]
 
 	mu         sync.Mutex
-	lastPolled contentHash // at the last look
-	parsed     contentHash // parsed last, well or badly
-	err        error       // what is wrong with judged
+	lastPolled contentHash // at the last poll
+	parsed     contentHash // parsed last, valid or not
+	err        error       // error of parsed
 
 	closed  chan struct{}
 	close   func()
 	polling sync.WaitGroup
 }
 
-// contentHash tells one state of the files from another: a hash, so that secrets are not kept a second time.
+// contentHash identifies a state of the files. It is a hash, so that secrets are not kept twice.
 type contentHash [sha256.Size]byte
 
-// File reads and follows one file. A mistake in it now is the error.
+// File reads and polls one file. If its content is invalid now, it returns an error.
 func File[T any](path string, parse func([]byte) (T, error), o Options) (*Value[T], error) {
 	return Files([]string{path}, func(contents [][]byte) (T, error) { return parse(contents[0]) }, o)
 }
 
-// Files reads and follows files that make one value together, such as a certificate and its key: parse
-// gets the content of each, in order, and says whether they fit.
+// Files reads and polls files that form one value, such as a certificate and its key: parse gets the content
+// of each, in order, and returns an error if they do not match.
 func Files[T any](paths []string, parse func([][]byte) (T, error), o Options) (*Value[T], error) {
 	v := &Value[T]{paths: paths, parse: parse, onChange: o.OnChange, closed: make(chan struct{})}
 	v.close = sync.OnceFunc(func() { close(v.closed) })
@@ -87,17 +87,17 @@ func Files[T any](paths []string, parse func([][]byte) (T, error), o Options) (*
 	return v, nil
 }
 
-// Get is the value as it was last read without a mistake. It costs nothing worth naming.
+// Get returns the last valid value. It is one atomic load.
 func (v *Value[T]) Get() T { return *v.current.Load() }
 
-// Err says what is wrong with the files' present content; nil if Get is made of it. It is for a metric.
+// Err returns the error of the files' current content; nil if Get returns it. It is for a metric.
 func (v *Value[T]) Err() error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.err
 }
 
-// Reload reads the files now, for an operator who says that they are ready (SIGHUP).
+// Reload reads the files now, for an operator who has changed them (SIGHUP).
 func (v *Value[T]) Reload() error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -107,7 +107,7 @@ func (v *Value[T]) Reload() error {
 	return v.err
 }
 
-// Close ends the looking, and returns when it has ended. The value stays what it is.
+// Close stops polling, and returns when it has stopped. The value is kept.
 func (v *Value[T]) Close() {
 	v.close()
 	v.polling.Wait()
@@ -126,7 +126,7 @@ func (v *Value[T]) pollLoop(interval time.Duration) {
 	}
 }
 
-// look takes a content that is new, and the same as at the look before.
+// poll loads content that is new and unchanged since the poll before.
 func (v *Value[T]) poll() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -140,7 +140,7 @@ func (v *Value[T]) poll() {
 	v.onChange(v.err)
 }
 
-// judge parses the files' content, and holds on to the old value if it cannot.
+// parseContent parses the files' content, and keeps the previous value if it is invalid.
 func (v *Value[T]) parseContent(now contentHash, contents [][]byte, err error) {
 	v.lastPolled, v.parsed = now, now
 	if v.err = err; err != nil {
@@ -154,7 +154,7 @@ func (v *Value[T]) parseContent(now contentHash, contents [][]byte, err error) {
 	v.current.Store(&value)
 }
 
-// read reads all files. That one cannot be read is a content as well, which settles as others do.
+// read reads all files. A read error counts as content too, and must be stable like other content.
 func (v *Value[T]) read() (contentHash, [][]byte, error) {
 	contents, sum := make([][]byte, 0, len(v.paths)), sha256.New()
 	for _, path := range v.paths {
@@ -177,7 +177,7 @@ func (v *Value[T]) name() string {
 	return name
 }
 
-// readFile reads a file, and nothing that might never end: a pipe blocks whoever opens it.
+// readFile reads a regular file only: opening a pipe would block.
 func readFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -17,7 +17,7 @@ const (
 	maxNamedDrops = 100
 )
 
-// Batch is what a reader is given at once.
+// Batch is what Next returns.
 type Batch struct {
 	// Entries are in the order of delivery, which is that of time but for lines that arrive late.
 	Entries []loki.Entry
@@ -26,8 +26,8 @@ type Batch struct {
 
 // Drops are lines that were left out before a batch's entries.
 type Drops struct {
-	// Slow counts those dropped here, since the reader was slow; Loki those that Loki says it dropped. Loki
-	// drops others without saying so.
+	// Slow counts those dropped here, since the reader was slow; Loki those that Loki reports as dropped. Loki
+	// drops others without reporting them.
 	Slow, Loki int
 	// Named are some of them.
 	Named []loki.Dropped
@@ -36,14 +36,14 @@ type Drops struct {
 // Count is how many lines were dropped.
 func (d Drops) Count() int { return d.Slow + d.Loki }
 
-// buffer holds what a slow reader has not taken yet, up to its bounds; then the oldest go.
+// buffer holds the entries that the reader has not taken yet. At its bounds the oldest are dropped.
 type buffer struct {
 	mu      sync.Mutex
 	entries []loki.Entry // from head on
 	head    int
 	bytes   int
 	drops   Drops
-	// filled and taken get a value when something was put in or taken out.
+	// added and removed get a value when an entry was added or removed.
 	added, removed chan struct{}
 }
 
@@ -62,7 +62,7 @@ func (b *buffer) len() int { return len(b.entries) - b.head }
 
 func (b *buffer) full() bool { return b.len() >= bufferEntries || b.bytes >= bufferBytes }
 
-// put adds what cannot wait, and drops the oldest where there is no room.
+// push adds entries without waiting, and drops the oldest if there is no room.
 func (b *buffer) push(entries []loki.Entry, dropped []loki.Dropped) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -84,7 +84,7 @@ func (b *buffer) name(dropped ...loki.Dropped) {
 	b.drops.Named = append(b.drops.Named, dropped[:min(room, len(dropped))]...)
 }
 
-// putWaiting adds what can wait, and waits while the buffer is full.
+// pushWait adds an entry, and waits while the buffer is full.
 func (b *buffer) pushWait(ctx context.Context, e loki.Entry) error {
 	for {
 		b.mu.Lock()
@@ -122,7 +122,7 @@ func (b *buffer) remove() loki.Entry {
 	return e
 }
 
-// take gives what there is, up to a batch; false for nothing.
+// take returns the buffered entries, up to a batch; false if there are none.
 func (b *buffer) take() (Batch, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -134,7 +134,7 @@ func (b *buffer) take() (Batch, bool) {
 		batch.Entries = append(batch.Entries, e)
 	}
 	if b.len() == 0 {
-		// A burst's array is given back.
+		// Frees the array of a burst.
 		b.entries, b.head = nil, 0
 	}
 	signal(b.removed)

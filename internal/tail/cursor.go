@@ -11,23 +11,23 @@ import (
 	"github.com/logfence/logfence/internal/loki"
 )
 
-// Cursor is how far a reader has come: the newest timestamp it was given, and which lines of that very
-// nanosecond. Written as text it is all that a later tail needs to go on, on whatever replica: a timestamp
-// alone would lose the other lines of its nanosecond, or repeat them. The zero Mark has seen nothing.
+// Cursor is a reader's position: the newest timestamp that was delivered, and which lines of that nanosecond.
+// Its text is all that a later tail needs to resume, on any replica: a timestamp alone would lose the other
+// lines of its nanosecond, or repeat them. The zero Cursor is the position before the first line.
 type Cursor struct {
 	nanos int64
 	seen  []uint64 // fingerprints of 48 bits
 }
 
 const (
-	// maxSeen bounds a mark's text: 2 KiB fit into a header anywhere. Of a nanosecond with more lines some
+	// maxSeen bounds a cursor's text: 2 KiB fit into a header anywhere. Of a nanosecond with more lines some
 	// are repeated, none lost.
 	maxSeen = 256
 	// seenBytes are 48 bits: one in 10^12 for a line to be taken for one of 256 others of its nanosecond.
 	seenBytes = 6
 )
 
-// Add notes a line that the reader was given.
+// Add records a line that was delivered.
 func (m *Cursor) Add(e loki.Entry) {
 	if e.Nanos < m.nanos {
 		return
@@ -40,13 +40,13 @@ func (m *Cursor) Add(e loki.Entry) {
 	}
 }
 
-// IsZero tells whether nothing was seen.
+// IsZero reports whether no line was delivered.
 func (m Cursor) IsZero() bool { return m.nanos == 0 }
 
 // Nanos is the newest timestamp.
 func (m Cursor) Nanos() int64 { return m.nanos }
 
-// String is the mark as text: the timestamp, a dash, and the lines.
+// String is the cursor as text: the timestamp, a dash, and the lines.
 func (m Cursor) String() string {
 	if m.IsZero() {
 		return ""
@@ -58,10 +58,10 @@ func (m Cursor) String() string {
 	return strconv.FormatInt(m.nanos, 10) + "-" + base64.RawURLEncoding.EncodeToString(packed)
 }
 
-// ErrCursor says that a text is no cursor.
+// ErrCursor means that a text is not a cursor.
 var ErrCursor = errors.New("not an event id of a tail")
 
-// ParseCursor reads what String wrote.
+// ParseCursor parses the text of String.
 func ParseCursor(text string) (Cursor, error) {
 	nanos, lines, ok := strings.Cut(text, "-")
 	n, err := strconv.ParseInt(nanos, 10, 64)
@@ -81,7 +81,7 @@ func ParseCursor(text string) (Cursor, error) {
 	return m, nil
 }
 
-// fingerprint tells lines apart: FNV-1a over all that makes a line, each part ended by a byte that UTF-8
+// fingerprint identifies a line: FNV-1a over all that makes a line, each part ended by a byte that UTF-8
 // does not have.
 func fingerprint(e loki.Entry) uint64 {
 	const offset, prime = 14695981039346656037, 1099511628211
@@ -101,6 +101,5 @@ func fingerprint(e loki.Entry) uint64 {
 // fold48 folds a fingerprint to 48 bits.
 func fold48(f uint64) uint64 { return (f ^ f>>48) & (1<<48 - 1) }
 
-// CursorAt is the cursor of a reader who has seen no line, though it has been given all until shortly before a
-// time.
+// CursorAt is the cursor of a reader that has no line yet, and needs none from before shortly before a time.
 func CursorAt(t time.Time) Cursor { return Cursor{nanos: t.Add(-lookback).UnixNano()} }

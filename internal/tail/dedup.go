@@ -8,16 +8,16 @@ import (
 // maxDedupLines bounds the memory of a tail: 64 KiB.
 const maxDedupLines = 4096
 
-// dedupWindow remembers the lines given last, so that looking back repeats none.
+// dedupWindow holds the lines delivered last, so that a query for missed lines repeats none.
 type dedupWindow struct {
-	// base is where the tail's lines begin: nothing older is asked for.
+	// oldest is where the tail's lines begin: nothing older is requested.
 	oldest int64
-	// complete is from where on every line that was given is remembered.
+	// complete is the time from which on every delivered line is in the window.
 	complete int64
 	newest   int64
-	lines    []deliveredLine // a ring
+	lines    []deliveredLine // a ring buffer
 	next     int
-	// resumed holds the lines of the nanosecond newest, for a tail that goes on from a mark.
+	// cursor holds the lines of the nanosecond newest, for a tail that resumes from a cursor.
 	cursor Cursor
 }
 
@@ -26,10 +26,10 @@ type deliveredLine struct {
 	fingerprint uint64
 }
 
-// resume takes a mark's lines for given. Of older ones nothing is known: none is asked for.
+// resume takes a cursor's lines as delivered. No older ones are requested.
 func (r *dedupWindow) resume(m Cursor) {
 	r.oldest, r.newest, r.cursor = m.nanos, m.nanos, m
-	r.cursor.seen = slices.Clone(m.seen) // whoever holds the mark goes on to add lines to it
+	r.cursor.seen = slices.Clone(m.seen) // the owner of the cursor adds more lines to it
 }
 
 func (r *dedupWindow) add(nanos int64, fp uint64) {
@@ -44,8 +44,9 @@ func (r *dedupWindow) add(nanos int64, fp uint64) {
 	r.next = (r.next + 1) % maxDedupLines
 }
 
-// from is where to look back to, when all that Loki had taken in by a time was given. The nanosecond of
-// the newest line is looked at again even if not all of its lines are remembered: better repeated than lost.
+// resumeFrom is where a query for missed lines starts, if all that Loki had ingested by a time was delivered. The
+// nanosecond of the newest line is included even if not all of its lines are in the window: a repeated line
+// is better than a lost one.
 func (r *dedupWindow) resumeFrom(lastSeen time.Time) int64 {
 	back := r.newest
 	if !lastSeen.IsZero() {
@@ -54,10 +55,10 @@ func (r *dedupWindow) resumeFrom(lastSeen time.Time) int64 {
 	return max(back-int64(lookback), min(r.complete, r.newest), r.oldest)
 }
 
-// deliveredLines are lines that were given, each as often as it was.
+// deliveredLines counts how often each line was delivered.
 type deliveredLines struct {
 	counts       map[uint64]int
-	cursorCounts map[uint64]int // of a mark, by short fingerprints
+	cursorCounts map[uint64]int // of a cursor, by short fingerprints
 }
 
 func (r *dedupWindow) deliveredSince(nanos int64) deliveredLines {
@@ -76,7 +77,7 @@ func (r *dedupWindow) deliveredSince(nanos int64) deliveredLines {
 	return k
 }
 
-// take tells whether a line was given, and forgets it once.
+// take reports whether a line was delivered, and removes it once.
 func (k deliveredLines) take(fp uint64) bool {
 	if k.counts[fp] > 0 {
 		k.counts[fp]--

@@ -7,7 +7,7 @@ import (
 	"github.com/logfence/logfence/internal/loki"
 )
 
-// reader takes frames from Loki as they come, so that Loki does not drop them while we ask for others.
+// reader receives frames from Loki as they arrive, so that Loki does not drop them during a query for others.
 type reader struct {
 	upstream Upstream
 	cancel   context.CancelFunc
@@ -48,7 +48,7 @@ func (r *reader) close() {
 	<-r.ended
 }
 
-// endedEarly is the reason if Loki has ended its tail by now.
+// endError is the reason if Loki has ended its tail by now.
 func (r *reader) endError() error {
 	select {
 	case <-r.ended:
@@ -58,7 +58,7 @@ func (r *reader) endError() error {
 	}
 }
 
-// waitBegun waits until no line will be missed.
+// waitStarted waits until no line will be missed.
 func (r *reader) waitStarted(ctx context.Context) error {
 	timer := time.NewTimer(startTimeout)
 	defer timer.Stop()

@@ -1,13 +1,13 @@
 // Package tail follows the lines of a query as they arrive.
 //
-// Guarantee: a reader is given each line once, through Loki's restarts and ends as well, with what was
-// dropped counted; a tail holds no more than its bounds however slow the reader is, and ends with an
+// Guarantee: each line is delivered once, across Loki's restarts and closed tails too, and dropped lines are
+// counted; a tail holds no more than its bounds however slow the reader is, and ends with an
 // [EndError] that says why. Close leaves nothing running.
 //
-// Not promised here: lines that Loki's own tail drops without saying so (see package loki), lines that
-// arrive late, by more than a few seconds, while Loki is away, or who may read what (package tenancy).
+// Not promised here: lines that Loki's own tail drops without reporting it (see package loki), lines that
+// arrive late, by more than a few seconds, while Loki is down, or who may read what (package tenancy).
 //
-// Loki's tail alone keeps none of that: it misses lines while it begins, and what arrives while it is gone.
+// Loki's tail alone keeps none of that: it misses lines while it begins, and what arrives while it is closed.
 // So a tail here is Loki's, and a query for what may have been missed each time that one begins.
 package tail
 
@@ -31,13 +31,13 @@ type Upstream interface {
 	Close()
 }
 
-// Source is Loki, for one caller and one query.
+// Source reads from Loki for one caller and one query.
 type Source interface {
 	Open(ctx context.Context, p loki.TailParams) (Upstream, error)
 	Entries(ctx context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error)
 }
 
-// NewSource is the source that a client of Loki's is.
+// NewSource returns the source of a client, for one caller and one query.
 func NewSource(client *loki.Client, options loki.RequestOptions, q tenancy.Query) Source {
 	return &lokiSource{client, options, q}
 }
@@ -51,7 +51,7 @@ type lokiSource struct {
 func (s *lokiSource) Open(ctx context.Context, p loki.TailParams) (Upstream, error) {
 	upstream, err := s.client.Tail(ctx, s.options, s.query, p)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // the caller's to tell apart
+		return nil, err //nolint:wrapcheck // the caller classifies it
 	}
 	return upstream, nil
 }
@@ -60,20 +60,20 @@ func (s *lokiSource) Entries(ctx context.Context, p loki.RangeParams, maxBytes i
 	return s.client.Entries(ctx, s.options, s.query, p, maxBytes) //nolint:wrapcheck // as above
 }
 
-// Config says how a tail begins. The zero value begins with the newest 100 lines of the past hour.
+// Config configures a tail. The zero value begins with the newest 100 lines of the past hour.
 type Config struct {
 	// Start is when the lines to begin with are from; the zero time is an hour ago. Lines is how many
 	// there are at most, the newest; 0 is 100.
 	Start time.Time
 	Lines int
-	// After is where an earlier tail has ended: if it is not zero, the tail goes on from there with all
-	// that has come since, and Start and Lines say nothing.
+	// After is where an earlier tail has ended: if it is not zero, the tail resumes there with all
+	// lines since, and Start and Lines are ignored.
 	After Cursor
 	// Delay is how long Loki holds lines back to bring those that arrive late into order.
 	Delay time.Duration
-	// PageLines is how many lines are asked of Loki at once; 0 is its own bound.
+	// PageLines is how many lines are requested from Loki at once; 0 is its own bound.
 	PageLines int
-	// GiveUp is how long Loki may be away before the tail ends; 0 is two minutes.
+	// GiveUp is how long Loki may be down before the tail ends; 0 is two minutes.
 	GiveUp time.Duration
 	// Now is the clock; nil is the system's.
 	Now func() time.Time
@@ -82,16 +82,16 @@ type Config struct {
 const (
 	defaultLines = 100
 	defaultSince = time.Hour
-	// DefaultGiveUp is how long Loki may be away: long enough for it to be moved to another machine.
+	// DefaultGiveUp is how long Loki may be down: long enough for it to be moved to another machine.
 	DefaultGiveUp = 2 * time.Minute
 
-	// startTimeout is waited for Loki's first ping, which comes after a second; behind a proxy that keeps
-	// pings to itself none comes.
+	// startTimeout is how long to wait for Loki's first ping, which comes after a second; a proxy that drops
+	// pings forwards none.
 	startTimeout = 1500 * time.Millisecond
-	// lookback is looked back each time that a tail of Loki's begins: lines that were written before it
-	// ended may have been taken in after.
+	// lookback is how far a query goes back each time that a tail of Loki's begins: lines written before the
+	// last one ended may have been ingested after.
 	lookback = 10 * time.Second
-	// lookahead is looked into the future: not all clocks agree.
+	// lookahead is how far a query goes into the future: not all clocks agree.
 	lookahead = 10 * time.Second
 	// clockSkew is how far Loki's clock may be behind ours: it refuses to tail from its future.
 	clockSkew = 5 * time.Second
@@ -100,37 +100,36 @@ const (
 	queuedFrames                 = 64
 )
 
-// Tail is a tail that runs. One goroutine at a time may call Next.
+// Tail is a running tail. One goroutine at a time may call Next.
 type Tail struct {
 	source Source
 	config Config
 	buffer *buffer
 	cancel context.CancelFunc
 
-	open   chan struct{} // closed when Loki has answered for the first time
+	open   chan struct{} // closed at Loki's first response
 	opened sync.Once
 	done   chan struct{} // closed when nothing runs any more
 	err    error         // why it ended, to be read after done
 
 	// What follows belongs to run alone.
 	dedup dedupWindow
-	// heard is when Loki last gave anything: all that it took in before was asked for or has arrived.
+	// lastSeen is when Loki last sent anything: all that it ingested before was requested or has arrived.
 	lastSeen time.Time
-	// answered are the lines of the query for what may have been missed, until no line of Loki's tail can
-	// be one of them any more.
+	// fetched are the lines of the query for missed lines, until no line of Loki's tail can be one of them.
 	fetched      map[uint64]struct{}
 	fetchedUntil time.Time
 }
 
-// EndError is the end of a tail that its reader did not ask for.
+// EndError is the end of a tail that its reader did not request.
 type EndError struct{ Cause error }
 
 func (e *EndError) Error() string { return "the tail ended: " + e.Cause.Error() }
 
-// Unwrap gives the cause: an error of package loki or of package pages.
+// Unwrap returns the cause: an error of package loki or of package pages.
 func (e *EndError) Unwrap() error { return e.Cause }
 
-// Start begins a tail, which goes on until Close. Whoever starts one calls Close.
+// Start starts a tail, which runs until Close. The caller calls Close.
 func Start(ctx context.Context, s Source, c Config) *Tail {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -160,7 +159,7 @@ func Start(ctx context.Context, s Source, c Config) *Tail {
 	return t
 }
 
-// Open waits until Loki has answered, or gives the error that it could not be asked at all.
+// Open waits for Loki's first response, or returns the error of the first request.
 func (t *Tail) Open(ctx context.Context) error {
 	select {
 	case <-t.open:
@@ -177,8 +176,8 @@ func (t *Tail) Open(ctx context.Context) error {
 	}
 }
 
-// Next waits for lines, or for word of lines that were dropped. What was there when the tail ended is
-// given first, then an [EndError]; when ctx ends, its cause.
+// Next waits for lines or a count of dropped lines. Lines buffered when the tail ended are returned first,
+// then an [EndError]; when ctx ends, its cause.
 func (t *Tail) Next(ctx context.Context) (Batch, error) {
 	for {
 		if ctx.Err() != nil {
@@ -225,7 +224,7 @@ func (t *Tail) run(ctx context.Context) error {
 		if begun && now.Sub(started) > maxRetryDelay {
 			pause = minRetryDelay
 		}
-		// Not all at once: Loki's end is the end of every tail.
+		// Randomized: when Loki stops, every tail ends at once.
 		timer := time.NewTimer(pause/2 + rand.N(pause)) //nolint:gosec // no secret
 		select {
 		case <-timer.C:
@@ -236,7 +235,7 @@ func (t *Tail) run(ctx context.Context) error {
 	}
 }
 
-// isPermanent tells errors that another try would meet again.
+// isPermanent reports whether a retry would fail with the same error.
 func isPermanent(err error) bool {
 	var refused *loki.RefusedError
 	var dense *pages.DenseError
@@ -262,7 +261,7 @@ func (t *Tail) session(ctx context.Context) (begun bool, err error) {
 	defer cancel()
 	first := !t.isOpen() && t.config.After.IsZero()
 	if !first {
-		// All that was missed, before Loki's tail is opened: it would not wait for us.
+		// All that was missed, before Loki's tail is opened: it would not wait for this query.
 		if err := t.catchUp(ctx, t.dedup.resumeFrom(t.lastSeen), time.Time{}); err != nil {
 			return false, err
 		}
@@ -311,7 +310,7 @@ func (t *Tail) history(ctx context.Context) error {
 		t.dedup.add(entries[i].Nanos, fingerprint(entries[i]))
 	}
 	if len(entries) == lines {
-		// There may be older ones, which were not asked for.
+		// There may be older ones, which were not requested.
 		t.dedup.oldest = entries[len(entries)-1].Nanos + 1
 	}
 	t.lastSeen = now
@@ -325,8 +324,8 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-// catchUp asks for the lines from a nanosecond on that were not given yet. Loki's tail begins with a line
-// since a time, which may lie before: lines from then on are noted as answered, and not given.
+// catchUp requests the lines from a nanosecond on that were not delivered yet. Loki's tail begins with a line
+// since a time, which may be earlier: lines from then on are recorded as fetched, and not delivered.
 func (t *Tail) catchUp(ctx context.Context, from int64, since time.Time) error {
 	now := t.config.Now()
 	start := from
@@ -341,7 +340,7 @@ func (t *Tail) catchUp(ctx context.Context, from int64, since time.Time) error {
 	t.fetched, t.fetchedUntil = map[uint64]struct{}{}, now.Add(lookahead+t.config.Delay+startTimeout+clockSkew)
 	for page, err := range walk.Pages(ctx) {
 		if err != nil {
-			return fmt.Errorf("ask for what was missed: %w", err)
+			return fmt.Errorf("request missed lines: %w", err)
 		}
 		if since.IsZero() {
 			t.markOpen()
@@ -362,7 +361,7 @@ func (t *Tail) catchUp(ctx context.Context, from int64, since time.Time) error {
 	return nil
 }
 
-// maxFetched bounds the lines noted: 65,536 within the overlap. Beyond it some may be repeated.
+// maxFetched bounds the lines recorded: 65,536 within the lookback. Beyond it some may be repeated.
 const maxFetched = 1 << 16
 
 func (t *Tail) addFetched(f uint64) {
@@ -371,7 +370,7 @@ func (t *Tail) addFetched(f uint64) {
 	}
 }
 
-// follow passes on what Loki's tail brings, until that ends.
+// follow delivers the frames of Loki's tail until it ends.
 func (t *Tail) follow(ctx context.Context, r *reader) error {
 	for {
 		select {

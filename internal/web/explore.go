@@ -17,11 +17,11 @@ import (
 	"github.com/logfence/logfence/gen/explore"
 )
 
-// ExplorePath is where the log page is, and with it what a provider must know as its redirect URI.
+// ExplorePath is the path of the log explorer, and part of the redirect URI registered at the provider.
 const ExplorePath = "/explore"
 
-// explorePolicy is the Content-Security-Policy of the log page. Log lines are strangers' text: besides
-// forbidding every script but its own, it has the browser refuse to make elements of text at all.
+// explorePolicy is the Content-Security-Policy of the log explorer. Log lines are untrusted text: the
+// policy forbids every script but the page's own, and has the browser refuse to create elements from text.
 func explorePolicy(connect []string) string {
 	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; " +
 		"connect-src " + strings.Join(append([]string{"'self'"}, connect...), " ") + "; " +
@@ -29,11 +29,11 @@ func explorePolicy(connect []string) string {
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
-// settingsPlaceholder is where the built page takes the server's settings.
+// settingsPlaceholder is replaced by the server's settings in the built page.
 const settingsPlaceholder = `<meta name="logfence" content="{}" />`
 
-// Explore is the log page and what belongs to it, by path. connect tells the origins beside its own that the
-// page may ask, the provider's; nil: there are none.
+// Explore returns the handlers of the log explorer by path. connect returns the origins besides its own that the
+// page may connect to, the provider's; nil: there are none.
 func Explore(login OIDCLogin, connect func(context.Context) []string) (map[string]http.Handler, error) {
 	dist, err := fs.Sub(explore.Files, "dist")
 	if err != nil {
@@ -50,7 +50,7 @@ func Explore(login OIDCLogin, connect func(context.Context) []string) (map[strin
 		}
 		mediaType, ok := mediaTypes[path.Ext(name)]
 		if !ok {
-			return fmt.Errorf("%s: no media type is known for it", name)
+			return fmt.Errorf("%s: unknown media type", name)
 		}
 		if name == "index.html" {
 			all[ExplorePath], err = newExplorePage(content, login, connect)
@@ -69,14 +69,14 @@ func newExploreFile(name, mediaType string, content []byte) *page {
 	p := newPage(mediaType, content)
 	p.policy = explorePolicy(nil)
 	if strings.HasPrefix(name, "assets/") {
-		// The name holds the content's hash: another content has another name.
+		// The name holds the content's hash: new content has a new name.
 		p.cacheControl = "public, max-age=31536000, immutable"
 	}
 	return p
 }
 
-// explorePage is the page itself. The address of the provider's token endpoint may change while logfence runs,
-// and with it the policy; the content and what is compressed of it stay.
+// explorePage is the explorer's HTML page. The address of the provider's token endpoint may change while logfence runs,
+// and with it the policy; the content and its compressed form stay.
 type explorePage struct {
 	page
 
@@ -91,14 +91,14 @@ func newExplorePage(content []byte, login OIDCLogin, connect func(context.Contex
 	return &explorePage{page: *newPage(html5, content), connect: connect}, nil
 }
 
-// ServeHTTP writes the page with the policy of the moment.
+// ServeHTTP writes the page with the current policy.
 func (l *explorePage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := l.page
 	p.policy = explorePolicy(nil)
 	if l.connect != nil {
 		p.policy = explorePolicy(l.connect(r.Context()))
 	}
-	// A browser that has the page may have it with another policy.
+	// A browser may have cached the page with another policy.
 	policy := sha256.Sum256([]byte(p.policy))
 	p.etag += "-" + base64.RawURLEncoding.EncodeToString(policy[:6])
 	p.ServeHTTP(w, r)

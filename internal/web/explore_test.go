@@ -147,7 +147,7 @@ func TestSignIsValidated(t *testing.T) {
 		"good":                {OIDCLogin{Issuer: "https://id.example.com", ClientID: "logs", Scopes: "openid", Parameters: []string{"audience=a=b"}}, ""},
 		"issuer is no URL":    {OIDCLogin{Issuer: "acme", ClientID: "logs", Scopes: "openid"}, "ClientID: the issuer is not a URL"},
 		"parameters alone":    {OIDCLogin{Parameters: []string{"a=b"}}, "Parameters: given without a client id"},
-		"parameter of ours":   {OIDCLogin{Issuer: "https://a.example", ClientID: "logs", Scopes: "openid", Parameters: []string{"state=1"}}, "Parameters[0]: state is for the page"},
+		"parameter of ours":   {OIDCLogin{Issuer: "https://a.example", ClientID: "logs", Scopes: "openid", Parameters: []string{"state=1"}}, "Parameters[0]: state is set by the page"},
 		"parameter, no value": {OIDCLogin{Issuer: "https://a.example", ClientID: "logs", Scopes: "openid", Parameters: []string{"state"}}, "is not name=value"},
 	} {
 		err := tt.sign.Validate()

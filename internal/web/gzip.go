@@ -10,7 +10,7 @@ import (
 )
 
 // AcceptsGzip reports whether a request accepts gzip (RFC 9110, section 12.5.3): by name, or by `*` where
-// gzip is not named. What cannot be read does not accept it: identity is always understood.
+// gzip is not named. An invalid element is ignored: identity is always accepted.
 func AcceptsGzip(h http.Header) bool {
 	wildcard := false
 	for _, list := range h["Accept-Encoding"] {

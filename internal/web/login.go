@@ -7,21 +7,21 @@ import (
 	"strings"
 )
 
-// OIDCLogin is how people sign in to the log page: what it needs to ask the provider for a token itself. The zero
-// value has them paste one. All of it is public: browsers of strangers are told.
+// OIDCLogin holds the OpenID Connect login settings of the log explorer. With the zero value users paste a token.
+// All of it is public: it is sent to every browser.
 type OIDCLogin struct {
-	// Issuer is the provider, as tokens name it.
+	// Issuer is the provider's URL, as in the tokens' iss.
 	Issuer string `json:"issuer,omitempty"`
-	// ClientID is the public client (no secret) that the provider knows the page as.
+	// ClientID is the public client (no secret) that is registered at the provider for the page.
 	ClientID string `json:"client_id,omitempty"`
-	// Scopes are asked for, with spaces between.
+	// Scopes are the requested scopes, separated by spaces.
 	Scopes string `json:"scopes,omitempty"`
-	// Parameters are sent to the authorization endpoint as well, each as name=value: some providers want to
-	// be told the audience.
+	// Parameters are sent to the authorization endpoint as well, each as name=value: some providers require
+	// the audience.
 	Parameters []string `json:"parameters,omitempty"`
 }
 
-// Validate tells all mistakes at once, each after the name of its field.
+// Validate reports all mistakes at once, each with the name of its field.
 func (s OIDCLogin) Validate() error {
 	var errs []error
 	report := func(field, format string, args ...any) {
@@ -29,13 +29,13 @@ func (s OIDCLogin) Validate() error {
 	}
 	switch {
 	case s.ClientID == "" && len(s.Parameters) > 0:
-		report("Parameters", "given without a client id, and so without a sign-in; write both or none")
+		report("Parameters", "given without a client id, so there is no login; write both or none")
 		return errors.Join(errs...)
 	case s.ClientID == "":
 		return nil
 	}
 	if u, err := url.Parse(s.Issuer); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		report("ClientID", "the issuer is not a URL at which people could sign in; leave it out, and they paste a token")
+		report("ClientID", "the issuer is not a URL for a login; leave the client id out, and users paste a token")
 	}
 	if strings.TrimSpace(s.Scopes) == "" {
 		report("Scopes", "required beside a client id; write scopes with spaces between, such as openid profile")
@@ -45,13 +45,13 @@ func (s OIDCLogin) Validate() error {
 		if name, _, ok := strings.Cut(p, "="); !ok || name == "" {
 			report(field, "%q is not name=value", p)
 		} else if reservedParameters[name] {
-			report(field, "%s is for the page itself to say; leave it out", name)
+			report(field, "%s is set by the page itself; leave it out", name)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// reservedParameters are those of the flow that nobody else may set.
+// reservedParameters are set by the login flow itself.
 var reservedParameters = map[string]bool{
 	"client_id": true, "redirect_uri": true, "response_type": true, "response_mode": true, "scope": true, "state": true,
 	"nonce": true, "code_challenge": true, "code_challenge_method": true, "request": true, "request_uri": true,

@@ -1,9 +1,9 @@
-// Package web is what a browser may be shown of logfence, from the binary: the log page, the reference of the
-// API, the page that explains its problems, and the spec itself.
+// Package web serves logfence's pages from the binary: the log explorer, the API reference, the page that
+// explains the error codes, and the spec itself.
 //
 // Guarantee: everything served is part of the binary and is complete without any other host; the
-// Content-Security-Policy sent with it makes browsers hold that, and run no script but its own files. None
-// of it is about a caller, so none of it needs a token.
+// Content-Security-Policy sent with it makes browsers enforce that, and run no script but its own files. None
+// of it depends on the caller, so none of it needs a token.
 //
 // Not promised here: that the spec is kept (package httpapi), or that gen/reference is fresh (`make check`).
 package web
@@ -64,7 +64,7 @@ var files = []file{
 	{"/openapi.json", reference.Files, "openapi.json", jsonType},
 }
 
-// Pages are the handlers of all that is served here, by path. They answer GET, and set every header that
+// Pages returns the handlers of all pages but the explorer, by path. They serve GET, and set every header that
 // matters to a browser.
 func Pages() (map[string]http.Handler, error) { return pages() }
 
@@ -99,13 +99,13 @@ func newPage(mediaType string, content []byte) *page {
 	return &page{
 		mediaType: mediaType, content: content, etag: base64.RawURLEncoding.EncodeToString(sum[:12]),
 		policy: policy,
-		// To be kept, and asked about each time: an update of logfence shows at once.
+		// Cached, and revalidated each time: an update of logfence shows at once.
 		cacheControl: "no-cache",
 		compressed:   sync.OnceValue(func() []byte { return compress(content) }),
 	}
 }
 
-// ServeHTTP answers with the page, or with 304 where the browser has it already.
+// ServeHTTP writes the page, or 304 if the browser has it already.
 func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", p.mediaType)
