@@ -2,7 +2,7 @@
 // same as openapi.json, the renderer (Redoc's standalone bundle) and the renderer's settings.
 //
 // Guarantee: `make reference` makes everything in it but this file, byte for byte the same again, and
-// `make check` fails when it is not what the same commit makes. The renderer asks no host for anything.
+// `make check` fails when it is not what the same commit makes. The renderer loads nothing from another host.
 //
 // Not promised here: how any of it is served (package web).
 package reference

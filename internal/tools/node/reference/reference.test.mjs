@@ -86,7 +86,7 @@ for (const [name, viewport] of Object.entries({ wide, narrow })) {
     const { page, faults } = await open(viewport, operation);
     await heading(page).waitFor();
     const text = await page.locator('body').innerText();
-    for (const part of ['Confined by its query', 'query_too_wide', 'curl']) assert.ok(text.includes(part), `${part} is not shown`);
+    for (const part of ['Tenant isolation by query', 'query_too_wide', 'curl']) assert.ok(text.includes(part), `${part} is not shown`);
     assert.deepEqual(await barriers(page), []);
     // The policy refuses style attributes: it is the style sheet that colors code.
     const colors = await page.evaluate(() => ['.th-string', '.th-code'].map((name) => getComputedStyle(document.querySelector(name)).color));

@@ -16,7 +16,7 @@ browser() {
 
 command -v node >/dev/null && command -v npm >/dev/null || skip "Node 20 or newer, with npm, is not installed"
 if [ ! node_modules -nt package-lock.json ]; then
-	npm ci --no-fund --no-audit || skip "npm cannot install what they need"
+	npm ci --ignore-scripts --no-fund --no-audit || skip "npm cannot install what they need"
 	touch node_modules
 fi
 if [ -z "$(browser)" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
