@@ -19,6 +19,7 @@ const (
 // mayImport are the packages of this module that each may import: a package that is missing here may
 // import none, and must be added by whoever means otherwise.
 var mayImport = map[string][]string{
+	"internal/auth":  {"internal/refresh"},
 	"internal/loki":  {"internal/refresh", "internal/tenancy"},
 	"internal/pages": {"internal/loki"},
 	"internal/tail":  {"internal/loki", "internal/pages", "internal/tenancy"},

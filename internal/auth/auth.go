@@ -20,6 +20,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/logfence/logfence/internal/refresh"
 )
 
 // The package's errors. Every error of [Verifier.Verify] and [BearerToken] wraps exactly
@@ -106,6 +108,7 @@ type issuer struct {
 	bound    allowedTenants
 	selector claimPath // nil: none configured
 	keys     *keyring
+	file     *refresh.Value[*keySet] // follows the file of keys; nil: they come from the network
 }
 
 // A policy applies to all issuers.
@@ -142,6 +145,9 @@ func New(ctx context.Context, c Config, opts ...Option) (*Verifier, error) {
 	for i, ic := range c.Issuers {
 		iss, err := newIssuer(ctx, ic, c, o)
 		if err != nil {
+			for _, made := range v.order {
+				made.closeFile()
+			}
 			return nil, fmt.Errorf("auth configuration: %w", &FieldError{
 				Field: fmt.Sprintf("Issuers[%d].KeysFile", i), Problem: err.Error(),
 			})
@@ -151,7 +157,10 @@ func New(ctx context.Context, c Config, opts ...Option) (*Verifier, error) {
 	}
 	ctx, v.cancel = context.WithCancel(ctx)
 	for _, iss := range v.order {
-		v.running.Go(func() { iss.keys.run(ctx) })
+		v.running.Go(func() {
+			defer iss.closeFile()
+			iss.keys.run(ctx)
+		})
 	}
 	return v, nil
 }
@@ -169,6 +178,11 @@ func newIssuer(ctx context.Context, ic Issuer, c Config, o options) (*issuer, er
 		if err := iss.keys.fetchNow(ctx); err != nil {
 			return nil, err
 		}
+		var err error
+		iss.file, err = refresh.File(ic.KeysFile, parseKeysFile, refresh.Options{OnChange: func(error) { iss.keys.refetch() }})
+		if err != nil {
+			return nil, err
+		}
 	}
 	return iss, nil
 }
@@ -178,6 +192,23 @@ func newIssuer(ctx context.Context, ic Issuer, c Config, o options) (*issuer, er
 func (v *Verifier) Close() {
 	v.cancel()
 	v.running.Wait()
+}
+
+// closeFile ends following the file of keys, if they come from one.
+func (i *issuer) closeFile() {
+	if i.file != nil {
+		i.file.Close()
+	}
+}
+
+// Reload reads the files of keys now, for an operator who says that they are ready (SIGHUP). It does not wait: what
+// became of it is logged.
+func (v *Verifier) Reload() {
+	for _, iss := range v.order {
+		if iss.file != nil {
+			_ = iss.file.Reload() // the keyring logs
+		}
+	}
 }
 
 // Ready returns nil while every issuer has keys that are not too stale. Its error names the other issuers,

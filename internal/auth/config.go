@@ -46,8 +46,8 @@ type Issuer struct {
 	Audience string
 	// JWKSURL is where the issuer publishes its keys.
 	JWKSURL string
-	// KeysFile holds public keys, as PEM (public keys or certificates, any number) or JWKS. It is
-	// read again every five minutes.
+	// KeysFile holds public keys, as PEM (public keys or certificates, any number) or JWKS. A change
+	// is taken within seconds, and by [Verifier.Reload].
 	KeysFile string
 	// TenantClaim is the claim that holds the caller's tenants. Required. The claim is a
 	// string, or an array of at most 64; each 1 to 128 bytes of [A-Za-z0-9._-].

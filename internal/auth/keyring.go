@@ -191,6 +191,22 @@ func (r *keyring) joinOrStart(seen *fetchedKeys) (*fetchCall, error) {
 	return r.inFlight, nil
 }
 
+// refetch has the keys fetched soon, for a source that says that it has changed. It does not count as a demand.
+func (r *keyring) refetch() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
+	if r.inFlight == nil {
+		r.inFlight = &fetchCall{started: r.clock.Now(), done: make(chan struct{})}
+	}
+	select {
+	case r.wake <- struct{}{}:
+	default: // a fetch is due already
+	}
+}
+
 // run fetches until ctx ends: at once, at every interval, and whenever a request triggers it.
 func (r *keyring) run(ctx context.Context) {
 	defer r.close()

@@ -16,6 +16,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/logfence/logfence/internal/refresh"
 )
 
 // TestParseJWKS guarantees that only a public key that is for verifying, strong enough and of a
@@ -223,5 +227,56 @@ func TestKeysFileRotates(t *testing.T) {
 	}
 	if _, err := v.Verify(t.Context(), genuine().token(t, nil)); !errors.Is(err, ErrInvalidToken) {
 		t.Errorf("the key taken out: %v; want %v", err, ErrInvalidToken)
+	}
+}
+
+// TestKeysFileIsFollowed guarantees that a key which is taken out of the file is no longer believed: seconds after
+// the file has changed, and at once on Reload, without a token that names another key. A file with a mistake changes
+// nothing.
+func TestKeysFileIsFollowed(t *testing.T) {
+	for name, await := range map[string]func(*Verifier){
+		"by looking": func(*Verifier) { time.Sleep(2*refresh.DefaultInterval + time.Second) },
+		"by Reload":  func(v *Verifier) { v.Reload() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				path := filepath.Join(t.TempDir(), "keys.json")
+				write := func(content string) {
+					t.Helper()
+					if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				write(jwksOf(t, genuine().jwk(t, nil)))
+				c := Defaults()
+				c.Issuers = []Issuer{{URL: testIssuer, Audience: testAudience, KeysFile: path, TenantClaim: "tenant_id"}}
+				v, err := New(t.Context(), c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer v.Close()
+				now := time.Now()
+				token := genuine().token(t, map[string]any{"iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(time.Hour).Unix()})
+				believed := func() error {
+					_, err := v.Verify(t.Context(), token)
+					return err
+				}
+				if err := believed(); err != nil {
+					t.Fatal(err)
+				}
+				write("no keys")
+				await(v)
+				synctest.Wait()
+				if err := believed(); err != nil {
+					t.Errorf("a mistake in the file: %v", err)
+				}
+				write(jwksOf(t, edSigner.jwk(t, nil)))
+				await(v)
+				synctest.Wait()
+				if err := believed(); !errors.Is(err, ErrInvalidToken) {
+					t.Errorf("the key taken out: %v; want %v", err, ErrInvalidToken)
+				}
+			})
+		})
 	}
 }

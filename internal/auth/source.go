@@ -39,8 +39,8 @@ func newSource(ic Issuer, allowHTTP bool, rt http.RoundTripper) source {
 	}
 }
 
-// fileSource is a file of keys. Reading it again is what rotates them: an orchestrator that mounts
-// it swaps it underneath us.
+// fileSource is a file of keys. Reading it again is what rotates them: package refresh says when it has
+// changed, and a token of an unknown key has it read at once.
 type fileSource string
 
 func (path fileSource) fetch(context.Context) (*keySet, error) {

@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -129,6 +130,9 @@ func New(ctx context.Context, c config.Config, stderr io.Writer) (_ *Gateway, er
 		return nil, fmt.Errorf("make the verifier of tokens: %w", err)
 	}
 	life.onCleanup(verifier.Close)
+	if slices.ContainsFunc(c.Auth.Issuers, func(i auth.Issuer) bool { return i.KeysFile != "" }) {
+		life.onReload(verifier.Reload)
+	}
 	server, err := httpapi.New(httpapi.Config{
 		Verifier: verifier, Fence: fence, Loki: client, Parsing: parsing, Limits: limiter.Limiter,
 		Recorder: seen.recorder, Log: log, Metrics: seen.metrics.Handler(), Profiles: c.PProf,
