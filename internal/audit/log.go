@@ -104,7 +104,7 @@ func Open(c Config, stderr io.Writer, log *slog.Logger) (*Log, error) {
 	a := &Log{config: c, log: log}
 	switch c.Log {
 	case Off:
-		return nil, nil //nolint:nilnil // nil is off, and works
+		return nil, nil // nil is off, and works
 	case Stderr:
 		a.sink = stderr
 		return a, nil

@@ -52,7 +52,7 @@ func (b allowedTenants) check(issuer string, tenants []string) error {
 func compileTenantPattern(pattern string) (*regexp.Regexp, error) {
 	re, err := regexp.Compile(pattern)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // validateBound says what it is about
+		return nil, err
 	}
 	re.Longest()
 	return re, nil

@@ -174,7 +174,7 @@ func (r *keyring) joinOrStart(seen *fetchedKeys) (*fetchCall, error) {
 	now := r.clock.Now()
 	switch {
 	case r.current.Load() != seen: // a fetch ended between the look and the lock
-		return nil, nil //nolint:nilnil // documented above
+		return nil, nil // documented above
 	case r.inFlight != nil:
 		return r.inFlight, nil
 	case r.closed:
@@ -183,7 +183,7 @@ func (r *keyring) joinOrStart(seen *fetchedKeys) (*fetchCall, error) {
 		if r.lastErr != nil {
 			return nil, fmt.Errorf("%w: %w", ErrKeysUnavailable, r.lastErr)
 		}
-		return nil, nil //nolint:nilnil // documented above
+		return nil, nil // documented above
 	}
 	r.nextDemand = now.Add(demandInterval)
 	r.inFlight = &fetchCall{started: now, done: make(chan struct{})}

@@ -36,7 +36,7 @@ func main() {
 	defer stop()
 	if err := run(ctx); err != nil {
 		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
-		os.Exit(1) //nolint:gocritic // there is nothing left to stop
+		os.Exit(1) // there is nothing left to stop
 	}
 }
 

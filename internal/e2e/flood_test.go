@@ -29,7 +29,7 @@ const (
 // others' p99 stays within twice what it was. Before the real Loki, and before an upstream that answers two
 // requests at a time and then queues. It takes some minutes, and time that others take would count:
 // LOGFENCE_TEST_LOAD=flood asks for it. What comes without limits is printed for comparison.
-func TestFlood(t *testing.T) { //nolint:paralleltest // alone, as far as that goes
+func TestFlood(t *testing.T) { // alone, as far as that goes
 	if os.Getenv("LOGFENCE_TEST_LOAD") != "flood" {
 		t.Skip("LOGFENCE_TEST_LOAD is not set to flood")
 	}

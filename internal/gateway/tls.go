@@ -14,7 +14,7 @@ import (
 // again when they are renewed: connections that are open stay as they are, and new ones get the new one.
 func openCertificate(c config.Config, log *slog.Logger, m *telemetry.Metrics, l *lifecycle) (*tls.Config, error) {
 	if c.TLSCertFile == "" {
-		return nil, nil //nolint:nilnil // documented above
+		return nil, nil // documented above
 	}
 	pair, err := refresh.Files([]string{c.TLSCertFile, c.TLSKeyFile}, parsePair, refresh.Options{OnChange: func(err error) {
 		if err != nil {

@@ -49,7 +49,7 @@ func (s *Server) admit(c echo.Context, op *operation) (*limits.Ticket, error) {
 		h[canonicalRateLimit] = []string{`"requests";r=` + strconv.Itoa(q.Remaining) + `;t=` + strconv.Itoa(wholeSeconds(q.Reset))}
 		h[canonicalRateLimitPolicy] = s.ratePolicy(q)
 	}
-	return ticket, err //nolint:wrapcheck // problemOf knows it
+	return ticket, err
 }
 
 // ratePolicy is the field's value. Most tenants have the same policy, so the last one is kept.

@@ -29,7 +29,7 @@ type caller struct {
 
 // checkShape refuses a query that is nested deeper, or larger, than the caller's limits allow.
 func (c *caller) checkShape(s tenancy.Shape) error {
-	return c.limits.CheckShape(s.Depth, s.Selectors, s.RangeVector) //nolint:wrapcheck // problemOf knows it
+	return c.limits.CheckShape(s.Depth, s.Selectors, s.RangeVector)
 }
 
 // callerOf is the caller of a request. The middleware has set it: a route without one does not exist.

@@ -81,7 +81,7 @@ func (s *Server) LokiFormatQuery(c echo.Context, p api.LokiFormatQueryParams) er
 	decisionOf(c).Requested = []string{p.Query}
 	who := callerOf(c)
 	if err := who.limits.CheckQuery(len(p.Query)); err != nil {
-		return err //nolint:wrapcheck // problemOf knows it
+		return err
 	}
 	var formatted string
 	err := s.fenced(c.Request().Context(), who, func() (err error) {

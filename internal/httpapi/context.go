@@ -48,7 +48,7 @@ func (s *Server) GetContext(c echo.Context, p api.GetContextParams) error {
 		if lines == 0 || !start.Before(end) {
 			return nil, nil
 		}
-		return s.loki.Entries(ctx, requestOptions(c), q, loki.RangeParams{ //nolint:wrapcheck // package loki has classified it
+		return s.loki.Entries(ctx, requestOptions(c), q, loki.RangeParams{
 			Window: loki.Window{Start: start, End: end}, Direction: direction, Limit: lines,
 		}, pages.DefaultBytes)
 	}
@@ -67,7 +67,7 @@ func (s *Server) GetContext(c echo.Context, p api.GetContextParams) error {
 		return err
 	})
 	if err := asks.Wait(); err != nil {
-		return err //nolint:wrapcheck // as above
+		return err
 	}
 	slices.Reverse(older)
 	var b bytes.Buffer
@@ -87,11 +87,11 @@ func (s *Server) streamQuery(c echo.Context, text string) (tenancy.Query, error)
 	who := callerOf(c)
 	if err := who.limits.CheckQuery(len(text)); err != nil {
 		decisionOf(c).Requested = []string{text}
-		return tenancy.Query{}, err //nolint:wrapcheck // problemOf knows it
+		return tenancy.Query{}, err
 	}
 	err := s.fenced(c.Request().Context(), who, func() error {
 		_, err := who.scope.Selector(text)
-		return err //nolint:wrapcheck // problemOf knows it
+		return err
 	})
 	if err != nil {
 		decisionOf(c).Requested = []string{text}
@@ -105,7 +105,7 @@ func (s *Server) contextLines(c echo.Context, n *int) (int, error) {
 	if n == nil {
 		return min(defaultContext, l.MaxLines), nil
 	}
-	return *n, l.CheckLines(*n) //nolint:wrapcheck // problemOf knows it
+	return *n, l.CheckLines(*n)
 }
 
 // notBefore and notAfter keep a time within those that nanoseconds can hold.

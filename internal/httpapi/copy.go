@@ -80,7 +80,7 @@ func (w *latencyWriter) Write(p []byte) (int, error) {
 	}
 	n, err := w.to.Write(p)
 	if err != nil || w.pending {
-		return n, err //nolint:wrapcheck // copyBody does
+		return n, err
 	}
 	w.pending = true
 	if w.timer == nil {

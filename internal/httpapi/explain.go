@@ -23,7 +23,7 @@ func (s *Server) ExplainQuery(c echo.Context, _ api.ExplainQueryParams) error {
 	who, d := callerOf(c), decisionOf(c)
 	d.Requested = []string{request.Query}
 	if err := who.limits.CheckQuery(len(request.Query)); err != nil {
-		return err //nolint:wrapcheck // problemOf knows it
+		return err
 	}
 	var explained tenancy.Explanation
 	err := s.fenced(c.Request().Context(), who, func() (err error) {

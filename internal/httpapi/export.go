@@ -47,7 +47,7 @@ func (s *Server) ExportLogs(c echo.Context, p api.ExportLogsParams) error {
 
 func (s *Server) pageSource(options loki.RequestOptions, q tenancy.Query) pages.Source {
 	return func(ctx context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error) {
-		return s.loki.Entries(ctx, options, q, p, maxBytes) //nolint:wrapcheck // package loki has classified it
+		return s.loki.Entries(ctx, options, q, p, maxBytes)
 	}
 }
 
@@ -58,7 +58,7 @@ func (s *Server) exportLines(c echo.Context, limit *int) (int, error) {
 		return l.MaxExportLines, nil
 	}
 	if err := l.CheckExportLines(*limit); err != nil {
-		return 0, err //nolint:wrapcheck // problemOf knows it
+		return 0, err
 	}
 	return *limit, nil
 }
@@ -156,7 +156,7 @@ func (x *export) run(ctx context.Context, w pages.Walk) error {
 		case x.limited && x.left == 0:
 			return nil
 		case len(fits) < len(page):
-			return callerOf(x).limits.ExportTooLong() //nolint:wrapcheck // it must not end as if it were whole
+			return callerOf(x).limits.ExportTooLong()
 		}
 	}
 	return x.begin()

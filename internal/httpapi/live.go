@@ -168,7 +168,7 @@ func (s *Server) tailConfig(c echo.Context, r tailRequest) (tail.Config, error) 
 		start = time.Unix(0, r.after.Nanos())
 	}
 	if err := callerOf(c).limits.CheckRange(start, now); err != nil {
-		return tail.Config{}, err //nolint:wrapcheck // problemOf knows it
+		return tail.Config{}, err
 	}
 	if config.Lines, err = s.lines(c, r.limit); err != nil {
 		return tail.Config{}, err

@@ -38,7 +38,7 @@ func (s *Server) QueryLogs(c echo.Context, p api.QueryLogsParams) error {
 	}
 	if q.Kind() == tenancy.KindMetrics { // for lines a step says nothing
 		if err := callerOf(c).limits.CheckPoints(w.Start, w.End, step); err != nil {
-			return err //nolint:wrapcheck // problemOf knows it
+			return err
 		}
 	}
 	response, err := s.loki.QueryRange(c.Request().Context(), requestOptions(c), q, loki.RangeParams{
@@ -127,7 +127,7 @@ func (s *Server) step(c echo.Context, w loki.Window, value *string) (time.Durati
 	if err != nil {
 		return 0, err
 	}
-	return step, callerOf(c).limits.CheckPoints(w.Start, w.End, step) //nolint:wrapcheck // problemOf knows it
+	return step, callerOf(c).limits.CheckPoints(w.Start, w.End, step)
 }
 
 // lines is how many lines are asked for, at most as many as one may.
@@ -137,7 +137,7 @@ func (s *Server) lines(c echo.Context, limit *int) (int, error) {
 		return min(defaultLines, l.MaxLines), nil
 	}
 	if err := l.CheckLines(*limit); err != nil {
-		return 0, err //nolint:wrapcheck // problemOf knows it
+		return 0, err
 	}
 	return *limit, nil
 }

@@ -49,7 +49,7 @@ func (b *timedBody) Read(p []byte) (int, error) {
 		b.atEnd = true
 		b.ended()
 	}
-	return n, err //nolint:wrapcheck // a reader's error is its own
+	return n, err
 }
 
 // unreadCloser announces, with the header of a response, the end of a connection whose request has not
@@ -79,13 +79,13 @@ func (w *unreadCloser) WriteHeader(status int) {
 // Write writes a piece of the response.
 func (w *unreadCloser) Write(b []byte) (int, error) {
 	w.commit()
-	return w.ResponseWriter.Write(b) //nolint:wrapcheck // a writer's error is its own
+	return w.ResponseWriter.Write(b)
 }
 
 // FlushError sends what has been written.
 func (w *unreadCloser) FlushError() error {
 	w.commit()
-	return http.NewResponseController(w.ResponseWriter).Flush() //nolint:wrapcheck // as above
+	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
 // Unwrap is for the rest of what http.ResponseController does.

@@ -36,7 +36,7 @@ func (s *Server) copyResponse(c echo.Context, response *loki.Response, err error
 	// Where its length is known, before the first byte; elsewhere while it is copied, and the response is aborted.
 	l := callerOf(c).limits
 	if err := l.CheckAnswer(response.Length); err != nil {
-		return err //nolint:wrapcheck // problemOf knows it
+		return err
 	}
 	if response.Length < 0 {
 		response.Body = &bounded{ReadCloser: response.Body, limits: l}
@@ -66,7 +66,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.read += int64(n)
 	if err := b.limits.CheckAnswer(b.read); err != nil {
-		return 0, err //nolint:wrapcheck // problemOf knows it
+		return 0, err
 	}
-	return n, err //nolint:wrapcheck // package loki has classified it
+	return n, err
 }

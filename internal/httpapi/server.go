@@ -244,7 +244,7 @@ func (s *Server) guarded(op *operation, h echo.HandlerFunc) echo.HandlerFunc {
 		}
 		// Before a query is parsed, never while it is: a request that waits for the one holds no slot of the other.
 		if err := ticket.Acquire(c.Request().Context()); err != nil {
-			return err //nolint:wrapcheck // problemOf knows it
+			return err
 		}
 		return h(&understood{Context: c, values: values})
 	}
@@ -317,7 +317,7 @@ func (s *Server) query(c echo.Context, text string) (tenancy.Query, error) {
 	who, d := callerOf(c), decisionOf(c)
 	d.Requested = append(d.Requested, text)
 	if err := who.limits.CheckQuery(len(text)); err != nil {
-		return tenancy.Query{}, err //nolint:wrapcheck // problemOf knows it
+		return tenancy.Query{}, err
 	}
 	q, ok := who.scope.Recall(text)
 	if ok {
@@ -339,7 +339,7 @@ func (s *Server) query(c echo.Context, text string) (tenancy.Query, error) {
 func (s *Server) newQuery(ctx context.Context, who *caller, text string) (q tenancy.Query, err error) {
 	err = s.fenced(ctx, who, func() (err error) {
 		q, err = who.scope.Query(text)
-		return err //nolint:wrapcheck // problemOf knows it
+		return err
 	})
 	return q, err
 }
@@ -388,7 +388,7 @@ func checkSelectors(l *limits.Effective, texts []string) error {
 		length += len(text)
 	}
 	if err := l.CheckQuery(length); err != nil {
-		return err //nolint:wrapcheck // problemOf knows it
+		return err
 	}
-	return l.CheckShape(1, len(texts), 0) //nolint:wrapcheck // as above
+	return l.CheckShape(1, len(texts), 0)
 }

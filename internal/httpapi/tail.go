@@ -112,7 +112,7 @@ func (e *events) sendBatch(b tail.Batch) error {
 
 func (e *events) write(b []byte) error {
 	if _, err := e.Response().Write(b); err != nil {
-		return err //nolint:wrapcheck // a writer's error
+		return err
 	}
 	return flush(e)
 }
@@ -250,7 +250,7 @@ func (w *frames) send(ctx context.Context, b tail.Batch) error {
 	ctx, cancel := context.WithTimeout(ctx, w.stall)
 	defer cancel()
 	w.response.Size += int64(w.buffer.Len())
-	return w.conn.Write(ctx, websocket.MessageText, w.buffer.Bytes()) //nolint:wrapcheck // pass ends with it
+	return w.conn.Write(ctx, websocket.MessageText, w.buffer.Bytes())
 }
 
 func (w *frames) ping(ctx context.Context) error {

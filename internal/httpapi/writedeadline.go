@@ -70,5 +70,5 @@ func (w *deadlineWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter 
 
 // flush sends what has been written, and reports what Echo's Flush does not: that it could not.
 func flush(c echo.Context) error {
-	return http.NewResponseController(c.Response().Writer).Flush() //nolint:wrapcheck // a writer's error
+	return http.NewResponseController(c.Response().Writer).Flush()
 }

@@ -163,7 +163,7 @@ func (s *shared) run(ctx context.Context, tenants []tenant, class Class, draw bo
 	}
 	reply, err := s.script.Run(ctx, s.client, keys, args...).Int64Slice()
 	if err != nil {
-		return verdict{}, err //nolint:wrapcheck // hide looks at it
+		return verdict{}, err
 	}
 	return s.read(reply, tenants, own)
 }

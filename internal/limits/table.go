@@ -213,7 +213,7 @@ var table = [limitCount]Descriptor{
 	},
 }
 
-func init() { //nolint:gochecknoinits // a row is found by its index, and tells it
+func init() { // a row is found by its index, and tells it
 	for i := range table {
 		table[i].Limit = Limit(i)
 	}

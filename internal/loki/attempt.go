@@ -105,7 +105,7 @@ func (c *Client) probe(ctx context.Context, e *upstream) error {
 	if err == nil && status >= http.StatusInternalServerError {
 		return failed("status %d", status)
 	}
-	return err //nolint:wrapcheck // the transport's own
+	return err
 }
 
 // health requests the health of an upstream. A query frontend without queriers, and a Loki that is starting,
@@ -129,7 +129,7 @@ func (c *Client) status(ctx context.Context, e *upstream, path string) (int, err
 	}
 	response, err := c.transport.RoundTrip(request) // which follows no redirect
 	if err != nil {
-		return 0, err //nolint:wrapcheck // classified above
+		return 0, err
 	}
 	defer response.Body.Close()                                             //nolint:errcheck // only read
 	_, err = io.Copy(io.Discard, io.LimitReader(response.Body, maxMessage)) // so that the connection is kept

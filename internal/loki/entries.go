@@ -88,7 +88,7 @@ func (b *limitedReader) Read(p []byte) (int, error) {
 	}
 	n, err := b.from.Read(p)
 	b.remaining -= int64(n)
-	return n, err //nolint:wrapcheck // body has classified it, and io.EOF is part of the contract of io.Reader
+	return n, err
 }
 
 // decodeEntries decodes a response stream by stream, so that besides the entries it holds the text of one
@@ -131,14 +131,14 @@ func (d *decoder) enterField(field string) error {
 	for d.json.More() {
 		name, err := d.json.Token()
 		if err != nil {
-			return err //nolint:wrapcheck // decodeError does
+			return err
 		}
 		if name == field {
 			return nil
 		}
 		var value json.RawMessage
 		if err := d.json.Decode(&value); err != nil {
-			return err //nolint:wrapcheck // as above
+			return err
 		}
 		if name == "resultType" && string(value) != `"streams"` {
 			return fmt.Errorf("result is of type %.20s", value)
@@ -153,7 +153,7 @@ func (d *decoder) enterField(field string) error {
 func (d *decoder) delimiter(want json.Delim) error {
 	got, err := d.json.Token()
 	if err != nil {
-		return err //nolint:wrapcheck // decodeError does
+		return err
 	}
 	if got != want {
 		return fmt.Errorf("%v instead of %v", got, want)
@@ -169,7 +169,7 @@ func (d *decoder) streams() ([]Entry, error) {
 	for d.json.More() {
 		var s wireStream
 		if err := d.json.Decode(&s); err != nil {
-			return nil, err //nolint:wrapcheck // decodeError does
+			return nil, err
 		}
 		var err error
 		if entries, err = s.appendTo(entries, &d.labels); err != nil {
@@ -196,7 +196,7 @@ func (d *decoder) end() error {
 		case errors.Is(err, io.EOF):
 			return io.ErrUnexpectedEOF
 		case err != nil:
-			return err //nolint:wrapcheck // decodeError does
+			return err
 		case depth == 0:
 			return fmt.Errorf("%v after its end", token)
 		case token == json.Delim('{'), token == json.Delim('['):
@@ -249,14 +249,14 @@ func (v *wireValue) UnmarshalJSON(raw []byte) error {
 	var nanos string
 	parts := []any{&nanos, &v.line, &v.categories}
 	if err := json.Unmarshal(raw, &parts); err != nil {
-		return err //nolint:wrapcheck // decodeError does
+		return err
 	}
 	if len(parts) < 2 || len(parts) > 3 {
 		return fmt.Errorf("a value of %d parts", len(parts))
 	}
 	var err error
 	v.nanos, err = strconv.ParseInt(nanos, 10, 64)
-	return err //nolint:wrapcheck // as above
+	return err
 }
 
 // interner makes one text of labels that are the same, however Loki has ordered and escaped them.
@@ -277,7 +277,7 @@ func (n *interner) object(raw json.RawMessage) (string, error) {
 	}
 	var set map[string]string
 	if err := json.Unmarshal(raw, &set); err != nil {
-		return "", err //nolint:wrapcheck // decodeError does
+		return "", err
 	}
 	text := ""
 	if len(set) > 0 {

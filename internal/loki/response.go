@@ -209,8 +209,8 @@ type body struct {
 	from     io.ReadCloser
 	pool     *pool
 	upstream *upstream
-	caller   context.Context    //nolint:containedctx // it may end while the body is read
-	request  context.Context    //nolint:containedctx // as above
+	caller   context.Context    // it may end while the body is read
+	request  context.Context    // as above
 	cancel   context.CancelFunc // of request
 	err      error              // of the read that failed, or io.EOF
 	released atomic.Bool

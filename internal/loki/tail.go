@@ -122,7 +122,6 @@ func (c *Client) Tail(ctx context.Context, options RequestOptions, q tenancy.Que
 }
 
 func (c *Client) dial(request *http.Request, t *Tail) (*websocket.Conn, *http.Response, error) {
-	//nolint:wrapcheck // Tail does
 	return websocket.Dial(request.Context(), request.URL.String(), &websocket.DialOptions{
 		HTTPClient:      c.tailClient(),
 		HTTPHeader:      request.Header,
@@ -225,7 +224,7 @@ type wireFrame struct {
 func decodeFrame(message []byte, names *interner) (Frame, error) {
 	var wire wireFrame
 	if err := json.Unmarshal(message, &wire); err != nil {
-		return Frame{}, err //nolint:wrapcheck // Receive does
+		return Frame{}, err
 	}
 	var f Frame
 	var err error
@@ -237,7 +236,7 @@ func decodeFrame(message []byte, names *interner) (Frame, error) {
 	for _, d := range wire.Dropped {
 		nanos, err := strconv.ParseInt(d.Timestamp, 10, 64)
 		if err != nil {
-			return Frame{}, err //nolint:wrapcheck // as above
+			return Frame{}, err
 		}
 		set, err := names.object(d.Labels)
 		if err != nil {

@@ -93,7 +93,7 @@ func newFileValue[T any](paths []string, parse func([][]byte) (T, error), change
 	}
 	files, err := refresh.Files(paths, parse, refresh.Options{OnChange: changed})
 	if err != nil {
-		return nil, err //nolint:wrapcheck // names the files
+		return nil, err
 	}
 	return &fileValue[T]{files: files}, nil
 }

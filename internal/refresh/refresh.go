@@ -181,20 +181,20 @@ func (v *Value[T]) name() string {
 func readFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // names the file and what was done
+		return nil, err
 	}
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is no regular file", path)
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // as above
+		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // only read
 	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
 	switch {
 	case err != nil:
-		return nil, err //nolint:wrapcheck // as above
+		return nil, err
 	case len(data) > maxSize:
 		return nil, fmt.Errorf("%s has more than %d bytes", path, maxSize)
 	}

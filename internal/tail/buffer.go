@@ -98,7 +98,7 @@ func (b *buffer) pushWait(ctx context.Context, e loki.Entry) error {
 		select {
 		case <-b.removed:
 		case <-ctx.Done():
-			return ctx.Err() //nolint:wrapcheck // the tail's own end
+			return ctx.Err()
 		}
 	}
 }

@@ -70,6 +70,6 @@ func (r *reader) waitStarted(ctx context.Context) error {
 	case <-r.ended:
 		return r.err
 	case <-ctx.Done():
-		return ctx.Err() //nolint:wrapcheck // the tail's own end
+		return ctx.Err()
 	}
 }

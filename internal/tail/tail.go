@@ -51,13 +51,13 @@ type lokiSource struct {
 func (s *lokiSource) Open(ctx context.Context, p loki.TailParams) (Upstream, error) {
 	upstream, err := s.client.Tail(ctx, s.options, s.query, p)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // the caller classifies it
+		return nil, err
 	}
 	return upstream, nil
 }
 
 func (s *lokiSource) Entries(ctx context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error) {
-	return s.client.Entries(ctx, s.options, s.query, p, maxBytes) //nolint:wrapcheck // as above
+	return s.client.Entries(ctx, s.options, s.query, p, maxBytes)
 }
 
 // Config configures a tail. The zero value begins with the newest 100 lines of the past hour.
@@ -375,7 +375,7 @@ func (t *Tail) follow(ctx context.Context, r *reader) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return ctx.Err() //nolint:wrapcheck // the tail's own end
+			return ctx.Err()
 		case frame, ok := <-r.frames:
 			if !ok {
 				return r.err

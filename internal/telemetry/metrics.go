@@ -124,10 +124,10 @@ func operationLabel(operation string) string {
 // loadOrMake returns the map's value under the key, which is made at its first use.
 func loadOrMake[T any](m *sync.Map, key string, newValue func(string) T) T {
 	if known, ok := m.Load(key); ok {
-		return known.(T) //nolint:forcetypeassert // each map holds one type
+		return known.(T) // each map holds one type
 	}
 	known, _ := m.LoadOrStore(key, newValue(key))
-	return known.(T) //nolint:forcetypeassert // as above
+	return known.(T) // as above
 }
 
 // start counts a request as in flight until done is called. The nil Metrics counts nothing.

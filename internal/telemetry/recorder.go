@@ -45,7 +45,7 @@ func (r *Recorder) Ready() error { return r.audit.Ready() }
 // requestState is the state of a request in flight that is not part of its record.
 type requestState struct {
 	record *audit.AccessRecord
-	client context.Context //nolint:containedctx // ends when the client disconnects
+	client context.Context // ends when the client disconnects
 	done   func()          // ends the count as in flight; nil: it is not counted
 	span   trace.Span      // nil: it is not traced
 }

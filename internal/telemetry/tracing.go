@@ -110,7 +110,7 @@ func (m otelHandler) Handle(ctx context.Context, r slog.Record) error {
 		}
 		return true
 	})
-	return m.Handler.Handle(ctx, line) //nolint:wrapcheck // the log's own
+	return m.Handler.Handle(ctx, line)
 }
 
 // Enabled leaves out OpenTelemetry's messages below the level of a warning.

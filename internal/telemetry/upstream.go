@@ -73,13 +73,13 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	response, err := t.next.RoundTrip(request)
 	endUpstream(span, response, err)
 	if t.metrics == nil {
-		return response, err //nolint:wrapcheck // nothing is changed
+		return response, err
 	}
 	state := stateOf(ctx)
 	a := t.metrics.upstreamMetrics(operationLabel(state.operation()))
 	if err != nil {
 		a.outcomes[failure(ctx, upstreamUnreachable)].Inc()
-		return nil, err //nolint:wrapcheck // as above
+		return nil, err
 	}
 	a.firstByte.Observe(time.Since(began).Seconds())
 	outcome := outcomeOf(response.StatusCode)
@@ -131,7 +131,7 @@ type countedBody struct {
 	io.ReadCloser
 
 	// ctx is that of the request to Loki, which ends at its deadline, too; client that of the caller's request.
-	ctx, client context.Context //nolint:containedctx // they end while it is read
+	ctx, client context.Context // they end while it is read
 	metrics     *upstreamMetrics
 	began       time.Time
 	outcome     string
@@ -149,13 +149,13 @@ func (m *countedBody) Read(p []byte) (int, error) {
 	default:
 		m.end(failure(m.ctx, upstreamBroken))
 	}
-	return n, err //nolint:wrapcheck // nothing is changed
+	return n, err
 }
 
 // Close counts a response that was not read to its end: because its reader needed no more, or disconnected.
 func (m *countedBody) Close() error {
 	m.end(failure(m.client, m.outcome))
-	return m.ReadCloser.Close() //nolint:wrapcheck // nothing is changed
+	return m.ReadCloser.Close()
 }
 
 func (m *countedBody) end(outcome string) {

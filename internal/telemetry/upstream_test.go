@@ -147,7 +147,7 @@ func must(t *testing.T, c *http.Client, ctx context.Context, url string) *http.R
 
 // timeless is a context with a deadline by which it does not end.
 type timeless struct {
-	context.Context //nolint:containedctx // it is one itself
+	context.Context // it is one itself
 
 	deadline time.Time
 }
@@ -162,7 +162,7 @@ func TestFailure(t *testing.T) {
 	cancel()
 	past, future := time.Now().Add(-time.Second), time.Now().Add(time.Hour)
 	for _, tt := range []struct {
-		ctx  context.Context //nolint:containedctx // a case
+		ctx  context.Context // a case
 		want string
 	}{
 		{t.Context(), upstreamBroken},

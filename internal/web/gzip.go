@@ -32,14 +32,14 @@ func AcceptsGzip(h http.Header) bool {
 func parseCoding(element string) (coding string, weight float64, err error) {
 	coding, params, err := mime.ParseMediaType(element)
 	if err != nil {
-		return "", 0, err //nolint:wrapcheck // AcceptsGzip goes on to the next
+		return "", 0, err
 	}
 	q, weighted := params["q"]
 	if !weighted {
 		return coding, 1, nil
 	}
 	weight, err = strconv.ParseFloat(q, 64)
-	return coding, weight, err //nolint:wrapcheck // as above
+	return coding, weight, err
 }
 
 // compress never fails: it writes to memory, at a level that exists.
