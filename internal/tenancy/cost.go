@@ -25,6 +25,8 @@ const (
 	priceUncalled = 0.0004 // for each byte² of what follows
 	priceLowering = 0.0018 // for each byte² from the first capital on, of which the lexer makes a copy each time
 
+	priceCopying = 0.8 // for each byte from there on, however few there are
+
 	priceOr        = 0.006 // for each `or`² of a chain
 	priceNegatedOr = 0.05  // the same behind a filter that excludes
 	priceParen     = 4     // each opening parenthesis
@@ -130,7 +132,7 @@ func priceNotCalled(rest string) float64 {
 	n := float64(len(rest))
 	price := n * n * priceUncalled
 	if at := strings.IndexFunc(rest, func(r rune) bool { return r >= utf8.RuneSelf || unicode.IsUpper(r) }); at >= 0 {
-		price += (n*n - float64(at)*float64(at)) * priceLowering
+		price += (n*n-float64(at)*float64(at))*priceLowering + (n-float64(at))*priceCopying
 	}
 	return price
 }
