@@ -141,6 +141,14 @@ lint-spec: internal/tools/node/node_modules ## run the linters of openapi.yaml, 
 	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true internal/tools/node/node_modules/.bin/redocly lint
 	internal/tools/node/node_modules/.bin/spectral lint --quiet --fail-severity hint --ruleset internal/tools/node/spectral.yaml openapi.yaml
 
+.PHONY: lint-typescript
+lint-typescript: internal/tools/node/node_modules ## run the linter and check the format of TypeScript, with Biome (needs Node)
+	internal/tools/node/node_modules/.bin/biome check --error-on-warnings
+
+.PHONY: format-typescript
+format-typescript: internal/tools/node/node_modules ## fix the format of TypeScript, and what the linter can fix
+	internal/tools/node/node_modules/.bin/biome check --write
+
 # No package needs its install script; one reports the installation to its maker.
 internal/tools/node/node_modules: internal/tools/node/package-lock.json
 	npm ci --prefix internal/tools/node --ignore-scripts --no-fund --no-audit
@@ -198,4 +206,4 @@ breaking: ## fail when openapi.yaml breaks what the last release promised
 	$(STATIC) go run -C internal/tools ./breaking -repo $(CURDIR)
 
 .PHONY: check
-check: breaking generated tidy lint lint-spec check-deploy ## what CI runs beside the tests
+check: breaking generated tidy lint lint-spec lint-typescript check-deploy ## what CI runs beside the tests

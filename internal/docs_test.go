@@ -75,6 +75,19 @@ func TestArchitecture(t *testing.T) {
 	}
 }
 
+// TestTargets guarantees that the make targets that docs/development.md and CONTRIBUTING.md name exist.
+func TestTargets(t *testing.T) {
+	t.Parallel()
+	makefile := read(t, "Makefile")
+	for _, file := range []string{"docs/development.md", "CONTRIBUTING.md"} {
+		for _, target := range regexp.MustCompile("(?m)(?:`|^    )make ([a-z-]+)").FindAllStringSubmatch(read(t, file), -1) {
+			if !strings.Contains(makefile, "\n"+target[1]+":") {
+				t.Errorf("%s names the target %s, which does not exist", file, target[1])
+			}
+		}
+	}
+}
+
 // hasSection tells whether a document has a heading with that anchor, as GitHub makes it.
 func hasSection(text, anchor string) bool {
 	for _, h := range heading.FindAllStringSubmatch(text, -1) {

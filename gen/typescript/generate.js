@@ -90,9 +90,7 @@ function noteCodes(status, text) {
 }
 
 function codesFile() {
-  const lines = [...statuses]
-    .sort(([a, s], [b, t]) => s - t || (a < b ? -1 : 1))
-    .map(([code, status]) => `    ${code}: ${status},\n`);
+  const lines = [...statuses].sort(([a, s], [b, t]) => s - t || (a < b ? -1 : 1)).map(([code, status]) => `    ${code}: ${status},\n`);
   return `// This file is auto-generated from openapi.yaml
 
 /**

@@ -65,17 +65,10 @@ export interface Logfence {
   listLabels(params?: Params<t.ListLabelsData>, options?: RequestOptions): Promise<Result<t.LabelsResponse>>;
 
   /** The values of one label among the streams of the time range. */
-  listLabelValues(
-    name: string,
-    params?: Params<t.ListLabelValuesData>,
-    options?: RequestOptions,
-  ): Promise<Result<t.LabelsResponse>>;
+  listLabelValues(name: string, params?: Params<t.ListLabelValuesData>, options?: RequestOptions): Promise<Result<t.LabelsResponse>>;
 
   /** Labels worth showing. */
-  listDetectedLabels(
-    params?: Params<t.ListDetectedLabelsData>,
-    options?: RequestOptions,
-  ): Promise<Result<t.DetectedLabelsResponse>>;
+  listDetectedLabels(params?: Params<t.ListDetectedLabelsData>, options?: RequestOptions): Promise<Result<t.DetectedLabelsResponse>>;
 
   /** The label sets of streams. */
   listSeries(params?: Params<t.ListSeriesData>, options?: RequestOptions): Promise<Result<t.SeriesResponse>>;
@@ -87,10 +80,7 @@ export interface Logfence {
   getVolume(params: Params<t.GetVolumeData>, options?: RequestOptions): Promise<Result<t.VolumeResponse>>;
 
   /** Bytes by label and time. */
-  getVolumeRange(
-    params: Params<t.GetVolumeRangeData>,
-    options?: RequestOptions,
-  ): Promise<Result<t.VolumeRangeResponse>>;
+  getVolumeRange(params: Params<t.GetVolumeRangeData>, options?: RequestOptions): Promise<Result<t.VolumeRangeResponse>>;
 
   /** Patterns of log lines. */
   listPatterns(params: Params<t.ListPatternsData>, options?: RequestOptions): Promise<Result<t.PatternsResponse>>;
@@ -99,11 +89,7 @@ export interface Logfence {
   listFields(params: Params<t.ListFieldsData>, options?: RequestOptions): Promise<Result<t.FieldsResponse>>;
 
   /** The values of one field. */
-  listFieldValues(
-    name: string,
-    params: Params<t.ListFieldValuesData>,
-    options?: RequestOptions,
-  ): Promise<Result<t.FieldValuesResponse>>;
+  listFieldValues(name: string, params: Params<t.ListFieldValuesData>, options?: RequestOptions): Promise<Result<t.FieldValuesResponse>>;
 
   /** The lines around one line of one stream. */
   getContext(params: Params<t.GetContextData>, options?: RequestOptions): Promise<Result<t.ContextResponse>>;
@@ -141,29 +127,22 @@ export function createLogfence(options: LogfenceOptions): Logfence {
   return {
     queryLogs: (params, o = {}) =>
       ask(json, o, (base) =>
-        params.query.length > longestInURL
-          ? api.queryLogsForm({ ...base, body: params })
-          : api.queryLogs({ ...base, query: params }),
+        params.query.length > longestInURL ? api.queryLogsForm({ ...base, body: params }) : api.queryLogs({ ...base, query: params }),
       ),
     queryInstant: (params, o = {}) =>
       ask(json, o, (base) =>
-        params.query.length > longestInURL
-          ? api.queryInstantForm({ ...base, body: params })
-          : api.queryInstant({ ...base, query: params }),
+        params.query.length > longestInURL ? api.queryInstantForm({ ...base, body: params }) : api.queryInstant({ ...base, query: params }),
       ),
     listLabels: (params = {}, o = {}) => ask(json, o, (base) => api.listLabels({ ...base, query: params })),
-    listLabelValues: (name, params = {}, o = {}) =>
-      ask(json, o, (base) => api.listLabelValues({ ...base, path: { name }, query: params })),
-    listDetectedLabels: (params = {}, o = {}) =>
-      ask(json, o, (base) => api.listDetectedLabels({ ...base, query: params })),
+    listLabelValues: (name, params = {}, o = {}) => ask(json, o, (base) => api.listLabelValues({ ...base, path: { name }, query: params })),
+    listDetectedLabels: (params = {}, o = {}) => ask(json, o, (base) => api.listDetectedLabels({ ...base, query: params })),
     listSeries: (params = {}, o = {}) => ask(json, o, (base) => api.listSeries({ ...base, query: params })),
     getStats: (params, o = {}) => ask(json, o, (base) => api.getStats({ ...base, query: params })),
     getVolume: (params, o = {}) => ask(json, o, (base) => api.getVolume({ ...base, query: params })),
     getVolumeRange: (params, o = {}) => ask(json, o, (base) => api.getVolumeRange({ ...base, query: params })),
     listPatterns: (params, o = {}) => ask(json, o, (base) => api.listPatterns({ ...base, query: params })),
     listFields: (params, o = {}) => ask(json, o, (base) => api.listFields({ ...base, query: params })),
-    listFieldValues: (name, params, o = {}) =>
-      ask(json, o, (base) => api.listFieldValues({ ...base, path: { name }, query: params })),
+    listFieldValues: (name, params, o = {}) => ask(json, o, (base) => api.listFieldValues({ ...base, path: { name }, query: params })),
     getContext: (params, o = {}) => ask(json, o, (base) => api.getContext({ ...base, query: params })),
     explainQuery: (body, o = {}) => ask(json, o, (base) => api.explainQuery({ ...base, body })),
     getMe: (o = {}) => ask(json, o, (base) => api.getMe(base)),

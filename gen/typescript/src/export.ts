@@ -20,11 +20,7 @@ export const exportMedia = ['application/x-ndjson', 'text/csv', 'text/plain'];
 
 const newline = 10;
 
-export function exportOf(
-  body: ReadableStream<Uint8Array<ArrayBuffer>>,
-  response: Response,
-  signal: AbortSignal | undefined,
-): Export {
+export function exportOf(body: ReadableStream<Uint8Array<ArrayBuffer>>, response: Response, signal: AbortSignal | undefined): Export {
   const contentType = response.headers.get('Content-Type') ?? '';
   const disposition = response.headers.get('Content-Disposition') ?? '';
   return {

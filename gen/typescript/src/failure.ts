@@ -12,9 +12,7 @@ type Later = 429 | 503;
 
 /** A refusal by logfence, as in RFC 9457, told apart by `code`. */
 export type Refusal = {
-  [C in Code]: Problem & { code: C; status: StatusOfCode[C] } & (StatusOfCode[C] extends Later
-      ? { retry_after: number }
-      : unknown);
+  [C in Code]: Problem & { code: C; status: StatusOfCode[C] } & (StatusOfCode[C] extends Later ? { retry_after: number } : unknown);
 }[Code];
 
 /** A refusal whose code is newer than this client: go by its `status`. */
@@ -76,11 +74,7 @@ export function noAnswer(code: NoAnswer['code'], cause: unknown): NoAnswer {
 }
 
 /** What was thrown before or while an answer came. */
-export function ofThrown(
-  thrown: unknown,
-  signal: AbortSignal | undefined,
-  otherwise: 'unreachable' | 'broken_off',
-): Failure {
+export function ofThrown(thrown: unknown, signal: AbortSignal | undefined, otherwise: 'unreachable' | 'broken_off'): Failure {
   if (thrown instanceof LogfenceError) return thrown.failure;
   if (signal?.aborted) return noAnswer('aborted', signal.reason);
   if (thrown instanceof TokenError) return noAnswer('token_failed', thrown.cause);

@@ -45,8 +45,7 @@ function isEntry(v: unknown): boolean {
   return (
     isText(time) &&
     isText(line) &&
-    (labels === undefined ||
-      (isObject(labels) && isLabelSetIfAny(labels.structuredMetadata) && isLabelSetIfAny(labels.parsed)))
+    (labels === undefined || (isObject(labels) && isLabelSetIfAny(labels.structuredMetadata) && isLabelSetIfAny(labels.parsed)))
   );
 }
 

@@ -33,11 +33,7 @@ const longestPause = 30_000;
 const atOnce = new Set(['token_expired', 'server_shutdown']);
 
 /** Follows lines over as many connections as it takes, until the signal is aborted. */
-export async function* follow(
-  open: OpenTail,
-  lastEventId: string,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<TailEvent, void, void> {
+export async function* follow(open: OpenTail, lastEventId: string, signal: AbortSignal | undefined): AsyncGenerator<TailEvent, void, void> {
   const at: Position = { id: lastEventId, answered: false, retry: 1000, inVain: 0 };
   while (!signal?.aborted) {
     const end = yield* connection(open, at, signal);
@@ -107,10 +103,7 @@ async function* connection(
 }
 
 /** The events of a connection, which is given up when nothing is heard of it. */
-async function* heard(
-  body: ReadableStream<Uint8Array>,
-  own: AbortController,
-): AsyncGenerator<ServerSentEvent, void, void> {
+async function* heard(body: ReadableStream<Uint8Array>, own: AbortController): AsyncGenerator<ServerSentEvent, void, void> {
   const events = eventsOf(body);
   try {
     for (;;) {

@@ -28,21 +28,9 @@ test('a query gives the lines of the tenant, and of no other', async () => {
   assert.ok(data.data.resultType === 'streams');
   assert.deepEqual(
     data.data.result.flatMap(({ stream, values }) =>
-      values.map(([at, line, labels]) => [
-        stream.tenant_id,
-        at,
-        line,
-        labels?.structuredMetadata?.trace_id,
-        labels?.parsed?.took,
-      ]),
+      values.map(([at, line, labels]) => [stream.tenant_id, at, line, labels?.structuredMetadata?.trace_id, labels?.parsed?.took]),
     ),
-    [0n, 1n, 2n].map((i) => [
-      'alpha',
-      String(from + i),
-      `level=info msg="alpha ${i}" took=${i}ms`,
-      `alpha-${i}`,
-      `${i}ms`,
-    ]),
+    [0n, 1n, 2n].map((i) => ['alpha', String(from + i), `level=info msg="alpha ${i}" took=${i}ms`, `alpha-${i}`, `${i}ms`]),
   );
 });
 

@@ -97,10 +97,7 @@ test('a code that is newer than the client is told by its status', async (t) => 
 });
 
 test('who may come back later is told when', async (t) => {
-  const client = await clientOf(
-    t,
-    send(503, 'application/problem+json', JSON.stringify(problem), { 'Retry-After': '7' }),
-  );
+  const client = await clientOf(t, send(503, 'application/problem+json', JSON.stringify(problem), { 'Retry-After': '7' }));
   const { error } = await client.getMe();
   assert.ok(error?.code === 'overloaded');
   assert.equal(error.retry_after, 7);
@@ -188,16 +185,12 @@ test('the events of a tail are read however they are cut, and what is new to the
   for (const size of [1, 10, 10_000]) {
     const aborter = new AbortController();
     const fetch: typeof globalThis.fetch = () =>
-      Promise.resolve(
-        new Response(piecesOf(Buffer.from(stream), size), { headers: { 'Content-Type': 'text/event-stream' } }),
-      );
+      Promise.resolve(new Response(piecesOf(Buffer.from(stream), size), { headers: { 'Content-Type': 'text/event-stream' } }));
     const client = await clientOf(t, () => assert.fail('not asked'), { fetch });
     const told: string[] = [];
     for await (const event of client.tailLogs({ query: '{}' }, { signal: aborter.signal })) {
       if (event.type === 'interrupted') break;
-      told.push(
-        event.type === 'dropped' ? `${event.count} dropped` : `${event.id} ${event.streams[0]?.values[0]?.[1]}`,
-      );
+      told.push(event.type === 'dropped' ? `${event.count} dropped` : `${event.id} ${event.streams[0]?.values[0]?.[1]}`);
     }
     assert.deepEqual(told, ['1-a one — ☕', '12 dropped', '2-b two']);
   }
@@ -209,28 +202,14 @@ test('a tail goes on after the last id, be it that of a heartbeat, for as long a
     ids.push(request.headers['last-event-id']);
     if (nth === 2) return send(502, 'text/html', 'bad gateway')(response);
     if (nth === 3)
-      return send(
-        429,
-        'application/problem+json',
-        JSON.stringify({ ...problem, code: 'rate_limited', status: 429 }),
-      )(response);
-    if (nth === 5)
-      return send(
-        403,
-        'application/problem+json',
-        JSON.stringify({ ...problem, code: 'no_tenant', status: 403 }),
-      )(response);
-    return breakAfter(
-      response,
-      'text/event-stream',
-      nth === 1 ? ':\nretry: 1\n\n: no line yet\nid: 5-\n\n' : entries('6-a', 'one'),
-    );
+      return send(429, 'application/problem+json', JSON.stringify({ ...problem, code: 'rate_limited', status: 429 }))(response);
+    if (nth === 5) return send(403, 'application/problem+json', JSON.stringify({ ...problem, code: 'no_tenant', status: 403 }))(response);
+    return breakAfter(response, 'text/event-stream', nth === 1 ? ':\nretry: 1\n\n: no line yet\nid: 5-\n\n' : entries('6-a', 'one'));
   });
   const events: string[] = [];
   const failure = await failureOf(
     (async () => {
-      for await (const event of client.tailLogs({ query: '{}' }))
-        events.push(event.type === 'interrupted' ? event.reason : event.type);
+      for await (const event of client.tailLogs({ query: '{}' })) events.push(event.type === 'interrupted' ? event.reason : event.type);
     })(),
   );
   assert.deepEqual(ids, [undefined, '5-', '5-', '5-', '6-a']);
@@ -247,8 +226,7 @@ test('a tail of which nothing is heard is taken for dead', async (t) => {
       const body = new ReadableStream<Uint8Array>({
         start(to) {
           to.enqueue(Buffer.from(asked === 1 ? entries('1-a', 'one') : entries('2-b', 'two')));
-          if (request instanceof Request)
-            request.signal.addEventListener('abort', () => to.error(request.signal.reason));
+          if (request instanceof Request) request.signal.addEventListener('abort', () => to.error(request.signal.reason));
         },
       });
       return Promise.resolve(new Response(body, { headers: { 'Content-Type': 'text/event-stream' } }));

@@ -105,10 +105,7 @@ async function startLoki(): Promise<void> {
 
 async function startLogfence(): Promise<void> {
   const keys = join(folder, 'keys.json');
-  await writeFile(
-    keys,
-    JSON.stringify({ keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'test', alg: 'ES256', use: 'sig' }] }),
-  );
+  await writeFile(keys, JSON.stringify({ keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'test', alg: 'ES256', use: 'sig' }] }));
   const child = start(needed('LOGFENCE_BIN'), ['serve'], {
     LOGFENCE_LOKI_URL: `http://127.0.0.1:${lokiPort}`,
     LOGFENCE_JWT_ISSUER: 'https://id.example.com',

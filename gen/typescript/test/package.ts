@@ -2,7 +2,7 @@
 // and used in Node and in Chromium.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test, type TestContext } from 'node:test';
@@ -74,9 +74,7 @@ async function examples(): Promise<string> {
 
 test('the archive holds what is used, and nothing else', async () => {
   const sources = (await readdir(join(home, 'src'), { recursive: true })).filter((name) => name.endsWith('.ts'));
-  const built = sources.flatMap((name) =>
-    ['.js', '.js.map', '.d.ts'].map((ending) => `dist/${name.replace(/\.ts$/, ending)}`),
-  );
+  const built = sources.flatMap((name) => ['.js', '.js.map', '.d.ts'].map((ending) => `dist/${name.replace(/\.ts$/, ending)}`));
   assert.deepEqual(packed, [...built, 'LICENSE', 'NOTICE', 'README.md', 'package.json'].sort());
 });
 
@@ -123,16 +121,10 @@ test('the project compiles with strict, and the examples of the README do in Nod
 
 let compiled: Promise<unknown> | undefined;
 const compile = (): Promise<unknown> =>
-  (compiled ??= run(join(home, 'node_modules/.bin/tsc'), ['-p', project]).catch(({ stdout }: { stdout: string }) =>
-    assert.fail(stdout),
-  ));
+  (compiled ??= run(join(home, 'node_modules/.bin/tsc'), ['-p', project]).catch(({ stdout }: { stdout: string }) => assert.fail(stdout)));
 
 /** Calls a function of the project in a page of another origin than logfence's, and what the page complained of. */
-async function inChromium(
-  t: TestContext,
-  executablePath: string,
-  name: string,
-): Promise<{ answer: unknown; complaints: string[] }> {
+async function inChromium(t: TestContext, executablePath: string, name: string): Promise<{ answer: unknown; complaints: string[] }> {
   await compile();
   const browser = await chromium.launch({ executablePath, args: flags });
   t.after(() => browser.close());
@@ -168,22 +160,19 @@ test('a page of another origin uses it in Chromium', async (t) => {
   );
 });
 
-test(
-  'a page of another origin resumes a tail, and learns the name of a file',
-  async (t) => {
-    const executablePath = process.env.CHROMIUM;
-    if (!executablePath) return t.skip('there is no Chromium');
-    const { answer, complaints } = await inChromium(t, executablePath, 'resumed');
-    assert.deepEqual(complaints, []);
-    const { event, fileName } = answer as { event: TailEvent; fileName: string };
-    assert.ok(event.type === 'entries');
-    assert.deepEqual(
-      event.streams.flatMap(({ values }) => values.map(([, line]) => line)),
-      ['later'],
-    );
-    assert.match(fileName, /^logs-alpha-[0-9TZ-]+\.csv$/);
-  },
-);
+test('a page of another origin resumes a tail, and learns the name of a file', async (t) => {
+  const executablePath = process.env.CHROMIUM;
+  if (!executablePath) return t.skip('there is no Chromium');
+  const { answer, complaints } = await inChromium(t, executablePath, 'resumed');
+  assert.deepEqual(complaints, []);
+  const { event, fileName } = answer as { event: TailEvent; fileName: string };
+  assert.ok(event.type === 'entries');
+  assert.deepEqual(
+    event.streams.flatMap(({ values }) => values.map(([, line]) => line)),
+    ['later'],
+  );
+  assert.match(fileName, /^logs-alpha-[0-9TZ-]+\.csv$/);
+});
 
 const flags = [
   '--no-sandbox',
@@ -206,9 +195,7 @@ pages.on('request', (request, response) => {
       };
       const imports = { '@logfence/client': entry + manifest.exports['.'].default.replace('./', '') };
       response.setHeader('Content-Type', 'text/html');
-      response.end(
-        `<!doctype html><link rel="icon" href="data:,"><script type="importmap">${JSON.stringify({ imports })}</script>`,
-      );
+      response.end(`<!doctype html><link rel="icon" href="data:,"><script type="importmap">${JSON.stringify({ imports })}</script>`);
       return;
     }
     response.setHeader('Content-Type', 'text/javascript');

@@ -20,11 +20,7 @@ const linesOf = (event: TailEvent): string[] =>
   event.type === 'entries' ? event.streams.flatMap(({ values }) => values.map(([, line]) => line)) : [];
 
 /** Reads a tail until it has had so many lines; what it says of each event is up to the caller. */
-async function read(
-  tail: AsyncIterable<TailEvent>,
-  count: number,
-  on: (event: TailEvent) => unknown = () => undefined,
-): Promise<string[]> {
+async function read(tail: AsyncIterable<TailEvent>, count: number, on: (event: TailEvent) => unknown = () => undefined): Promise<string[]> {
   const lines: string[] = [];
   for await (const event of tail) {
     lines.push(...linesOf(event));
@@ -116,9 +112,7 @@ test('a tail that cannot begin throws a refusal', async () => {
 
 test('an abort ends a tail, before it has begun and while it waits', async () => {
   const aborter = new AbortController();
-  const reading = read(alpha.tailLogs({ query: '{app="live"}' }, { signal: aborter.signal }), 99, () =>
-    aborter.abort(),
-  );
+  const reading = read(alpha.tailLogs({ query: '{app="live"}' }, { signal: aborter.signal }), 99, () => aborter.abort());
   assert.ok((await reading).length > 0);
   assert.deepEqual(await read(alpha.tailLogs({ query: '{app="live"}' }, { signal: aborter.signal }), 99), []);
 

@@ -1,15 +1,5 @@
 // What the compiler promises to those who use the package. Nothing here runs.
-import type {
-  Code,
-  Failure,
-  LogLine,
-  Logfence,
-  Refusal,
-  Result,
-  Stream,
-  TailEvent,
-  VectorSeries,
-} from '@logfence/client';
+import type { Code, Failure, LogLine, Logfence, Refusal, Result, Stream, TailEvent, VectorSeries } from '@logfence/client';
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const same = <_ extends true>(): void => undefined;
@@ -89,14 +79,8 @@ export function failuresAreTold(error: Failure): string {
 
 export function failuresAreToldByStatus(error: Failure): void {
   if (error.status === 403)
-    same<
-      Same<
-        Extract<typeof error, Refusal>['code'],
-        'no_tenant' | 'insufficient_scope' | 'tenant_not_yours' | 'origin_forbidden'
-      >
-    >();
-  if (error.status === undefined)
-    same<Same<typeof error.code, 'aborted' | 'unreachable' | 'broken_off' | 'token_failed'>>();
+    same<Same<Extract<typeof error, Refusal>['code'], 'no_tenant' | 'insufficient_scope' | 'tenant_not_yours' | 'origin_forbidden'>>();
+  if (error.status === undefined) same<Same<typeof error.code, 'aborted' | 'unreachable' | 'broken_off' | 'token_failed'>>();
 }
 
 /** All are told: the compiler says when a code is missing. */

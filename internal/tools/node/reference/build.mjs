@@ -44,4 +44,7 @@ await writeFile(out('redoc.LICENSE.txt'), licences.join('\n'));
 
 const { openapi } = parse(await readFile(here('../../../../redocly.yaml'), 'utf8'));
 const settings = JSON.stringify(openapi, null, 2);
-await writeFile(out('settings.js'), `// Code generated from redocly.yaml by \`make reference\`; DO NOT EDIT.\nexport default ${settings};\n`);
+await writeFile(
+  out('settings.js'),
+  `// Code generated from redocly.yaml by \`make reference\`; DO NOT EDIT.\nexport default ${settings};\n`,
+);

@@ -23,8 +23,13 @@ before(async () => {
     args: [
       // Root, as in containers, has no sandbox.
       ...(process.getuid() === 0 ? ['--no-sandbox'] : []),
-      '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-      '--disable-sync', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
     ],
   });
 });
@@ -89,7 +94,9 @@ for (const [name, viewport] of Object.entries({ wide, narrow })) {
     for (const part of ['Tenant isolation by query', 'query_too_wide', 'curl']) assert.ok(text.includes(part), `${part} is not shown`);
     assert.deepEqual(await barriers(page), []);
     // The policy refuses style attributes: it is the style sheet that colors code.
-    const colors = await page.evaluate(() => ['.th-string', '.th-code'].map((name) => getComputedStyle(document.querySelector(name)).color));
+    const colors = await page.evaluate(() =>
+      ['.th-string', '.th-code'].map((name) => getComputedStyle(document.querySelector(name)).color),
+    );
     assert.notEqual(colors[0], colors[1]);
     assert.deepEqual(faults, []);
     await close(page, `operation-${name}`);
@@ -114,9 +121,14 @@ test('what every path does can be shown', async () => {
   assert.ok(operations.length > 20);
   for (const { tags, operationId, summary } of operations) {
     const address = `#/${tags[0]}/${operationId}`.toLowerCase();
-    await page.evaluate((hash) => { location.hash = hash; }, address);
+    await page.evaluate((hash) => {
+      location.hash = hash;
+    }, address);
     await page.locator(`a[href$="${address}"]`).first().waitFor({ state: 'attached' });
-    await page.getByRole('heading', { name: new RegExp(`${summary}$`) }).first().waitFor();
+    await page
+      .getByRole('heading', { name: new RegExp(`${summary}$`) })
+      .first()
+      .waitFor();
   }
   assert.deepEqual(faults, []);
   await close(page, 'last');

@@ -174,7 +174,13 @@ export async function accessible(page: Page, what: string): Promise<void> {
     const { violations } = await axe.run({ resultTypes: ['violations'] });
     return violations
       .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-      .map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((n) => `${JSON.stringify(n.target)} ${n.failureSummary}`).join('; ')}`);
+      .map(
+        ({ id, nodes }) =>
+          `${id}: ${nodes
+            .slice(0, 3)
+            .map((n) => `${JSON.stringify(n.target)} ${n.failureSummary}`)
+            .join('; ')}`,
+      );
   });
   assert.deepEqual(found, [], what);
 }

@@ -93,9 +93,7 @@ export function App() {
   if (state.at === 'starting') return <p class="a-starting">Signing in…</p>;
   if (state.at === 'out') {
     const { problem, failure } = state;
-    return (
-      <SignInPage settings={settings} problem={problem} failure={failure} busy={busy} onProvider={toProvider} onToken={takeToken} />
-    );
+    return <SignInPage settings={settings} problem={problem} failure={failure} busy={busy} onProvider={toProvider} onToken={takeToken} />;
   }
   return (
     <>

@@ -125,14 +125,7 @@ export function Explore({ connect, me, session, onSignIn, onSignOut }: ExplorePr
         onHelp={() => setHelp(true)}
       />
       <main class="a-main" ref={main}>
-        <QueryBar
-          view={view}
-          client={client}
-          span={span}
-          search={search}
-          onChange={edit}
-          onRun={go}
-        />
+        <QueryBar view={view} client={client} span={span} search={search} onChange={edit} onRun={go} />
         <Toolbar
           view={view}
           panel={panel}

@@ -49,11 +49,7 @@ function RequestId({ id }: { id: string }) {
   return (
     <p class="a-request">
       Request id <code>{id}</code>{' '}
-      <button
-        type="button"
-        class="a-small"
-        onClick={() => void navigator.clipboard?.writeText(id).then(() => setCopied(true))}
-      >
+      <button type="button" class="a-small" onClick={() => void navigator.clipboard?.writeText(id).then(() => setCopied(true))}>
         {copied ? 'Copied' : 'Copy'}
       </button>
     </p>

@@ -124,12 +124,7 @@ function RangeForm({ from, to, zone, onZone, onChoose }: RangeFormProps) {
     <div class="a-popover" role="dialog" aria-label="Time range">
       <div class="a-quick" role="group" aria-label="Ending now" ref={first}>
         {relative.map((ago) => (
-          <button
-            key={ago}
-            type="button"
-            aria-pressed={from === ago && to === 'now'}
-            onClick={() => onChoose(ago, 'now')}
-          >
+          <button key={ago} type="button" aria-pressed={from === ago && to === 'now'} onClick={() => onChoose(ago, 'now')}>
             {described(ago, 'now', zone)}
           </button>
         ))}

@@ -53,9 +53,7 @@ export function Results(props: ResultsProps) {
   }
   return (
     <section class="a-results" aria-label="Results" aria-busy={running !== undefined}>
-      <div class="a-status">
-        {running ? <Progress key={running.at} asked={running} client={client} /> : <Summary answer={answer} />}
-      </div>
+      <div class="a-status">{running ? <Progress key={running.at} asked={running} client={client} /> : <Summary answer={answer} />}</div>
       {running && <div class="a-bar" />}
       {answer && <Shown {...props} answer={answer} />}
     </section>
@@ -114,7 +112,8 @@ function Summary({ answer }: { answer: Answer | undefined }) {
   if (answer?.kind === 'lines') {
     const { lines, atEnd, took, asked, crowded } = answer;
     const n = lines.length;
-    const rest = n >= mostLines ? ', all that fit' : atEnd || n === 0 ? '' : `, more ${asked.direction === 'backward' ? 'before' : 'after'}`;
+    const rest =
+      n >= mostLines ? ', all that fit' : atEnd || n === 0 ? '' : `, more ${asked.direction === 'backward' ? 'before' : 'after'}`;
     text = `${n.toLocaleString('en')} ${n === 1 ? 'line' : 'lines'}${rest} · ${seconds(took)}`;
     if (crowded) text += ` · some lines of ${crowded === 1 ? 'one moment' : `${crowded} moments`} are missing: too many at once`;
   } else if (answer?.kind === 'matrix') {
@@ -134,12 +133,10 @@ function Progress({ asked, client }: { asked: Asked; client: Client }) {
     const aborter = new AbortController();
     const timer = setTimeout(() => {
       setText('Searching… Loki has not answered yet.');
-      void client
-        .getStats({ query: streamSelector(asked.query), ...asked.span }, { signal: aborter.signal })
-        .then(({ data }) => {
-          if (!data || aborter.signal.aborted) return;
-          setText(`Searching… Loki has about ${bytes(data.bytes)} in ${data.streams.toLocaleString('en')} streams to read.`);
-        });
+      void client.getStats({ query: streamSelector(asked.query), ...asked.span }, { signal: aborter.signal }).then(({ data }) => {
+        if (!data || aborter.signal.aborted) return;
+        setText(`Searching… Loki has about ${bytes(data.bytes)} in ${data.streams.toLocaleString('en')} streams to read.`);
+      });
     }, 2000);
     return () => {
       clearTimeout(timer);

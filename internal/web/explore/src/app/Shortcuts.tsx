@@ -64,7 +64,11 @@ export function ShortcutsDialog({ onClose }: { onClose: () => void }) {
         <a href="/explore/licences.txt" target="_blank" rel="noreferrer">
           licences
         </a>
-        . The API: <a href="/docs" target="_blank" rel="noreferrer">reference</a>.
+        . The API:{' '}
+        <a href="/docs" target="_blank" rel="noreferrer">
+          reference
+        </a>
+        .
       </p>
     </Dialog>
   );

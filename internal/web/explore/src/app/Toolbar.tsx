@@ -45,13 +45,7 @@ export function Toolbar(props: ToolbarProps) {
     <div class="a-toolbar" role="toolbar" aria-label="What is shown">
       <div class="a-group a-panel-buttons">
         {panels.map(({ name, title, key }) => (
-          <button
-            key={name}
-            type="button"
-            aria-pressed={panel === name}
-            title={`${title}  ${key}`}
-            onClick={() => onPanel(name)}
-          >
+          <button key={name} type="button" aria-pressed={panel === name} title={`${title}  ${key}`} onClick={() => onPanel(name)}>
             {title}
           </button>
         ))}
@@ -72,11 +66,7 @@ export function Toolbar(props: ToolbarProps) {
           </option>
         ))}
       </select>
-      <select
-        aria-label="Order"
-        value={view.direction}
-        onChange={(e) => onChange({ direction: e.currentTarget.value as Direction })}
-      >
+      <select aria-label="Order" value={view.direction} onChange={(e) => onChange({ direction: e.currentTarget.value as Direction })}>
         <option value="backward">Newest first</option>
         <option value="forward">Oldest first</option>
       </select>

@@ -74,7 +74,13 @@ export async function arrive(settings: SignIn, url: URL): Promise<Return> {
     const { server, client, insecure } = await provider(settings);
     const params = oauth.validateAuthResponse(server, client, url, keep.state);
     const response = await oauth.authorizationCodeGrantRequest(
-      server, client, oauth.None(), params, redirectUri(), keep.verifier, insecure,
+      server,
+      client,
+      oauth.None(),
+      params,
+      redirectUri(),
+      keep.verifier,
+      insecure,
     );
     const openid = settings.scopes.split(' ').includes('openid');
     const answer = await oauth.processAuthorizationCodeResponse(server, client, response, {

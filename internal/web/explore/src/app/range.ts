@@ -45,7 +45,9 @@ export function spanOf(from: string, to: string, now: number): Span | undefined 
 /** A moment for a URL. */
 export function isoOf(ns: bigint | string): string {
   const at = BigInt(ns);
-  const fraction = String(at % second).padStart(9, '0').replace(/0+$/, '');
+  const fraction = String(at % second)
+    .padStart(9, '0')
+    .replace(/0+$/, '');
   const whole = new Date(Number(at / second) * 1000).toISOString().slice(0, 19);
   return `${whole}${fraction && `.${fraction}`}Z`;
 }
@@ -71,7 +73,9 @@ export function shown(text: string, zone: Zone): string {
   if (ns === undefined) return text;
   const at = new Date(Number(ns / 1_000_000n));
   const two = (n: number): string => String(n).padStart(2, '0');
-  const fraction = String(ns % second).padStart(9, '0').replace(/0+$/, '');
+  const fraction = String(ns % second)
+    .padStart(9, '0')
+    .replace(/0+$/, '');
   const [y, mo, d, h, mi, s] =
     zone === 'utc'
       ? [at.getUTCFullYear(), at.getUTCMonth(), at.getUTCDate(), at.getUTCHours(), at.getUTCMinutes(), at.getUTCSeconds()]

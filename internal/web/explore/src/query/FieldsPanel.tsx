@@ -19,9 +19,7 @@ const most = 100;
 export function FieldsPanel({ query, client, span, onFilter }: FieldsPanelProps) {
   const [sought, setSought] = useState('');
   const lines = logQuery(query);
-  const answer = useAnswer([client, lines, span.start, span.end], (signal) =>
-    client.listFields({ query: lines, ...span }, { signal }),
-  );
+  const answer = useAnswer([client, lines, span.start, span.end], (signal) => client.listFields({ query: lines, ...span }, { signal }));
   if (answer.state === 'loading') return <Loading what="fields" />;
   if (answer.state === 'failed') return <Failed {...answer} />;
   const fields = [...(answer.data.fields ?? [])].sort((a, b) => byName(a.label, b.label));

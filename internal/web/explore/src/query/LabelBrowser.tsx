@@ -55,8 +55,7 @@ function TooClever({ onClear }: { onClear: () => void }) {
   return (
     <div class="q-panel">
       <p class="q-note">
-        This query says more than can be shown here, such as a regular expression, a parser or a metric. It stays as it
-        is.
+        This query says more than can be shown here, such as a regular expression, a parser or a metric. It stays as it is.
       </p>
       <div>
         <button type="button" class="q-button" onClick={onClear}>
@@ -162,8 +161,7 @@ function Names({ names, sought, onSeek, onAdd, first }: NamesProps) {
 
 function Levels({ chosen, onChange }: { chosen: string[]; onChange: (levels: string[]) => void }) {
   const id = useId();
-  const toggle = (level: string): void =>
-    onChange(chosen.includes(level) ? chosen.filter((other) => other !== level) : [...chosen, level]);
+  const toggle = (level: string): void => onChange(chosen.includes(level) ? chosen.filter((other) => other !== level) : [...chosen, level]);
   return (
     <section aria-labelledby={id} class="q-section">
       <h3 id={id}>Level</h3>

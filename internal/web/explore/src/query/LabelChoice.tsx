@@ -24,9 +24,7 @@ export function LabelChoice(props: LabelChoiceProps) {
     <details class="q-choice" open={open} onToggle={(e) => setOpen(e.currentTarget.open)}>
       <summary>
         <span class="q-name">{name}</span>{' '}
-        <span class="q-said">
-          {values.length === 0 ? 'is anything' : `${negate ? 'is not' : 'is'} ${listed(values)}`}
-        </span>
+        <span class="q-said">{values.length === 0 ? 'is anything' : `${negate ? 'is not' : 'is'} ${listed(values)}`}</span>
       </summary>
       {open && (
         <div class="q-choice-in">
@@ -68,9 +66,7 @@ function Values({ choice, selector, onChange, client, span }: LabelChoiceProps) 
       ]);
       if (values.error) return values;
       // Volumes are a help alone: Loki may not have them.
-      const bytes = new Map(
-        (volumes.data?.data.result ?? []).map(({ metric, value }) => [metric[name] ?? '', Number(value[1])] as const),
-      );
+      const bytes = new Map((volumes.data?.data.result ?? []).map(({ metric, value }) => [metric[name] ?? '', Number(value[1])] as const));
       return { data: { values: values.data.data ?? [], bytes }, error: undefined };
     },
     150,

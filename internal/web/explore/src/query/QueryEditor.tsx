@@ -124,4 +124,3 @@ function Plain({ value, onChange, onRun, describedBy, invalid }: PlainProps) {
     />
   );
 }
-

@@ -3,10 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 
 import type { Failure } from '../model';
 
-export type Answer<T> =
-  | { state: 'loading' }
-  | { state: 'failed'; failure: Failure; again: () => void }
-  | { state: 'ready'; data: T };
+export type Answer<T> = { state: 'loading' } | { state: 'failed'; failure: Failure; again: () => void } | { state: 'ready'; data: T };
 
 type Result<T> = { data: T; error: undefined } | { data: undefined; error: Failure };
 
@@ -14,11 +11,7 @@ type Result<T> = { data: T; error: undefined } | { data: undefined; error: Failu
  * Asks, once for each key, and gives up asking when the key changes. `wait` is for keys that change while somebody
  * writes. An answer to another key is never shown.
  */
-export function useAnswer<T>(
-  key: readonly unknown[],
-  ask: (signal: AbortSignal) => Promise<Result<T>>,
-  wait = 0,
-): Answer<T> {
+export function useAnswer<T>(key: readonly unknown[], ask: (signal: AbortSignal) => Promise<Result<T>>, wait = 0): Answer<T> {
   const [turn, setTurn] = useState(0);
   const [got, setGot] = useState<{ key: readonly unknown[]; result: Result<T> }>();
   const asked = [...key, turn];

@@ -1,10 +1,5 @@
 /** Completion: what `contextAt` says may stand at a place, filled with what the server knows. Part of the lazy chunk. */
-import {
-  startCompletion,
-  type Completion,
-  type CompletionContext,
-  type CompletionResult,
-} from '@codemirror/autocomplete';
+import { startCompletion, type Completion, type CompletionContext, type CompletionResult } from '@codemirror/autocomplete';
 import type { EditorView } from '@codemirror/view';
 import type { Field } from '@logfence/client';
 
@@ -127,11 +122,7 @@ async function stageOptions(
     const missing = parser && !new RegExp(`\\|\\s*${parser}\\b`).test(before);
     return { ...fieldOption(field), ...(missing && { apply: `${parser} | ${field.label}` }), boost: -1 };
   };
-  return [
-    ...words.stages.map(word('keyword')),
-    ...(context.metric ? [word('keyword')(words.unwrap, 0)] : []),
-    ...fields.map(filter),
-  ];
+  return [...words.stages.map(word('keyword')), ...(context.metric ? [word('keyword')(words.unwrap, 0)] : []), ...fields.map(filter)];
 }
 
 function labelOption(name: string): Completion {

@@ -53,9 +53,7 @@ export function addFilter(query: string, name: string, value: string, negate: bo
   return apply(
     query,
     found.map((source) =>
-      from === 'stream' && isWritable(name)
-        ? matcherChange(query, source, wanted)
-        : labelFilterChange(query, source, wanted, from),
+      from === 'stream' && isWritable(name) ? matcherChange(query, source, wanted) : labelFilterChange(query, source, wanted, from),
     ),
   );
 }

@@ -1,12 +1,5 @@
 /** What a query says, for what is shown beside it. Pure: text in, values out; a text that is no query says little. */
-import {
-  Filter,
-  FilterOp,
-  LineFilter,
-  LogRangeExpr,
-  OrFilter,
-  String as StringLiteral,
-} from '@grafana/lezer-logql';
+import { Filter, FilterOp, LineFilter, LogRangeExpr, OrFilter, String as StringLiteral } from '@grafana/lezer-logql';
 import type { SyntaxNode } from '@lezer/common';
 
 import type { Term } from '../model';

@@ -4,16 +4,7 @@
  * Guarantee: what `parseSimple` gives says all that the query says, and `printSimple` writes a query of that meaning.
  * A query that says more is not simple, and undefined.
  */
-import {
-  Expr,
-  Filter,
-  FilterOp,
-  LabelFilter,
-  LineFilter,
-  LineFilters,
-  LogExpr,
-  Matcher,
-} from '@grafana/lezer-logql';
+import { Expr, Filter, FilterOp, LabelFilter, LineFilter, LineFilters, LogExpr, Matcher } from '@grafana/lezer-logql';
 import type { SyntaxNode } from '@lezer/common';
 
 import { lineFilterTexts } from './read';

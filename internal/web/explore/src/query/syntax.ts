@@ -44,8 +44,7 @@ export function parse(query: string): SyntaxNode {
   return parser.parse(plain(query)).topNode;
 }
 
-const piece =
-  /("(?:[^"\\\n]|\\.)*"|`[^`]*`)|(#[^\n]*|\/\/[^\n]*|\/\*[^]*?\*\/)|\d[\w.]*|([\p{L}_][\p{L}\p{Nd}_]*)/gu;
+const piece = /("(?:[^"\\\n]|\\.)*"|`[^`]*`)|(#[^\n]*|\/\/[^\n]*|\/\*[^]*?\*\/)|\d[\w.]*|([\p{L}_][\p{L}\p{Nd}_]*)/gu;
 
 function plain(query: string): string {
   return query.replace(piece, (all, literal?: string, comment?: string, word?: string) => {

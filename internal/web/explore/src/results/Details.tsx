@@ -81,12 +81,7 @@ export function Details({ line, zone, client, onFilter, linkTo }: DetailsProps) 
                     >
                       ≠
                     </button>
-                    <button
-                      type="button"
-                      title="Copy value"
-                      aria-label={`Copy ${name}`}
-                      onClick={() => take(value, name)}
-                    >
+                    <button type="button" title="Copy value" aria-label={`Copy ${name}`} onClick={() => take(value, name)}>
                       <CopyIcon />
                     </button>
                   </td>
@@ -126,7 +121,10 @@ function ofText(line: Line): { parser: 'json' | 'logfmt'; fields: Field[] } | un
   if (!found) return undefined;
   const names = new Set<string>();
   const fields = found.fields
-    .map(({ name, value }) => ({ name: Object.hasOwn(line.stream, name) || Object.hasOwn(line.metadata, name) ? `${name}_extracted` : name, value }))
+    .map(({ name, value }) => ({
+      name: Object.hasOwn(line.stream, name) || Object.hasOwn(line.metadata, name) ? `${name}_extracted` : name,
+      value,
+    }))
     // Of a name given twice Loki's parsers take the first.
     .filter(({ name }) => !Object.hasOwn(line.parsed, name) && !names.has(name) && names.add(name));
   return fields.length > 0 ? { parser: found.parser, fields } : undefined;

@@ -76,7 +76,15 @@ export function LiveTail(props: LiveTailProps) {
           </button>
         </p>
       )}
-      <LineList items={tail.items} look={look} label="Log lines as they arrive, newest last" busy={false} open follow={!held} onBottom={onBottom}>
+      <LineList
+        items={tail.items}
+        look={look}
+        label="Log lines as they arrive, newest last"
+        busy={false}
+        open
+        follow={!held}
+        onBottom={onBottom}
+      >
         {tail.items.length === 0 && <p class="r-note">Lines appear here as they arrive.</p>}
       </LineList>
       {held && tail.waiting > 0 && (

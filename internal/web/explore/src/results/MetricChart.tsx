@@ -83,9 +83,7 @@ function LinesOverTime({ matrix, zone, onZoom }: { matrix: MatrixSeries[]; zone:
     <section class="r-metric" aria-label="Series over time">
       <div class="r-bar">
         <span class="r-told">
-          {time === undefined
-            ? `${chart.series.length.toLocaleString('en')} series`
-            : coarseStamp(time, zone, chart.step)}
+          {time === undefined ? `${chart.series.length.toLocaleString('en')} series` : coarseStamp(time, zone, chart.step)}
         </span>
         <span class="r-space-between" />
         <ZoomBar span={span} onZoom={onZoom} />

@@ -43,14 +43,7 @@ export const Row = memo(function Row({ line, look, index, total, current, open, 
       aria-labelledby={`${id}-head ${id}-text`}
     >
       <div class="r-line" onClick={(e) => meansRow(e) && onToggle(line)}>
-        <button
-          type="button"
-          class="r-toggle"
-          tabIndex={-1}
-          aria-expanded={open}
-          aria-label="Details"
-          onClick={() => onToggle(line)}
-        />
+        <button type="button" class="r-toggle" tabIndex={-1} aria-expanded={open} aria-label="Details" onClick={() => onToggle(line)} />
         <span class="r-head" id={`${id}-head`}>
           <span class="r-hidden">{level === 'unknown' ? '' : `${level}, `}</span>
           <time title={fullStamp(line.ns, zone)}>{stamp(line.ns, zone, digits)}</time>

@@ -65,9 +65,11 @@ function joins(text: string, at: number): boolean {
   if (code !== 0x200c && code !== 0x200d) return false;
   const before = text.slice(Math.max(0, at - 2), at);
   const after = text.slice(at + 1, at + 3);
-  return /(?:\p{Extended_Pictographic}|\p{Emoji_Modifier}|\ufe0f|[\p{L}\p{M}])$/u.test(before) &&
+  return (
+    /(?:\p{Extended_Pictographic}|\p{Emoji_Modifier}|\ufe0f|[\p{L}\p{M}])$/u.test(before) &&
     !/[\u0000-\u024f]$/.test(before) && // eslint-disable-line no-control-regex
-    /^(?:\p{Extended_Pictographic}|(?![\u0000-\u024f])[\p{L}\p{M}])/u.test(after); // eslint-disable-line no-control-regex
+    /^(?:\p{Extended_Pictographic}|(?![\u0000-\u024f])[\p{L}\p{M}])/u.test(after)
+  ); // eslint-disable-line no-control-regex
 }
 
 const named: Record<number, [sign: string, name: string]> = {

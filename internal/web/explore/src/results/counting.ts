@@ -14,11 +14,7 @@ const dear = 20 * 2 ** 30;
 /** From how many bytes on counting takes long enough to be shown in parts. */
 const slow = 512 * 2 ** 20;
 
-export type State =
-  | { kind: 'counting' }
-  | { kind: 'done' }
-  | { kind: 'dear'; bytes: number }
-  | { kind: 'failed'; failure: Failure };
+export type State = { kind: 'counting' } | { kind: 'done' } | { kind: 'dear'; bytes: number } | { kind: 'failed'; failure: Failure };
 
 export interface Counting {
   counts: Counts;

@@ -60,7 +60,10 @@ function settings({ height, zone, series, from, to, value, onSelect, onPoint }: 
     padding: [8, 20, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { show: series.length < 40, size: 6 } },
-    scales: { x: { range: () => [from, to] }, y: { range: (_, low, high) => [Math.min(0, low), high > 0 ? high * 1.05 : low < 0 ? 0 : 1] } },
+    scales: {
+      x: { range: () => [from, to] },
+      y: { range: (_, low, high) => [Math.min(0, low), high > 0 ? high * 1.05 : low < 0 ? 0 : 1] },
+    },
     axes: [
       {
         ...axis,

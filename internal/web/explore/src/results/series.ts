@@ -36,9 +36,7 @@ export function numberOf([, value]: Sample): number {
 export function namesOf(metrics: LabelSet[]): string[] {
   const [first, ...others] = metrics;
   const shared = new Set(
-    others.length === 0
-      ? []
-      : Object.keys(first ?? {}).filter((name) => others.every((metric) => metric[name] === first?.[name])),
+    others.length === 0 ? [] : Object.keys(first ?? {}).filter((name) => others.every((metric) => metric[name] === first?.[name])),
   );
   return metrics.map((metric) => {
     const labels = Object.entries(metric).filter(([name]) => !shared.has(name));

@@ -6,8 +6,8 @@ import { lengthOf, msOf, nsOfMs } from './time';
 
 /** Steps that people count in, in milliseconds. */
 const steps = [
-  100, 200, 500, 1e3, 2e3, 5e3, 10e3, 15e3, 30e3, 60e3, 120e3, 300e3, 600e3, 900e3, 1800e3, 3600e3, 7200e3, 10800e3,
-  21600e3, 43200e3, 86400e3, 172800e3, 604800e3,
+  100, 200, 500, 1e3, 2e3, 5e3, 10e3, 15e3, 30e3, 60e3, 120e3, 300e3, 600e3, 900e3, 1800e3, 3600e3, 7200e3, 10800e3, 21600e3, 43200e3,
+  86400e3, 172800e3, 604800e3,
 ];
 
 /** The intervals that a span is counted in. */

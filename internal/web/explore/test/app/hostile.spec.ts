@@ -18,7 +18,10 @@ const hostile = [
 ];
 
 test('hostile lines do nothing but show', async (t) => {
-  await push({ tenant_id: 'alpha', app: 'hostile', '__proto__x': '<b>label</b>' }, hostile.map((text) => ({ text, metadata: { '<img src=x>': text.slice(0, 80) } })));
+  await push(
+    { tenant_id: 'alpha', app: 'hostile', __proto__x: '<b>label</b>' },
+    hostile.map((text) => ({ text, metadata: { '<img src=x>': text.slice(0, 80) } })),
+  );
   const page = await openAs(t, 'ana', { search: `?q=${encodeURIComponent('{app="hostile"}')}` });
   const title = await page.title();
   page.on('dialog', () => assert.fail('a dialog'));
@@ -32,7 +35,11 @@ test('hostile lines do nothing but show', async (t) => {
     }
     await page.getByText('<script>').first().waitFor();
     assert.equal(await page.title(), title, state);
-    assert.equal(await page.locator('article :is(script, iframe, object, a, b, i, [onload], [onerror])').count(), 0, `${state}: no element of a line's own`);
+    assert.equal(
+      await page.locator('article :is(script, iframe, object, a, b, i, [onload], [onerror])').count(),
+      0,
+      `${state}: no element of a line's own`,
+    );
     assert.equal(await page.locator('img, a[href^="javascript:"]').count(), 0);
     assert.equal(await page.evaluate(() => 'taken' in {}), false);
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);

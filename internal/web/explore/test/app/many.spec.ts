@@ -29,7 +29,7 @@ test('100,000 lines load as they are reached, and scroll', async (t) => {
     await page.getByRole('article').last().focus();
     await page.keyboard.press('End');
     const more = await page.waitForFunction((before) => {
-      const lines = Number.parseInt((document.querySelector('.a-status')?.textContent ?? '').replaceAll(',', ''));
+      const lines = Number.parseInt((document.querySelector('.a-status')?.textContent ?? '').replaceAll(',', ''), 10);
       return lines > before && lines;
     }, loaded);
     loaded = Number(await more.jsonValue());

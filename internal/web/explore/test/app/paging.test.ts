@@ -43,7 +43,11 @@ async function readAll(all: Stored[], limit: number, most: number, direction: Di
     answer = more;
   }
   assert.ok(answer.kind === 'lines' && answer.atEnd, 'it ends');
-  assert.deepEqual(answer.lines.map(({ key }) => key), [...answer.lines.keys()], 'keys are unique, and increase');
+  assert.deepEqual(
+    answer.lines.map(({ key }) => key),
+    [...answer.lines.keys()],
+    'keys are unique, and increase',
+  );
   return answer;
 }
 
@@ -57,7 +61,10 @@ test('pages lose no line and double none, wherever they end', async () => {
       const { lines } = await readAll(all, limit, 100, direction);
       assert.deepEqual(told(lines).sort(), told(all).sort(), `${direction}, ${limit} at a time`);
       const times = lines.map(({ ns }) => Number(ns));
-      assert.deepEqual(times, [...times].sort((a, b) => (direction === 'backward' ? b - a : a - b)));
+      assert.deepEqual(
+        times,
+        [...times].sort((a, b) => (direction === 'backward' ? b - a : a - b)),
+      );
     }
   }
 });
@@ -76,7 +83,24 @@ test('more lines of one moment than can be asked for end the moment, not the lis
 });
 
 test('nanoseconds are compared by value, whatever their length', () => {
-  const lines = linesOf([{ stream: {}, values: [['999', 'a'], ['1000', 'b']] }], 'backward', 5);
-  assert.deepEqual(lines.map(({ text, key }) => [text, key]), [['b', 5], ['a', 6]]);
+  const lines = linesOf(
+    [
+      {
+        stream: {},
+        values: [
+          ['999', 'a'],
+          ['1000', 'b'],
+        ],
+      },
+    ],
+    'backward',
+    5,
+  );
+  assert.deepEqual(
+    lines.map(({ text, key }) => [text, key]),
+    [
+      ['b', 5],
+      ['a', 6],
+    ],
+  );
 });
-

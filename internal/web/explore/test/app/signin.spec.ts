@@ -11,7 +11,12 @@ function wireOf(page: Page): { search: (mark: string) => Promise<string[]> } {
   page.on('response', (response) => {
     const { pathname } = new URL(response.url());
     if (!pathname.startsWith('/api/')) return;
-    bodies.push(response.text().then((text): [string, string] => [pathname, text], () => [pathname, '']));
+    bodies.push(
+      response.text().then(
+        (text): [string, string] => [pathname, text],
+        () => [pathname, ''],
+      ),
+    );
   });
   return {
     search: async (mark) => {
@@ -36,7 +41,12 @@ test('ana of alpha never sees beta, whatever she asks', async (t) => {
     await page.getByRole('complementary', { name: panel }).waitFor();
     await page.waitForLoadState('networkidle');
   }
-  for (const query of ['{app="checkout"}', 'sum by (app, tenant_id) (count_over_time({app=~".+"}[5m]))', '{tenant_id!="alpha"}', '{app="tracker"}']) {
+  for (const query of [
+    '{app="checkout"}',
+    'sum by (app, tenant_id) (count_over_time({app=~".+"}[5m]))',
+    '{tenant_id!="alpha"}',
+    '{app="tracker"}',
+  ]) {
     await run(page, query);
     await answered(page, /^(\d+ (lines?|series))/);
     await page.waitForLoadState('networkidle');
@@ -111,7 +121,10 @@ test('without a provider a token is pasted; when it ends, what is shown stays, a
   await page.getByRole('dialog').getByLabel('Access token').fill('not.a.token');
   await page.getByRole('dialog').getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('dialog').getByRole('alert', { name: 'Error' }).waitFor();
-  await page.getByRole('dialog').getByLabel('Access token').fill(await token('alpha'));
+  await page
+    .getByRole('dialog')
+    .getByLabel('Access token')
+    .fill(await token('alpha'));
   await page.getByRole('dialog').getByRole('button', { name: 'Sign in' }).click();
   await page.getByText('Session ended').waitFor({ state: 'detached' });
   await page.keyboard.press('Control+Enter');

@@ -32,7 +32,10 @@ test('the last query is first, and each is there once', () => {
 test('pinned ones are first, and stay when the rest is cleared', () => {
   for (const query of ['a', 'b', 'c']) remember(query);
   pin('a', true);
-  assert.deepEqual(read().map(({ query }) => query), ['a', 'c', 'b']);
+  assert.deepEqual(
+    read().map(({ query }) => query),
+    ['a', 'c', 'b'],
+  );
   remember('a');
   assert.equal(read()[0]?.pinned, true);
   clear();

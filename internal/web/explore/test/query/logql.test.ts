@@ -42,8 +42,7 @@ for (const [name, query, selector, log] of selectors) {
   test(`logQuery: ${name}`, () => assert.equal(logQuery(query), log));
 }
 for (const unfinished of ['{a="b", ', '{a="b", c', '{a="b", c=', '{a="b", c="', '{a="b"', '{a="b", c="d']) {
-  test(`streamSelector leaves out what is not complete: ${unfinished}`, () =>
-    assert.equal(streamSelector(unfinished), '{a="b"}'));
+  test(`streamSelector leaves out what is not complete: ${unfinished}`, () => assert.equal(streamSelector(unfinished), '{a="b"}'));
 }
 
 const metrics: [query: string, want: boolean][] = [

@@ -233,14 +233,15 @@ test('patterns filter the query, and what goes without them says so', async (t) 
   const page = await openAs(t, 'ana', { search: '?q={app="checkout"}', expected: /502/ });
   await answered(page, /lines/);
   const patterns = await panel(page, 'Patterns');
-  await patterns.getByRole('button', { name: /^Only these: .*out of stock/ }).first().click();
+  await patterns
+    .getByRole('button', { name: /^Only these: .*out of stock/ })
+    .first()
+    .click();
   await answered(page, /lines/);
   assert.match(asked(page) ?? '', /^\{app="checkout"\} \|> "<_>.*out of stock<_>"$/);
   await accessible(page, 'patterns');
   const problem = { title: 'Loki failed', status: 502, code: 'loki_failed', detail: 'x', type: 'x', request_id: 'x' };
-  await page.route(/\/patterns/, (route) =>
-    route.fulfill({ status: 502, contentType: 'application/problem+json', json: problem }),
-  );
+  await page.route(/\/patterns/, (route) => route.fulfill({ status: 502, contentType: 'application/problem+json', json: problem }));
   await page.keyboard.press('Escape');
   await run(page, '{app="payments"}');
   await answered(page, /lines/);

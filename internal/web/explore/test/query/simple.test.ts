@@ -29,8 +29,17 @@ const simples: [name: string, query: string, simple: Simple, want?: string][] = 
   ['whatever the case', '{} |~ `(?i)a\\.b` !~ "(?i)c"', of({ texts: [text('a.b', false, true), text('c', true, true)] })],
   ['a text as a regular expression', '{} |~ `a\\.b`', of({ texts: [text('a.b')] }), '{} |= "a.b"'],
   ['a level', '{} | detected_level="error"', of({ levels: ['error'] })],
-  ['levels', '{a="b"} |= "x" | detected_level=~"error|warn"', of({ labels: [is('a', 'b')], texts: [text('x')], levels: ['error', 'warn'] })],
-  ['a level before a text', '{} | detected_level="error" |= "x"', of({ texts: [text('x')], levels: ['error'] }), '{} |= "x" | detected_level="error"'],
+  [
+    'levels',
+    '{a="b"} |= "x" | detected_level=~"error|warn"',
+    of({ labels: [is('a', 'b')], texts: [text('x')], levels: ['error', 'warn'] }),
+  ],
+  [
+    'a level before a text',
+    '{} | detected_level="error" |= "x"',
+    of({ texts: [text('x')], levels: ['error'] }),
+    '{} |= "x" | detected_level="error"',
+  ],
 ];
 for (const [name, query, simple, want] of simples) {
   test(`parseSimple: ${name}`, () => assert.deepEqual(parseSimple(query), simple));

@@ -57,7 +57,10 @@ test('lines are counted by level, those of the query and no others', async (t) =
   await chart(page).getByRole('button', { name: 'Table' }).click();
   const table = chart(page).getByRole('table');
   const numbers = await table.locator('tbody td:nth-child(2)').allTextContents();
-  assert.equal(numbers.reduce((sum, text) => sum + Number(text), 0), 10);
+  assert.equal(
+    numbers.reduce((sum, text) => sum + Number(text), 0),
+    10,
+  );
   await accessible(page, 'a chart with its table');
 });
 

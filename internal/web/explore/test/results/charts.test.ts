@@ -23,14 +23,25 @@ describe('intervals', () => {
     const of = { step: 10, from: 0, to: 50 };
     assert.deepEqual(
       partsOf('{a="b"}', span(5, 47), of, 2).map((p) => (p.kind === 'range' ? [p.start, p.end] : [p.time, p.at])),
-      [[nsOfMs(47), 40], [nsOfMs(30), nsOfMs(40)], [nsOfMs(20), nsOfMs(20)], [nsOfMs(10), 0]],
+      [
+        [nsOfMs(47), 40],
+        [nsOfMs(30), nsOfMs(40)],
+        [nsOfMs(20), nsOfMs(20)],
+        [nsOfMs(10), 0],
+      ],
     );
-    assert.deepEqual(partsOf('q', span(0, 50), of, 1).map(({ kind }) => kind), ['instant', 'range', 'instant']);
+    assert.deepEqual(
+      partsOf('q', span(0, 50), of, 1).map(({ kind }) => kind),
+      ['instant', 'range', 'instant'],
+    );
   });
   test('hold the beginning of the span', () => {
     const ranges = partsOf('q', span(0, 20), { step: 10, from: 0, to: 20 }, 1).map(({ query }) => /\[(.*)\]/.exec(query)?.[1]);
     assert.deepEqual(ranges, ['10ms', '11ms']);
-    assert.deepEqual(partsOf('q', span(12, 14), { step: 10, from: 10, to: 20 }, 1).map((p) => 'time' in p && p.time), [nsOfMs(14)]);
+    assert.deepEqual(
+      partsOf('q', span(12, 14), { step: 10, from: 10, to: 20 }, 1).map((p) => 'time' in p && p.time),
+      [nsOfMs(14)],
+    );
   });
   test('a comment at the end of a query stays one', () => assert.match(countsOf('{a="b"} # x', 10), /# x\n\| drop .* \[10ms\]\)\)$/));
 });
@@ -38,13 +49,23 @@ describe('intervals', () => {
 describe('counts', () => {
   const counts = new Counts({ step: 10, from: 100, to: 150 });
   counts.addMatrix([
-    { metric: { detected_level: 'error' }, values: [[0.11, '3'], [0.15, '1'], [0.2, '9']] },
+    {
+      metric: { detected_level: 'error' },
+      values: [
+        [0.11, '3'],
+        [0.15, '1'],
+        [0.2, '9'],
+      ],
+    },
     { metric: { level: 'WARN' }, values: [[0.11, '2']] },
     { metric: {}, values: [[0.12, 'NaN']] },
   ]);
   counts.addVector([{ metric: { detected_level: 'error' }, value: [0.115, '4'] }], 110);
   test('by the interval that ends at a point', () => {
-    assert.deepEqual(Array.from({ length: 5 }, (_, i) => counts.of('error', i)), [3, 4, 0, 0, 1]);
+    assert.deepEqual(
+      Array.from({ length: 5 }, (_, i) => counts.of('error', i)),
+      [3, 4, 0, 0, 1],
+    );
     assert.equal(counts.at(0), 5);
     assert.deepEqual(counts.levels, ['error', 'warn']);
   });
@@ -60,23 +81,52 @@ describe('series', () => {
       [0, 1, 1.23456, 12.345, 123.45, 999.96, 1000, 1234, 1.5e6, 2e9, -1500, 0.00123, 0.00000123, NaN, Infinity].map(shortNumber),
       ['0', '1', '1.23', '12.3', '123', '1k', '1k', '1.23k', '1.5M', '2G', '−1.5k', '0.0012', '1.23e−6', 'NaN', '+Inf'],
     );
-    assert.deepEqual([0, 1023, 1024, 1536, 5 * 2 ** 30, 200 * 2 ** 20].map(shortBytes), ['0 B', '1023 B', '1 KiB', '1.5 KiB', '5 GiB', '200 MiB']);
+    assert.deepEqual([0, 1023, 1024, 1536, 5 * 2 ** 30, 200 * 2 ** 20].map(shortBytes), [
+      '0 B',
+      '1023 B',
+      '1 KiB',
+      '1.5 KiB',
+      '5 GiB',
+      '200 MiB',
+    ]);
   });
   test('names leave out what all share', () => {
-    assert.deepEqual(namesOf([{ app: 'a', env: 'p' }, { app: 'b', env: 'p' }]), ['app="a"', 'app="b"']);
+    assert.deepEqual(
+      namesOf([
+        { app: 'a', env: 'p' },
+        { app: 'b', env: 'p' },
+      ]),
+      ['app="a"', 'app="b"'],
+    );
     assert.deepEqual(namesOf([{ app: 'a' }]), ['app="a"']);
     assert.deepEqual(namesOf([{}]), ['value']);
   });
   test('on one row of times, gaps are gaps', () => {
     const chart = chartOf([
-      { metric: { a: '1' }, values: [[1, '1'], [2, 'NaN'], [4, '2']] },
-      { metric: { a: '2' }, values: [[1, '10'], [2, '+Inf']] },
+      {
+        metric: { a: '1' },
+        values: [
+          [1, '1'],
+          [2, 'NaN'],
+          [4, '2'],
+        ],
+      },
+      {
+        metric: { a: '2' },
+        values: [
+          [1, '10'],
+          [2, '+Inf'],
+        ],
+      },
     ]);
     assert.deepEqual(chart.times, [1000, 2000, 3000, 4000]);
-    assert.deepEqual(chart.series.map(({ name, values }) => [name, values]), [
-      ['a="2"', [10, null, null, null]],
-      ['a="1"', [1, null, null, 2]],
-    ]);
+    assert.deepEqual(
+      chart.series.map(({ name, values }) => [name, values]),
+      [
+        ['a="2"', [10, null, null, null]],
+        ['a="1"', [1, null, null, 2]],
+      ],
+    );
     assert.equal(chart.step, 1000);
   });
   test('one point, and none', () => {
@@ -111,13 +161,19 @@ describe('exports', () => {
   });
   test('what breaks off is not', async () => {
     const { to, calls } = sink();
-    await assert.rejects(write({ body: body(['a\n'], true) }, to, 'text', () => undefined), /broken off/);
+    await assert.rejects(
+      write({ body: body(['a\n'], true) }, to, 'text', () => undefined),
+      /broken off/,
+    );
     assert.ok(!calls.includes('closed') && calls.at(-1) === 'aborted');
   });
   test('what cannot be written ends', async () => {
     const { to, calls } = sink();
     to.write = async () => Promise.reject(new Error('disk full'));
-    await assert.rejects(write({ body: body(['a\n']) }, to, 'text', () => undefined), /disk full/);
+    await assert.rejects(
+      write({ body: body(['a\n']) }, to, 'text', () => undefined),
+      /disk full/,
+    );
     assert.deepEqual(calls, ['aborted']);
   });
   test('rows of CSV are counted, and not the line feeds in them', () => {

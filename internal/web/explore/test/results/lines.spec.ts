@@ -89,7 +89,10 @@ test('a line is copied as it is, as JSON, and as a link that shows it', async (t
 });
 
 test('the context of a line grows before and after it', async (t) => {
-  await push(streamOf('context'), Array.from({ length: 100 }, (_, i) => `step ${i} of 100${i === 50 ? ' here' : ''}`));
+  await push(
+    streamOf('context'),
+    Array.from({ length: 100 }, (_, i) => `step ${i} of 100${i === 50 ? ' here' : ''}`),
+  );
   const page = await openAs(t, 'ana', { search: searchFor('{app="context"} |= "here"') });
   await rows(page).first().click();
   await page.getByRole('button', { name: 'Show context' }).click();
@@ -103,7 +106,10 @@ test('the context of a line grows before and after it', async (t) => {
   await dialog.getByRole('button', { name: 'More after' }).click();
   await dialog.getByText('Nothing newer').waitFor();
   const texts = await dialog.locator('.r-text').allTextContents();
-  assert.deepEqual(texts.map((text) => Number(text.split(' ')[1])), Array.from({ length: 90 }, (_, i) => i + 10));
+  assert.deepEqual(
+    texts.map((text) => Number(text.split(' ')[1])),
+    Array.from({ length: 90 }, (_, i) => i + 10),
+  );
   await accessible(page, 'a context');
   await page.keyboard.press('Escape');
   await dialog.waitFor({ state: 'detached' });
@@ -127,14 +133,25 @@ test('a long line is cut, and shown whole on demand', async (t) => {
 });
 
 test('keys alone: to a line, along the lines, into one, and out again', async (t) => {
-  await push(streamOf('keys'), Array.from({ length: 300 }, (_, i) => `line number ${i}.`));
+  await push(
+    streamOf('keys'),
+    Array.from({ length: 300 }, (_, i) => `line number ${i}.`),
+  );
   const page = await openAs(t, 'ana', { search: searchFor('{app="keys"}') });
   await answered(page, /^300 lines/);
   await page.getByRole('checkbox', { name: 'Nanoseconds' }).focus();
   await page.keyboard.press('Tab');
   const focused = () => page.evaluate(() => document.activeElement?.querySelector('.r-text')?.textContent);
   assert.equal(await focused(), 'line number 299.');
-  for (const [key, want] of [['j', 298], ['ArrowDown', 297], ['k', 298], ['End', 0], ['ArrowUp', 1], ['Home', 299], ['PageDown', undefined]] as const) {
+  for (const [key, want] of [
+    ['j', 298],
+    ['ArrowDown', 297],
+    ['k', 298],
+    ['End', 0],
+    ['ArrowUp', 1],
+    ['Home', 299],
+    ['PageDown', undefined],
+  ] as const) {
     await page.keyboard.press(key);
     if (want !== undefined) assert.equal(await focused(), `line number ${want}.`, key);
   }

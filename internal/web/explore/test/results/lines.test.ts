@@ -7,9 +7,7 @@ import { Heights } from '../../src/results/heights';
 import { placeOf } from '../../src/results/items';
 import { Keys, linesOf } from '../../src/results/store';
 import { mostWaiting, Tailing } from '../../src/results/tailing';
-import {
-  addNs, compareNs, coarseStamp, fullStamp, msOf, nsOf, nsOfMs, partOf, rfc3339, spoken, stamp, tick,
-} from '../../src/results/time';
+import { addNs, compareNs, coarseStamp, fullStamp, msOf, nsOf, nsOfMs, partOf, rfc3339, spoken, stamp, tick } from '../../src/results/time';
 import { tallest, Viewport } from '../../src/results/viewport';
 
 const ns = '1795440175000000001';
@@ -55,13 +53,31 @@ describe('time', () => {
 
 describe('lines of streams', () => {
   const streams = [
-    { stream: { a: '1' }, values: [['30', 'x'], ['10', 'y', { structuredMetadata: { m: '1' }, parsed: { p: '2' } }]] as [string, string][] },
-    { stream: { a: '2' }, values: [['30', 'z'], ['20', 'w']] as [string, string][] },
+    {
+      stream: { a: '1' },
+      values: [
+        ['30', 'x'],
+        ['10', 'y', { structuredMetadata: { m: '1' }, parsed: { p: '2' } }],
+      ] as [string, string][],
+    },
+    {
+      stream: { a: '2' },
+      values: [
+        ['30', 'z'],
+        ['20', 'w'],
+      ] as [string, string][],
+    },
   ];
   test('in one order of time, those of one time as they came', () => {
     const lines = linesOf(streams, 'backward', new Keys());
-    assert.deepEqual(lines.map(({ text }) => text), ['x', 'z', 'w', 'y']);
-    assert.deepEqual(lines.map(({ key }) => key), [1, 2, 3, 4]);
+    assert.deepEqual(
+      lines.map(({ text }) => text),
+      ['x', 'z', 'w', 'y'],
+    );
+    assert.deepEqual(
+      lines.map(({ key }) => key),
+      [1, 2, 3, 4],
+    );
     assert.deepEqual([lines[3]?.metadata, lines[3]?.parsed], [{ m: '1' }, { p: '2' }]);
   });
 });
@@ -70,7 +86,12 @@ describe('heights', () => {
   test('agree with a plain sum', () => {
     const heights = new Heights(1000, (i) => 20 + (i % 7));
     const plain = Array.from({ length: 1000 }, (_, i) => 20 + (i % 7));
-    for (const [i, height] of [[3, 500], [999, 1], [0, 77], [512, 0]] as const) {
+    for (const [i, height] of [
+      [3, 500],
+      [999, 1],
+      [0, 77],
+      [512, 0],
+    ] as const) {
       heights.set(i, height);
       plain[i] = height;
     }
@@ -161,7 +182,10 @@ describe('a live tail', () => {
     tail.flow();
     assert.equal(tail.dropped, 7);
     const at = tail.items.map(({ key }) => key);
-    assert.deepEqual(at, [...at].sort((a, b) => a - b));
+    assert.deepEqual(
+      at,
+      [...at].sort((a, b) => a - b),
+    );
     assert.equal(placeOf(tail.items, at[5] ?? 0), 5);
   });
 });

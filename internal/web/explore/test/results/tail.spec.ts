@@ -16,7 +16,10 @@ test('a live tail pauses, counts what waits, and goes on at the newest', async (
   await push(stream, ['first']);
   await lastLine(page).getByText('first').waitFor();
   await page.getByRole('button', { name: 'Pause' }).click();
-  await push(stream, Array.from({ length: 200 }, (_, i) => `while paused ${i}.`));
+  await push(
+    stream,
+    Array.from({ length: 200 }, (_, i) => `while paused ${i}.`),
+  );
   const newest = page.getByRole('button', { name: /200 lines wait/ });
   await newest.waitFor();
   await lastLine(page).getByText('first').waitFor();
@@ -58,7 +61,10 @@ test('what the server leaves out and where it was interrupted is said among the 
 test('a flood does not freeze the page, and all of it is counted', async (t) => {
   const page = await openAs(t, 'ana', { search: searchFor('{app="checkout"}') });
   const events = Array.from({ length: 60 }, (_, i) => {
-    const values = Array.from({ length: 100 }, (_, j) => [String(1_795_440_175_000_000_000n + BigInt(i * 100 + j)), `flood ${i * 100 + j}.`]);
+    const values = Array.from({ length: 100 }, (_, j) => [
+      String(1_795_440_175_000_000_000n + BigInt(i * 100 + j)),
+      `flood ${i * 100 + j}.`,
+    ]);
     return `event: entries\nid: ${i}-a\ndata: ${JSON.stringify({ streams: [{ stream: { app: 'a' }, values }] })}\n\n`;
   });
   let asked = 0;
@@ -82,7 +88,10 @@ async function wanted(query: string, format: string, from: string, to: string): 
 
 for (const format of ['ndjson', 'csv', 'text']) {
   test(`an export in ${format} is what the API gives`, async (t) => {
-    await push({ tenant_id: 'alpha', app: `export-${format}` }, Array.from({ length: 1200 }, (_, i) => `line ${i}, with "quotes" and é`));
+    await push(
+      { tenant_id: 'alpha', app: `export-${format}` },
+      Array.from({ length: 1200 }, (_, i) => `line ${i}, with "quotes" and é`),
+    );
     const query = `{app="export-${format}"}`;
     const [from, to] = [new Date(Date.now() - 3_600_000), new Date(Date.now() + 60_000)].map((d) => d.toISOString()) as [string, string];
     const page = await openAs(t, 'ana', { search: `${searchFor(query)}&from=${from}&to=${to}` });
@@ -124,13 +133,23 @@ test('where the browser can, an export is written as it comes; one that breaks o
     await page.getByRole('dialog').getByRole('button', { name: 'Export', exact: true }).click();
   };
   await start();
-  await page.getByRole('dialog').getByText(/^Done: [\d,]+ lines/).waitFor();
+  await page
+    .getByRole('dialog')
+    .getByText(/^Done: [\d,]+ lines/)
+    .waitFor();
   const whole = (await saved()) ?? '';
   assert.ok(whole.endsWith('}\n') && whole.includes('"app":"checkout"'));
   await page.getByRole('button', { name: 'Close' }).click();
 
   const line = JSON.stringify({ timestamp: '2026-11-23T13:22:55.000000001Z', labels: {}, line: 'only half' });
-  const problem = { type: '/docs/problems#loki_failed', title: 'Loki failed', status: 502, detail: 'Loki broke off.', code: 'loki_failed', request_id: 'x' };
+  const problem = {
+    type: '/docs/problems#loki_failed',
+    title: 'Loki failed',
+    status: 502,
+    detail: 'Loki broke off.',
+    code: 'loki_failed',
+    request_id: 'x',
+  };
   await page.route('**/api/v1/logs/export?*', (route) =>
     route.fulfill({ contentType: 'application/x-ndjson', body: `${line}\n${JSON.stringify({ error: problem })}\n` }),
   );

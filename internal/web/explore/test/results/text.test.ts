@@ -8,7 +8,10 @@ import { marker, simplePattern } from '../../src/results/marks';
 import { quoted, selectorOf } from '../../src/results/selector';
 
 describe('the pieces of a text', () => {
-  const shown = (text: string): string => piecesOf(text).map((p) => (p.sign ? `⟨${p.text}⟩` : p.style ? `[${p.style.replaceAll('r-ansi-', '')}:${p.text}]` : p.text)).join('');
+  const shown = (text: string): string =>
+    piecesOf(text)
+      .map((p) => (p.sign ? `⟨${p.text}⟩` : p.style ? `[${p.style.replaceAll('r-ansi-', '')}:${p.text}]` : p.text))
+      .join('');
   for (const [name, text, want] of [
     ['plain', 'hello\tworld', 'hello\tworld'],
     ['markup is text', '<img src=x onerror=alert(1)>', '<img src=x onerror=alert(1)>'],
@@ -38,10 +41,17 @@ describe('the pieces of a text', () => {
     for (const piece of piecesOf(text)) {
       if (!piece.sign) assert.equal(text.slice(piece.at, piece.at + piece.length), piece.text);
     }
-    assert.deepEqual(piecesOf(text).map(({ at }) => at), [0, 6, 7, 8, 9]);
+    assert.deepEqual(
+      piecesOf(text).map(({ at }) => at),
+      [0, 6, 7, 8, 9],
+    );
   });
 
-  test('only its beginning', () => assert.deepEqual(piecesOf('abc\u0000def', 2).map(({ text }) => text), ['ab']));
+  test('only its beginning', () =>
+    assert.deepEqual(
+      piecesOf('abc\u0000def', 2).map(({ text }) => text),
+      ['ab'],
+    ));
 
   test('a megabyte of escapes is read in linear time', () => {
     assert.equal(piecesOf('\u001b['.repeat(100_000)).length, 200_000);
@@ -107,7 +117,17 @@ describe('levels', () => {
 
   test('names and numbers', () => {
     assert.deepEqual(['WARNING', ' err ', 'emerg', 'verbose', '3', '6', '50', '30', '10', 'blue', '999'].map(levelNamed), [
-      'warn', 'error', 'critical', 'trace', 'error', 'info', 'error', 'info', 'trace', 'unknown', 'unknown',
+      'warn',
+      'error',
+      'critical',
+      'trace',
+      'error',
+      'info',
+      'error',
+      'info',
+      'trace',
+      'unknown',
+      'unknown',
     ]);
   });
 
