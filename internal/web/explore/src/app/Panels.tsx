@@ -61,7 +61,7 @@ export function Panels(props: PanelsProps) {
       </header>
       <div class="a-panel-in">
         {(panel === 'fields' || panel === 'patterns') && isMetric(ran) ? (
-          <p class="a-muted">There are {panel} of log lines. This query answers with numbers.</p>
+          <p class="a-muted">Metric queries have no {panel}. Run a log query to see them.</p>
         ) : (
           content()
         )}

@@ -103,8 +103,8 @@ function RangeForm({ from, to, zone, onZone, onChoose }: RangeFormProps) {
   const take = (): void => {
     const [a, b] = [typed(texts.from, zone), typed(texts.to, zone)];
     const span: Span | undefined = a && b ? spanOf(a, b, Date.now()) : undefined;
-    if (!a || !b) setProblem(`Write ${a ? 'the end' : 'the beginning'} as now-1h, now, or 2026-11-23 14:00:00.`);
-    else if (!span) setProblem('The end is not after the beginning.');
+    if (!a || !b) setProblem(`Write ${a ? 'the end' : 'the start'} as now-1h, now, or 2026-11-23 14:00:00.`);
+    else if (!span) setProblem('The end must be after the start.');
     else onChoose(a, b);
   };
   const field = (name: 'from' | 'to', label: string) => (

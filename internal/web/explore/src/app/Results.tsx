@@ -30,8 +30,8 @@ export function Results(props: ResultsProps) {
   if (followed !== undefined && isMetric(followed)) {
     return (
       <section class="a-results a-empty" aria-label="Live">
-        <h2>Numbers have no live tail</h2>
-        <p>Take the log part of the query, {logQuery(followed)}, or have it refreshed by itself.</p>
+        <h2>Metric queries have no live tail</h2>
+        <p>Take the log part of the query, {logQuery(followed)}, or turn on automatic refresh.</p>
       </section>
     );
   }
@@ -106,14 +106,13 @@ function ShownLines({ answer, view, client, search, onFilter, onZoom, linkTo }: 
   );
 }
 
-/** What was found, for eyes and ears. */
+/** The number of results, on screen and for screen readers. */
 function Summary({ answer }: { answer: Answer | undefined }) {
   let text = '';
   if (answer?.kind === 'lines') {
     const { lines, atEnd, took, asked, crowded } = answer;
     const n = lines.length;
-    const rest =
-      n >= mostLines ? ', all that fit' : atEnd || n === 0 ? '' : `, more ${asked.direction === 'backward' ? 'before' : 'after'}`;
+    const rest = n >= mostLines ? ', the most that this page holds' : atEnd || n === 0 ? '' : `, more ${asked.direction === 'backward' ? 'before' : 'after'}`;
     text = `${n.toLocaleString('en')} ${n === 1 ? 'line' : 'lines'}${rest} · ${seconds(took)}`;
     if (crowded) text += ` · some lines of ${crowded === 1 ? 'one moment' : `${crowded} moments`} are missing: too many at once`;
   } else if (answer?.kind === 'matrix') {
@@ -126,17 +125,19 @@ function seconds(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
-/** After two seconds it is said what is waited for: what Loki's index says that there is to read. */
+/** After two seconds the page shows how much there is to read, from Loki's index. */
 function Progress({ asked, client }: { asked: Asked; client: Client }) {
   const [text, setText] = useState('Searching…');
   useEffect(() => {
     const aborter = new AbortController();
     const timer = setTimeout(() => {
-      setText('Searching… Loki has not answered yet.');
-      void client.getStats({ query: streamSelector(asked.query), ...asked.span }, { signal: aborter.signal }).then(({ data }) => {
-        if (!data || aborter.signal.aborted) return;
-        setText(`Searching… Loki has about ${bytes(data.bytes)} in ${data.streams.toLocaleString('en')} streams to read.`);
-      });
+      setText('Searching… No response yet.');
+      void client
+        .getStats({ query: streamSelector(asked.query), ...asked.span }, { signal: aborter.signal })
+        .then(({ data }) => {
+          if (!data || aborter.signal.aborted) return;
+          setText(`Searching… About ${bytes(data.bytes)} in ${data.streams.toLocaleString('en')} streams to read.`);
+        });
     }, 2000);
     return () => {
       clearTimeout(timer);
@@ -169,13 +170,13 @@ function Empty({ view, onRange, onLabels, metric = false }: ResultsProps & { met
           </button>
         </li>
         <li>
-          See which labels there are:{' '}
+          Browse the labels:{' '}
           <button type="button" class="a-small" onClick={onLabels}>
             Labels
           </button>
         </li>
-        <li>Take filters out of the query: case counts in texts, and every filter has to hold.</li>
-        {view.tenant && <li>Only the tenant {view.tenant} is searched: another may be chosen at the top.</li>}
+        <li>Remove filters from the query. Text is case-sensitive, and every filter must match.</li>
+        {view.tenant && <li>Only the tenant {view.tenant} is searched. You can choose another at the top.</li>}
       </ul>
     </div>
   );

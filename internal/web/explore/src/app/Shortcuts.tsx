@@ -5,7 +5,7 @@ import { Dialog } from './Dialog';
 /** What keys do, by what they are called here. */
 export const shortcuts = [
   { keys: 'Ctrl+Enter', does: 'Run the query' },
-  { keys: '/', does: 'Write the query' },
+  { keys: '/', does: 'Edit the query' },
   { keys: 'T', does: 'Choose a time range' },
   { keys: '[', does: 'Earlier' },
   { keys: ']', does: 'Later' },
@@ -14,7 +14,7 @@ export const shortcuts = [
   { keys: 'L', does: 'Live tail, on or off' },
   { keys: 'W', does: 'Wrap long lines, or not' },
   { keys: 'U', does: 'UTC or local time' },
-  { keys: 'B', does: 'Labels to choose from' },
+  { keys: 'B', does: 'Browse labels' },
   { keys: 'F', does: 'Fields' },
   { keys: 'P', does: 'Patterns' },
   { keys: 'H', does: 'History' },

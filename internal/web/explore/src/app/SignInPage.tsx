@@ -61,7 +61,7 @@ export function TokenForm({ busy, onToken }: { busy: boolean; onToken: (token: s
           onInput={(e) => setToken(e.currentTarget.value)}
         />
       </label>
-      <p class="a-muted a-small-text">It is kept in this page's memory alone, until you close or reload it.</p>
+      <p class="a-muted a-small-text">The token is kept only in this page's memory, until you close or reload the page.</p>
       <button type="submit" class="a-primary a-wide" disabled={busy || token.trim() === ''}>
         {busy ? 'Signing in…' : 'Sign in'}
       </button>

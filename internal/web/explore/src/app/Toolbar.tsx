@@ -42,7 +42,7 @@ export function Toolbar(props: ToolbarProps) {
   const { view, client, panel, onPanel, live, every, asked, mostLines, mostExported, onChange, onLook } = props;
   const choices = [...new Set([...limits, view.limit])].filter((n) => n <= mostLines).sort((a, b) => a - b);
   return (
-    <div class="a-toolbar" role="toolbar" aria-label="What is shown">
+    <div class="a-toolbar" role="toolbar" aria-label="View">
       <div class="a-group a-panel-buttons">
         {panels.map(({ name, title, key }) => (
           <button key={name} type="button" aria-pressed={panel === name} title={`${title}  ${key}`} onClick={() => onPanel(name)}>
@@ -72,7 +72,7 @@ export function Toolbar(props: ToolbarProps) {
       </select>
       <select
         aria-label="Refresh"
-        title="Refresh by itself, while the range ends now"
+        title="Refresh automatically while the range ends now"
         value={every}
         disabled={!isRelative(view.to) || live}
         onChange={(e) => props.onEvery(Number(e.currentTarget.value))}

@@ -1,16 +1,16 @@
-// What to do about what went wrong.
+// What a user can do about a failure.
 import type { Failure } from '../model';
 
-/** A sentence or two that go on where the failure's own detail ends; empty where that says it all. */
+/** A sentence or two to add to the failure's own detail; empty where nothing is to be added. */
 export function adviceOf(failure: Failure): string {
   switch (failure.code) {
     case 'query_invalid':
-      return 'The place is marked in the query.';
+      return 'The error is marked in the query.';
     case 'unauthorized':
-      return 'Your session has ended, or the token is not one that is taken here. Sign in again; what you see stays.';
+      return 'Your session has ended, or the token is not accepted here. Sign in again; this page keeps its results.';
     case 'no_tenant':
     case 'insufficient_scope':
-      return 'Whoever manages your account can change that.';
+      return 'Ask your administrator for access.';
     case 'tenant_not_yours':
       return 'Choose another tenant at the top.';
     case 'query_too_wide':
@@ -21,38 +21,38 @@ export function adviceOf(failure: Failure): string {
     case 'too_many_points':
       return 'Choose a shorter time range, or a longer step.';
     case 'answer_too_large':
-      return 'Ask for less: a shorter time range, a lower limit, or more filters.';
+      return 'Choose a shorter time range or a lower limit, or add filters.';
     case 'query_too_long':
     case 'query_too_complex':
-      return 'Take parts out of the query, or ask in several.';
+      return 'Shorten the query, or split it into several.';
     case 'loki_timeout':
-      return 'Ask for less: a shorter time range, or more labels in the selector.';
+      return 'Choose a shorter time range, or add labels to the selector.';
     case 'loki_unreachable':
     case 'loki_unavailable':
     case 'loki_failed':
     case 'keys_unavailable':
     case 'audit_unavailable':
     case 'internal':
-      return 'This is on our side. Try again in a while; if it stays, tell your administrator the request id.';
+      return 'This is a fault of the server. Try again in a few minutes. If it persists, send your administrator the request ID.';
     case 'unreachable':
       return navigator.onLine
-        ? 'Check the connection (a VPN, perhaps), and run it again.'
-        : 'You are offline. It can be run again as soon as you are back.';
+        ? 'Check your connection or VPN, and run the query again.'
+        : 'You are offline. Run the query again when you are back online.';
     case 'broken_off':
-      return 'Run it again.';
+      return 'Run the query again.';
     case 'not_logfence':
-      return 'A proxy on the way may have its own sign-in; reload the page, or tell your administrator.';
+      return 'A proxy may require its own sign-in. Reload the page, or contact your administrator.';
     default:
-      return failure.status === 429 || failure.status === 503 ? 'It can be run again when the time is up.' : '';
+      return failure.status === 429 || failure.status === 503 ? 'Run the query again when the wait is over.' : '';
   }
 }
 
-/** For how many seconds to wait before asking again; 0 where that would change nothing. */
+/** How many seconds to wait before a retry; 0 where a retry would change nothing. */
 export function waitOf(failure: Failure): number {
   return 'retry_after' in failure && failure.retry_after !== undefined ? failure.retry_after : 0;
 }
 
-/** Whether the same, asked again, may well be answered. */
+/** Whether a retry may succeed. */
 export function mayPass(failure: Failure): boolean {
   return failure.status === undefined || failure.status === 429 || failure.status >= 500;
 }

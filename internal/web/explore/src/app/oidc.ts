@@ -27,7 +27,7 @@ const redirectUri = (): string => location.origin + location.pathname;
 /** Goes to the provider. A silent way there asks nobody anything: the provider knows them, or says that it does not. */
 export async function leave(settings: SignIn, search: string, silent: boolean): Promise<void> {
   const { server } = await provider(settings);
-  if (!server.authorization_endpoint) throw new SignInError('The provider has no authorization endpoint.');
+  if (!server.authorization_endpoint) throw new SignInError('The identity provider has no authorization endpoint.');
   const keep: Kept = {
     state: oauth.generateRandomState(),
     nonce: oauth.generateRandomNonce(),
@@ -69,7 +69,7 @@ export function isReturn(url: URL): boolean {
 /** Exchanges the code that the provider sent somebody back with. What was kept is good for one try. */
 export async function arrive(settings: SignIn, url: URL): Promise<Return> {
   const keep = takeKept();
-  if (!keep) return { search: '', problem: 'This sign-in was not begun in this tab, or was used already. Sign in again.' };
+  if (!keep) return { search: '', problem: 'This sign-in was not started in this tab, or has already been completed. Sign in again.' };
   try {
     const { server, client, insecure } = await provider(settings);
     const params = oauth.validateAuthResponse(server, client, url, keep.state);
@@ -110,7 +110,7 @@ async function provider(settings: SignIn) {
     const server = await oauth.processDiscoveryResponse(issuer, response);
     return { server, client: { client_id: settings.clientId } satisfies oauth.Client, insecure };
   } catch (error) {
-    throw new SignInError(`The provider at ${settings.issuer} could not be asked: ${told(error)}`);
+    throw new SignInError(`The identity provider at ${settings.issuer} could not be reached: ${told(error)}`);
   }
 }
 
@@ -159,11 +159,11 @@ function expiryOf({ expires_in }: oauth.TokenEndpointResponse): number {
   return expires_in === undefined ? Infinity : Date.now() + expires_in * 1000;
 }
 
-/** An error for people: what the provider said, where it said something. */
+/** An error for the user: the provider's own description, if it gave one. */
 export function told(error: unknown): string {
   if (error instanceof oauth.AuthorizationResponseError || error instanceof oauth.ResponseBodyError) {
     return `${error.error_description ?? 'The provider refused.'} (${error.error})`;
   }
-  if (error instanceof TypeError) return 'no answer. It may be away, or not let this page ask (CORS).';
+  if (error instanceof TypeError) return 'no response. It may be down, or may not allow requests from this page (CORS).';
   return error instanceof Error ? error.message : String(error);
 }

@@ -44,7 +44,7 @@ export function FieldsPanel({ query, client, span, onFilter }: FieldsPanelProps)
           <FieldOf key={field.label} field={field} query={lines} client={client} span={span} onFilter={onFilter} />
         ))}
       </ul>
-      {shown.length === 0 && <p class="q-note">No field is called so.</p>}
+      {shown.length === 0 && <p class="q-note">No field has this name.</p>}
     </section>
   );
 }
@@ -121,7 +121,7 @@ function Values({ field, query, client, span, onFilter }: FieldOfProps) {
         ))}
       </ul>
       {values.length === 0 && <p class="q-note">No values in the sample.</p>}
-      {values.length > 0 && found.length === 0 && <p class="q-note">No value holds this text.</p>}
+      {values.length > 0 && found.length === 0 && <p class="q-note">No value contains this text.</p>}
       <More shown={most} of={found.length} what="values" />
     </>
   );

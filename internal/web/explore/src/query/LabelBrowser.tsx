@@ -154,7 +154,7 @@ function Names({ names, sought, onSeek, onAdd, first }: NamesProps) {
           </li>
         ))}
       </ul>
-      {shown.length === 0 && <p class="q-note">No label is called so.</p>}
+      {shown.length === 0 && <p class="q-note">No label has this name.</p>}
     </>
   );
 }

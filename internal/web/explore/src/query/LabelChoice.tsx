@@ -108,8 +108,8 @@ function Values({ choice, selector, onChange, client, span }: LabelChoiceProps) 
           </li>
         ))}
       </ul>
-      {all.length === 0 && <p class="q-note">No values here, with what else is chosen.</p>}
-      {all.length > 0 && found.length === 0 && <p class="q-note">No value holds this text.</p>}
+      {all.length === 0 && <p class="q-note">No values match the other filters.</p>}
+      {all.length > 0 && found.length === 0 && <p class="q-note">No value contains this text.</p>}
       <More shown={most} of={found.length} what="values" />
     </>
   );

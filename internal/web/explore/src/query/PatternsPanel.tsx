@@ -27,10 +27,10 @@ export function PatternsPanel({ query, client, span, onFilter }: PatternsPanelPr
   );
   if (answer.state === 'loading') return <Loading what="patterns" />;
   if (answer.state === 'failed') {
-    // Loki without patterns answers as if there were no such thing, or fails.
+    // Loki without patterns responds with 404, or fails.
     const none = answer.failure.code === 'loki_failed' || answer.failure.code === 'loki_refused';
     return none ? (
-      <p class="q-note">This Loki finds no patterns. An operator can turn them on: pattern_ingester.enabled.</p>
+      <p class="q-note">Log patterns are not available. Ask your administrator to enable log patterns.</p>
     ) : (
       <Failed {...answer} />
     );
@@ -40,14 +40,14 @@ export function PatternsPanel({ query, client, span, onFilter }: PatternsPanelPr
   if (patterns.length === 0) {
     return (
       <p class="q-note">
-        No patterns in <code>{selector}</code>. Loki keeps those of the last hours only.
+        No patterns in <code>{selector}</code>. Patterns are kept for the last hours only.
       </p>
     );
   }
   return (
     <section class="q-panel" aria-label="Patterns">
       <p class="q-note">
-        Lines in <code>{selector}</code> that differ in places only, with how often they came.
+        Groups of similar lines in <code>{selector}</code>, with their counts.
       </p>
       {patterns.length > 8 && (
         <input
@@ -63,7 +63,7 @@ export function PatternsPanel({ query, client, span, onFilter }: PatternsPanelPr
           <Pattern key={`${pattern.level} ${pattern.pattern}`} {...pattern} onFilter={onFilter} />
         ))}
       </ul>
-      {shown.length === 0 && <p class="q-note">No pattern holds this text.</p>}
+      {shown.length === 0 && <p class="q-note">No pattern contains this text.</p>}
       <More shown={most} of={shown.length} what="patterns" />
     </section>
   );

@@ -109,7 +109,7 @@ async function stageOptions(
   if (!context.piped) {
     // Behind a blank only: whoever has just closed a brace may have meant just that.
     if (!at.explicit && !/\s$/.test(before)) return [];
-    const range: words.Word = { name: '[', signature: '5m]', about: 'The range of time for each value.', text: '[‸5m]' };
+    const range: words.Word = { name: '[', signature: '5m]', about: 'The time range of each value.', text: '[‸5m]' };
     return [
       ...words.lineFilters.map(word('operator', true)),
       { label: '|', displayLabel: '| …', detail: 'parse, filter, format', type: 'keyword', apply: '| ', boost: -10 },

@@ -14,13 +14,13 @@ export const rangeFunctions: Word[] = [
     .map(([name, about]) => ({
       name,
       signature: '({…}[range])',
-      about: `The ${about} in each range of time, by stream.`,
+      about: `The ${about} in each time range, by stream.`,
       text: `${name}({‸}[5m])`,
     })),
   {
     name: 'absent_over_time',
     signature: '({…}[range])',
-    about: 'One where no line was found in the range; nothing where there was one.',
+    about: '1 if the range has no lines; otherwise nothing.',
     text: 'absent_over_time({‸}[5m])',
   },
   ...[
@@ -75,20 +75,20 @@ export const aggregations: Word[] = [
       about: `The k series whose values are ${about} at each time.`,
       text: `${name}(10, ‸)`,
     })),
-  { name: 'sort', signature: '(metric)', about: 'The series by value, the least first.', text: 'sort(‸)' },
-  { name: 'sort_desc', signature: '(metric)', about: 'The series by value, the greatest first.', text: 'sort_desc(‸)' },
+  { name: 'sort', signature: '(metric)', about: 'The series by value, lowest first.', text: 'sort(‸)' },
+  { name: 'sort_desc', signature: '(metric)', about: 'The series by value, highest first.', text: 'sort_desc(‸)' },
   {
     name: 'label_replace',
     signature: '(metric, "new", "replacement", "label", "regexp")',
-    about: 'Sets a label from what a regular expression finds in another one.',
+    about: 'Sets a label from a regular expression match in another label.',
     text: 'label_replace(‸, "", "$1", "", "")',
   },
-  { name: 'vector', signature: '(number)', about: 'A constant series, such as for what is missing.', text: 'vector(‸)' },
+  { name: 'vector', signature: '(number)', about: 'A constant series, for example for missing values.', text: 'vector(‸)' },
 ];
 
 /** What may follow a selector or a stage, besides what begins with `|`. */
 export const lineFilters: Word[] = [
-  { name: '|=', signature: '"text"', about: 'Lines that hold the text.', text: '|= "‸"' },
+  { name: '|=', signature: '"text"', about: 'Lines that contain the text.', text: '|= "‸"' },
   { name: '!=', signature: '"text"', about: 'Lines without the text.', text: '!= "‸"' },
   { name: '|~', signature: '"regexp"', about: 'Lines that a regular expression matches. (?i) ignores case.', text: '|~ `‸`' },
   { name: '!~', signature: '"regexp"', about: 'Lines that a regular expression does not match.', text: '!~ `‸`' },
@@ -103,7 +103,7 @@ export const stages: Word[] = [
   {
     name: 'pattern',
     signature: '"<ip> - <_>"',
-    about: 'Reads fields by their place in the line; <_> skips.',
+    about: 'Reads fields by their position in the line; <_> skips.',
     text: 'pattern "<‸>"',
   },
   {
@@ -116,25 +116,25 @@ export const stages: Word[] = [
   {
     name: 'line_format',
     signature: '"{{.field}}"',
-    about: 'Writes the line anew by a template.',
+    about: 'Rewrites the line with a template.',
     text: 'line_format `{{.‸}}`',
   },
   {
     name: 'label_format',
     signature: 'new=old',
-    about: 'Renames a label, or sets it by a template.',
+    about: 'Renames a label, or sets it with a template.',
     text: 'label_format ‸=',
   },
-  { name: 'drop', signature: 'label, …', about: 'Leaves labels out.', text: 'drop ‸' },
-  { name: 'keep', signature: 'label, …', about: 'Leaves all other labels out.', text: 'keep ‸' },
-  { name: 'decolorize', signature: '', about: 'Takes the color codes out of the line.' },
+  { name: 'drop', signature: 'label, …', about: 'Removes labels.', text: 'drop ‸' },
+  { name: 'keep', signature: 'label, …', about: 'Removes all other labels.', text: 'keep ‸' },
+  { name: 'decolorize', signature: '', about: 'Removes color codes from the line.' },
 ];
 
 /** Only a metric has use for it. */
 export const unwrap: Word = {
   name: 'unwrap',
   signature: 'field',
-  about: 'Takes a field’s value as the number to compute with.',
+  about: 'Uses a field’s value as the sample value.',
   text: 'unwrap ‸',
 };
 
@@ -152,9 +152,9 @@ export const labelOperators: Word[] = [
 export const fieldOperators: Word[] = [
   ...labelOperators,
   { name: '>', signature: '', about: 'Is greater: numbers, durations (5s), sizes (1MB).' },
-  { name: '>=', signature: '', about: 'Is greater or the same.' },
+  { name: '>=', signature: '', about: 'Is greater or equal.' },
   { name: '<', signature: '', about: 'Is less.' },
-  { name: '<=', signature: '', about: 'Is less or the same.' },
+  { name: '<=', signature: '', about: 'Is less or equal.' },
 ];
 
 export const groupings: Word[] = [

@@ -33,9 +33,9 @@ export function ExportButton(props: ExportButtonProps) {
 }
 
 const formats: [ExportFormat, string][] = [
-  ['ndjson', 'JSON, a line each'],
+  ['ndjson', 'JSON lines'],
   ['csv', 'CSV, for spreadsheets'],
-  ['text', 'The lines alone'],
+  ['text', 'Log lines only'],
 ];
 
 function ExportDialog({ query, client, span, limit, onClose }: ExportButtonProps & { onClose: () => void }) {
@@ -108,7 +108,7 @@ function ExportDialog({ query, client, span, limit, onClose }: ExportButtonProps
             <input
               type="number"
               min={1}
-              aria-label="Most lines"
+              aria-label="Maximum lines"
               value={most}
               disabled={!some}
               onChange={(e) => setMost(Math.max(1, Number(e.currentTarget.value) || limit))}
@@ -116,7 +116,7 @@ function ExportDialog({ query, client, span, limit, onClose }: ExportButtonProps
           </label>
         </fieldset>
         {!('showSaveFilePicker' in window) && (
-          <p class="r-muted">This browser keeps the file in memory until it is whole, so at most {shortBytes(mostHeld)}.</p>
+          <p class="r-muted">This browser keeps the file in memory until it is complete, so its size is at most {shortBytes(mostHeld)}.</p>
         )}
         <div class="r-actions">
           {running ? (
@@ -157,7 +157,7 @@ function failed({ code, title, detail }: Failure): State {
 function failedBy(thrown: unknown): State {
   if (thrown instanceof LogfenceError) return failed(thrown.failure);
   if (thrown instanceof TooLarge) {
-    const detail = `The file is larger than ${shortBytes(mostHeld)}, which is as much as this browser is asked to hold. Choose a shorter time range, or fewer lines.`;
+    const detail = `The file is larger than ${shortBytes(mostHeld)}, the most that this browser can hold in memory. Choose a shorter time range, or fewer lines.`;
     return { kind: 'failed', title: 'Too large', detail };
   }
   return { kind: 'failed', title: 'The file could not be written', detail: String(thrown) };

@@ -89,7 +89,7 @@ function Ending({ lines, loadOlder, loading, atEnd, direction }: LinesProps) {
           Load {more} lines
         </button>
       ) : (
-        lines.length > 0 && 'That is all in this time range.'
+        lines.length > 0 && 'End of the results in this time range.'
       )}
     </div>
   );

@@ -101,12 +101,12 @@ function stateOf(link: Link, paused: boolean, away: boolean): string {
     case 'waiting':
       return 'Waiting for lines…';
     case 'interrupted':
-      return `Connecting again: ${link.detail}`;
+      return `Reconnecting: ${link.detail}`;
     case 'failed':
       return 'Ended';
     case 'live':
       if (paused) return 'Paused';
-      return away ? 'Held while you read' : 'Live';
+      return away ? 'Paused while you scroll' : 'Live';
   }
 }
 
@@ -170,7 +170,7 @@ async function follow(
           tail.take(linesOf(event.streams, 'forward', keys));
           break;
         case 'dropped':
-          tail.missing(event.count, event.slow_reader > 0 ? 'they came faster than this page read' : 'Loki has left them out');
+          tail.missing(event.count, event.slow_reader > 0 ? 'they arrived faster than this page could read' : 'the server dropped them');
           break;
         case 'interrupted':
           setLink({ state: 'interrupted', detail: event.detail });

@@ -86,7 +86,7 @@ export function VolumeChart({ query, client, span, zone, onZoom }: VolumeChartPr
       </div>
       {state.kind === 'dear' && (
         <p class="r-note">
-          This range holds about {shortBytes(state.bytes)} of logs. Counting its lines reads all of it.{' '}
+          This range has about {shortBytes(state.bytes)} of logs. Counting the lines reads all of them.{' '}
           <button type="button" class="r-link" onClick={count}>
             Count them
           </button>

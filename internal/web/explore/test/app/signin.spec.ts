@@ -90,7 +90,7 @@ test('a reload asks the provider, and then the person, and keeps the view', asyn
 
 test('a return that this tab did not ask for is refused', async (t) => {
   const page = await open(t, { search: '?code=stolen&state=forged' });
-  await page.getByRole('alert').getByText('not begun in this tab').waitFor();
+  await page.getByRole('alert').getByText('not started in this tab').waitFor();
   assert.equal(page.url(), `${url}/explore`);
 });
 

@@ -38,7 +38,7 @@ test('a range is chosen, typed, moved and told in UTC or local time', async (t) 
   await page.getByRole('button', { name: '2026-01-01 01:00:00 – 02:00:00 UTC' }).click();
   await page.getByLabel('From').fill('2026-01-01 03:00');
   await page.getByRole('button', { name: 'Apply' }).click();
-  await page.getByRole('alert').getByText('The end is not after the beginning.').waitFor();
+  await page.getByRole('alert').getByText('The end must be after the start.').waitFor();
   await page.getByLabel('To', { exact: true }).fill('2026-01-02 03:00');
   await page.getByRole('button', { name: 'Apply' }).click();
   await page.getByRole('button', { name: '2026-01-01 03:00:00 – 2026-01-02 03:00:00 UTC' }).waitFor();
@@ -70,7 +70,7 @@ test('older lines load at the end: none is lost or doubled at one nanosecond', a
   await answered(page, /^330 lines ·/);
 });
 
-test('an error says what to do, and its request id', async (t) => {
+test('an error states what to do, and its request ID', async (t) => {
   const page = await openAs(t, 'ana', { search: '?q={app="checkout"', expected: /400/ });
   const error = page.getByRole('alert', { name: 'Error' });
   await error.getByText('syntax error').waitFor();
@@ -96,7 +96,7 @@ test('a rate limit counts down, and then the query may be run again', async (t) 
   await error.getByRole('button', { name: 'Run again', exact: true }).click({ timeout: 30_000 });
 });
 
-test('offline it is said so, and what is back online can be run again', async (t) => {
+test('offline the page reports it, and back online the query can be run again', async (t) => {
   const page = await openAs(t, 'ana', { search: checkout, expected: /ERR_INTERNET_DISCONNECTED/ });
   await answered(page, /^500 lines/);
   await page.context().setOffline(true);

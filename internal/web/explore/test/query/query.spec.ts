@@ -245,7 +245,7 @@ test('patterns filter the query, and what goes without them says so', async (t) 
   await page.keyboard.press('Escape');
   await run(page, '{app="payments"}');
   await answered(page, /lines/);
-  await (await panel(page, 'Patterns')).getByText('This Loki finds no patterns').waitFor();
+  await (await panel(page, 'Patterns')).getByText('Ask your administrator to enable log patterns').waitFor();
 });
 
 test('fields show their values, and filter for and out', async (t) => {

@@ -28,7 +28,7 @@ test('a live tail pauses, counts what waits, and goes on at the newest', async (
   // Who looks up is left in peace.
   await page.locator('.r-scroller').hover();
   await page.mouse.wheel(0, -1000);
-  await page.getByText('Held while you read').waitFor();
+  await page.getByText('Paused while you scroll').waitFor();
   const seen = await page.getByRole('feed').getByRole('article').nth(10).textContent();
   await push(stream, ['later']);
   await page.getByRole('button', { name: /1 line waits/ }).waitFor();
