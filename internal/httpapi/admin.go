@@ -14,11 +14,11 @@ import (
 const readyTimeout = 2 * time.Second
 
 // newAdmin serves health, metrics and profiles to operators. It is not part of openapi.yaml, and not for
-// callers: it tells what stands behind.
+// callers: it exposes internals.
 func (s *Server) newAdmin(metrics http.Handler, profiles bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		answerHealth(w, health{Status: "alive"}, http.StatusOK)
+		writeHealth(w, health{Status: "alive"}, http.StatusOK)
 	})
 	mux.HandleFunc("GET /readyz", s.readyz)
 	if metrics != nil {
@@ -33,24 +33,24 @@ func (s *Server) newAdmin(metrics http.Handler, profiles bool) http.Handler {
 		mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	}
-	return withReadDeadlines(mux, s.stall)
+	return withReadDeadlines(mux, s.clientTimeout)
 }
 
-// health is the answer of both probes. Checks holds "ok" or what is wrong, by what was checked.
+// health is the response of both probes. Checks holds "ok" or the error, by the name of the check.
 type health struct {
 	Status string            `json:"status"`
 	Checks map[string]string `json:"checks,omitempty"`
 }
 
-// Stopping makes /readyz say from now on that nobody should come here any more, whatever else is well.
+// Stopping makes /readyz fail from now on, so that load balancers send no new requests.
 func (s *Server) Stopping() { s.stopping.Store(true) }
 
-// readyz answers what is ready. `?exclude=loki` leaves a check out, as Kubernetes' own /readyz does: where
-// every replica stands before the same Loki, taking them all from service while it is away would leave
-// callers with refused connections in place of an answer that says when to come back.
+// readyz reports readiness. `?exclude=loki` leaves a check out, as Kubernetes' own /readyz does: where all replicas
+// use the same Loki, taking them all out of service while it is down would give callers refused connections instead of
+// a response with Retry-After.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	if s.stopping.Load() {
-		answerHealth(w, health{Status: "stopping"}, http.StatusServiceUnavailable)
+		writeHealth(w, health{Status: "stopping"}, http.StatusServiceUnavailable)
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
@@ -63,8 +63,8 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, name := range r.URL.Query()["exclude"] {
 		if checks[name] == nil {
-			// A slip must not go unseen until the check would have mattered.
-			answerHealth(w, health{Status: "no such check to exclude; there are audit, keys and loki"}, http.StatusBadRequest)
+			// A misspelt name must not go unnoticed until the check would have mattered.
+			writeHealth(w, health{Status: "no such check to exclude; the checks are audit, keys and loki"}, http.StatusBadRequest)
 			return
 		}
 		delete(checks, name)
@@ -76,12 +76,12 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 			h.Status, status = "not ready", http.StatusServiceUnavailable
 		}
 	}
-	answerHealth(w, h, status)
+	writeHealth(w, h, status)
 }
 
-func answerHealth(w http.ResponseWriter, h health, status int) {
+func writeHealth(w http.ResponseWriter, h health, status int) {
 	w.Header().Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
 	w.Header().Set(echo.HeaderCacheControl, "no-store")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(h) // a probe that has left needs no answer
+	_ = json.NewEncoder(w).Encode(h) // a probe that has disconnected needs no response
 }

@@ -61,11 +61,11 @@ func BenchmarkHandler(b *testing.B) {
 // BenchmarkValidate is what the check of a request's parameters against the spec costs, for the query with
 // the most parameters in common use.
 func BenchmarkValidate(b *testing.B) {
-	spec, err := theSpec()
+	spec, err := loadSpec()
 	if err != nil {
 		b.Fatal(err)
 	}
-	prepared, err := newContract(spec)
+	prepared, err := newOperationTable(spec)
 	if err != nil {
 		b.Fatal(err)
 	}

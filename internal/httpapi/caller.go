@@ -13,13 +13,13 @@ import (
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
-// Verifier tells whom a token speaks for.
+// Verifier verifies a token and returns its principal.
 type Verifier interface {
 	Verify(ctx context.Context, token string) (auth.Principal, error)
 	Ready() error
 }
 
-// caller is who asks, and what the answer may come from.
+// caller is the authenticated caller of a request, and the scope of its data.
 type caller struct {
 	auth.Principal
 	scope  tenancy.Scope
@@ -32,9 +32,9 @@ func (c *caller) checkShape(s tenancy.Shape) error {
 	return c.limits.CheckShape(s.Depth, s.Selectors, s.RangeVector)
 }
 
-// callerOf is the caller of a request. The middleware has set it: a route without one does not exist.
-// Were it missing after all, the zero caller's zero scope would refuse everything.
-func callerOf(c echo.Context) *caller { return &exchangeOf(c).who }
+// callerOf returns the caller of a request. The auth middleware sets it on every route of an operation.
+// If it were missing, the zero caller's zero scope would refuse everything.
+func callerOf(c echo.Context) *caller { return &requestStateOf(c).caller }
 
 // headerTenant narrows a caller of several tenants to one of its own.
 const headerTenant = "X-Logfence-Tenant"
@@ -60,7 +60,7 @@ func (s *Server) identify(r *http.Request) (caller, error) {
 	if len(own) > 1 {
 		own = slices.Compact(slices.Sorted(slices.Values(own)))
 	}
-	if principal.Tenants, err = narrowed(r.Header, principal.Tenants); err != nil {
+	if principal.Tenants, err = selectedTenants(r.Header, principal.Tenants); err != nil {
 		return caller{Principal: principal}, err
 	}
 	scope, err := s.fence.Scope(principal.Tenants, principal.Selector)
@@ -70,18 +70,18 @@ func (s *Server) identify(r *http.Request) (caller, error) {
 	return caller{Principal: principal, scope: scope, own: own}, nil
 }
 
-// narrowed are the tenants that the request is about: all of the caller's own, or the one of them that
-// the header names. It tells a foreign tenant from none at all to nobody; and without one the whole
-// union stays, for the record of who was refused.
-func narrowed(h http.Header, own []string) ([]string, error) {
+// selectedTenants returns the tenants of the request: all of the caller's own, or the one of them that the header
+// names. Its error does not reveal whether a foreign tenant exists. With an error all of the caller's tenants are
+// returned, for the record of the refused caller.
+func selectedTenants(h http.Header, own []string) ([]string, error) {
 	given := h.Values(headerTenant)
 	switch {
 	case len(given) == 0:
 		return own, nil
 	case len(given) > 1:
-		return own, parameterInvalid(headerTenant, "The header %s is given %d times; one is taken.", headerTenant, len(given))
+		return own, parameterInvalid(headerTenant, "The header %s is given %d times. Send it once.", headerTenant, len(given))
 	case !slices.Contains(own, given[0]):
-		return own, codeTenantNotYours.problem(fmt.Errorf("asked for the tenant %s", printable(given[0])),
+		return own, codeTenantNotYours.problem(fmt.Errorf("requested the tenant %s", printable(given[0])),
 			"The header %s names a tenant that is not in the token. Use one of the token's tenants, or leave the header out.", headerTenant)
 	}
 	return []string{given[0]}, nil

@@ -18,22 +18,22 @@ import (
 
 const (
 	defaultContext = 10
-	// contextReach is how far lines are looked for: a stream that is silent for longer has no context, and
-	// Loki would read days for nothing.
+	// contextReach bounds the search for lines: a stream that is silent for longer has no context, and Loki would read
+	// days of logs in vain.
 	contextReach = 24 * time.Hour
 )
 
-// GetContext answers GET /api/v1/logs/context: three questions to Loki, which has no such operation.
+// GetContext handles GET /api/v1/logs/context: with three requests to Loki, which has no such operation.
 func (s *Server) GetContext(c echo.Context, p api.GetContextParams) error {
 	at, err := parseTime("timestamp", p.Timestamp)
 	if err != nil {
 		return err
 	}
-	before, err := s.contextLines(c, p.Before)
+	before, err := s.contextLineLimit(c, p.Before)
 	if err != nil {
 		return err
 	}
-	after, err := s.contextLines(c, p.After)
+	after, err := s.contextLineLimit(c, p.After)
 	if err != nil {
 		return err
 	}
@@ -42,9 +42,9 @@ func (s *Server) GetContext(c echo.Context, p api.GetContextParams) error {
 		return err
 	}
 	reach := min(contextReach, callerOf(c).limits.MaxRange)
-	d := decisionOf(c)
+	d := recordOf(c)
 	d.Start, d.End = notBefore(at.Add(-reach)), notAfter(at.Add(reach))
-	ask := func(ctx context.Context, start, end time.Time, direction string, lines int) ([]loki.Entry, error) {
+	entries := func(ctx context.Context, start, end time.Time, direction string, lines int) ([]loki.Entry, error) {
 		if lines == 0 || !start.Before(end) {
 			return nil, nil
 		}
@@ -53,20 +53,20 @@ func (s *Server) GetContext(c echo.Context, p api.GetContextParams) error {
 		}, pages.DefaultBytes)
 	}
 	var older, same, newer []loki.Entry
-	asks, ctx := errgroup.WithContext(c.Request().Context())
-	asks.Go(func() (err error) {
-		older, err = ask(ctx, d.Start, at, "backward", before)
+	requests, ctx := errgroup.WithContext(c.Request().Context())
+	requests.Go(func() (err error) {
+		older, err = entries(ctx, d.Start, at, "backward", before)
 		return err
 	})
-	asks.Go(func() (err error) {
-		same, err = ask(ctx, at, at.Add(1), "forward", pageLines(c))
+	requests.Go(func() (err error) {
+		same, err = entries(ctx, at, at.Add(1), "forward", pageLines(c))
 		return err
 	})
-	asks.Go(func() (err error) {
-		newer, err = ask(ctx, at.Add(1), d.End, "forward", after)
+	requests.Go(func() (err error) {
+		newer, err = entries(ctx, at.Add(1), d.End, "forward", after)
 		return err
 	})
-	if err := asks.Wait(); err != nil {
+	if err := requests.Wait(); err != nil {
 		return err
 	}
 	slices.Reverse(older)
@@ -81,26 +81,25 @@ func (s *Server) GetContext(c echo.Context, p api.GetContextParams) error {
 	return c.Blob(http.StatusOK, echo.MIMEApplicationJSON, b.Bytes())
 }
 
-// streamQuery fences a selector as the query of log lines that it is. With a pipeline it would leave out
-// lines, and be no context.
+// streamQuery fences a selector as a log query. A pipeline is refused: it would leave out lines of the context.
 func (s *Server) streamQuery(c echo.Context, text string) (tenancy.Query, error) {
 	who := callerOf(c)
 	if err := who.limits.CheckQuery(len(text)); err != nil {
-		decisionOf(c).Requested = []string{text}
+		recordOf(c).Requested = []string{text}
 		return tenancy.Query{}, err
 	}
-	err := s.fenced(c.Request().Context(), who, func() error {
+	err := s.withParserSlot(c.Request().Context(), who, func() error {
 		_, err := who.scope.Selector(text)
 		return err
 	})
 	if err != nil {
-		decisionOf(c).Requested = []string{text}
+		recordOf(c).Requested = []string{text}
 		return tenancy.Query{}, err
 	}
 	return s.lineQuery(c, text)
 }
 
-func (s *Server) contextLines(c echo.Context, n *int) (int, error) {
+func (s *Server) contextLineLimit(c echo.Context, n *int) (int, error) {
 	l := callerOf(c).limits
 	if n == nil {
 		return min(defaultContext, l.MaxLines), nil

@@ -43,9 +43,9 @@ func copyBody(c echo.Context, body io.Reader, length int64) error {
 		case ended && !w.Committed:
 			return fmt.Errorf("%w: an empty response", loki.ErrFailed)
 		case ended:
-			return nil // net/http flushes what is left
+			return nil // net/http flushes the rest
 		case err != nil && w.Committed:
-			// What has come goes out: a client that gets nothing at all may take it for a connection that was
+			// Flush the bytes that have arrived: a client that receives nothing at all may treat the connection as
 			// closed while idle, and repeat the request.
 			out.stop()
 			_ = flush(c) // the response is aborted either way
@@ -60,7 +60,7 @@ func copyBody(c echo.Context, body io.Reader, length int64) error {
 const flushLatency = 100 * time.Millisecond
 
 // latencyWriter flushes when bytes have waited for flushLatency, as the maxLatencyWriter of
-// httputil.ReverseProxy, which is not exported. Whoever makes one calls stop before the handler returns.
+// httputil.ReverseProxy, which is not exported. The handler calls stop before it returns.
 type latencyWriter struct {
 	to    io.Writer
 	flush func() error

@@ -13,20 +13,20 @@ import (
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
-// ExplainQuery answers POST /api/v1/logs/explain, without asking Loki. A query that is not valid is
-// what editors ask about, and an answer; one that would cost too much to look at is refused.
+// ExplainQuery handles POST /api/v1/logs/explain, without a request to Loki. For a query that is not
+// valid the response is 200 with the error, since editors send those; one that is too expensive to parse is refused.
 func (s *Server) ExplainQuery(c echo.Context, _ api.ExplainQueryParams) error {
 	var request api.ExplainRequest
 	if err := readJSON(c.Request(), &request); err != nil {
 		return err
 	}
-	who, d := callerOf(c), decisionOf(c)
+	who, d := callerOf(c), recordOf(c)
 	d.Requested = []string{request.Query}
 	if err := who.limits.CheckQuery(len(request.Query)); err != nil {
 		return err
 	}
 	var explained tenancy.Explanation
-	err := s.fenced(c.Request().Context(), who, func() (err error) {
+	err := s.withParserSlot(c.Request().Context(), who, func() (err error) {
 		explained, err = who.scope.Explain(request.Query)
 		return err
 	})
@@ -67,7 +67,7 @@ func selectorsOf(parts []tenancy.SelectorPart) []api.ExplainedSelector {
 	return selectors
 }
 
-// readJSON reads a body that validation has held against the spec.
+// readJSON reads a body that has been validated against the spec.
 func readJSON(r *http.Request, into any) error {
 	d := json.NewDecoder(r.Body)
 	if err := d.Decode(into); err != nil {
@@ -76,11 +76,11 @@ func readJSON(r *http.Request, into any) error {
 	return nil
 }
 
-// oneMeaning refuses JSON that readers understand differently: a name given twice in an object, or
+// checkUnambiguous refuses JSON that parsers interpret differently: a name given twice in an object, or
 // more than one value.
-func oneMeaning(body []byte) error {
+func checkUnambiguous(body []byte) error {
 	d := json.NewDecoder(bytes.NewReader(body))
-	if err := walk(d, 0); err != nil {
+	if err := checkJSONValue(d, 0); err != nil {
 		return err
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
@@ -92,8 +92,8 @@ func oneMeaning(body []byte) error {
 // maxDepth bounds the nesting of a body; the deepest that the spec describes is one object.
 const maxDepth = 16
 
-// walk passes over one value.
-func walk(d *json.Decoder, depth int) error {
+// checkJSONValue reads one value.
+func checkJSONValue(d *json.Decoder, depth int) error {
 	token, err := d.Token()
 	if err != nil || depth > maxDepth {
 		return errors.New("it is not JSON")
@@ -115,7 +115,7 @@ func walk(d *json.Decoder, depth int) error {
 			}
 			names[text] = true
 		}
-		if err := walk(d, depth+1); err != nil {
+		if err := checkJSONValue(d, depth+1); err != nil {
 			return err
 		}
 	}

@@ -20,13 +20,13 @@ import (
 	"github.com/logfence/logfence/internal/web"
 )
 
-// ExportLogs answers GET /api/v1/logs/export.
+// ExportLogs handles GET /api/v1/logs/export.
 func (s *Server) ExportLogs(c echo.Context, p api.ExportLogsParams) error {
 	w, err := s.window(c, p.Start, p.End, p.Since)
 	if err != nil {
 		return err
 	}
-	most, err := s.exportLines(c, p.Limit)
+	most, err := s.exportLineLimit(c, p.Limit)
 	if err != nil {
 		return err
 	}
@@ -51,8 +51,8 @@ func (s *Server) pageSource(options loki.RequestOptions, q tenancy.Query) pages.
 	}
 }
 
-// exportLines is how many lines an export writes at most.
-func (s *Server) exportLines(c echo.Context, limit *int) (int, error) {
+// exportLineLimit returns the maximum number of lines of an export.
+func (s *Server) exportLineLimit(c echo.Context, limit *int) (int, error) {
 	l := callerOf(c).limits
 	if limit == nil {
 		return l.MaxExportLines, nil
@@ -63,8 +63,8 @@ func (s *Server) exportLines(c echo.Context, limit *int) (int, error) {
 	return *limit, nil
 }
 
-// fileName is a name that says what is in the file, and that no system takes amiss: tenants are made of
-// letters, digits, dots, dashes and underscores.
+// fileName returns a name that describes the content and is valid on every system: tenants consist of letters, digits,
+// dots, dashes and underscores.
 func fileName(tenants []string, w loki.Window, extension string) string {
 	whose := fmt.Sprintf("%d-tenants", len(tenants))
 	if len(tenants) == 1 {
@@ -78,7 +78,7 @@ type format struct {
 	extension, media string
 	header           string
 	line             func(*bytes.Buffer, loki.Entry)
-	// failure writes what says that the export has failed; nil: the answer is broken off.
+	// failure writes that the export has failed; nil: the response is aborted.
 	failure func(*bytes.Buffer, *problem) error
 }
 
@@ -124,7 +124,7 @@ func csvLine(b *bytes.Buffer, e loki.Entry) {
 	b.WriteString("\r\n")
 }
 
-// export is one export on its way. Its memory is that of a page and of what writes it.
+// export is one export in progress. Its memory is that of a page and of the write buffers.
 type export struct {
 	echo.Context
 
@@ -141,7 +141,7 @@ type export struct {
 // exportChunk is how much is written at once.
 const exportChunk = 64 << 10
 
-// run writes the lines, and returns what kept it from writing all of them.
+// run writes the lines. An error means that not all of them have been written.
 func (x *export) run(ctx context.Context, w pages.Walk) error {
 	for page, err := range w.Pages(ctx) {
 		if err != nil {
@@ -162,7 +162,7 @@ func (x *export) run(ctx context.Context, w pages.Walk) error {
 	return x.begin()
 }
 
-// begin sends the header, with the first page: what fails before has its status.
+// begin sends the header, with the first page: an error before that still has its status.
 func (x *export) begin() error {
 	if x.out != nil {
 		return nil
@@ -200,7 +200,7 @@ func (x *export) write(page []loki.Entry) error {
 	if err := x.send(); err != nil {
 		return err
 	}
-	// What is settled goes out, so that a client sees that its export moves.
+	// Flush each page, so that a client sees progress.
 	if x.gzip != nil {
 		if err := x.gzip.Flush(); err != nil {
 			return aborted(err)
@@ -209,14 +209,14 @@ func (x *export) write(page []loki.Entry) error {
 	return aborted(flush(x))
 }
 
-// send hands over what is in the buffer.
+// send writes the buffer.
 func (x *export) send() error {
 	_, err := x.out.Write(x.buffer.Bytes())
 	x.buffer.Reset()
 	return aborted(err)
 }
 
-// aborted marks an error of writing to the client: nothing more can be said to it.
+// aborted marks an error of writing to the client: nothing more can be sent to it.
 func aborted(err error) error {
 	if err == nil {
 		return nil
@@ -224,16 +224,16 @@ func aborted(err error) error {
 	return fmt.Errorf("%w: %w", errAborted, err)
 }
 
-// finish ends the answer so that its end tells whether it is whole.
+// finish ends the response so that the client can tell whether it is complete.
 func (x *export) finish(err error) error {
 	switch {
 	case err != nil && !x.Response().Committed, errors.Is(err, errAborted):
 		return err
-	case err != nil && (x.format.failure == nil || left(x)):
+	case err != nil && (x.format.failure == nil || clientGone(x)):
 		return aborted(err)
 	case err != nil:
 		p := problemOf(err)
-		d := decisionOf(x)
+		d := recordOf(x)
 		p.RequestID = d.RequestID
 		d.Code, d.Cause = p.Code, err
 		if err := x.format.failure(&x.buffer, p); err != nil {

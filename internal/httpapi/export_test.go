@@ -218,7 +218,7 @@ func TestExportOfADenseNanosecond(t *testing.T) {
 // TestExportOfStalledClients guarantees that a client that stops reading does not keep Loki at work.
 func TestExportOfStalledClients(t *testing.T) {
 	t.Parallel()
-	g := newGateway(t, withLimits(t, func(c *limits.Config) { c.MaxLines = 100 }), func(c *Config, _ *loki.Config) { c.Stall = 300 * time.Millisecond })
+	g := newGateway(t, withLimits(t, func(c *limits.Config) { c.MaxLines = 100 }), func(c *Config, _ *loki.Config) { c.ClientTimeout = 300 * time.Millisecond })
 	line := strings.Repeat("x", 50_000)
 	var entries []lokitest.Entry
 	for i := range 1000 {

@@ -8,7 +8,7 @@ import (
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
-// ListPatterns answers GET /api/v1/logs/patterns.
+// ListPatterns handles GET /api/v1/logs/patterns.
 func (s *Server) ListPatterns(c echo.Context, p api.ListPatternsParams) error {
 	w, err := s.window(c, p.Start, p.End, p.Since)
 	if err != nil {
@@ -30,12 +30,12 @@ func (s *Server) ListPatterns(c echo.Context, p api.ListPatternsParams) error {
 
 // patternSelector fences a selector of the caller's for Loki's patterns endpoint.
 func (s *Server) patternSelector(c echo.Context, text string) (sel tenancy.PatternSelector, err error) {
-	who, d := callerOf(c), decisionOf(c)
+	who, d := callerOf(c), recordOf(c)
 	d.Requested = append(d.Requested, text)
 	if err := checkSelectors(who.limits, []string{text}); err != nil {
 		return tenancy.PatternSelector{}, err
 	}
-	err = s.fenced(c.Request().Context(), who, func() (err error) {
+	err = s.withParserSlot(c.Request().Context(), who, func() (err error) {
 		sel, err = who.scope.PatternSelector(text)
 		return err
 	})
@@ -46,7 +46,7 @@ func (s *Server) patternSelector(c echo.Context, text string) (sel tenancy.Patte
 	return sel, nil
 }
 
-// ListFields answers GET /api/v1/logs/fields.
+// ListFields handles GET /api/v1/logs/fields.
 func (s *Server) ListFields(c echo.Context, p api.ListFieldsParams) error {
 	q, f, err := s.fields(c, p)
 	if err != nil {
@@ -56,7 +56,7 @@ func (s *Server) ListFields(c echo.Context, p api.ListFieldsParams) error {
 	return s.copyResponse(c, response, err)
 }
 
-// ListFieldValues answers GET /api/v1/logs/fields/{name}/values.
+// ListFieldValues handles GET /api/v1/logs/fields/{name}/values.
 func (s *Server) ListFieldValues(c echo.Context, name string, p api.ListFieldValuesParams) error {
 	q, f, err := s.fields(c, api.ListFieldsParams(p))
 	if err != nil {
@@ -78,7 +78,7 @@ func (s *Server) fields(c echo.Context, p api.ListFieldsParams) (tenancy.Query, 
 	if err != nil {
 		return refuse(err)
 	}
-	if err := callerOf(c).limits.CheckLines(number(p.LineLimit)); err != nil {
+	if err := callerOf(c).limits.CheckLines(intOr(p.LineLimit, 0)); err != nil {
 		return refuse(err)
 	}
 	// Loki reads limit, and field_limit, its older name, where there is no limit.
@@ -93,5 +93,5 @@ func (s *Server) fields(c echo.Context, p api.ListFieldsParams) (tenancy.Query, 
 	if q.Kind() != tenancy.KindLogs {
 		return refuse(codeKindWrong.problem(nil, "Fields are found in log lines: this takes a log query, not a metric query."))
 	}
-	return q, loki.FieldParams{Window: w, Step: step, LineLimit: number(p.LineLimit), Limit: number(limit)}, nil
+	return q, loki.FieldParams{Window: w, Step: step, LineLimit: intOr(p.LineLimit, 0), Limit: intOr(limit, 0)}, nil
 }

@@ -118,8 +118,8 @@ func TestNarrowing(t *testing.T) {
 	if a := g.narrowedTo(bothToken, "alpha-2", "/api/v1/me"); !strings.Contains(a.text, `"tenant_not_yours"`) {
 		t.Errorf("the code: %s", a.text)
 	}
-	if !strings.Contains(g.log.String(), `asked for the tenant \"nobody\"`) {
-		t.Error("the log does not tell which tenant was asked for")
+	if !strings.Contains(g.log.String(), `requested the tenant \"nobody\"`) {
+		t.Error("the log does not contain the requested tenant")
 	}
 }
 
@@ -472,7 +472,7 @@ func TestRecordedWriter(t *testing.T) {
 	} {
 		out := httptest.NewRecorder()
 		out.Code = 0
-		w := &recordedWriter{ResponseWriter: out, begin: full}
+		w := &auditGate{ResponseWriter: out, begin: full}
 		if err := response(w); !errors.Is(err, audit.ErrNotRecorded) || out.Flushed || out.Code != 0 || out.Body.Len() > 0 {
 			t.Errorf("%s: %v, flushed %t, status %d, %q", name, err, out.Flushed, out.Code, out.Body)
 		}
@@ -481,7 +481,7 @@ func TestRecordedWriter(t *testing.T) {
 		}
 	}
 	out := httptest.NewRecorder()
-	w := &recordedWriter{ResponseWriter: out, begin: full}
+	w := &auditGate{ResponseWriter: out, begin: full}
 	w.WriteHeader(http.StatusForbidden)
 	if _, err := w.Write([]byte("no")); err != nil || out.Code != http.StatusForbidden || out.Body.String() != "no" {
 		t.Errorf("a refusal: %v, %d %q", err, out.Code, out.Body)

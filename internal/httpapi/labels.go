@@ -8,9 +8,9 @@ import (
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
-// ListLabels answers GET /api/v1/logs/labels.
+// ListLabels handles GET /api/v1/logs/labels.
 func (s *Server) ListLabels(c echo.Context, p api.ListLabelsParams) error {
-	sel, w, err := s.selected(c, p.Query, p.Start, p.End, p.Since)
+	sel, w, err := s.selectorAndWindow(c, p.Query, p.Start, p.End, p.Since)
 	if err != nil {
 		return err
 	}
@@ -18,9 +18,9 @@ func (s *Server) ListLabels(c echo.Context, p api.ListLabelsParams) error {
 	return s.copyResponse(c, response, err)
 }
 
-// ListLabelValues answers GET /api/v1/logs/labels/{name}/values.
+// ListLabelValues handles GET /api/v1/logs/labels/{name}/values.
 func (s *Server) ListLabelValues(c echo.Context, name string, p api.ListLabelValuesParams) error {
-	sel, w, err := s.selected(c, p.Query, p.Start, p.End, p.Since)
+	sel, w, err := s.selectorAndWindow(c, p.Query, p.Start, p.End, p.Since)
 	if err != nil {
 		return err
 	}
@@ -28,9 +28,9 @@ func (s *Server) ListLabelValues(c echo.Context, name string, p api.ListLabelVal
 	return s.copyResponse(c, response, err)
 }
 
-// ListDetectedLabels answers GET /api/v1/logs/labels/detected.
+// ListDetectedLabels handles GET /api/v1/logs/labels/detected.
 func (s *Server) ListDetectedLabels(c echo.Context, p api.ListDetectedLabelsParams) error {
-	sel, w, err := s.selected(c, p.Query, p.Start, p.End, p.Since)
+	sel, w, err := s.selectorAndWindow(c, p.Query, p.Start, p.End, p.Since)
 	if err != nil {
 		return err
 	}
@@ -38,9 +38,9 @@ func (s *Server) ListDetectedLabels(c echo.Context, p api.ListDetectedLabelsPara
 	return s.copyResponse(c, response, err)
 }
 
-// ListSeries answers GET /api/v1/logs/series.
+// ListSeries handles GET /api/v1/logs/series.
 func (s *Server) ListSeries(c echo.Context, p api.ListSeriesParams) error {
-	return s.series(c, texts(p.Match), p.Start, p.End, p.Since)
+	return s.series(c, stringsOr(p.Match, nil), p.Start, p.End, p.Since)
 }
 
 // series lists the streams that any of the selectors selects; no selector is every stream of the scope.
@@ -57,9 +57,9 @@ func (s *Server) series(c echo.Context, match []string, start, end, since *strin
 	return s.copyResponse(c, response, err)
 }
 
-// selected reads what every operation on streams takes: a selector, or none for all of the scope's, and
-// a span of time.
-func (s *Server) selected(c echo.Context, query, start, end, since *string) (tenancy.Selector, loki.Window, error) {
+// selectorAndWindow reads the parameters of every operation on streams: a selector, or none for all of the scope, and
+// a time range.
+func (s *Server) selectorAndWindow(c echo.Context, query, start, end, since *string) (tenancy.Selector, loki.Window, error) {
 	w, err := s.window(c, start, end, since)
 	if err != nil {
 		return tenancy.Selector{}, loki.Window{}, err
@@ -68,59 +68,59 @@ func (s *Server) selected(c echo.Context, query, start, end, since *string) (ten
 	return sel, w, err
 }
 
-func texts(values *[]string) []string {
+func stringsOr(values *[]string, otherwise []string) []string {
 	if values == nil {
-		return nil
+		return otherwise
 	}
 	return *values
 }
 
-// LokiLabels answers GET /loki/api/v1/labels.
+// LokiLabels handles GET /loki/api/v1/labels.
 func (s *Server) LokiLabels(c echo.Context, p api.LokiLabelsParams) error {
 	return s.ListLabels(c, api.ListLabelsParams(p))
 }
 
-// LokiLabelsForm answers POST /loki/api/v1/labels.
+// LokiLabelsForm handles POST /loki/api/v1/labels.
 func (s *Server) LokiLabelsForm(c echo.Context, _ api.LokiLabelsFormParams) error {
-	return s.bound().LokiLabels(c)
+	return s.binding().LokiLabels(c)
 }
 
-// LokiLabel answers GET /loki/api/v1/label, the older name of labels.
+// LokiLabel handles GET /loki/api/v1/label, the older name of labels.
 func (s *Server) LokiLabel(c echo.Context, p api.LokiLabelParams) error {
 	return s.ListLabels(c, api.ListLabelsParams(p))
 }
 
-// LokiLabelForm answers POST /loki/api/v1/label.
+// LokiLabelForm handles POST /loki/api/v1/label.
 func (s *Server) LokiLabelForm(c echo.Context, _ api.LokiLabelFormParams) error {
-	return s.bound().LokiLabel(c)
+	return s.binding().LokiLabel(c)
 }
 
-// LokiLabelValues answers GET /loki/api/v1/label/{name}/values.
+// LokiLabelValues handles GET /loki/api/v1/label/{name}/values.
 func (s *Server) LokiLabelValues(c echo.Context, name string, p api.LokiLabelValuesParams) error {
 	return s.ListLabelValues(c, name, api.ListLabelValuesParams(p))
 }
 
-// LokiLabelValuesForm answers POST /loki/api/v1/label/{name}/values.
+// LokiLabelValuesForm handles POST /loki/api/v1/label/{name}/values.
 func (s *Server) LokiLabelValuesForm(c echo.Context, _ string, _ api.LokiLabelValuesFormParams) error {
-	return s.bound().LokiLabelValues(c)
+	return s.binding().LokiLabelValues(c)
 }
 
-// LokiDetectedLabels answers GET /loki/api/v1/detected_labels.
+// LokiDetectedLabels handles GET /loki/api/v1/detected_labels.
 func (s *Server) LokiDetectedLabels(c echo.Context, p api.LokiDetectedLabelsParams) error {
 	return s.ListDetectedLabels(c, api.ListDetectedLabelsParams(p))
 }
 
-// LokiDetectedLabelsForm answers POST /loki/api/v1/detected_labels.
+// LokiDetectedLabelsForm handles POST /loki/api/v1/detected_labels.
 func (s *Server) LokiDetectedLabelsForm(c echo.Context, _ api.LokiDetectedLabelsFormParams) error {
-	return s.bound().LokiDetectedLabels(c)
+	return s.binding().LokiDetectedLabels(c)
 }
 
-// LokiSeries answers GET /loki/api/v1/series. Loki takes both names of the parameter, and the union.
+// LokiSeries handles GET /loki/api/v1/series. Loki takes both names of the parameter, and the union.
 func (s *Server) LokiSeries(c echo.Context, p api.LokiSeriesParams) error {
-	return s.series(c, append(texts(p.Match), texts(p.MatchBrackets)...), p.Start, p.End, p.Since)
+	return s.series(c, append(stringsOr(p.Match, nil), stringsOr(p.MatchBrackets, nil)...), p.Start, p.End, p.Since)
 }
 
-// LokiSeriesForm answers POST /loki/api/v1/series.
+// LokiSeriesForm handles POST /loki/api/v1/series.
 func (s *Server) LokiSeriesForm(c echo.Context, _ api.LokiSeriesFormParams) error {
-	return s.bound().LokiSeries(c)
+	return s.binding().LokiSeries(c)
 }

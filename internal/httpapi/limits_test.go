@@ -354,7 +354,7 @@ func TestTenantsTimeout(t *testing.T) {
 func TestEveryOperationHasItsUse(t *testing.T) {
 	t.Parallel()
 	named := map[string]bool{}
-	for _, op := range newGateway(t).server.contract {
+	for _, op := range newGateway(t).server.operations {
 		named[op.id] = true
 		if op.class == limits.ClassRequest && op.fence == "selector" {
 			t.Errorf("%s asks Loki, and is bounded by nothing", op.id)

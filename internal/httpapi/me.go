@@ -8,7 +8,7 @@ import (
 	"github.com/logfence/logfence/gen/api"
 )
 
-// GetMe answers GET /api/v1/me.
+// GetMe handles GET /api/v1/me.
 func (s *Server) GetMe(c echo.Context, _ api.GetMeParams) error {
 	who := callerOf(c)
 	l, scopes := who.limits, who.Scopes
@@ -17,7 +17,7 @@ func (s *Server) GetMe(c echo.Context, _ api.GetMeParams) error {
 	}
 	return c.JSON(http.StatusOK, me{
 		Me: api.Me{
-			Subject: orAbsent(who.Subject), Issuer: who.Issuer, Tenants: who.Tenants, Selector: orAbsent(who.Selector),
+			Subject: stringOrNil(who.Subject), Issuer: who.Issuer, Tenants: who.Tenants, Selector: stringOrNil(who.Selector),
 			Scopes: scopes, ExpiresAt: who.Expiry.UTC(),
 		},
 		Limits: l.Report(),
@@ -32,7 +32,7 @@ type me struct {
 	Limits map[string]int64 `json:"limits"`
 }
 
-func orAbsent(text string) *string {
+func stringOrNil(text string) *string {
 	if text == "" {
 		return nil
 	}

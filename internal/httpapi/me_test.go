@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write the limits that are missing into 
 //	go test ./internal/httpapi -run MyLimits -update
 func TestMyLimits(t *testing.T) {
 	t.Parallel()
-	spec, err := theSpec()
+	spec, err := loadSpec()
 	if err != nil {
 		t.Fatal(err)
 	}

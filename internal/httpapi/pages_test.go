@@ -255,7 +255,7 @@ func TestOperationsSayHowTheyAreConfined(t *testing.T) {
 // takes it as it stands.
 func TestSampleRequestsAreTaken(t *testing.T) {
 	t.Parallel()
-	prepared, err := newContract(freshSpec(t))
+	prepared, err := newOperationTable(freshSpec(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,8 +20,8 @@ import (
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
-// problem is a refusal as the caller sees it: RFC 9457, with a code that is for ever. It is an error,
-// so that whatever finds a mistake can return one; everything else is turned into one by [problemOf].
+// problem is an error response: RFC 9457, with a stable code. It is an error, so that handlers can return one; every
+// other error is turned into one by [problemOf].
 type problem struct {
 	Type      string `json:"type"`
 	Title     string `json:"title"`
@@ -39,7 +39,7 @@ type problem struct {
 	cause  error
 }
 
-// Error is the problem as the log has it.
+// Error returns the problem with its cause, for the log.
 func (p *problem) Error() string {
 	if p.cause == nil {
 		return p.Code + ": " + p.Detail
@@ -117,10 +117,10 @@ func parameterInvalid(name, format string, args ...any) *problem {
 
 const retryLater = "1" // seconds
 
-// problemOf is the one place that turns errors into answers. Unknown errors are ours, and say
-// nothing: a detail that nobody has looked at may hold an address or another tenant's name.
+// problemOf is the only place that turns errors into responses. Unknown errors are faults of logfence, and their text
+// is not sent: a detail that has not been reviewed may hold an address or another tenant's name.
 func problemOf(err error) *problem {
-	for _, in := range []func(error) *problem{ready, ofToken, ofRecord, ofQuery, ofLimits, ofLoki, ofRouter} {
+	for _, in := range []func(error) *problem{asProblem, ofToken, ofRecord, ofQuery, ofLimits, ofLoki, ofRouter} {
 		if p := in(err); p != nil {
 			return p
 		}
@@ -128,7 +128,7 @@ func problemOf(err error) *problem {
 	return codeInternal.problem(err, "The request could not be handled. Report it with its request id.")
 }
 
-func ready(err error) *problem {
+func asProblem(err error) *problem {
 	var p *problem
 	if errors.As(err, &p) {
 		return p
@@ -139,7 +139,7 @@ func ready(err error) *problem {
 func ofToken(err error) *problem {
 	switch {
 	case errors.Is(err, auth.ErrNoToken):
-		// RFC 6750 section 3.1: a request without a token is told the scheme and no error.
+		// RFC 6750 section 3.1: the response to a request without a token has the scheme and no error.
 		return codeUnauthorized.problem(err, "Send a bearer token in the Authorization header.").
 			with(echo.HeaderWWWAuthenticate, `Bearer realm="logfence"`)
 	case errors.Is(err, auth.ErrInvalidToken):
@@ -212,7 +212,7 @@ func ofLimits(err error) *problem {
 		}
 		p := c.problem(err, "%s", exceeded.Detail)
 		if exceeded.RetryAfter > 0 {
-			p = p.with(echo.HeaderRetryAfter, strconv.Itoa(wholeSeconds(exceeded.RetryAfter)))
+			p = p.with(echo.HeaderRetryAfter, strconv.Itoa(ceilSeconds(exceeded.RetryAfter)))
 		}
 		return p
 	case errors.Is(err, limits.ErrOverloaded):
@@ -253,7 +253,7 @@ func ofLoki(err error) *problem {
 	return nil
 }
 
-// retryAfter is when Loki is looked at next, in whole seconds.
+// retryAfter returns the time until the next health check of Loki, in seconds, rounded up.
 func retryAfter(err error) string {
 	var e *loki.Error
 	if !errors.As(err, &e) || e.RetryAfter <= 0 {
@@ -290,14 +290,14 @@ func sentence(s string) string {
 // where Loki's clients look for plain text.
 func (p *problem) send(c echo.Context) error {
 	h := c.Response().Header()
-	// Of an answer that failed before its first byte; Echo keeps a media type that is there.
+	// Those of a response that failed before its first byte; Echo keeps an existing media type.
 	h.Del(echo.HeaderContentEncoding)
 	h.Del(echo.HeaderContentType)
 	for name, value := range p.header {
 		h.Set(name, value)
 	}
 	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusRequestEntityTooLarge {
-		// What is left of the body is not read.
+		// The rest of the body is not read.
 		h.Set(echo.HeaderConnection, "close")
 	}
 	if strings.HasPrefix(c.Request().URL.Path, compatPrefix) {

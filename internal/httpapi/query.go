@@ -14,13 +14,13 @@ import (
 // Loki's own default, sent on so that a lower LOGFENCE_MAX_LINES holds for it too.
 const defaultLines = 100
 
-// QueryLogs answers GET /api/v1/logs/query.
+// QueryLogs handles GET /api/v1/logs/query.
 func (s *Server) QueryLogs(c echo.Context, p api.QueryLogsParams) error {
 	w, err := s.window(c, p.Start, p.End, p.Since)
 	if err != nil {
 		return err
 	}
-	lines, err := s.lines(c, p.Limit)
+	lines, err := s.lineLimit(c, p.Limit)
 	if err != nil {
 		return err
 	}
@@ -36,31 +36,31 @@ func (s *Server) QueryLogs(c echo.Context, p api.QueryLogsParams) error {
 	if err != nil {
 		return err
 	}
-	if q.Kind() == tenancy.KindMetrics { // for lines a step says nothing
+	if q.Kind() == tenancy.KindMetrics { // a step has no meaning for log lines
 		if err := callerOf(c).limits.CheckPoints(w.Start, w.End, step); err != nil {
 			return err
 		}
 	}
 	response, err := s.loki.QueryRange(c.Request().Context(), requestOptions(c), q, loki.RangeParams{
-		Window: w, Limit: lines, Direction: word(p.Direction), Step: step, Interval: interval,
+		Window: w, Limit: lines, Direction: lowerOr(p.Direction, ""), Step: step, Interval: interval,
 	})
 	return s.copyResponse(c, response, err)
 }
 
-// QueryLogsForm answers POST /api/v1/logs/query. By now the form's parameters are read; see understood.
+// QueryLogsForm handles POST /api/v1/logs/query. The form's parameters have been read; see validatedRequest.
 func (s *Server) QueryLogsForm(c echo.Context, _ api.QueryLogsFormParams) error {
-	return s.bound().QueryLogs(c)
+	return s.binding().QueryLogs(c)
 }
 
-// QueryInstant answers GET /api/v1/logs/query/instant.
+// QueryInstant handles GET /api/v1/logs/query/instant.
 func (s *Server) QueryInstant(c echo.Context, p api.QueryInstantParams) error {
 	at, err := optionalTime("time", p.Time)
 	if err != nil {
 		return err
 	}
-	d := decisionOf(c)
+	d := recordOf(c)
 	d.Start, d.End = at, at
-	lines, err := s.lines(c, p.Limit)
+	lines, err := s.lineLimit(c, p.Limit)
 	if err != nil {
 		return err
 	}
@@ -72,48 +72,48 @@ func (s *Server) QueryInstant(c echo.Context, p api.QueryInstantParams) error {
 		return codeKindWrong.problem(nil, "An instant query takes a metric query, such as count_over_time({app=\"api\"}[5m]); for log lines use a range query.")
 	}
 	response, err := s.loki.QueryInstant(c.Request().Context(), requestOptions(c), q, loki.InstantParams{
-		Time: at, Limit: lines, Direction: word(p.Direction),
+		Time: at, Limit: lines, Direction: lowerOr(p.Direction, ""),
 	})
 	return s.copyResponse(c, response, err)
 }
 
-// QueryInstantForm answers POST /api/v1/logs/query/instant.
+// QueryInstantForm handles POST /api/v1/logs/query/instant.
 func (s *Server) QueryInstantForm(c echo.Context, _ api.QueryInstantFormParams) error {
-	return s.bound().QueryInstant(c)
+	return s.binding().QueryInstant(c)
 }
 
-// LokiQueryRange answers GET /loki/api/v1/query_range.
+// LokiQueryRange handles GET /loki/api/v1/query_range.
 func (s *Server) LokiQueryRange(c echo.Context, p api.LokiQueryRangeParams) error {
 	return s.QueryLogs(c, api.QueryLogsParams(p))
 }
 
-// LokiQueryRangeForm answers POST /loki/api/v1/query_range.
+// LokiQueryRangeForm handles POST /loki/api/v1/query_range.
 func (s *Server) LokiQueryRangeForm(c echo.Context, _ api.LokiQueryRangeFormParams) error {
-	return s.bound().LokiQueryRange(c)
+	return s.binding().LokiQueryRange(c)
 }
 
-// LokiQuery answers GET /loki/api/v1/query.
+// LokiQuery handles GET /loki/api/v1/query.
 func (s *Server) LokiQuery(c echo.Context, p api.LokiQueryParams) error {
 	return s.QueryInstant(c, api.QueryInstantParams(p))
 }
 
-// LokiQueryForm answers POST /loki/api/v1/query.
+// LokiQueryForm handles POST /loki/api/v1/query.
 func (s *Server) LokiQueryForm(c echo.Context, _ api.LokiQueryFormParams) error {
-	return s.bound().LokiQuery(c)
+	return s.binding().LokiQuery(c)
 }
 
-// bound is the generated binding of parameters, for operations whose form has been read.
-func (s *Server) bound() *api.ServerInterfaceWrapper {
+// binding returns the generated binding of parameters, for operations whose form has been read.
+func (s *Server) binding() *api.ServerInterfaceWrapper {
 	return &api.ServerInterfaceWrapper{Handler: s}
 }
 
-// window reads a span of time and holds it to the limit.
+// window reads a time range and checks it against the limit.
 func (s *Server) window(c echo.Context, start, end, since *string) (loki.Window, error) {
 	w, err := windowOf(s.now(), start, end, since)
 	if err != nil {
 		return loki.Window{}, err
 	}
-	d := decisionOf(c)
+	d := recordOf(c)
 	d.Start, d.End = w.start, w.end
 	if err := callerOf(c).limits.CheckRange(w.start, w.end); err != nil {
 		return loki.Window{}, err
@@ -121,7 +121,7 @@ func (s *Server) window(c echo.Context, start, end, since *string) (loki.Window,
 	return loki.Window{Start: w.start, End: w.end}, nil
 }
 
-// step reads a step, and holds it to the points that it asks for over the span.
+// step reads a step, and checks the number of points over the time range against the limit.
 func (s *Server) step(c echo.Context, w loki.Window, value *string) (time.Duration, error) {
 	step, err := parseStep("step", value)
 	if err != nil {
@@ -130,8 +130,8 @@ func (s *Server) step(c echo.Context, w loki.Window, value *string) (time.Durati
 	return step, callerOf(c).limits.CheckPoints(w.Start, w.End, step)
 }
 
-// lines is how many lines are asked for, at most as many as one may.
-func (s *Server) lines(c echo.Context, limit *int) (int, error) {
+// lineLimit returns the requested number of lines, and an error if it exceeds the limit.
+func (s *Server) lineLimit(c echo.Context, limit *int) (int, error) {
 	l := callerOf(c).limits
 	if limit == nil {
 		return min(defaultLines, l.MaxLines), nil
@@ -149,18 +149,18 @@ func optionalTime(name string, value *string) (time.Time, error) {
 	return parseTime(name, *value)
 }
 
-// word is the value of an optional parameter that the spec has held to its list.
-func word[T ~string](value *T) string {
+// lowerOr returns an optional parameter in lower case. The spec has validated it against its enumeration.
+func lowerOr[T ~string](value *T, otherwise string) string {
 	if value == nil {
-		return ""
+		return otherwise
 	}
 	return strings.ToLower(string(*value)) // logcli sends FORWARD
 }
 
-// number is the value of an optional parameter that the spec has held to be at least 1.
-func number(value *int) int {
+// intOr returns an optional parameter.
+func intOr(value *int, otherwise int) int {
 	if value == nil {
-		return 0
+		return otherwise
 	}
 	return *value
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/logfence/logfence/internal/web"
 )
 
-// headerEncodingFlags asks Loki to tell structured metadata from parsed labels. It is the one header
-// of Loki's own that is passed on, and only with the one value that has a meaning.
+// headerEncodingFlags requests that Loki separates structured metadata from parsed labels. It is the only one of
+// Loki's own headers that is forwarded, and only with its one defined value.
 const (
 	headerEncodingFlags = "X-Loki-Response-Encoding-Flags"
 	flagCategorize      = "categorize-labels"
@@ -27,7 +27,7 @@ func requestOptions(c echo.Context) loki.RequestOptions {
 	}
 }
 
-// copyResponse streams Loki's response to the client as it comes, without reading what is in it.
+// copyResponse streams Loki's response to the client as it arrives, without parsing it.
 func (s *Server) copyResponse(c echo.Context, response *loki.Response, err error) error {
 	if err != nil {
 		return err
@@ -39,7 +39,7 @@ func (s *Server) copyResponse(c echo.Context, response *loki.Response, err error
 		return err
 	}
 	if response.Length < 0 {
-		response.Body = &bounded{ReadCloser: response.Body, limits: l}
+		response.Body = &limitedBody{ReadCloser: response.Body, limits: l}
 	}
 	h := c.Response().Header()
 	h[echo.HeaderContentType] = isJSON
@@ -54,15 +54,15 @@ func (s *Server) copyResponse(c echo.Context, response *loki.Response, err error
 	return copyBody(c, response.Body, response.Length)
 }
 
-// bounded is an answer that fails where it becomes longer than one may be.
-type bounded struct {
+// limitedBody is a response body that fails when it exceeds the limit on response bytes.
+type limitedBody struct {
 	io.ReadCloser
 
 	limits *limits.Effective
 	read   int64
 }
 
-func (b *bounded) Read(p []byte) (int, error) {
+func (b *limitedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.read += int64(n)
 	if err := b.limits.CheckAnswer(b.read); err != nil {

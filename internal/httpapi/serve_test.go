@@ -507,7 +507,7 @@ func TestFailureBeforeTheFirstByte(t *testing.T) {
 // the connection, or Loki's answer, for ever.
 func TestSlowCallersAreLetGo(t *testing.T) {
 	t.Parallel()
-	g := newGateway(t, func(c *Config, _ *loki.Config) { c.Stall = 100 * time.Millisecond })
+	g := newGateway(t, func(c *Config, _ *loki.Config) { c.ClientTimeout = 100 * time.Millisecond })
 	address := strings.TrimPrefix(g.url, "http://")
 	dial := func(request string) net.Conn {
 		var d net.Dialer

@@ -2,12 +2,12 @@
 // own API, with one implementation behind both.
 //
 // Guarantee: only what the spec describes is served; every operation is authenticated, its parameters
-// are read once and held against the spec, and what carries LogQL goes to package loki as a fenced
-// value of the caller's scope. Any error on the way is an answer without data. One
-// [audit.AccessRecord] is recorded for each request.
+// are read once and validated against the spec, and LogQL reaches package loki only as a fenced value of the
+// caller's scope. Any error before that is a response without data. One [audit.AccessRecord] is recorded for each
+// request.
 //
 // Not promised here: that a token is genuine (package auth), that a fenced value is confined (package
-// tenancy), or what Loki answers (package loki).
+// tenancy), or the content of Loki's responses (package loki).
 //
 // Clients have a deadline for each piece that is written to them, which no library sets: net/http's WriteTimeout
 // and Echo's timeout middleware bound the complete response, and a tail or an export has no such bound.
@@ -35,14 +35,14 @@ import (
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
-// Config is what a [Server] is made of. All but the optional fields are required.
+// Config holds the dependencies and settings of a [Server]. All but the optional fields are required.
 type Config struct {
 	Verifier Verifier
 	Fence    *tenancy.Fence
 	Loki     *loki.Client
-	// Parsing lets so many queries be parsed at once: the most expensive thing that a request costs.
+	// Parsing bounds how many queries are parsed at once: the most expensive part of a request.
 	Parsing *limits.ParseSlots
-	// Limits bound what each tenant may ask for.
+	// Limits bound the requests of each tenant.
 	Limits   *limits.Limiter
 	Recorder *telemetry.Recorder
 	Log      *slog.Logger
@@ -53,78 +53,78 @@ type Config struct {
 
 	// Compat serves Loki's own paths beside the native ones.
 	Compat bool
-	// BasicToken takes a token also as the password of HTTP Basic.
+	// BasicToken accepts a token also as the password of HTTP Basic.
 	BasicToken bool
-	// CORSOrigins are the origins, exactly, whose pages may read answers; none by default.
+	// CORSOrigins are the exact origins whose pages may read responses; none by default.
 	CORSOrigins []string
-	// TrustedProxies are those whose word counts about where a request came from; none by default.
+	// TrustedProxies are the proxies whose headers name a request's source address; none by default.
 	TrustedProxies audit.TrustedProxies
-	// Explore has the log page served, and says how people sign in to it; nil: it is not served.
+	// Explore configures the log explorer and its sign-in; nil: it is not served.
 	Explore *Explore
-	// Heartbeat is how long an open tail says nothing; 0 is DefaultHeartbeat.
+	// Heartbeat is the interval of heartbeats of a silent tail; 0 is DefaultHeartbeat.
 	Heartbeat time.Duration
-	// Stall is how long a client may take to take one piece of an answer, or to send a form; 0 is
-	// DefaultStall.
-	Stall time.Duration
-	// MaxBody is the largest form or JSON body taken, in bytes; 0 is DefaultMaxBody.
+	// ClientTimeout is how long a client may take to read one piece of a response, or to send a body; 0 is
+	// DefaultClientTimeout.
+	ClientTimeout time.Duration
+	// MaxBody is the largest accepted form or JSON body, in bytes; 0 is DefaultMaxBody.
 	MaxBody int
 	// Now is the clock; nil is the system's.
 	Now func() time.Time
 }
 
-// Server answers requests. It is made once and safe for use by many goroutines.
+// Server handles requests. It is made once and safe for use by many goroutines.
 type Server struct {
-	verifier   Verifier
-	fence      *tenancy.Fence
-	loki       *loki.Client
-	parsing    *limits.ParseSlots
-	limits     *limits.Limiter
-	maxBody    int64
-	recorder   *telemetry.Recorder
-	log        *slog.Logger
-	basicToken bool
-	proxies    audit.TrustedProxies
-	now        func() time.Time
-	origins    []string
-	live       *live
-	stall      time.Duration
-	stopping   atomic.Bool // what /readyz says
-	lastPolicy atomic.Pointer[policy]
+	verifier      Verifier
+	fence         *tenancy.Fence
+	loki          *loki.Client
+	parsing       *limits.ParseSlots
+	limits        *limits.Limiter
+	maxBody       int64
+	recorder      *telemetry.Recorder
+	log           *slog.Logger
+	basicToken    bool
+	proxies       audit.TrustedProxies
+	now           func() time.Time
+	origins       []string
+	tails         *tailRegistry
+	clientTimeout time.Duration
+	stopping      atomic.Bool // reported by /readyz
+	lastPolicy    atomic.Pointer[policy]
 
-	contract contract
-	public   http.Handler
-	admin    http.Handler
+	operations operationTable
+	public     http.Handler
+	admin      http.Handler
 }
 
-// The generated interface, held by the compiler: an operation that the spec gains is missing here.
+// The generated interface, enforced by the compiler: an operation that is added to the spec is missing here.
 var _ api.ServerInterface = (*Server)(nil)
 
-// New makes a server, or says what is wrong with the spec that is built in or with c.
+// New makes a server. An error names what is wrong with c, or with the embedded spec.
 func New(c Config) (*Server, error) {
-	spec, err := theSpec()
+	spec, err := loadSpec()
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded spec: %w", err)
 	}
-	prepared, err := newContract(spec)
+	prepared, err := newOperationTable(spec)
 	if err != nil {
 		return nil, fmt.Errorf("openapi.yaml: %w", err)
 	}
 	s := &Server{
 		verifier: c.Verifier, fence: c.Fence, loki: c.Loki, parsing: c.Parsing, limits: c.Limits,
-		recorder: c.Recorder, log: c.Log, basicToken: c.BasicToken, proxies: c.TrustedProxies, now: c.Now, contract: prepared,
+		recorder: c.Recorder, log: c.Log, basicToken: c.BasicToken, proxies: c.TrustedProxies, now: c.Now, operations: prepared,
 	}
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.stall = c.Stall
-	if s.stall == 0 {
-		s.stall = DefaultStall
+	s.clientTimeout = c.ClientTimeout
+	if s.clientTimeout == 0 {
+		s.clientTimeout = DefaultClientTimeout
 	}
 	s.maxBody = int64(c.MaxBody)
 	if s.maxBody == 0 {
 		s.maxBody = DefaultMaxBody
 	}
-	s.origins, s.live = c.CORSOrigins, newLive(c)
+	s.origins, s.tails = c.CORSOrigins, newTailRegistry(c)
 	if s.public, err = s.newPublic(c); err != nil {
 		return nil, err
 	}
@@ -132,19 +132,19 @@ func New(c Config) (*Server, error) {
 	return s, nil
 }
 
-// Public is what callers reach.
+// Public returns the handler for callers.
 func (s *Server) Public() http.Handler { return s.public }
 
-// Admin is what operators reach: health, readiness, metrics and profiles. It belongs on a listener of its own.
+// Admin returns the handler for operators: health, readiness, metrics and profiles. It belongs on a separate listener.
 func (s *Server) Admin() http.Handler { return s.admin }
 
 func (s *Server) newPublic(c Config) (http.Handler, error) {
 	e := echo.New()
 	e.HTTPErrorHandler = func(err error, _ echo.Context) {
-		// observed has answered by then; what arrives here is the loss of the connection.
-		s.log.Debug("answer not sent", "error", err)
+		// accessLog has already written the response; errors that arrive here are those of a lost connection.
+		s.log.Debug("response not sent", "error", err)
 	}
-	e.Pre(s.observed, exactPath)
+	e.Pre(s.accessLog, exactPath)
 	e.Use(noOptions)
 	r := &registrar{server: s, echo: e, compat: c.Compat}
 	api.RegisterHandlers(r, s)
@@ -161,11 +161,11 @@ func (s *Server) newPublic(c Config) (http.Handler, error) {
 			return nil, err
 		}
 	}
-	return withReadDeadlines(withWriteDeadlines(h, s.stall), s.stall), nil
+	return withReadDeadlines(withWriteDeadlines(h, s.clientTimeout), s.clientTimeout), nil
 }
 
-// withCORS lets pages of just these origins read answers. Tokens travel in a header that pages set
-// themselves, so credentials of the browser's own (cookies) are not allowed.
+// withCORS lets pages of exactly these origins read responses. Tokens are sent in a header that pages set
+// themselves, so the browser's own credentials (cookies) are not allowed.
 func withCORS(h http.Handler, origins []string) (http.Handler, error) {
 	mw, err := cors.NewMiddleware(cors.Config{
 		Origins: origins,
@@ -185,10 +185,10 @@ func withCORS(h http.Handler, origins []string) (http.Handler, error) {
 	return mw.Wrap(h), nil
 }
 
-// registrar registers the generated routes, each behind the guard of its operation. A route that the
-// contract does not know has no guard, and is an error rather than open.
+// registrar registers the generated routes, each behind the auth middleware of its operation. A route that is not in
+// the operation table has no such middleware, and is an error rather than open.
 type registrar struct {
-	api.EchoRouter // of its methods only the two that the spec uses are meant to be called
+	api.EchoRouter // only the two methods that the spec uses are called
 
 	server *Server
 	echo   *echo.Echo
@@ -197,7 +197,7 @@ type registrar struct {
 }
 
 func (r *registrar) add(method, path string, h echo.HandlerFunc) *echo.Route {
-	op, ok := r.server.contract[method+" "+path]
+	op, ok := r.server.operations[method+" "+path]
 	if !ok {
 		r.errs = append(r.errs, fmt.Errorf("%s %s is not in the spec", method, path))
 		return nil
@@ -205,7 +205,7 @@ func (r *registrar) add(method, path string, h echo.HandlerFunc) *echo.Route {
 	if !r.compat && strings.HasPrefix(path, compatPrefix) {
 		return nil
 	}
-	return r.echo.Add(method, path, r.server.guarded(op, h))
+	return r.echo.Add(method, path, r.server.authenticated(op, h))
 }
 
 // GET registers an operation.
@@ -218,13 +218,13 @@ func (r *registrar) POST(path string, h echo.HandlerFunc, _ ...echo.MiddlewareFu
 	return r.add(http.MethodPost, path, h)
 }
 
-// guarded is the way to every operation's handler: who asks, how much they have asked for of late, then
-// what they ask, each refused at the first doubt. Who comes first, so that strangers learn nothing about
-// parameters, and are no tenant's burden; then how much, so that a flood costs nothing more.
-func (s *Server) guarded(op *operation, h echo.HandlerFunc) echo.HandlerFunc {
+// authenticated is the middleware of every operation: authentication, then admission, then parameters, each refusing
+// in case of doubt. Authentication comes first, so that callers without a token learn nothing about parameters and
+// are not counted as a tenant's; then admission, so that a flood costs nothing more.
+func (s *Server) authenticated(op *operation, h echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		x := exchangeOf(c)
-		d := &x.decision
+		x := requestStateOf(c)
+		d := &x.record
 		s.recorder.Route(c.Request().Context(), op.id, op.route.Path)
 		who, err := s.identify(c.Request())
 		d.Tenants, d.Subject, d.Issuer = who.Tenants, who.Subject, who.Issuer
@@ -232,7 +232,7 @@ func (s *Server) guarded(op *operation, h echo.HandlerFunc) echo.HandlerFunc {
 			return err
 		}
 		who.limits = s.limits.Of(who.Tenants)
-		x.who = who
+		x.caller = who
 		ticket, err := s.admit(c, op)
 		if err != nil {
 			return err
@@ -246,22 +246,22 @@ func (s *Server) guarded(op *operation, h echo.HandlerFunc) echo.HandlerFunc {
 		if err := ticket.Acquire(c.Request().Context()); err != nil {
 			return err
 		}
-		return h(&understood{Context: c, values: values})
+		return h(&validatedRequest{Context: c, values: values})
 	}
 }
 
-// understood is a request whose parameters are what was understood of them, wherever they came from, so
-// that the generated binding of the GET operation serves the form as well, and nothing reads them again.
-type understood struct {
+// validatedRequest is a request whose parameters have been read and validated, from the URL or the form, so that
+// the generated binding of the GET operation serves the form as well, and nothing reads them again.
+type validatedRequest struct {
 	echo.Context
 
 	values url.Values
 }
 
-// QueryParams is what the generated binding reads.
-func (u *understood) QueryParams() url.Values { return u.values }
+// QueryParams returns the validated parameters to the generated binding.
+func (u *validatedRequest) QueryParams() url.Values { return u.values }
 
-// read reads a request's parameters, and holds them against the spec.
+// read reads a request's parameters, and validates them against the spec.
 func (s *Server) read(c echo.Context, op *operation) (url.Values, error) {
 	r := c.Request()
 	if err := refuseOverrides(r.Header); err != nil {
@@ -269,7 +269,7 @@ func (s *Server) read(c echo.Context, op *operation) (url.Values, error) {
 	}
 	for _, name := range op.headers {
 		if n := len(r.Header.Values(name)); n > 1 {
-			return nil, parameterInvalid(name, "The header %s is given %d times; one is taken.", name, n)
+			return nil, parameterInvalid(name, "The header %s is given %d times. Send it once.", name, n)
 		}
 	}
 	values, err := op.readParameters(r, s.maxBody)
@@ -283,24 +283,24 @@ func (s *Server) read(c echo.Context, op *operation) (url.Values, error) {
 	return values, op.validate(r.Context(), r, path, values)
 }
 
-// overrides are canonical names of headers by which some servers take a request for another.
+// overrides are canonical names of headers that make some servers treat a request as a different one.
 var overrides = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Original-Url", "X-Rewrite-Url"}
 
 func refuseOverrides(h http.Header) error {
 	for _, name := range overrides {
 		if len(h[name]) > 0 {
-			return parameterInvalid("", "The header %s is not taken.", name)
+			return parameterInvalid("", "The header %s is not accepted. Remove it.", name)
 		}
 	}
 	return nil
 }
 
-// fenced parses a text under a slot of the caller's tenants, so that one tenant's flood of expensive texts leaves
-// the others' alone. The tenants are all of the token's: a header that names one of them would choose the share.
-func (s *Server) fenced(ctx context.Context, who *caller, parse func() error) (err error) {
+// withParserSlot parses a query in a slot of the caller's tenants, so that one tenant's flood of expensive queries does
+// not delay the others'. The tenants are all of the token's: a header that names one of them would choose the share.
+func (s *Server) withParserSlot(ctx context.Context, who *caller, parse func() error) (err error) {
 	ctx, span := s.recorder.Span(ctx, "fence")
 	defer func() { span.End(err) }()
-	asked := time.Now()
+	queued := time.Now()
 	release, err := s.parsing.Acquire(ctx, who.own)
 	if err != nil {
 		return fmt.Errorf("wait to parse: %w", err)
@@ -308,13 +308,13 @@ func (s *Server) fenced(ctx context.Context, who *caller, parse func() error) (e
 	defer release()
 	began := time.Now()
 	err = parse()
-	s.recorder.Fenced(began.Sub(asked), time.Since(began))
+	s.recorder.Fenced(began.Sub(queued), time.Since(began))
 	return err
 }
 
 // query fences a query of the caller's.
 func (s *Server) query(c echo.Context, text string) (tenancy.Query, error) {
-	who, d := callerOf(c), decisionOf(c)
+	who, d := callerOf(c), recordOf(c)
 	d.Requested = append(d.Requested, text)
 	if err := who.limits.CheckQuery(len(text)); err != nil {
 		return tenancy.Query{}, err
@@ -335,16 +335,16 @@ func (s *Server) query(c echo.Context, text string) (tenancy.Query, error) {
 	return q, nil
 }
 
-// newQuery fences a query that was not fenced lately.
+// newQuery fences a query that is not in the cache.
 func (s *Server) newQuery(ctx context.Context, who *caller, text string) (q tenancy.Query, err error) {
-	err = s.fenced(ctx, who, func() (err error) {
+	err = s.withParserSlot(ctx, who, func() (err error) {
 		q, err = who.scope.Query(text)
 		return err
 	})
 	return q, err
 }
 
-// selector fences a selector of the caller's; none is the scope's own.
+// selector fences a selector of the caller's. None means all of the scope.
 func (s *Server) selector(c echo.Context, text *string) (tenancy.Selector, error) {
 	var texts []string
 	if text != nil {
@@ -357,9 +357,9 @@ func (s *Server) selector(c echo.Context, text *string) (tenancy.Selector, error
 	return selectors[0], nil
 }
 
-// selectors fences the selectors of a request; none at all, or an empty one, is the scope's own.
+// selectors fences the selectors of a request. None, or a single empty one, means all of the scope.
 func (s *Server) selectors(c echo.Context, texts []string) (selectors []tenancy.Selector, err error) {
-	who, d := callerOf(c), decisionOf(c)
+	who, d := callerOf(c), recordOf(c)
 	if len(texts) == 0 || len(texts) == 1 && texts[0] == "" {
 		selectors = []tenancy.Selector{who.scope.All()}
 	} else {
@@ -367,7 +367,7 @@ func (s *Server) selectors(c echo.Context, texts []string) (selectors []tenancy.
 		if err := checkSelectors(who.limits, texts); err != nil {
 			return nil, err
 		}
-		err = s.fenced(c.Request().Context(), who, func() (err error) {
+		err = s.withParserSlot(c.Request().Context(), who, func() (err error) {
 			selectors, err = who.scope.Selectors(texts)
 			return err
 		})
@@ -381,7 +381,7 @@ func (s *Server) selectors(c echo.Context, texts []string) (selectors []tenancy.
 	return selectors, nil
 }
 
-// checkSelectors holds the selectors of a request to the limits on a query of as many.
+// checkSelectors checks the selectors of a request against the limits on a query with as many.
 func checkSelectors(l *limits.Effective, texts []string) error {
 	length := 0
 	for _, text := range texts {

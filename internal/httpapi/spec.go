@@ -11,18 +11,18 @@ import (
 	"github.com/logfence/logfence/internal/web"
 )
 
-// theSpec is openapi.yaml as it is built in, read once; nothing changes it.
-var theSpec = sync.OnceValues(api.GetSpec)
+// loadSpec returns the embedded openapi.yaml, read once; nothing changes it.
+var loadSpec = sync.OnceValues(api.GetSpec)
 
-// Explore is what the log page needs to know.
+// Explore configures the log explorer.
 type Explore struct {
 	Sign web.OIDCLogin
-	// Origins tells the provider's origins, which the page asks; nil: there are none.
+	// Origins returns the origins of the identity provider, to which the page sends requests; nil: there are none.
 	Origins func(context.Context) []string
 }
 
-// registerPages serves the contract itself, its reference and the log page: the one thing on the public
-// listener that needs no token. The log page brings none; it asks the API with its reader's.
+// registerPages serves the spec, its reference and the log explorer: the only resources on the public
+// listener that need no token. The explorer sends its user's token to the API.
 func registerPages(e *echo.Echo, explore *Explore) error {
 	pages, err := web.Pages()
 	if err != nil {
@@ -35,7 +35,7 @@ func registerPages(e *echo.Echo, explore *Explore) error {
 		return nil
 	}
 	if pages, err = web.Explore(explore.Sign, explore.Origins); err != nil {
-		return fmt.Errorf("make the log page: %w", err)
+		return fmt.Errorf("make the log explorer: %w", err)
 	}
 	for path, page := range pages {
 		e.GET(path, echo.WrapHandler(page))

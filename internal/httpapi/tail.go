@@ -20,7 +20,7 @@ import (
 	"github.com/logfence/logfence/internal/tail"
 )
 
-// TailLogs answers GET /api/v1/logs/tail with server-sent events.
+// TailLogs handles GET /api/v1/logs/tail with server-sent events.
 func (s *Server) TailLogs(c echo.Context, p api.TailLogsParams) error {
 	r := tailRequest{query: p.Query, start: p.Start, limit: p.Limit, delayFor: p.DelayFor}
 	if p.LastEventID != nil {
@@ -30,7 +30,7 @@ func (s *Server) TailLogs(c echo.Context, p api.TailLogsParams) error {
 		}
 		r.after = cursor
 	}
-	f, err := s.follow(c, r)
+	f, err := s.startTail(c, r)
 	if err != nil {
 		return err
 	}
@@ -38,11 +38,11 @@ func (s *Server) TailLogs(c echo.Context, p api.TailLogsParams) error {
 	e := &events{Context: c, mark: r.after}
 	h := c.Response().Header()
 	h.Set(echo.HeaderContentType, "text/event-stream")
-	h.Set("X-Accel-Buffering", "no") // nginx would hold events back until it has a page of them
+	h.Set("X-Accel-Buffering", "no") // otherwise nginx buffers events until it has a page of them
 	c.Response().WriteHeader(http.StatusOK)
-	end, err := e.pass(f, s.live.heartbeat)
+	end, err := e.run(f, s.tails.heartbeat)
 	switch {
-	case left(c):
+	case clientGone(c):
 		return nil // as every tail ends
 	case err != nil:
 		return fmt.Errorf("%w: %w", errAborted, err)
@@ -59,24 +59,24 @@ type events struct {
 	buffer bytes.Buffer
 }
 
-// pass passes a tail on until it ends or the client can't be written to.
-func (e *events) pass(f *following, heartbeat time.Duration) (ending, error) {
-	// The header goes out now, and how soon to come back.
+// run forwards a tail until it ends or the client can't be written to.
+func (e *events) run(f *tailSession, heartbeat time.Duration) (closeReason, error) {
+	// Send the header now, and the delay before a client reconnects.
 	if err := e.send(":\nretry: 1000\n\n"); err != nil {
-		return ending{}, err
+		return closeReason{}, err
 	}
 	for {
 		batch, ok, err := f.next(time.Now().Add(heartbeat))
 		switch {
 		case err != nil:
-			return f.ending(err), nil
+			return f.closeReason(err), nil
 		case ok:
 			err = e.sendBatch(batch)
 		default:
-			err = e.beat(f)
+			err = e.sendHeartbeat(f)
 		}
 		if err != nil {
-			return ending{}, err
+			return closeReason{}, err
 		}
 	}
 }
@@ -85,9 +85,9 @@ func (e *events) send(text string) error {
 	return e.write([]byte(text))
 }
 
-// beat writes a comment. To a client that has seen no line yet it tells where to go on from, so that one
-// that comes back does not begin anew.
-func (e *events) beat(f *following) error {
+// sendHeartbeat writes a comment. A client that has received no line yet also gets the ID to resume from, so that it
+// does not start over after a reconnect.
+func (e *events) sendHeartbeat(f *tailSession) error {
 	if !e.mark.IsZero() {
 		return e.send(":\n\n")
 	}
@@ -117,7 +117,7 @@ func (e *events) write(b []byte) error {
 	return flush(e)
 }
 
-func (e *events) end(why ending) error {
+func (e *events) end(why closeReason) error {
 	data, err := json.Marshal(why)
 	if err != nil {
 		return fmt.Errorf("encode end: %w", err)
@@ -128,17 +128,17 @@ func (e *events) end(why ending) error {
 	return nil
 }
 
-// LokiTail answers GET /loki/api/v1/tail with Loki's own WebSocket.
+// LokiTail handles GET /loki/api/v1/tail with Loki's own WebSocket.
 func (s *Server) LokiTail(c echo.Context, p api.LokiTailParams) error {
 	r := c.Request()
-	if !asksForWebSocket(r) {
+	if !isWebSocketUpgrade(r) {
 		return codeUpgradeRequired.problem(nil, "This resource is a WebSocket. Over HTTP, follow lines by /api/v1/logs/tail.").
 			with(echo.HeaderConnection, "Upgrade").with(echo.HeaderUpgrade, "websocket")
 	}
 	if err := s.checkOrigin(r); err != nil {
 		return err
 	}
-	f, err := s.follow(c, tailRequest{query: p.Query, start: p.Start, limit: p.Limit, delayFor: p.DelayFor})
+	f, err := s.startTail(c, tailRequest{query: p.Query, start: p.Start, limit: p.Limit, delayFor: p.DelayFor})
 	if err != nil {
 		return err
 	}
@@ -152,23 +152,23 @@ func (s *Server) LokiTail(c echo.Context, p api.LokiTailParams) error {
 	}
 	defer conn.CloseNow()                 //nolint:errcheck // it is closed either way
 	conn.SetReadLimit(1 << 10)            // nothing is expected but control frames, which are shorter
-	client := conn.CloseRead(r.Context()) // ends when the client leaves
-	defer context.AfterFunc(client, f.leave)()
-	w := &frames{conn: conn, response: c.Response(), stall: s.stall, cache: map[string]string{}}
+	client := conn.CloseRead(r.Context()) // ends when the client disconnects
+	defer context.AfterFunc(client, f.disconnect)()
+	w := &frames{conn: conn, response: c.Response(), timeout: s.clientTimeout, cache: map[string]string{}}
 	if p.XLokiResponseEncodingFlags == nil {
-		w.labels = func(e loki.Entry) string { return merged(e, w.cache) }
+		w.labels = func(e loki.Entry) string { return mergedLabels(e, w.cache) }
 	}
-	end, err := w.pass(client, f, s.live.heartbeat)
+	end, err := w.run(client, f, s.tails.heartbeat)
 	if client.Err() != nil || err != nil {
-		return nil // it left, or can't be told any more: the connection breaks
+		return nil // it has disconnected, or nothing can be sent any more: the connection breaks
 	}
 	end.note(c)
 	return conn.Close(end.closeCode(), end.Detail[:min(len(end.Detail), 120)])
 }
 
-// asksForWebSocket holds a handshake to what RFC 6455, section 4.2.1, asks of it; websocket.Accept would
-// write answers of its own.
-func asksForWebSocket(r *http.Request) bool {
+// isWebSocketUpgrade checks a handshake against RFC 6455, section 4.2.1; websocket.Accept would write error responses
+// of its own.
+func isWebSocketUpgrade(r *http.Request) bool {
 	has := func(name, token string) bool {
 		for _, v := range strings.Split(strings.Join(r.Header.Values(name), ","), ",") {
 			if strings.EqualFold(strings.TrimSpace(v), token) {
@@ -181,7 +181,7 @@ func asksForWebSocket(r *http.Request) bool {
 		slices.Equal(r.Header.Values("Sec-WebSocket-Version"), []string{"13"}) && hasWebSocketKey(r.Header)
 }
 
-// hasWebSocketKey tells whether there is one key, of 16 bytes in base64.
+// hasWebSocketKey reports whether there is exactly one key, of 16 bytes in base64.
 func hasWebSocketKey(h http.Header) bool {
 	keys := h.Values("Sec-WebSocket-Key")
 	if len(keys) != 1 {
@@ -191,9 +191,9 @@ func hasWebSocketKey(h http.Header) bool {
 	return err == nil && len(key) == 16
 }
 
-// checkOrigin refuses pages of other origins than the operator has named. Browsers let any page open a
-// WebSocket anywhere, and send it what credentials they hold; they always say for which page. Our own
-// origin has no special right: pages are not told apart by the host that a request names.
+// checkOrigin refuses pages of other origins than the operator has configured. Browsers let any page open a
+// WebSocket to any host, and send the credentials that they hold; they always send the page's origin. Our own
+// origin has no special right: a request's Host header does not prove it.
 func (s *Server) checkOrigin(r *http.Request) error {
 	given := r.Header.Values(echo.HeaderOrigin)
 	if len(given) == 0 || len(given) == 1 && slices.Contains(s.origins, given[0]) {
@@ -202,7 +202,7 @@ func (s *Server) checkOrigin(r *http.Request) error {
 	return codeOriginForbidden.problem(nil, "Pages of this origin may not open a tail. The server's LOGFENCE_CORS_ORIGINS names those that may.")
 }
 
-func (e ending) closeCode() websocket.StatusCode {
+func (e closeReason) closeCode() websocket.StatusCode {
 	switch e.Reason {
 	case "token_expired":
 		return websocket.StatusPolicyViolation
@@ -217,29 +217,29 @@ func (e ending) closeCode() websocket.StatusCode {
 type frames struct {
 	conn     *websocket.Conn
 	response *echo.Response
-	stall    time.Duration
+	timeout  time.Duration
 	labels   func(loki.Entry) string // nil: as with categorize-labels
 	cache    map[string]string
 	buffer   bytes.Buffer
 }
 
-// errPing says that a client does not answer.
-var errPing = errors.New("the client does not answer")
+// errPing is the error of a client that does not respond to a ping.
+var errPing = errors.New("the client does not respond")
 
-// pass passes a tail on until it ends or the client can't be written to.
-func (w *frames) pass(ctx context.Context, f *following, heartbeat time.Duration) (ending, error) {
+// run forwards a tail until it ends or the client can't be written to.
+func (w *frames) run(ctx context.Context, f *tailSession, heartbeat time.Duration) (closeReason, error) {
 	for {
-		batch, ok, err := f.next(time.Now().Add(heartbeat)) //nolint:contextcheck // it has the client's, and more ends
+		batch, ok, err := f.next(time.Now().Add(heartbeat)) //nolint:contextcheck // it ends with the client, the token or the server
 		switch {
 		case err != nil:
-			return f.ending(err), nil
+			return f.closeReason(err), nil
 		case ok:
 			err = w.send(ctx, batch)
 		default:
 			err = w.ping(ctx)
 		}
 		if err != nil {
-			return ending{}, err
+			return closeReason{}, err
 		}
 	}
 }
@@ -247,14 +247,14 @@ func (w *frames) pass(ctx context.Context, f *following, heartbeat time.Duration
 func (w *frames) send(ctx context.Context, b tail.Batch) error {
 	w.buffer.Reset()
 	appendFrame(&w.buffer, b, w.labels)
-	ctx, cancel := context.WithTimeout(ctx, w.stall)
+	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
 	w.response.Size += int64(w.buffer.Len())
 	return w.conn.Write(ctx, websocket.MessageText, w.buffer.Bytes())
 }
 
 func (w *frames) ping(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, w.stall)
+	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
 	if err := w.conn.Ping(ctx); err != nil {
 		return errors.Join(errPing, err)

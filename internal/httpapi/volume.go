@@ -10,9 +10,9 @@ import (
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
-// GetStats answers GET /api/v1/logs/stats.
+// GetStats handles GET /api/v1/logs/stats.
 func (s *Server) GetStats(c echo.Context, p api.GetStatsParams) error {
-	sel, w, err := s.selected(c, p.Query, p.Start, p.End, p.Since)
+	sel, w, err := s.selectorAndWindow(c, p.Query, p.Start, p.End, p.Since)
 	if err != nil {
 		return err
 	}
@@ -20,7 +20,7 @@ func (s *Server) GetStats(c echo.Context, p api.GetStatsParams) error {
 	return s.copyResponse(c, response, err)
 }
 
-// GetVolume answers GET /api/v1/logs/volume.
+// GetVolume handles GET /api/v1/logs/volume.
 func (s *Server) GetVolume(c echo.Context, p api.GetVolumeParams) error {
 	sel, v, err := s.volume(c, p)
 	if err != nil {
@@ -30,7 +30,7 @@ func (s *Server) GetVolume(c echo.Context, p api.GetVolumeParams) error {
 	return s.copyResponse(c, response, err)
 }
 
-// GetVolumeRange answers GET /api/v1/logs/volume/range.
+// GetVolumeRange handles GET /api/v1/logs/volume/range.
 func (s *Server) GetVolumeRange(c echo.Context, p api.GetVolumeRangeParams) error {
 	sel, v, err := s.volume(c, api.GetVolumeParams{
 		Query: p.Query, Start: p.Start, End: p.End, Since: p.Since, Limit: p.Limit, TargetLabels: p.TargetLabels,
@@ -47,11 +47,11 @@ func (s *Server) GetVolumeRange(c echo.Context, p api.GetVolumeRangeParams) erro
 }
 
 func (s *Server) volume(c echo.Context, p api.GetVolumeParams) (tenancy.Selector, loki.VolumeParams, error) {
-	sel, w, err := s.selected(c, p.Query, p.Start, p.End, p.Since)
+	sel, w, err := s.selectorAndWindow(c, p.Query, p.Start, p.End, p.Since)
 	if err != nil {
 		return tenancy.Selector{}, loki.VolumeParams{}, err
 	}
-	v := loki.VolumeParams{Window: w, Limit: number(p.Limit), AggregateBy: word(p.AggregateBy)}
+	v := loki.VolumeParams{Window: w, Limit: intOr(p.Limit, 0), AggregateBy: lowerOr(p.AggregateBy, "")}
 	switch {
 	case p.TargetLabels != nil && *p.TargetLabels != "":
 		v.TargetLabels = strings.Split(*p.TargetLabels, ",")

@@ -13,7 +13,7 @@ import (
 // what was understood.
 
 // defaultSince is the span that Loki takes where a request names no start, on labels as well (its own
-// documentation says six hours there; its code does not).
+// documentation says six hours there; its code uses one hour).
 const defaultSince = time.Hour
 
 // window is a span of time.
@@ -95,7 +95,7 @@ func readTime(value string) (time.Time, bool) {
 }
 
 // parseStep reads a duration that may also be a number of seconds. Zero and less are refused: Loki
-// answers them with an error or takes them for none.
+// responds with an error or ignores them.
 func parseStep(name string, value *string) (time.Duration, error) {
 	if value == nil {
 		return 0, nil

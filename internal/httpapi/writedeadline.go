@@ -7,9 +7,9 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// DefaultStall is the slow-client timeout: how long a client may take for one piece of a response. One that has
+// DefaultClientTimeout is the slow-client timeout: how long a client may take for one piece of a response. One that has
 // stopped reading would otherwise hold its connection, and what is behind it, for ever.
-const DefaultStall = 30 * time.Second
+const DefaultClientTimeout = 30 * time.Second
 
 // withWriteDeadlines gives the clients of h the timeout for each piece of every response, the last among them,
 // which net/http writes when h has returned. (Then it clears the deadline: the connection may serve another

@@ -44,7 +44,7 @@ func TestQuietIsNoStall(t *testing.T) {
 	for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		t.Run(protocol, func(t *testing.T) {
 			t.Parallel()
-			g := newGateway(t, func(c *Config, _ *loki.Config) { c.Stall, c.Heartbeat = stall, 2*stall })
+			g := newGateway(t, func(c *Config, _ *loki.Config) { c.ClientTimeout, c.Heartbeat = stall, 2*stall })
 			server := httptest.NewUnstartedServer(g.server.Public())
 			server.EnableHTTP2 = protocol == "HTTP/2.0"
 			server.StartTLS()
@@ -91,7 +91,7 @@ func TestQuietIsNoStall(t *testing.T) {
 func TestEveryAnswerHasItsTime(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, func(c *Config, _ *loki.Config) {
-		c.Stall, c.CORSOrigins, c.Heartbeat = 50*time.Millisecond, []string{"https://logs.example"}, time.Hour
+		c.ClientTimeout, c.CORSOrigins, c.Heartbeat = 50*time.Millisecond, []string{"https://logs.example"}, time.Hour
 	})
 	authorized := "Host: x\r\nAuthorization: Bearer " + alphaToken + "\r\n"
 	for name, request := range map[string]string{
@@ -143,7 +143,7 @@ func TestEveryAnswerHasItsTime(t *testing.T) {
 // keep Loki at work, while the connection serves other requests.
 func TestStalledStreamsAreCutOff(t *testing.T) {
 	t.Parallel()
-	g := newGateway(t, func(c *Config, _ *loki.Config) { c.Stall = 100 * time.Millisecond })
+	g := newGateway(t, func(c *Config, _ *loki.Config) { c.ClientTimeout = 100 * time.Millisecond })
 	server := httptest.NewUnstartedServer(g.server.Public())
 	server.EnableHTTP2 = true
 	server.StartTLS()

@@ -39,7 +39,7 @@ type operation struct {
 	// route is what a request is validated against. A form's parameters are those of the GET
 	// operation of the same path, and are read and validated as such: one meaning, one way.
 	route *routers.Route
-	// repeats tells of each parameter in the URL or the form whether it may be repeated.
+	// repeats holds for each parameter in the URL or the form whether it may be repeated.
 	repeats map[string]bool
 	// headers are the parameters that are headers, each to be given once.
 	headers []string
@@ -55,16 +55,16 @@ const (
 	bodyJSON
 )
 
-// contract is openapi.yaml as the server keeps it: operations by method and Echo's path.
-type contract map[string]*operation
+// operationTable holds the operations of openapi.yaml, by method and Echo's path.
+type operationTable map[string]*operation
 
 // fences are the rules that an operation may name. Unknown means refused.
 var fences = []string{"query", "selector", "none"}
 
-// newContract prepares every operation of the spec, and refuses a spec that leaves anything open: an
+// newOperationTable prepares every operation of the spec, and refuses a spec that leaves anything open: an
 // operation without security or without a fence would be served unconfined.
-func newContract(spec *openapi3.T) (contract, error) {
-	c := contract{}
+func newOperationTable(spec *openapi3.T) (operationTable, error) {
+	c := operationTable{}
 	var errs []error
 	for path, item := range spec.Paths.Map() {
 		for method, op := range item.Operations() {
@@ -123,7 +123,7 @@ func echoPath(path string) string {
 }
 
 // readParameters reads a request's parameters once: from the URL, or from the form. What is given
-// twice, in both places, or by a name that the operation doesn't have, is refused, never guessed.
+// twice, in both places, or by a name that the operation doesn't have, is refused.
 func (o *operation) readParameters(r *http.Request, maxBody int64) (url.Values, error) {
 	source := r.URL.RawQuery
 	if o.body != bodyNone && (source != "" || r.URL.ForceQuery) {
@@ -145,7 +145,7 @@ func (o *operation) readParameters(r *http.Request, maxBody int64) (url.Values, 
 		if err != nil {
 			return nil, err
 		}
-		if err := oneMeaning(body); err != nil {
+		if err := checkUnambiguous(body); err != nil {
 			return nil, parameterInvalid("", "The body is not as described: %s.", err)
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
@@ -169,7 +169,7 @@ func (o *operation) parse(source string) (url.Values, error) {
 		case !known:
 			return nil, parameterInvalid(printable(name), "There is no parameter %s here.", printable(name))
 		case len(given) > 1 && !repeats:
-			return nil, parameterInvalid(name, "%s is given %d times; one is taken.", name, len(given))
+			return nil, parameterInvalid(name, "%s is given %d times. Send it once.", name, len(given))
 		}
 		for _, value := range given {
 			if !utf8.ValidString(value) || strings.ContainsRune(value, 0) {
@@ -180,7 +180,7 @@ func (o *operation) parse(source string) (url.Values, error) {
 	return values, nil
 }
 
-// printable is a caller's text, short and harmless enough to be said back.
+// printable returns a caller's text, shortened and without control characters, for use in an error.
 func printable(s string) string {
 	s = strings.ToValidUTF8(s, "?")
 	s = strings.Map(func(r rune) rune {

@@ -16,22 +16,23 @@ import (
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
-// DefaultHeartbeat is how long an open tail says nothing: proxies close what is silent for a minute.
+// DefaultHeartbeat is the interval of heartbeats of a silent tail: proxies close connections that are silent for a
+// minute.
 const DefaultHeartbeat = 15 * time.Second
 
-// live are the tails that are open.
-type live struct {
+// tailRegistry holds the open tails.
+type tailRegistry struct {
 	heartbeat time.Duration
 
 	mu       sync.Mutex
-	draining context.Context // ends when they are to end
+	draining context.Context // ends when tails must end
 	drain    context.CancelFunc
 	open     sync.WaitGroup
-	count    atomic.Int64 // what a WaitGroup does not tell
+	count    atomic.Int64 // a WaitGroup does not expose its count
 }
 
-func newLive(c Config) *live {
-	l := &live{heartbeat: c.Heartbeat}
+func newTailRegistry(c Config) *tailRegistry {
+	l := &tailRegistry{heartbeat: c.Heartbeat}
 	l.draining, l.drain = context.WithCancel(context.Background())
 	if l.heartbeat == 0 {
 		l.heartbeat = DefaultHeartbeat
@@ -39,16 +40,16 @@ func newLive(c Config) *live {
 	return l
 }
 
-// Drain tells every tail to end, and returns when all have told their clients, or when ctx ends. Tails have
-// no end of their own, so a server that stops would wait for them in vain. New ones are refused from then on.
+// Drain ends every tail, and returns when all have sent the close reason to their clients, or when ctx ends. Tails have
+// no end of their own, so a graceful shutdown would otherwise never finish. New tails are refused from then on.
 func (s *Server) Drain(ctx context.Context) {
-	s.live.mu.Lock()
-	s.live.drain()
-	s.live.mu.Unlock()
+	s.tails.mu.Lock()
+	s.tails.drain()
+	s.tails.mu.Unlock()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		s.live.open.Wait()
+		s.tails.open.Wait()
 	}()
 	select {
 	case <-ended:
@@ -56,11 +57,11 @@ func (s *Server) Drain(ctx context.Context) {
 	}
 }
 
-// Tails is how many tails are open.
-func (s *Server) Tails() int { return int(s.live.count.Load()) }
+// Tails returns the number of open tails.
+func (s *Server) Tails() int { return int(s.tails.count.Load()) }
 
 // enter counts a tail, unless the server drains.
-func (l *live) enter() bool {
+func (l *tailRegistry) add() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.draining.Err() != nil {
@@ -71,29 +72,29 @@ func (l *live) enter() bool {
 	return true
 }
 
-func (l *live) exit() {
+func (l *tailRegistry) remove() {
 	l.count.Add(-1)
 	l.open.Done()
 }
 
-// The ends of a tail that neither the client nor Loki has chosen.
+// The causes that end a tail beside the client and Loki.
 var (
 	errTokenExpired = errors.New("the token has expired")
 	errDraining     = errors.New("the server is shutting down")
 )
 
-// following is one tail on its way to a client.
-type following struct {
+// tailSession is one open tail.
+type tailSession struct {
 	*tail.Tail
 
 	// ctx ends with the client, and with the token or the server as its cause.
-	ctx   context.Context
-	began time.Time
-	leave func() // ends ctx, as the client's leaving does
-	close func()
+	ctx        context.Context
+	began      time.Time
+	disconnect func() // ends ctx, as a disconnected client does
+	close      func()
 }
 
-// tailRequest are the parameters of a tail, from either of its two doors.
+// tailRequest holds the parameters of a tail, from either endpoint.
 type tailRequest struct {
 	query    string
 	start    *string
@@ -102,43 +103,43 @@ type tailRequest struct {
 	after    tail.Cursor
 }
 
-// follow starts a tail for the caller. It returns when Loki has answered, so that what goes wrong before
-// still has its status. Whoever gets one calls close.
-func (s *Server) follow(c echo.Context, r tailRequest) (*following, error) {
+// startTail starts a tail for the caller. It returns after Loki's response, so that an error before that still has its
+// status. The caller closes the session.
+func (s *Server) startTail(c echo.Context, r tailRequest) (*tailSession, error) {
 	config, err := s.tailConfig(c, r)
 	if err != nil {
 		return nil, err
 	}
-	decisionOf(c).Start = config.Start
+	recordOf(c).Start = config.Start
 	q, err := s.lineQuery(c, r.query)
 	if err != nil {
 		return nil, err
 	}
-	if !s.live.enter() {
+	if !s.tails.add() {
 		return nil, codeOverloaded.problem(errDraining, "The server is shutting down. Try again shortly.").
 			with(echo.HeaderRetryAfter, retryLater)
 	}
 	ctx, cancel := context.WithCancelCause(c.Request().Context())
-	f := &following{ctx: ctx, began: s.now(), leave: func() { cancel(context.Canceled) }}
+	f := &tailSession{ctx: ctx, began: s.now(), disconnect: func() { cancel(context.Canceled) }}
 	expiry := time.AfterFunc(callerOf(c).Expiry.Sub(s.now()), func() { cancel(errTokenExpired) })
 	f.Tail = tail.Start(ctx, tail.NewSource(s.loki, requestOptions(c), q), config)
-	drained := context.AfterFunc(s.live.draining, func() { cancel(errDraining) })
+	drained := context.AfterFunc(s.tails.draining, func() { cancel(errDraining) })
 	f.close = func() {
 		expiry.Stop()
 		drained()
 		cancel(nil)
 		f.Close()
-		s.live.exit()
+		s.tails.remove()
 	}
 	if err := f.Open(ctx); err != nil {
 		f.close()
-		return nil, ofStart(err)
+		return nil, ofTailStart(err)
 	}
 	return f, nil
 }
 
-// ofStart is the answer to what ended a tail before it began.
-func ofStart(err error) error {
+// ofTailStart returns the error of a tail that ended before it began.
+func ofTailStart(err error) error {
 	switch {
 	case errors.Is(err, errTokenExpired):
 		return codeUnauthorized.problem(err, "The token is not valid. Get a new one from your identity provider.").
@@ -170,7 +171,7 @@ func (s *Server) tailConfig(c echo.Context, r tailRequest) (tail.Config, error) 
 	if err := callerOf(c).limits.CheckRange(start, now); err != nil {
 		return tail.Config{}, err
 	}
-	if config.Lines, err = s.lines(c, r.limit); err != nil {
+	if config.Lines, err = s.lineLimit(c, r.limit); err != nil {
 		return tail.Config{}, err
 	}
 	if r.delayFor != nil {
@@ -179,11 +180,11 @@ func (s *Server) tailConfig(c echo.Context, r tailRequest) (tail.Config, error) 
 	return config, nil
 }
 
-// pageLines is how many lines are asked of Loki at once: what it takes, which an operator who raised its
-// bound, or lowered it, has told us as LOGFENCE_MAX_LINES.
+// pageLines is how many lines are requested of Loki at once: at most its own limit, which operators who change it set
+// as LOGFENCE_MAX_LINES as well.
 func pageLines(c echo.Context) int { return min(callerOf(c).limits.MaxLines, pages.DefaultLines) }
 
-// lineQuery fences a query of the caller's that has to be one for log lines.
+// lineQuery fences a query of the caller's, which must be a log query.
 func (s *Server) lineQuery(c echo.Context, text string) (tenancy.Query, error) {
 	q, err := s.query(c, text)
 	if err != nil {
@@ -195,38 +196,38 @@ func (s *Server) lineQuery(c echo.Context, text string) (tenancy.Query, error) {
 	return q, nil
 }
 
-// ending is why a tail ends, as its client is told.
-type ending struct {
+// closeReason is why a tail ends, as sent to its client.
+type closeReason struct {
 	Reason string `json:"reason"`
 	Detail string `json:"detail"`
 
 	cause error // for the log, where something failed
 }
 
-func (f *following) ending(err error) ending {
+func (f *tailSession) closeReason(err error) closeReason {
 	var e *tail.EndError
 	switch {
 	case errors.Is(err, errTokenExpired):
-		return ending{Reason: "token_expired", Detail: "The token has expired. Come back with a new one."}
+		return closeReason{Reason: "token_expired", Detail: "The token has expired. Come back with a new one."}
 	case errors.Is(err, errDraining):
-		return ending{Reason: "server_shutdown", Detail: "The server is shutting down. Come back at once."}
+		return closeReason{Reason: "server_shutdown", Detail: "The server is shutting down. Reconnect now."}
 	case errors.As(err, &e) && problemOf(err).Code != codeInternal.name:
-		return ending{Reason: "loki_unavailable", Detail: "Loki cannot be followed any more: " + problemOf(err).Detail, cause: err}
+		return closeReason{Reason: "loki_unavailable", Detail: "Loki cannot be followed any more: " + problemOf(err).Detail, cause: err}
 	default:
-		return ending{Reason: "internal", Detail: "An internal error of logfence.", cause: err}
+		return closeReason{Reason: "internal", Detail: "An internal error of logfence.", cause: err}
 	}
 }
 
-// note records an end that was not the client's.
-func (e ending) note(c echo.Context) {
+// note records the error that ended a tail.
+func (e closeReason) note(c echo.Context) {
 	if e.cause != nil {
-		d := decisionOf(c)
+		d := recordOf(c)
 		d.Code, d.Cause = problemOf(e.cause).Code, e.cause
 	}
 }
 
-// next waits for the next batch until a time; both are nothing when it has passed.
-func (f *following) next(until time.Time) (batch tail.Batch, ok bool, err error) {
+// next waits for the next batch until a time. When it has passed, ok is false and err is nil.
+func (f *tailSession) next(until time.Time) (batch tail.Batch, ok bool, err error) {
 	ctx, cancel := context.WithDeadline(f.ctx, until)
 	defer cancel()
 	batch, err = f.Next(ctx)
@@ -236,11 +237,11 @@ func (f *following) next(until time.Time) (batch tail.Batch, ok bool, err error)
 	return batch, err == nil, err
 }
 
-// left tells whether the client has gone, and nobody is left to be told anything.
-func left(c echo.Context) bool { return c.Request().Context().Err() != nil }
+// clientGone reports whether the client has disconnected.
+func clientGone(c echo.Context) bool { return c.Request().Context().Err() != nil }
 
-// merged are all labels of an entry in one object, as Loki gives them without categorize-labels.
-func merged(e loki.Entry, cache map[string]string) string {
+// mergedLabels returns all labels of an entry in one object, as Loki does without categorize-labels.
+func mergedLabels(e loki.Entry, cache map[string]string) string {
 	if e.Metadata == "" && e.Parsed == "" {
 		return e.Labels
 	}

@@ -22,8 +22,8 @@ var (
 	canonicalRateLimitPolicy = http.CanonicalHeaderKey(headerRateLimitPolicy)
 )
 
-// classes are what operations keep busy. One that is missing here is taken for a query: what asks Loki can't
-// be forgotten.
+// classes are the limit classes of operations. The default is a query, so that no operation that sends requests to
+// Loki can be forgotten.
 var classes = map[string]limits.Class{
 	"getMe":               limits.ClassRequest,
 	"explainQuery":        limits.ClassRequest,
@@ -41,34 +41,35 @@ func classOf(operation string) limits.Class {
 	return limits.ClassQuery
 }
 
-// admit draws a request on its tenants' rates, and tells the caller what is left, granted or not.
+// admit counts a request against its tenants' rates, and sets the response headers with the remaining quota, whether
+// it is admitted or not.
 func (s *Server) admit(c echo.Context, op *operation) (*limits.Ticket, error) {
 	ticket, err := s.limits.Admit(c.Request().Context(), callerOf(c).limits, op.class)
 	if q := ticket.Quota; q.Burst > 0 {
 		h := c.Response().Header()
-		h[canonicalRateLimit] = []string{`"requests";r=` + strconv.Itoa(q.Remaining) + `;t=` + strconv.Itoa(wholeSeconds(q.Reset))}
+		h[canonicalRateLimit] = []string{`"requests";r=` + strconv.Itoa(q.Remaining) + `;t=` + strconv.Itoa(ceilSeconds(q.Reset))}
 		h[canonicalRateLimitPolicy] = s.ratePolicy(q)
 	}
 	return ticket, err
 }
 
-// ratePolicy is the field's value. Most tenants have the same policy, so the last one is kept.
+// ratePolicy returns the header's value. Most tenants have the same policy, so the last one is cached.
 func (s *Server) ratePolicy(q limits.Quota) []string {
 	if kept := s.lastPolicy.Load(); kept != nil && kept.burst == q.Burst && kept.window == q.Window {
 		return kept.field
 	}
 	p := &policy{burst: q.Burst, window: q.Window}
-	p.field = []string{`"requests";q=` + strconv.Itoa(q.Burst) + `;w=` + strconv.Itoa(wholeSeconds(q.Window))}
+	p.field = []string{`"requests";q=` + strconv.Itoa(q.Burst) + `;w=` + strconv.Itoa(ceilSeconds(q.Window))}
 	s.lastPolicy.Store(p)
 	return p.field
 }
 
-// policy is a tenant's rate, and what is said of it in an answer's header.
+// policy is a tenant's rate, and its value in a response header.
 type policy struct {
 	burst  int
 	window time.Duration
-	field  []string // nobody's to change
+	field  []string // shared, never changed
 }
 
-// wholeSeconds rounds up, and gives one at least: who comes back sooner comes in vain.
-func wholeSeconds(d time.Duration) int { return max(int((d+time.Second-1)/time.Second), 1) }
+// ceilSeconds rounds up, to one second at least: a client that retries earlier would be refused again.
+func ceilSeconds(d time.Duration) int { return max(int((d+time.Second-1)/time.Second), 1) }

@@ -227,11 +227,11 @@ func TestContractRefusesOpenOperations(t *testing.T) {
 		"no id":         func(op *openapi3.Operation) { op.OperationID = "" },
 	} {
 		spec := freshSpec(t)
-		if _, err := newContract(spec); err != nil {
+		if _, err := newOperationTable(spec); err != nil {
 			t.Fatal(err)
 		}
 		spoil(spec.Paths.Value("/api/v1/logs/labels").Get)
-		if _, err := newContract(spec); err == nil {
+		if _, err := newOperationTable(spec); err == nil {
 			t.Errorf("%s: taken", name)
 		}
 	}

@@ -497,7 +497,7 @@ func TestStalledClientsAreCutOff(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := newGateway(t, func(c *Config, _ *loki.Config) { c.Stall = 300 * time.Millisecond })
+			g := newGateway(t, func(c *Config, _ *loki.Config) { c.ClientTimeout = 300 * time.Millisecond })
 			open(g)
 			// It reads no more.
 			g.until("the tail has ended", func() bool {
