@@ -39,11 +39,11 @@ test: loki ## run every test, those against a real Loki included
 	@$(MAKE) --no-print-directory test-reference
 	@$(MAKE) --no-print-directory test-typescript
 	@$(MAKE) --no-print-directory test-explore
-	@$(MAKE) --no-print-directory test-contract
+	@$(MAKE) --no-print-directory test-conformance
 
-.PHONY: test-contract
-test-contract: loki internal/tools/node/node_modules ## run day.arazzo.yaml with Redocly Respect, against a real logfence and Loki
-	$(STATIC) go test -count=1 -run '^TestADay$$' ./internal/contract -redocly $(CURDIR)/internal/tools/node/node_modules/.bin/redocly
+.PHONY: test-conformance
+test-conformance: loki internal/tools/node/node_modules ## run day.arazzo.yaml with Redocly Respect, against a real logfence and Loki
+	$(STATIC) go test -count=1 -run '^TestADay$$' ./internal/conformance -redocly $(CURDIR)/internal/tools/node/node_modules/.bin/redocly
 
 .PHONY: test-typescript
 test-typescript: build ## test the TypeScript client in Node and Chromium, against a real logfence and Loki

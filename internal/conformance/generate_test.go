@@ -1,4 +1,4 @@
-package contract
+package conformance
 
 import (
 	"encoding/json"
@@ -35,7 +35,7 @@ type pair struct {
 	raw   bool
 }
 
-// requests are of one operation, some as the spec says, most not.
+// requests are of one operation, some valid by the spec, most not.
 func requests(d *description, op operation) *rapid.Generator[request] {
 	return rapid.Custom(func(t *rapid.T) request {
 		r := honest(t, op)

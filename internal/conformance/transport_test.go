@@ -1,4 +1,4 @@
-package contract
+package conformance
 
 import (
 	"bufio"
@@ -47,24 +47,24 @@ func (r request) parsed() (*http.Request, error) {
 	return http.ReadRequest(bufio.NewReader(strings.NewReader(r.text())))
 }
 
-// answer is what came back, whole; of what has no end, the beginning.
-type answer struct {
+// reply is the complete response, or the beginning of a response without an end.
+type reply struct {
 	status   int
 	header   http.Header
 	body     []byte // not compressed
 	messages [][]byte
 }
 
-// patience is how long an answer may take, on a machine under load.
-const patience = time.Minute
+// responseTimeout is how long a response may take, on a machine under load.
+const responseTimeout = time.Minute
 
 // send sends a request on a connection of its own, and returns when the server is done with it.
-func (g *gateway) send(r request) (a answer, err error) {
+func (g *gateway) send(r request) (a reply, err error) {
 	conn := g.listener.dial()
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
-		_, _ = io.WriteString(conn, r.text()) // who answers early stops reading
+		_, _ = io.WriteString(conn, r.text()) // a server that responds early stops reading
 	}()
 	defer func() {
 		_ = conn.Close() // it is a pipe
@@ -72,22 +72,22 @@ func (g *gateway) send(r request) (a answer, err error) {
 		g.busy.Lock() // the handler has begun, or never will
 		defer g.busy.Unlock()
 	}()
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
-		return answer{}, err
+	if err := conn.SetDeadline(time.Now().Add(responseTimeout)); err != nil {
+		return reply{}, err
 	}
-	return readAnswer(bufio.NewReader(conn), r.method)
+	return readReply(bufio.NewReader(conn), r.method)
 }
 
-func readAnswer(from *bufio.Reader, method string) (a answer, err error) {
+func readReply(from *bufio.Reader, method string) (a reply, err error) {
 	var response *http.Response
 	for response == nil || response.StatusCode == http.StatusContinue {
 		// The body is not closed, since that would read a tail to its end; the connection is.
 		response, err = http.ReadResponse(from, &http.Request{Method: method})
 		if err != nil {
-			return answer{}, fmt.Errorf("read answer: %w", err)
+			return reply{}, fmt.Errorf("read response: %w", err)
 		}
 	}
-	a = answer{status: response.StatusCode, header: response.Header}
+	a = reply{status: response.StatusCode, header: response.Header}
 	switch {
 	case a.status == http.StatusSwitchingProtocols:
 		a.messages, err = readFrames(from)
@@ -115,7 +115,7 @@ func readBody(response *http.Response) ([]byte, error) {
 	return io.ReadAll(z)
 }
 
-// readEvents reads a tail until it has nothing to say.
+// readEvents reads a tail until its first heartbeat.
 func readEvents(body io.Reader) ([]byte, error) {
 	var text []byte
 	for events := bufio.NewReader(body); ; {
@@ -127,7 +127,7 @@ func readEvents(body io.Reader) ([]byte, error) {
 	}
 }
 
-// readFrames reads a WebSocket until the server pings, since it has nothing to say, or closes.
+// readFrames reads a WebSocket until the server pings, since it is silent, or closes.
 func readFrames(from io.Reader) (messages [][]byte, err error) {
 	for {
 		head := make([]byte, 2)

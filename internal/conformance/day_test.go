@@ -1,4 +1,4 @@
-package contract
+package conformance
 
 import (
 	"bufio"
@@ -18,7 +18,7 @@ import (
 
 var redocly = flag.String("redocly", "", "`path` of the Redocly CLI, for the tests of day.arazzo.yaml")
 
-// day is what day.arazzo.yaml asks for.
+// day holds the inputs of day.arazzo.yaml.
 type day struct {
 	Base            string `json:"base"`
 	Token           string `json:"token"`
@@ -27,15 +27,15 @@ type day struct {
 	ForeignSelector string `json:"foreignSelector"`
 }
 
-// TestADay guarantees that a person's day with a real logfence, before a real Loki, goes as openapi.yaml
-// says, and that Redocly Respect would notice if it did not.
+// TestADay guarantees that a user's day with a real logfence, in front of a real Loki, conforms to
+// openapi.yaml, and that Redocly Respect would notice if it did not.
 func TestADay(t *testing.T) {
 	if *redocly == "" {
-		t.Skip("-redocly names no Redocly CLI; `make test-contract` does")
+		t.Skip("-redocly names no Redocly CLI; `make test-conformance` does")
 	}
 	today := startDemo(t)
-	if said, err := today.respect(t, "day.arazzo.yaml"); err != nil {
-		t.Fatalf("%v\n%s", err, said)
+	if output, err := today.respect(t, "day.arazzo.yaml"); err != nil {
+		t.Fatalf("%v\n%s", err, output)
 	}
 	t.Run("notices another shape", func(t *testing.T) {
 		at := tampered(t, `required: [status, data]`, `required: [status, data, nosuch]`)
@@ -52,8 +52,8 @@ func TestADay(t *testing.T) {
 	})
 }
 
-// respect runs the workflows of a file, and says what Redocly Respect said.
-func (d day) respect(t *testing.T, file string) (said string, err error) {
+// respect runs the workflows of a file, and returns the output of Redocly Respect.
+func (d day) respect(t *testing.T, file string) (output string, err error) {
 	t.Helper()
 	input, err := json.Marshal(d)
 	if err != nil {
@@ -68,12 +68,12 @@ func (d day) respect(t *testing.T, file string) (said string, err error) {
 }
 
 // mustFail runs the workflows where something is wrong.
-func (d day) mustFail(t *testing.T, file, says string) {
+func (d day) mustFail(t *testing.T, file, want string) {
 	t.Helper()
-	said, err := d.respect(t, file)
+	output, err := d.respect(t, file)
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(said, says) {
-		t.Errorf("%v, want exit status 1 and %q\n%s", err, says, said)
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(output, want) {
+		t.Errorf("%v, want exit status 1 and %q\n%s", err, want, output)
 	}
 }
 
@@ -126,7 +126,7 @@ func startDemo(t *testing.T) day {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = cmd.Process.Signal(os.Interrupt) // or it has ended, which Wait says
+		_ = cmd.Process.Signal(os.Interrupt) // or it has ended, which Wait reports
 		_, _ = io.Copy(io.Discard, out)
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("logfence-demo: %v", err)

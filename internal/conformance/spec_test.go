@@ -1,4 +1,4 @@
-package contract
+package conformance
 
 import (
 	"bufio"
@@ -28,7 +28,7 @@ func init() {
 	}
 }
 
-// operation is one operation of openapi.yaml, as it is to be asked.
+// operation is one operation of openapi.yaml, as it is to be req.
 type operation struct {
 	id, method, path string
 	// params are those of the path, the URL and the header; of an operation that takes a form, its
@@ -126,61 +126,61 @@ func newParameter(name, in string, required bool, schema *openapi3.Schema, logQL
 	return p
 }
 
-// errUndeclared is an answer that the spec does not promise.
-var errUndeclared = errors.New("not as openapi.yaml says")
+// errUndeclared is the error of a response that the spec does not declare.
+var errUndeclared = errors.New("not as declared in openapi.yaml")
 
-// check holds an answer against the spec. It gives the operation, empty where there is none.
-func (d *description) check(r request, a answer) (id string, err error) {
-	asked, err := r.parsed()
+// check validates a response against the spec. It returns the operation, empty where there is none.
+func (d *description) check(r request, a reply) (id string, err error) {
+	req, err := r.parsed()
 	if err != nil || a.header.Get("X-Request-Id") == "" {
-		return "", refusedByHTTP(asked, a)
+		return "", refusedByHTTP(req, a)
 	}
-	route, params, err := d.router.FindRoute(asked)
-	if err != nil || !exact(asked) && a.status == http.StatusNotFound {
-		return "", d.checkNowhere(asked, a)
+	route, params, err := d.router.FindRoute(req)
+	if err != nil || !exact(req) && a.status == http.StatusNotFound {
+		return "", d.checkNowhere(req, a)
 	}
 	id = route.Operation.OperationID
 	declared := route.Operation.Responses.Value(strconv.Itoa(a.status))
 	if declared == nil {
-		return id, fmt.Errorf("%s answered %d: %w", id, a.status, errUndeclared)
+		return id, fmt.Errorf("%s returned %d: %w", id, a.status, errUndeclared)
 	}
 	if a.status == http.StatusSwitchingProtocols {
 		return id, d.checkMessages(a, "TailFrame")
 	}
-	err = openapi3filter.ValidateResponse(asked.Context(), &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: asked, PathParams: params, Route: route},
+	err = openapi3filter.ValidateResponse(req.Context(), &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: req, PathParams: params, Route: route},
 		Status:                 a.status, Header: a.header, Body: io.NopCloser(bytes.NewReader(a.body)),
 		Options: &openapi3filter.Options{IncludeResponseStatus: true},
 	})
 	if err != nil {
-		return id, fmt.Errorf("%s answered %d: %w: %w", id, a.status, errUndeclared, err)
+		return id, fmt.Errorf("%s returned %d: %w: %w", id, a.status, errUndeclared, err)
 	}
 	return id, d.checkInside(a, *declared.Value.Description)
 }
 
-// exact tells whether a path is written as the spec writes it.
+// exact reports whether a path is written as the spec writes it.
 func exact(r *http.Request) bool {
 	raw := strings.NewReplacer("%3A", ":", "%3a", ":").Replace(r.URL.RawPath)
 	return (raw == "" || raw == r.URL.Path) && path.Clean(r.URL.Path) == r.URL.Path
 }
 
-// refusedByHTTP takes what net/http answers by itself to what it does not hand on: no HTTP.
-func refusedByHTTP(asked *http.Request, a answer) error {
+// refusedByHTTP accepts the responses of net/http itself to malformed HTTP, which reaches no handler.
+func refusedByHTTP(req *http.Request, a reply) error {
 	switch a.status {
 	case http.StatusBadRequest, http.StatusExpectationFailed, http.StatusRequestHeaderFieldsTooLarge, http.StatusNotImplemented:
 		return nil
 	case http.StatusOK:
-		if asked != nil && asked.Method == http.MethodOptions && asked.RequestURI == "*" { // RFC 9110, section 9.3.7
+		if req != nil && req.Method == http.MethodOptions && req.RequestURI == "*" { // RFC 9110, section 9.3.7
 			return nil
 		}
 	}
 	return fmt.Errorf("%d without a request id: %w", a.status, errUndeclared)
 }
 
-// checkNowhere holds answers to what the spec does not describe: 404 and 405, and the pages that describe
+// checkNowhere checks responses to requests that the spec does not describe: 404 and 405, and the pages that describe
 // the spec.
-func (d *description) checkNowhere(asked *http.Request, a answer) error {
-	at := asked.URL.Path
+func (d *description) checkNowhere(req *http.Request, a reply) error {
+	at := req.URL.Path
 	media := a.header.Get("Content-Type")
 	switch {
 	case at == "/openapi.yaml" || at == "/openapi.json" || at == "/docs" || strings.HasPrefix(at, "/docs/"):
@@ -189,7 +189,7 @@ func (d *description) checkNowhere(asked *http.Request, a answer) error {
 		return fmt.Errorf("405 without Allow: %w", errUndeclared)
 	case a.status != http.StatusNotFound && a.status != http.StatusMethodNotAllowed:
 		return fmt.Errorf("%d outside of the spec: %w", a.status, errUndeclared)
-	case asked.Method == http.MethodHead:
+	case req.Method == http.MethodHead:
 		return nil
 	case strings.HasPrefix(at, "/loki/"):
 		if media != "text/plain; charset=UTF-8" || len(a.body) == 0 {
@@ -202,8 +202,8 @@ func (d *description) checkNowhere(asked *http.Request, a answer) error {
 	return d.checkSchema("Problem", a.body)
 }
 
-// checkPage takes what a server of files answers.
-func (d *description) checkPage(a answer) error {
+// checkPage accepts the responses of a file server.
+func (d *description) checkPage(a reply) error {
 	switch a.status {
 	case http.StatusOK, http.StatusPartialContent, http.StatusNotModified, http.StatusRequestedRangeNotSatisfiable, http.StatusNotFound, http.StatusMethodNotAllowed:
 		return nil
@@ -212,9 +212,9 @@ func (d *description) checkPage(a answer) error {
 	}
 }
 
-// checkInside looks at what schemas of HTTP answers don't reach: the codes that a response names, and the
+// checkInside checks what the schemas of HTTP responses do not cover: the codes that a response names, and the
 // lines of those that have a message each.
-func (d *description) checkInside(a answer, promised string) error {
+func (d *description) checkInside(a reply, promised string) error {
 	switch media, _, _ := strings.Cut(a.header.Get("Content-Type"), ";"); media {
 	case "application/problem+json":
 		var p struct{ Type, Code string }
@@ -256,7 +256,7 @@ func (d *description) checkEvents(text []byte) error {
 	return nil
 }
 
-func (d *description) checkMessages(a answer, schema string) error {
+func (d *description) checkMessages(a reply, schema string) error {
 	for _, m := range a.messages {
 		if err := d.checkSchema(schema, m); err != nil {
 			return err

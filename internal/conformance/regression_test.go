@@ -1,4 +1,4 @@
-package contract
+package conformance
 
 import (
 	"net/http"
@@ -13,8 +13,8 @@ func as(method, target string, header ...field) request {
 	return request{method: method, target: target, header: append(h, header...), may: alpha}
 }
 
-// TestFound holds what TestHostileRequests has found.
-func TestFound(t *testing.T) {
+// TestRegressions holds the faults that TestHostileRequests has found.
+func TestRegressions(t *testing.T) {
 	t.Parallel()
 	d, err := theSpec()
 	if err != nil {
@@ -28,7 +28,7 @@ func TestFound(t *testing.T) {
 		request request
 		status  int
 	}{
-		// The connection broke without an answer: the key was looked at when it was too late for one.
+		// The connection broke without a response: the key was checked too late.
 		{"a WebSocket's key that is none", as("GET", tail, append(handshake, field{"Sec-WebSocket-Version", "13"}, field{"Sec-WebSocket-Key", "short"})...), 426},
 		{"two versions of WebSocket", as("GET", tail, append(handshake, field{"Sec-WebSocket-Version", "13, 12"}, field{"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="})...), 426},
 	} {
@@ -47,37 +47,37 @@ func TestTheJudge(t *testing.T) {
 	}
 	labels, export, nowhere := as("GET", "/api/v1/logs/labels"), as("GET", "/api/v1/logs/export?query=%7B%7D"), as("GET", "/nowhere")
 	const problem = `{"type":"/docs/problems#unauthorized","title":"x","status":401,"detail":"x","code":"unauthorized","request_id":"x"}`
-	answered := func(status int, media, body string, header ...string) answer {
+	replyWith := func(status int, media, body string, header ...string) reply {
 		h := http.Header{"X-Request-Id": {"x"}, "Content-Type": {media}}
 		for i := 0; i+1 < len(header); i += 2 {
 			h.Set(header[i], header[i+1])
 		}
-		return answer{status: status, header: h, body: []byte(body)}
+		return reply{status: status, header: h, body: []byte(body)}
 	}
 	for _, tt := range []struct {
 		name    string
 		request request
-		answer  answer
+		reply   reply
 		good    bool
 	}{
-		{"as declared", labels, answered(200, "application/json", `{"status":"success","data":["app"]}`), true},
-		{"a problem", labels, answered(401, "application/problem+json", problem, "WWW-Authenticate", "Bearer"), true},
-		{"no such status", labels, answered(418, "application/problem+json", problem), false},
-		{"another status's code", labels, answered(400, "application/problem+json", problem), false},
-		{"another media type", labels, answered(200, "text/html", `<p>`), false},
-		{"another shape", labels, answered(200, "application/json", `{"status":"success","data":"app"}`), false},
-		{"a header is missing", labels, answered(401, "application/problem+json", problem), false},
-		{"not found, and it is in the spec", labels, answered(404, "application/problem+json", problem), false},
-		{"a line of another shape", export, answered(200, "application/x-ndjson", "{\"x\":1}\n", "Content-Disposition", "attachment"), false},
-		{"not found", nowhere, answered(404, "application/problem+json", problem), true},
-		{"not found, as a page", nowhere, answered(404, "text/html", `<p>`), false},
-		{"found, and it is not in the spec", nowhere, answered(200, "application/json", `{}`), false},
-		{"no method, and none said", nowhere, answered(405, "application/problem+json", problem), false},
-		{"text for Loki's clients", as("GET", "/loki/api/v1/push"), answered(404, "text/plain; charset=UTF-8", "x"), true},
-		{"a problem for Loki's clients", as("GET", "/loki/api/v1/push"), answered(404, "application/problem+json", problem), false},
-		{"no request id", labels, answer{status: 200, header: http.Header{}}, false},
+		{"as declared", labels, replyWith(200, "application/json", `{"status":"success","data":["app"]}`), true},
+		{"a problem", labels, replyWith(401, "application/problem+json", problem, "WWW-Authenticate", "Bearer"), true},
+		{"no such status", labels, replyWith(418, "application/problem+json", problem), false},
+		{"another status's code", labels, replyWith(400, "application/problem+json", problem), false},
+		{"another media type", labels, replyWith(200, "text/html", `<p>`), false},
+		{"another shape", labels, replyWith(200, "application/json", `{"status":"success","data":"app"}`), false},
+		{"a header is missing", labels, replyWith(401, "application/problem+json", problem), false},
+		{"not found, and it is in the spec", labels, replyWith(404, "application/problem+json", problem), false},
+		{"a line of another shape", export, replyWith(200, "application/x-ndjson", "{\"x\":1}\n", "Content-Disposition", "attachment"), false},
+		{"not found", nowhere, replyWith(404, "application/problem+json", problem), true},
+		{"not found, as a page", nowhere, replyWith(404, "text/html", `<p>`), false},
+		{"found, and it is not in the spec", nowhere, replyWith(200, "application/json", `{}`), false},
+		{"no method, and no Allow header", nowhere, replyWith(405, "application/problem+json", problem), false},
+		{"text for Loki's clients", as("GET", "/loki/api/v1/push"), replyWith(404, "text/plain; charset=UTF-8", "x"), true},
+		{"a problem for Loki's clients", as("GET", "/loki/api/v1/push"), replyWith(404, "application/problem+json", problem), false},
+		{"no request id", labels, reply{status: 200, header: http.Header{}}, false},
 	} {
-		if _, err := d.check(tt.request, tt.answer); (err == nil) != tt.good {
+		if _, err := d.check(tt.request, tt.reply); (err == nil) != tt.good {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
@@ -104,9 +104,9 @@ func TestTheJudge(t *testing.T) {
 	}
 }
 
-// TestTheJudgeSeesHoles guarantees that answers of others' logs, faults and requests of strangers at Loki
+// TestChecksFindLeaks guarantees that responses with others' logs, faults and requests of strangers at Loki
 // would be seen, by taking one caller for another.
-func TestTheJudgeSeesHoles(t *testing.T) {
+func TestChecksFindLeaks(t *testing.T) {
 	t.Parallel()
 	d, err := theSpec()
 	if err != nil {

@@ -1,4 +1,4 @@
-package contract
+package conformance
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// selectors are valid, most of them hostile: they ask for other tenants, or hide where they begin.
+// selectors are valid, most of them hostile: they name other tenants, or hide where they begin.
 var selectors = []string{
 	`{app="checkout"}`, `{env="prod"}`, `{}`, `{app=~".+"}`, `{tenant_id="beta"}`, `{tenant_id!="alpha"}`, `{tenant_id=~".*"}`,
 	`{tenant_id=""}`, `{tenant_id!~"alpha|"}`, `{tenant_id="alpha",tenant_id="beta"}`, "{tenant_id=`beta`}", `{ app = "checkout" , env != "" }`,
@@ -64,7 +64,7 @@ func wellFormed(t *rapid.T, kind string) string {
 	return text
 }
 
-// logQL draws a text of LogQL: well formed, broken in some places, or repeated until it is dear.
+// logQL draws a text of LogQL: well formed, broken in some places, or repeated until it is expensive.
 func logQL(t *rapid.T, kind string) string {
 	text := wellFormed(t, kind)
 	switch uniform(t, 8, "hostility") {

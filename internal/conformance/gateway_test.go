@@ -1,4 +1,4 @@
-package contract
+package conformance
 
 import (
 	"context"
@@ -32,10 +32,10 @@ const (
 	scopeToken  = "token-of-little-scope-0123456789"
 )
 
-// people tells whom a token speaks for. Whether a token is genuine is package auth's to test.
-type people struct{}
+// verifier returns the principal of a token. Whether a token is genuine is package auth's to test.
+type verifier struct{}
 
-func (people) Verify(_ context.Context, token string) (auth.Principal, error) {
+func (verifier) Verify(_ context.Context, token string) (auth.Principal, error) {
 	p := auth.Principal{Issuer: "https://id.example", Subject: "ann", Expiry: now.Add(time.Hour)}
 	switch token {
 	case alphaToken:
@@ -52,7 +52,7 @@ func (people) Verify(_ context.Context, token string) (auth.Principal, error) {
 	return p, nil
 }
 
-func (people) Ready() error { return nil }
+func (verifier) Ready() error { return nil }
 
 // marks are in everything that a tenant's streams hold, and in nothing that a request does: where one
 // shows, the tenant's logs do. The name of one tenant is its mark as well, for the places where names show.
@@ -93,7 +93,7 @@ func streams() []lokitest.Stream {
 	return all
 }
 
-// gateway is a server before a fake Loki. It answers one request after the other.
+// gateway is a server in front of a fake Loki. It handles one request at a time.
 type gateway struct {
 	loki     *lokitest.Loki
 	listener *pipes
@@ -120,7 +120,7 @@ func newGateway(t *testing.T) *gateway {
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(g.listener) }()
 	t.Cleanup(func() {
-		_ = s.Close() // Serve says it
+		_ = s.Close() // Serve returns it
 		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
 			t.Error(err)
 		}
@@ -134,7 +134,7 @@ func (g *gateway) config(t *testing.T) httpapi.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	turns, err := limits.NewParseSlots(limits.FairSemaphoreConfig{AtOnce: 2, Queue: 8, QueuePerKey: 4}, time.Minute)
+	parsing, err := limits.NewParseSlots(limits.FairSemaphoreConfig{AtOnce: 2, Queue: 8, QueuePerKey: 4}, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func (g *gateway) config(t *testing.T) httpapi.Config {
 	t.Cleanup(client.Close)
 	log := slog.New(slog.DiscardHandler)
 	return httpapi.Config{
-		Verifier: people{}, Fence: fence, Loki: client, Parsing: turns,
+		Verifier: verifier{}, Fence: fence, Loki: client, Parsing: parsing,
 		Limits:   limiter,
 		Recorder: telemetry.NewRecorder(log), Log: log, Compat: true, BasicToken: true,
 		Heartbeat: 5 * time.Millisecond, Now: func() time.Time { return now },

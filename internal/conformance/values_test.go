@@ -1,4 +1,4 @@
-package contract
+package conformance
 
 import (
 	"encoding/base64"
@@ -19,7 +19,7 @@ var texts = []string{
 	"2026-11-23T13:00:00Z", "forward", "series,labels", ",", "a,,b", "match[]", "1.5", ".", "1.", "1795440319.295999999", "18446744073709551616",
 }
 
-// times are valid where they say so, and at the edges of what a time can be.
+// times are valid where marked so, and at the limits of the type.
 var times = []string{
 	"2026-11-23T12:30:00Z", "1795440319", "1795440319.295", "1795440175000000001", "2026-11-23T13:30:00.123456789+05:30", "1795437000000000000",
 }
@@ -110,7 +110,7 @@ func overlong(t *rapid.T, s *openapi3.Schema) string {
 	return strings.Repeat(rapid.SampledFrom([]string{"a", "1", "{", "é", "a,"}).Draw(t, "unit"), most+uniform(t, 2, "beyond"))
 }
 
-// credentials are ways to say who asks. May are the tenants that the answer may come from at most.
+// credentials are forms of authentication. May are the tenants whose data the response may hold at most.
 type credentials struct {
 	header []field
 	may    []string

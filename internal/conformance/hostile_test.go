@@ -1,4 +1,4 @@
-package contract
+package conformance
 
 import (
 	"errors"
@@ -20,7 +20,7 @@ const leastRequests = 5000
 // lanes run side by side; each has operations of its own, and a server.
 const lanes = 4
 
-// TestHostileRequests guarantees that whatever is asked of an operation, by anybody, the answer is one that
+// TestHostileRequests guarantees that for any request to an operation, by any caller, the response is one that
 // the spec declares and no fault of the server's, that nothing of another tenant's is in it, and that all
 // LogQL that arrived at Loki was the caller's, confined. And that it was no walkover: each operation was
 // met, and did its work for some of the requests.
@@ -79,28 +79,28 @@ func (g *gateway) hold(d *description, r request) (status int, err error) {
 	if _, err := d.check(r, a); err != nil {
 		errs = append(errs, err)
 	}
-	said := string(a.body) + fmt.Sprint(a.header)
+	content := string(a.body) + fmt.Sprint(a.header)
 	for _, m := range a.messages {
-		said += string(m)
+		content += string(m)
 	}
-	if mark := foreign(said, r.may); mark != "" {
-		errs = append(errs, fmt.Errorf("the answer holds %s", mark))
+	if mark := foreign(content, r.may); mark != "" {
+		errs = append(errs, fmt.Errorf("the response holds %s", mark))
 	}
 	for _, secret := range []string{"token-of-", "127.0.0.1:", "goroutine "} {
-		// An answer may say what the request said.
-		if strings.Contains(said, secret) && !strings.Contains(strings.ReplaceAll(r.target+r.body, "Bearer", ""), secret) {
-			errs = append(errs, fmt.Errorf("the answer says %q", secret))
+		// A response may quote the request.
+		if strings.Contains(content, secret) && !strings.Contains(strings.ReplaceAll(r.target+r.body, "Bearer", ""), secret) {
+			errs = append(errs, fmt.Errorf("the response contains %q", secret))
 		}
 	}
 	return a.status, errors.Join(append(errs, g.arrivals(r)...)...)
 }
 
 // withoutID is a body by which a failure can be compared with itself.
-func withoutID(a answer) string {
+func withoutID(a reply) string {
 	return strings.ReplaceAll(string(a.body), a.header.Get("X-Request-Id"), "…")
 }
 
-// reads are the paths of Loki's that may be asked.
+// reads are the paths of Loki's that may be req.
 var reads = []string{
 	"query_range", "query", "labels", "series", "index/stats", "index/volume", "index/volume_range", "patterns",
 	"detected_fields", "detected_labels", "tail", "status/buildinfo",
@@ -155,7 +155,7 @@ func (c *tally) note(id string, status int) {
 	c.statuses[id][status]++
 }
 
-// report says what was sent.
+// report prints what was sent.
 func (c *tally) report(w io.Writer) {
 	sums := map[int]int{}
 	for _, n := range c.statuses {
@@ -167,5 +167,5 @@ func (c *tally) report(w io.Writer) {
 	for _, status := range slices.Sorted(maps.Keys(sums)) {
 		fmt.Fprintf(&text, " %d×%d", status, sums[status])
 	}
-	fmt.Fprintf(w, "contract: %d requests of %d operations:%s\n", c.total, len(c.statuses), text.String()) //nolint:errcheck // it is stderr
+	fmt.Fprintf(w, "conformance: %d requests of %d operations:%s\n", c.total, len(c.statuses), text.String()) //nolint:errcheck // it is stderr
 }
