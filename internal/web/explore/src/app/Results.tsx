@@ -112,7 +112,12 @@ function Summary({ answer }: { answer: Answer | undefined }) {
   if (answer?.kind === 'lines') {
     const { lines, atEnd, took, asked, crowded } = answer;
     const n = lines.length;
-    const rest = n >= mostLines ? ', the most that this page holds' : atEnd || n === 0 ? '' : `, more ${asked.direction === 'backward' ? 'before' : 'after'}`;
+    const rest =
+      n >= mostLines
+        ? ', the most that this page holds'
+        : atEnd || n === 0
+          ? ''
+          : `, more ${asked.direction === 'backward' ? 'before' : 'after'}`;
     text = `${n.toLocaleString('en')} ${n === 1 ? 'line' : 'lines'}${rest} · ${seconds(took)}`;
     if (crowded) text += ` · some lines of ${crowded === 1 ? 'one moment' : `${crowded} moments`} are missing: too many at once`;
   } else if (answer?.kind === 'matrix') {
@@ -132,12 +137,10 @@ function Progress({ asked, client }: { asked: Asked; client: Client }) {
     const aborter = new AbortController();
     const timer = setTimeout(() => {
       setText('Searching… No response yet.');
-      void client
-        .getStats({ query: streamSelector(asked.query), ...asked.span }, { signal: aborter.signal })
-        .then(({ data }) => {
-          if (!data || aborter.signal.aborted) return;
-          setText(`Searching… About ${bytes(data.bytes)} in ${data.streams.toLocaleString('en')} streams to read.`);
-        });
+      void client.getStats({ query: streamSelector(asked.query), ...asked.span }, { signal: aborter.signal }).then(({ data }) => {
+        if (!data || aborter.signal.aborted) return;
+        setText(`Searching… About ${bytes(data.bytes)} in ${data.streams.toLocaleString('en')} streams to read.`);
+      });
     }, 2000);
     return () => {
       clearTimeout(timer);
