@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the table of settings into docs/configuration.md")
+var update = flag.Bool("update", false, "write the table of settings into docs/configuration.md, and the chart's schema")
 
 // TestConfigurationTable guarantees that the table of docs/configuration.md is that of the settings. After a change:
 //
