@@ -88,7 +88,7 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// hasSection tells whether a document has a heading with that anchor, as GitHub makes it.
+// hasSection reports whether a document has a heading with that anchor, as GitHub makes it.
 func hasSection(text, anchor string) bool {
 	for _, h := range heading.FindAllStringSubmatch(text, -1) {
 		name := strings.Map(func(r rune) rune {
