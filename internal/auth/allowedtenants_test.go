@@ -207,9 +207,10 @@ func TestIssuerReachesOnlyItsOwn(t *testing.T) {
 					rt.Fatalf("%s look: issuer %s; want %s", look, p.Issuer, issuers[of].url)
 				}
 			}
-			if wantErr == nil {
+			switch {
+			case wantErr == nil:
 				granted++
-			} else if wantErr == ErrNoTenant { //nolint:errorlint // it is the value itself
+			case errors.Is(wantErr, ErrNoTenant):
 				refused++
 			}
 		}

@@ -69,13 +69,19 @@ func (b *bench) parts() []part {
 	one := sized("2 KB, 1 caller", "2KB", 1, 200)
 	one.latency = true
 	return []part{
-		{"nginx", "nginx, Content-Length", func(ctx context.Context) (*upstream, error) { return b.startNginx(ctx, false) },
-			[]workload{one, sized("2 KB", "2KB", 16, 1000), sized("200 KB", "200KB", 8, 200), sized("100 MB", "100MB", 2, 2)}},
-		{"chunks", "a Go server, 200 KB in chunks", b.startGo,
-			[]workload{sized("of 4 KB", "4KB", 8, 200), sized("of 16 KB", "16KB", 8, 200), sized("of 64 KB", "64KB", 8, 200)}},
+		{
+			"nginx", "nginx, Content-Length", func(ctx context.Context) (*upstream, error) { return b.startNginx(ctx, false) },
+			[]workload{one, sized("2 KB", "2KB", 16, 1000), sized("200 KB", "200KB", 8, 200), sized("100 MB", "100MB", 2, 2)},
+		},
+		{
+			"chunks", "a Go server, 200 KB in chunks", b.startGo,
+			[]workload{sized("of 4 KB", "4KB", 8, 200), sized("of 16 KB", "16KB", 8, 200), sized("of 64 KB", "64KB", 8, 200)},
+		},
 		{"gzip", "a Go server, gzip passed through", b.startGo, []workload{compressed}},
-		{"http2", "nginx, HTTP/2 with TLS", func(ctx context.Context) (*upstream, error) { return b.startNginx(ctx, true) },
-			[]workload{sized("2 KB", "2KB", 16, 500), sized("200 KB", "200KB", 8, 100), sized("100 MB", "100MB", 2, 2)}},
+		{
+			"http2", "nginx, HTTP/2 with TLS", func(ctx context.Context) (*upstream, error) { return b.startNginx(ctx, true) },
+			[]workload{sized("2 KB", "2KB", 16, 500), sized("200 KB", "200KB", 8, 100), sized("100 MB", "100MB", 2, 2)},
+		},
 		{"loki", "Loki, 200 lines of an hour", b.startLoki, []workload{loki, loki32}},
 	}
 }

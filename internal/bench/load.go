@@ -80,7 +80,7 @@ func (b *bench) load(ctx context.Context, c *contestant, w workload, tokens []st
 	}
 	defer transport.CloseIdleConnections()
 	attacker := vegeta.NewAttacker(vegeta.Client(&http.Client{Transport: transport}), vegeta.MaxBody(0),
-		vegeta.Workers(uint64(w.callers)), vegeta.MaxWorkers(uint64(w.callers)))
+		vegeta.Workers(uint64(w.callers)), vegeta.MaxWorkers(uint64(w.callers))) //nolint:gosec // a positive number of ours
 	defer context.AfterFunc(ctx, func() { attacker.Stop() })()
 	var before, after time.Duration
 	if c.process != nil {
@@ -139,7 +139,7 @@ func (b *bench) sameBytes(ctx context.Context, contestants []*contestant, w work
 		if err != nil {
 			return err
 		}
-		got, err := b.open(ctx, transport, c, w)
+		got, err := b.open(ctx, transport, c, w) //nolint:bodyclose // closed below
 		if err != nil {
 			return err
 		}

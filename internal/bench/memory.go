@@ -77,7 +77,7 @@ func (b *bench) perResponse(ctx context.Context, c *contestant) (float64, error)
 	var bodies []io.Closer
 	for range inFlight {
 		begin.Go(func() error {
-			got, err := b.open(ctx, transport, c, sized("in flight", "100MB", 1, 1))
+			got, err := b.open(ctx, transport, c, sized("in flight", "100MB", 1, 1)) //nolint:bodyclose // with bodies, when all are open
 			if err != nil {
 				return err
 			}

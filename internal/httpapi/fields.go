@@ -78,7 +78,7 @@ func (s *Server) fields(c echo.Context, p api.ListFieldsParams) (tenancy.Query, 
 	if err != nil {
 		return refuse(err)
 	}
-	if err := callerOf(c).limits.CheckLines(intOr(p.LineLimit, 0)); err != nil {
+	if err := callerOf(c).limits.CheckLines(intOrZero(p.LineLimit)); err != nil {
 		return refuse(err)
 	}
 	// Loki reads limit, and field_limit, its older name, where there is no limit.
@@ -93,5 +93,5 @@ func (s *Server) fields(c echo.Context, p api.ListFieldsParams) (tenancy.Query, 
 	if q.Kind() != tenancy.KindLogs {
 		return refuse(codeKindWrong.problem(nil, "Fields are found in log lines: this takes a log query, not a metric query."))
 	}
-	return q, loki.FieldParams{Window: w, Step: step, LineLimit: intOr(p.LineLimit, 0), Limit: intOr(limit, 0)}, nil
+	return q, loki.FieldParams{Window: w, Step: step, LineLimit: intOrZero(p.LineLimit), Limit: intOrZero(limit)}, nil
 }

@@ -157,10 +157,10 @@ func lowerOr[T ~string](value *T, otherwise string) string {
 	return strings.ToLower(string(*value)) // logcli sends FORWARD
 }
 
-// intOr returns an optional parameter.
-func intOr(value *int, otherwise int) int {
+// intOrZero returns an optional parameter.
+func intOrZero(value *int) int {
 	if value == nil {
-		return otherwise
+		return 0
 	}
 	return *value
 }

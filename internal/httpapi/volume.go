@@ -51,7 +51,7 @@ func (s *Server) volume(c echo.Context, p api.GetVolumeParams) (tenancy.Selector
 	if err != nil {
 		return tenancy.Selector{}, loki.VolumeParams{}, err
 	}
-	v := loki.VolumeParams{Window: w, Limit: intOr(p.Limit, 0), AggregateBy: lowerOr(p.AggregateBy, "")}
+	v := loki.VolumeParams{Window: w, Limit: intOrZero(p.Limit), AggregateBy: lowerOr(p.AggregateBy, "")}
 	switch {
 	case p.TargetLabels != nil && *p.TargetLabels != "":
 		v.TargetLabels = strings.Split(*p.TargetLabels, ",")

@@ -69,7 +69,7 @@ func TestLogQueueNeverWaits(t *testing.T) {
 				if err := q.Close(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				if len(sink.lines) != tt.fit+1+more-int(want) { //nolint:gosec // a handful
+				if len(sink.lines) != tt.fit+1+more-int(want) {
 					t.Errorf("%d lines written", len(sink.lines))
 				}
 				for i, got := range sink.lines {

@@ -67,12 +67,18 @@ func TestWhereItIsExpensive(t *testing.T) {
 	t.Parallel()
 	s := newScope(t, "acme")
 	for _, tt := range []struct{ name, text, want string }{
-		{"a matcher", "{b=\"ü\",\n ü=~`" + strings.Repeat(`\D`, 300) + "`}",
-			`query is too complex: regular expressions that are expensive to compile (the most expensive at line 2, column 5); shorten`},
-		{"a line filter", "{b=\"ü\"} |~ `" + strings.Repeat(`\D`, 300) + "`",
-			`query is too complex: regular expressions that are expensive to compile (the most expensive at line 1, column 12); shorten`},
-		{"a label", `{ip=~"` + strings.Repeat("1", 12000) + `"}`,
-			`query is too complex: a label with the name of a function (sum, duration, bytes …) before a long text (the most expensive at line 1, column 2); rename`},
+		{
+			"a matcher", "{b=\"ü\",\n ü=~`" + strings.Repeat(`\D`, 300) + "`}",
+			`query is too complex: regular expressions that are expensive to compile (the most expensive at line 2, column 5); shorten`,
+		},
+		{
+			"a line filter", "{b=\"ü\"} |~ `" + strings.Repeat(`\D`, 300) + "`",
+			`query is too complex: regular expressions that are expensive to compile (the most expensive at line 1, column 12); shorten`,
+		},
+		{
+			"a label", `{ip=~"` + strings.Repeat("1", 12000) + `"}`,
+			`query is too complex: a label with the name of a function (sum, duration, bytes …) before a long text (the most expensive at line 1, column 2); rename`,
+		},
 	} {
 		if _, err := s.Query(tt.text); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 			t.Errorf("%s:\n got %v\nwant %s…", tt.name, err, tt.want)

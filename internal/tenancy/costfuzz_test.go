@@ -202,7 +202,7 @@ func report(t *testing.T, what string, most, cost float64, text string) float64 
 			t.Fatal(err)
 		}
 		defer func() { _ = out.Close() }()
-		if _, err := fmt.Fprint(out, fmt.Sprintf("%s %.0f µs %.300q\n", what, math.Abs(cost), text)); err != nil {
+		if _, err := fmt.Fprintf(out, "%s %.0f µs %.300q\n", what, math.Abs(cost), text); err != nil {
 			t.Fatal(err)
 		}
 		return cost

@@ -172,7 +172,8 @@ func TestLogPageIsCompressedOnce(t *testing.T) {
 			t.Errorf("%v, %d bytes", w.Header(), w.Body.Len())
 		}
 	}
-	if calls != 2 || &compressed()[0] != &compressed()[0] {
+	first, second := compressed(), compressed()
+	if calls != 2 || &first[0] != &second[0] {
 		t.Errorf("%d of 2 requests were served from what is compressed once", calls)
 	}
 }
