@@ -84,6 +84,7 @@ export async function restartLogfence(signal: 'SIGTERM' | 'SIGKILL'): Promise<vo
 async function startLoki(): Promise<void> {
   const settings: Record<string, string> = {
     MultiTenant: 'false',
+    PersistPatterns: 'false',
     HTTPPort: String(lokiPort),
     GRPCPort: String(await freePort()),
     Dir: join(folder, 'loki'),
