@@ -115,7 +115,7 @@ test('what takes long says what is waited for, and is cancelled', async (t) => {
   // Held until the end: a real Loki is too fast to be waited for.
   await page.route(/logs\/query\?/, () => undefined);
   await page.keyboard.press('Control+Enter');
-  await answered(page, /^Searching… Loki has/);
+  await answered(page, /^Searching… About/);
   await page.getByRole('button', { name: 'Cancel' }).click();
   await answered(page, /^500 lines/);
   await page.unroute(/logs\/query\?/);
