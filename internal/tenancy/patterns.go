@@ -24,9 +24,9 @@ var anyService = labels.MustNewMatcher(labels.MatchRegexp, serviceLabel, ".+")
 // the selector of that query. The other matchers, the scope's among them, become label filters, which are
 // escaped. A value with a quotation mark would therefore end the string and continue as LogQL of its own.
 //
-// Guarantee: the first matcher on service_name has a value that escaping does not change, and is not
-// the scope's. Where the caller's selector gives no such matcher, the fence puts service_name=~".+" first,
-// and streams without a service name are then left out.
+// Guarantee: the first matcher on service_name, where there is one, has a value that escaping does not
+// change, and is not the scope's. Otherwise the fence puts service_name=~".+" first, and streams without a
+// service name are then left out.
 type PatternSelector struct {
 	logql   string
 	tenants string // as in [Scope.joined]
