@@ -23,8 +23,8 @@ func withReadDeadlines(h http.Handler, timeout time.Duration) http.Handler {
 		connection := http.NewResponseController(w)
 		_ = connection.SetReadDeadline(time.Now().Add(timeout)) // what cannot have one has no slow clients
 		body := &timedBody{ReadCloser: r.Body, ended: func() {
-			// A deadline left standing would end a long response: net/http reads on in the background, to
-			// notice when the client leaves.
+			// A deadline left standing could end a long response: net/http reads on in the background, to
+			// notice when the client leaves. Go 1.26 clears it then, which is not documented.
 			_ = connection.SetReadDeadline(time.Time{})
 		}}
 		r.Body = body
