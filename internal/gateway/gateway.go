@@ -1,7 +1,7 @@
 // Package gateway is the composition root of logfence: it makes every part from the settings, serves both ports,
 // reloads what changes, and ends in order.
 //
-// Guarantee: whoever starts a [Gateway] gets exactly what `logfence serve` is, and after [Gateway.Close] nothing of
+// Guarantee: a started [Gateway] is exactly what `logfence serve` is, and after [Gateway.Close] nothing of
 // it is running. A request in flight when the end begins is completed, or cut off visibly.
 //
 // Not promised here: what a request may see (package tenancy), and what the settings mean (package config).
@@ -124,7 +124,7 @@ func New(ctx context.Context, c config.Config, stderr io.Writer) (_ *Gateway, er
 	if err := checkLoki(ctx, client, log); err != nil {
 		return nil, err
 	}
-	// Its own context: keys are needed until the last answer under way has ended.
+	// Its own context: keys are needed until the last response in flight has ended.
 	verifier, err := auth.New(context.WithoutCancel(ctx), c.Auth, auth.WithLogger(log))
 	if err != nil {
 		return nil, fmt.Errorf("make the verifier of tokens: %w", err)
@@ -206,7 +206,7 @@ func (g *Gateway) Close() { g.life.close() }
 // Serve serves on both ports until the context ends or one of them fails, and then ends in order (see
 // drain), health last of all. Listen comes before it.
 func (g *Gateway) Serve(ctx context.Context) error {
-	// Requests live on past the signal. What is still under way when they had their time ends with this.
+	// Requests live on past the signal. What is still in flight at the timeout ends with this.
 	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	var leaving leaving
