@@ -319,7 +319,7 @@ func (s *Server) query(c echo.Context, text string) (tenancy.Query, error) {
 	if err := who.limits.CheckQuery(len(text)); err != nil {
 		return tenancy.Query{}, err
 	}
-	q, ok := who.scope.Recall(text)
+	q, ok := who.scope.Cached(text)
 	if ok {
 		s.recorder.FenceCacheHit()
 	} else {

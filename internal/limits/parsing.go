@@ -29,7 +29,7 @@ type ParseSlots struct {
 	rate        float64 // microseconds a second that a tenant may use
 
 	mu   sync.Mutex
-	used map[string]*parseTime // only tenants that have used some lately
+	used map[string]*parseTime // only tenants whose budget is not full
 }
 
 // parseTime is a tenant's budget, in microseconds, and how many of its requests wait for it.

@@ -217,7 +217,7 @@ func BenchmarkFence(b *testing.B) {
 			}
 			tell()
 		})
-		b.Run("lately/"+name, func(b *testing.B) {
+		b.Run("cached/"+name, func(b *testing.B) {
 			s := newScope(b, "acme")
 			if _, err := s.Query(tt.text); err != nil {
 				b.Fatal(err)

@@ -23,28 +23,28 @@ const (
 // [*TooComplexError] or an [*UnsupportedError].
 //
 // Parsing is the most expensive thing that logfence does with a request: callers are to let only so many
-// run at once. [Scope.Recall] tells whether it is needed at all.
+// run at once. [Scope.Cached] reports whether it is needed at all.
 func (s Scope) Query(text string) (Query, error) {
-	if q, ok := s.Recall(text); ok {
+	if q, ok := s.Cached(text); ok {
 		return q, nil
 	}
 	f, err := s.fenceText(text, wantQuery)
 	if err != nil {
 		return Query{}, err
 	}
-	s.fence.lately.keep(s.key(text), f.query)
+	s.fence.queries.Add(s.key(text), f.query)
 	return f.query, nil
 }
 
-// Recall is the query of a text that was fenced lately in a scope like this one.
-func (s Scope) Recall(text string) (Query, bool) {
+// Cached is the fenced query of a text, if it is in the cache for a scope like this one.
+func (s Scope) Cached(text string) (Query, bool) {
 	if s.fence == nil {
 		return Query{}, false
 	}
-	return s.fence.lately.find(s.key(text))
+	return s.fence.queries.Get(s.key(text))
 }
 
-func (s Scope) key(text string) asked { return asked{scope: s.identity, text: text} }
+func (s Scope) key(text string) queryKey { return queryKey{scope: s.identity, text: text} }
 
 // Selector fences a bare stream selector; the empty text is every stream in the scope. The errors
 // are those of [Scope.Query], and [ErrNotSelector].

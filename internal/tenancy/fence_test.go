@@ -104,9 +104,9 @@ func TestScopeQuery(t *testing.T) {
 			if got.LogQL() != tt.want {
 				t.Errorf("Query(%s)\n got %s\nwant %s", tt.in, got.LogQL(), tt.want)
 			}
-			again, ok := s.Recall(tt.in)
+			again, ok := s.Cached(tt.in)
 			if !ok || again != got {
-				t.Errorf("Recall(%s) = %v, %v; want what Query gave", tt.in, again, ok)
+				t.Errorf("Cached(%s) = %v, %v; want what Query gave", tt.in, again, ok)
 			}
 		})
 	}
@@ -289,8 +289,8 @@ func TestScopesDoNotShareMemory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, ok := s.Recall(`{x="y"}`); ok {
-			t.Errorf("scope %v %s recalls another's query", who.tenants, who.extra)
+		if _, ok := s.Cached(`{x="y"}`); ok {
+			t.Errorf("scope %v %s has another's query", who.tenants, who.extra)
 		}
 		q, err := s.Query(`{x="y"}`)
 		if err != nil {

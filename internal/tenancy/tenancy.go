@@ -38,9 +38,9 @@ const (
 	MaxTenants = 64
 	// maxTenantBytes is how long a tenant's name may be.
 	maxTenantBytes = 128
-	// defaultCacheBytes bounds the fenced queries remembered, text and result together.
+	// defaultCacheBytes bounds the cache of fenced queries, text and result together.
 	defaultCacheBytes = 8 << 20
-	// maxScopesBytes bounds the scopes remembered: one tenant's takes about 1 KB, so these are those of ten
+	// maxScopesBytes bounds the cache of scopes: one tenant's takes about 1 KB, so these are those of ten
 	// thousand and more.
 	maxScopesBytes = 16 << 20
 )
@@ -51,7 +51,7 @@ type Config struct {
 	// not have makes every response empty. Labels that begin with "__" are refused: Loki does not match
 	// all of them against streams, and then every tenant's would be returned.
 	Label string
-	// CacheBytes bounds the memory for fenced queries that are remembered; 0 is 8 MiB, negative none.
+	// CacheBytes bounds the cache of fenced queries; 0 is 8 MiB, negative none.
 	CacheBytes int
 }
 
@@ -94,13 +94,13 @@ func checkLabel(name string) error {
 	return nil
 }
 
-// Fence makes scopes. It holds what they share: the label, the limits and the memory of queries
-// fenced lately. It is safe for use by many goroutines.
+// Fence makes scopes. It holds what they share: the label, and the caches of fenced queries and of
+// scopes. It is safe for use by many goroutines.
 type Fence struct {
-	label  string
-	lately *memory[asked, Query]
-	// scopes are those made lately, by what they were asked with: one page makes many requests.
-	scopes *memory[string, Scope]
+	label   string
+	queries *cache[queryKey, Query]
+	// scopes are by what they were made of: one page makes many requests.
+	scopes *cache[string, Scope]
 }
 
 // New makes a fence, or reports every mistake in c.
@@ -114,15 +114,15 @@ func New(c Config) (*Fence, error) {
 	if c.CacheBytes == 0 {
 		c.CacheBytes = defaultCacheBytes
 	}
-	lately, err := newMemory(c.CacheBytes, queryWeight)
+	queries, err := newCache(c.CacheBytes, queryWeight)
 	if err != nil {
 		return nil, err
 	}
-	scopes, err := newMemory(maxScopesBytes, scopeWeight)
+	scopes, err := newCache(maxScopesBytes, scopeWeight)
 	if err != nil {
 		return nil, err
 	}
-	return &Fence{label: c.Label, lately: lately, scopes: scopes}, nil
+	return &Fence{label: c.Label, queries: queries, scopes: scopes}, nil
 }
 
 // Label is the stream label that tells tenants apart.
@@ -161,12 +161,12 @@ func (f *Fence) Scope(tenants []string, extra string) (Scope, error) {
 		return Scope{}, fmt.Errorf("%w: %d names, want 1 to %d", ErrTenant, len(tenants), MaxTenants)
 	}
 	key := scopeKey(tenants, extra)
-	if s, ok := f.scopes.find(key); ok {
+	if s, ok := f.scopes.Get(key); ok {
 		return s, nil
 	}
 	s, err := f.newScope(tenants, extra)
 	if err == nil {
-		f.scopes.keep(key, s)
+		f.scopes.Add(key, s)
 	}
 	return s, err
 }
