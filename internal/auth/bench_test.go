@@ -36,7 +36,7 @@ func BenchmarkVerifyCold(b *testing.B) {
 }
 
 // BenchmarkVerifyRefused is what garbage costs: a token of a known key with another's signature, the
-// dearest refusal.
+// most expensive refusal.
 func BenchmarkVerifyRefused(b *testing.B) {
 	v := genuineVerifier(b, nil)
 	token := foreign().token(b, nil)

@@ -41,7 +41,7 @@ func TestTenants(t *testing.T) {
 		{"all that a name may have", "t", `"t":"Az09._-"`, []string{"Az09._-"}},
 		{"128 bytes", "t", `"t":"` + long + `"`, []string{long}},
 		{"64 names", "t", `"t":` + many(64), sixtyFour},
-		// What Loki or a path would make of these is for whoever builds one to refuse.
+		// What Loki or a path would make of these is for the code that builds one to refuse.
 		{"dots are names here", "t", `"t":[".",".."]`, []string{".", ".."}},
 
 		{"absent", "t", `"u":"alpha"`, nil},

@@ -156,7 +156,7 @@ func (c Config) validateAlgorithms(report reporter) {
 		switch {
 		case slices.Contains(supported, alg):
 		case strings.HasPrefix(alg, "HS"):
-			report(field, "%q is symmetric: whoever can verify could also sign; write some of %s", alg, strings.Join(supported, ","))
+			report(field, "%q is symmetric: everyone who can verify could also sign; write some of %s", alg, strings.Join(supported, ","))
 		case strings.EqualFold(alg, "none"):
 			report(field, "%q would believe tokens that nobody signed; write some of %s", alg, strings.Join(supported, ","))
 		default:

@@ -58,7 +58,7 @@ Issuers[0].JWKSURL: "file:///etc/keys" has the scheme "file"; write https`},
 		{"keys from two places", func(c *Config) { c.Issuers[0].JWKSURL, c.Issuers[0].KeysFile = "https://a.example/k", "k.pem" }, `
 Issuers[0].KeysFile: given beside a JWKS URL; write one of the two`},
 		{"algorithms", func(c *Config) { c.Algorithms = []string{"HS256", "none", "RS256", "ES256K"} }, `
-Algorithms[0]: "HS256" is symmetric: whoever can verify could also sign; write some of RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA
+Algorithms[0]: "HS256" is symmetric: everyone who can verify could also sign; write some of RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA
 Algorithms[1]: "none" would believe tokens that nobody signed; write some of RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA
 Algorithms[3]: "ES256K" is not supported; write some of RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA`},
 		{"numbers", func(c *Config) { c.Leeway, c.KeysMaxStale, c.CacheEntries = -1, time.Minute, -1 }, `

@@ -15,9 +15,9 @@ type Endpoints struct {
 	issuer string
 	now    func() time.Time
 
-	mu     sync.Mutex
-	origin string
-	asked  time.Time
+	mu        sync.Mutex
+	origin    string
+	attempted time.Time
 }
 
 const (
@@ -44,10 +44,10 @@ func (e *Endpoints) TokenOrigin(ctx context.Context) string {
 	if e.origin != "" {
 		pause = refreshInterval
 	}
-	if !e.asked.IsZero() && e.now().Sub(e.asked) < pause {
+	if !e.attempted.IsZero() && e.now().Sub(e.attempted) < pause {
 		return e.origin
 	}
-	e.asked = e.now()
+	e.attempted = e.now()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endpointsTimeout)
 	defer cancel()
 	metadata, err := e.web.discover(ctx, e.issuer)

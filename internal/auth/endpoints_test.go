@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// TestTokenOrigin guarantees that a token endpoint on another host is found, asked for now and then alone,
+// TestTokenOrigin guarantees that a token endpoint on another host is found, requested only now and then,
 // and kept through an outage of the provider.
 func TestTokenOrigin(t *testing.T) {
 	t.Parallel()
-	asked, down := 0, true
+	requests, down := 0, true
 	var issuer string
 	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		asked++
+		requests++
 		if down {
 			w.WriteHeader(http.StatusBadGateway)
 			return
@@ -27,21 +27,21 @@ func TestTokenOrigin(t *testing.T) {
 	e := NewEndpoints(issuer, true)
 	e.now = func() time.Time { return now }
 	for _, step := range []struct {
-		name  string
-		after time.Duration
-		down  bool
-		want  string
-		asked int
+		name     string
+		after    time.Duration
+		down     bool
+		want     string
+		requests int
 	}{
 		{"away", 0, true, "", 1},
-		{"not asked again at once", time.Second, true, "", 1},
+		{"not requested again at once", time.Second, true, "", 1},
 		{"back", endpointsRetry, false, "https://tokens.example.com:8443", 2},
 		{"remembered", time.Minute, false, "https://tokens.example.com:8443", 2},
 		{"away again", refreshInterval, true, "https://tokens.example.com:8443", 3},
 	} {
 		now, down = now.Add(step.after), step.down
-		if got := e.TokenOrigin(t.Context()); got != step.want || asked != step.asked {
-			t.Errorf("%s: %q after %d requests, want %q after %d", step.name, got, asked, step.want, step.asked)
+		if got := e.TokenOrigin(t.Context()); got != step.want || requests != step.requests {
+			t.Errorf("%s: %q after %d requests, want %q after %d", step.name, got, requests, step.want, step.requests)
 		}
 	}
 	if e.Origin() != issuer {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// FuzzVerify states the guarantee over any bytes: nothing panics, every refusal is one that has an
-// answer, and the tokens that pass are, byte for byte, those that the genuine keys signed.
+// FuzzVerify states the guarantee over any bytes: nothing panics, every refusal is one that has a
+// documented error, and the tokens that pass are, byte for byte, those that the genuine keys signed.
 func FuzzVerify(f *testing.F) {
 	v := genuineVerifier(f, nil)
 	issued := map[string]bool{}
@@ -38,7 +38,7 @@ func FuzzVerify(f *testing.F) {
 			t.Errorf("Verify(%q) = %+v, %v", token, p, err)
 		}
 		if err != nil && !slices.ContainsFunc(Errors(), func(want error) bool { return errors.Is(err, want) }) {
-			t.Errorf("Verify(%q): %v, which nobody answers", token, err)
+			t.Errorf("Verify(%q): %v, which is none of Errors", token, err)
 		}
 	})
 }

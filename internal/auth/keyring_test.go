@@ -176,7 +176,7 @@ func TestBadDocumentReplacesNothing(t *testing.T) {
 		{"empty", page{status: 200}},
 		{"no keys", page{status: 200, body: `{"keys":[]}`}},
 		{"private keys alone", page{status: 200, body: jwksOf(t, genuine().jwk(t, map[string]any{"d": "AAAA"}))}},
-		{"a page for people", page{status: 200, body: "<html>"}},
+		{"an HTML page", page{status: 200, body: "<html>"}},
 		{"not found, with keys", page{status: 404, body: jwksOf(t, edSigner.jwk(t, nil))}},
 		{"failing, with keys", page{status: 500, body: jwksOf(t, edSigner.jwk(t, nil))}},
 		{"too large", page{status: 200, body: good + strings.Repeat(" ", maxDocument)}},
@@ -232,12 +232,12 @@ func TestHangingProvider(t *testing.T) {
 		t.Errorf("%d requests waited; want the first alone", n)
 	}
 	release()
-	v.Close() // and the fetch under way ends
+	v.Close() // and the fetch in progress ends
 }
 
-// TestFetchUnderWayIsTooEarly guarantees that a token of a new key is not refused because a fetch was
-// under way that had been answered before there was one.
-func TestFetchUnderWayIsTooEarly(t *testing.T) {
+// TestFetchInProgressIsTooEarly guarantees that a token of a new key is not refused because a fetch was
+// in progress that began before there was one.
+func TestFetchInProgressIsTooEarly(t *testing.T) {
 	old, fresh := genuine(), edSigner
 	v := start(t, newProvider(jwksOf(t, old.jwk(t, nil))), nil)
 	release := v.provider.setHang()

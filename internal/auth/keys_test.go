@@ -104,7 +104,7 @@ func TestParseJWKSRefuses(t *testing.T) {
 	}
 	for _, tt := range []struct{ name, document string }{
 		{"empty", ""},
-		{"a page for people", "<!doctype html><title>Down for maintenance</title>"},
+		{"an HTML page", "<!doctype html><title>Down for maintenance</title>"},
 		{"null", "null"},
 		{"no keys member", "{}"},
 		{"keys in another letter case", strings.Replace(jwksOf(t, genuine().jwk(t, nil)), "keys", "Keys", 1)},

@@ -18,7 +18,7 @@ import (
 	"github.com/oauth2-proxy/mockoidc"
 )
 
-// idp is a real OpenID Connect provider: it logs people in by the code flow, publishes discovery and
+// idp is a real OpenID Connect provider: it logs users in by the code flow, publishes discovery and
 // keys over HTTP, and rotates them as a real one does, the old key staying published for a while.
 type idp struct {
 	*mockoidc.MockOIDC
@@ -143,13 +143,13 @@ func (p *idp) login(t *testing.T, tenants ...string) string {
 		"client_id": {p.ClientID}, "client_secret": {p.ClientSecret},
 	})
 	defer resp.Body.Close()
-	var answer struct {
+	var body struct {
 		IDToken string `json:"id_token"`
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || answer.IDToken == "" {
+	if err := json.NewDecoder(resp.Body).Decode(&body); err != nil || body.IDToken == "" {
 		t.Fatalf("no identity token: %v", err)
 	}
-	return answer.IDToken
+	return body.IDToken
 }
 
 func (p *idp) do(t *testing.T, method, to string, form url.Values) *http.Response {
@@ -191,7 +191,7 @@ func TestProviderLogin(t *testing.T) {
 	clock := newClock()
 	p := startIDP(t, clock)
 	v := p.trust(t, clock, nil)
-	// The first fetch may still be under way: the request waits for it.
+	// The first fetch may still be in progress: the request waits for it.
 	got, err := v.Verify(t.Context(), p.login(t, "beta", "alpha"))
 	if err != nil {
 		t.Fatal(err)
@@ -269,7 +269,7 @@ func rotateUnderLoad(t *testing.T, cacheEntries int) {
 }
 
 // TestProviderDown guarantees that a provider's outage is noticed by nobody with a token of a known
-// key, and that what it could not be asked about is told as such.
+// key, and that a key which could not be fetched from it is reported as such.
 func TestProviderDown(t *testing.T) {
 	clock := newClock()
 	p := startIDP(t, clock)
@@ -286,7 +286,7 @@ func TestProviderDown(t *testing.T) {
 		t.Errorf("known key: %v", err)
 	}
 	if _, err := v.Verify(t.Context(), fresh); !errors.Is(err, ErrKeysUnavailable) {
-		t.Errorf("a key that could not be asked for: %v; want %v", err, ErrKeysUnavailable)
+		t.Errorf("a key that could not be fetched: %v; want %v", err, ErrKeysUnavailable)
 	}
 	p.setDown(false)
 	clock.advance(demandInterval)

@@ -218,7 +218,7 @@ func (p *provider) RoundTrip(req *http.Request) (*http.Response, error) {
 	url := req.URL.String()
 	p.mu.Lock()
 	p.requests[url]++
-	pg, ok := p.pages[url] // as it is when asked, however late the answer
+	pg, ok := p.pages[url] // as it is when requested, however late the response
 	hang, down := p.hang, p.down
 	p.mu.Unlock()
 	if hang != nil {
@@ -286,7 +286,7 @@ func (c *fakeClock) After(d time.Duration) <-chan time.Time {
 	return w.c
 }
 
-// advance moves the time, and wakes whoever is due.
+// advance moves the time, and wakes the waiters that are due.
 func (c *fakeClock) advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
