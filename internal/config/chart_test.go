@@ -145,7 +145,7 @@ func valueSchema(t *testing.T, s *setting) []byte {
 	}
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false) // for people to read
+	encoder.SetEscapeHTML(false) // for readers
 	if err := encoder.Encode(value); err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ type Config struct {
 	TLSKeyFile  string // PEM
 
 	DrainDelay   time.Duration // from the signal to end until no more connections are taken
-	DrainTimeout time.Duration // how long answers under way may take to end after that
+	DrainTimeout time.Duration // how long requests in flight may take to complete after that
 
 	Auth       auth.Config
 	BasicToken bool // take a token as the password of HTTP Basic as well
@@ -51,8 +51,8 @@ type Config struct {
 	LokiKeepAlive bool
 	LokiCompat    bool // serve Loki's own paths
 
-	UI   bool          // serve the log page
-	Sign web.OIDCLogin // how people sign in to it
+	UI     bool          // serve the log explorer
+	SignIn web.OIDCLogin // how users sign in to it
 
 	MaxBodyBytes, MaxHeaderBytes              int           // of a request
 	HeaderTimeout, ClientTimeout, IdleTimeout time.Duration // of clients that are slow
@@ -111,7 +111,7 @@ func Load(env []string, file string) (Config, error) {
 	}
 	d.chooseIssuers()
 	if len(d.Auth.Issuers) > 0 {
-		d.Sign.Issuer = d.Auth.Issuers[0].URL
+		d.SignIn.Issuer = d.Auth.Issuers[0].URL
 	}
 	d.Loki.DisableKeepAlives = !d.LokiKeepAlive
 	d.validate()
@@ -121,7 +121,7 @@ func Load(env []string, file string) (Config, error) {
 	return d.Config, nil
 }
 
-// AdminAddr reads this one setting, for whoever asks a logfence that runs how it is. What else is wrong
+// AdminAddr reads this one setting, for a command that checks the health of a running logfence. What else is wrong
 // with the settings does not count: they may be in the middle of a change, and the process has its own.
 func AdminAddr(env []string, file string) (string, error) {
 	s := find(Prefix + "ADMIN_ADDR")

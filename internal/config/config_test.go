@@ -175,7 +175,7 @@ func TestLoadReports(t *testing.T) {
   max_range: unknown key; did you mean "LOGFENCE_MAX_RANGE"? (line 3)
 environment: 4 problems
   LOGFENCE_ADDR: "8080" is a port alone; did you mean ":8080"?
-  LOGFENCE_JWT_ALGORITHMS: "HS256" is symmetric: whoever can verify could also sign; write some of RS256,*
+  LOGFENCE_JWT_ALGORITHMS: "HS256" is symmetric: everyone who can verify could also sign; write some of RS256,*
   LOGFENCE_MAX_LINES: "many" is not a number; write it in digits, such as 5000
   LOGFENCE_MAX_RNAGE: unknown variable; did you mean "LOGFENCE_MAX_RANGE"?`,
 		},
@@ -204,7 +204,7 @@ environment: 4 problems
 		{"a port by a name that Kubernetes also uses", "LOGFENCE_PORT=8080", "", `environment: 1 problem
   LOGFENCE_PORT: unknown variable; *`},
 		{"both listeners in one place", "LOGFENCE_ADMIN_ADDR=:8080", "", `environment: 1 problem
-  LOGFENCE_ADMIN_ADDR: ":8080" is the API's address, too; the admin listener asks for no token, keep it apart`},
+  LOGFENCE_ADMIN_ADDR: ":8080" is the API's address, too; the admin listener requires no token, keep it apart`},
 		{"an address with a scheme", "LOGFENCE_ADDR=http://localhost:8080", "", `environment: 1 problem
   LOGFENCE_ADDR: "http://localhost:8080" is not host:port; write an address such as :8080`},
 		{"every origin", "LOGFENCE_CORS_ORIGINS=*", "", `environment: 1 problem

@@ -15,7 +15,7 @@ import (
 	"github.com/logfence/logfence/internal/auth"
 )
 
-// validate asks every package what it thinks of its part, and puts what it answers under the names
+// validate has every package validate its part, and reports the errors under the names
 // that the operator wrote.
 func (d *loader) validate() {
 	for _, part := range []struct {
@@ -29,7 +29,7 @@ func (d *loader) validate() {
 		{"Tenancy", d.Tenancy.Validate()},
 		{"Limits", d.Limits.Validate()},
 		{"Audit", d.Audit.Validate()},
-		{"Sign", d.Sign.Validate()},
+		{"SignIn", d.SignIn.Validate()},
 	} {
 		for _, err := range each(part.err) {
 			d.attribute(part.name, err.Error())
@@ -121,7 +121,7 @@ func inSettings(problem string) string {
 func (d *loader) validateListeners() error {
 	errs := []error{checkAddress("Addr", d.Addr, ":8080"), checkAddress("AdminAddr", d.AdminAddr, "127.0.0.1:9090")}
 	if d.Addr == d.AdminAddr && d.Addr != "" && !strings.HasSuffix(d.Addr, ":0") {
-		errs = append(errs, fmt.Errorf("AdminAddr: %q is the API's address, too; the admin listener asks for no token, keep it apart", d.AdminAddr))
+		errs = append(errs, fmt.Errorf("AdminAddr: %q is the API's address, too; the admin listener requires no token, keep it apart", d.AdminAddr))
 	}
 	for _, o := range d.CORSOrigins {
 		if problem := checkOrigin(o); problem != "" {
@@ -134,7 +134,7 @@ func (d *loader) validateListeners() error {
 	return errors.Join(append(errs, d.validateTLS(), d.validateDrain())...)
 }
 
-// maxDrain is for the slip of a unit; whoever supervises logfence kills it long before.
+// maxDrain is for the slip of a unit; a supervisor kills logfence long before.
 const maxDrain = time.Hour
 
 func (d *loader) validateDrain() error {

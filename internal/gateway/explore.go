@@ -13,11 +13,11 @@ func explorePage(c config.Config) *httpapi.Explore {
 	if !c.UI {
 		return nil
 	}
-	if c.Sign.ClientID == "" {
+	if c.SignIn.ClientID == "" {
 		return &httpapi.Explore{} // nothing about the provider is anybody's business then
 	}
-	endpoints := auth.NewEndpoints(c.Sign.Issuer, c.Auth.DangerouslyAllowHTTPJWKS)
-	return &httpapi.Explore{Sign: c.Sign, Origins: func(ctx context.Context) []string {
+	endpoints := auth.NewEndpoints(c.SignIn.Issuer, c.Auth.DangerouslyAllowHTTPJWKS)
+	return &httpapi.Explore{SignIn: c.SignIn, Origins: func(ctx context.Context) []string {
 		var origins []string
 		for _, origin := range []string{endpoints.Origin(), endpoints.TokenOrigin(ctx)} {
 			if origin != "" && (len(origins) == 0 || origins[0] != origin) {

@@ -16,7 +16,7 @@ var loadSpec = sync.OnceValues(api.GetSpec)
 
 // Explore configures the log explorer.
 type Explore struct {
-	Sign web.OIDCLogin
+	SignIn web.OIDCLogin
 	// Origins returns the origins of the identity provider, to which the page sends requests; nil: there are none.
 	Origins func(context.Context) []string
 }
@@ -34,7 +34,7 @@ func registerPages(e *echo.Echo, explore *Explore) error {
 	if explore == nil {
 		return nil
 	}
-	if pages, err = web.Explore(explore.Sign, explore.Origins); err != nil {
+	if pages, err = web.Explore(explore.SignIn, explore.Origins); err != nil {
 		return fmt.Errorf("make the log explorer: %w", err)
 	}
 	for path, page := range pages {
