@@ -108,6 +108,7 @@ type issuer struct {
 	bound    allowedTenants
 	selector claimPath // nil: none configured
 	keys     *keyring
+	required bool                    // without its keys the Verifier is not ready
 	file     *refresh.Value[*keySet] // follows the file of keys; nil: they come from the network
 }
 
@@ -167,7 +168,7 @@ func New(ctx context.Context, c Config, opts ...Option) (*Verifier, error) {
 
 // newIssuer makes an issuer of a valid configuration. Its one error is a keys file that cannot be used.
 func newIssuer(ctx context.Context, ic Issuer, c Config, o options) (*issuer, error) {
-	iss := &issuer{url: ic.URL, audience: ic.Audience, bound: newAllowedTenants(ic, len(c.Issuers) == 1)}
+	iss := &issuer{url: ic.URL, audience: ic.Audience, required: ic.Required, bound: newAllowedTenants(ic, len(c.Issuers) == 1)}
 	iss.tenant, _ = parseClaimPath(ic.TenantClaim) // Validate has checked both
 	if ic.SelectorClaim != "" {
 		iss.selector, _ = parseClaimPath(ic.SelectorClaim)
@@ -211,17 +212,6 @@ func (v *Verifier) Reload() {
 	}
 }
 
-// Ready returns nil while every issuer has keys that are not too stale. Its error names the other issuers,
-// and holds no secrets.
-func (v *Verifier) Ready() error {
-	var errs []error
-	for _, iss := range v.order {
-		if _, err := iss.keys.usableKeys(); err != nil {
-			errs = append(errs, fmt.Errorf("issuer %s: %w", iss.url, err))
-		}
-	}
-	return errors.Join(errs...)
-}
 
 // Verify returns the caller that the token identifies. On errors with status 403 the token is valid, and the
 // Principal holds its issuer, subject, scopes and expiry for the access record, without tenants; on all

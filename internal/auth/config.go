@@ -70,6 +70,8 @@ type Issuer struct {
 	// AnyTenant lets this issuer's tokens name every tenant, those of all other issuers included. It
 	// excludes Tenants and TenantPattern. [Config.Warnings] reports it.
 	AnyTenant bool
+	// Required makes [Verifier.Ready] fail while this issuer has no usable keys, although another one has.
+	Required bool
 	// SelectorClaim is the claim that holds a stream selector, which confines the caller further than
 	// the tenants; syntax as above. Default: none. Where it is configured, a token without it is
 	// rejected: absent must not mean "unconfined".

@@ -109,7 +109,7 @@ func TestOutage(t *testing.T) {
 	}
 	v.refresh(nextRefresh)
 	mustFail(t, v, genuine(), ErrKeysUnavailable)
-	want := "issuer https://id.example.com/: verification keys unavailable: last fetched 36m0s ago, more than 30m0s"
+	want := "issuer https://id.example.com/: verification keys unavailable: last fetched 36m0s ago, more than 30m0s; last fetch: keys: unexpected EOF"
 	if err := v.Ready(); err == nil || err.Error() != want {
 		t.Errorf("ready: %v\nwant %s", err, want)
 	}
@@ -154,7 +154,7 @@ func TestDownAtStart(t *testing.T) {
 	p.setDown(true)
 	v := start(t, p, nil)
 	mustFail(t, v, genuine(), ErrKeysUnavailable)
-	want := "issuer https://id.example.com/: verification keys unavailable: none fetched yet"
+	want := "issuer https://id.example.com/: verification keys unavailable: none fetched yet; last fetch: keys: unexpected EOF"
 	if err := v.Ready(); err == nil || err.Error() != want {
 		t.Errorf("ready: %v\nwant %s", err, want)
 	}

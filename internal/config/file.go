@@ -47,6 +47,7 @@ var issuerKeys = []issuerKey{
 		func(i *auth.Issuer) any { return &i.TenantPattern },
 	},
 	{"any_tenant", "AnyTenant", kindSwitch, "its tokens may name every tenant, those of all other issuers included", func(i *auth.Issuer) any { return &i.AnyTenant }},
+	{"required", "Required", kindSwitch, "`/readyz` fails without its keys, although another issuer has keys", func(i *auth.Issuer) any { return &i.Required }},
 	{"selector_claim", "SelectorClaim", kindText, "the claim that confines further", func(i *auth.Issuer) any { return &i.SelectorClaim }},
 }
 

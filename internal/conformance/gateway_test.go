@@ -54,6 +54,8 @@ func (verifier) Verify(_ context.Context, token string) (auth.Principal, error) 
 
 func (verifier) Ready() error { return nil }
 
+func (verifier) Unusable() error { return nil }
+
 // marks are in everything that a tenant's streams hold, and in nothing that a request does: where one
 // shows, the tenant's logs do. The name of one tenant is its mark as well, for the places where names show.
 var marks = map[string]string{

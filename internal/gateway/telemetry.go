@@ -63,6 +63,13 @@ func (s *telemetrySetup) register(v *auth.Verifier, client *loki.Client, server 
 		}
 		m.Gauge("logfence_jwt_keys", "Keys of an issuer that tokens can be verified with; 0 before the first are there.", labels,
 			of(func(s auth.IssuerStats) float64 { return float64(s.Keys) }))
+		m.Gauge("logfence_jwt_issuer_usable", "1 while tokens of an issuer can be verified; 0 while its keys are missing or too old.", labels,
+			of(func(s auth.IssuerStats) float64 {
+				if s.Usable {
+					return 1
+				}
+				return 0
+			}))
 		m.Gauge("logfence_jwt_keys_age_seconds", "Time since an issuer's keys were last fetched; past LOGFENCE_JWT_KEYS_MAX_STALE requests are refused.", labels,
 			of(func(s auth.IssuerStats) float64 { return s.KeysAge.Seconds() }))
 		m.Counter("logfence_jwt_key_fetches_total", "Attempts to fetch an issuer's keys.", labels,

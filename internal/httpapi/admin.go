@@ -40,6 +40,8 @@ func (s *Server) newAdmin(metrics http.Handler, profiles bool) http.Handler {
 type health struct {
 	Status string            `json:"status"`
 	Checks map[string]string `json:"checks,omitempty"`
+	// Warnings are what an operator has to act on although the process is ready, by the name of the check.
+	Warnings map[string]string `json:"warnings,omitempty"`
 }
 
 // Stopping makes /readyz fail from now on, so that load balancers send no new requests.
@@ -69,6 +71,9 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 		}
 		delete(checks, name)
 	}
+	if checks["keys"] != nil {
+		h.addUnusable(s.verifier.Unusable())
+	}
 	for name, check := range checks {
 		h.Checks[name] = "ok"
 		if err := check(); err != nil {
@@ -77,6 +82,13 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	writeHealth(w, h, status)
+}
+
+// addUnusable warns of issuers without keys. While another issuer has keys, the process is ready.
+func (h *health) addUnusable(err error) {
+	if err != nil {
+		h.Warnings = map[string]string{"keys": err.Error()}
+	}
 }
 
 func writeHealth(w http.ResponseWriter, h health, status int) {

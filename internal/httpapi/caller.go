@@ -16,7 +16,10 @@ import (
 // Verifier verifies a token and returns its principal.
 type Verifier interface {
 	Verify(ctx context.Context, token string) (auth.Principal, error)
+	// Ready returns nil while tokens can be verified.
 	Ready() error
+	// Unusable names the issuers whose tokens cannot be verified now, for operators; nil: none.
+	Unusable() error
 }
 
 // caller is the authenticated caller of a request, and the scope of its data.

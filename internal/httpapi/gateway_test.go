@@ -52,6 +52,11 @@ func (p people) Ready() error {
 	return err
 }
 
+func (p people) Unusable() error {
+	err, _ := p["unusable"].(error)
+	return err
+}
+
 // The tokens of the tests. They are long enough to be found where none may be.
 const (
 	alphaToken = "token-of-alpha-0123456789"

@@ -463,6 +463,13 @@ func TestReadiness(t *testing.T) {
 		t.Errorf("without keys: %d %s", code, body)
 	}
 	delete(who, "ready")
+	who["unusable"] = errors.New("issuer b: no keys")
+	if code, body := probe("/readyz"); code != http.StatusOK || !strings.Contains(body, `"warnings":{"keys":"issuer b: no keys"}`) {
+		t.Errorf("without the keys of one issuer: %d %s", code, body)
+	}
+	if code, body := probe("/readyz?exclude=keys"); code != http.StatusOK || strings.Contains(body, "keys") {
+		t.Errorf("with keys excluded: %d %s", code, body)
+	}
 	fake.Close()
 	if code, body := probe("/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, `"keys":"ok"`) {
 		t.Errorf("without Loki: %d %s", code, body)
