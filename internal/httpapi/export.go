@@ -4,12 +4,11 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
+	"strconv"
 
 	"github.com/labstack/echo/v4"
 
@@ -34,9 +33,9 @@ func (s *Server) ExportLogs(c echo.Context, p api.ExportLogsParams) error {
 	if err != nil {
 		return err
 	}
-	f := formats["ndjson"]
-	if p.Format != nil {
-		f = formats[string(*p.Format)]
+	f, err := exportFormat(p)
+	if err != nil {
+		return err
 	}
 	x := &export{Context: c, format: f, left: most, limited: p.Limit != nil}
 	x.name = fileName(callerOf(c).Tenants, w, f.extension)
@@ -73,57 +72,6 @@ func fileName(tenants []string, w loki.Window, extension string) string {
 	return "logs-" + whose + "-" + nameTime(w.Start) + "-" + nameTime(w.End) + extension
 }
 
-// format is one way to write lines.
-type format struct {
-	extension, media string
-	header           string
-	line             func(*bytes.Buffer, loki.Entry)
-	// failure writes that the export has failed; nil: the response is aborted.
-	failure func(*bytes.Buffer, *problem) error
-}
-
-var formats = map[string]format{
-	"ndjson": {".ndjson", "application/x-ndjson", "", ndjsonLine, ndjsonFailure},
-	"csv":    {".csv", "text/csv; charset=utf-8", "timestamp,labels,structured_metadata,parsed,line\r\n", csvLine, nil},
-	"text":   {".txt", echo.MIMETextPlainCharsetUTF8, "", textLine, nil},
-}
-
-func ndjsonLine(b *bytes.Buffer, e loki.Entry) {
-	appendLine(b, e)
-	b.WriteByte('\n')
-}
-
-func ndjsonFailure(b *bytes.Buffer, p *problem) error {
-	text, err := json.Marshal(map[string]*problem{"error": p})
-	if err != nil {
-		return fmt.Errorf("encode failure: %w", err)
-	}
-	b.Write(text)
-	b.WriteByte('\n')
-	return nil
-}
-
-func textLine(b *bytes.Buffer, e loki.Entry) {
-	b.WriteString(e.Line)
-	b.WriteByte('\n')
-}
-
-// csvLine appends a record. Not encoding/csv, which changes the line feeds that are in a line.
-func csvLine(b *bytes.Buffer, e loki.Entry) {
-	appendTime(b, e)
-	for _, cell := range [...]string{e.Labels, e.Metadata, e.Parsed, e.Line} {
-		b.WriteByte(',')
-		if !strings.ContainsAny(cell, "\",\r\n") {
-			b.WriteString(cell)
-			continue
-		}
-		b.WriteByte('"')
-		b.WriteString(strings.ReplaceAll(cell, `"`, `""`))
-		b.WriteByte('"')
-	}
-	b.WriteString("\r\n")
-}
-
 // export is one export in progress. Its memory is that of a page and of the write buffers.
 type export struct {
 	echo.Context
@@ -132,6 +80,7 @@ type export struct {
 	name    string
 	left    int  // lines that may still be written
 	limited bool // by the caller, not by the server alone
+	lines   int  // written so far
 
 	out    io.Writer    // nil before the first page
 	gzip   *gzip.Writer // nil if the client doesn't take it
@@ -140,6 +89,12 @@ type export struct {
 
 // exportChunk is how much is written at once.
 const exportChunk = 64 << 10
+
+// headerExportLines is a trailer (RFC 9110, section 6.5) that a complete export alone has: its number of lines.
+const (
+	headerTrailer     = "Trailer"
+	headerExportLines = "X-Logfence-Lines"
+)
 
 // run writes the lines. An error means that not all of them have been written.
 func (x *export) run(ctx context.Context, w pages.Walk) error {
@@ -152,6 +107,7 @@ func (x *export) run(ctx context.Context, w pages.Walk) error {
 			return err
 		}
 		x.left -= len(fits)
+		x.lines += len(fits)
 		switch {
 		case x.limited && x.left == 0:
 			return nil
@@ -171,6 +127,9 @@ func (x *export) begin() error {
 	h.Set(echo.HeaderContentType, x.format.media)
 	h.Set(echo.HeaderContentDisposition, `attachment; filename="`+x.name+`"`)
 	h.Add(echo.HeaderVary, echo.HeaderAcceptEncoding)
+	if x.Request().ProtoAtLeast(1, 1) {
+		h.Set(headerTrailer, headerExportLines)
+	}
 	x.out = x.Response()
 	if web.AcceptsGzip(x.Request().Header) {
 		h.Set(echo.HeaderContentEncoding, "gzip")
@@ -232,14 +191,11 @@ func (x *export) finish(err error) error {
 	case err != nil && (x.format.failure == nil || clientGone(x)):
 		return aborted(err)
 	case err != nil:
-		p := problemOf(err)
-		d := recordOf(x)
-		p.RequestID = d.RequestID
-		d.Code, d.Cause = p.Code, err
-		if err := x.format.failure(&x.buffer, p); err != nil {
-			return aborted(err)
+		if err := x.fail(err); err != nil {
+			return err
 		}
-		if err := x.send(); err != nil {
+	default:
+		if err := x.complete(); err != nil {
 			return err
 		}
 	}
@@ -247,4 +203,28 @@ func (x *export) finish(err error) error {
 		return aborted(x.gzip.Close())
 	}
 	return nil
+}
+
+// fail writes the last record of an export that failed.
+func (x *export) fail(cause error) error {
+	p := problemOf(cause)
+	d := recordOf(x)
+	p.RequestID = d.RequestID
+	d.Code, d.Cause = p.Code, cause
+	if err := x.format.failure(&x.buffer, p); err != nil {
+		return aborted(err)
+	}
+	return x.send()
+}
+
+// complete writes the last record of an export that has all its lines, where the format has one, and the trailer.
+func (x *export) complete() error {
+	if x.Response().Header().Get(headerTrailer) != "" {
+		x.Response().Header().Set(headerExportLines, strconv.Itoa(x.lines))
+	}
+	if x.format.end == nil {
+		return nil
+	}
+	x.format.end(&x.buffer, x.lines)
+	return x.send()
 }

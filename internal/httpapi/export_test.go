@@ -86,7 +86,7 @@ func TestExportIsWhole(t *testing.T) {
 	if strings.Count(a.text, "\n") != len(want) {
 		t.Errorf("ndjson: %d lines of output for %d entries", strings.Count(a.text, "\n"), len(want))
 	}
-	a = g.get(alphaToken, exportPath, append(query, "format", "text")...)
+	a = g.get(alphaToken, exportPath, append(query, "format", "text", "raw", "true")...)
 	if a.text != strings.Join(want, "\n")+"\n" || !strings.EqualFold(a.Header.Get("Content-Type"), "text/plain; charset=utf-8") {
 		t.Errorf("text: %.300q", a.text)
 	}

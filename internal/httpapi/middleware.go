@@ -2,8 +2,10 @@ package httpapi
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"path"
 	"runtime/debug"
@@ -76,11 +78,33 @@ func (s *Server) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
 		d.Bytes, d.Duration = c.Response().Size+out.hijackedBytes.Load(), s.now().Sub(d.Time)
 		s.recorder.Record(c.Request().Context(), *d)
 		if abort {
+			if !c.Request().ProtoAtLeast(1, 1) {
+				resetConnection(out.ResponseWriter)
+			}
 			// The server closes the connection without the end of a chunked body.
 			panic(http.ErrAbortHandler)
 		}
 		return nil
 	}
+}
+
+// resetConnection closes the connection of a request over HTTP/1.0 by a TCP reset. There, the end of the connection is
+// the end of the body, so that a response that was cut off would look complete to a client, and to a proxy such as nginx,
+// which speaks HTTP/1.0 to its upstreams unless told otherwise, and would pass it on as complete. Over TLS, the alert
+// that closes the session is left out for the same reason.
+func resetConnection(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return // hijacked before, or not a real connection
+	}
+	raw := conn
+	if t, ok := conn.(*tls.Conn); ok {
+		raw = t.NetConn()
+	}
+	if t, ok := raw.(*net.TCPConn); ok {
+		_ = t.SetLinger(0) // it fails for a connection that is closed already
+	}
+	_ = raw.Close() // as above
 }
 
 // recovered runs the rest of the chain and turns a panic into an error.

@@ -328,9 +328,10 @@ export const tailLogs = <ThrowOnError extends boolean = false>(options: Options<
  *
  * - `ndjson`: one JSON object per line for each entry, as described by `LogLine`.
  * - `csv`: RFC 4180, one record per entry, after a header: `timestamp`, `labels`, `structured_metadata`, `parsed` (JSON objects,
- * empty when there is nothing) and `line`. Cells are not escaped for spreadsheets: a spreadsheet reads a cell that begins with
- * `=`, `+`, `-` or `@` as a formula, and log lines are untrusted input. Import all columns as text.
- * - `text`: the log lines alone, unchanged. A log line that contains line feeds becomes several lines.
+ * empty when there is nothing) and `line`. A spreadsheet reads a cell that begins with `=`, `+`, `-` or `@` as a formula,
+ * and log lines are untrusted input: use `spreadsheet=true` for a file that a spreadsheet opens.
+ * - `text`: the log lines alone. A log line that contains line feeds becomes several lines. Control sequences of
+ * terminals, such as colors, are removed. `raw=true` keeps them.
  *
  * With `limit`, the export has the oldest lines up to that number. A `limit` above the tenant's
  * `max_export_lines` is refused with 422 `too_many_lines`. Without `limit`, the export has all lines; it
@@ -338,8 +339,17 @@ export const tailLogs = <ThrowOnError extends boolean = false>(options: Options<
  *
  * An error after the export has started never looks like a complete file. In NDJSON, the last line has the
  * single field `error`, a `Problem`. In the other formats, and when that line cannot be sent, the body is
- * cut off: no last chunk over HTTP/1.1, a reset stream over HTTP/2. An error before the start has its HTTP
- * status.
+ * cut off: no last chunk over HTTP/1.1, a reset stream over HTTP/2, a reset connection over HTTP/1.0. An error before
+ * the start has its HTTP status.
+ *
+ * A proxy between the client and the server can hide that a body was cut off. A complete export therefore also
+ * says so:
+ *
+ * - With `end_record=true`, the last line of NDJSON is `{"end": {"lines": N}}`.
+ * - The trailer `X-Logfence-Lines` has the number of lines, in every format, over HTTP/1.1 and HTTP/2.
+ * - A compressed file (`Accept-Encoding: gzip`) ends with a checksum: `gzip --test` finds one that was cut off.
+ *
+ * A file whose last line or trailer is missing is incomplete.
  *
  * When one nanosecond has at least as many lines as one query can return (`max_lines`, at most 5,000), the
  * export cannot continue past it and ends with `too_dense`. Narrow the query.

@@ -1217,6 +1217,21 @@ export type ContextTimestamp = Timestamp;
 export type ContextStream = Selector;
 
 /**
+ * For `text`: write lines unchanged, with control sequences of terminals. Do not print such a file to a terminal.
+ */
+export type ExportRaw = boolean;
+
+/**
+ * For `csv`: put an apostrophe before each cell that a spreadsheet would read as a formula: one that begins with `=`, `+`, `-`, `@`, a tab or a line break.
+ */
+export type ExportSpreadsheet = boolean;
+
+/**
+ * For `ndjson`: end a complete export with the line `{"end": {"lines": N}}`, which has the number of lines before it.
+ */
+export type ExportEnd = boolean;
+
+/**
  * Maximum number of lines to export, oldest first. Without it, all lines are exported, or the export ends with an error.
  */
 export type ExportLimit = number;
@@ -2707,6 +2722,18 @@ export type ExportLogsData = {
          * Maximum number of lines to export, oldest first. Without it, all lines are exported, or the export ends with an error.
          */
         limit?: number;
+        /**
+         * For `ndjson`: end a complete export with the line `{"end": {"lines": N}}`, which has the number of lines before it.
+         */
+        end_record?: boolean;
+        /**
+         * For `csv`: put an apostrophe before each cell that a spreadsheet would read as a formula: one that begins with `=`, `+`, `-`, `@`, a tab or a line break.
+         */
+        spreadsheet?: boolean;
+        /**
+         * For `text`: write lines unchanged, with control sequences of terminals. Do not print such a file to a terminal.
+         */
+        raw?: boolean;
     };
     url: '/api/v1/logs/export';
 };
