@@ -56,7 +56,7 @@ function sayNull(node) {
   Object.values(node).forEach(sayNull);
 }
 
-/** The generator has no use for the headers of answers, and says so for each of them. */
+/** The generator has no use for the headers of responses, and says so for each of them. */
 function forgetHeaders(spec) {
   for (const response of Object.values(spec.components.responses)) delete response.headers;
   delete spec.components.headers;

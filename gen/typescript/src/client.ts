@@ -3,7 +3,7 @@ import { TokenError } from './failure.js';
 import { createClient, type Client } from './gen/client/index.js';
 import * as api from './gen/sdk.gen.js';
 import type * as t from './gen/types.gen.js';
-import { settle, type Answer, type Result } from './result.js';
+import { resultOf, type GeneratedResponse, type Result } from './result.js';
 import { follow, type TailEvent } from './tail.js';
 
 /** What a client has to know. */
@@ -11,11 +11,11 @@ export interface LogfenceOptions {
   /** Where logfence is, such as `https://logs.example.com`; empty for the page's own origin. */
   baseUrl: string;
   /**
-   * The token to ask with, or a function that gives one: it is called for each request, so that it can give
+   * The token of requests, or a function that gives one: it is called for each request, so that it can give
    * a new token when the old one expires.
    */
   token: string | (() => string | Promise<string>);
-  /** One of the token's tenants, for every request; without it answers come from all of them. */
+  /** One of the token's tenants, for every request; without it responses have the lines of all of them. */
   tenant?: string | undefined;
   /** What to use in place of the global `fetch`. */
   fetch?: typeof fetch | undefined;
@@ -50,8 +50,8 @@ const longestInURL = 2000;
 const json = ['application/json'];
 
 /**
- * A client of logfence. Its functions are those of the API by their `operationId`. They answer with
- * `{ data, error }` and never reject. Only what is read after an answer has begun, a tail or an export, throws
+ * A client of logfence. Its functions are those of the API by their `operationId`. They return
+ * `{ data, error }` and never reject. Only what is read after a response has begun, a tail or an export, throws
  * a {@link LogfenceError}.
  */
 export interface Logfence {
@@ -94,10 +94,10 @@ export interface Logfence {
   /** The lines around one line of one stream. */
   getContext(params: Params<t.GetContextData>, options?: RequestOptions): Promise<Result<t.ContextResponse>>;
 
-  /** What becomes of a query, without asking Loki. */
+  /** What becomes of a query, without a request to Loki. */
   explainQuery(body: t.ExplainRequest, options?: RequestOptions): Promise<Result<t.Explanation>>;
 
-  /** Who asks, and what they may see. */
+  /** The caller, and what it may see. */
   getMe(options?: RequestOptions): Promise<Result<t.Me>>;
 
   /**
@@ -108,48 +108,49 @@ export interface Logfence {
    */
   tailLogs(params: Params<t.TailLogsData>, options?: TailOptions): AsyncGenerator<TailEvent, void, void>;
 
-  /** All log lines of a time range as one file, past the number of lines that one query may answer with. */
+  /** All log lines of a time range as one file, past the number of lines that one query may return. */
   exportLogs(params: Params<t.ExportLogsData>, options?: RequestOptions): Promise<Result<Export>>;
 }
 
-/** Makes a client, which asks nothing yet. */
+/** Makes a client; it sends no request yet. */
 export function createLogfence(options: LogfenceOptions): Logfence {
   const client = createClient({
     baseUrl: options.baseUrl,
     auth: () => tokenOf(options.token),
-    cache: 'no-store', // what has arrived since is not what was asked before
-    redirect: 'error', // logfence has no redirects; a sign-in page of a proxy's is no answer
+    cache: 'no-store', // a response grows as lines arrive
+    redirect: 'error', // logfence has no redirects; a sign-in page of a proxy's is no response
   });
-  const ask = <T>(media: string[], o: QueryOptions, call: (base: Base) => Answer<T>): Promise<Result<T>> =>
-    settle(media, o.signal, options.fetch ?? globalThis.fetch, (fetch) =>
+  const request = <T>(media: string[], o: QueryOptions, call: (base: Base) => GeneratedResponse<T>): Promise<Result<T>> =>
+    resultOf(media, o.signal, options.fetch ?? globalThis.fetch, (fetch) =>
       call({ client, fetch, headers: headersOf(o, o.tenant ?? options.tenant), ...(o.signal && { signal: o.signal }) }),
     );
   return {
     queryLogs: (params, o = {}) =>
-      ask(json, o, (base) =>
+      request(json, o, (base) =>
         params.query.length > longestInURL ? api.queryLogsForm({ ...base, body: params }) : api.queryLogs({ ...base, query: params }),
       ),
     queryInstant: (params, o = {}) =>
-      ask(json, o, (base) =>
+      request(json, o, (base) =>
         params.query.length > longestInURL ? api.queryInstantForm({ ...base, body: params }) : api.queryInstant({ ...base, query: params }),
       ),
-    listLabels: (params = {}, o = {}) => ask(json, o, (base) => api.listLabels({ ...base, query: params })),
-    listLabelValues: (name, params = {}, o = {}) => ask(json, o, (base) => api.listLabelValues({ ...base, path: { name }, query: params })),
-    listDetectedLabels: (params = {}, o = {}) => ask(json, o, (base) => api.listDetectedLabels({ ...base, query: params })),
-    listSeries: (params = {}, o = {}) => ask(json, o, (base) => api.listSeries({ ...base, query: params })),
-    getStats: (params, o = {}) => ask(json, o, (base) => api.getStats({ ...base, query: params })),
-    getVolume: (params, o = {}) => ask(json, o, (base) => api.getVolume({ ...base, query: params })),
-    getVolumeRange: (params, o = {}) => ask(json, o, (base) => api.getVolumeRange({ ...base, query: params })),
-    listPatterns: (params, o = {}) => ask(json, o, (base) => api.listPatterns({ ...base, query: params })),
-    listFields: (params, o = {}) => ask(json, o, (base) => api.listFields({ ...base, query: params })),
-    listFieldValues: (name, params, o = {}) => ask(json, o, (base) => api.listFieldValues({ ...base, path: { name }, query: params })),
-    getContext: (params, o = {}) => ask(json, o, (base) => api.getContext({ ...base, query: params })),
-    explainQuery: (body, o = {}) => ask(json, o, (base) => api.explainQuery({ ...base, body })),
-    getMe: (o = {}) => ask(json, o, (base) => api.getMe(base)),
+    listLabels: (params = {}, o = {}) => request(json, o, (base) => api.listLabels({ ...base, query: params })),
+    listLabelValues: (name, params = {}, o = {}) =>
+      request(json, o, (base) => api.listLabelValues({ ...base, path: { name }, query: params })),
+    listDetectedLabels: (params = {}, o = {}) => request(json, o, (base) => api.listDetectedLabels({ ...base, query: params })),
+    listSeries: (params = {}, o = {}) => request(json, o, (base) => api.listSeries({ ...base, query: params })),
+    getStats: (params, o = {}) => request(json, o, (base) => api.getStats({ ...base, query: params })),
+    getVolume: (params, o = {}) => request(json, o, (base) => api.getVolume({ ...base, query: params })),
+    getVolumeRange: (params, o = {}) => request(json, o, (base) => api.getVolumeRange({ ...base, query: params })),
+    listPatterns: (params, o = {}) => request(json, o, (base) => api.listPatterns({ ...base, query: params })),
+    listFields: (params, o = {}) => request(json, o, (base) => api.listFields({ ...base, query: params })),
+    listFieldValues: (name, params, o = {}) => request(json, o, (base) => api.listFieldValues({ ...base, path: { name }, query: params })),
+    getContext: (params, o = {}) => request(json, o, (base) => api.getContext({ ...base, query: params })),
+    explainQuery: (body, o = {}) => request(json, o, (base) => api.explainQuery({ ...base, body })),
+    getMe: (o = {}) => request(json, o, (base) => api.getMe(base)),
     tailLogs: (params, o = {}) =>
       follow(
         (lastEventId, signal) =>
-          ask(['text/event-stream'], o, ({ headers, ...base }) =>
+          request(['text/event-stream'], o, ({ headers, ...base }) =>
             // Not the generated tailLogs, which keeps to itself what goes wrong.
             client.get<{ 200: ReadableStream<Uint8Array> }>({
               ...base,
@@ -165,7 +166,7 @@ export function createLogfence(options: LogfenceOptions): Logfence {
         o.signal,
       ),
     exportLogs: async (params, o = {}) => {
-      const answer = await ask(exportMedia, o, (base) =>
+      const result = await request(exportMedia, o, (base) =>
         client.get<{ 200: ReadableStream<Uint8Array<ArrayBuffer>> }>({
           ...base,
           ...bearer,
@@ -174,7 +175,7 @@ export function createLogfence(options: LogfenceOptions): Logfence {
           parseAs: 'stream',
         }),
       );
-      return answer.error ? answer : { ...answer, data: exportOf(answer.data, answer.response, o.signal) };
+      return result.error ? result : { ...result, data: exportOf(result.data, result.response, o.signal) };
     },
   };
 }

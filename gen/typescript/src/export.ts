@@ -1,4 +1,4 @@
-import { LogfenceError, noAnswer, ofProblem, ofThrown, type Failure } from './failure.js';
+import { LogfenceError, noResponse, ofProblem, ofThrown, type Failure } from './failure.js';
 import type { LogLine } from './gen/types.gen.js';
 import { isLogLine, isObject, isProblem, parse } from './guards.js';
 import { linesOf } from './lines.js';
@@ -77,7 +77,7 @@ class LastLine {
   end(): Uint8Array<ArrayBuffer> {
     const held = this.#held;
     if (held.length === 0) return held;
-    if (held[held.length - 1] !== newline) throw new LogfenceError(noAnswer('broken_off', undefined));
+    if (held[held.length - 1] !== newline) throw new LogfenceError(noResponse('broken_off', undefined));
     const failure = failureIn(new TextDecoder().decode(held));
     if (failure) throw new LogfenceError(failure);
     return held;
@@ -95,14 +95,14 @@ function joined(a: Uint8Array<ArrayBuffer>, b: Uint8Array<ArrayBuffer>): Uint8Ar
 function failureIn(line: string): Failure | undefined {
   const value = parse(line);
   if (isLogLine(value)) return undefined;
-  return isObject(value) && isProblem(value.error) ? ofProblem(value.error) : noAnswer('broken_off', undefined);
+  return isObject(value) && isProblem(value.error) ? ofProblem(value.error) : noResponse('broken_off', undefined);
 }
 
 /** The lines of an export in NDJSON, one after the other, however many there are. */
 export async function* readLines(e: Pick<Export, 'body'>): AsyncGenerator<LogLine, void, void> {
   for await (const text of linesOf(e.body)) {
     const line = parse(text);
-    if (!isLogLine(line)) throw new LogfenceError(noAnswer('broken_off', undefined));
+    if (!isLogLine(line)) throw new LogfenceError(noResponse('broken_off', undefined));
     yield line;
   }
 }

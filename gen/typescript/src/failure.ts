@@ -7,7 +7,7 @@ type StatusOfCode = typeof statusOfCode;
 /** A code that this version of the client knows. More may come: see {@link Unrecognized}. */
 export type Code = keyof StatusOfCode;
 
-/** The statuses that say "not now": their answers say after how many seconds to try again. */
+/** The statuses that say "not now": their responses say after how many seconds to try again. */
 type Later = 429 | 503;
 
 /** A refusal by logfence, as in RFC 9457, told apart by `code`. */
@@ -18,7 +18,7 @@ export type Refusal = {
 /** A refusal whose code is newer than this client: go by its `status`. */
 export type Unrecognized = Problem & { code: 'unrecognized'; original_code: string; retry_after?: number };
 
-/** An answer that logfence did not give: a proxy's, or that of whatever is at the base URL. */
+/** A response that is not logfence's: a proxy's, or that of another server at the base URL. */
 export interface Foreign {
   code: 'not_logfence';
   title: string;
@@ -28,11 +28,11 @@ export interface Foreign {
 }
 
 /**
- * There is no answer, or not all of it: `aborted` by the caller's signal; `unreachable`: the connection
+ * There is no response, or not all of it: `aborted` by the caller's signal; `unreachable`: the connection
  * failed, or the browser did not allow it; `broken_off`: it ended in the middle; `token_failed`: the
  * function that gives the token threw.
  */
-export interface NoAnswer {
+export interface NoResponse {
   code: 'aborted' | 'unreachable' | 'broken_off' | 'token_failed';
   title: string;
   detail: string;
@@ -40,10 +40,13 @@ export interface NoAnswer {
   cause: unknown;
 }
 
-/** Whatever can go wrong, told apart by `code`, or by `status`. Each has a `title` and a `detail` for people. */
-export type Failure = Refusal | Unrecognized | Foreign | NoAnswer;
+/** @deprecated The former name of {@link NoResponse}. */
+export type NoAnswer = NoResponse;
 
-/** What tails and exports throw, since they are read after they have been answered. */
+/** Whatever can go wrong, told apart by `code`, or by `status`. Each has a `title` and a `detail` for users. */
+export type Failure = Refusal | Unrecognized | Foreign | NoResponse;
+
+/** What tails and exports throw, since they are read after the response has begun. */
 export class LogfenceError extends Error {
   override readonly name = 'LogfenceError';
 
@@ -61,28 +64,28 @@ export class TokenError extends Error {
   }
 }
 
-const titles: Record<NoAnswer['code'], [title: string, detail: string]> = {
-  aborted: ['Aborted', 'The request was given up before it was answered.'],
-  unreachable: ['No answer', 'logfence could not be reached.'],
-  broken_off: ['Answer broken off', 'The answer ended in the middle. What has come is not all.'],
-  token_failed: ['No token', 'No token could be had to ask with.'],
+const titles: Record<NoResponse['code'], [title: string, detail: string]> = {
+  aborted: ['Aborted', 'The request was cancelled before its response was complete.'],
+  unreachable: ['No response', 'logfence could not be reached.'],
+  broken_off: ['Response broken off', 'The response ended in the middle and is incomplete.'],
+  token_failed: ['No token', 'The token function failed.'],
 };
 
-export function noAnswer(code: NoAnswer['code'], cause: unknown): NoAnswer {
+export function noResponse(code: NoResponse['code'], cause: unknown): NoResponse {
   const [title, detail] = titles[code];
   return { code, title, detail, status: undefined, cause };
 }
 
-/** What was thrown before or while an answer came. */
+/** The failure for what was thrown before or during a response. */
 export function ofThrown(thrown: unknown, signal: AbortSignal | undefined, otherwise: 'unreachable' | 'broken_off'): Failure {
   if (thrown instanceof LogfenceError) return thrown.failure;
-  if (signal?.aborted) return noAnswer('aborted', signal.reason);
-  if (thrown instanceof TokenError) return noAnswer('token_failed', thrown.cause);
-  return noAnswer(otherwise, thrown);
+  if (signal?.aborted) return noResponse('aborted', signal.reason);
+  if (thrown instanceof TokenError) return noResponse('token_failed', thrown.cause);
+  return noResponse(otherwise, thrown);
 }
 
-/** What an answer says that is no success. */
-export function ofAnswer(body: unknown, response: Response): Failure {
+/** The failure that a response reports. */
+export function ofResponse(body: unknown, response: Response): Failure {
   // The body's status is logfence's own; a proxy that changed the other has its reasons, and they are not ours.
   return isProblem(body) ? ofProblem(body, response.headers.get('Retry-After')) : foreign(response);
 }
@@ -107,8 +110,8 @@ export function foreign(response: Response): Foreign {
   const media = response.headers.get('Content-Type') ?? 'no media type';
   return {
     code: 'not_logfence',
-    title: 'Not an answer of logfence',
-    detail: `Something else answered, with status ${response.status} and ${media}. Look at the base URL, and at proxies on the way.`,
+    title: 'Not a response of logfence',
+    detail: `Another server responded, with status ${response.status} and ${media}. Check the base URL, and proxies in front of logfence.`,
     status: response.status,
   };
 }

@@ -3,7 +3,7 @@ export type { Logfence, LogfenceOptions, QueryOptions, RequestOptions, TailOptio
 export { readLines } from './export.js';
 export type { Export } from './export.js';
 export { LogfenceError } from './failure.js';
-export type { Code, Failure, Foreign, NoAnswer, Refusal, Unrecognized } from './failure.js';
+export type { Code, Failure, Foreign, NoAnswer, NoResponse, Refusal, Unrecognized } from './failure.js';
 export type { Result } from './result.js';
 export type { DroppedEvent, EntriesEvent, InterruptedEvent, TailEvent } from './tail.js';
 export type {

@@ -22,7 +22,7 @@ export async function* linesOf(body: ReadableStream<Uint8Array>): AsyncGenerator
       rest = rest.slice(from);
     }
   } finally {
-    // Whoever stops reading ends the request; after its end this does nothing.
+    // A caller that stops reading ends the request; after its end this does nothing.
     await reader.cancel().catch(() => undefined);
     reader.releaseLock();
   }

@@ -1,10 +1,10 @@
 import { eventsOf, type ServerSentEvent } from './events.js';
-import { foreign, LogfenceError, noAnswer, ofThrown, type Failure } from './failure.js';
+import { foreign, LogfenceError, noResponse, ofThrown, type Failure } from './failure.js';
 import type { TailDropped, TailEnd, TailEntries } from './gen/types.gen.js';
 import { isTailDropped, isTailEnd, isTailEntries, parse } from './guards.js';
 import type { Result } from './result.js';
 
-/** Lines, in the order they are to be shown. Who comes back with `id` goes on after them. */
+/** Lines, in the order they are to be shown. A client that resumes with `id` continues after them. */
 export type EntriesEvent = { type: 'entries'; id: string } & TailEntries;
 
 /** How many lines were left out before the next ones. */
@@ -18,7 +18,7 @@ export type InterruptedEvent = { type: 'interrupted'; retry_in: number } & TailE
 
 export type TailEvent = EntriesEvent | DroppedEvent | InterruptedEvent;
 
-/** Asks for the events after an id; the request lasts until the signal is aborted. */
+/** Requests the events after an id; the request lasts until the signal is aborted. */
 export type OpenTail = (lastEventId: string, signal: AbortSignal) => Promise<Result<ReadableStream<Uint8Array>>>;
 
 /**
@@ -34,11 +34,11 @@ const atOnce = new Set(['token_expired', 'server_shutdown']);
 
 /** Follows lines over as many connections as it takes, until the signal is aborted. */
 export async function* follow(open: OpenTail, lastEventId: string, signal: AbortSignal | undefined): AsyncGenerator<TailEvent, void, void> {
-  const at: Position = { id: lastEventId, answered: false, retry: 1000, inVain: 0 };
+  const at: Position = { id: lastEventId, accepted: false, retry: 1000, inVain: 0 };
   while (!signal?.aborted) {
     const end = yield* connection(open, at, signal);
     if (end === undefined) return;
-    if (!('reason' in end) && (!at.answered || !passes(end))) throw new LogfenceError(end);
+    if (!('reason' in end) && (!at.accepted || !passes(end))) throw new LogfenceError(end);
     const { reason, detail } = 'reason' in end ? end : { reason: end.code, detail: end.detail };
     const retry_in = Math.round(pauseAfter(end, at));
     at.inVain++;
@@ -51,7 +51,7 @@ export async function* follow(open: OpenTail, lastEventId: string, signal: Abort
 interface Position {
   id: string;
   /** Whether logfence has taken the request once: then what goes wrong may pass. */
-  answered: boolean;
+  accepted: boolean;
   /** For how many milliseconds to wait before coming back, as logfence has it. */
   retry: number;
   /** How many connections in a row have brought nothing. */
@@ -68,10 +68,10 @@ async function* connection(
   const forward = (): void => own.abort(signal?.reason);
   signal?.addEventListener('abort', forward, { once: true });
   try {
-    const { data, error, response } = await patiently(own, open(at.id, own.signal));
+    const { data, error, response } = await withTimeout(own, open(at.id, own.signal));
     if (signal?.aborted) return undefined;
     if (error) return error;
-    at.answered = true;
+    at.accepted = true;
     let end: TailEnd | undefined;
     for await (const event of heard(data, own)) {
       if (event.id !== '') at.id = event.id;
@@ -92,7 +92,7 @@ async function* connection(
       }
       if (signal?.aborted) return undefined;
     }
-    return end ? { reason: end.reason, detail: end.detail } : noAnswer('broken_off', undefined);
+    return end ? { reason: end.reason, detail: end.detail } : noResponse('broken_off', undefined);
   } catch (thrown) {
     if (signal?.aborted) return undefined;
     return ofThrown(thrown, undefined, 'broken_off');
@@ -108,7 +108,7 @@ async function* heard(body: ReadableStream<Uint8Array>, own: AbortController): A
   try {
     for (;;) {
       // Only while we wait for it: the caller may take any time for an event.
-      const { done, value } = await patiently(own, events.next());
+      const { done, value } = await withTimeout(own, events.next());
       if (done) return;
       yield value;
     }
@@ -117,8 +117,8 @@ async function* heard(body: ReadableStream<Uint8Array>, own: AbortController): A
   }
 }
 
-/** Waits, but not for ever: the connection may be dead, and nobody would say so. */
-async function patiently<T>(own: AbortController, what: Promise<T>): Promise<T> {
+/** Waits, but not without end: a dead connection reports nothing. */
+async function withTimeout<T>(own: AbortController, what: Promise<T>): Promise<T> {
   const timer = setTimeout(() => own.abort(new Error(`nothing was heard for ${silence / 1000} s`)), silence);
   try {
     return await what;

@@ -1,4 +1,4 @@
-// What a real logfence does not do on demand: answers that break, change or come from somebody else.
+// What a real logfence does not do on demand: responses that break, change or come from another server.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -24,14 +24,14 @@ const problem = {
   request_id: '01KAR5V0C3E8M4T6Z2Q9W1XH7N',
 };
 
-/** A client of a server that answers so, and counts its requests from 1. */
+/** A client of a server that responds so, and counts its requests from 1. */
 async function clientOf(
   t: TestContext,
-  answer: (response: ServerResponse, nth: number, request: IncomingMessage) => void,
+  respond: (response: ServerResponse, nth: number, request: IncomingMessage) => void,
   options: Partial<LogfenceOptions> = {},
 ): Promise<Logfence> {
   let nth = 0;
-  const server = createServer((request, response) => answer(response, ++nth, request)).listen(0, '127.0.0.1');
+  const server = createServer((request, response) => respond(response, ++nth, request)).listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.after(() => {
     server.closeAllConnections();
@@ -47,7 +47,7 @@ const send =
     response.writeHead(status, { 'Content-Type': media, ...headers }).end(body);
   };
 
-/** Sends a part of an answer, and breaks the connection. */
+/** Sends a part of a response, and breaks the connection. */
 const breakAfter = (response: ServerResponse, media: string, part: string): void => {
   response.writeHead(200, { 'Content-Type': media });
   response.write(part, () => response.destroy());
@@ -62,7 +62,7 @@ const failureOf = async (reading: Promise<unknown>): Promise<Failure> => {
   return thrown.failure;
 };
 
-test('a page of somebody else is no answer', async (t) => {
+test('a page of another server is no response', async (t) => {
   for (const status of [200, 404, 502]) {
     const client = await clientOf(t, send(status, 'text/html', '<h1>Sign in</h1>'));
     const { error } = await client.getMe();
@@ -79,7 +79,7 @@ test('a page of somebody else is no answer', async (t) => {
   assert.equal((await redirect.getMe()).error?.code, 'unreachable');
 });
 
-test('an answer that breaks off is none', async (t) => {
+test('a response that breaks off is none', async (t) => {
   const client = await clientOf(t, (response) => breakAfter(response, 'application/json', '{"status":"succ'));
   const { data, error } = await client.listLabels();
   assert.equal(data, undefined);
@@ -146,7 +146,7 @@ test('an export comes byte for byte, however it is cut', async (t) => {
   for (const size of [1, 7, 1000]) {
     const fetch: typeof globalThis.fetch = () =>
       Promise.resolve(new Response(piecesOf(bytes, size), { headers: { 'Content-Type': 'application/x-ndjson' } }));
-    const client = await clientOf(t, () => assert.fail('not asked'), { fetch });
+    const client = await clientOf(t, () => assert.fail('not requested'), { fetch });
     assert.equal(await textOf(client), text);
   }
 });
@@ -186,7 +186,7 @@ test('the events of a tail are read however they are cut, and what is new to the
     const aborter = new AbortController();
     const fetch: typeof globalThis.fetch = () =>
       Promise.resolve(new Response(piecesOf(Buffer.from(stream), size), { headers: { 'Content-Type': 'text/event-stream' } }));
-    const client = await clientOf(t, () => assert.fail('not asked'), { fetch });
+    const client = await clientOf(t, () => assert.fail('not requested'), { fetch });
     const told: string[] = [];
     for await (const event of client.tailLogs({ query: '{}' }, { signal: aborter.signal })) {
       if (event.type === 'interrupted') break;
@@ -219,13 +219,13 @@ test('a tail goes on after the last id, be it that of a heartbeat, for as long a
 
 test('a tail of which nothing is heard is taken for dead', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
-  let asked = 0;
-  const client = await clientOf(t, () => assert.fail('not asked'), {
+  let requests = 0;
+  const client = await clientOf(t, () => assert.fail('not requested'), {
     fetch: (request) => {
-      asked++;
+      requests++;
       const body = new ReadableStream<Uint8Array>({
         start(to) {
-          to.enqueue(Buffer.from(asked === 1 ? entries('1-a', 'one') : entries('2-b', 'two')));
+          to.enqueue(Buffer.from(requests === 1 ? entries('1-a', 'one') : entries('2-b', 'two')));
           if (request instanceof Request) request.signal.addEventListener('abort', () => to.error(request.signal.reason));
         },
       });
@@ -240,7 +240,7 @@ test('a tail of which nothing is heard is taken for dead', async (t) => {
   await new Promise(setImmediate);
   t.mock.timers.tick(44_000);
   await new Promise(setImmediate);
-  assert.equal(asked, 1);
+  assert.equal(requests, 1);
   t.mock.timers.tick(2000);
   const interrupted = (await next).value;
   assert.ok(interrupted?.type === 'interrupted' && interrupted.reason === 'broken_off');
@@ -249,7 +249,7 @@ test('a tail of which nothing is heard is taken for dead', async (t) => {
   t.mock.timers.tick(interrupted.retry_in + 1);
   const event = (await after).value;
   assert.ok(event?.type === 'entries' && event.id === '2-b');
-  assert.equal(asked, 2);
+  assert.equal(requests, 2);
   await tail.return();
 });
 

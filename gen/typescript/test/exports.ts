@@ -8,7 +8,7 @@ import { createLogfence, LogfenceError, readLines, type Logfence } from '@logfen
 
 import { baseUrl, now, push, token } from './gateway.js';
 
-const count = 12_000; // more than Loki answers at once
+const count = 12_000; // more than Loki returns at once
 let alpha: Logfence;
 let from: bigint;
 

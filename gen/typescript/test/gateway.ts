@@ -1,4 +1,4 @@
-// A real logfence before a real Loki, with an issuer of tokens: everything that the tests ask.
+// A real logfence in front of a real Loki, with an issuer of tokens.
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { generateKeyPairSync, sign } from 'node:crypto';
@@ -95,13 +95,13 @@ async function startLoki(): Promise<void> {
   const template = await readFile(join(home, '../../internal/demo/loki.yaml.tmpl'), 'utf8');
   const text = template.replaceAll(/\{\{(printf "%q" )?\.(\w+)\}\}/g, (_, quoted: string | undefined, name: string) => {
     const value = settings[name];
-    assert.ok(value, `loki.yaml.tmpl asks for ${name}`);
+    assert.ok(value, `loki.yaml.tmpl needs ${name}`);
     return quoted ? JSON.stringify(value) : value;
   });
   await writeFile(join(folder, 'loki.yaml'), text);
   const child = start(needed('LOGFENCE_DEMO_LOKI'), [`-config.file=${join(folder, 'loki.yaml')}`], {});
   child.stderr?.resume();
-  await answers(`http://127.0.0.1:${lokiPort}/ready`, child);
+  await untilReady(`http://127.0.0.1:${lokiPort}/ready`, child);
 }
 
 async function startLogfence(): Promise<void> {
@@ -163,8 +163,8 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** Waits until a server answers with success, or its process has ended. */
-async function answers(url: string, child: ChildProcess): Promise<void> {
+/** Waits until a server responds with success, or its process has ended. */
+async function untilReady(url: string, child: ChildProcess): Promise<void> {
   while (child.exitCode === null) {
     const ready = await fetch(url).then(
       (r) => r.ok,

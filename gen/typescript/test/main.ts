@@ -1,5 +1,5 @@
 // All tests, in one process: they share one Loki and one logfence.
-import './answers.js';
+import './responses.js';
 import './broken.js';
 import './contract.js';
 import './exports.js';

@@ -124,7 +124,7 @@ const compile = (): Promise<unknown> =>
   (compiled ??= run(join(home, 'node_modules/.bin/tsc'), ['-p', project]).catch(({ stdout }: { stdout: string }) => assert.fail(stdout)));
 
 /** Calls a function of the project in a page of another origin than logfence's, and what the page complained of. */
-async function inChromium(t: TestContext, executablePath: string, name: string): Promise<{ answer: unknown; complaints: string[] }> {
+async function inChromium(t: TestContext, executablePath: string, name: string): Promise<{ result: unknown; complaints: string[] }> {
   await compile();
   const browser = await chromium.launch({ executablePath, args: flags });
   t.after(() => browser.close());
@@ -137,16 +137,16 @@ async function inChromium(t: TestContext, executablePath: string, name: string):
   await page.goto(pageOrigin);
   const given = JSON.stringify([baseUrl, token('alpha')]);
   // As text: the page's modules are not this one's.
-  const answer: unknown = await page.evaluate(`import('/out/browser.js').then((m) => m.${name}(...${given}))`);
-  return { answer, complaints };
+  const result: unknown = await page.evaluate(`import('/out/browser.js').then((m) => m.${name}(...${given}))`);
+  return { result, complaints };
 }
 
 test('a page of another origin uses it in Chromium', async (t) => {
   const executablePath = process.env.CHROMIUM;
   if (!executablePath) return t.skip('there is no Chromium');
   await push({ tenant_id: 'beta', app: 'browser' }, [[now(), 'of beta']]);
-  const { answer, complaints } = await inChromium(t, executablePath, 'report');
-  assert.deepEqual(answer, {
+  const { result, complaints } = await inChromium(t, executablePath, 'report');
+  assert.deepEqual(result, {
     queried: ['before'],
     refused: ['query_too_wide', 422, true],
     aborted: 'aborted',
@@ -163,9 +163,9 @@ test('a page of another origin uses it in Chromium', async (t) => {
 test('a page of another origin resumes a tail, and learns the name of a file', async (t) => {
   const executablePath = process.env.CHROMIUM;
   if (!executablePath) return t.skip('there is no Chromium');
-  const { answer, complaints } = await inChromium(t, executablePath, 'resumed');
+  const { result, complaints } = await inChromium(t, executablePath, 'resumed');
   assert.deepEqual(complaints, []);
-  const { event, fileName } = answer as { event: TailEvent; fileName: string };
+  const { event, fileName } = result as { event: TailEvent; fileName: string };
   assert.ok(event.type === 'entries');
   assert.deepEqual(
     event.streams.flatMap(({ values }) => values.map(([, line]) => line)),
@@ -184,7 +184,7 @@ const flags = [
   '--disable-sync',
 ];
 
-/** Serves the project, and a page with the import map that its packages ask for. */
+/** Serves the project, and a page with the import map that its packages need. */
 const entry = '/node_modules/@logfence/client/';
 pages.on('request', (request, response) => {
   void (async () => {

@@ -46,7 +46,7 @@ test('a tail brings what was there and what arrives, of the tenant alone', async
   });
   assert.deepEqual(lines, ['before', 'one', 'two']);
 
-  // Whoever comes back with the last id goes on after it.
+  // A client that resumes with the last id continues after it.
   await write('live', 'three');
   const { length, [length - 1]: lastEventId = '' } = ids;
   assert.deepEqual(await read(alpha.tailLogs({ query: '{app="live"}' }, { lastEventId }), 1), ['three']);
@@ -76,8 +76,8 @@ for (const [signal, reason] of [
 
 test('a tail outlives its token, with the next one', async () => {
   await write('expiry', 'before');
-  let asked = 0;
-  const client = createLogfence({ baseUrl, token: () => token('alpha', asked++ === 0 ? 4 : 3600) });
+  let calls = 0;
+  const client = createLogfence({ baseUrl, token: () => token('alpha', calls++ === 0 ? 4 : 3600) });
   const interrupted: TailEvent[] = [];
   const lines = await read(client.tailLogs({ query: '{app="expiry"}' }), 2, async (event) => {
     if (event.type !== 'interrupted') return;
@@ -85,7 +85,7 @@ test('a tail outlives its token, with the next one', async () => {
     await write('expiry', 'after');
   });
   assert.deepEqual(lines, ['before', 'after']);
-  assert.equal(asked, 2);
+  assert.equal(calls, 2);
   assert.ok(interrupted[0]?.type === 'interrupted' && interrupted[0].reason === 'token_expired');
 });
 

@@ -32,9 +32,9 @@ async function refused(logfence: Logfence): Promise<unknown[]> {
 
 async function aborted(logfence: Logfence): Promise<string | undefined> {
   const aborter = new AbortController();
-  const asked = logfence.queryLogs({ query }, { signal: aborter.signal });
+  const pending = logfence.queryLogs({ query }, { signal: aborter.signal });
   aborter.abort();
-  return (await asked).error?.code;
+  return (await pending).error?.code;
 }
 
 async function tailed(logfence: Logfence): Promise<string[]> {

@@ -1,4 +1,4 @@
-// The reference as people meet it: in a real browser, from the real binary, with no other host to ask.
+// The reference as users see it: in a real browser, from the real binary, without requests to other hosts.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -60,7 +60,7 @@ async function open(viewport, path) {
   return { page, faults };
 }
 
-/** Ends with a page; where SCREENSHOTS names a folder, a picture for people to look at is left there. */
+/** Ends with a page; where SCREENSHOTS names a folder, a picture is written there. */
 async function close(page, name) {
   if (process.env.SCREENSHOTS) await page.screenshot({ path: `${process.env.SCREENSHOTS}/${name}.png` });
   await page.close();
@@ -79,7 +79,7 @@ const operation = '/docs#/queries/querylogs';
 const heading = (page) => page.getByRole('heading', { name: /Query over a time range$/ }).first();
 
 for (const [name, viewport] of Object.entries({ wide, narrow })) {
-  test(`the reference is whole, and asks no other host (${name})`, async () => {
+  test(`the reference is complete, and requests no other host (${name})`, async () => {
     const { page, faults } = await open(viewport, '/docs');
     await page.getByRole('heading', { name: /^logfence/ }).waitFor();
     assert.deepEqual(await barriers(page), []);
@@ -87,7 +87,7 @@ for (const [name, viewport] of Object.entries({ wide, narrow })) {
     await close(page, `docs-${name}`);
   });
 
-  test(`an operation shows its request and its answers (${name})`, async () => {
+  test(`an operation shows its request and its responses (${name})`, async () => {
     const { page, faults } = await open(viewport, operation);
     await heading(page).waitFor();
     const text = await page.locator('body').innerText();
@@ -144,7 +144,7 @@ test('search finds query', async () => {
   await close(page, 'search');
 });
 
-test('an answer leads to what explains its codes', async () => {
+test('a response links to what explains its codes', async () => {
   const { page, faults } = await open(wide, operation);
   await heading(page).waitFor();
   await page.getByText('400', { exact: true }).first().click();
