@@ -12,7 +12,7 @@ const withoutFile: Record<string, { license: string; path: string }> = {
   },
 };
 
-/** Writes the licences of every package that is in the bundle: they ask to be shown with it. */
+/** Writes the licences of every package that is in the bundle: they have to be shown with it. */
 export function licences(fileName: string): Plugin {
   return {
     name: 'licences',

@@ -2,7 +2,7 @@ import type { Logfence } from '@logfence/client';
 
 export type { Failure } from '@logfence/client';
 
-/** What everything is asked through; the token and the tenant are in it. */
+/** Sends all requests; the token and the tenant are in it. */
 export type Client = Logfence;
 
 /** From start (inclusive) to end (exclusive): nanoseconds since 1970, as decimal strings. */
@@ -64,5 +64,5 @@ export interface Term {
  */
 export type Origin = 'stream' | 'metadata' | 'parsed' | 'json' | 'logfmt';
 
-/** Asks for only the lines with this label or field (or, negated, without it); see addFilter. */
+/** Narrows the query to lines with this label or field (or, negated, without it); see addFilter. */
 export type OnFilter = (name: string, value: string, negate: boolean, origin?: Origin) => void;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the tests of the log page in a real browser: the logfence that $1 names and the rest of the stack that $2
+# Runs the tests of the log explorer in a real browser: the logfence that $1 names and the rest of the stack that $2
 # names, before the Loki that $3 names. Further arguments go to Node's test runner. What they need beyond Node is
 # installed where that is possible; where it is not, they are skipped, and it is said. In CI nothing is skipped.
 set -eu
@@ -8,7 +8,7 @@ shift 3
 cd "$(dirname "$0")/.."
 
 skip() {
-	printf '\n*** SKIPPED: the tests of the log page: %s\n\n' "$1" >&2
+	printf '\n*** SKIPPED: the tests of the log explorer: %s\n\n' "$1" >&2
 	[ -z "${CI:-}" ]
 }
 

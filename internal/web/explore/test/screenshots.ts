@@ -1,10 +1,10 @@
-// Makes the pictures of the README, with `make screenshots`: the same people, lines and times each time, as far as a
+// Makes the pictures of the README, with `make screenshots`: the same users, lines and times each time, as far as a
 // real Loki goes.
 import { mkdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-import { answered, openAs } from './stack';
+import { statusShows, openAs } from './stack';
 
 const folder = fileURLToPath(new URL('../screenshots/', import.meta.url));
 mkdirSync(folder, { recursive: true });
@@ -23,7 +23,7 @@ for (const { name, width, colorScheme, query, ...more } of pictures) {
       colorScheme,
       viewport: { width, height: width === 390 ? 844 : 860 },
     });
-    await answered(page, /^\d+ (lines|series)/);
+    await statusShows(page, /^\d+ (lines|series)/);
     if ('panel' in more) {
       await page.getByRole('toolbar').getByRole('button', { name: more.panel, exact: true }).click();
       await page.getByRole('complementary', { name: more.panel }).waitFor();

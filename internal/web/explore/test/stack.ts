@@ -25,7 +25,7 @@ interface Around {
 
 const around = await startAround();
 
-/** Where logfence is; where it has people paste a token; and where a rate limit is soon reached. */
+/** The URL of logfence with sign-in at the provider. */
 export const url = await startLogfence({ LOGFENCE_UI_OIDC_CLIENT_ID: around.client_id });
 
 const browser: Browser = await chromium.launch({
@@ -38,7 +38,7 @@ const browser: Browser = await chromium.launch({
     '--disable-background-networking',
     '--disable-component-update',
     '--disable-sync',
-    // Whatever the page would ask elsewhere fails, and is seen.
+    // A request to any other host fails, and is seen.
     '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
   ],
 });
@@ -56,7 +56,7 @@ export interface Options extends BrowserContextOptions {
   search?: string;
   /** Another logfence than the usual one. */
   at?: string;
-  /** Console messages that are meant to come: those of answers that are errors. */
+  /** Console messages that are meant to come: those of responses that are errors. */
   expected?: RegExp;
 }
 
@@ -74,7 +74,7 @@ export async function open(t: TestContext, { search = '', at = url, expected, ..
   });
   page.on('request', (request) => {
     const { origin, protocol } = new URL(request.url());
-    if (protocol !== 'blob:' && origin !== new URL(at).origin && origin !== around.issuer) faults.push(`asked: ${request.url()}`);
+    if (protocol !== 'blob:' && origin !== new URL(at).origin && origin !== around.issuer) faults.push(`requested: ${request.url()}`);
   });
   t.after(async () => {
     await context.close();
@@ -106,8 +106,8 @@ export async function openAs(t: TestContext, who: Person, options: Options = {})
   return page;
 }
 
-/** Waits for the answer that the status line tells of, such as /^3 lines/. */
-export async function answered(page: Page, status: RegExp): Promise<void> {
+/** Waits until the status line shows a result, such as /^3 lines/. */
+export async function statusShows(page: Page, status: RegExp): Promise<void> {
   await page.locator('.a-status').getByText(status).waitFor();
 }
 
@@ -200,7 +200,7 @@ export async function startLogfence(settings: Record<string, string>): Promise<s
     ...settings,
   });
   child.stderr?.resume();
-  await answers(`http://127.0.0.1:${port}/openapi.yaml`, child);
+  await untilReady(`http://127.0.0.1:${port}/openapi.yaml`, child);
   return `http://127.0.0.1:${port}`;
 }
 
@@ -218,7 +218,7 @@ function start(command: string, args: string[], env: NodeJS.ProcessEnv): ChildPr
   return child;
 }
 
-async function answers(at: string, child: ChildProcess): Promise<void> {
+async function untilReady(at: string, child: ChildProcess): Promise<void> {
   for (let tries = 0; tries < 400; tries++) {
     assert.equal(child.exitCode, null, `${child.spawnfile} has ended`);
     try {
@@ -228,7 +228,7 @@ async function answers(at: string, child: ChildProcess): Promise<void> {
     }
     await pause(25);
   }
-  throw new Error(`${at} does not answer`);
+  throw new Error(`${at} is not ready`);
 }
 
 async function freePort(): Promise<number> {

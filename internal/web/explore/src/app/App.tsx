@@ -10,13 +10,13 @@ import { pasted, wasSignedIn, type Session } from './session';
 import { signInSettings } from './settings';
 import { SignInPage, TokenForm } from './SignInPage';
 
-/** Somebody who is signed in. */
+/** A user who is signed in. */
 interface Signed {
   session: Session;
   me: Me;
 }
 
-/** Where the page stands with whoever is before it. */
+/** Whether a user is signed in. */
 type State = { at: 'starting' } | { at: 'out'; problem?: string | undefined; failure?: Failure } | { at: 'in'; signed: Signed };
 
 const settings = signInSettings();
@@ -24,21 +24,21 @@ const settings = signInSettings();
 export function App() {
   const [state, setState] = useState<State>({ at: 'starting' });
   const [busy, setBusy] = useState(false);
-  // Signing in again, over what is shown: what became of it so far.
+  // Signing in again, over the results that are shown: why it failed so far.
   const [again, setAgain] = useState<{ problem?: string; failure?: Failure }>();
-  // The client lives as long as the page: what is shown stays when somebody signs in again.
+  // The client is kept as long as the page: results stay when a user signs in again.
   const session = useRef<Session>();
   const connect = (tenant?: string): Client =>
     createLogfence({ baseUrl: '', tenant, token: () => session.current?.token() ?? Promise.reject(new Error('signed out')) });
 
-  /** Takes a session if the server does. */
+  /** Uses a session if the server accepts its token. */
   const enter = async (next: Session): Promise<Failure | undefined> => {
     setBusy(true);
     const { data: me, error } = await createLogfence({ baseUrl: '', token: next.token }).getMe();
     setBusy(false);
     if (error) return error;
     session.current = next;
-    claimHistory(personOf(me));
+    claimHistory(userOf(me));
     setState({ at: 'in', signed: { session: next, me } });
     setAgain(undefined);
     return undefined;
@@ -51,7 +51,7 @@ export function App() {
       wasSignedIn.set(session !== undefined && failure === undefined);
       if (!session || failure) setState({ at: 'out', problem, ...(failure && { failure }) });
     })();
-    // Who comes back from the provider by Back finds the page as it was left: about to leave.
+    // A user who returns from the provider by Back finds the page as it was: about to leave.
     const shown = (): void => setBusy(false);
     addEventListener('pageshow', shown);
     return () => removeEventListener('pageshow', shown);
@@ -98,7 +98,7 @@ export function App() {
   return (
     <>
       <Explore
-        key={`${personOf(state.signed.me)} ${state.signed.me.tenants.join(' ')}`} // another's answers are not theirs to see
+        key={`${userOf(state.signed.me)} ${state.signed.me.tenants.join(' ')}`} // no user sees the results of another
         connect={connect}
         me={state.signed.me}
         session={state.signed.session}
@@ -126,11 +126,11 @@ export function App() {
   );
 }
 
-function personOf({ issuer, subject }: Me): string {
+function userOf({ issuer, subject }: Me): string {
   return JSON.stringify([issuer, subject ?? '']);
 }
 
-/** Comes back from the provider, or asks it whether it knows who is here. */
+/** Completes a return from the provider, or tries a silent sign-in. */
 async function begin(): Promise<{ session?: Session; problem?: string | undefined }> {
   if (!settings) return {};
   const { arrive, isReturn, leave } = await import('./oidc');
@@ -142,12 +142,12 @@ async function begin(): Promise<{ session?: Session; problem?: string | undefine
     return back;
   }
   if (!wasSignedIn.get()) return {};
-  wasSignedIn.set(false); // once: a provider that does not know them would be asked for ever
+  wasSignedIn.set(false); // once: a provider that has no session would be tried without end
   try {
     await leave(settings, location.search, true);
     await new Promise(() => undefined); // the page is being left
   } catch {
-    // Then they are asked.
+    // Then the user signs in by hand.
   }
   return {};
 }

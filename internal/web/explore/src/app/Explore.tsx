@@ -24,7 +24,7 @@ export interface ExploreProps {
   onSignOut: () => void;
 }
 
-/** The page of whoever is signed in. */
+/** The page of a user who is signed in. */
 export function Explore({ connect, me, session, onSignIn, onSignOut }: ExploreProps) {
   const [view, setView] = useState<View>(() => viewOf(location.search));
   // The query that is followed live: not each letter of the one that is being written.
@@ -37,7 +37,7 @@ export function Explore({ connect, me, session, onSignIn, onSignOut }: ExplorePr
   const main = useRef<HTMLElement>(null);
   const client = useMemo(() => connect(view.tenant), [view.tenant]);
   const search = useSearch(client, me.limits.max_lines);
-  const failed = search.answer?.kind === 'failed';
+  const failed = search.result?.kind === 'failed';
 
   /** Shows a view: a place in the history of its own, unless it is the same. */
   const show = (next: View): void => {
@@ -48,30 +48,30 @@ export function Explore({ connect, me, session, onSignIn, onSignOut }: ExplorePr
   };
   /** Runs whatever is in the URL when it is shown: the view itself, and what Back returns to. */
   const runs = useRef(0);
-  const [asked, setAsked] = useState(0);
+  const [runCount, setRunCount] = useState(0);
   const run = (next: View = view): void => {
     show(next);
-    setAsked(++runs.current);
+    setRunCount(++runs.current);
   };
   const follow = (query: string): void => {
     show({ ...view, query });
     setFollowed(query);
   };
   /** Back to the lines of a range: those of the query that was followed. */
-  const stop = (): void => (search.answer?.asked.query === followed ? setFollowed(undefined) : run());
+  const stop = (): void => (search.result?.request.query === followed ? setFollowed(undefined) : run());
   const go = (): void => (live ? follow(view.query) : run());
-  useEffect(() => search.run(view), [asked]);
+  useEffect(() => search.run(view), [runCount]);
   useEffect(() => {
     history.replaceState(null, '', searchOf(view));
     const back = (): void => {
       setView(viewOf(location.search));
       setFollowed(undefined);
-      setAsked(++runs.current);
+      setRunCount(++runs.current);
     };
     addEventListener('popstate', back);
     return () => removeEventListener('popstate', back);
   }, []);
-  /** What changes how things look, and asks nothing. */
+  /** Changes how results are shown; sends no request. */
   const look = (change: Partial<View>): void => {
     const next = { ...view, ...change };
     setView(next);
@@ -108,7 +108,7 @@ export function Explore({ connect, me, session, onSignIn, onSignOut }: ExplorePr
   useShortcuts((keys) => actions[keys]() !== false);
 
   const edit = (query: string): void => setView({ ...view, query });
-  const ran = search.answer?.asked.query ?? view.query;
+  const ran = search.result?.request.query ?? view.query;
   return (
     <div class="a-page">
       <Header
@@ -133,7 +133,7 @@ export function Explore({ connect, me, session, onSignIn, onSignOut }: ExplorePr
           live={live}
           every={every}
           client={client}
-          asked={search.answer?.kind === 'lines' ? search.answer.asked : undefined}
+          request={search.result?.kind === 'lines' ? search.result.request : undefined}
           mostLines={me.limits.max_lines}
           mostExported={me.limits.max_export_lines}
           rangeOpen={rangeOpen}
@@ -151,7 +151,7 @@ export function Explore({ connect, me, session, onSignIn, onSignOut }: ExplorePr
             ran={ran}
             client={client}
             span={span}
-            ranSpan={search.answer?.asked.span}
+            ranSpan={search.result?.request.span}
             onChange={edit}
             onRun={() => run()}
             onQuery={(query) => run({ ...view, query })}
@@ -170,7 +170,7 @@ export function Explore({ connect, me, session, onSignIn, onSignOut }: ExplorePr
             onZoom={({ start, end }) => run({ ...view, from: isoOf(start), to: isoOf(end) })}
             onRange={(from, to) => run({ ...view, from, to })}
             onRetry={() => run()}
-            linkTo={(line) => linkTo(view, search.answer?.asked.span, line)}
+            linkTo={(line) => linkTo(view, search.result?.request.span, line)}
             onSignIn={onSignIn}
             onLabels={() => setPanel('labels')}
             onStop={stop}

@@ -48,7 +48,7 @@ function RequestId({ id }: { id: string }) {
   const [copied, setCopied] = useState(false);
   return (
     <p class="a-request">
-      Request id <code>{id}</code>{' '}
+      Request ID <code>{id}</code>{' '}
       <button type="button" class="a-small" onClick={() => void navigator.clipboard?.writeText(id).then(() => setCopied(true))}>
         {copied ? 'Copied' : 'Copy'}
       </button>

@@ -16,7 +16,7 @@ export interface HeaderProps {
   onHelp: () => void;
 }
 
-/** Who is asking, for which tenant, and for how long. */
+/** The user, the tenant, and when the session ends. */
 export function Header({ me, name, tenant, expires, onTenant, onSignIn, onSignOut, onHelp }: HeaderProps) {
   return (
     <header class="a-header">

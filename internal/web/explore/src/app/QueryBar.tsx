@@ -38,8 +38,8 @@ export function QueryBar({ view, client, span, search, onChange, onRun }: QueryB
 }
 
 /** What is wrong with the query as it stands, if that is what was run, and its place is known. */
-function mistakeOf({ answer }: Search, query: string): Mistake | undefined {
-  if (answer?.kind !== 'failed' || answer.asked.query !== query || !('line' in answer.failure)) return undefined;
-  const { line, column, detail } = answer.failure;
+function mistakeOf({ result }: Search, query: string): Mistake | undefined {
+  if (result?.kind !== 'failed' || result.request.query !== query || !('line' in result.failure)) return undefined;
+  const { line, column, detail } = result.failure;
   return line === undefined ? undefined : { place: { line, column: column ?? 1 }, text: detail };
 }

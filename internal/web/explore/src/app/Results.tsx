@@ -3,7 +3,7 @@ import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { Client, Line, OnFilter, Span, View } from '../model';
 import { isMetric, logQuery, searchTerms, streamSelector } from '../query';
 import { Lines, LiveTail, MetricChart, VolumeChart } from '../results';
-import { mostLines, type Answer, type Asked, type LinesAnswer } from './ask';
+import { mostLines, type SearchResult, type SearchRequest, type LinesResult } from './runQuery';
 import { FailureBox } from './FailureBox';
 import type { Search } from './search';
 
@@ -23,10 +23,10 @@ export interface ResultsProps {
   onStop: () => void;
 }
 
-/** The answer, or why there is none. */
+/** The result of the search, or why there is none. */
 export function Results(props: ResultsProps) {
   const { view, followed, client, search, onFilter } = props;
-  const { answer, running } = search;
+  const { result, running } = search;
   if (followed !== undefined && isMetric(followed)) {
     return (
       <section class="a-results a-empty" aria-label="Live">
@@ -53,52 +53,52 @@ export function Results(props: ResultsProps) {
   }
   return (
     <section class="a-results" aria-label="Results" aria-busy={running !== undefined}>
-      <div class="a-status">{running ? <Progress key={running.at} asked={running} client={client} /> : <Summary answer={answer} />}</div>
+      <div class="a-status">{running ? <Progress key={running.at} request={running} client={client} /> : <Summary result={result} />}</div>
       {running && <div class="a-bar" />}
-      {answer && <Shown {...props} answer={answer} />}
+      {result && <Shown {...props} result={result} />}
     </section>
   );
 }
 
-function Shown(props: ResultsProps & { answer: Answer }) {
-  const { answer, view, onRetry, onSignIn } = props;
-  switch (answer.kind) {
+function Shown(props: ResultsProps & { result: SearchResult }) {
+  const { result, view, onRetry, onSignIn } = props;
+  switch (result.kind) {
     case 'failed':
       return (
         <>
-          <FailureBox failure={answer.failure} onRetry={onRetry} onSignIn={onSignIn} />
-          {answer.before && <Shown {...props} answer={answer.before} />}
+          <FailureBox failure={result.failure} onRetry={onRetry} onSignIn={onSignIn} />
+          {result.before && <Shown {...props} result={result.before} />}
         </>
       );
     case 'matrix':
-      return answer.series.length === 0 ? (
+      return result.series.length === 0 ? (
         <Empty {...props} metric />
       ) : (
-        <MetricChart matrix={answer.series} zone={view.zone} onZoom={props.onZoom} />
+        <MetricChart matrix={result.series} zone={view.zone} onZoom={props.onZoom} />
       );
     case 'lines':
-      return answer.lines.length === 0 ? <Empty {...props} /> : <ShownLines {...props} answer={answer} />;
+      return result.lines.length === 0 ? <Empty {...props} /> : <ShownLines {...props} result={result} />;
   }
 }
 
-function ShownLines({ answer, view, client, search, onFilter, onZoom, linkTo }: ResultsProps & { answer: LinesAnswer }) {
-  const { asked, lines } = answer;
-  const terms = useMemo(() => searchTerms(asked.query), [asked]);
+function ShownLines({ result, view, client, search, onFilter, onZoom, linkTo }: ResultsProps & { result: LinesResult }) {
+  const { request, lines } = result;
+  const terms = useMemo(() => searchTerms(request.query), [request]);
   return (
     <>
-      <VolumeChart query={asked.query} client={client} span={asked.span} zone={view.zone} onZoom={onZoom} />
+      <VolumeChart query={request.query} client={client} span={request.span} zone={view.zone} onZoom={onZoom} />
       <Lines
         lines={lines}
         wrap={view.wrap}
         zone={view.zone}
         terms={terms}
-        direction={asked.direction}
+        direction={request.direction}
         loadOlder={search.loadMore}
         loading={search.more.busy}
-        atEnd={answer.atEnd || search.more.failure !== undefined || search.answer !== answer}
+        atEnd={result.atEnd || search.more.failure !== undefined || search.result !== result}
         onFilter={onFilter}
         client={client}
-        span={asked.span}
+        span={request.span}
         linkTo={linkTo}
       />
       {search.more.failure && <FailureBox failure={search.more.failure} onRetry={() => void search.loadMore()} />}
@@ -107,21 +107,21 @@ function ShownLines({ answer, view, client, search, onFilter, onZoom, linkTo }: 
 }
 
 /** The number of results, on screen and for screen readers. */
-function Summary({ answer }: { answer: Answer | undefined }) {
+function Summary({ result }: { result: SearchResult | undefined }) {
   let text = '';
-  if (answer?.kind === 'lines') {
-    const { lines, atEnd, took, asked, crowded } = answer;
+  if (result?.kind === 'lines') {
+    const { lines, atEnd, took, request, crowded } = result;
     const n = lines.length;
     const rest =
       n >= mostLines
         ? ', the most that this page holds'
         : atEnd || n === 0
           ? ''
-          : `, more ${asked.direction === 'backward' ? 'before' : 'after'}`;
+          : `, more ${request.direction === 'backward' ? 'before' : 'after'}`;
     text = `${n.toLocaleString('en')} ${n === 1 ? 'line' : 'lines'}${rest} · ${seconds(took)}`;
     if (crowded) text += ` · some lines of ${crowded === 1 ? 'one moment' : `${crowded} moments`} are missing: too many at once`;
-  } else if (answer?.kind === 'matrix') {
-    text = `${answer.series.length} series · ${seconds(answer.took)}`;
+  } else if (result?.kind === 'matrix') {
+    text = `${result.series.length} series · ${seconds(result.took)}`;
   }
   return <p role="status">{text}</p>;
 }
@@ -131,13 +131,13 @@ function seconds(ms: number): string {
 }
 
 /** After two seconds the page shows how much there is to read, from Loki's index. */
-function Progress({ asked, client }: { asked: Asked; client: Client }) {
+function Progress({ request, client }: { request: SearchRequest; client: Client }) {
   const [text, setText] = useState('Searching…');
   useEffect(() => {
     const aborter = new AbortController();
     const timer = setTimeout(() => {
       setText('Searching… No response yet.');
-      void client.getStats({ query: streamSelector(asked.query), ...asked.span }, { signal: aborter.signal }).then(({ data }) => {
+      void client.getStats({ query: streamSelector(request.query), ...request.span }, { signal: aborter.signal }).then(({ data }) => {
         if (!data || aborter.signal.aborted) return;
         setText(`Searching… About ${bytes(data.bytes)} in ${data.streams.toLocaleString('en')} streams to read.`);
       });

@@ -1,6 +1,6 @@
 import type { Client, Direction, View } from '../model';
 import { ExportButton } from '../results';
-import type { Asked } from './ask';
+import type { SearchRequest } from './runQuery';
 import type { Panel } from './Panels';
 import { panels } from './Panels';
 import { isRelative } from './range';
@@ -16,12 +16,12 @@ export interface ToolbarProps {
   /** Refreshed every so many seconds; 0 is never. */
   every: number;
   /** The lines that are shown, which may be exported. */
-  asked: Asked | undefined;
+  request: SearchRequest | undefined;
   mostLines: number;
   mostExported: number;
   rangeOpen: boolean;
   onRangeOpen: (open: boolean) => void;
-  /** Changes what is asked, and asks. */
+  /** Changes the request, and runs it. */
   onChange: (change: Partial<View>) => void;
   /** Changes how it looks. */
   onLook: (change: Partial<View>) => void;
@@ -37,9 +37,9 @@ const intervals = [
   [300, 'Every 5 min'],
 ] as const;
 
-/** What to ask for, and how to show it. */
+/** The request, and how its result is shown. */
 export function Toolbar(props: ToolbarProps) {
-  const { view, client, panel, onPanel, live, every, asked, mostLines, mostExported, onChange, onLook } = props;
+  const { view, client, panel, onPanel, live, every, request, mostLines, mostExported, onChange, onLook } = props;
   const choices = [...new Set([...limits, view.limit])].filter((n) => n <= mostLines).sort((a, b) => a - b);
   return (
     <div class="a-toolbar" role="toolbar" aria-label="View">
@@ -90,7 +90,7 @@ export function Toolbar(props: ToolbarProps) {
       <button type="button" class="a-live" aria-pressed={live} title="Live tail  L" onClick={props.onLive}>
         Live
       </button>
-      {asked && !live && <ExportButton query={asked.query} client={client} span={asked.span} limit={mostExported} />}
+      {request && !live && <ExportButton query={request.query} client={client} span={request.span} limit={mostExported} />}
     </div>
   );
 }

@@ -16,15 +16,15 @@ interface Kept {
   silent: boolean;
 }
 
-/** Why nobody is signed in, for people. */
+/** Why sign-in failed, for the user. */
 export class SignInError extends Error {
   override readonly name = 'SignInError';
 }
 
-/** Where the provider sends people back to: this page. */
+/** Where the provider sends users back to: this page. */
 const redirectUri = (): string => location.origin + location.pathname;
 
-/** Goes to the provider. A silent way there asks nobody anything: the provider knows them, or says that it does not. */
+/** Goes to the provider. Silent sign-in shows no form: the provider has a session, or returns an error. */
 export async function leave(settings: SignIn, search: string, silent: boolean): Promise<void> {
   const { server } = await provider(settings);
   if (!server.authorization_endpoint) throw new SignInError('The identity provider has no authorization endpoint.');
@@ -53,7 +53,7 @@ export async function leave(settings: SignIn, search: string, silent: boolean): 
   location.assign(url);
 }
 
-/** What became of a way to the provider. */
+/** The outcome of a return from the provider. */
 export interface Return {
   session?: Session;
   problem?: string;
@@ -61,12 +61,12 @@ export interface Return {
   search: string;
 }
 
-/** Whether the URL is one that the provider sent somebody back with. */
+/** Whether the provider has sent the user back with this URL. */
 export function isReturn(url: URL): boolean {
   return url.searchParams.has('state') && (url.searchParams.has('code') || url.searchParams.has('error'));
 }
 
-/** Exchanges the code that the provider sent somebody back with. What was kept is good for one try. */
+/** Exchanges the code in the URL. The stored state is good for one try. */
 export async function arrive(settings: SignIn, url: URL): Promise<Return> {
   const keep = takeKept();
   if (!keep) return { search: '', problem: 'This sign-in was not started in this tab, or has already been completed. Sign in again.' };
@@ -83,13 +83,13 @@ export async function arrive(settings: SignIn, url: URL): Promise<Return> {
       insecure,
     );
     const openid = settings.scopes.split(' ').includes('openid');
-    const answer = await oauth.processAuthorizationCodeResponse(server, client, response, {
+    const tokens = await oauth.processAuthorizationCodeResponse(server, client, response, {
       expectedNonce: openid ? keep.nonce : oauth.expectNoNonce,
       requireIdToken: openid,
     });
-    return { search: keep.search, session: sessionOf(settings, server, client, answer, insecure) };
+    return { search: keep.search, session: sessionOf(settings, server, client, tokens, insecure) };
   } catch (error) {
-    // A provider that was asked silently, and does not know them, is no problem to tell of.
+    // A silent sign-in without a session at the provider is no problem to report.
     if (keep.silent && error instanceof oauth.AuthorizationResponseError) return { search: keep.search };
     return { search: keep.search, problem: told(error) };
   }
@@ -121,28 +121,28 @@ function sessionOf(
   first: oauth.TokenEndpointResponse,
   insecure: Record<symbol, boolean>,
 ): Session {
-  let answer = first;
+  let tokens = first;
   let idToken = first.id_token;
   let expires = expiryOf(first);
   let refreshing: Promise<string> | undefined;
   const refresh = async (refreshToken: string): Promise<string> => {
     const response = await oauth.refreshTokenGrantRequest(server, client, oauth.None(), refreshToken, insecure);
     const next = await oauth.processRefreshTokenResponse(server, client, response);
-    answer = { ...next, refresh_token: next.refresh_token ?? refreshToken };
+    tokens = { ...next, refresh_token: next.refresh_token ?? refreshToken };
     idToken = next.id_token ?? idToken;
     expires = expiryOf(next);
-    return answer.access_token;
+    return tokens.access_token;
   };
   const claims = oauth.getValidatedIdTokenClaims(first);
   const name = [claims?.['name'], claims?.['preferred_username'], claims?.['email']].find((n) => typeof n === 'string');
   return {
     name,
     token: async () => {
-      if (!answer.refresh_token || Date.now() < expires - 30_000) return answer.access_token;
-      refreshing ??= refresh(answer.refresh_token).finally(() => (refreshing = undefined));
+      if (!tokens.refresh_token || Date.now() < expires - 30_000) return tokens.access_token;
+      refreshing ??= refresh(tokens.refresh_token).finally(() => (refreshing = undefined));
       return await refreshing;
     },
-    renews: () => answer.refresh_token !== undefined,
+    renews: () => tokens.refresh_token !== undefined,
     leave: () => {
       if (!server.end_session_endpoint) return false;
       const url = new URL(server.end_session_endpoint);

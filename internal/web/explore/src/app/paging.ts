@@ -1,4 +1,4 @@
-// Lines out of answers, and the next page after the lines that are there.
+// Lines out of responses, and the next page after the lines that are there.
 import type { QueryData } from '@logfence/client';
 
 import type { Direction, Line, Span } from '../model';
@@ -6,12 +6,12 @@ import { Keys, linesOf as inOrder } from '../results/store';
 
 type Streams = Extract<QueryData, { resultType: 'streams' }>['result'];
 
-/** The lines of an answer in the order in which they are shown; `key` goes on from the one given. */
+/** The lines of a response in the order in which they are shown; `key` goes on from the one given. */
 export function linesOf(streams: Streams, direction: Direction, key: number): Line[] {
   return inOrder(streams, direction, new Keys(key - 1));
 }
 
-/** Where to ask for what comes after the lines, and for how many. */
+/** The request for what comes after the lines. */
 export interface Next {
   span: Span;
   limit: number;
@@ -21,15 +21,15 @@ export interface Next {
 
 /**
  * The next page begins with the nanosecond at which the last ended, since that may have had more lines than there
- * was room for. So those that are there already are asked for, too.
+ * was room for. So those that are there already are requested again.
  */
-export function nextPage(lines: Line[], asked: Span, direction: Direction, limit: number, most: number): Next {
+export function nextPage(lines: Line[], range: Span, direction: Direction, limit: number, most: number): Next {
   const last = lines.at(-1);
-  if (!last) return { span: asked, limit: Math.min(limit, most), held: [] };
+  if (!last) return { span: range, limit: Math.min(limit, most), held: [] };
   let first = lines.length - 1;
   while (first > 0 && lines[first - 1]?.ns === last.ns) first--;
   const held = lines.slice(first);
-  const span = direction === 'backward' ? { ...asked, end: String(BigInt(last.ns) + 1n) } : { ...asked, start: last.ns };
+  const span = direction === 'backward' ? { ...range, end: String(BigInt(last.ns) + 1n) } : { ...range, start: last.ns };
   return { span, limit: Math.min(limit + held.length, most), held };
 }
 
@@ -53,8 +53,8 @@ function identity({ stream, metadata, text }: Line): string {
 
 /**
  * The span after a page that brought nothing new though it was full: more lines have one nanosecond than can be
- * asked for at once, and the rest of them stays out of reach.
+ * requested at once, and the rest of them cannot be reached.
  */
-export function past(ns: string, asked: Span, direction: Direction): Span {
-  return direction === 'backward' ? { ...asked, end: ns } : { ...asked, start: String(BigInt(ns) + 1n) };
+export function past(ns: string, range: Span, direction: Direction): Span {
+  return direction === 'backward' ? { ...range, end: ns } : { ...range, start: String(BigInt(ns) + 1n) };
 }

@@ -34,7 +34,7 @@ export function momentOf(text: string, now: number): bigint | undefined {
   return BigInt(milliseconds) * 1_000_000n + BigInt(fraction.padEnd(9, '0'));
 }
 
-/** From and to as they are when it is asked; undefined if they are no range. */
+/** From and to at a moment; undefined if they are no range. */
 export function spanOf(from: string, to: string, now: number): Span | undefined {
   const start = momentOf(from, now);
   const end = momentOf(to, now);
@@ -52,7 +52,7 @@ export function isoOf(ns: bigint | string): string {
   return `${whole}${fraction && `.${fraction}`}Z`;
 }
 
-/** What somebody typed, as it is put into a URL; undefined if it cannot be understood. */
+/** A time that a user typed, as it is put into a URL; undefined if it cannot be read. */
 export function typed(text: string, zone: Zone): string | undefined {
   const trimmed = text.trim();
   if (isRelative(trimmed)) return trimmed;

@@ -3,7 +3,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import type { View } from '../model';
 import { isRelative } from './range';
 
-/** Calls back every so many seconds while the range ends now, somebody is looking and nothing is under way. */
+/** Calls back every so many seconds while the range ends now, the page is visible and no request is in flight. */
 export function useRefresh(every: number, view: View, busy: boolean, refresh: () => void): void {
   const latest = useRef({ busy, refresh });
   latest.current = { busy, refresh };

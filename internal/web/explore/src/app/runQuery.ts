@@ -1,4 +1,4 @@
-// Asking the server for lines or numbers, and for the page after the lines that are there.
+// Requests for lines or numbers, and for the page after the lines that are there.
 import type { MatrixSeries } from '@logfence/client';
 
 import type { Client, Direction, Failure, Line, Span } from '../model';
@@ -8,8 +8,8 @@ import { linesOf, nextPage, past, without } from './paging';
 /** No more lines than these are kept in the page. */
 export const mostLines = 100_000;
 
-/** What was asked, with its range as it was then. */
-export interface Asked {
+/** A query that was run, with its range as it was then. */
+export interface SearchRequest {
   query: string;
   span: Span;
   limit: number;
@@ -18,52 +18,52 @@ export interface Asked {
   at: number;
 }
 
-export interface LinesAnswer {
+export interface LinesResult {
   kind: 'lines';
-  asked: Asked;
+  request: SearchRequest;
   took: number;
   lines: Line[];
   /** There is nothing further in the range, or no room. */
   atEnd: boolean;
-  /** How often more lines had one nanosecond than could be asked for, so that some are missing. */
+  /** How many nanoseconds had more lines than one request returns, so that some are missing. */
   crowded: number;
 }
 
-export interface MatrixAnswer {
+export interface MatrixResult {
   kind: 'matrix';
-  asked: Asked;
+  request: SearchRequest;
   took: number;
   series: MatrixSeries[];
 }
 
-export interface FailedAnswer {
+export interface FailedResult {
   kind: 'failed';
-  asked: Asked;
+  request: SearchRequest;
   failure: Failure;
-  /** What the same query was answered with before: it stays. */
-  before?: LinesAnswer | MatrixAnswer | undefined;
+  /** The result that the same query had before: it stays. */
+  before?: LinesResult | MatrixResult | undefined;
 }
 
-export type Answer = LinesAnswer | MatrixAnswer | FailedAnswer;
+export type SearchResult = LinesResult | MatrixResult | FailedResult;
 
-export async function ask(client: Client, asked: Asked, signal: AbortSignal): Promise<Answer> {
-  const { query, span, limit, direction } = asked;
+export async function runQuery(client: Client, request: SearchRequest, signal: AbortSignal): Promise<SearchResult> {
+  const { query, span, limit, direction } = request;
   const began = performance.now();
   const params = isMetric(query) ? { query, ...span } : { query, ...span, limit, direction };
   const { data, error } = await client.queryLogs(params, { signal, categorizeLabels: true });
   const took = performance.now() - began;
-  if (error) return { kind: 'failed', asked, failure: error };
-  if (data.data.resultType === 'matrix') return { kind: 'matrix', asked, took, series: data.data.result };
+  if (error) return { kind: 'failed', request, failure: error };
+  if (data.data.resultType === 'matrix') return { kind: 'matrix', request, took, series: data.data.result };
   const lines = linesOf(data.data.result, direction, 0);
-  return { kind: 'lines', asked, took, lines, atEnd: lines.length < limit, crowded: 0 };
+  return { kind: 'lines', request, took, lines, atEnd: lines.length < limit, crowded: 0 };
 }
 
-/** The answer with the next page, which begins where it ends. */
-export async function askMore(client: Client, before: LinesAnswer, most: number, signal: AbortSignal): Promise<LinesAnswer | Failure> {
-  const { asked, lines } = before;
-  const { query, direction } = asked;
+/** The result with the next page, which begins where it ends. */
+export async function loadNextPage(client: Client, before: LinesResult, most: number, signal: AbortSignal): Promise<LinesResult | Failure> {
+  const { request, lines } = before;
+  const { query, direction } = request;
   const key = (lines.at(-1)?.key ?? -1) + 1;
-  let next = nextPage(lines, asked.span, direction, asked.limit, most);
+  let next = nextPage(lines, request.span, direction, request.limit, most);
   let crowded = before.crowded;
   for (;;) {
     const { data, error } = await client.queryLogs(
@@ -79,12 +79,12 @@ export async function askMore(client: Client, before: LinesAnswer, most: number,
       const all = lines.concat(fresh.slice(0, room).map((line, i) => ({ ...line, key: key + i })));
       return { ...before, lines: all, atEnd: !full || fresh.length >= room, crowded };
     }
-    // Nothing but what is there: first ask for as many as may be, then give this nanosecond up.
+    // Only lines that are there already: first request as many as allowed, then skip this nanosecond.
     const ns = next.held[0]?.ns ?? '0';
     if (next.limit < most) next = { ...next, limit: most };
     else {
       crowded++;
-      next = { span: past(ns, asked.span, direction), limit: Math.min(asked.limit, most), held: [] };
+      next = { span: past(ns, request.span, direction), limit: Math.min(request.limit, most), held: [] };
     }
   }
 }

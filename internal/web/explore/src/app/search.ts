@@ -1,15 +1,15 @@
-// One search at a time, its answer, and the older lines that follow.
+// One search at a time, its result, and the older lines that follow.
 import { useEffect, useRef, useState } from 'preact/hooks';
 
 import type { Client, Failure, View } from '../model';
 import { remember } from '../query';
-import { ask, askMore, type Answer, type Asked, type FailedAnswer, type LinesAnswer } from './ask';
+import { runQuery, loadNextPage, type SearchResult, type SearchRequest, type FailedResult, type LinesResult } from './runQuery';
 import { spanOf } from './range';
 
 export interface Search {
-  answer: Answer | undefined;
-  /** What is being asked. */
-  running: Asked | undefined;
+  result: SearchResult | undefined;
+  /** The request in flight. */
+  running: SearchRequest | undefined;
   /** Loading older lines: `busy`, or why it failed. */
   more: { busy: boolean; failure?: Failure };
   run: (view: View) => void;
@@ -17,15 +17,15 @@ export interface Search {
   loadMore: () => Promise<void>;
 }
 
-/** `most` is how many lines one query may ask for. */
+/** `most` is how many lines one query may request. */
 export function useSearch(client: Client, most: number): Search {
-  const [answer, setAnswer] = useState<Answer>();
-  const [running, setRunning] = useState<Asked>();
+  const [result, setResult] = useState<SearchResult>();
+  const [running, setRunning] = useState<SearchRequest>();
   const [more, setMore] = useState<Search['more']>({ busy: false });
   const aborter = useRef<AbortController>();
-  const latest = useRef<LinesAnswer>();
+  const latest = useRef<LinesResult>();
   const loading = useRef(false);
-  latest.current = answer?.kind === 'lines' ? answer : undefined;
+  latest.current = result?.kind === 'lines' ? result : undefined;
 
   useEffect(() => () => aborter.current?.abort(), []);
 
@@ -39,7 +39,7 @@ export function useSearch(client: Client, most: number): Search {
     if (!span) return;
     aborter.current?.abort();
     const own = (aborter.current = new AbortController());
-    const asked: Asked = {
+    const request: SearchRequest = {
       query: view.query,
       span,
       limit: Math.min(view.limit, most),
@@ -47,12 +47,12 @@ export function useSearch(client: Client, most: number): Search {
       at: Date.now(),
     };
     loading.current = false;
-    setRunning(asked);
+    setRunning(request);
     setMore({ busy: false });
-    void ask(client, asked, own.signal).then((outcome) => {
+    void runQuery(client, request, own.signal).then((outcome) => {
       if (own.signal.aborted) return;
       setRunning(undefined);
-      setAnswer((old) => (outcome.kind === 'failed' ? { ...outcome, before: lastGood(old, asked.query) } : outcome));
+      setResult((old) => (outcome.kind === 'failed' ? { ...outcome, before: lastGood(old, request.query) } : outcome));
       if (outcome.kind !== 'failed') remember(view.query);
     });
   };
@@ -63,18 +63,18 @@ export function useSearch(client: Client, most: number): Search {
     if (!before || before.atEnd || loading.current || !signal) return;
     loading.current = true;
     setMore({ busy: true });
-    const outcome = await askMore(client, before, most, signal);
-    if (signal.aborted || latest.current?.asked !== before.asked) return;
+    const outcome = await loadNextPage(client, before, most, signal);
+    if (signal.aborted || latest.current?.request !== before.request) return;
     loading.current = false;
     if ('code' in outcome) return setMore({ busy: false, failure: outcome });
     setMore({ busy: false });
-    setAnswer(outcome);
+    setResult(outcome);
   };
 
-  return { answer, running, more, run, cancel, loadMore };
+  return { result, running, more, run, cancel, loadMore };
 }
 
-function lastGood(answer: Answer | undefined, query: string): FailedAnswer['before'] {
-  if (answer?.asked.query !== query) return undefined;
-  return answer.kind === 'failed' ? answer.before : answer;
+function lastGood(result: SearchResult | undefined, query: string): FailedResult['before'] {
+  if (result?.request.query !== query) return undefined;
+  return result.kind === 'failed' ? result.before : result;
 }

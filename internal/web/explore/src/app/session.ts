@@ -1,8 +1,8 @@
-/** A token, and what goes with it. It lives in memory: whoever reloads the page comes back without. */
+/** A token, and what goes with it. It is kept in memory: reloading the page loses it. */
 export interface Session {
-  /** The person's name, where the provider told it. */
+  /** The user's name, where the provider has given it. */
   name?: string | undefined;
-  /** The token to ask with, a new one where it can be had. */
+  /** The token of the next request, renewed where that is possible. */
   token: () => Promise<string>;
   /** Whether a new token can be had when this one expires. */
   renews: () => boolean;
@@ -10,12 +10,12 @@ export interface Session {
   leave: () => boolean;
 }
 
-/** A session of a token that somebody pasted. */
+/** A session of a token that a user pasted. */
 export function pasted(token: string): Session {
   return { token: () => Promise.resolve(token), renews: () => false, leave: () => false };
 }
 
-/** In this tab somebody was signed in by the provider: it may know them still. */
+/** A user was signed in by the provider in this tab: it may still have a session. */
 const mark = 'logfence.was-signed-in';
 
 export const wasSignedIn = {

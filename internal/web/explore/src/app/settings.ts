@@ -1,4 +1,4 @@
-/** What the server says in the page itself: where and as what people sign in. Without it they paste a token. */
+/** Settings that the server writes into the page: the identity provider and the client. Without them a user pastes a token. */
 export interface SignIn {
   issuer: string;
   clientId: string;

@@ -15,7 +15,7 @@ export const fallback: View = {
 
 export const limits = [100, 500, 1000, 2000, 5000];
 
-/** The view that a URL's query names. What cannot be understood is as if it were not there. */
+/** The view that a URL's query names. A part that cannot be read has its default. */
 export function viewOf(search: string): View {
   const params = new URLSearchParams(search);
   const view: View = { ...fallback };

@@ -2,7 +2,7 @@ import type { Field } from '@logfence/client';
 import { useState } from 'preact/hooks';
 
 import type { Client, OnFilter, Origin, Span } from '../model';
-import { Failed, Loading, More, useAnswer } from './answer';
+import { Failed, Loading, More, useResponse } from './response';
 import { byName } from './lookup';
 import { logQuery } from './read';
 
@@ -19,10 +19,10 @@ const most = 100;
 export function FieldsPanel({ query, client, span, onFilter }: FieldsPanelProps) {
   const [sought, setSought] = useState('');
   const lines = logQuery(query);
-  const answer = useAnswer([client, lines, span.start, span.end], (signal) => client.listFields({ query: lines, ...span }, { signal }));
-  if (answer.state === 'loading') return <Loading what="fields" />;
-  if (answer.state === 'failed') return <Failed {...answer} />;
-  const fields = [...(answer.data.fields ?? [])].sort((a, b) => byName(a.label, b.label));
+  const response = useResponse([client, lines, span.start, span.end], (signal) => client.listFields({ query: lines, ...span }, { signal }));
+  if (response.state === 'loading') return <Loading what="fields" />;
+  if (response.state === 'failed') return <Failed {...response} />;
+  const fields = [...(response.data.fields ?? [])].sort((a, b) => byName(a.label, b.label));
   if (fields.length === 0) {
     return <p class="q-note">No fields: no lines, or lines that are neither JSON nor logfmt.</p>;
   }
@@ -78,12 +78,12 @@ function FieldOf(props: FieldOfProps) {
 
 function Values({ field, query, client, span, onFilter }: FieldOfProps) {
   const [sought, setSought] = useState('');
-  const answer = useAnswer([client, query, span.start, span.end, field.label], (signal) =>
+  const response = useResponse([client, query, span.start, span.end, field.label], (signal) =>
     client.listFieldValues(field.label, { query, ...span }, { signal }),
   );
-  if (answer.state === 'loading') return <Loading what={`values of ${field.label}`} />;
-  if (answer.state === 'failed') return <Failed {...answer} />;
-  const values = [...(answer.data.values ?? [])].sort(byName);
+  if (response.state === 'loading') return <Loading what={`values of ${field.label}`} />;
+  if (response.state === 'failed') return <Failed {...response} />;
+  const values = [...(response.data.values ?? [])].sort(byName);
   const found = values.filter((value) => value.toLowerCase().includes(sought.toLowerCase()));
   const origin = originOf(field);
   return (

@@ -1,8 +1,8 @@
 import { useState } from 'preact/hooks';
 
-import { clear, forget, pin, read, type Kept } from './kept';
+import { clear, forget, pin, read, type HistoryEntry } from './queryHistory';
 
-export { claimHistory, forgetHistory, recall, remember } from './kept';
+export { claimHistory, forgetHistory, recentQueries, remember } from './queryHistory';
 
 /** The queries that were run, the last first; those that are pinned before them. */
 export function History({ onPick }: { onPick: (query: string) => void }) {
@@ -46,7 +46,7 @@ export function History({ onPick }: { onPick: (query: string) => void }) {
 }
 
 interface EntryProps {
-  entry: Kept;
+  entry: HistoryEntry;
   onPick: () => void;
   onPin: () => void;
   onForget: () => void;

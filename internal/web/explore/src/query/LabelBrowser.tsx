@@ -1,7 +1,7 @@
 import { useEffect, useId, useRef, useState } from 'preact/hooks';
 
 import type { Client, Span } from '../model';
-import { Failed, Loading, useAnswer } from './answer';
+import { Failed, Loading, useResponse } from './response';
 import { LabelChoice } from './LabelChoice';
 import { byName } from './lookup';
 import { levels, parseSimple, printSimple, selectorWithout, type Choice, type Simple } from './simple';
@@ -15,7 +15,7 @@ export interface LabelBrowserProps {
   span: () => Span;
 }
 
-/** Writes queries for people who write no LogQL, and reads those that are simple enough to be shown so. */
+/** Writes queries for users who write no LogQL, and reads those that are simple enough to be shown so. */
 export function LabelBrowser({ value, onChange, onRun, client, span }: LabelBrowserProps) {
   const written = useRef(value);
   const [simple, setSimple] = useState(() => parseSimple(value));
@@ -29,7 +29,7 @@ export function LabelBrowser({ value, onChange, onRun, client, span }: LabelBrow
     written.current = printSimple(next);
     onChange(written.current);
   };
-  if (!simple) return <TooClever onClear={() => change({ labels: [], texts: [], levels: [] })} />;
+  if (!simple) return <NotSimple onClear={() => change({ labels: [], texts: [], levels: [] })} />;
   return (
     <form
       class="q-panel q-browser"
@@ -51,15 +51,15 @@ export function LabelBrowser({ value, onChange, onRun, client, span }: LabelBrow
   );
 }
 
-function TooClever({ onClear }: { onClear: () => void }) {
+function NotSimple({ onClear }: { onClear: () => void }) {
   return (
     <div class="q-panel">
       <p class="q-note">
-        This query says more than can be shown here, such as a regular expression, a parser or a metric. It stays as it is.
+        This query has parts that cannot be shown here, such as a regular expression, a parser or a metric. It stays as it is.
       </p>
       <div>
         <button type="button" class="q-button" onClick={onClear}>
-          Begin a new query
+          Start a new query
         </button>
       </div>
     </div>
@@ -76,7 +76,7 @@ interface LabelsProps {
 function Labels({ simple, change, client, span }: LabelsProps) {
   const [sought, setSought] = useState('');
   const [last, setLast] = useState('');
-  const names = useAnswer([client], (signal) => client.listLabels(span(), { signal }));
+  const names = useResponse([client], (signal) => client.listLabels(span(), { signal }));
   const chosen = new Set(simple.labels.map(({ name }) => name));
   const set = (name: string, choice: Choice | undefined): void => {
     const labels = simple.labels.flatMap((old) => (old.name === name ? (choice ?? []) : old));

@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks';
 
 import type { Client, Span } from '../model';
-import { Failed, Loading, More, useAnswer } from './answer';
+import { Failed, Loading, More, useResponse } from './response';
 import { byName } from './lookup';
 import type { Choice } from './simple';
 
@@ -55,7 +55,7 @@ const most = 200;
 function Values({ choice, selector, onChange, client, span }: LabelChoiceProps) {
   const { name, values: chosen, negate } = choice;
   const [sought, setSought] = useState('');
-  const answer = useAnswer(
+  const response = useResponse(
     [client, name, selector],
     async (signal) => {
       const query = selector === '{}' ? {} : { query: selector };
@@ -71,9 +71,9 @@ function Values({ choice, selector, onChange, client, span }: LabelChoiceProps) 
     },
     150,
   );
-  if (answer.state === 'loading') return <Loading what={`values of ${name}`} />;
-  if (answer.state === 'failed') return <Failed {...answer} />;
-  const { values, bytes } = answer.data;
+  if (response.state === 'loading') return <Loading what={`values of ${name}`} />;
+  if (response.state === 'failed') return <Failed {...response} />;
+  const { values, bytes } = response.data;
   const toggle = (value: string): void => {
     const next = chosen.includes(value) ? chosen.filter((other) => other !== value) : [...chosen, value];
     onChange({ ...choice, values: next, negate: negate && next.length > 0 });

@@ -3,14 +3,14 @@ import { Fragment } from 'preact';
 import { useState } from 'preact/hooks';
 
 import type { Client, Span } from '../model';
-import { Failed, Loading, More, useAnswer } from './answer';
+import { Failed, Loading, More, useResponse } from './response';
 import { streamSelector } from './read';
 
 export interface PatternsPanelProps {
   query: string;
   client: Client;
   span: Span;
-  /** Asks for only the lines of a pattern (or, negated, for others); see addPattern. */
+  /** Narrows the query to lines of a pattern (or, negated, for others); see addPattern. */
   onFilter: (pattern: string, negate: boolean) => void;
 }
 
@@ -22,20 +22,20 @@ const bars = 40;
 export function PatternsPanel({ query, client, span, onFilter }: PatternsPanelProps) {
   const [sought, setSought] = useState('');
   const selector = streamSelector(query);
-  const answer = useAnswer([client, selector, span.start, span.end], (signal) =>
+  const response = useResponse([client, selector, span.start, span.end], (signal) =>
     client.listPatterns({ query: selector, ...span, step: stepOf(span) }, { signal }),
   );
-  if (answer.state === 'loading') return <Loading what="patterns" />;
-  if (answer.state === 'failed') {
+  if (response.state === 'loading') return <Loading what="patterns" />;
+  if (response.state === 'failed') {
     // Loki without patterns responds with 404, or fails.
-    const none = answer.failure.code === 'loki_failed' || answer.failure.code === 'loki_refused';
+    const none = response.failure.code === 'loki_failed' || response.failure.code === 'loki_refused';
     return none ? (
       <p class="q-note">Log patterns are not available. Ask your administrator to enable log patterns.</p>
     ) : (
-      <Failed {...answer} />
+      <Failed {...response} />
     );
   }
-  const patterns = answer.data.data.map(counted).sort((a, b) => b.count - a.count);
+  const patterns = response.data.data.map(counted).sort((a, b) => b.count - a.count);
   const shown = patterns.filter(({ pattern }) => pattern.toLowerCase().includes(sought.toLowerCase()));
   if (patterns.length === 0) {
     return (

@@ -3,7 +3,7 @@ import { useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hook
 import type { Client, Mistake, Span, Zone } from '../model';
 import type { Editor } from './codemirror';
 import { useExplained } from './explain';
-import { recall } from './History';
+import { recentQueries } from './History';
 import { lookup } from './lookup';
 import { stretchAt } from './place';
 
@@ -72,7 +72,7 @@ function useEditor(host: { current: HTMLDivElement | null }, props: QueryEditorP
           onChange: (value: string) => latest.current.onChange(value),
           onRun: () => latest.current.onRun(),
           lookup: () => lookup(latest.current.client, () => latest.current.span()),
-          history: recall,
+          history: recentQueries,
         };
         const { value } = latest.current;
         host.current.hidden = false;
@@ -89,7 +89,7 @@ function useEditor(host: { current: HTMLDivElement | null }, props: QueryEditorP
   return editor;
 }
 
-/** Whoever writes in the plain field already goes on in the editor where they are. */
+/** A user who is typing in the plain field continues at the same place in the editor. */
 function selectionOf(host: HTMLElement): { anchor: number; head: number } | undefined {
   const plain = host.nextElementSibling;
   if (!(plain instanceof HTMLTextAreaElement) || document.activeElement !== plain) return undefined;

@@ -1,7 +1,7 @@
 /**
  * The editor itself, in a chunk of its own: CodeMirror is most of the page's script, and the page is of use without it.
  *
- * It lives in a shadow root. There CodeMirror's styles are constructed sheets, which the Content-Security-Policy
+ * It is in a shadow root. There CodeMirror's styles are constructed sheets, which the Content-Security-Policy
  * allows; in the document they would be style elements, which it does not.
  */
 import {
@@ -24,7 +24,7 @@ import type { Lookup } from './lookup';
 import type { Stretch } from './place';
 import { theme } from './theme';
 
-/** What the editor asks of its owner; read anew at each use. */
+/** What the editor needs of its owner; read anew at each use. */
 export interface Owner {
   onChange(value: string): void;
   onRun(): void;
@@ -45,7 +45,7 @@ export interface Start {
   value: string;
   label: string;
   hint: string;
-  /** Where the cursor is, where somebody is writing already. */
+  /** Where the cursor is, where a user is typing already. */
   selection?: { anchor: number; head: number } | undefined;
 }
 

@@ -107,7 +107,7 @@ async function stageOptions(
   signal: AbortSignal,
 ): Promise<Completion[]> {
   if (!context.piped) {
-    // Behind a blank only: whoever has just closed a brace may have meant just that.
+    // Behind a blank only: after a closing brace the query may be complete.
     if (!at.explicit && !/\s$/.test(before)) return [];
     const range: words.Word = { name: '[', signature: '5m]', about: 'The time range of each value.', text: '[‸5m]' };
     return [

@@ -1,7 +1,7 @@
 /**
  * Changes to the text of a query. Only what has to change does: layout and comments stay.
  *
- * Guarantee: a valid query stays valid, and asks for nothing that it did not ask for before. A metric query may have
+ * Guarantee: a valid query stays valid, and selects nothing that it did not select before. A metric query may have
  * several selectors: each of them is narrowed, since a ratio of which one leg is narrowed says nothing.
  */
 import {
@@ -39,7 +39,7 @@ interface Change {
 export type LineFilterOp = '|=' | '!=' | '|~' | '!~' | '|>' | '!>';
 
 /**
- * The query, asking only for lines with (or, negated, without) a label or field of this value: a label of the stream
+ * The query, narrowed to lines with (or, negated, without) a label or field of this value: a label of the stream
  * becomes a matcher, anything else a label filter, with the parser before it where the page found the field by itself.
  * The same filter is not added twice, and its opposite makes way for it. Without an origin a name is a stream's label
  * where the query matches it already.
@@ -58,7 +58,7 @@ export function addFilter(query: string, name: string, value: string, negate: bo
   );
 }
 
-/** The query, asking only for lines that hold the text, or as `op` says. It goes before what costs more. */
+/** The query, narrowed to lines that contain the text, or as `op` says. It goes before what costs more. */
 export function addLineFilter(query: string, text: string, op: LineFilterOp = '|='): string {
   if (text === '') return query;
   if (query.trim() === '') return addLineFilter('{}', text, op);
@@ -69,7 +69,7 @@ export function addLineFilter(query: string, text: string, op: LineFilterOp = '|
 }
 
 /**
- * The query, asking only for lines of a pattern that Loki found (or, negated, for others). Loki's pattern filter takes
+ * The query, narrowed to lines of a pattern that Loki found (or, negated, for others). Loki's pattern filter takes
  * neither named captures, which a part of a line in angle brackets looks like, nor `<_>` alone or twice in a row.
  */
 export function addPattern(query: string, pattern: string, negate = false): string {
@@ -171,7 +171,7 @@ function insertStage({ node, end, stages }: Source, index: number, text: string)
   const next = stages[index];
   if (previous) return { from: previous.to, to: previous.to, text: ` ${text}` };
   if (next) return { from: next.from, to: next.from, text: `${text} ` };
-  // Where a range stands before the unwrap, stages stand between them.
+  // Where a range precedes the unwrap, stages are between them.
   const range = node.getChild(Range);
   const unwrap = node.getChild(UnwrapExpr);
   if (range && unwrap && range.from < unwrap.from) return { from: unwrap.from, to: unwrap.from, text: `${text} ` };

@@ -13,9 +13,9 @@ export interface Explained {
 const pause = 400;
 
 /**
- * What is wrong with a query, told while it is being written: the server's own parser is asked, once the text has
- * changed and a pause is made. What running the query has told stands until the text changes. When the server cannot
- * say, nothing is wrong: running the query will tell.
+ * The error of a query while it is being written, from the server's own parser, once the text has changed and the user
+ * pauses. The error of a run stands until the text changes. Without a response from the server no error is shown:
+ * running the query will show it.
  */
 export function useExplained(value: string, client: Client, mistake: Mistake | undefined): Explained | undefined {
   const [told, setTold] = useState<{ value: string; about: Explained | undefined }>();

@@ -1,9 +1,9 @@
 /**
- * What completion and the panels ask the server for: labels, fields and their values, remembered for a while.
+ * Labels, fields and their values for completion and the panels, cached for a while.
  *
- * Answers belong to the client that they were given to, since another token or tenant sees other things, and to the
- * minute that the span is in, so that a page that is open all day asks again. A failure is an empty list, and is not
- * remembered: completion has nothing to say then, and the query itself will tell what is wrong.
+ * Responses are cached by client, since another token or tenant sees other things, and by the minute that the span is
+ * in, so that a page that is open all day requests them again. A failure is an empty list, and is not cached: completion
+ * has nothing to offer then, and running the query shows what is wrong.
  */
 import type { Field } from '@logfence/client';
 
@@ -22,34 +22,34 @@ const most = 200;
 export function lookup(client: Client, span: () => Span): Lookup {
   const cache = caches.get(client) ?? new Map<string, unknown>();
   caches.set(client, cache);
-  const remembered = async <T>(key: string[], ask: (span: Span) => Promise<T[] | undefined>): Promise<T[]> => {
+  const cached = async <T>(key: string[], request: (span: Span) => Promise<T[] | undefined>): Promise<T[]> => {
     const within = span();
     const id = JSON.stringify([minuteOf(within.start), minuteOf(within.end), ...key]);
     const known = cache.get(id);
     if (known) return known as T[]; // put there under the same key, by the same call
-    const answer = await ask(within);
-    if (!answer) return [];
+    const list = await request(within);
+    if (!list) return [];
     if (cache.size >= most) cache.clear();
-    cache.set(id, answer);
-    return answer;
+    cache.set(id, list);
+    return list;
   };
   const of = (selector: string): { query?: string } => (selector === '{}' ? {} : { query: selector });
   return {
     labels: (selector, signal) =>
-      remembered(['labels', selector], async (within) =>
+      cached(['labels', selector], async (within) =>
         (await client.listLabels({ ...within, ...of(selector) }, { signal })).data?.data?.sort(byName),
       ),
     labelValues: (name, selector, signal) =>
-      remembered(['values', name, selector], async (within) =>
+      cached(['values', name, selector], async (within) =>
         (await client.listLabelValues(name, { ...within, ...of(selector) }, { signal })).data?.data?.sort(byName),
       ),
     fields: (query, signal) =>
-      remembered(['fields', query], async (within) => {
+      cached(['fields', query], async (within) => {
         const { data } = await client.listFields({ ...within, query }, { signal });
         return data && (data.fields ?? []).sort((a, b) => byName(a.label, b.label));
       }),
     fieldValues: (name, query, signal) =>
-      remembered(['field', name, query], async (within) => {
+      cached(['field', name, query], async (within) => {
         const { data } = await client.listFieldValues(name, { ...within, query }, { signal });
         return data && (data.values ?? []).sort(byName);
       }),

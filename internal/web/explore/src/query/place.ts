@@ -1,4 +1,4 @@
-/** Where a mistake stands in a query, and what it is called for people. Pure. */
+/** Where an error is in a query, and its text for users. Pure. */
 import type { Place } from '../model';
 
 /** A stretch of a text, in JavaScript's own counting: `to` is behind its last unit. */

@@ -1,9 +1,9 @@
 /**
- * The queries that were run, kept in this browser: the text alone, never an answer.
+ * The queries that were run, kept in this browser: the text alone, never a result.
  *
- * Queries tell what somebody was looking for, and browsers are shared. They are therefore forgotten on signing out,
- * pinned ones included, and when somebody else signs in (`claimHistory`). They are not kept apart by tenant: who may
- * see several asks the same of each.
+ * Queries show what a user was looking for, and browsers are shared. They are therefore deleted on signing out,
+ * pinned ones included, and when another user signs in (`claimHistory`). They are not kept apart by tenant: a user
+ * of several runs the same queries in each.
  */
 const stored = 'logfence.history';
 const owned = 'logfence.history.owner';
@@ -11,7 +11,7 @@ const most = 100;
 /** Longer ones are not kept: storage is small, and nobody finds them again. */
 const longest = 4096;
 
-export interface Kept {
+export interface HistoryEntry {
   query: string;
   pinned: boolean;
 }
@@ -38,12 +38,12 @@ export function claimHistory(owner: string): void {
 }
 
 /** The queries, the last first. */
-export function recall(): string[] {
+export function recentQueries(): string[] {
   return load().map(({ query }) => query);
 }
 
 /** The queries, pinned ones first and else the last first. */
-export function read(): Kept[] {
+export function read(): HistoryEntry[] {
   const kept = load();
   return [...kept.filter(({ pinned }) => pinned), ...kept.filter(({ pinned }) => !pinned)];
 }
@@ -61,11 +61,11 @@ export function clear(): void {
   write(load().filter(({ pinned }) => pinned));
 }
 
-function without(kept: Kept[], query: string): Kept[] {
+function without(kept: HistoryEntry[], query: string): HistoryEntry[] {
   return kept.filter((old) => old.query !== query);
 }
 
-function write(kept: Kept[]): void {
+function write(kept: HistoryEntry[]): void {
   let room = most - kept.filter(({ pinned }) => pinned).length;
   const bounded = kept.filter(({ pinned }) => pinned || room-- > 0);
   put(stored, JSON.stringify(bounded));
@@ -89,16 +89,16 @@ function get(key: string): string | null {
   }
 }
 
-function load(): Kept[] {
+function load(): HistoryEntry[] {
   try {
     const kept: unknown = JSON.parse(get(stored) ?? '[]');
-    return Array.isArray(kept) ? kept.flatMap((entry) => (isKept(entry) ? [entry] : [])) : [];
+    return Array.isArray(kept) ? kept.flatMap((entry) => (isHistoryEntry(entry) ? [entry] : [])) : [];
   } catch {
     return [];
   }
 }
 
-function isKept(entry: unknown): entry is Kept {
+function isHistoryEntry(entry: unknown): entry is HistoryEntry {
   if (typeof entry !== 'object' || entry === null) return false;
   return 'query' in entry && typeof entry.query === 'string' && 'pinned' in entry && typeof entry.pinned === 'boolean';
 }

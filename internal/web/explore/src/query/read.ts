@@ -6,7 +6,7 @@ import type { Term } from '../model';
 import { literalOf, quote, unquote } from './strings';
 import { all, isMetricTree, matchers, parse, sources, textOf } from './syntax';
 
-/** Whether the query answers with numbers, not lines. */
+/** Whether the query returns numbers, not lines. */
 export function isMetric(query: string): boolean {
   return isMetricTree(parse(query));
 }

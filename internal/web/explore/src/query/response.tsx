@@ -1,25 +1,28 @@
-/** What panels ask the server: loading, failed or there. */
+/** The state of a panel's request: loading, failed or ready. */
 import { useEffect, useState } from 'preact/hooks';
 
 import type { Failure } from '../model';
 
-export type Answer<T> = { state: 'loading' } | { state: 'failed'; failure: Failure; again: () => void } | { state: 'ready'; data: T };
+export type ResponseState<T> =
+  | { state: 'loading' }
+  | { state: 'failed'; failure: Failure; again: () => void }
+  | { state: 'ready'; data: T };
 
 type Result<T> = { data: T; error: undefined } | { data: undefined; error: Failure };
 
 /**
- * Asks, once for each key, and gives up asking when the key changes. `wait` is for keys that change while somebody
- * writes. An answer to another key is never shown.
+ * Sends one request for each key, and cancels it when the key changes. `wait` is for keys that change while a user
+ * types. The response to another key is never shown.
  */
-export function useAnswer<T>(key: readonly unknown[], ask: (signal: AbortSignal) => Promise<Result<T>>, wait = 0): Answer<T> {
+export function useResponse<T>(key: readonly unknown[], request: (signal: AbortSignal) => Promise<Result<T>>, wait = 0): ResponseState<T> {
   const [turn, setTurn] = useState(0);
   const [got, setGot] = useState<{ key: readonly unknown[]; result: Result<T> }>();
-  const asked = [...key, turn];
+  const currentKey = [...key, turn];
   useEffect(() => {
     const aborter = new AbortController();
     const start = (): void => {
-      void ask(aborter.signal).then((result) => {
-        if (!aborter.signal.aborted) setGot({ key: asked, result });
+      void request(aborter.signal).then((result) => {
+        if (!aborter.signal.aborted) setGot({ key: currentKey, result });
       });
     };
     const timer = wait > 0 ? setTimeout(start, wait) : start();
@@ -27,8 +30,8 @@ export function useAnswer<T>(key: readonly unknown[], ask: (signal: AbortSignal)
       clearTimeout(timer ?? undefined);
       aborter.abort();
     };
-  }, asked);
-  if (!got || got.key.length !== asked.length || got.key.some((part, i) => part !== asked[i])) {
+  }, currentKey);
+  if (!got || got.key.length !== currentKey.length || got.key.some((part, i) => part !== currentKey[i])) {
     return { state: 'loading' };
   }
   const { error, data } = got.result;
@@ -56,7 +59,7 @@ export function Failed({ failure, again }: { failure: Failure; again: () => void
   );
 }
 
-/** How many of a list are shown: whoever looks for one of the rest has to search. */
+/** How many of a list are not shown: a search finds them. */
 export function More({ shown, of, what }: { shown: number; of: number; what: string }) {
   if (shown >= of) return null;
   return (

@@ -1,5 +1,5 @@
 /**
- * Queries as people see them who write no LogQL: labels with their values, texts to find, levels. Pure.
+ * Queries for users who write no LogQL: labels with their values, texts to find, levels. Pure.
  *
  * Guarantee: what `parseSimple` gives says all that the query says, and `printSimple` writes a query of that meaning.
  * A query that says more is not simple, and undefined.

@@ -1,9 +1,9 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 
 import type { Client, Failure, Line, Zone } from '../model';
-import { joined, type Around } from './around';
+import { joined, type Around } from './contextLines';
 import { levelOf } from './level';
-import { marker } from './marks';
+import { marker } from './highlights';
 import { selectorOf } from './selector';
 import { Text } from './Text';
 import { fullStamp, stamp } from './time';

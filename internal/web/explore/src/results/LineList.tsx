@@ -33,7 +33,7 @@ export function LineList({ items, look, label, busy, open, follow = false, onBot
   const view = useMemo(() => new Viewport(), []);
   const measured = useRef(new WeakMap<Item, number>());
   const [, redraw] = useReducer((n: number) => n + 1, 0);
-  // By what lines say: the same line stays open when it is asked for again.
+  // By the content of lines: the same line stays open when it is loaded again.
   const [expanded, setExpanded] = useState<ReadonlySet<string>>(new Set());
   const [current, setCurrent] = useState<Item>();
   const [box, setBox] = useState({ width: 0, height: 0 });
@@ -73,7 +73,7 @@ export function LineList({ items, look, label, busy, open, follow = false, onBot
     view.heights = heights;
     const held = anchor.current;
     const index = held && !follow ? find(items, held.item) : -1;
-    // What is read stays in its place while the list grows, is cut or is asked for again.
+    // What is read stays in its place while the list grows, is cut or is loaded again.
     if (follow) view.goTo(heights.total);
     else view.goTo(held && index >= 0 ? heights.top(index) + held.offset : 0);
   }

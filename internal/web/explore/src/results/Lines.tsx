@@ -2,7 +2,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
 import type { Client, Direction, Line, OnFilter, Span, Term, Zone } from '../model';
 import { LineList } from './LineList';
-import { marker } from './marks';
+import { marker } from './highlights';
 import { useStable } from './memo';
 
 export interface LinesProps {
@@ -24,7 +24,7 @@ export interface LinesProps {
   linkTo?: (line: Line) => string;
 }
 
-/** The lines of an answer, and more of them on reaching the end. */
+/** The lines of a result, and more of them on reaching the end. */
 export function Lines(props: LinesProps) {
   const { lines, total, wrap, zone, terms, direction, loading, atEnd, client } = props;
   const [digits, setDigits] = useState<3 | 9>(3);

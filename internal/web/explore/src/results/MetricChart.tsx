@@ -17,7 +17,7 @@ export interface MetricChartProps {
   onZoom: (span: Span) => void;
 }
 
-/** The answer of a metric query: lines over time, or a table of what is now. */
+/** The result of a metric query: lines over time, or a table of what is now. */
 export function MetricChart({ matrix, vector, zone, onZoom }: MetricChartProps) {
   if (matrix && matrix.length > 0) return <LinesOverTime matrix={matrix} zone={zone} onZoom={onZoom} />;
   return vector && vector.length > 0 ? <VectorTable vector={vector} /> : <p class="r-note">No series.</p>;

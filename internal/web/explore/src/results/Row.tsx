@@ -1,7 +1,7 @@
 import type { Client, Line, OnFilter, Zone } from '../model';
 import { Details } from './Details';
 import { levelOf } from './level';
-import type { Range } from './marks';
+import type { Range } from './highlights';
 import { memo } from './memo';
 import { Text } from './Text';
 import { fullStamp, stamp } from './time';

@@ -2,9 +2,9 @@ import type { ComponentChildren } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
 
 import { piecesOf, type Piece } from './ansi';
-import type { Range } from './marks';
+import type { Range } from './highlights';
 
-/** How much of a line is drawn before it is asked for as a whole. */
+/** How much of a line is drawn until the user shows all of it. */
 export const longestDrawn = 10_000;
 
 export interface TextProps {

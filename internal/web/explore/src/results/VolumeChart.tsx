@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 
 import type { Client, Span, Zone } from '../model';
 import { color } from '../theme';
-import { useCounts, type State } from './counting';
+import { useCounts, type State } from './lineCounts';
 import type { Level } from './level';
 import { plot, type Plot, type PlotData } from './plot';
 import { shortBytes, shortNumber } from './series';
@@ -84,7 +84,7 @@ export function VolumeChart({ query, client, span, zone, onZoom }: VolumeChartPr
         </button>
         <ZoomBar span={span} onZoom={onZoom} />
       </div>
-      {state.kind === 'dear' && (
+      {state.kind === 'expensive' && (
         <p class="r-note">
           This range has about {shortBytes(state.bytes)} of logs. Counting the lines reads all of them.{' '}
           <button type="button" class="r-link" onClick={count}>
@@ -100,7 +100,7 @@ export function VolumeChart({ query, client, span, zone, onZoom }: VolumeChartPr
           </button>
         </p>
       )}
-      {state.kind !== 'dear' && (
+      {state.kind !== 'expensive' && (
         <div
           class={state.kind === 'counting' ? 'r-plot r-partial' : 'r-plot'}
           tabIndex={0}
@@ -136,7 +136,7 @@ function Told({ counts, point, zone, state }: ToldProps) {
       {point === undefined ? (
         <strong>
           {state.kind === 'counting' ? 'Counting… ' : ''}
-          {state.kind === 'dear' ? 'Not counted' : `${total.toLocaleString('en')} ${total === 1 ? 'line' : 'lines'}`}
+          {state.kind === 'expensive' ? 'Not counted' : `${total.toLocaleString('en')} ${total === 1 ? 'line' : 'lines'}`}
         </strong>
       ) : (
         <>

@@ -14,7 +14,7 @@ export interface Progress {
   lines: number;
 }
 
-/** How much a browser is asked to hold that cannot write to disk as it reads. */
+/** How much a browser holds in memory that cannot write to disk as it reads. */
 export const mostHeld = 512 * 2 ** 20;
 
 export class TooLarge extends Error {
@@ -118,7 +118,7 @@ declare global {
   }
 }
 
-/** Asks for a file to write to; undefined where browsers cannot, `cancelled` where the reader will not. */
+/** Lets the user choose a file to write to; undefined where the browser cannot, `cancelled` where the user declines. */
 export async function picked(suggestedName: string): Promise<Sink | 'cancelled' | undefined> {
   if (!window.showSaveFilePicker) return undefined;
   try {

@@ -1,4 +1,4 @@
-/** Showing answers: lines, charts, live tail and exports. */
+/** Showing results: lines, charts, live tail and exports. */
 export { Lines } from './Lines';
 export { VolumeChart } from './VolumeChart';
 export { MetricChart } from './MetricChart';

@@ -23,7 +23,7 @@ export function placeOf(items: readonly Item[], key: number): number {
   return low;
 }
 
-/** What tells an item from others in another answer, in which keys are other ones. */
+/** Identifies an item in another result, where keys differ. */
 export function identity(item: Item): string {
   return isNotice(item) ? `${item.key}` : `${item.ns} ${item.text.slice(0, 1000)}`;
 }

@@ -35,7 +35,7 @@ const words: Record<string, Level> = {
   finest: 'trace',
 };
 
-// Loki's own names for where it looks, and its answer first: it has read the whole line.
+// The names in which Loki looks for a level, and its own finding first: it has read the complete line.
 const names = ['detected_level', 'level', 'lvl', 'severity', 'loglevel', 'log_level', 'severity_text'];
 
 /** The level that a label's value names; `unknown` where it names none. */

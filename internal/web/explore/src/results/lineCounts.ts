@@ -10,11 +10,11 @@ import { Counts, intervalsOf, partsOf, type Part } from './volume';
  * reads the newest few, but only counts are of the query itself: the index knows bytes of whole streams, without
  * filters and without levels.
  */
-const dear = 20 * 2 ** 30;
+const expensive = 20 * 2 ** 30;
 /** From how many bytes on counting takes long enough to be shown in parts. */
 const slow = 512 * 2 ** 20;
 
-export type State = { kind: 'counting' } | { kind: 'done' } | { kind: 'dear'; bytes: number } | { kind: 'failed'; failure: Failure };
+export type State = { kind: 'counting' } | { kind: 'done' } | { kind: 'expensive'; bytes: number } | { kind: 'failed'; failure: Failure };
 
 export interface Counting {
   counts: Counts;
@@ -28,17 +28,17 @@ export function useCounts(query: string, client: Client, span: Span): Counting {
   const most = useMemo(() => Math.max(24, Math.min(120, Math.floor(innerWidth / 10))), []);
   const empty = (): Counts => new Counts(intervalsOf(span, most));
   const [{ counts, state }, set] = useState<Omit<Counting, 'count'>>(() => ({ counts: empty(), state: { kind: 'counting' } }));
-  const [asked, ask] = useState(0);
+  const [attempt, countAgain] = useState(0);
   const forced = useRef('');
   const id = JSON.stringify([query, span.start, span.end]);
   useEffect(() => {
     const aborter = new AbortController();
     void countInto(set, { query, client, span, counts: empty(), anyway: forced.current === id, signal: aborter.signal });
     return () => aborter.abort();
-  }, [client, id, asked]);
+  }, [client, id, attempt]);
   const count = (): void => {
     forced.current = id;
-    ask((n) => n + 1);
+    countAgain((n) => n + 1);
   };
   return { counts, state, count };
 }
@@ -58,17 +58,17 @@ async function countInto(set: (now: Omit<Counting, 'count'>) => void, task: Task
   set({ counts, state: { kind: 'counting' } });
   const bytes = await cost(task);
   if (signal.aborted) return;
-  if (bytes > dear && !task.anyway) return set({ counts, state: { kind: 'dear', bytes } });
-  const answers: Answer[] = [];
+  if (bytes > expensive && !task.anyway) return set({ counts, state: { kind: 'expensive', bytes } });
+  const known: PartCounts[] = [];
   // One after the other: the queries of the list itself are to have their turn.
   for (const part of partsOf(query, span, counts.intervals, bytes > slow ? 6 : 1)) {
-    const answer = await answerOf(client, part, signal);
+    const partCounts = await requestPart(client, part, signal);
     if (signal.aborted) return;
-    if ('failure' in answer) return set({ counts: counted(answers, counts), state: { kind: 'failed', failure: answer.failure } });
-    answers.push(answer);
-    set({ counts: counted(answers, counts), state: { kind: 'counting' } });
+    if ('failure' in partCounts) return set({ counts: counted(known, counts), state: { kind: 'failed', failure: partCounts.failure } });
+    known.push(partCounts);
+    set({ counts: counted(known, counts), state: { kind: 'counting' } });
   }
-  set({ counts: counted(answers, counts), state: { kind: 'done' } });
+  set({ counts: counted(known, counts), state: { kind: 'done' } });
 }
 
 /** How many bytes the streams hold, which the index knows; nothing where it does not say. */
@@ -77,9 +77,9 @@ async function cost({ client, query, span, signal }: Task): Promise<number> {
   return data?.bytes ?? 0;
 }
 
-type Answer = { part: Part; matrix?: MatrixSeries[]; vector?: VectorSeries[] };
+type PartCounts = { part: Part; matrix?: MatrixSeries[]; vector?: VectorSeries[] };
 
-async function answerOf(client: Client, part: Part, signal: AbortSignal): Promise<Answer | { failure: Failure }> {
+async function requestPart(client: Client, part: Part, signal: AbortSignal): Promise<PartCounts | { failure: Failure }> {
   if (part.kind === 'range') {
     const { query, start, end, step } = part;
     const { data, error } = await client.queryLogs({ query, start, end, step }, { signal });
@@ -92,9 +92,9 @@ async function answerOf(client: Client, part: Part, signal: AbortSignal): Promis
 }
 
 /** Anew each time: what is drawn compares by identity. */
-function counted(answers: Answer[], { intervals }: Counts): Counts {
+function counted(known: PartCounts[], { intervals }: Counts): Counts {
   const counts = new Counts(intervals);
-  for (const { part, matrix, vector } of answers) {
+  for (const { part, matrix, vector } of known) {
     if (matrix) counts.addMatrix(matrix);
     if (vector && part.kind === 'instant') counts.addVector(vector, part.at);
   }

@@ -19,7 +19,7 @@ export function shortNumber(value: number): string {
   return `${Number(scaled.toFixed(digits))}${unit}`.replace('-', '−');
 }
 
-/** Bytes, as people say them. */
+/** Bytes with a binary unit: `1.5 GiB`. */
 export function shortBytes(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
   let [value, unit] = [bytes, 0];

@@ -18,8 +18,8 @@ export class Keys {
 }
 
 /**
- * The lines of an answer's streams, in one order of time. Lines of one nanosecond stay as they are within
- * their stream, and streams as they are in the answer.
+ * The lines of a response's streams, in one order of time. Lines of one nanosecond stay as they are within
+ * their stream, and streams as they are in the response.
  */
 export function linesOf(streams: Stream[], direction: Direction, keys: Keys): Line[] {
   const lines: Line[] = [];

@@ -73,7 +73,7 @@ interface Parts {
   second: number;
 }
 
-// Date's own getters and not Intl: it is asked for each line that is drawn, and Intl is fifty times slower.
+// Date's own getters and not Intl: they are called for each line that is drawn, and Intl is fifty times slower.
 function partsOf(ms: number, zone: Zone): Parts {
   const d = new Date(ms);
   return zone === 'utc'
@@ -139,7 +139,7 @@ export function tick(ms: number, previous: number | undefined, zone: Zone, step:
   return before?.day === p.day && before.month === p.month ? clock : `${clock}\n${date}`;
 }
 
-/** A length of time for people: `3 h 20 min`. */
+/** A length of time for users: `3 h 20 min`. */
 export function spoken(ms: number): string {
   const units: [number, string][] = [
     [86_400_000, 'd'],

@@ -45,7 +45,7 @@ export class Viewport {
     return this.top + this.size >= this.heights.total - 4;
   }
 
-  /** The element was scrolled to there by the reader. The answer is where it should be, mostly the same. */
+  /** The element was scrolled to there by the reader. Returns where it should be, mostly the same. */
   scrolled(to: number): number {
     const far = Math.abs(to - this.#scrolled) > 2 * this.size;
     this.#scrolled = to;
@@ -59,7 +59,7 @@ export class Viewport {
     return beyond || to < this.size || to > room - this.size ? this.goTo(this.top) : to;
   }
 
-  /** Shows the list from there on; the answer is where the element has to be scrolled to. */
+  /** Shows the list from there on; returns where the element has to be scrolled to. */
   goTo(top: number): number {
     const total = this.heights.total;
     const wanted = Math.max(0, Math.min(total - this.size, top));

@@ -4,7 +4,7 @@ import type { Span } from '../model';
 import { levelAmong, levels, type Level } from './level';
 import { lengthOf, msOf, nsOfMs } from './time';
 
-/** Steps that people count in, in milliseconds. */
+/** Round steps, in milliseconds. */
 const steps = [
   100, 200, 500, 1e3, 2e3, 5e3, 10e3, 15e3, 30e3, 60e3, 120e3, 300e3, 600e3, 900e3, 1800e3, 3600e3, 7200e3, 10800e3, 21600e3, 43200e3,
   86400e3, 172800e3, 604800e3,
@@ -28,7 +28,7 @@ export function intervalsOf(span: Span, most: number): Intervals {
   return { step, from, to };
 }
 
-/** Something to ask, and which intervals it answers. */
+/** One request, and the intervals that it counts. */
 export type Part =
   | { kind: 'range'; query: string; start: string; end: string; step: string }
   /** One interval, or as much of it as the span holds. */
@@ -37,7 +37,7 @@ export type Part =
 /**
  * The queries that count the lines of a span by level and interval, the newest first. Loki moves a query's steps to
  * multiples of the step, and counts what is after the beginning of an interval up to its end. So the first and the
- * last interval are asked for by themselves, as far as the span reaches; and the first one from a millisecond before
+ * last interval are requested by themselves, as far as the span reaches; and the first one from a millisecond before
  * it, the smallest that LogQL can say, since a span holds its own beginning.
  */
 export function partsOf(query: string, span: Span, { step, from, to }: Intervals, pieces: number): Part[] {

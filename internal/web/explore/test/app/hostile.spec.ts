@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { answered, openAs, push, startLogfence, open, token } from '../stack';
+import { statusShows, openAs, push, startLogfence, open, token } from '../stack';
 
 const hostile = [
   '<img src=x onerror="document.title=\'taken\'"><script>document.title="taken"</script>',
@@ -26,7 +26,7 @@ test('hostile lines do nothing but show', async (t) => {
   const title = await page.title();
   page.on('dialog', () => assert.fail('a dialog'));
   for (const state of ['plain', 'wrapped']) {
-    await answered(page, new RegExp(`^${hostile.length} lines`));
+    await statusShows(page, new RegExp(`^${hostile.length} lines`));
     await page.getByRole('article').nth(3).waitFor();
     // Every line is opened: its labels, metadata and fields show as well.
     for (let i = 0; i < 6; i++) {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { answered, openAs, push } from '../stack';
+import { statusShows, openAs, push } from '../stack';
 
 test('100,000 lines load as they are reached, and scroll', async (t) => {
   const count = Number(process.env['LOGFENCE_TEST_LINES'] ?? '20000');
@@ -22,7 +22,7 @@ test('100,000 lines load as they are reached, and scroll', async (t) => {
     const { usedSize } = await cdp.send('Runtime.getHeapUsage');
     return Math.round(usedSize / 1e6);
   };
-  await answered(page, /^5,000 lines/);
+  await statusShows(page, /^5,000 lines/);
   const small = await heap();
   // One page or two at a time: the end of the list may be seen again as soon as it has grown.
   for (let loaded = 5000; loaded < count; ) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import type { Client, Direction } from '../../src/model';
-import { ask, askMore, type LinesAnswer } from '../../src/app/ask';
+import { runQuery, loadNextPage, type LinesResult } from '../../src/app/runQuery';
 import { linesOf } from '../../src/app/paging';
 
 interface Stored {
@@ -11,7 +11,7 @@ interface Stored {
   text: string;
 }
 
-/** A Loki that answers with the lines of the range, as far as the limit goes; ties in no order of ours. */
+/** A Loki that returns the lines of the range, as far as the limit goes; ties in no order of ours. */
 function answerOf(all: Stored[], start: bigint, end: bigint, limit: number, direction: Direction) {
   const sign = direction === 'backward' ? -1 : 1;
   const found = all
@@ -25,30 +25,30 @@ function answerOf(all: Stored[], start: bigint, end: bigint, limit: number, dire
   }));
 }
 
-/** All pages, one after the other, as the page asks for them. */
-async function readAll(all: Stored[], limit: number, most: number, direction: Direction): Promise<LinesAnswer> {
+/** All pages, one after the other, as the page requests them. */
+async function readAll(all: Stored[], limit: number, most: number, direction: Direction): Promise<LinesResult> {
   const queryLogs = (p: { start: string; end: string; limit: number }) => {
     const result = answerOf(all, BigInt(p.start), BigInt(p.end), p.limit, direction);
     return Promise.resolve({ data: { data: { resultType: 'streams', result } } });
   };
   const client = { queryLogs } as unknown as Client;
   const { signal } = new AbortController();
-  const asked = { query: '{}', span: { start: '0', end: '1000' }, limit, direction, at: 0 };
-  let answer = await ask(client, asked, signal);
+  const request = { query: '{}', span: { start: '0', end: '1000' }, limit, direction, at: 0 };
+  let result = await runQuery(client, request, signal);
   for (let pages = 0; pages < 200; pages++) {
-    assert.equal(answer.kind, 'lines');
-    if (answer.kind !== 'lines' || answer.atEnd) break;
-    const more = await askMore(client, answer, most, signal);
+    assert.equal(result.kind, 'lines');
+    if (result.kind !== 'lines' || result.atEnd) break;
+    const more = await loadNextPage(client, result, most, signal);
     assert.ok('kind' in more);
-    answer = more;
+    result = more;
   }
-  assert.ok(answer.kind === 'lines' && answer.atEnd, 'it ends');
+  assert.ok(result.kind === 'lines' && result.atEnd, 'it ends');
   assert.deepEqual(
-    answer.lines.map(({ key }) => key),
-    [...answer.lines.keys()],
+    result.lines.map(({ key }) => key),
+    [...result.lines.keys()],
     'keys are unique, and increase',
   );
-  return answer;
+  return result;
 }
 
 const told = (lines: { ns: string | number; text: string }[]): string[] => lines.map(({ ns, text }) => `${ns} ${text}`);
@@ -74,7 +74,7 @@ test('twins are as many as they are', async () => {
   assert.equal((await readAll(all, 2, 10, 'backward')).lines.length, 4);
 });
 
-test('more lines of one moment than can be asked for end the moment, not the list', async () => {
+test('more lines of one moment than can be requested end the moment, not the list', async () => {
   const all = [...Array.from({ length: 50 }, (_, i) => ({ ns: 500, app: 'a', text: `tie ${i}` })), { ns: 499, app: 'a', text: 'before' }];
   const { lines, crowded } = await readAll(all, 5, 20, 'backward');
   assert.equal(crowded, 1, 'it is said that some are missing');

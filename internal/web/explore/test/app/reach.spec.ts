@@ -4,13 +4,13 @@ import { test } from 'node:test';
 
 import type { Page } from 'playwright-core';
 
-import { accessible, answered, open, openAs, run, signIn } from '../stack';
+import { accessible, statusShows, open, openAs, run, signIn } from '../stack';
 
 const checkout = `?q=${encodeURIComponent('{app="checkout"} | json')}&limit=100`;
 
 /** The states of the page, each with how to come to it from the one before. */
 const states: [string, (page: Page) => Promise<void>][] = [
-  ['lines', (page) => answered(page, /^100 lines/)],
+  ['lines', (page) => statusShows(page, /^100 lines/)],
   [
     'a line opened',
     async (page) => {
@@ -42,14 +42,14 @@ const states: [string, (page: Page) => Promise<void>][] = [
     async (page) => {
       await page.getByRole('button', { name: 'Close History' }).click();
       await run(page, 'sum by (app) (count_over_time({app=~".+"}[5m]))');
-      await answered(page, /series/);
+      await statusShows(page, /series/);
     },
   ],
   [
     'nothing',
     async (page) => {
       await run(page, '{app="nothing"}');
-      await answered(page, /^0 lines/);
+      await statusShows(page, /^0 lines/);
     },
   ],
   [
@@ -63,7 +63,7 @@ const states: [string, (page: Page) => Promise<void>][] = [
     'live',
     async (page) => {
       await run(page, '{app="checkout"}');
-      await answered(page, /^100 lines/);
+      await statusShows(page, /^100 lines/);
       await page.getByRole('button', { name: 'Live' }).click();
       await page.getByRole('region', { name: 'Live tail' }).waitFor();
     },
@@ -125,7 +125,7 @@ test('by keyboard alone: sign in, run, open a line, filter by it, choose a range
   await page.keyboard.press('Tab');
   await page.keyboard.type('ana');
   await page.keyboard.press('Enter');
-  await answered(page, /^100 lines/);
+  await statusShows(page, /^100 lines/);
   await page.locator('.cm-content').waitFor(); // what stands for the editor until it has come would be typed into
   await page.keyboard.press('/');
   await page.locator('.cm-content:focus').waitFor();
@@ -133,7 +133,7 @@ test('by keyboard alone: sign in, run, open a line, filter by it, choose a range
   await page.keyboard.type('{app="payments"');
   await page.locator('.cm-content', { hasText: '{app="payments"}' }).waitFor();
   await page.keyboard.press('Control+Enter');
-  await answered(page, /^100 lines/);
+  await statusShows(page, /^100 lines/);
   assert.match(page.url(), /payments/);
   await page.keyboard.press('Escape');
   await tabTo(/info|warn|error|debug/);

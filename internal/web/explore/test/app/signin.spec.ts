@@ -3,7 +3,7 @@ import { test } from 'node:test';
 
 import type { Page } from 'playwright-core';
 
-import { answered, open, openAs, run, signIn, startLogfence, token, url } from '../stack';
+import { statusShows, open, openAs, run, signIn, startLogfence, token, url } from '../stack';
 
 /** Everything that came over the wire to the page, and everything that it shows. */
 function wireOf(page: Page): { search: (mark: string) => Promise<string[]> } {
@@ -21,7 +21,7 @@ function wireOf(page: Page): { search: (mark: string) => Promise<string[]> } {
   return {
     search: async (mark) => {
       const all = await Promise.all(bodies);
-      assert.ok(all.length > 3, 'answers were seen');
+      assert.ok(all.length > 3, 'responses were seen');
       const found = all.filter(([, text]) => text.toLowerCase().includes(mark)).map(([path]) => path);
       const html = await page.evaluate(() => document.documentElement.outerHTML + document.documentElement.innerText);
       if (html.toLowerCase().includes(mark)) found.push('the page');
@@ -30,11 +30,11 @@ function wireOf(page: Page): { search: (mark: string) => Promise<string[]> } {
   };
 }
 
-test('ana of alpha never sees beta, whatever she asks', async (t) => {
+test('ana of alpha never sees beta, whatever she requests', async (t) => {
   const page = await open(t);
   const wire = wireOf(page);
   await signIn(page, 'ana');
-  await answered(page, /^500 lines/);
+  await statusShows(page, /^500 lines/);
   await page.locator('.a-tenant').getByText('alpha').waitFor();
   for (const panel of ['Labels', 'Fields', 'Patterns']) {
     await page.getByRole('toolbar').getByRole('button', { name: panel, exact: true }).click();
@@ -48,7 +48,7 @@ test('ana of alpha never sees beta, whatever she asks', async (t) => {
     '{app="tracker"}',
   ]) {
     await run(page, query);
-    await answered(page, /^(\d+ (lines?|series))/);
+    await statusShows(page, /^(\d+ (lines?|series))/);
     await page.waitForLoadState('networkidle');
   }
   assert.deepEqual(await wire.search('beta'), []);
@@ -56,39 +56,39 @@ test('ana of alpha never sees beta, whatever she asks', async (t) => {
 
 test('ben sees both tenants, or the one that he chooses', async (t) => {
   const page = await openAs(t, 'ben', { search: '?q=sum+by+(tenant_id)+(count_over_time({app="checkout"}[1h]))' });
-  await answered(page, /^2 series/);
+  await statusShows(page, /^2 series/);
   const tenant = page.getByLabel('Tenant');
   await tenant.selectOption('beta');
-  await answered(page, /^1 series/);
+  await statusShows(page, /^1 series/);
   assert.match(page.url(), /[?&]tenant=beta/);
   await page.goBack();
-  await answered(page, /^2 series/);
+  await statusShows(page, /^2 series/);
   assert.equal(await tenant.inputValue(), '');
 });
 
 test('a sign-in leaves no code in the URL and no token in storage, and returns to the view', async (t) => {
   const search = '?q=%7Bapp%3D%22payments%22%7D&from=now-15m&to=now&limit=100&tz=utc';
   const page = await openAs(t, 'ana', { search });
-  await answered(page, /lines/);
+  await statusShows(page, /lines/);
   assert.equal(page.url(), `${url}/explore${search}`);
   const stored = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
   assert.doesNotMatch(stored, /eyJ|verifier|code/);
   await page.getByRole('button', { name: /Last 15 minutes/ }).waitFor();
 });
 
-test('a reload asks the provider, and then the person, and keeps the view', async (t) => {
+test('a reload tries the provider, then shows the sign-in, and keeps the view', async (t) => {
   const page = await openAs(t, 'ana', { search: '?q=%7Bapp%3D%22payments%22%7D' });
-  await answered(page, /lines/);
+  await statusShows(page, /lines/);
   const before = page.url();
   await page.reload();
   await page.getByRole('button', { name: 'Sign in' }).waitFor();
   assert.equal(page.url(), before, 'the way to the provider and back has left nothing');
   assert.equal(await page.getByRole('alert').count(), 0, 'that the provider does not know her is no error');
   await signIn(page, 'ana');
-  await answered(page, /lines/);
+  await statusShows(page, /lines/);
 });
 
-test('a return that this tab did not ask for is refused', async (t) => {
+test('a return that this tab did not start is refused', async (t) => {
   const page = await open(t, { search: '?code=stolen&state=forged' });
   await page.getByRole('alert').getByText('not started in this tab').waitFor();
   assert.equal(page.url(), `${url}/explore`);
@@ -96,7 +96,7 @@ test('a return that this tab did not ask for is refused', async (t) => {
 
 test('signing out ends it, here and at the provider', async (t) => {
   const page = await openAs(t, 'ana');
-  await answered(page, /lines/);
+  await statusShows(page, /lines/);
   await page.getByRole('button', { name: 'Sign out' }).click();
   await page.getByRole('button', { name: 'Sign in' }).waitFor();
   await page.reload();
@@ -111,10 +111,10 @@ test('without a provider a token is pasted; when it ends, what is shown stays, a
   await page.getByRole('alert', { name: 'Error' }).waitFor();
   await page.getByLabel('Access token').fill(await token('alpha', 5));
   await page.getByRole('button', { name: 'Sign in' }).click();
-  await answered(page, /^500 lines/);
+  await statusShows(page, /^500 lines/);
   await page.getByText(/Session ends in \d s/).waitFor();
   await page.getByText('Session ended').waitFor();
-  await answered(page, /^500 lines/);
+  await statusShows(page, /^500 lines/);
   await page.keyboard.press('Control+Enter');
   await page.getByRole('alert', { name: 'Error' }).getByRole('button', { name: 'Sign in again' }).click();
   assert.ok((await page.getByRole('article', { includeHidden: true }).count()) > 3, 'what was shown stays');
@@ -128,5 +128,5 @@ test('without a provider a token is pasted; when it ends, what is shown stays, a
   await page.getByRole('dialog').getByRole('button', { name: 'Sign in' }).click();
   await page.getByText('Session ended').waitFor({ state: 'detached' });
   await page.keyboard.press('Control+Enter');
-  await answered(page, /^500 lines/);
+  await statusShows(page, /^500 lines/);
 });

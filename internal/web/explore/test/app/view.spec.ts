@@ -1,24 +1,24 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { answered, openAs, push, run, startLogfence, token, open, url } from '../stack';
+import { statusShows, openAs, push, run, startLogfence, token, open, url } from '../stack';
 
 const checkout = `?q=${encodeURIComponent('{app="checkout"}')}`;
 
 test('a link reproduces the view, and Back returns to what was run before', async (t) => {
   const page = await openAs(t, 'ana', { search: `${checkout}&from=now-30m&to=now&limit=100&dir=forward&tz=utc&wrap=1` });
-  await answered(page, /^100 lines, more after/);
+  await statusShows(page, /^100 lines, more after/);
   await page.getByRole('button', { name: 'Last 30 minutes UTC' }).waitFor();
   assert.equal(await page.getByLabel('Order', { exact: true }).inputValue(), 'forward');
   assert.equal(await page.getByRole('button', { name: 'Wrap' }).getAttribute('aria-pressed'), 'true');
   const first = page.url();
   await run(page, '{app="payments"} |= "captured"');
   await page.waitForURL(/captured/);
-  await answered(page, /lines/);
+  await statusShows(page, /lines/);
   const second = page.url();
   await page.goBack();
   assert.equal(page.url(), first);
-  await answered(page, /^100 lines, more after/);
+  await statusShows(page, /^100 lines, more after/);
   await page.getByRole('textbox', { name: 'Query' }).getByText('{app="checkout"}').waitFor();
   await page.goForward();
   assert.equal(page.url(), second);
@@ -27,7 +27,7 @@ test('a link reproduces the view, and Back returns to what was run before', asyn
 
 test('a range is chosen, typed, moved and told in UTC or local time', async (t) => {
   const page = await openAs(t, 'ana', { search: `${checkout}&from=2026-01-01T00:00:00Z&to=2026-01-01T01:00:00Z` });
-  await answered(page, /^0 lines/);
+  await statusShows(page, /^0 lines/);
   // Berlin is an hour ahead in winter.
   await page.getByRole('button', { name: '2026-01-01 01:00:00 – 02:00:00 UTC+1' }).waitFor();
   await page.keyboard.press('Escape');
@@ -50,7 +50,7 @@ test('where there is nothing, it is said what to try', async (t) => {
   await page.getByRole('heading', { name: 'No lines in this range' }).waitFor();
   await page.getByRole('button', { name: 'the last 24 hours' }).click();
   await page.getByRole('button', { name: /Last 24 hours/ }).waitFor();
-  await answered(page, /^0 lines/);
+  await statusShows(page, /^0 lines/);
   await page.locator('.a-empty').getByRole('button', { name: 'Labels' }).click();
   await page.getByRole('complementary', { name: 'Labels' }).waitFor();
 });
@@ -61,13 +61,13 @@ test('older lines load at the end: none is lost or doubled at one nanosecond', a
   const lines = Array.from({ length: 330 }, (_, i) => ({ ns: ns + BigInt(Math.floor(i / 11)), text: `tied ${i} of alpha` }));
   await push({ tenant_id: 'alpha', app: 'ties' }, lines);
   const page = await openAs(t, 'ana', { search: '?q={app="ties"}&limit=100' });
-  await answered(page, /^100 lines, more before/);
+  await statusShows(page, /^100 lines, more before/);
   for (const count of [200, 300, 330]) {
     await page.getByRole('article').last().focus();
     await page.keyboard.press('End');
-    await answered(page, new RegExp(`^${count} lines`));
+    await statusShows(page, new RegExp(`^${count} lines`));
   }
-  await answered(page, /^330 lines ·/);
+  await statusShows(page, /^330 lines ·/);
 });
 
 test('an error states what to do, and its request ID', async (t) => {
@@ -77,7 +77,7 @@ test('an error states what to do, and its request ID', async (t) => {
   await error.getByText(/^Request id [0-9A-Z]{26}/).waitFor();
   assert.equal(await error.getByRole('button', { name: 'Run again' }).count(), 0, 'the same would fail the same');
   await run(page, '{app="checkout"}');
-  await answered(page, /^500 lines/);
+  await statusShows(page, /^500 lines/);
   assert.equal(await error.count(), 0);
 });
 
@@ -98,7 +98,7 @@ test('a rate limit counts down, and then the query may be run again', async (t) 
 
 test('offline the page reports it, and back online the query can be run again', async (t) => {
   const page = await openAs(t, 'ana', { search: checkout, expected: /ERR_INTERNET_DISCONNECTED/ });
-  await answered(page, /^500 lines/);
+  await statusShows(page, /^500 lines/);
   await page.context().setOffline(true);
   await page.keyboard.press('Control+Enter');
   const error = page.getByRole('alert', { name: 'Error' });
@@ -106,26 +106,26 @@ test('offline the page reports it, and back online the query can be run again', 
   assert.ok(await error.getByRole('button', { name: 'Run again' }).isDisabled());
   await page.context().setOffline(false);
   await error.getByRole('button', { name: 'Run again' }).click();
-  await answered(page, /^500 lines/);
+  await statusShows(page, /^500 lines/);
 });
 
 test('what takes long says what is waited for, and is cancelled', async (t) => {
   const page = await openAs(t, 'ana', { search: checkout });
-  await answered(page, /^500 lines/);
+  await statusShows(page, /^500 lines/);
   // Held until the end: a real Loki is too fast to be waited for.
   await page.route(/logs\/query\?/, () => undefined);
   await page.keyboard.press('Control+Enter');
-  await answered(page, /^Searching… About/);
+  await statusShows(page, /^Searching… About/);
   await page.getByRole('button', { name: 'Cancel' }).click();
-  await answered(page, /^500 lines/);
+  await statusShows(page, /^500 lines/);
   await page.unroute(/logs\/query\?/);
 });
 
 test('it refreshes by itself, while its range ends now', async (t) => {
   const page = await openAs(t, 'ana', { search: '?q={app="fresh"}' });
-  await answered(page, /^0 lines/);
+  await statusShows(page, /^0 lines/);
   await page.getByLabel('Refresh').selectOption('5');
   await push({ tenant_id: 'alpha', app: 'fresh' }, ['just come']);
-  await answered(page, /^1 line ·/);
+  await statusShows(page, /^1 line ·/);
   assert.equal(new URL(page.url()).pathname, new URL(url).pathname + 'explore');
 });

@@ -77,7 +77,7 @@ for (const [before, kind, typed, more] of contexts) {
   });
 }
 
-// The places are those that the server answers with, in characters.
+// The places are those that the server returns, in characters.
 const places: [name: string, text: string, line: number, column: number, token: string][] = [
   ['a name', '{app="a"} | foo bar', 1, 17, 'bar'],
   ['behind an emoji and an umlaut', '{app="a"} |= "😀ü" | foo bar', 1, 25, 'bar'],

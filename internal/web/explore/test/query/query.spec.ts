@@ -3,12 +3,12 @@ import { test } from 'node:test';
 
 import type { Locator, Page } from 'playwright-core';
 
-import { accessible, answered, openAs, push, run, token, url, write } from '../stack';
+import { accessible, statusShows, openAs, push, run, token, url, write } from '../stack';
 import { filters, lineFilters, patterns } from './edits';
 
 const editor = (page: Page): Locator => page.getByRole('textbox', { name: 'Query in LogQL' });
 const option = (page: Page, name: string): Locator => page.getByRole('option', { name });
-const asked = (page: Page): string | null => new URL(page.url()).searchParams.get('q');
+const queryInUrl = (page: Page): string | null => new URL(page.url()).searchParams.get('q');
 
 /** Opens a side panel. */
 async function panel(page: Page, name: string): Promise<Locator> {
@@ -58,7 +58,7 @@ test('whatever a filter makes of a query is valid to the server', async () => {
 
 test('a query is written, completed and run by keyboard alone', async (t) => {
   const page = await openAs(t, 'ana');
-  await answered(page, /lines/);
+  await statusShows(page, /lines/);
   await write(page, '');
   await page.keyboard.press('Delete');
   await page.keyboard.type('{ap');
@@ -80,15 +80,15 @@ test('a query is written, completed and run by keyboard alone', async (t) => {
   const query = '{app="checkout", level="error"} | json | item="Huila 1 kg"';
   await reads(page, query);
   await page.keyboard.press('Control+Enter');
-  await answered(page, /line/);
-  assert.equal(asked(page), query);
+  await statusShows(page, /line/);
+  assert.equal(queryInUrl(page), query);
   await page.keyboard.press('Tab');
   assert.equal(await editor(page).evaluate((e) => e.matches(':focus')), false, 'Tab leaves the editor');
 });
 
 test('functions, ranges and groupings are completed', async (t) => {
   const page = await openAs(t, 'ana', { search: '?q=%7B%7D' });
-  await answered(page, /lines/);
+  await statusShows(page, /lines/);
   await write(page, ' ');
   await page.keyboard.press('Backspace');
   await page.keyboard.type('sum by (lev');
@@ -101,14 +101,14 @@ test('functions, ranges and groupings are completed', async (t) => {
   await take(page, 'checkout');
   await reads(page, 'sum by (level) (count_over_time({app="checkout"}[5m]))');
   await page.keyboard.press('Control+Enter');
-  await answered(page, /^4 series/);
+  await statusShows(page, /^4 series/);
 });
 
 test('a value with quotes, backslashes and metacharacters is completed as it is', async (t) => {
   const odd = 'C:\\"a|b"(1)';
   await push({ tenant_id: 'alpha', app: 'query-spec', path: odd }, ['odd']);
   const page = await openAs(t, 'ana');
-  await answered(page, /lines/);
+  await statusShows(page, /lines/);
   for (const [begun, query] of [
     ['{app="query-spec", path="', '{app="query-spec", path=`C:\\"a|b"(1)`}'],
     ['{app="query-spec", path=~"', '{app="query-spec", path=~`C:\\\\"a\\|b"\\(1\\)`}'],
@@ -119,13 +119,13 @@ test('a value with quotes, backslashes and metacharacters is completed as it is'
     await page.keyboard.type('}');
     await reads(page, query);
     await page.keyboard.press('Control+Enter');
-    await answered(page, /^1 line/);
+    await statusShows(page, /^1 line/);
   }
 });
 
-test('a mistake is underlined where it is, whatever stands before it', async (t) => {
+test('a mistake is underlined where it is, whatever precedes it', async (t) => {
   const page = await openAs(t, 'ana', { expected: /400/ });
-  await answered(page, /lines/);
+  await statusShows(page, /lines/);
   for (const [query, mistake, where] of [
     ['{app="checkout"} |= "😀ü" | foo bar', 'bar', 'Column 32'],
     ['{app="checkout"}\n  |= "größe 👩‍👩‍👧" | foo bar', 'bar', 'Line 2, column 26'],
@@ -148,9 +148,9 @@ test('a mistake is underlined where it is, whatever stands before it', async (t)
 
 test('arrows leaf through earlier queries in an empty editor, and leave others alone', async (t) => {
   const page = await openAs(t, 'ana', { search: '?q={app="checkout"}' });
-  await answered(page, /lines/);
+  await statusShows(page, /lines/);
   await run(page, '{app="payments"}');
-  await answered(page, /lines/);
+  await statusShows(page, /lines/);
   await page.keyboard.press('ArrowUp');
   await reads(page, '{app="payments"}');
   await page.keyboard.press('Control+A');
@@ -166,7 +166,7 @@ test('arrows leaf through earlier queries in an empty editor, and leave others a
 
 test('the label browser writes the query, and reads it', async (t) => {
   const page = await openAs(t, 'ana', { search: '?q={}' });
-  await answered(page, /lines/);
+  await statusShows(page, /lines/);
   const browser = await panel(page, 'Labels');
   await browser.getByRole('button', { name: 'app', exact: true }).click();
   await browser.getByRole('checkbox', { name: /^checkout/ }).check();
@@ -177,8 +177,8 @@ test('the label browser writes the query, and reads it', async (t) => {
   await browser.getByRole('textbox', { name: 'Text 1' }).fill('ORDER');
   await accessible(page, 'the label browser');
   await browser.getByRole('button', { name: 'Run' }).click();
-  await answered(page, /lines/);
-  assert.equal(asked(page), '{app=~"checkout|gateway"} |~ "(?i)ORDER" | detected_level="error"');
+  await statusShows(page, /lines/);
+  assert.equal(queryInUrl(page), '{app=~"checkout|gateway"} |~ "(?i)ORDER" | detected_level="error"');
 
   await rewrite(page, '{env!="prod"} |= "x"');
   await browser.getByText('is not prod').waitFor();
@@ -190,12 +190,12 @@ test('the label browser writes the query, and reads it', async (t) => {
 
 test('three hundred labels and ten thousand values are found by searching', async (t) => {
   const page = await openAs(t, 'ana', { search: '?q={}', viewport: { width: 390, height: 844 } });
-  const answer = (data: string[]) => ({ json: { status: 'success', data } });
+  const labelsResponse = (data: string[]) => ({ json: { status: 'success', data } });
   const names = Array.from({ length: 300 }, (_, i) => `label_${i}`);
   const values = Array.from({ length: 10_000 }, (_, i) => `value-${i}`);
-  await page.route(/\/api\/v1\/logs\/labels(\?|$)/, (route) => route.fulfill(answer(names)));
-  await page.route(/\/labels\/label_299\/values/, (route) => route.fulfill(answer(values)));
-  await answered(page, /lines/);
+  await page.route(/\/api\/v1\/logs\/labels(\?|$)/, (route) => route.fulfill(labelsResponse(names)));
+  await page.route(/\/labels\/label_299\/values/, (route) => route.fulfill(labelsResponse(values)));
+  await statusShows(page, /lines/);
   const browser = await panel(page, 'Labels');
   await browser.getByRole('searchbox', { name: 'Search labels' }).fill('label_299');
   await page.keyboard.press('Enter');
@@ -210,9 +210,9 @@ test('three hundred labels and ten thousand values are found by searching', asyn
 
 test('the history keeps, pins and forgets queries, and ends with the session', async (t) => {
   const page = await openAs(t, 'ana', { search: '?q={app="checkout"}' });
-  await answered(page, /lines/);
+  await statusShows(page, /lines/);
   await run(page, '{app="payments"}');
-  await answered(page, /lines/);
+  await statusShows(page, /lines/);
   const history = await panel(page, 'History');
   const queries = history.locator('.q-query');
   assert.deepEqual(await queries.allTextContents(), ['{app="payments"}', '{app="checkout"}']);
@@ -222,8 +222,8 @@ test('the history keeps, pins and forgets queries, and ends with the session', a
   await history.getByRole('button', { name: 'Clear' }).click();
   assert.deepEqual(await queries.allTextContents(), ['{app="checkout"}']);
   await queries.click();
-  await answered(page, /lines/);
-  assert.equal(asked(page), '{app="checkout"}');
+  await statusShows(page, /lines/);
+  assert.equal(queryInUrl(page), '{app="checkout"}');
   await page.getByRole('button', { name: 'Sign out' }).click();
   await page.getByRole('button', { name: 'Sign in' }).waitFor();
   assert.deepEqual(await page.evaluate(() => Object.keys(localStorage).filter((key) => key.includes('history'))), []);
@@ -231,41 +231,41 @@ test('the history keeps, pins and forgets queries, and ends with the session', a
 
 test('patterns filter the query, and what goes without them says so', async (t) => {
   const page = await openAs(t, 'ana', { search: '?q={app="checkout"}', expected: /502/ });
-  await answered(page, /lines/);
+  await statusShows(page, /lines/);
   const patterns = await panel(page, 'Patterns');
   await patterns
     .getByRole('button', { name: /^Only these: .*out of stock/ })
     .first()
     .click();
-  await answered(page, /lines/);
-  assert.match(asked(page) ?? '', /^\{app="checkout"\} \|> "<_>.*out of stock<_>"$/);
+  await statusShows(page, /lines/);
+  assert.match(queryInUrl(page) ?? '', /^\{app="checkout"\} \|> "<_>.*out of stock<_>"$/);
   await accessible(page, 'patterns');
   const problem = { title: 'Loki failed', status: 502, code: 'loki_failed', detail: 'x', type: 'x', request_id: 'x' };
   await page.route(/\/patterns/, (route) => route.fulfill({ status: 502, contentType: 'application/problem+json', json: problem }));
   await page.keyboard.press('Escape');
   await run(page, '{app="payments"}');
-  await answered(page, /lines/);
+  await statusShows(page, /lines/);
   await (await panel(page, 'Patterns')).getByText('Ask your administrator to enable log patterns').waitFor();
 });
 
 test('fields show their values, and filter for and out', async (t) => {
   const page = await openAs(t, 'ana', { search: '?q={app="checkout"}' });
-  await answered(page, /lines/);
+  await statusShows(page, /lines/);
   const fields = await panel(page, 'Fields');
   await fields.getByText('item', { exact: true }).click();
   await accessible(page, 'fields');
   await fields.getByRole('button', { name: 'Only item Huila 1 kg' }).click();
-  await answered(page, /lines/);
-  assert.equal(asked(page), '{app="checkout"} | json | item="Huila 1 kg"');
+  await statusShows(page, /lines/);
+  assert.equal(queryInUrl(page), '{app="checkout"} | json | item="Huila 1 kg"');
   await fields.getByText('detected_level', { exact: true }).click();
   await fields.getByRole('button', { name: 'Without detected_level info' }).click();
-  await answered(page, /lines/);
-  assert.equal(asked(page), '{app="checkout"} | json | item="Huila 1 kg" | detected_level!="info"');
+  await statusShows(page, /lines/);
+  assert.equal(queryInUrl(page), '{app="checkout"} | json | item="Huila 1 kg" | detected_level!="info"');
 });
 
-test('what cannot be loaded says so, and is asked for again', async (t) => {
+test('what cannot be loaded says so, and is requested again', async (t) => {
   const page = await openAs(t, 'ana', { search: '?q={}', expected: /Failed to load resource/ });
-  await answered(page, /lines/);
+  await statusShows(page, /lines/);
   const labels = /\/api\/v1\/logs\/labels(\?|$)/;
   await page.route(labels, (route) => route.abort());
   const browser = await panel(page, 'Labels');
@@ -275,7 +275,7 @@ test('what cannot be loaded says so, and is asked for again', async (t) => {
   await browser.getByRole('button', { name: 'app', exact: true }).waitFor();
 });
 
-test('without its editor the page still asks', async (t) => {
+test('without its editor the page still runs queries', async (t) => {
   const page = await openAs(t, 'ana', { expected: /Failed to load resource|codemirror/ });
   await page.route(/codemirror/, (route) => route.abort());
   await page.reload();
@@ -283,9 +283,9 @@ test('without its editor the page still asks', async (t) => {
   await page.getByLabel('Name').fill('ana');
   await page.getByLabel('Password').fill('ana');
   await page.getByRole('button', { name: 'Sign in' }).click();
-  await answered(page, /lines/);
+  await statusShows(page, /lines/);
   await editor(page).fill('{app="payments"}');
   await page.keyboard.press('Control+Enter');
-  await answered(page, /lines/);
-  assert.equal(asked(page), '{app="payments"}');
+  await statusShows(page, /lines/);
+  assert.equal(queryInUrl(page), '{app="payments"}');
 });

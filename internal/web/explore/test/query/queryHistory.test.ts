@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 
-import { claimHistory, clear, forget, forgetHistory, pin, read, recall, remember } from '../../src/query/kept';
+import { claimHistory, clear, forget, forgetHistory, pin, read, recentQueries, remember } from '../../src/query/queryHistory';
 
 class Storage {
   readonly kept = new Map<string, string>();
@@ -26,7 +26,7 @@ beforeEach(() => {
 
 test('the last query is first, and each is there once', () => {
   for (const query of ['a', 'b', ' a ', '', '  ']) remember(query);
-  assert.deepEqual(recall(), ['a', 'b']);
+  assert.deepEqual(recentQueries(), ['a', 'b']);
 });
 
 test('pinned ones are first, and stay when the rest is cleared', () => {
@@ -39,31 +39,31 @@ test('pinned ones are first, and stay when the rest is cleared', () => {
   remember('a');
   assert.equal(read()[0]?.pinned, true);
   clear();
-  assert.deepEqual(recall(), ['a']);
+  assert.deepEqual(recentQueries(), ['a']);
   pin('a', false);
   clear();
-  assert.deepEqual(recall(), []);
+  assert.deepEqual(recentQueries(), []);
 });
 
 test('there are a hundred at most, and a pinned one is not pushed out', () => {
   remember('pinned');
   pin('pinned', true);
   for (let n = 0; n < 150; n++) remember(`query ${n}`);
-  assert.equal(recall().length, 100);
-  assert.ok(recall().includes('pinned'));
-  assert.equal(recall()[0], 'query 149');
+  assert.equal(recentQueries().length, 100);
+  assert.ok(recentQueries().includes('pinned'));
+  assert.equal(recentQueries()[0], 'query 149');
 });
 
 test('a very long query is not kept', () => {
   remember('x'.repeat(5000));
-  assert.deepEqual(recall(), []);
+  assert.deepEqual(recentQueries(), []);
 });
 
 test('single ones are forgotten', () => {
   remember('a');
   remember('b');
   forget('b');
-  assert.deepEqual(recall(), ['a']);
+  assert.deepEqual(recentQueries(), ['a']);
 });
 
 test('signing out forgets all, pinned ones included', () => {
@@ -78,15 +78,15 @@ test('somebody else finds nothing', () => {
   claimHistory('ana');
   remember('a');
   claimHistory('ana');
-  assert.deepEqual(recall(), ['a']);
+  assert.deepEqual(recentQueries(), ['a']);
   claimHistory('ben');
-  assert.deepEqual(recall(), []);
+  assert.deepEqual(recentQueries(), []);
 });
 
 test('what another program has written there does no harm', () => {
   for (const text of ['', '{', 'null', '{}', '[1, null, {"query": 1}, "x", {"query": "a", "pinned": 1}]']) {
     storage.kept.set('logfence.history', text);
-    assert.deepEqual(recall(), []);
+    assert.deepEqual(recentQueries(), []);
   }
 });
 
@@ -94,5 +94,5 @@ test('a browser without storage has no history, and no errors', () => {
   storage.full = true;
   remember('a');
   claimHistory('ana');
-  assert.deepEqual(recall(), []);
+  assert.deepEqual(recentQueries(), []);
 });

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 
 import type { Page } from 'playwright-core';
 
-import { accessible, answered, now, openAs, push } from '../stack';
+import { accessible, statusShows, now, openAs, push } from '../stack';
 
 const searchFor = (query: string, more = ''): string => `?q=${encodeURIComponent(query)}&tz=utc${more}`;
 const minute = 60_000_000_000n;
@@ -30,17 +30,17 @@ async function halfAnHour(app: string): Promise<{ from: string; to: string }> {
 }
 
 /**
- * Goes back to the span that begins there, and waits for the chart of its answer. The text alone is no proof: the
- * chart from before the zoom shows the same until an answer comes, and the zoom's own may come first.
+ * Goes back to the span that begins there, and waits for the chart of its response. The text alone is no proof: the
+ * chart from before the zoom shows the same until a response comes, and the zoom's own may come first.
  */
 async function goBack(page: Page, from: string): Promise<void> {
   const start = String(BigInt(Date.parse(from)) * 1_000_000n);
-  const answer = page.waitForResponse((response) => {
+  const arrived = page.waitForResponse((response) => {
     const { pathname, searchParams } = new URL(response.url());
     return pathname.endsWith('/logs/query') && searchParams.has('limit') && searchParams.get('start') === start;
   });
   await page.goBack();
-  await answer;
+  await arrived;
   await page.locator('.a-results[aria-busy=false]').waitFor();
   await chart(page).getByText('30 lines').waitFor();
   await chart(page).getByRole('slider').click({ trial: true }); // waits for two frames: what is shown has been drawn
@@ -50,7 +50,7 @@ test('lines are counted by level, those of the query and no others', async (t) =
   const { from, to } = await halfAnHour('counted');
   const search = searchFor('{app="counted"} |= "even" | logfmt', `&from=${from}&to=${to}`);
   const page = await openAs(t, 'ana', { search });
-  await answered(page, /^29 lines/);
+  await statusShows(page, /^29 lines/);
   await chart(page).getByText('29 lines').waitFor();
   await chart(page).getByText('error 10').waitFor();
   await chart(page).getByText('info 19').waitFor();
@@ -99,7 +99,7 @@ test('zoom by dragging, by buttons, by the table and by keys', async (t) => {
 
 test('a metric query draws series that are shown and hidden by a legend', async (t) => {
   const page = await openAs(t, 'ana', { search: searchFor('sum by (app) (rate({app=~"checkout|gateway|payments"}[5m]))') });
-  await answered(page, /^3 series/);
+  await statusShows(page, /^3 series/);
   const metric = page.getByRole('region', { name: 'Series over time' });
   const series = metric.getByRole('button', { name: /^app=/ });
   assert.equal(await series.count(), 3);

@@ -13,13 +13,13 @@ describe('intervals', () => {
     assert.deepEqual(intervalsOf(span(61_500, 3_661_500), 61), { step: 60_000, from: 60_000, to: 3_720_000 });
     assert.deepEqual(intervalsOf(span(0, 3_600_000), 61), { step: 60_000, from: 0, to: 3_600_000 });
   });
-  test('never more than asked for', () => {
+  test('never more than requested', () => {
     for (const length of [1, 50, 999, 61_234, 3_600_000, 90 * 86_400_000, 10_000 * 86_400_000]) {
       const { step, from, to } = intervalsOf(span(12_345, 12_345 + length), 100);
       assert.ok((to - from) / step <= 100 + 1, `${length}`);
     }
   });
-  test('are asked for newest first, and the cut ones by themselves', () => {
+  test('are requested newest first, and the cut ones by themselves', () => {
     const of = { step: 10, from: 0, to: 50 };
     assert.deepEqual(
       partsOf('{a="b"}', span(5, 47), of, 2).map((p) => (p.kind === 'range' ? [p.start, p.end] : [p.time, p.at])),

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 
 import type { Page } from 'playwright-core';
 
-import { accessible, answered, open, openAs, push, run, signIn } from '../stack';
+import { accessible, statusShows, open, openAs, push, run, signIn } from '../stack';
 
 const rows = (page: Page) => page.getByRole('feed').getByRole('article');
 const row = (page: Page, text: string | RegExp) => rows(page).filter({ hasText: text });
@@ -23,7 +23,7 @@ test('what hides or moves text is shown as a sign', async (t) => {
   ];
   await push(streamOf('strange'), lines);
   const page = await openAs(t, 'ana', { search: searchFor('{app="strange"}') });
-  await answered(page, /^6 lines/);
+  await statusShows(page, /^6 lines/);
   const shown = await page.locator('.r-body').allTextContents();
   assert.deepEqual(shown.reverse(), [
     lines[0],
@@ -57,12 +57,12 @@ test('details tell labels, metadata and fields; each is filtered for and out', a
   ];
   for (const [text, button, lines, query] of filters) {
     await run(page, '{app="details"}');
-    await answered(page, /^3 lines/);
+    await statusShows(page, /^3 lines/);
     // A line that was open stays open.
     const details = row(page, text).getByRole('button', { name: 'Details' });
     if ((await details.getAttribute('aria-expanded')) === 'false') await details.click();
     await row(page, text).getByRole('button', { name: button, exact: true }).click();
-    await answered(page, lines);
+    await statusShows(page, lines);
     assert.equal(new URL(page.url()).searchParams.get('q'), query);
     await row(page, text).or(rows(page).first()).first().waitFor();
   }
@@ -85,7 +85,7 @@ test('a line is copied as it is, as JSON, and as a link that shows it', async (t
   assert.deepEqual([(labels as { app: string }).app, (structured_metadata as { pod: string }).pod, line], ['copied', 'p', 'take \u202Eme']);
   const there = await open(t, { search: new URL(await copied('Copy link')).search });
   await signIn(there, 'ana');
-  await answered(there, /^1 line/);
+  await statusShows(there, /^1 line/);
 });
 
 test('the context of a line grows before and after it', async (t) => {
@@ -119,14 +119,14 @@ test('the context of a line grows before and after it', async (t) => {
 test('what was looked for is marked, and a pattern that would never end is not tried', async (t) => {
   await push(streamOf('marks'), [`Timeout after 12ms of ${'a'.repeat(5000)}`]);
   const page = await openAs(t, 'ana', { search: searchFor('{app="marks"} |= "after" |~ "(?i)timeout" |~ "[0-9]+ms" |~ "(a+)+"') });
-  await answered(page, /^1 line/);
+  await statusShows(page, /^1 line/);
   assert.deepEqual(await page.locator('.r-body mark').allTextContents(), ['Timeout', 'after', '12ms']);
 });
 
 test('a long line is cut, and shown whole on demand', async (t) => {
   await push(streamOf('long'), [`begin ${'x'.repeat(60_000)} end`]);
   const page = await openAs(t, 'ana', { search: searchFor('{app="long"}', '&wrap=1') });
-  await answered(page, /^1 line/);
+  await statusShows(page, /^1 line/);
   assert.equal(await page.locator('.r-text').evaluate((e) => (e.firstChild?.textContent ?? '').length), 10_000);
   await page.getByRole('button', { name: 'show all' }).click();
   await page.locator('.r-text', { hasText: / end$/ }).waitFor();
@@ -138,7 +138,7 @@ test('keys alone: to a line, along the lines, into one, and out again', async (t
     Array.from({ length: 300 }, (_, i) => `line number ${i}.`),
   );
   const page = await openAs(t, 'ana', { search: searchFor('{app="keys"}') });
-  await answered(page, /^300 lines/);
+  await statusShows(page, /^300 lines/);
   await page.getByRole('checkbox', { name: 'Nanoseconds' }).focus();
   await page.keyboard.press('Tab');
   const focused = () => page.evaluate(() => document.activeElement?.querySelector('.r-text')?.textContent);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import type { Line } from '../../src/model';
-import { joined } from '../../src/results/around';
+import { joined } from '../../src/results/contextLines';
 import { Heights } from '../../src/results/heights';
 import { placeOf } from '../../src/results/items';
 import { Keys, linesOf } from '../../src/results/store';

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 
 import type { Page } from 'playwright-core';
 
-import { accessible, answered, openAs, push, token, url } from '../stack';
+import { accessible, statusShows, openAs, push, token, url } from '../stack';
 
 const searchFor = (query: string): string => `?q=${encodeURIComponent(query)}&tz=utc`;
 const lastLine = (page: Page) => page.getByRole('feed').getByRole('article').last();
@@ -39,7 +39,7 @@ test('a live tail pauses, counts what waits, and goes on at the newest', async (
   await page.getByRole('button', { name: 'Clear' }).click();
   await page.getByText('Lines appear here').waitFor();
   await page.getByRole('button', { name: 'Stop' }).click();
-  await answered(page, /lines/);
+  await statusShows(page, /lines/);
 });
 
 test('what the server leaves out and where it was interrupted is said among the lines', async (t) => {
@@ -67,10 +67,10 @@ test('a flood does not freeze the page, and all of it is counted', async (t) => 
     ]);
     return `event: entries\nid: ${i}-a\ndata: ${JSON.stringify({ streams: [{ stream: { app: 'a' }, values }] })}\n\n`;
   });
-  let asked = 0;
+  let requests = 0;
   await page.route('**/api/v1/logs/tail?*', async (route) => {
     // The second time, after the end of the first, nothing comes.
-    if (asked++ === 0) await route.fulfill({ contentType: 'text/event-stream', body: events.join('') });
+    if (requests++ === 0) await route.fulfill({ contentType: 'text/event-stream', body: events.join('') });
   });
   await page.getByRole('button', { name: 'Live', exact: true }).click();
   await page.getByText('6,000 arrived').waitFor();
@@ -95,7 +95,7 @@ for (const format of ['ndjson', 'csv', 'text']) {
     const query = `{app="export-${format}"}`;
     const [from, to] = [new Date(Date.now() - 3_600_000), new Date(Date.now() + 60_000)].map((d) => d.toISOString()) as [string, string];
     const page = await openAs(t, 'ana', { search: `${searchFor(query)}&from=${from}&to=${to}` });
-    await answered(page, /^500 lines/);
+    await statusShows(page, /^500 lines/);
     await page.evaluate(() => delete window.showSaveFilePicker);
     await page.getByRole('button', { name: 'Export', exact: true }).click();
     const dialog = page.getByRole('dialog', { name: 'Export' });
@@ -126,7 +126,7 @@ async function saveHere(page: Page): Promise<() => Promise<string | undefined>> 
 
 test('where the browser can, an export is written as it comes; one that breaks off is not kept', async (t) => {
   const page = await openAs(t, 'ana', { search: searchFor('{app="checkout"}'), expected: /502/ });
-  await answered(page, /lines/);
+  await statusShows(page, /lines/);
   const saved = await saveHere(page);
   const start = async () => {
     await page.getByRole('button', { name: 'Export', exact: true }).click();

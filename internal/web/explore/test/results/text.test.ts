@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { piecesOf } from '../../src/results/ansi';
 import { fieldsOf, sanitized } from '../../src/results/fields';
 import { levelGuessed, levelNamed, levelOf } from '../../src/results/level';
-import { marker, simplePattern } from '../../src/results/marks';
+import { marker, simplePattern } from '../../src/results/highlights';
 import { quoted, selectorOf } from '../../src/results/selector';
 
 describe('the pieces of a text', () => {
@@ -77,7 +77,7 @@ describe('fields', () => {
     ['logfmt', 'ts=1 level=info msg="hello world" ok path=/a?b=c', { ts: '1', level: 'info', msg: 'hello world', path: '/a?b=c' }],
     ['logfmt with escapes', 'msg="a \\"b\\" \\n" x=', { msg: 'a "b" \n' }],
     ['logfmt with names', 'http.status=200 1x=2', { http_status: '200', _1x: '2' }],
-    ['prose is no logfmt', 'the answer is x=42, they said', undefined],
+    ['prose is no logfmt', 'the value is x=42, they said', undefined],
     ['an open quote', 'a="b', undefined],
     ['nothing', '', undefined],
   ] as const) {
