@@ -114,7 +114,7 @@ func TestQueriesAtOnce(t *testing.T) {
 	<-begun
 	second := ask(alphaToken)
 	g.until("the second waits", func() bool { _, waiting := g.server.limits.Queries(); return waiting == 1 })
-	refusedAs(t, g.get(alphaToken, "/api/v1/logs/labels"), http.StatusTooManyRequests, "too_many_queries", "The tenant has 1 queries under way")
+	refusedAs(t, g.get(alphaToken, "/api/v1/logs/labels"), http.StatusTooManyRequests, "too_many_queries", "The tenant has 1 queries in flight")
 	other := ask(betaToken)
 	<-begun
 	if a := g.get(alphaToken, "/api/v1/me"); a.StatusCode != http.StatusOK {
@@ -245,7 +245,7 @@ func TestQueriesAreBounded(t *testing.T) {
 		{"/api/v1/logs/query/instant", []string{"query", deep}, "query_too_complex", "nested 4 deep; it may be 3"},
 		{"/api/v1/logs/query", []string{"query", `rate({}[1m])/rate({}[1m])`}, "query_too_complex", "2 selectors; it may have 1"},
 		{"/api/v1/logs/query/instant", []string{"query", `rate({a="b"}[2h])`}, "query_too_wide", "2h in brackets; it may have 1h"},
-		{"/api/v1/logs/query", []string{"query", `rate({a="b"}[1m])`, "step", "1s"}, "too_many_points", "3600 points of each series; it may ask for 100. Make step 37s or longer"},
+		{"/api/v1/logs/query", []string{"query", `rate({a="b"}[1m])`, "step", "1s"}, "too_many_points", "3600 points of each series; it may request 100. Make step 37s or longer"},
 		{"/api/v1/logs/volume/range", []string{"query", `{a="b"}`, "step", "1s"}, "too_many_points", "3600 points"},
 		{"/api/v1/logs/patterns", []string{"query", `{a="b"}`, "step", "1s"}, "too_many_points", "3600 points"},
 		{"/api/v1/logs/series", []string{"match", `{a="b"}`, "match", `{c="d"}`}, "query_too_complex", "2 selectors; it may have 1"},
@@ -300,7 +300,7 @@ func TestAnswersAreBounded(t *testing.T) {
 		case tt.whole && (a.StatusCode != http.StatusOK || a.err != nil || len(a.text) != 100_000):
 			t.Errorf("%s: %d, %d bytes, %v", tt.name, a.StatusCode, len(a.text), a.err)
 		case !tt.whole && tt.length > 0:
-			refusedAs(t, a, http.StatusUnprocessableEntity, "answer_too_large", "The answer has 100001 bytes or more; it may have 100000.")
+			refusedAs(t, a, http.StatusUnprocessableEntity, "answer_too_large", "The response has 100001 bytes or more; it may have 100000.")
 		case !tt.whole && a.err == nil:
 			t.Errorf("%s: it looks whole: %d, %d bytes", tt.name, a.StatusCode, len(a.text))
 		}

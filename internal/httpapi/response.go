@@ -35,7 +35,7 @@ func (s *Server) copyResponse(c echo.Context, response *loki.Response, err error
 	defer response.Body.Close() //nolint:errcheck // it has been read to its end, or the response is aborted
 	// Where its length is known, before the first byte; elsewhere while it is copied, and the response is aborted.
 	l := callerOf(c).limits
-	if err := l.CheckAnswer(response.Length); err != nil {
+	if err := l.CheckResponse(response.Length); err != nil {
 		return err
 	}
 	if response.Length < 0 {
@@ -65,7 +65,7 @@ type limitedBody struct {
 func (b *limitedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.read += int64(n)
-	if err := b.limits.CheckAnswer(b.read); err != nil {
+	if err := b.limits.CheckResponse(b.read); err != nil {
 		return 0, err
 	}
 	return n, err

@@ -9,7 +9,7 @@ import (
 type Config struct {
 	// Limits are those of every tenant that has none of its own. Required.
 	Limits
-	// AtOnce is how many queries of all tenants together Loki is asked at the same time. Beyond it tenants
+	// AtOnce is how many queries of all tenants together are in flight at Loki. Beyond it tenants
 	// share the slots fairly, so that a busy one leaves the others' latency alone. Required.
 	AtOnce int
 	// Wait is how long a query may wait for a slot. Required.

@@ -67,16 +67,16 @@ func (s *Effective) CheckPoints(start, end time.Time, step time.Duration) error 
 	if step <= 0 || span <= 0 || int64(span/step) <= int64(s.MaxPoints) {
 		return nil
 	}
-	// Rounded up to whole seconds, as people write steps.
+	// Rounded up to whole seconds, as steps are usually written.
 	fits := (span/time.Duration(s.MaxPoints) + time.Second).Truncate(time.Second)
-	return s.refuse(exceeded(LimitPoints, "The query asks for %d points of each series; it may ask for %d. Make step %s or longer, or narrow start and end.",
+	return s.refuse(exceeded(LimitPoints, "The query requests %d points of each series; it may request %d. Make step %s or longer, or narrow start and end.",
 		int64(span/step), s.MaxPoints, days(fits)))
 }
 
 // CheckLines refuses more lines than MaxLines.
 func (s *Effective) CheckLines(lines int) error {
 	if lines > s.MaxLines {
-		return s.refuse(exceeded(LimitLines, "The query asks for %d lines; it may ask for %d. Lower limit, or narrow start and end and ask again.",
+		return s.refuse(exceeded(LimitLines, "The query requests %d lines; it may request %d. Lower limit, or narrow start and end and repeat the query.",
 			lines, s.MaxLines))
 	}
 	return nil
@@ -85,7 +85,7 @@ func (s *Effective) CheckLines(lines int) error {
 // CheckExportLines refuses an export of more lines than MaxExportLines.
 func (s *Effective) CheckExportLines(lines int) error {
 	if lines > s.MaxExportLines {
-		return s.refuse(exceeded(LimitExportLines, "The export asks for %d lines; it may ask for %d. Lower limit, or narrow start and end and ask again.",
+		return s.refuse(exceeded(LimitExportLines, "The export requests %d lines; it may request %d. Lower limit, or narrow start and end and repeat the export.",
 			lines, s.MaxExportLines))
 	}
 	return nil
@@ -97,10 +97,10 @@ func (s *Effective) ExportTooLong() error {
 		s.MaxExportLines))
 }
 
-// CheckAnswer refuses an answer that is longer than MaxAnswerBytes.
-func (s *Effective) CheckAnswer(bytes int64) error {
+// CheckResponse refuses a response that is longer than MaxAnswerBytes.
+func (s *Effective) CheckResponse(bytes int64) error {
 	if bytes > int64(s.MaxAnswerBytes) {
-		return s.refuse(exceeded(LimitAnswerBytes, "The answer has %d bytes or more; it may have %d. Ask for less: a shorter range, fewer lines, a narrower selector.",
+		return s.refuse(exceeded(LimitAnswerBytes, "The response has %d bytes or more; it may have %d. Request less: a shorter range, fewer lines, a narrower selector.",
 			bytes, s.MaxAnswerBytes))
 	}
 	return nil

@@ -63,7 +63,7 @@ func TestCheckRange(t *testing.T) {
 }
 
 // TestChecks guarantees that what is exactly allowed passes, and what is beyond it is refused with what was
-// asked, what is allowed and what to do, and counted.
+// requested, what is allowed and what to do, and counted.
 func TestChecks(t *testing.T) {
 	l := newLimiter(t, roomy())
 	s := l.Of([]string{"acme"})
@@ -75,11 +75,11 @@ func TestChecks(t *testing.T) {
 	}{
 		{
 			LimitLines, s.CheckLines(5000), s.CheckLines(5001),
-			"The query asks for 5001 lines; it may ask for 5000. Lower limit, or narrow start and end and ask again.",
+			"The query requests 5001 lines; it may request 5000. Lower limit, or narrow start and end and repeat the query.",
 		},
 		{
 			LimitExportLines, s.CheckExportLines(10_000), s.CheckExportLines(10_001),
-			"The export asks for 10001 lines; it may ask for 10000. Lower limit, or narrow start and end and ask again.",
+			"The export requests 10001 lines; it may request 10000. Lower limit, or narrow start and end and repeat the export.",
 		},
 		{
 			LimitQueryBytes, s.CheckQuery(1000), s.CheckQuery(1001),
@@ -99,11 +99,11 @@ func TestChecks(t *testing.T) {
 		},
 		{
 			LimitPoints, s.CheckPoints(start, start.Add(11_000*time.Second), time.Second), s.CheckPoints(start, start.Add(720*time.Hour), time.Minute),
-			"The query asks for 43200 points of each series; it may ask for 11000. Make step 3m56s or longer, or narrow start and end.",
+			"The query requests 43200 points of each series; it may request 11000. Make step 3m56s or longer, or narrow start and end.",
 		},
 		{
-			LimitAnswerBytes, s.CheckAnswer(1 << 20), s.CheckAnswer(1<<20 + 1),
-			"The answer has 1048577 bytes or more; it may have 1048576. Ask for less: a shorter range, fewer lines, a narrower selector.",
+			LimitAnswerBytes, s.CheckResponse(1 << 20), s.CheckResponse(1<<20 + 1),
+			"The response has 1048577 bytes or more; it may have 1048576. Request less: a shorter range, fewer lines, a narrower selector.",
 		},
 	} {
 		check(t, tt.good, tt.limit, "")
@@ -112,9 +112,9 @@ func TestChecks(t *testing.T) {
 			t.Errorf("%s was hit once and counted %d times", tt.limit, n)
 		}
 	}
-	// Without a step Loki chooses one, and without a length the answer has to show it.
+	// Without a step Loki chooses one; without a length the body has to be counted.
 	check(t, s.CheckPoints(start, start.Add(720*time.Hour), 0), LimitPoints, "")
-	check(t, s.CheckAnswer(-1), LimitAnswerBytes, "")
+	check(t, s.CheckResponse(-1), LimitAnswerBytes, "")
 	// What is advised is granted.
 	if err := s.CheckPoints(start, start.Add(720*time.Hour), 3*time.Minute+56*time.Second); err != nil {
 		t.Errorf("the step advised: %v", err)
@@ -164,7 +164,7 @@ func TestNobodyMayNothing(t *testing.T) {
 		t.Error("a request of no tenant was admitted")
 	}
 	if err := l.Of(nil).CheckLines(1); err == nil {
-		t.Error("a request of no tenant may ask for a line")
+		t.Error("a request of no tenant may request a line")
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// ExceededError is the refusal of a request that asks for more than it may.
+// ExceededError is the refusal of a request for more than its limits allow.
 type ExceededError struct {
 	Limit  Limit
 	Detail string // a sentence or two for the caller: what was requested, what is allowed, what to do

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// days prints a duration as people say it and LogQL writes it: 31d, 1d2h, 90m becomes 1h30m. Parts
+// days prints a duration as users write it in LogQL: 31d, 1d2h, 90m becomes 1h30m. Parts
 // below a second are of no use in a sentence about days, but a span must not look like what is
 // allowed: they are kept.
 func days(d time.Duration) string {

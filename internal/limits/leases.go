@@ -35,7 +35,7 @@ func (l *leases) start(s *shared, probeEvery time.Duration) {
 	l.done.Go(func() { l.follow(ctx, probeEvery) })
 }
 
-// end gives back what is held, as far as Redis answers.
+// end gives back what is held, as far as Redis responds.
 func (l *leases) end() {
 	l.stop()
 	l.done.Wait()

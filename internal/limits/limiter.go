@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Limiter knows the limits of every tenant, and counts what they have under way. It is safe for use by
+// Limiter knows the limits of every tenant, and counts what they have in flight. It is safe for use by
 // many goroutines.
 type Limiter struct {
 	config    Config
@@ -23,7 +23,7 @@ type Limiter struct {
 	hits      hits
 	shared    *shared // nil: this process counts for itself
 	log       *slog.Logger
-	// probeEvery is how often a Redis that is away is asked.
+	// probeEvery is how often a Redis that is away is probed.
 	probeEvery time.Duration
 }
 
@@ -44,7 +44,7 @@ func WithClock(now func() time.Time) Option { return func(l *Limiter) { l.now = 
 // WithLogger has the limiter tell when Redis is away and when it is back.
 func WithLogger(log *slog.Logger) Option { return func(l *Limiter) { l.log = log } }
 
-// New makes a limiter, or reports every mistake in c. It does not wait for Redis. Whoever has one closes it.
+// New makes a limiter, or reports every mistake in c. It does not wait for Redis. The caller closes it.
 func New(c Config, options ...Option) (*Limiter, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ func (l *Limiter) Close() {
 	}
 }
 
-// Shared tells whether replicas count together at present, and how often Redis did not answer; wanted is
+// Shared reports whether replicas count together at present, and how often Redis did not respond; wanted is
 // whether they are to.
 func (l *Limiter) Shared() (wanted, now bool, failures uint64) {
 	if l.shared == nil {
@@ -126,7 +126,7 @@ func (l *Limiter) Of(tenants []string) *Effective {
 // Hits is how often a limit was hit.
 func (l *Limiter) Hits(limit Limit) uint64 { return l.hits[limit].Load() }
 
-// Queries is how many queries Loki is asked at present, and how many wait for a slot.
+// Queries is how many queries are in flight at Loki, and how many wait for a slot.
 func (l *Limiter) Queries() (inFlight, waiting int) { return l.queries.Load() }
 
 // movingAverage is how long something takes, with more weight on the latest.

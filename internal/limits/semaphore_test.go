@@ -168,7 +168,7 @@ func TestFairSemaphoreProperties(t *testing.T) {
 	})
 }
 
-// world is what the property test knows of the callers, told only by Acquire's answers.
+// world is what the property test knows of the callers, derived only from what Acquire returns.
 type world struct {
 	config    FairSemaphoreConfig
 	perKey    int
@@ -276,7 +276,7 @@ func (w *world) releaseOne(rt *rapid.T) {
 	}
 	w.served(rt, e)
 	if _, more := w.event(); more {
-		rt.Fatal("one slot came free and two callers were answered")
+		rt.Fatal("one slot came free and two callers got it")
 	}
 }
 

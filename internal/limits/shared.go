@@ -23,7 +23,7 @@ type RedisConfig struct {
 	// keys of a request in one place.
 	Prefix string
 	// Timeout is how long a request waits for Redis. Required with a URL; where it passes, this process
-	// counts for itself until Redis answers again.
+	// counts for itself until Redis responds again.
 	Timeout time.Duration
 }
 
@@ -37,7 +37,7 @@ func (c RedisConfig) Validate() error {
 		errs = append(errs, err)
 	}
 	if c.Timeout <= 0 {
-		errs = append(errs, fieldError("Timeout", "%s lets no answer come; write more than 0s, such as 100ms", c.Timeout))
+		errs = append(errs, fieldError("Timeout", "%s leaves no time for a reply; write more than 0s, such as 100ms", c.Timeout))
 	}
 	return errors.Join(errs...)
 }
@@ -49,11 +49,11 @@ func (c RedisConfig) options() (*redis.Options, error) {
 	}
 	o, err := redis.ParseURL(c.URL)
 	if err != nil {
-		return nil, fieldError("URL", "a Redis by this URL cannot be asked; write one such as rediss://user:password@redis:6379/0")
+		return nil, fieldError("URL", "this is not the URL of a Redis; write one such as rediss://user:password@redis:6379/0")
 	}
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = c.Timeout, c.Timeout, c.Timeout, c.Timeout
 	o.ContextTimeoutEnabled = true
-	o.MaxRetries, o.DialerRetries = -1, 1 // whoever waits has no time for a second try
+	o.MaxRetries, o.DialerRetries = -1, 1 // the request that waits has no time for a second try
 	o.Protocol, o.DisableIdentity = 2, true
 	return o, nil
 }
@@ -61,12 +61,12 @@ func (c RedisConfig) options() (*redis.Options, error) {
 const (
 	// leaseTime is how long a lease holds that is not renewed: after it a replica that died is forgotten.
 	leaseTime = 30 * time.Second
-	// renewEvery is how often leases are renewed, and probeEvery how often a Redis that is away is asked.
+	// renewEvery is how often leases are renewed, and probeEvery how often a Redis that is away is probed.
 	renewEvery = leaseTime / 3
 	probeEvery = time.Second
 )
 
-// errAway means that Redis does not answer, and this process counts for itself.
+// errAway means that Redis does not respond, and this process counts for itself.
 var errAway = errors.New("redis is away")
 
 //go:embed shared.lua
@@ -109,15 +109,15 @@ func (s *shared) close() {
 	_ = s.client.Close() // what was open is gone either way
 }
 
-// verdict is what Redis says of a request.
+// verdict is what Redis decides on a request.
 type verdict struct {
 	granted bool
 	quota   Quota
 	lease   *lease // nil: none was wanted, or there is no room
 }
 
-// ask asks for one request of the tenants: for a draw on their rates, a lease for the class, or both.
-func (s *shared) ask(ctx context.Context, tenants []tenant, class Class, draw bool) (verdict, error) {
+// request counts one request of the tenants: it draws on their rates, takes a lease for the class, or both.
+func (s *shared) request(ctx context.Context, tenants []tenant, class Class, draw bool) (verdict, error) {
 	if !s.up.Load() {
 		return verdict{}, errAway
 	}
@@ -168,7 +168,7 @@ func (s *shared) run(ctx context.Context, tenants []tenant, class Class, draw bo
 	return s.read(reply, tenants, own)
 }
 
-// read understands the script's reply. What is not one is no answer.
+// read parses the script's reply. Anything else counts as no reply.
 func (s *shared) read(reply []int64, tenants []tenant, own lease) (verdict, error) {
 	if len(reply) != 5 || reply[1] < 1 || reply[1] > int64(len(tenants)) {
 		return verdict{}, errors.New("a reply that is none of the script's")
@@ -185,8 +185,8 @@ func (s *shared) read(reply []int64, tenants []tenant, own lease) (verdict, erro
 	return v, nil
 }
 
-// probe asks a Redis that is away whether it is back, as a request does: one that only reads, or has no
-// memory left, is as good as none.
+// probe sends what a request sends to a Redis that is away: one that only reads, or has no
+// memory left, is not back.
 func (s *shared) probe(ctx context.Context) {
 	nobody := tenant{name: "~probe", limits: &Limits{Rate: 1_000_000, Burst: 1_000_000}} // no tenant's name
 	if _, err := s.run(ctx, []tenant{nobody}, ClassRequest, true); err != nil || ctx.Err() != nil {
@@ -203,7 +203,7 @@ func (s *shared) hide(err error) string {
 	case errors.As(err, &refused): // such as NOAUTH or READONLY
 		return refused.Error()
 	case errors.Is(err, context.DeadlineExceeded):
-		return "no answer in " + s.config.Timeout.String()
+		return "no reply in " + s.config.Timeout.String()
 	default:
 		return "no connection"
 	}

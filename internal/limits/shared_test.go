@@ -81,7 +81,7 @@ func realRedis(t *testing.T) string {
 	return ""
 }
 
-// until asks again and again, for what another goroutine is about to do.
+// until polls for what another goroutine is about to do.
 func until(t *testing.T, what string, so func() bool) {
 	t.Helper()
 	tick, late := time.NewTicker(5*time.Millisecond), time.After(time.Minute)
@@ -124,9 +124,9 @@ func TestReplicasShareTheRate(t *testing.T) {
 	})
 }
 
-// TestReplicasShareWhatIsUnderWay guarantees that queries, exports and tails count wherever they run, those
+// TestReplicasShareWhatIsInFlight guarantees that queries, exports and tails count wherever they run, those
 // of a union for each of its tenants, and that a query waits for one that ends elsewhere.
-func TestReplicasShareWhatIsUnderWay(t *testing.T) {
+func TestReplicasShareWhatIsInFlight(t *testing.T) {
 	onEach(t, func(t *testing.T, address string) {
 		one := func(c *Config) { c.Queries, c.Exports, c.MaxTails = 1, 1, 1 }
 		a, b := replica(t, address, one), replica(t, address, one)
@@ -198,7 +198,7 @@ func TestDeadReplicasAreForgotten(t *testing.T) {
 	if _, err := admit(t.Context(), a, ClassTail, "acme"); err != nil {
 		t.Fatal(err)
 	}
-	for range 4 { // it lives, and says so
+	for range 4 { // it is running, and renews its leases
 		clock = clock.Add(leaseTime / 2)
 		a.shared.leases.renew(t.Context())
 		m.SetTime(clock)
@@ -217,7 +217,7 @@ func TestDeadReplicasAreForgotten(t *testing.T) {
 // TestRedisAway guarantees that this process's own limits hold at once where Redis is away, that it is told
 // once, and that replicas share again by themselves when it is back, with what is held by then.
 func TestRedisAway(t *testing.T) {
-	for name, fail := range map[string]func(m *miniredis.Miniredis) (mend func()){
+	for name, fail := range map[string]func(m *miniredis.Miniredis) (restore func()){
 		"gone":      func(m *miniredis.Miniredis) func() { m.Close(); return func() { _ = m.Restart() } },
 		"read-only": func(m *miniredis.Miniredis) func() { m.SetError("READONLY"); return func() { m.SetError("") } },
 		"started anew": func(m *miniredis.Miniredis) func() {
@@ -235,7 +235,7 @@ func TestRedisAway(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			mend := fail(m)
+			restore := fail(m)
 			for range 4 {
 				p, err := admit(t.Context(), a, ClassRequest, "acme")
 				if err != nil {
@@ -254,7 +254,7 @@ func TestRedisAway(t *testing.T) {
 			if wanted, now, failures := a.Shared(); !wanted || now || failures == 0 {
 				t.Errorf("shared: %t, at present: %t, after %d failures", wanted, now, failures)
 			}
-			mend()
+			restore()
 			until(t, "it is shared again", func() bool { _, now, _ := a.Shared(); return now })
 			until(t, "what is held counts", func() bool {
 				p, err := admit(t.Context(), b, ClassTail, "acme")
@@ -320,8 +320,8 @@ func (*counted) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 	return next
 }
 
-// TestOneRoundTrip guarantees that a request asks Redis once, whatever it keeps busy and of how many tenants;
-// and that one which this process can refuse by itself does not ask at all.
+// TestOneRoundTrip guarantees that a request is one round trip to Redis, whatever it keeps busy and of how many tenants;
+// and that one which this process can refuse by itself needs none.
 func TestOneRoundTrip(t *testing.T) {
 	l := replica(t, miniredis.RunT(t).Addr(), func(c *Config) { c.Burst = 10 })
 	if _, err := admit(t.Context(), l, ClassRequest, "warm"); err != nil { // the script is there now
@@ -376,8 +376,8 @@ func TestTheURLIsNeverShown(t *testing.T) {
 	}
 }
 
-// TestStrangeRepliesAreNoAnswer guarantees that what the script can't have said is taken for no answer.
-func TestStrangeRepliesAreNoAnswer(t *testing.T) {
+// TestInvalidRepliesAreRefused guarantees that what the script can't have sent counts as no reply.
+func TestInvalidRepliesAreRefused(t *testing.T) {
 	l := newLimiter(t, roomy())
 	tenants := l.Of([]string{"a"}).tenants
 	for _, reply := range [][]int64{nil, {1}, {1, 0, 5, 0, 0}, {1, 2, 5, 0, 0}, {1, 1, 5, 0, 0, 0}} {

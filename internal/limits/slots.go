@@ -2,7 +2,7 @@ package limits
 
 import "sync"
 
-// slots count what each tenant has under way of what does not wait: exports, and tails.
+// slots count what each tenant has in flight of the classes that do not wait: exports, and tails.
 type slots struct {
 	mu   sync.Mutex
 	held map[string]int // by tenant; those that have none are not in it

@@ -51,7 +51,7 @@ type Ticket struct {
 
 // Admit draws a request on the rate of each of its tenants. Where one of them has none left it is refused
 // with an [*ExceededError], and draws on nobody. It waits for nothing but Redis, and for that only shortly.
-// Whoever gets a Ticket calls Release.
+// The caller must call Release on the Ticket.
 func (l *Limiter) Admit(ctx context.Context, s *Effective, class Class) (*Ticket, error) {
 	p := &Ticket{limiter: l, set: s, class: class}
 	if len(s.tenants) == 0 {
@@ -66,7 +66,7 @@ func (l *Limiter) Admit(ctx context.Context, s *Effective, class Class) (*Ticket
 	if l.shared == nil {
 		return p, nil
 	}
-	v, err := l.shared.ask(ctx, s.tenants, class, true)
+	v, err := l.shared.request(ctx, s.tenants, class, true)
 	if errors.Is(err, errAway) {
 		if p.Quota, granted = l.rates.draw(now, s.tenants, true); !granted {
 			return p, s.tooOften(p.Quota)
@@ -131,7 +131,7 @@ func (p *Ticket) Release() {
 	p.limiter.durations[p.class].note(p.limiter.now().Sub(p.acquired))
 }
 
-// leasePause is how long a query waits before it asks again for a lease that other replicas hold.
+// leasePause is how long a query waits before it requests again a lease that other replicas hold.
 const leasePause = 25 * time.Millisecond
 
 func (p *Ticket) acquireQuery(ctx context.Context) error {
@@ -156,7 +156,7 @@ func (p *Ticket) acquireQuery(ctx context.Context) error {
 // its questions it lets others have the slot.
 func (p *Ticket) wait(ctx context.Context, release func(), deadline time.Time, requests []SlotRequest) (func(), error) {
 	for {
-		v, err := p.limiter.shared.ask(ctx, p.set.tenants, p.class, false)
+		v, err := p.limiter.shared.request(ctx, p.set.tenants, p.class, false)
 		switch {
 		case errors.Is(err, errAway):
 			return release, nil
@@ -198,11 +198,11 @@ func (p *Ticket) tooMany() error {
 	var e *ExceededError
 	switch p.class {
 	case ClassExport:
-		e = exceeded(LimitExports, "The tenant has %d exports under way, and may have no more. Wait for one to end.", p.set.Exports)
+		e = exceeded(LimitExports, "The tenant has %d exports in flight, which is its limit. Wait for one to end.", p.set.Exports)
 	case ClassTail:
-		e = exceeded(LimitTails, "The tenant has %d tails open, and may have no more. Close one.", p.set.MaxTails)
+		e = exceeded(LimitTails, "The tenant has %d tails open, which is its limit. Close one.", p.set.MaxTails)
 	default:
-		e = exceeded(LimitQueries, "The tenant has %d queries under way, and may have no more. Ask for fewer at once, or try again shortly.", p.set.Queries)
+		e = exceeded(LimitQueries, "The tenant has %d queries in flight, which is its limit. Send fewer at once, or retry shortly.", p.set.Queries)
 	}
 	e.RetryAfter = p.limiter.durations[p.class].pause()
 	return p.set.refuse(e)

@@ -165,7 +165,7 @@ func TestQueriesWait(t *testing.T) {
 		refused(t, err, LimitQueries)
 		first.Release()
 		if err := <-waited; err != nil {
-			t.Errorf("who waited was answered %v", err)
+			t.Errorf("the query that waited failed: %v", err)
 		}
 
 		a, _ := admit(t.Context(), l, ClassQuery, "acme")
@@ -264,11 +264,11 @@ func TestRaisedLimitsHoldAtOnce(t *testing.T) {
 func TestFloodLeavesOthersAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := roomy()
-		// Loki answers two at a time, and the flood alone would keep it busy.
+		// Loki serves two at a time, and the flood alone would keep it busy.
 		c.AtOnce, c.Queries, c.Queue, c.Wait, c.Rate, c.Burst = 2, 2, 50, time.Hour, 10_000, 10_000
 		l := newLimiter(t, c)
 		var served []string
-		ask := func(tenant string) {
+		send := func(tenant string) {
 			go func() {
 				p, err := admit(t.Context(), l, ClassQuery, tenant)
 				if err != nil {
@@ -283,11 +283,11 @@ func TestFloodLeavesOthersAlone(t *testing.T) {
 			synctest.Wait()
 		}
 		for range 100 {
-			ask("flood")
+			send("flood")
 		}
 		others := []string{"a", "b", "c"}
 		for _, tenant := range others {
-			ask(tenant)
+			send(tenant)
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -298,12 +298,12 @@ func TestFloodLeavesOthersAlone(t *testing.T) {
 					at = n
 				}
 			}
-			// Two of the flood's are under way, and one of its own comes between any two of others.
+			// Two of the flood's are in flight, and one of its own comes between any two of others.
 			if at < 0 || at > 2+2*(i+1) {
 				t.Errorf("%s was served as number %d of %v", tenant, at, served[:min(len(served), 12)])
 			}
 		}
-		// 2 under way and 50 that wait: the rest of the flood was refused, and not kept.
+		// 2 in flight and 50 that wait: the rest of the flood was refused, and not kept.
 		if len(served) != 2+50+len(others) {
 			t.Errorf("%d were served", len(served))
 		}
