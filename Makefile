@@ -94,6 +94,7 @@ FUZZ := $(STATIC) go test -run '^$$' -fuzztime $(or $(FUZZTIME),2m) -fuzzminimiz
 fuzz: ## look for queries and tokens that pass where they must not (FUZZTIME each, default 2m)
 	$(FUZZ) -fuzz '^FuzzQuery$$' ./internal/tenancy
 	$(FUZZ) -fuzz '^FuzzPatternSelector$$' ./internal/tenancy
+	$(FUZZ) -fuzz '^FuzzReprint$$' ./internal/tenancy
 	$(FUZZ) -fuzz '^FuzzVerify$$' ./internal/auth
 	$(FUZZ) -fuzz '^FuzzClaims$$' ./internal/auth
 

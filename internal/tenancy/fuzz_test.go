@@ -84,6 +84,30 @@ func refusal(t *testing.T, in string, err error) {
 func TestLokisOwnQueries(t *testing.T) {
 	t.Parallel()
 	s := newScope(t, "acme")
+	texts := lokisTexts(t)
+	taken, valid := 0, 0
+	for text := range texts {
+		q, err := s.Query(text)
+		if _, theirs := syntax.ParseExpr(text); theirs == nil {
+			valid++
+			if err != nil && !allowedRefusal(err) {
+				t.Errorf("Loki takes %q, the fence does not: %v", text, err)
+			}
+		}
+		if err == nil {
+			taken++
+			confined(t, s, text, q)
+		}
+	}
+	t.Logf("%d texts, %d valid to Loki, %d fenced", len(texts), valid, taken)
+	if taken < 500 {
+		t.Errorf("only %d of %d texts were fenced: the corpus is gone, or the fence refuses everything", taken, len(texts))
+	}
+}
+
+// lokisTexts are the strings in the tests of Loki's parser: queries of every kind, and texts that are none.
+func lokisTexts(t *testing.T) map[string]bool {
+	t.Helper()
 	texts := map[string]bool{}
 	files, err := filepath.Glob(filepath.Join(lokiSyntax(t), "*_test.go"))
 	if err != nil || len(files) == 0 {
@@ -103,24 +127,7 @@ func TestLokisOwnQueries(t *testing.T) {
 			return true
 		})
 	}
-	taken, valid := 0, 0
-	for text := range texts {
-		q, err := s.Query(text)
-		if _, theirs := syntax.ParseExpr(text); theirs == nil {
-			valid++
-			if err != nil && !allowedRefusal(err) {
-				t.Errorf("Loki takes %q, the fence does not: %v", text, err)
-			}
-		}
-		if err == nil {
-			taken++
-			confined(t, s, text, q)
-		}
-	}
-	t.Logf("%d texts, %d valid to Loki, %d fenced", len(texts), valid, taken)
-	if taken < 500 {
-		t.Errorf("only %d of %d texts were fenced: the corpus is gone, or the fence refuses everything", taken, len(texts))
-	}
+	return texts
 }
 
 func allowedRefusal(err error) bool {
