@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/logfence/logfence/internal/tenancy"
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // fenceArgs are the flags and the argument of the fence command.
@@ -53,7 +54,7 @@ func (p process) fence(a fenceArgs) error {
 	if err != nil {
 		return usageError{fmt.Errorf("--label: %s", strings.TrimPrefix(err.Error(), "Label: "))}
 	}
-	scope, err := fence.Scope(a.tenants, a.selector)
+	scope, err := fence.Scope(tenant.Names(a.tenants), a.selector)
 	if err != nil {
 		return usageError{err}
 	}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // ErrNotRecorded means that a request must be refused with 503: its audit record is required and could not be
@@ -164,20 +166,20 @@ const (
 
 // line is one line. Its names are stable: users search in years of them.
 type line struct {
-	Type      string    `json:"type"`  // always "audit", which no log line has
-	Stage     string    `json:"stage"` // see stageRequest
-	Time      time.Time `json:"time"`
-	RequestID string    `json:"request_id,omitempty"`
-	Subject   string    `json:"subject,omitempty"`
-	Issuer    string    `json:"issuer,omitempty"`
-	Tenants   []string  `json:"tenants,omitempty"`
-	Client    string    `json:"client,omitempty"`
-	Operation string    `json:"operation,omitempty"`
-	Query     []string  `json:"query,omitempty"`
-	Fenced    []string  `json:"fenced,omitempty"`
-	Start     time.Time `json:"start,omitzero"`
-	End       time.Time `json:"end,omitzero"`
-	Lost      uint64    `json:"lost,omitempty"` // of a gap: how many are missing
+	Type      string        `json:"type"`  // always "audit", which no log line has
+	Stage     string        `json:"stage"` // see stageRequest
+	Time      time.Time     `json:"time"`
+	RequestID string        `json:"request_id,omitempty"`
+	Subject   string        `json:"subject,omitempty"`
+	Issuer    string        `json:"issuer,omitempty"`
+	Tenants   []tenant.Name `json:"tenants,omitempty"`
+	Client    string        `json:"client,omitempty"`
+	Operation string        `json:"operation,omitempty"`
+	Query     []string      `json:"query,omitempty"`
+	Fenced    []string      `json:"fenced,omitempty"`
+	Start     time.Time     `json:"start,omitzero"`
+	End       time.Time     `json:"end,omitzero"`
+	Lost      uint64        `json:"lost,omitempty"` // of a gap: how many are missing
 	*lineOutcome
 }
 

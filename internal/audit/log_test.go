@@ -17,12 +17,14 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 func requested() AccessRecord {
 	at := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 	return AccessRecord{
-		Time: at, RequestID: "r1", Tenants: []string{"acme", "beta"}, Subject: "alice", Issuer: "https://issuer.example",
+		Time: at, RequestID: "r1", Tenants: []tenant.Name{"acme", "beta"}, Subject: "alice", Issuer: "https://issuer.example",
 		Operation: "queryLogs", Requested: []string{`{app="web"} |= "<a>"`}, Fenced: []string{`{tenant_id=~"acme|beta",app="web"} |= "<a>"`},
 		Start: at.Add(-time.Hour), End: at, Client: netip.MustParseAddr("192.0.2.1"),
 	}
@@ -344,7 +346,7 @@ func TestNoAuditRecordHoldsAToken(t *testing.T) {
 		var out bytes.Buffer
 		a := &Log{config: Config{Log: Stderr, Required: true, Queries: Text}, log: slog.New(slog.DiscardHandler), sink: &out}
 		d := AccessRecord{
-			RequestID: around, Subject: around, Issuer: around, Tenants: []string{around}, Operation: around,
+			RequestID: around, Subject: around, Issuer: around, Tenants: []tenant.Name{tenant.Name(around)}, Operation: around,
 			Requested: []string{around, around}, Fenced: []string{around}, Code: around, Cause: errors.New(around),
 		}
 		if err := a.Begin(d); err != nil {

@@ -14,6 +14,8 @@ import (
 	"net/http"
 	"net/netip"
 	"time"
+
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // AccessRecord describes one request and its outcome. Every field may be empty: a request that was refused early
@@ -22,9 +24,9 @@ type AccessRecord struct {
 	Time      time.Time // when the request arrived
 	RequestID string    // the one in the response, see [RequestID]
 
-	Tenants []string // whose data it may read
-	Subject string   // the caller: the token's sub
-	Issuer  string   // the token's iss
+	Tenants []tenant.Name // whose data it may read
+	Subject string        // the caller: the token's sub
+	Issuer  string        // the token's iss
 
 	Operation string    // the operationId of openapi.yaml
 	Requested []string  // LogQL as the caller wrote it: one query, or several selectors

@@ -101,13 +101,13 @@ func RedactLine(line []byte) []byte {
 }
 
 // RedactAll redacts each of the texts, and returns the same slice where there is nothing to redact.
-func RedactAll(texts []string) []string {
-	if !slices.ContainsFunc(texts, hasCredential) {
+func RedactAll[T ~string](texts []T) []T {
+	if !slices.ContainsFunc(texts, func(text T) bool { return hasCredential(string(text)) }) {
 		return texts
 	}
-	clean := make([]string, len(texts))
+	clean := make([]T, len(texts))
 	for i, text := range texts {
-		clean[i] = Redact(text)
+		clean[i] = T(Redact(string(text)))
 	}
 	return clean
 }

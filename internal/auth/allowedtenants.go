@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 const (
@@ -14,16 +16,16 @@ const (
 // allowedTenants is the set of tenants that the tokens of one issuer may name. The zero value holds none.
 type allowedTenants struct {
 	any     bool
-	names   map[string]bool
+	names   map[tenant.Name]bool
 	pattern *regexp.Regexp // nil: none
 }
 
 // newAllowedTenants returns the set of a valid configuration. Only a single issuer may name every tenant by
 // default: there is no other issuer to protect.
 func newAllowedTenants(ic Issuer, alone bool) allowedTenants {
-	b := allowedTenants{any: ic.AnyTenant || alone && !ic.limitsTenants(), names: make(map[string]bool, len(ic.Tenants))}
+	b := allowedTenants{any: ic.AnyTenant || alone && !ic.limitsTenants(), names: make(map[tenant.Name]bool, len(ic.Tenants))}
 	for _, name := range ic.Tenants {
-		b.names[name] = true
+		b.names[tenant.Name(name)] = true
 	}
 	if ic.TenantPattern != "" {
 		b.pattern, _ = compileTenantPattern(ic.TenantPattern) // Validate has checked it
@@ -32,15 +34,15 @@ func newAllowedTenants(ic Issuer, alone bool) allowedTenants {
 }
 
 // contains reports whether the set contains the tenant.
-func (b allowedTenants) contains(tenant string) bool {
-	return b.any || b.names[tenant] || b.pattern != nil && matchesWhole(b.pattern, tenant)
+func (b allowedTenants) contains(name tenant.Name) bool {
+	return b.any || b.names[name] || b.pattern != nil && matchesWhole(b.pattern, string(name))
 }
 
 // check returns an error unless the bound contains all tenants. The error is for the log.
-func (b allowedTenants) check(issuer string, tenants []string) error {
-	for _, tenant := range tenants {
-		if !b.contains(tenant) {
-			return fmt.Errorf("issuer %s may not name the tenant %q; its settings tenants and tenant_pattern do not contain it", shorten(issuer), tenant)
+func (b allowedTenants) check(issuer string, tenants []tenant.Name) error {
+	for _, name := range tenants {
+		if !b.contains(name) {
+			return fmt.Errorf("issuer %s may not name the tenant %q; its settings tenants and tenant_pattern do not contain it", shorten(issuer), name)
 		}
 	}
 	return nil
@@ -68,7 +70,7 @@ func matchesWhole(re *regexp.Regexp, name string) bool {
 // matchesEveryName reports whether the pattern looks like one that excludes nothing, such as `.*`.
 func matchesEveryName(re *regexp.Regexp) bool {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
-	for _, name := range append(strings.Split(letters, ""), letters, "zq-7_x.Q", strings.Repeat("_", maxTenantBytes)) {
+	for _, name := range append(strings.Split(letters, ""), letters, "zq-7_x.Q", strings.Repeat("_", tenant.MaxBytes)) {
 		if !matchesWhole(re, name) {
 			return false
 		}
@@ -110,8 +112,8 @@ func (iss Issuer) validateTenants(report reporter) {
 		switch {
 		case name == "*":
 			report(field, `"*" is not a name; write any_tenant: true, alone, if the issuer's tokens may name every tenant`)
-		case !isTenant(name):
-			report(field, "%s is not a name of 1 to %d bytes of [A-Za-z0-9._-]; a pattern goes into tenant_pattern", shorten(name), maxTenantBytes)
+		case !tenant.Name(name).Valid():
+			report(field, "%s is not a name of %s; a pattern goes into tenant_pattern", shorten(name), tenant.Grammar)
 		case seen[name]:
 			report(field, "%q is given twice; write it once", name)
 		}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 const (
@@ -111,7 +113,7 @@ func TestBoundOfOneIssuer(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			v := genuineVerifier(t, func(c *Config) { tt.bound(&c.Issuers[0]) })
 			p, err := v.Verify(t.Context(), genuine().token(t, nil))
-			if tt.ok != (err == nil) || tt.ok != slices.Equal(p.Tenants, []string{"alpha"}) || !tt.ok && !errors.Is(err, ErrNoTenant) {
+			if tt.ok != (err == nil) || tt.ok != slices.Equal(tenant.Texts(p.Tenants), []string{"alpha"}) || !tt.ok && !errors.Is(err, ErrNoTenant) {
 				t.Errorf("Verify = %+v, %v", p, err)
 			}
 		})
@@ -200,7 +202,7 @@ func TestIssuerReachesOnlyItsOwn(t *testing.T) {
 			}
 			for _, look := range []string{"first", "second, perhaps cached"} {
 				p, err := v.Verify(t.Context(), token)
-				if !errors.Is(err, wantErr) || !slices.Equal(p.Tenants, want) {
+				if !errors.Is(err, wantErr) || !slices.Equal(tenant.Texts(p.Tenants), want) {
 					rt.Fatalf("%s look: tenants %q, %v; want %q, %v", look, p.Tenants, err, want, wantErr)
 				}
 				if err == nil && p.Issuer != issuers[of].url {
@@ -247,7 +249,7 @@ func TestDirectoriesOfOneProvider(t *testing.T) {
 		want []string
 	}{{own, "alpha", []string{"alpha"}}, {other, "beta", []string{"beta"}}, {other, "alpha", nil}, {own, "beta", nil}} {
 		got, err := v.Verify(t.Context(), token(tt.iss, tt.role))
-		if d := cmp.Diff(tt.want, got.Tenants); d != "" || tt.want == nil && !errors.Is(err, ErrNoTenant) {
+		if d := cmp.Diff(tt.want, tenant.Texts(got.Tenants)); d != "" || tt.want == nil && !errors.Is(err, ErrNoTenant) {
 			t.Errorf("%s with the role %s: %v (-want +got):\n%s", tt.iss, tt.role, err, d)
 		}
 	}

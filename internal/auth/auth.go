@@ -21,7 +21,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/logfence/logfence/internal/fielderror"
 	"github.com/logfence/logfence/internal/refresh"
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // The package's errors. Every error of [Verifier.Verify] and [BearerToken] wraps exactly
@@ -60,7 +62,7 @@ type Principal struct {
 	// Subject is the token's `sub`, empty where there is none. It is unique within an issuer only.
 	Subject string
 	// Tenants are the caller's, sorted and without repetition, 1 to 64.
-	Tenants []string
+	Tenants []tenant.Name
 	// Selector is the text of the selector claim, not parsed; empty only where none is configured.
 	Selector string
 	// Scopes are those of the claims `scope` and `scp`, in the token's order, without repetition.
@@ -149,9 +151,7 @@ func New(ctx context.Context, c Config, opts ...Option) (*Verifier, error) {
 			for _, made := range v.order {
 				made.closeFile()
 			}
-			return nil, fmt.Errorf("auth configuration: %w", &FieldError{
-				Field: fmt.Sprintf("Issuers[%d].KeysFile", i), Problem: err.Error(),
-			})
+			return nil, fmt.Errorf("auth configuration: %w", fielderror.New(fmt.Sprintf("Issuers[%d].KeysFile", i), "%w", err))
 		}
 		v.issuers[ic.URL] = iss
 		v.order = append(v.order, iss)
@@ -211,7 +211,6 @@ func (v *Verifier) Reload() {
 		}
 	}
 }
-
 
 // Verify returns the caller that the token identifies. On errors with status 403 the token is valid, and the
 // Principal holds its issuer, subject, scopes and expiry for the access record, without tenants; on all

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // TestVerify guarantees that an honest token tells its caller.
@@ -26,7 +28,7 @@ func TestVerify(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Principal{
-		Issuer: testIssuer, Subject: "jane", Tenants: []string{"alpha", "beta"},
+		Issuer: testIssuer, Subject: "jane", Tenants: []tenant.Name{"alpha", "beta"},
 		Scopes: []string{"openid", "logs:read", "extra"}, Expiry: now.Add(time.Hour),
 	}
 	if d := cmp.Diff(want, got); d != "" {
@@ -189,7 +191,7 @@ func TestVerifyTakes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !slices.Equal(p.Tenants, []string{"alpha"}) {
+			if !slices.Equal(tenant.Texts(p.Tenants), []string{"alpha"}) {
 				t.Errorf("tenants %q; want alpha", p.Tenants)
 			}
 		})
@@ -263,7 +265,7 @@ func TestVerifyIssuers(t *testing.T) {
 			if tt.want == nil && !errors.Is(err, ErrInvalidToken) {
 				t.Errorf("Verify = %v, %v; want %v", p, err, ErrInvalidToken)
 			}
-			if d := cmp.Diff(tt.want, p.Tenants); d != "" {
+			if d := cmp.Diff(tt.want, tenant.Texts(p.Tenants)); d != "" {
 				t.Errorf("tenants (-want +got):\n%s\n%v", d, err)
 			}
 		})

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // TestCache guarantees that a remembered token is judged as a new one would be: it passes no longer
@@ -122,7 +124,7 @@ func TestPrincipalIsTheCallersOwn(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			p, err := v.Verify(t.Context(), token)
-			if err != nil || !slices.Equal(p.Tenants, []string{"alpha", "beta"}) || !slices.Equal(p.Scopes, []string{"read"}) {
+			if err != nil || !slices.Equal(tenant.Texts(p.Tenants), []string{"alpha", "beta"}) || !slices.Equal(p.Scopes, []string{"read"}) {
 				t.Errorf("principal %+v, %v", p, err)
 				return
 			}

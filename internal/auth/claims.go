@@ -6,11 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
-)
 
-const (
-	maxTenants     = 64
-	maxTenantBytes = 128
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // A claimPath leads to a claim: names of objects within each other, at least one.
@@ -93,7 +90,7 @@ func (p policy) principal(claims map[string]any, iss *issuer, expiry time.Time) 
 
 // readTenants takes a name, or an array of them. One invalid name rejects all: leaving it out
 // would be a guess at the issuer's intent.
-func readTenants(claim any) ([]string, error) {
+func readTenants(claim any) ([]tenant.Name, error) {
 	var names []any
 	switch claim := claim.(type) {
 	case nil:
@@ -105,31 +102,20 @@ func readTenants(claim any) ([]string, error) {
 	default:
 		return nil, errors.New("the tenant claim is neither a string nor an array")
 	}
-	if len(names) == 0 || len(names) > maxTenants {
-		return nil, fmt.Errorf("the tenant claim holds %d names; 1 to %d are taken", len(names), maxTenants)
+	if len(names) == 0 || len(names) > tenant.MaxNames {
+		return nil, fmt.Errorf("the tenant claim holds %d names; 1 to %d are taken", len(names), tenant.MaxNames)
 	}
-	tenants := make([]string, 0, len(names))
+	tenants := make([]tenant.Name, 0, len(names))
 	for _, n := range names {
-		name, ok := n.(string)
-		if !ok || !isTenant(name) {
-			return nil, fmt.Errorf("a name in the tenant claim is not 1 to %d bytes of [A-Za-z0-9._-]", maxTenantBytes)
+		text, _ := n.(string)
+		name, ok := tenant.Parse(text)
+		if !ok {
+			return nil, fmt.Errorf("a name in the tenant claim is not %s", tenant.Grammar)
 		}
 		tenants = append(tenants, name)
 	}
 	slices.Sort(tenants)
 	return slices.Compact(tenants), nil
-}
-
-func isTenant(name string) bool {
-	if name == "" || len(name) > maxTenantBytes {
-		return false
-	}
-	for i := range len(name) {
-		if c := name[i]; !isAlphanumeric(c) && c != '.' && c != '_' && c != '-' {
-			return false
-		}
-	}
-	return true
 }
 
 // readSelector is the selector's text where one is configured.

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // TestTenants guarantees that tenants are read from exactly the claim that is configured, and that
@@ -89,7 +91,7 @@ func TestTenants(t *testing.T) {
 			if tt.want == nil && !errors.Is(err, ErrNoTenant) || tt.want != nil && err != nil {
 				t.Errorf("Verify: %v", err)
 			}
-			if d := cmp.Diff(tt.want, p.Tenants); d != "" {
+			if d := cmp.Diff(tt.want, tenant.Texts(p.Tenants)); d != "" {
 				t.Errorf("tenants (-want +got):\n%s", d)
 			}
 		})
@@ -190,7 +192,7 @@ func TestRequiredScope(t *testing.T) {
 			if tt.ok && err != nil || !tt.ok && !errors.Is(err, ErrInsufficientScope) {
 				t.Errorf("Verify: %v", err)
 			}
-			if tt.ok != slices.Equal(p.Tenants, []string{"alpha"}) {
+			if tt.ok != slices.Equal(tenant.Texts(p.Tenants), []string{"alpha"}) {
 				t.Errorf("tenants %q", p.Tenants)
 			}
 		})

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/logfence/logfence/internal/fielderror"
 )
 
 // Config is the operator's configuration. No zero value stands for a default, so start from
@@ -100,21 +102,11 @@ const (
 	maxClaimPath = 16
 )
 
-// A FieldError is one mistake in a Config.
-type FieldError struct {
-	// Field is the path of the field, such as `Issuers[0].Audience`.
-	Field string
-	// Problem is what is wrong and what to write instead.
-	Problem string
-}
-
-func (e *FieldError) Error() string { return e.Field + ": " + e.Problem }
-
-// Validate reports all mistakes at once, as [FieldError]s joined. It opens no file and no connection.
+// Validate reports all mistakes at once, as [fielderror.Error]s joined. It opens no file and no connection.
 func (c Config) Validate() error {
 	var errs []error
 	report := func(field, format string, args ...any) {
-		errs = append(errs, &FieldError{Field: field, Problem: fmt.Sprintf(format, args...)})
+		errs = append(errs, fielderror.New(field, format, args...))
 	}
 	if len(c.Issuers) == 0 {
 		report("Issuers", "required; name at least one issuer, for without one no token could be believed")

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/logfence/logfence/internal/fielderror"
 )
 
 // TestConfigValidate guarantees that every mistake is told at once, by its field, with what to write
@@ -77,8 +79,8 @@ Issuers[0].SelectorClaim: "a\\b" has a backslash that escapes nothing; write \. 
 			got := ""
 			if err := c.Validate(); err != nil {
 				got = "\n" + err.Error()
-				if _, ok := errors.AsType[*FieldError](err); !ok {
-					t.Errorf("%v is not a FieldError", err)
+				if _, ok := errors.AsType[*fielderror.Error](err); !ok {
+					t.Errorf("%v is not a field error", err)
 				}
 			}
 			if d := cmp.Diff(tt.want, got); d != "" {
@@ -105,9 +107,9 @@ func TestNewKeysFile(t *testing.T) {
 				}
 			}
 			_, err := New(t.Context(), c)
-			field, ok := errors.AsType[*FieldError](err)
-			if !ok || field.Field != "Issuers[0].KeysFile" || !strings.Contains(field.Problem, tt.cause) {
-				t.Errorf("New: %v; want a FieldError of Issuers[0].KeysFile with %q", err, tt.cause)
+			field, ok := errors.AsType[*fielderror.Error](err)
+			if !ok || field.Field != "Issuers[0].KeysFile" || !strings.Contains(field.Problem.Error(), tt.cause) {
+				t.Errorf("New: %v; want a field error of Issuers[0].KeysFile with %q", err, tt.cause)
 			}
 		})
 	}

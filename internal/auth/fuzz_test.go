@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // FuzzVerify states the guarantee over any bytes: nothing panics, every refusal is one that has a
@@ -64,11 +66,11 @@ func FuzzClaims(f *testing.F) {
 			}
 			return
 		}
-		if n := len(p.Tenants); n == 0 || n > maxTenants || !slices.IsSorted(p.Tenants) {
+		if n := len(p.Tenants); n == 0 || n > tenant.MaxNames || !slices.IsSorted(p.Tenants) {
 			t.Errorf("tenants %q", p.Tenants)
 		}
 		for i, name := range p.Tenants {
-			if !isTenant(name) || i > 0 && name == p.Tenants[i-1] {
+			if !name.Valid() || i > 0 && name == p.Tenants[i-1] {
 				t.Errorf("tenant %q", name)
 			}
 		}
@@ -85,7 +87,7 @@ func FuzzClaims(f *testing.F) {
 			read(t, object["t"], &tenants)
 		}
 		slices.Sort(tenants)
-		if !slices.Equal(slices.Compact(tenants), p.Tenants) || selector != p.Selector {
+		if !slices.Equal(slices.Compact(tenants), tenant.Texts(p.Tenants)) || selector != p.Selector {
 			t.Errorf("tenants %q, selector %q; another reader sees %q, %q", p.Tenants, p.Selector, tenants, selector)
 		}
 	})

@@ -17,6 +17,8 @@ import (
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jwk"
 	"github.com/lestrrat-go/jwx/v2/jws"
+
+	"github.com/logfence/logfence/internal/strictjson"
 )
 
 const (
@@ -80,7 +82,7 @@ func (s *keySet) equal(other *keySet) bool {
 // parseJWKS reads a JSON Web Key Set (RFC 7517, section 5). Keys that cannot verify are left out,
 // as other kinds of keys are published beside ours; a document without a usable one is an error.
 func parseJWKS(document []byte) (*keySet, error) {
-	object, err := decodeObject(document)
+	object, err := strictjson.Object(document)
 	if err != nil {
 		return nil, fmt.Errorf("key set: %w", err)
 	}

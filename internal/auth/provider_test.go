@@ -16,6 +16,8 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/oauth2-proxy/mockoidc"
+
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // idp is a real OpenID Connect provider: it logs users in by the code flow, publishes discovery and
@@ -196,7 +198,7 @@ func TestProviderLogin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Issuer != p.Issuer() || got.Subject != "jane" || !slices.Equal(got.Tenants, []string{"alpha", "beta"}) {
+	if got.Issuer != p.Issuer() || got.Subject != "jane" || !slices.Equal(tenant.Texts(got.Tenants), []string{"alpha", "beta"}) {
 		t.Errorf("principal %+v", got)
 	}
 	clock.advance(p.AccessTTL + 30*time.Second)

@@ -12,6 +12,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/logfence/logfence/internal/strictjson"
 )
 
 const (
@@ -100,7 +102,7 @@ func (w *httpFetcher) discover(ctx context.Context, issuer string) (map[string]a
 	if err != nil {
 		return nil, fmt.Errorf("discovery: %w", err)
 	}
-	metadata, err := decodeObject(document)
+	metadata, err := strictjson.Object(document)
 	if err != nil {
 		return nil, fmt.Errorf("discovery: document: %w", err)
 	}

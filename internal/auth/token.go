@@ -7,6 +7,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/logfence/logfence/internal/strictjson"
 )
 
 // A token is a JWT in its three parts, parsed but not verified.
@@ -86,7 +88,7 @@ func decodePart(part string) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return decodeObject(data)
+	return strictjson.Object(data)
 }
 
 // decodeBase64 accepts only the canonical encoding: no padding, no line breaks (which the decoder

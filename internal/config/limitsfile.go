@@ -9,7 +9,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/logfence/logfence/internal/limits"
-	"github.com/logfence/logfence/internal/tenancy"
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // The keys of the limits file.
@@ -28,13 +28,13 @@ const (
 //
 // A tenant has the limits of a class, or limits of its own. The keys are those of the table of limits, and a limit
 // that is not written is that of base. The result is by tenant; the error is an [*Error] of every mistake.
-func ParseLimits(file string, content []byte, base limits.Limits) (map[string]limits.Limits, error) {
+func ParseLimits(file string, content []byte, base limits.Limits) (map[tenant.Name]limits.Limits, error) {
 	own, d := readLimits(file, content, base)
 	return own, d.bad.err()
 }
 
 // readLimits is ParseLimits, with all that was found on the way.
-func readLimits(file string, content []byte, base limits.Limits) (map[string]limits.Limits, *loader) {
+func readLimits(file string, content []byte, base limits.Limits) (map[tenant.Name]limits.Limits, *loader) {
 	d := &loader{bad: problems{file: file}, example: "acme: {rate: 50}"}
 	sections := map[string]section{}
 	d.readTree(file, content, func(key string, value ast.Node, at func(ast.Node) origin) {
@@ -48,13 +48,13 @@ func readLimits(file string, content []byte, base limits.Limits) (map[string]lim
 	d.readSection(classesKey, sections[classesKey], func(path, name string, value ast.Node, at func(ast.Node) origin) {
 		classes[name] = d.readOwn(path+".", value, at, base)
 	})
-	own := map[string]limits.Limits{}
+	own := map[tenant.Name]limits.Limits{}
 	d.readSection(tenantsKey, sections[tenantsKey], func(path, name string, value ast.Node, at func(ast.Node) origin) {
 		if class, ok := scalar(value); ok && class != "" {
-			own[name] = d.readClass(path, class, at(value), classes)
+			own[tenant.Name(name)] = d.readClass(path, class, at(value), classes)
 			return
 		}
-		own[name] = d.readOwn(path+".", value, at, base)
+		own[tenant.Name(name)] = d.readOwn(path+".", value, at, base)
 	})
 	return own, d
 }
@@ -72,7 +72,7 @@ func (d *loader) readSection(key string, s section, each func(path, name string,
 	}
 	d.readMapping(s.value, s.at, key+".", func(name string, value ast.Node) {
 		path := key + "." + name
-		if !tenancy.ValidTenant(name) {
+		if !tenant.Name(name).Valid() {
 			d.bad.add(s.at(value), path, "not a name; write 1 to 128 letters, digits, dots, dashes and underscores")
 			return
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/tenancy"
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // everybodys are the limits of who has none of its own.
@@ -53,7 +54,7 @@ tenants:
 	globex.MaxLines, globex.MaxExportLines, globex.MaxAnswerBytes, globex.Timeout = 50, 60, 1<<20, 10*time.Second
 	numbered := base
 	numbered.Rate = 1
-	want := map[string]limits.Limits{"acme": acme, "globex": globex, "2026": numbered, "initech": base}
+	want := map[tenant.Name]limits.Limits{"acme": acme, "globex": globex, "2026": numbered, "initech": base}
 	for name, limits := range want {
 		if own[name] != limits {
 			t.Errorf("%s has %+v\nwant %+v", name, own[name], limits)

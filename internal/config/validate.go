@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/logfence/logfence/internal/auth"
+	"github.com/logfence/logfence/internal/fielderror"
 )
 
 // validate has every package validate its part, and reports the errors under the names
@@ -245,7 +246,7 @@ func (d *loader) validateKeysFiles() {
 			verifier.Close()
 			continue
 		}
-		var mistake *auth.FieldError
+		var mistake *fielderror.Error
 		if errors.As(err, &mistake) {
 			d.attribute("Auth", fmt.Sprintf("Issuers[%d].KeysFile: %s", i, mistake.Problem))
 		} else {

@@ -19,6 +19,7 @@ import (
 	"github.com/logfence/logfence/internal/lokitest"
 	"github.com/logfence/logfence/internal/telemetry"
 	"github.com/logfence/logfence/internal/tenancy"
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // now is the time of every test: the examples of openapi.yaml lie in the hour before it.
@@ -39,9 +40,9 @@ func (verifier) Verify(_ context.Context, token string) (auth.Principal, error) 
 	p := auth.Principal{Issuer: "https://id.example", Subject: "ann", Expiry: now.Add(time.Hour)}
 	switch token {
 	case alphaToken:
-		p.Tenants = []string{"alpha"}
+		p.Tenants = []tenant.Name{"alpha"}
 	case bothToken:
-		p.Tenants = []string{"alpha", "gamma"}
+		p.Tenants = []tenant.Name{"alpha", "gamma"}
 	case nobodyToken:
 		return auth.Principal{}, auth.ErrNoTenant
 	case scopeToken:

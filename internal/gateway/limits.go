@@ -9,13 +9,14 @@ import (
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/refresh"
 	"github.com/logfence/logfence/internal/telemetry"
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // tenantLimits are the limits in force, and where tenants' own come from.
 type tenantLimits struct {
 	*limits.Limiter
 
-	file *refresh.Value[map[string]limits.Limits] // nil: tenants have no limits of their own
+	file *refresh.Value[map[tenant.Name]limits.Limits] // nil: tenants have no limits of their own
 }
 
 // openLimits makes the limiter, and follows the file of tenants' own limits: a mistake in it keeps those
@@ -30,7 +31,7 @@ func openLimits(c config.Config, log *slog.Logger, life *lifecycle) (tenantLimit
 	if c.LimitsFile == "" {
 		return l, nil
 	}
-	l.file, err = refresh.File(c.LimitsFile, func(content []byte) (map[string]limits.Limits, error) {
+	l.file, err = refresh.File(c.LimitsFile, func(content []byte) (map[tenant.Name]limits.Limits, error) {
 		own, err := config.ParseLimits(c.LimitsFile, content, c.Limits.Limits)
 		if err != nil {
 			return nil, err

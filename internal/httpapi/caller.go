@@ -11,6 +11,7 @@ import (
 	"github.com/logfence/logfence/internal/auth"
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/tenancy"
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // Verifier verifies a token and returns its principal.
@@ -27,7 +28,7 @@ type caller struct {
 	auth.Principal
 	scope  tenancy.Scope
 	limits *limits.Effective
-	own    []string // the tenants of the token, sorted, whichever of them the request is about
+	own    []tenant.Name // the tenants of the token, sorted, whichever of them the request is about
 }
 
 // checkShape refuses a query that is nested deeper, or larger, than the caller's limits allow.
@@ -76,16 +77,16 @@ func (s *Server) identify(r *http.Request) (caller, error) {
 // selectedTenants returns the tenants of the request: all of the caller's own, or the one of them that the header
 // names. Its error does not reveal whether a foreign tenant exists. With an error all of the caller's tenants are
 // returned, for the record of the refused caller.
-func selectedTenants(h http.Header, own []string) ([]string, error) {
+func selectedTenants(h http.Header, own []tenant.Name) ([]tenant.Name, error) {
 	given := h.Values(headerTenant)
 	switch {
 	case len(given) == 0:
 		return own, nil
 	case len(given) > 1:
 		return own, parameterInvalid(headerTenant, "The header %s is given %d times. Send it once.", headerTenant, len(given))
-	case !slices.Contains(own, given[0]):
+	case !slices.Contains(own, tenant.Name(given[0])):
 		return own, codeTenantNotYours.problem(fmt.Errorf("requested the tenant %s", printable(given[0])),
 			"The header %s names a tenant that is not in the token. Use one of the token's tenants, or leave the header out.", headerTenant)
 	}
-	return []string{given[0]}, nil
+	return []tenant.Name{tenant.Name(given[0])}, nil
 }

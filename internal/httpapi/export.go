@@ -16,6 +16,7 @@ import (
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/pages"
 	"github.com/logfence/logfence/internal/tenancy"
+	"github.com/logfence/logfence/internal/tenant"
 	"github.com/logfence/logfence/internal/web"
 )
 
@@ -64,10 +65,10 @@ func (s *Server) exportLineLimit(c echo.Context, limit *int) (int, error) {
 
 // fileName returns a name that describes the content and is valid on every system: tenants consist of letters, digits,
 // dots, dashes and underscores.
-func fileName(tenants []string, w loki.Window, extension string) string {
+func fileName(tenants []tenant.Name, w loki.Window, extension string) string {
 	whose := fmt.Sprintf("%d-tenants", len(tenants))
 	if len(tenants) == 1 {
-		whose = tenants[0]
+		whose = string(tenants[0])
 	}
 	return "logs-" + whose + "-" + nameTime(w.Start) + "-" + nameTime(w.End) + extension
 }

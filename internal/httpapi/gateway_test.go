@@ -28,6 +28,7 @@ import (
 	"github.com/logfence/logfence/internal/lokitest"
 	"github.com/logfence/logfence/internal/telemetry"
 	"github.com/logfence/logfence/internal/tenancy"
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // now is the time of every test.
@@ -64,8 +65,8 @@ const (
 )
 
 func everybody() people {
-	principal := func(tenant string) auth.Principal {
-		return auth.Principal{Issuer: "https://id.example", Subject: "ann@" + tenant, Tenants: []string{tenant}, Expiry: now.Add(time.Hour)}
+	principal := func(name tenant.Name) auth.Principal {
+		return auth.Principal{Issuer: "https://id.example", Subject: "ann@" + string(name), Tenants: []tenant.Name{name}, Expiry: now.Add(time.Hour)}
 	}
 	return people{
 		alphaToken: principal("alpha"), betaToken: principal("beta"),

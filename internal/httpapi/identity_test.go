@@ -25,6 +25,7 @@ import (
 	"github.com/logfence/logfence/internal/demo"
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/telemetry"
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 const (
@@ -37,11 +38,11 @@ const (
 func several() people {
 	who := everybody()
 	who[bothToken] = auth.Principal{
-		Issuer: "https://id.example", Subject: "ben", Tenants: []string{"alpha", "beta"},
+		Issuer: "https://id.example", Subject: "ben", Tenants: []tenant.Name{"alpha", "beta"},
 		Scopes: []string{"openid", "logs"}, Expiry: now.Add(time.Hour),
 	}
-	who[shopToken] = auth.Principal{Tenants: []string{"alpha", "beta"}, Selector: `{app="api"}`, Expiry: now.Add(time.Hour)}
-	who[widerToken] = auth.Principal{Tenants: []string{"alpha"}, Selector: `{tenant_id=~".+"}`, Expiry: now.Add(time.Hour)}
+	who[shopToken] = auth.Principal{Tenants: []tenant.Name{"alpha", "beta"}, Selector: `{app="api"}`, Expiry: now.Add(time.Hour)}
+	who[widerToken] = auth.Principal{Tenants: []tenant.Name{"alpha"}, Selector: `{tenant_id=~".+"}`, Expiry: now.Add(time.Hour)}
 	return who
 }
 
@@ -215,8 +216,8 @@ func TestSelectorOfTheToken(t *testing.T) {
 	t.Parallel()
 	who := several()
 	who["of-no-selector"] = auth.ErrInvalidSelectorClaim
-	who["of-a-pipeline"] = auth.Principal{Tenants: []string{"alpha"}, Selector: `{app="api"} |= "x"`, Expiry: now.Add(time.Hour)}
-	who["of-two"] = auth.Principal{Tenants: []string{"alpha"}, Selector: `{app="api"} or {app="web"}`, Expiry: now.Add(time.Hour)}
+	who["of-a-pipeline"] = auth.Principal{Tenants: []tenant.Name{"alpha"}, Selector: `{app="api"} |= "x"`, Expiry: now.Add(time.Hour)}
+	who["of-two"] = auth.Principal{Tenants: []tenant.Name{"alpha"}, Selector: `{app="api"} or {app="web"}`, Expiry: now.Add(time.Hour)}
 	g := newGateway(t, withPeople(who))
 	a := g.get(shopToken, "/api/v1/logs/query", "query", `{app=~".+"}`)
 	if !strings.Contains(a.text, "alpha one") || !strings.Contains(a.text, "beta one") || strings.Contains(a.text, "alpha three") {

@@ -13,20 +13,21 @@ import (
 
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/lokitest"
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // own gives a tenant limits of its own.
-func (g *gateway) own(tenant string, change func(*limits.Limits)) {
-	l := g.server.limits.Of([]string{tenant}).Limits
+func (g *gateway) own(name tenant.Name, change func(*limits.Limits)) {
+	l := g.server.limits.Of([]tenant.Name{name}).Limits
 	change(&l)
-	g.server.limits.Replace(map[string]limits.Limits{tenant: l})
+	g.server.limits.Replace(map[tenant.Name]limits.Limits{name: l})
 }
 
 // exhaust leaves a tenant no request; the clock stands.
-func (g *gateway) exhaust(tenant string) {
+func (g *gateway) exhaust(name tenant.Name) {
 	g.Helper()
-	g.own(tenant, func(l *limits.Limits) { l.Burst = 1 })
-	if _, err := g.server.limits.Admit(g.Context(), g.server.limits.Of([]string{tenant}), limits.ClassRequest); err != nil {
+	g.own(name, func(l *limits.Limits) { l.Burst = 1 })
+	if _, err := g.server.limits.Admit(g.Context(), g.server.limits.Of([]tenant.Name{name}), limits.ClassRequest); err != nil {
 		g.Fatal(err)
 	}
 }
@@ -198,7 +199,7 @@ func TestFloodWaitsForItself(t *testing.T) {
 func TestWhoLeavesWaitsNoLonger(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, withLimits(t, func(c *limits.Config) { c.Queries, c.Queue, c.Wait = 1, 1, time.Hour }))
-	first, err := g.server.limits.Admit(t.Context(), g.server.limits.Of([]string{"alpha"}), limits.ClassQuery)
+	first, err := g.server.limits.Admit(t.Context(), g.server.limits.Of([]tenant.Name{"alpha"}), limits.ClassQuery)
 	if err != nil || first.Acquire(t.Context()) != nil {
 		t.Fatal(err)
 	}

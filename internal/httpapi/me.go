@@ -6,6 +6,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/logfence/logfence/gen/api"
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // GetMe handles GET /api/v1/me.
@@ -17,7 +18,7 @@ func (s *Server) GetMe(c echo.Context, _ api.GetMeParams) error {
 	}
 	return c.JSON(http.StatusOK, me{
 		Me: api.Me{
-			Subject: stringOrNil(who.Subject), Issuer: who.Issuer, Tenants: who.Tenants, Selector: stringOrNil(who.Selector),
+			Subject: stringOrNil(who.Subject), Issuer: who.Issuer, Tenants: tenant.Texts(who.Tenants), Selector: stringOrNil(who.Selector),
 			Scopes: scopes, ExpiresAt: who.Expiry.UTC(),
 		},
 		Limits: l.Report(),

@@ -18,6 +18,7 @@ import (
 	"github.com/logfence/logfence/internal/lokitest"
 	"github.com/logfence/logfence/internal/telemetry"
 	"github.com/logfence/logfence/internal/tenancy"
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // refusals are what the packages refuse with.
@@ -343,14 +344,14 @@ func TestParsingIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	release, err := turns.Acquire(t.Context(), []string{"somebody"})
+	release, err := turns.Acquire(t.Context(), []tenant.Name{"somebody"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	waiting := make(chan struct{})
 	go func() { // takes the one place in the queue
 		defer close(waiting)
-		if next, err := turns.Acquire(t.Context(), []string{"alpha"}); err == nil {
+		if next, err := turns.Acquire(t.Context(), []tenant.Name{"alpha"}); err == nil {
 			next()
 		}
 	}()
@@ -428,7 +429,7 @@ func TestSpecIsServed(t *testing.T) {
 func TestTenantsThatLokiCannotName(t *testing.T) {
 	t.Parallel()
 	who := everybody()
-	who["of-dots"] = auth.Principal{Tenants: []string{".."}, Expiry: now.Add(time.Hour)}
+	who["of-dots"] = auth.Principal{Tenants: []tenant.Name{".."}, Expiry: now.Add(time.Hour)}
 	g := newGateway(t, func(c *Config, l *loki.Config) { c.Verifier, l.OrgID = who, "{tenant}" })
 	if a := g.get("of-dots", "/api/v1/logs/labels"); a.StatusCode != http.StatusForbidden || !strings.Contains(a.text, "no_tenant") {
 		t.Errorf("%d %s", a.StatusCode, a.text)

@@ -11,6 +11,7 @@ import (
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/telemetry"
 	"github.com/logfence/logfence/internal/tenancy"
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // TestProfilesAreForOperators guarantees that profiles are on the admin listener alone, and there only where
@@ -47,7 +48,7 @@ func TestUnprovenIsCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	scope, err := fence.Scope([]string{"acme"}, "")
+	scope, err := fence.Scope([]tenant.Name{"acme"}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,20 +1,24 @@
 package limits
 
-import "time"
+import (
+	"time"
+
+	"github.com/logfence/logfence/internal/tenant"
+)
 
 // Effective is the limits of one request: those of its tenant, or the strictest of its tenants'. It does not
 // change while the request lasts, whatever becomes of the settings.
 type Effective struct {
 	Limits
 
-	tenants []tenant
-	one     [1]tenant // where there is one
+	tenants []member
+	one     [1]member // where there is one
 	hits    *hits
 }
 
-// tenant is one of a set's, with its own limits: what is counted is counted for each.
-type tenant struct {
-	name   string
+// member is one of a set's, with its own limits: what is counted is counted for each.
+type member struct {
+	name   tenant.Name
 	limits *Limits
 }
 

@@ -6,6 +6,8 @@ import (
 	"math"
 	"testing"
 	"time"
+
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // roomy are limits that let the tests' requests pass, but for those that a test sets.
@@ -57,7 +59,7 @@ func TestCheckRange(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := roomy()
 			c.MaxRange = tt.max
-			check(t, newLimiter(t, c).Of([]string{"acme"}).CheckRange(tt.start, tt.end), LimitRange, tt.want)
+			check(t, newLimiter(t, c).Of([]tenant.Name{"acme"}).CheckRange(tt.start, tt.end), LimitRange, tt.want)
 		})
 	}
 }
@@ -66,7 +68,7 @@ func TestCheckRange(t *testing.T) {
 // requested, what is allowed and what to do, and counted.
 func TestChecks(t *testing.T) {
 	l := newLimiter(t, roomy())
-	s := l.Of([]string{"acme"})
+	s := l.Of([]tenant.Name{"acme"})
 	start := time.Unix(0, 0)
 	for _, tt := range []struct {
 		limit        Limit
@@ -128,13 +130,13 @@ func TestUnionIsHeldToTheStrictest(t *testing.T) {
 	for _, d := range Table() {
 		strict := l.config.Limits
 		d.Set(&strict, d.Min)
-		l.Replace(map[string]Limits{"strict": strict})
-		for _, tenants := range [][]string{{"strict"}, {"a", "strict"}, {"strict", "z"}, {"strict", "strict"}} {
+		l.Replace(map[tenant.Name]Limits{"strict": strict})
+		for _, tenants := range [][]tenant.Name{{"strict"}, {"a", "strict"}, {"strict", "z"}, {"strict", "strict"}} {
 			if got := d.Get(&l.Of(tenants).Limits); got != d.Min {
 				t.Errorf("%s of %v is %d, want the strictest", d.Key, tenants, got)
 			}
 		}
-		if got := l.Of([]string{"a"}).Limits; got != l.config.Limits {
+		if got := l.Of([]tenant.Name{"a"}).Limits; got != l.config.Limits {
 			t.Errorf("a tenant without limits of its own has %+v", got)
 		}
 	}
@@ -144,15 +146,15 @@ func TestUnionIsHeldToTheStrictest(t *testing.T) {
 // and the next one to those that are.
 func TestRequestsSeeOneSnapshot(t *testing.T) {
 	l := newLimiter(t, roomy())
-	before := l.Of([]string{"acme"})
+	before := l.Of([]tenant.Name{"acme"})
 	own := l.config.Limits
 	own.MaxLines = 7
-	l.Replace(map[string]Limits{"acme": own})
-	if after := l.Of([]string{"acme"}); before.MaxLines != 5000 || after.MaxLines != 7 {
+	l.Replace(map[tenant.Name]Limits{"acme": own})
+	if after := l.Of([]tenant.Name{"acme"}); before.MaxLines != 5000 || after.MaxLines != 7 {
 		t.Errorf("before %d, after %d lines", before.MaxLines, after.MaxLines)
 	}
 	l.Replace(nil)
-	if again := l.Of([]string{"acme"}); again.MaxLines != 5000 {
+	if again := l.Of([]tenant.Name{"acme"}); again.MaxLines != 5000 {
 		t.Errorf("after its limits were taken out: %d lines", again.MaxLines)
 	}
 }

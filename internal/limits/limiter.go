@@ -1,12 +1,14 @@
 package limits
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // Limiter knows the limits of every tenant, and counts what they have in flight. It is safe for use by
@@ -29,7 +31,7 @@ type Limiter struct {
 
 // overrides are the limits of the tenants that have some of their own, swapped as a whole.
 type overrides struct {
-	of map[string]*Limits
+	of map[tenant.Name]*Limits
 }
 
 // hits counts how often each limit was hit.
@@ -55,8 +57,8 @@ func New(c Config, options ...Option) (*Limiter, error) {
 	}
 	l := &Limiter{
 		config: c, now: time.Now, queries: queries, log: slog.New(slog.DiscardHandler), probeEvery: probeEvery,
-		rates:   buckets{of: map[string]*bucket{}},
-		exports: slots{held: map[string]int{}}, tails: slots{held: map[string]int{}},
+		rates:   buckets{of: map[tenant.Name]*bucket{}},
+		exports: slots{held: map[tenant.Name]int{}}, tails: slots{held: map[tenant.Name]int{}},
 	}
 	for _, o := range options {
 		o(l)
@@ -88,8 +90,8 @@ func (l *Limiter) Shared() (wanted, now bool, failures uint64) {
 
 // Replace puts the tenants' own limits in force, in place of those that were: for the requests that come
 // from now on. Who is not among them has those of the configuration. They have been validated.
-func (l *Limiter) Replace(own map[string]Limits) {
-	t := &overrides{of: make(map[string]*Limits, len(own))}
+func (l *Limiter) Replace(own map[tenant.Name]Limits) {
+	t := &overrides{of: make(map[tenant.Name]*Limits, len(own))}
 	for name, limits := range own {
 		t.of[name] = &limits
 	}
@@ -98,10 +100,10 @@ func (l *Limiter) Replace(own map[string]Limits) {
 
 // Of is the limits of a request of these tenants. Without a tenant there is
 // nothing that a request may do.
-func (l *Limiter) Of(tenants []string) *Effective {
+func (l *Limiter) Of(tenants []tenant.Name) *Effective {
 	s := &Effective{hits: &l.hits}
 	if s.tenants = s.one[:]; len(tenants) != 1 {
-		s.tenants = make([]tenant, len(tenants))
+		s.tenants = make([]member, len(tenants))
 	}
 	t := l.overrides.Load()
 	for i, name := range tenants {
@@ -109,7 +111,7 @@ func (l *Limiter) Of(tenants []string) *Effective {
 		if own == nil {
 			own = &l.config.Limits
 		}
-		s.tenants[i] = tenant{name: name, limits: own}
+		s.tenants[i] = member{name: name, limits: own}
 		if i == 0 {
 			s.Limits = *own
 		} else {
@@ -117,8 +119,8 @@ func (l *Limiter) Of(tenants []string) *Effective {
 		}
 	}
 	if len(tenants) > 1 { // in the same order, whatever the token's: see FairSemaphore.AcquireAll
-		slices.SortFunc(s.tenants, func(a, b tenant) int { return strings.Compare(a.name, b.name) })
-		s.tenants = slices.CompactFunc(s.tenants, func(a, b tenant) bool { return a.name == b.name })
+		slices.SortFunc(s.tenants, func(a, b member) int { return cmp.Compare(a.name, b.name) })
+		s.tenants = slices.CompactFunc(s.tenants, func(a, b member) bool { return a.name == b.name })
 	}
 	return s
 }

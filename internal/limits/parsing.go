@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // A tenant may parse for a quarter of the slots' time, and for parseBurst at once after a rest. Parsing takes
@@ -29,7 +31,7 @@ type ParseSlots struct {
 	rate        float64 // microseconds a second that a tenant may use
 
 	mu   sync.Mutex
-	used map[string]*parseTime // only tenants whose budget is not full
+	used map[tenant.Name]*parseTime // only tenants whose budget is not full
 }
 
 // parseTime is a tenant's budget, in microseconds, and how many of its requests wait for it.
@@ -54,14 +56,14 @@ func NewParseSlots(c FairSemaphoreConfig, maxWait time.Duration) (*ParseSlots, e
 	}
 	return &ParseSlots{
 		slots: slots, maxWait: maxWait, perKey: c.PerKey, queuePerKey: c.QueuePerKey,
-		rate: parseShare * float64(c.AtOnce) * 1e6, used: make(map[string]*parseTime),
+		rate: parseShare * float64(c.AtOnce) * 1e6, used: make(map[tenant.Name]*parseTime),
 	}, nil
 }
 
 // Acquire waits for a slot that counts under each of the tenants, which are distinct and sorted. release
 // gives it back, once, and charges each of them with the time that it was held. Without a slot the error is
 // [ErrOverloaded] where the queue is full or the wait is over, or the context's.
-func (p *ParseSlots) Acquire(ctx context.Context, tenants []string) (release func(), err error) {
+func (p *ParseSlots) Acquire(ctx context.Context, tenants []tenant.Name) (release func(), err error) {
 	began := time.Now()
 	if err := p.delay(ctx, tenants); err != nil {
 		return nil, err
@@ -72,7 +74,7 @@ func (p *ParseSlots) Acquire(ctx context.Context, tenants []string) (release fun
 	}
 	requests := make([]SlotRequest, len(tenants))
 	for i, name := range tenants {
-		requests[i] = SlotRequest{Key: name, PerKey: p.perKey, QueuePerKey: p.queuePerKey}
+		requests[i] = SlotRequest{Key: string(name), PerKey: p.perKey, QueuePerKey: p.queuePerKey}
 	}
 	give, err := p.slots.AcquireAll(ctx, maxWait, requests)
 	if err != nil {
@@ -86,7 +88,7 @@ func (p *ParseSlots) Acquire(ctx context.Context, tenants []string) (release fun
 }
 
 // delay waits until none of the tenants has used more than its share.
-func (p *ParseSlots) delay(ctx context.Context, tenants []string) error {
+func (p *ParseSlots) delay(ctx context.Context, tenants []tenant.Name) error {
 	wait, leave, err := p.debt(tenants)
 	if err != nil || wait <= 0 {
 		return err
@@ -107,7 +109,7 @@ func (p *ParseSlots) delay(ctx context.Context, tenants []string) error {
 }
 
 // debt is how long the tenants have to wait, and counts the request among those that do.
-func (p *ParseSlots) debt(tenants []string) (wait time.Duration, leave func(), err error) {
+func (p *ParseSlots) debt(tenants []tenant.Name) (wait time.Duration, leave func(), err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
@@ -140,7 +142,7 @@ func (p *ParseSlots) debt(tenants []string) (wait time.Duration, leave func(), e
 }
 
 // charge takes time from the tenants' budgets, which may go below nothing.
-func (p *ParseSlots) charge(tenants []string, used time.Duration) {
+func (p *ParseSlots) charge(tenants []tenant.Name, used time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()

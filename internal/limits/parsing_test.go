@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 func newParseSlots(t *testing.T, atOnce int, maxWait time.Duration) *ParseSlots {
@@ -17,7 +19,7 @@ func newParseSlots(t *testing.T, atOnce int, maxWait time.Duration) *ParseSlots 
 	return p
 }
 
-func mustAcquire(t *testing.T, p *ParseSlots, tenants ...string) func() {
+func mustAcquire(t *testing.T, p *ParseSlots, tenants ...tenant.Name) func() {
 	t.Helper()
 	release, err := p.Acquire(t.Context(), tenants)
 	if err != nil {
@@ -41,7 +43,7 @@ func TestParseSlotsLeaveOneToOthers(t *testing.T) {
 				}
 			}
 			began := time.Now()
-			if _, err := p.Acquire(t.Context(), []string{"alpha"}); !errors.Is(err, ErrOverloaded) {
+			if _, err := p.Acquire(t.Context(), []tenant.Name{"alpha"}); !errors.Is(err, ErrOverloaded) {
 				t.Errorf("alpha's slot beyond its own: %v, want ErrOverloaded", err)
 			}
 			if waited := time.Since(began); waited != 5*time.Second {
@@ -95,17 +97,17 @@ func TestParseDebtIsBounded(t *testing.T) {
 		refused := make(chan error)
 		for range 4 {
 			go func() {
-				_, err := p.Acquire(t.Context(), []string{"alpha"})
+				_, err := p.Acquire(t.Context(), []tenant.Name{"alpha"})
 				refused <- err
 			}()
 		}
 		synctest.Wait()
-		if _, err := p.Acquire(t.Context(), []string{"alpha"}); !errors.Is(err, ErrKeyOverloaded) || time.Since(began) != 0 {
+		if _, err := p.Acquire(t.Context(), []tenant.Name{"alpha"}); !errors.Is(err, ErrKeyOverloaded) || time.Since(began) != 0 {
 			t.Errorf("a fifth: %v after %s, want ErrKeyOverloaded at once", err, time.Since(began))
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := p.Acquire(ctx, []string{"beta"}); !errors.Is(err, context.Canceled) {
+		if _, err := p.Acquire(ctx, []tenant.Name{"beta"}); !errors.Is(err, context.Canceled) {
 			t.Errorf("a caller that left: %v, want its context's error", err)
 		}
 		for range 4 {

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // Quota is what is left of a tenant's requests; of several tenants', the least.
@@ -20,7 +22,7 @@ type Quota struct {
 // buckets count the requests of each tenant.
 type buckets struct {
 	mu sync.Mutex
-	of map[string]*bucket
+	of map[tenant.Name]*bucket
 	// swept is how many buckets were left when the full ones were last forgotten.
 	swept int
 }
@@ -37,7 +39,7 @@ const leastSwept = 1024
 
 // draw takes one request from each tenant's bucket, or from none where one is empty. Without commit it
 // only looks.
-func (b *buckets) draw(now time.Time, tenants []tenant, commit bool) (Quota, bool) {
+func (b *buckets) draw(now time.Time, tenants []member, commit bool) (Quota, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var least Quota
@@ -60,7 +62,7 @@ func (b *buckets) draw(now time.Time, tenants []tenant, commit bool) (Quota, boo
 }
 
 // commit is draw for a request that was granted elsewhere.
-func (b *buckets) commit(now time.Time, tenants []tenant) {
+func (b *buckets) commit(now time.Time, tenants []member) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, t := range tenants {
@@ -88,7 +90,7 @@ func (q Quota) stricter(than Quota) bool {
 	return q.Reset > than.Reset
 }
 
-func (b *buckets) bucket(t tenant, now time.Time) *bucket {
+func (b *buckets) bucket(t member, now time.Time) *bucket {
 	own := b.of[t.name]
 	switch {
 	case own == nil:

@@ -117,7 +117,7 @@ type verdict struct {
 }
 
 // request counts one request of the tenants: it draws on their rates, takes a lease for the class, or both.
-func (s *shared) request(ctx context.Context, tenants []tenant, class Class, draw bool) (verdict, error) {
+func (s *shared) request(ctx context.Context, tenants []member, class Class, draw bool) (verdict, error) {
 	if !s.up.Load() {
 		return verdict{}, errAway
 	}
@@ -135,12 +135,12 @@ func (s *shared) request(ctx context.Context, tenants []tenant, class Class, dra
 	return verdict{}, errAway
 }
 
-func (s *shared) run(ctx context.Context, tenants []tenant, class Class, draw bool) (verdict, error) {
+func (s *shared) run(ctx context.Context, tenants []member, class Class, draw bool) (verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
 	keys := make([]string, 0, 2*len(tenants))
 	for _, t := range tenants {
-		keys = append(keys, s.config.Prefix+"rate:"+t.name)
+		keys = append(keys, s.config.Prefix+"rate:"+string(t.name))
 	}
 	own := lease{}
 	args := append(make([]any, 0, 3+3*len(tenants)), "", leaseTime.Milliseconds(), "0")
@@ -151,7 +151,7 @@ func (s *shared) run(ctx context.Context, tenants []tenant, class Class, draw bo
 		own.name = s.process + "-" + strconv.FormatUint(s.named.Add(1), 36)
 		args[0] = own.name
 		for _, t := range tenants {
-			own.keys = append(own.keys, s.config.Prefix+class.String()+":"+t.name)
+			own.keys = append(own.keys, s.config.Prefix+class.String()+":"+string(t.name))
 		}
 		keys = append(keys, own.keys...)
 	}
@@ -169,7 +169,7 @@ func (s *shared) run(ctx context.Context, tenants []tenant, class Class, draw bo
 }
 
 // read parses the script's reply. Anything else counts as no reply.
-func (s *shared) read(reply []int64, tenants []tenant, own lease) (verdict, error) {
+func (s *shared) read(reply []int64, tenants []member, own lease) (verdict, error) {
 	if len(reply) != 5 || reply[1] < 1 || reply[1] > int64(len(tenants)) {
 		return verdict{}, errors.New("a reply that is none of the script's")
 	}
@@ -188,8 +188,8 @@ func (s *shared) read(reply []int64, tenants []tenant, own lease) (verdict, erro
 // probe sends what a request sends to a Redis that is away: one that only reads, or has no
 // memory left, is not back.
 func (s *shared) probe(ctx context.Context) {
-	nobody := tenant{name: "~probe", limits: &Limits{Rate: 1_000_000, Burst: 1_000_000}} // no tenant's name
-	if _, err := s.run(ctx, []tenant{nobody}, ClassRequest, true); err != nil || ctx.Err() != nil {
+	nobody := member{name: "~probe", limits: &Limits{Rate: 1_000_000, Burst: 1_000_000}} // no tenant's name
+	if _, err := s.run(ctx, []member{nobody}, ClassRequest, true); err != nil || ctx.Err() != nil {
 		return
 	}
 	s.up.Store(true)

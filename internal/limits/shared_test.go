@@ -18,6 +18,8 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // replica is a limiter that shares with others by a Redis.
@@ -379,7 +381,7 @@ func TestTheURLIsNeverShown(t *testing.T) {
 // TestInvalidRepliesAreRefused guarantees that what the script can't have sent counts as no reply.
 func TestInvalidRepliesAreRefused(t *testing.T) {
 	l := newLimiter(t, roomy())
-	tenants := l.Of([]string{"a"}).tenants
+	tenants := l.Of([]tenant.Name{"a"}).tenants
 	for _, reply := range [][]int64{nil, {1}, {1, 0, 5, 0, 0}, {1, 2, 5, 0, 0}, {1, 1, 5, 0, 0, 0}} {
 		if _, err := (&shared{}).read(reply, tenants, lease{}); err == nil {
 			t.Errorf("%v: taken", reply)

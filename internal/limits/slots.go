@@ -1,16 +1,20 @@
 package limits
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/logfence/logfence/internal/tenant"
+)
 
 // slots count what each tenant has in flight of the classes that do not wait: exports, and tails.
 type slots struct {
 	mu   sync.Mutex
-	held map[string]int // by tenant; those that have none are not in it
+	held map[tenant.Name]int // by tenant; those that have none are not in it
 }
 
 // take takes a slot of each of the tenants, or of none and is false. A reader of several tenants' lines
 // counts for each: otherwise a token of many tenants would be a way around the bound.
-func (s *slots) take(tenants []tenant, most func(*Limits) int) bool {
+func (s *slots) take(tenants []member, most func(*Limits) int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, t := range tenants {
@@ -24,7 +28,7 @@ func (s *slots) take(tenants []tenant, most func(*Limits) int) bool {
 	return true
 }
 
-func (s *slots) giveBack(tenants []tenant) {
+func (s *slots) giveBack(tenants []member) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, t := range tenants {

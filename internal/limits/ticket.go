@@ -137,7 +137,7 @@ const leasePause = 25 * time.Millisecond
 func (p *Ticket) acquireQuery(ctx context.Context) error {
 	requests := make([]SlotRequest, len(p.set.tenants))
 	for i, t := range p.set.tenants {
-		requests[i] = SlotRequest{Key: t.name, PerKey: t.limits.Queries, QueuePerKey: t.limits.Queue}
+		requests[i] = SlotRequest{Key: string(t.name), PerKey: t.limits.Queries, QueuePerKey: t.limits.Queue}
 	}
 	maxWait := p.limiter.config.Wait
 	deadline := time.Now().Add(maxWait)

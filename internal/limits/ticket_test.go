@@ -7,11 +7,13 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // admit is one request, from its admission to where it keeps busy what it will.
 func admit(ctx context.Context, l *Limiter, class Class, tenants ...string) (*Ticket, error) {
-	p, err := l.Admit(ctx, l.Of(tenants), class)
+	p, err := l.Admit(ctx, l.Of(tenant.Names(tenants)), class)
 	if err != nil {
 		return p, err
 	}
@@ -248,7 +250,7 @@ func TestRaisedLimitsHoldAtOnce(t *testing.T) {
 		synctest.Wait()
 		own := c.Limits
 		own.Queries = 3
-		l.Replace(map[string]Limits{"acme": own})
+		l.Replace(map[tenant.Name]Limits{"acme": own})
 		if _, err := admit(t.Context(), l, ClassQuery, "acme"); err != nil {
 			t.Fatal(err)
 		}

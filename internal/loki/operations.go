@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/logfence/logfence/internal/tenancy"
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // Window is a span of time. The zero time is absent, and Loki's default holds; time.Unix(0, 0) is not
@@ -192,7 +193,7 @@ func (c *Client) withoutTenant() *Client {
 // params collects the parameters of a request, and the first error in them.
 type params struct {
 	buffer  strings.Builder // encoded, in the order in which they were added
-	tenants []string        // those of the fenced values among them
+	tenants []tenant.Name   // those of the fenced values among them
 	err     error
 }
 
@@ -205,7 +206,7 @@ func newParams() *params {
 // encoded are parameters as they stand in a URL or a form, with the tenants whose logs they request.
 type encoded struct {
 	text    string
-	tenants []string
+	tenants []tenant.Name
 }
 
 func (p *params) encoded() encoded { return encoded{text: p.buffer.String(), tenants: p.tenants} }
@@ -238,7 +239,7 @@ func invalidParams(err error) *params { return &params{err: err} }
 // fenced is a value of package tenancy: LogQL, and the tenants that it is confined to.
 type fenced interface {
 	LogQL() string
-	Tenants() []string
+	Tenants() []tenant.Name
 }
 
 // query and selector are where LogQL enters this package; Patterns and Series have their own.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 const (
@@ -42,7 +44,7 @@ func (o orgID) isTemplate() bool { return strings.Contains(string(o), tenantVari
 // forTenants is the header's value for a caller of these tenants; "" means that none is sent. A tenant's name is
 // checked before it is put anywhere: `a|b` would be two organizations, and `../x` has been a path in
 // object stores. Any error wraps [ErrOrgID].
-func (o orgID) forTenants(tenants []string) (string, error) {
+func (o orgID) forTenants(tenants []tenant.Name) (string, error) {
 	if !o.isTemplate() {
 		return o.fixed(), nil
 	}
@@ -50,11 +52,11 @@ func (o orgID) forTenants(tenants []string) (string, error) {
 		return "", fmt.Errorf("%w: no tenant to put in its place", ErrOrgID)
 	}
 	names := make([]string, 0, len(tenants))
-	for _, tenant := range tenants {
-		if err := checkOrg(tenant); err != nil {
-			return "", fmt.Errorf("%w: tenant %q: %w", ErrOrgID, tenant, err)
+	for _, own := range tenants {
+		if err := checkOrg(string(own)); err != nil {
+			return "", fmt.Errorf("%w: tenant %q: %w", ErrOrgID, own, err)
 		}
-		name := strings.ReplaceAll(string(o), tenantVariable, tenant)
+		name := strings.ReplaceAll(string(o), tenantVariable, string(own))
 		if err := checkOrg(name); err != nil {
 			return "", fmt.Errorf("%w: %q: %w", ErrOrgID, name, err)
 		}

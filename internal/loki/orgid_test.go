@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // TestOrgIDOf guarantees that no tenant's name makes up an organization, even where package tenancy would
@@ -35,7 +37,7 @@ func TestOrgIDOf(t *testing.T) {
 		{"template in a tenant", "{tenant}", []string{"{tenant}"}, "", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := tt.org.forTenants(tt.tenants)
+			got, err := tt.org.forTenants(tenant.Names(tt.tenants))
 			if got != tt.want || errors.Is(err, ErrOrgID) != tt.refused || !tt.refused && err != nil {
 				t.Errorf("of %q: %q, %v", tt.tenants, got, err)
 			}

@@ -13,6 +13,7 @@ import (
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/lokitest"
 	"github.com/logfence/logfence/internal/tenancy"
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // TestMain guarantees that nothing goes on after a response is closed.
@@ -53,7 +54,7 @@ func scope(t testing.TB, tenants ...string) tenancy.Scope {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := fence.Scope(tenants, "")
+	s, err := fence.Scope(tenant.Names(tenants), "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/logfence/logfence/internal/tenancy"
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // TestTransport guarantees what is set in net/http's transport and shows in no response. The environment cannot
@@ -66,7 +67,7 @@ func anyQuery(t *testing.T) tenancy.Query {
 	if err != nil {
 		t.Fatal(err)
 	}
-	scope, err := fence.Scope([]string{"alpha"}, "")
+	scope, err := fence.Scope([]tenant.Name{"alpha"}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

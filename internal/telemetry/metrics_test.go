@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"github.com/logfence/logfence/internal/audit"
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // TestMetrics guarantees that decisions are counted by operation and code, that figures of others are
@@ -21,7 +22,7 @@ func TestMetrics(t *testing.T) {
 	r := NewRecorder(slog.New(slog.DiscardHandler), WithMetrics(m))
 	age := 1.0
 	m.Gauge("logfence_jwt_keys_age_seconds", "x", map[string]string{"issuer": "https://id.example"}, func() float64 { return age })
-	r.Record(t.Context(), audit.AccessRecord{Operation: "queryLogs", Status: 200, Bytes: 10, Duration: time.Second, Requested: []string{`{a="secret"}`}, Tenants: []string{"acme"}, Subject: "ann"})
+	r.Record(t.Context(), audit.AccessRecord{Operation: "queryLogs", Status: 200, Bytes: 10, Duration: time.Second, Requested: []string{`{a="secret"}`}, Tenants: []tenant.Name{"acme"}, Subject: "ann"})
 	r.Record(t.Context(), audit.AccessRecord{Operation: "queryLogs", Status: 200, Bytes: 5})
 	r.Record(t.Context(), audit.AccessRecord{Operation: "queryLogs", Status: 400, Code: "query_invalid"})
 	r.Record(t.Context(), audit.AccessRecord{Status: 404, Code: "not_found"})
@@ -75,12 +76,12 @@ func TestPerTenant(t *testing.T) {
 	t.Parallel()
 	m := NewMetrics(PerTenant(2))
 	r := NewRecorder(slog.New(slog.DiscardHandler), WithMetrics(m))
-	for _, names := range [][]string{
-		{"(other)"}, {"acme"}, {"beta"}, {"gamma"}, {"acme"}, {"acme", "beta"}, {"gamma"}, {"other"}, {"\xff"}, {strings.Repeat("x", 129)}, {""}, nil,
+	for _, names := range [][]tenant.Name{
+		{"(other)"}, {"acme"}, {"beta"}, {"gamma"}, {"acme"}, {"acme", "beta"}, {"gamma"}, {"other"}, {"\xff"}, {tenant.Name(strings.Repeat("x", 129))}, {""}, nil,
 	} {
 		r.Record(t.Context(), audit.AccessRecord{Operation: "me", Tenants: names, Status: 200, Bytes: 3, Duration: time.Second})
 	}
-	r.Record(t.Context(), audit.AccessRecord{Operation: "me", Tenants: []string{"beta"}, Status: 403, Code: "x"})
+	r.Record(t.Context(), audit.AccessRecord{Operation: "me", Tenants: []tenant.Name{"beta"}, Status: 403, Code: "x"})
 	wantLines(t, m,
 		`logfence_tenant_requests_total{outcome="granted",tenant="acme"} 2`,
 		`logfence_tenant_requests_total{outcome="granted",tenant="beta"} 1`,
@@ -103,7 +104,7 @@ func TestNames(t *testing.T) {
 	t.Parallel()
 	m := NewMetrics(PerTenant(1))
 	r := NewRecorder(slog.New(slog.DiscardHandler), WithMetrics(m))
-	r.Record(t.Context(), audit.AccessRecord{Operation: "me", Tenants: []string{"acme"}, Status: 200})
+	r.Record(t.Context(), audit.AccessRecord{Operation: "me", Tenants: []tenant.Name{"acme"}, Status: 200})
 	_ = m.upstreamMetrics("me")
 	problems, err := promlint.New(strings.NewReader(scrape(t, m))).Lint()
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/logfence/logfence/internal/audit"
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // Recorder records requests: in the log, the audit log, metrics and traces.
@@ -147,7 +148,7 @@ func appendLogFields(fields []slog.Attr, d *audit.AccessRecord, queries LogQueri
 	text("operation", d.Operation)
 	add(slog.Int("status", d.Status))
 	text("code", d.Code)
-	texts("tenants", d.Tenants)
+	texts("tenants", tenant.Texts(d.Tenants))
 	text("subject", d.Subject)
 	text("issuer", d.Issuer)
 	switch queries {

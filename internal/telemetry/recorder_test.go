@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/logfence/logfence/internal/audit"
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // A token as an issuer would make it, though nobody signed it.
@@ -30,7 +31,7 @@ func TestRecord(t *testing.T) {
 		want     string
 	}{
 		{"granted", audit.AccessRecord{
-			Time: at, RequestID: "r1", Tenants: []string{"acme"}, Subject: "alice", Issuer: "https://issuer.example",
+			Time: at, RequestID: "r1", Tenants: []tenant.Name{"acme"}, Subject: "alice", Issuer: "https://issuer.example",
 			Operation: "query", Requested: []string{`{app="web"}`}, Fenced: []string{`{tenant_id="acme",app="web"}`},
 			Status: 200, Bytes: 512, Duration: 30 * time.Millisecond, Client: netip.MustParseAddr("192.0.2.1"),
 		}, `{"level":"INFO","msg":"request","at":"2026-11-23T10:00:00Z","request_id":"r1","operation":"query",` +
@@ -120,7 +121,7 @@ func (publicError) LogValue() slog.Value {
 func BenchmarkRecord(b *testing.B) {
 	r := NewRecorder(NewLogger(slog.LevelInfo, FormatJSON, discard{}), WithMetrics(NewMetrics()))
 	d := audit.AccessRecord{
-		Time: time.Now(), RequestID: audit.RequestID(""), Tenants: []string{"acme"}, Subject: "alice", Issuer: "https://issuer.example",
+		Time: time.Now(), RequestID: audit.RequestID(""), Tenants: []tenant.Name{"acme"}, Subject: "alice", Issuer: "https://issuer.example",
 		Operation: "query", Requested: []string{`{app="web"} |= "error" | json`}, Fenced: []string{`{tenant_id="acme",app="web"} |= "error" | json`},
 		Status: 200, Bytes: 512, Duration: 30 * time.Millisecond, Client: netip.MustParseAddr("192.0.2.1"),
 	}

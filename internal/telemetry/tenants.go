@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/logfence/logfence/internal/audit"
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // Label values instead of a tenant's name. No tenant's name has parentheses, so they cannot be mistaken for one.
@@ -21,14 +22,14 @@ const (
 type tenants struct {
 	requests       *prometheus.CounterVec
 	sent, spent    *prometheus.CounterVec
-	several, other *tenant
+	several, other *tenantCounters
 
 	most  int
 	mu    sync.Mutex
-	named map[string]*tenant
+	named map[tenant.Name]*tenantCounters
 }
 
-type tenant struct {
+type tenantCounters struct {
 	outcomes    map[string]prometheus.Counter // never changed
 	sent, spent prometheus.Counter
 }
@@ -38,14 +39,14 @@ func newTenants(m *Metrics, most int) *tenants {
 		requests: m.CounterVec("logfence_tenant_requests_total", "With LOGFENCE_METRICS_TENANTS: requests by tenant and outcome: granted, refused or failed.", "tenant", "outcome"),
 		sent:     m.CounterVec("logfence_tenant_response_bytes_total", "With LOGFENCE_METRICS_TENANTS: bytes of response bodies as sent, by tenant.", "tenant"),
 		spent:    m.CounterVec("logfence_tenant_request_seconds_total", "With LOGFENCE_METRICS_TENANTS: total time until the last byte of responses, by tenant.", "tenant"),
-		most:     most, named: map[string]*tenant{},
+		most:     most, named: map[tenant.Name]*tenantCounters{},
 	}
 	t.several, t.other = t.add(severalTenants), t.add(otherTenants)
 	return t
 }
 
-func (t *tenants) add(name string) *tenant {
-	n := &tenant{outcomes: map[string]prometheus.Counter{}, sent: t.sent.WithLabelValues(name), spent: t.spent.WithLabelValues(name)}
+func (t *tenants) add(name string) *tenantCounters {
+	n := &tenantCounters{outcomes: map[string]prometheus.Counter{}, sent: t.sent.WithLabelValues(name), spent: t.spent.WithLabelValues(name)}
 	for _, outcome := range []string{audit.OutcomeGranted, audit.OutcomeRefused, audit.OutcomeFailed} {
 		n.outcomes[outcome] = t.requests.WithLabelValues(name, outcome)
 	}
@@ -63,11 +64,11 @@ func (t *tenants) record(d *audit.AccessRecord) {
 	of.spent.Add(d.Duration.Seconds())
 }
 
-func (t *tenants) find(names []string) *tenant {
+func (t *tenants) find(names []tenant.Name) *tenantCounters {
 	switch {
 	case len(names) > 1:
 		return t.several
-	case !fitsLabel(names[0]):
+	case !names[0].Valid(): // of a request that was refused for its tenant
 		return t.other
 	}
 	t.mu.Lock()
@@ -79,23 +80,7 @@ func (t *tenants) find(names []string) *tenant {
 	case len(t.named) >= t.most:
 		return t.other
 	}
-	known = t.add(names[0])
+	known = t.add(string(names[0]))
 	t.named[names[0]] = known
 	return known
-}
-
-// fitsLabel reports whether a name is fit for a label: tokens may hold any text, and a request that was refused for
-// its tenant is recorded as well.
-func fitsLabel(name string) bool {
-	if name == "" || len(name) > 128 {
-		return false
-	}
-	for _, c := range []byte(name) {
-		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '_', c == '-':
-		default:
-			return false
-		}
-	}
-	return true
 }

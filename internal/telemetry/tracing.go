@@ -21,6 +21,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/logfence/logfence/internal/audit"
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // Tracing makes traces and sends them to a collector. The nil Tracing does nothing.
@@ -202,7 +203,7 @@ func end(span trace.Span, d *audit.AccessRecord) {
 	if span == nil {
 		return
 	}
-	span.SetAttributes(semconv.HTTPResponseStatusCode(d.Status), attribute.StringSlice("logfence.tenants", d.Tenants))
+	span.SetAttributes(semconv.HTTPResponseStatusCode(d.Status), attribute.StringSlice("logfence.tenants", tenant.Texts(d.Tenants)))
 	if d.Code != "" {
 		span.SetAttributes(semconv.ErrorTypeKey.String(d.Code))
 	}

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/logfence/logfence/internal/audit"
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // otlpReceiver is a collector of traces.
@@ -131,7 +132,7 @@ func TestTraces(t *testing.T) {
 	incoming.Header.Set("Tracestate", "vendor=value")
 	incoming.Header.Set("Baggage", "secret=baggage")
 	incoming.Header.Set("Authorization", "Bearer "+token)
-	d := &audit.AccessRecord{RequestID: "r1", Client: netip.MustParseAddr("192.0.2.1"), Tenants: []string{"acme"}}
+	d := &audit.AccessRecord{RequestID: "r1", Client: netip.MustParseAddr("192.0.2.1"), Tenants: []tenant.Name{"acme"}}
 	in := r.Start(incoming.Context(), incoming, d)
 	r.Route(in.Context(), "queryLogs", "/api/v1/logs/query")
 	ctx, span := r.Span(in.Context(), "token")

@@ -16,6 +16,7 @@ import (
 	"github.com/grafana/loki/v3/pkg/logql/syntax"
 
 	"github.com/logfence/logfence/internal/bench/costly"
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // queryBytes is how long a query may be unless an operator says otherwise (package limits).
@@ -93,7 +94,7 @@ func BenchmarkCost(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, err := f.Scope([]string{"acme"}, "")
+	s, err := f.Scope([]tenant.Name{"acme"}, "")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -204,7 +205,7 @@ func BenchmarkFence(b *testing.B) {
 			tell()
 		})
 		b.Run("cold/"+name, func(b *testing.B) {
-			s, err := cold.Scope([]string{"acme"}, "")
+			s, err := cold.Scope([]tenant.Name{"acme"}, "")
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -241,7 +242,7 @@ func BenchmarkFenceLength(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, err := f.Scope([]string{"acme"}, "")
+	s, err := f.Scope([]tenant.Name{"acme"}, "")
 	if err != nil {
 		b.Fatal(err)
 	}

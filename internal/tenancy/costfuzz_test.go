@@ -16,6 +16,7 @@ import (
 	"github.com/grafana/loki/v3/pkg/logql/syntax"
 
 	"github.com/logfence/logfence/internal/bench/costly"
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // What a text may cost, and what one may cost that is refused, in the ruler's microseconds: fencing it, and
@@ -76,7 +77,7 @@ var coldScope = func() Scope {
 	if err != nil {
 		panic(err)
 	}
-	s, err := f.Scope([]string{"acme"}, "")
+	s, err := f.Scope([]tenant.Name{"acme"}, "")
 	if err != nil {
 		panic(err)
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 func newScope(tb testing.TB, tenants ...string) Scope {
@@ -13,7 +15,7 @@ func newScope(tb testing.TB, tenants ...string) Scope {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s, err := f.Scope(tenants, "")
+	s, err := f.Scope(tenant.Names(tenants), "")
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -216,7 +218,7 @@ func TestScope(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s, err := f.Scope(tt.tenants, tt.extra)
+			s, err := f.Scope(tenant.Names(tt.tenants), tt.extra)
 			if tt.want == "" {
 				if err == nil {
 					t.Fatalf("Scope(%q, %.80q) = %.80s, want an error", tt.tenants, tt.extra, s.All().LogQL())
@@ -285,7 +287,7 @@ func TestScopesDoNotShareMemory(t *testing.T) {
 		{[]string{"1", "11"}, ""},
 		{[]string{"11", "2"}, ""},
 	} {
-		s, err := f.Scope(who.tenants, who.extra)
+		s, err := f.Scope(tenant.Names(who.tenants), who.extra)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -302,8 +304,8 @@ func TestScopesDoNotShareMemory(t *testing.T) {
 		seen[q.LogQL()] = strings.Join(who.tenants, "+") + who.extra
 	}
 	// A name that is none does not find the scope of the names that it is written like.
-	for _, name := range []string{"a b", "a,b", "a|b", "a\x00b", "a1 b", "1 a1 b"} {
-		if _, err := f.Scope([]string{name}, ""); !errors.Is(err, ErrTenant) {
+	for _, name := range []tenant.Name{"a b", "a,b", "a|b", "a\x00b", "a1 b", "1 a1 b"} {
+		if _, err := f.Scope([]tenant.Name{name}, ""); !errors.Is(err, ErrTenant) {
 			t.Errorf("scope of %q: %v, want ErrTenant", name, err)
 		}
 	}
@@ -332,7 +334,7 @@ func TestTooLong(t *testing.T) {
 	if _, err := s.Query(`{a="` + strings.Repeat("x", MaxQueryBytes) + `"}`); !errors.Is(err, ErrTooLong) {
 		t.Errorf("more than Loki takes: %v, want ErrTooLong", err)
 	}
-	names := make([]string, MaxTenants)
+	names := make([]string, tenant.MaxNames)
 	for i := range names {
 		names[i] = strings.Repeat(string(rune('a'+i%26)), 100) + strings.Repeat("x", i%28)
 	}

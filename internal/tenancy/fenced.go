@@ -3,6 +3,8 @@ package tenancy
 import (
 	"strings"
 	"time"
+
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // Kind tells what a query answers with.
@@ -54,7 +56,7 @@ type Shape struct {
 func (q Query) LogQL() string { return q.logql }
 
 // Tenants are the tenants of the scope that made the query, sorted; none for the zero Query.
-func (q Query) Tenants() []string { return split(q.tenants) }
+func (q Query) Tenants() []tenant.Name { return tenant.Names(split(q.tenants)) }
 
 // Shape tells what the query's cost is judged by.
 func (q Query) Shape() Shape { return q.shape }
@@ -74,7 +76,7 @@ type Selector struct {
 func (s Selector) LogQL() string { return s.logql }
 
 // Tenants are the tenants of the scope that made the selector, sorted; none for the zero Selector.
-func (s Selector) Tenants() []string { return split(s.tenants) }
+func (s Selector) Tenants() []tenant.Name { return tenant.Names(split(s.tenants)) }
 
 // Named are the labels that the caller's own text named, in its order; none for [Scope.All].
 func (s Selector) Named() []string { return split(s.named) }

@@ -24,7 +24,7 @@ func confined(t *testing.T, s Scope, in string, q Query) {
 		t.Fatalf("Query(%q) = %q, which does not parse: %v", in, q.LogQL(), err)
 	}
 	expr.Walk(func(e syntax.Expr) bool {
-		if m, ok := e.(*syntax.MatchersExpr); ok && !carries(m.Mts, s.tenants[0]) {
+		if m, ok := e.(*syntax.MatchersExpr); ok && !carries(m.Mts, string(s.tenants[0])) {
 			t.Errorf("Query(%q) = %q\nselector %s lacks the tenant", in, q.LogQL(), m)
 		}
 		return true

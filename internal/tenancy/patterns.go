@@ -7,6 +7,8 @@ import (
 
 	"github.com/grafana/loki/v3/pkg/logql/syntax"
 	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // serviceLabel is the label whose value Loki prints without quoting it; see [PatternSelector].
@@ -36,7 +38,7 @@ type PatternSelector struct {
 func (s PatternSelector) LogQL() string { return s.logql }
 
 // Tenants are the tenants of the scope that made the selector, sorted; none for the zero PatternSelector.
-func (s PatternSelector) Tenants() []string { return split(s.tenants) }
+func (s PatternSelector) Tenants() []tenant.Name { return tenant.Names(split(s.tenants)) }
 
 // PatternSelector fences a bare stream selector for Loki's patterns endpoint; the empty text is every
 // stream in the scope. The errors are those of [Scope.Selector].

@@ -13,6 +13,8 @@ import (
 	"github.com/grafana/loki/v3/pkg/logql/syntax"
 	"github.com/prometheus/prometheus/model/labels"
 	"pgregory.net/rapid"
+
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // patternCases are selectors for the patterns endpoint, in text and out text, for the tenant acme.
@@ -80,7 +82,7 @@ func patternScopes(tb testing.TB) []Scope {
 		{[]string{"acme"}, `{service_name="web"}`},
 		{[]string{"acme", "a.b"}, `{service_name=~"w\\.x|y\"z"}`},
 	} {
-		s, err := f.Scope(of.tenants, of.extra)
+		s, err := f.Scope(tenant.Names(of.tenants), of.extra)
 		if err != nil {
 			tb.Fatal(err)
 		}

@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/logfence/logfence/internal/bench/costly"
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // Loki does not keep the text that it is sent. Its query frontend prints the parsed query again for every
@@ -187,7 +188,7 @@ func reprintScopes(tb testing.TB) []Scope {
 		{[]string{"acme", "a.b", "c-d"}, ""},
 		{[]string{"acme"}, `{env!="pr\"od",x=~"a\\.b|\\x7f",y!~"#` + "`" + `"}`},
 	} {
-		s, err := f.Scope(of.tenants, of.extra)
+		s, err := f.Scope(tenant.Names(of.tenants), of.extra)
 		if err != nil {
 			tb.Fatal(err)
 		}

@@ -25,6 +25,8 @@ import (
 
 	"github.com/grafana/loki/v3/pkg/logql/syntax"
 	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // Defaults and bounds of [Config].
@@ -34,10 +36,6 @@ const (
 	// MaxQueryBytes is the longest LogQL text, fenced or not, that Loki's parser takes (maxInputSize in its
 	// parser.go, v3.7.8). A tenant's own limit is package limits' to hold.
 	MaxQueryBytes = 131072 - 1
-	// MaxTenants is how many tenants one scope may hold.
-	MaxTenants = 64
-	// maxTenantBytes is how long a tenant's name may be.
-	maxTenantBytes = 128
 	// defaultCacheBytes bounds the cache of fenced queries, text and result together.
 	defaultCacheBytes = 8 << 20
 	// maxScopesBytes bounds the cache of scopes: one tenant's takes about 1 KB, so these are those of ten
@@ -132,7 +130,7 @@ func (f *Fence) Label() string { return f.label }
 // matchers of the caller's token. The zero Scope fences nothing and refuses everything.
 type Scope struct {
 	fence   *Fence
-	tenants []string
+	tenants []tenant.Name
 	joined  string // the same, joined by commas
 	// identity tells scopes apart: two scopes with the same have the same tenants and matchers.
 	identity string
@@ -151,14 +149,14 @@ type prefix struct {
 }
 
 // Scope makes the scope of one or several tenants: a union, which a stream of any of them is in.
-// Names are 1 to 128 bytes of [A-Za-z0-9._-]; [ErrTenant] otherwise.
+// There are 1 to [tenant.MaxNames] names, each valid; [ErrTenant] otherwise.
 //
 // extra narrows it: one stream selector whose matchers are added beside the tenant's, as it stands
 // in a token's claim; "" adds none. [ErrExtra] if it is not a selector.
-func (f *Fence) Scope(tenants []string, extra string) (Scope, error) {
+func (f *Fence) Scope(tenants []tenant.Name, extra string) (Scope, error) {
 	// Names are counted before they are joined: no key is longer than what makes a scope.
-	if len(tenants) > MaxTenants {
-		return Scope{}, fmt.Errorf("%w: %d names, want 1 to %d", ErrTenant, len(tenants), MaxTenants)
+	if len(tenants) > tenant.MaxNames {
+		return Scope{}, fmt.Errorf("%w: %d names, want 1 to %d", ErrTenant, len(tenants), tenant.MaxNames)
 	}
 	key := scopeKey(tenants, extra)
 	if s, ok := f.scopes.Get(key); ok {
@@ -173,19 +171,19 @@ func (f *Fence) Scope(tenants []string, extra string) (Scope, error) {
 
 // scopeKey tells lists of names and selectors apart: each has its length before it, so that no two make
 // the same key.
-func scopeKey(tenants []string, extra string) string {
+func scopeKey(tenants []tenant.Name, extra string) string {
 	key := make([]byte, 0, 256) // most fit, and take nothing from the heap
 	for _, name := range tenants {
-		key = append(appendLength(key, name), name...)
+		key = append(appendLength(key, len(name)), name...)
 	}
-	return string(append(appendLength(key, extra), extra...))
+	return string(append(appendLength(key, len(extra)), extra...))
 }
 
-func appendLength(key []byte, name string) []byte {
-	return append(strconv.AppendInt(key, int64(len(name)), 10), ' ')
+func appendLength(key []byte, n int) []byte {
+	return append(strconv.AppendInt(key, int64(n), 10), ' ')
 }
 
-func (f *Fence) newScope(tenants []string, extra string) (Scope, error) {
+func (f *Fence) newScope(tenants []tenant.Name, extra string) (Scope, error) {
 	names := slices.Clone(tenants)
 	slices.Sort(names)
 	names = slices.Compact(names)
@@ -193,23 +191,22 @@ func (f *Fence) newScope(tenants []string, extra string) (Scope, error) {
 		return Scope{}, fmt.Errorf("%w: no names", ErrTenant)
 	}
 	for i, name := range names {
-		if !ValidTenant(name) {
-			return Scope{}, fmt.Errorf("%w: name %d of %d is not 1 to %d bytes of A-Z, a-z, 0-9, '.', '_', '-'",
-				ErrTenant, i+1, len(names), maxTenantBytes)
+		if !name.Valid() {
+			return Scope{}, fmt.Errorf("%w: name %d of %d is not %s", ErrTenant, i+1, len(names), tenant.Grammar)
 		}
 	}
 	more, err := f.extraMatchers(extra)
 	if err != nil {
 		return Scope{}, err
 	}
-	var tenant *labels.Matcher
+	var own *labels.Matcher
 	if len(names) == 1 {
-		tenant = labels.MustNewMatcher(labels.MatchEqual, f.label, names[0])
-	} else if tenant, err = f.union(names); err != nil {
+		own = labels.MustNewMatcher(labels.MatchEqual, f.label, string(names[0]))
+	} else if own, err = f.union(names); err != nil {
 		return Scope{}, err
 	}
-	s := Scope{fence: f, tenants: names, plain: newPrefix(tenant, more), more: more}
-	s.joined, s.identity = strings.Join(names, ","), scopeKey(names, s.plain.text)
+	s := Scope{fence: f, tenants: names, plain: newPrefix(own, more), more: more}
+	s.joined, s.identity = strings.Join(tenant.Texts(names), ","), scopeKey(names, s.plain.text)
 	s.all = Selector{logql: "{" + s.plain.text + "}", tenants: s.joined}
 	// The scope's own selector passes through the same proof as everybody's: a label or a matcher
 	// that does not come back from Loki's parser as it went in makes no scope.
@@ -224,10 +221,10 @@ func (f *Fence) newScope(tenants []string, extra string) (Scope, error) {
 }
 
 // union matches the streams of any of the tenants.
-func (f *Fence) union(names []string) (*labels.Matcher, error) {
+func (f *Fence) union(names []tenant.Name) (*labels.Matcher, error) {
 	quoted := make([]string, len(names))
 	for i, name := range names {
-		quoted[i] = regexp.QuoteMeta(name)
+		quoted[i] = regexp.QuoteMeta(string(name))
 	}
 	m, err := labels.NewMatcher(labels.MatchRegexp, f.label, strings.Join(quoted, "|"))
 	if err != nil {
@@ -237,13 +234,13 @@ func (f *Fence) union(names []string) (*labels.Matcher, error) {
 }
 
 // Tenants are the names of the tenants in the scope, sorted.
-func (s Scope) Tenants() []string { return slices.Clone(s.tenants) }
+func (s Scope) Tenants() []tenant.Name { return slices.Clone(s.tenants) }
 
 // All is the selector of every stream in the scope.
 func (s Scope) All() Selector { return s.all }
 
-func newPrefix(tenant *labels.Matcher, more []*labels.Matcher) prefix {
-	p := prefix{matchers: append([]*labels.Matcher{tenant}, more...)}
+func newPrefix(own *labels.Matcher, more []*labels.Matcher) prefix {
+	p := prefix{matchers: append([]*labels.Matcher{own}, more...)}
 	texts := make([]string, len(p.matchers))
 	for i, m := range p.matchers {
 		texts[i] = m.String()
@@ -270,21 +267,6 @@ func (s Scope) prefix(hasAbsent bool) (prefix, error) {
 		return prefix{}, err
 	}
 	return newPrefix(tenants, s.more), nil
-}
-
-// ValidTenant tells whether a name may be a tenant's: 1 to 128 bytes of [A-Za-z0-9._-].
-func ValidTenant(name string) bool {
-	if name == "" || len(name) > maxTenantBytes {
-		return false
-	}
-	for _, c := range []byte(name) {
-		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '_', c == '-':
-		default:
-			return false
-		}
-	}
-	return true
 }
 
 // extraMatchers reads the selector of a token's claim. Its matchers stand in every query of the

@@ -1,4 +1,14 @@
-package auth
+// Package strictjson reads JSON that every parser reads the same way.
+//
+// Guarantee: what [Object] accepts is one JSON object and nothing after it, in valid UTF-8; no object in it has a
+// member's name twice, and names count exactly as they are written. Numbers are kept as text.
+//
+// Not promised here: that the input is short. The caller bounds it.
+//
+// Not json.Unmarshal into a struct: that takes the last of two members of one name, and matches names in any letter
+// case, so that {"tenant_id":"a","Tenant_Id":"b"} is a puzzle which two readers solve differently. encoding/json/v2,
+// which refuses both, is still an experiment of Go's.
+package strictjson
 
 import (
 	"bytes"
@@ -8,21 +18,15 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth is how deep objects and arrays of a token may lie in each other. How many there are is
-// bounded by the token's length.
+// maxDepth is how deep objects and arrays may be nested. How many there are is bounded by the input's length.
 const maxDepth = 16
 
-// decodeObject reads one JSON object strictly: names exactly as written, none twice in any object,
-// valid UTF-8, numbers kept as text, and nothing after it.
-//
-// Not json.Unmarshal into a struct: that takes the last of two members of one name, and matches
-// names in any letter case, so that {"tenant_id":"a","Tenant_Id":"b"} is a puzzle which two readers
-// solve differently.
-func decodeObject(data []byte) (map[string]any, error) {
+// Object reads one JSON object. Its errors hold nothing of the input but the name of a member, shortened.
+func Object(data []byte) (map[string]any, error) {
 	if !utf8.Valid(data) {
 		return nil, errors.New("not UTF-8")
 	}
-	if !json.Valid(data) { // the whole of it, which a Decoder's tokens do not promise
+	if !json.Valid(data) { // all of it, which a Decoder's tokens do not promise
 		return nil, errors.New("not JSON")
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
@@ -81,7 +85,7 @@ func decodeMembers(dec *json.Decoder, depth int) (any, error) {
 			return nil, errors.New("a member's name is not a string")
 		}
 		if _, twice := object[name]; twice {
-			return nil, fmt.Errorf("member %s twice", shorten(name))
+			return nil, fmt.Errorf("member %.120q twice", name)
 		}
 		if object[name], err = decodeValue(dec, depth+1); err != nil {
 			return nil, err
