@@ -70,7 +70,7 @@ func counted(n *atomic.Int32, h http.HandlerFunc) http.Handler {
 	})
 }
 
-// breaksOff answers nothing, or a part of its first line.
+// breaksOff breaks the connection before the response, or within it.
 func breaksOff(response string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
@@ -82,13 +82,13 @@ func breaksOff(response string) http.HandlerFunc {
 	}
 }
 
-// TestOnceMore guarantees which requests are sent a second time: those that got no byte of an answer,
+// TestOnceMore guarantees which requests are sent a second time: those that got no byte of a response,
 // once; and that it is another URL that gets them.
 func TestOnceMore(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name     string
-		answer   http.HandlerFunc
+		handler  http.HandlerFunc
 		requests int32
 		kind     error
 	}{
@@ -102,12 +102,12 @@ func TestOnceMore(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var n atomic.Int32
-			server := httptest.NewServer(counted(&n, tt.answer))
+			server := httptest.NewServer(counted(&n, tt.handler))
 			defer server.Close()
 			for _, text := range []string{`{app="web"}`, longText} {
 				c, _ := listening(t, server.URL)
 				n.Store(0)
-				failsWith(t, askFor(t.Context(), t, c, loki.RequestOptions{}, text), tt.kind)
+				failsWith(t, requestText(t.Context(), t, c, loki.RequestOptions{}, text), tt.kind)
 				if got := n.Load(); got != tt.requests {
 					t.Errorf("%.20s…: %d requests of one URL, want %d", text, got, tt.requests)
 				}
@@ -122,7 +122,7 @@ func TestOnceMore(t *testing.T) {
 			well := twoTenants(t)
 			c, _ := listening(t, server.URL+","+well.URL)
 			for range 4 {
-				err := ask(t.Context(), t, c, loki.RequestOptions{})
+				err := request(t.Context(), t, c, loki.RequestOptions{})
 				if tt.requests == 2 && err != nil {
 					t.Errorf("with another URL that is well: %v", err)
 				}
@@ -131,7 +131,7 @@ func TestOnceMore(t *testing.T) {
 	}
 }
 
-// TestNotOnceMore guarantees that a request which had its time, or whose caller left, is not repeated.
+// TestNotOnceMore guarantees that a request that timed out, or whose caller left, is not repeated.
 func TestNotOnceMore(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int32
@@ -148,12 +148,12 @@ func TestNotOnceMore(t *testing.T) {
 	defer two.Close()
 	c := client(t, loki.Config{URL: one.URL + "," + two.URL, Timeout: 50 * time.Millisecond})
 	// A query, a form, and a tail's handshake.
-	failsWith(t, ask(t.Context(), t, c, loki.RequestOptions{}), loki.ErrTimeout)
-	failsWith(t, askFor(t.Context(), t, c, loki.RequestOptions{}, longText), loki.ErrTimeout)
+	failsWith(t, request(t.Context(), t, c, loki.RequestOptions{}), loki.ErrTimeout)
+	failsWith(t, requestText(t.Context(), t, c, loki.RequestOptions{}, longText), loki.ErrTimeout)
 	_, err := c.Tail(t.Context(), loki.RequestOptions{}, query(t, `{app="web"}`), loki.TailParams{})
 	failsWith(t, err, loki.ErrTimeout)
 	if got := n.Load(); got != 3 {
-		t.Errorf("%d requests that had their time, want one of each", got)
+		t.Errorf("%d requests that timed out, want one of each", got)
 	}
 	n.Store(0)
 	c = client(t, loki.Config{URL: one.URL + "," + two.URL})
@@ -165,7 +165,7 @@ func TestNotOnceMore(t *testing.T) {
 		<-arrived
 		leave()
 	}()
-	if err := ask(ctx, t, c, loki.RequestOptions{}); !errors.Is(err, context.Canceled) {
+	if err := request(ctx, t, c, loki.RequestOptions{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("the caller left: %v", err)
 	}
 	if got := n.Load(); got != 1 {
@@ -173,8 +173,8 @@ func TestNotOnceMore(t *testing.T) {
 	}
 }
 
-// TestDownAndBack guarantees that a Loki which cannot be reached is not asked, that one which says that
-// it is not ready is not either, and that it is asked again as soon as a probe finds it well.
+// TestDownAndBack guarantees that a Loki that cannot be reached gets no requests, that one which reports that
+// it is not ready gets none either, and that it is used again as soon as a probe succeeds.
 func TestDownAndBack(t *testing.T) {
 	t.Parallel()
 	fake := twoTenants(t)
@@ -190,14 +190,14 @@ func TestDownAndBack(t *testing.T) {
 	serve("127.0.0.1:0")
 	address := l.Addr().String()
 	c, said := listening(t, "http://"+address)
-	if err := ask(t.Context(), t, c, loki.RequestOptions{}); err != nil {
+	if err := request(t.Context(), t, c, loki.RequestOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	drop(l)
 	c.CloseIdleConnections()
-	failsWith(t, ask(t.Context(), t, c, loki.RequestOptions{}), loki.ErrUnreachable)
+	failsWith(t, request(t.Context(), t, c, loki.RequestOptions{}), loki.ErrUnreachable)
 	said.wait(t, isDown)
-	failsWith(t, ask(t.Context(), t, c, loki.RequestOptions{}), loki.ErrUnavailable)
+	failsWith(t, request(t.Context(), t, c, loki.RequestOptions{}), loki.ErrUnavailable)
 	if err := c.Ready(t.Context()); !errors.Is(err, loki.ErrUnavailable) {
 		t.Errorf("Ready: %v", err)
 	}
@@ -206,13 +206,13 @@ func TestDownAndBack(t *testing.T) {
 	}
 	serve(address)
 	said.wait(t, isBack)
-	if err := ask(t.Context(), t, c, loki.RequestOptions{}); err != nil {
+	if err := request(t.Context(), t, c, loki.RequestOptions{}); err != nil {
 		t.Error(err)
 	}
 	fake.Instead(lokitest.Fail(http.StatusServiceUnavailable, "Ingester not ready"))
-	failsWith(t, ask(t.Context(), t, c, loki.RequestOptions{}), loki.ErrFailed)
+	failsWith(t, request(t.Context(), t, c, loki.RequestOptions{}), loki.ErrFailed)
 	for err := error(nil); !errors.Is(err, loki.ErrUnavailable); { // a while: it has just been found well
-		err = ask(t.Context(), t, c, loki.RequestOptions{})
+		err = request(t.Context(), t, c, loki.RequestOptions{})
 	}
 	fake.Behave()
 	said.wait(t, isBack)
@@ -220,15 +220,15 @@ func TestDownAndBack(t *testing.T) {
 	drop(server)
 }
 
-// proxyTo passes requests on, as what stands before Loki does.
+// proxyTo forwards requests, as a reverse proxy in front of Loki does.
 func proxyTo(t *testing.T, url string) http.HandlerFunc {
 	transport := &http.Transport{DisableKeepAlives: true}
 	t.Cleanup(transport.CloseIdleConnections)
 	return func(w http.ResponseWriter, r *http.Request) {
-		request := r.Clone(r.Context())
-		request.RequestURI = ""
-		request.URL.Scheme, request.URL.Host = "http", url[len("http://"):]
-		response, err := transport.RoundTrip(request)
+		outgoing := r.Clone(r.Context())
+		outgoing.RequestURI = ""
+		outgoing.URL.Scheme, outgoing.URL.Host = "http", url[len("http://"):]
+		response, err := transport.RoundTrip(outgoing)
 		if err != nil {
 			w.WriteHeader(http.StatusBadGateway)
 			return
@@ -257,7 +257,7 @@ func TestTenantsDoNotTakeLokiDown(t *testing.T) {
 	defer server.Close()
 	c, _ := listening(t, server.URL)
 	for range 200 {
-		if err := ask(t.Context(), t, c, loki.RequestOptions{}); errors.Is(err, loki.ErrUnavailable) {
+		if err := request(t.Context(), t, c, loki.RequestOptions{}); errors.Is(err, loki.ErrUnavailable) {
 			t.Fatal(err)
 		}
 	}
@@ -300,7 +300,7 @@ func TestGatewayWithoutReady(t *testing.T) {
 	}
 }
 
-// TestTailOnceMore guarantees that a tail is opened at a URL that answers, and counts there until its end.
+// TestTailOnceMore guarantees that a tail is opened at a URL that responds, and counts there until its end.
 func TestTailOnceMore(t *testing.T) {
 	t.Parallel()
 	fake := twoTenants(t)
@@ -324,10 +324,10 @@ func TestTailOnceMore(t *testing.T) {
 	if got := inFlight(); !slices.Equal(got, []int64{0, 2}) {
 		t.Errorf("in flight: %v", got)
 	}
-	if err := ask(t.Context(), t, c, loki.RequestOptions{}); err != nil {
+	if err := request(t.Context(), t, c, loki.RequestOptions{}); err != nil {
 		t.Error(err)
 	}
 	if got := inFlight(); !slices.Equal(got, []int64{0, 2}) {
-		t.Errorf("in flight after an answer: %v", got)
+		t.Errorf("in flight after a response: %v", got)
 	}
 }

@@ -183,7 +183,7 @@ func TestBytesOnAnIdleConnection(t *testing.T) {
 	if body, err := fetch(t.Context(), t, c); err != nil || body != "two" || !s.reused() {
 		t.Fatalf("%q, %v", body, err)
 	}
-	<-s.closed // the second response was read to its end, and the foreign one came when nobody had asked
+	<-s.closed // the second response was read to its end, and the foreign one came without a request
 	if body, err := fetch(t.Context(), t, c); err != nil || body != "two" || s.reused() {
 		t.Errorf("%q, %v, on the same connection: %t", body, err, s.reused())
 	}

@@ -28,7 +28,7 @@ type fenced struct {
 // operations are all that carry LogQL, each with every parameter that it takes.
 var operations = []struct {
 	name  string
-	ask   func(context.Context, *loki.Client, loki.RequestOptions, fenced) (*loki.Response, error)
+	send  func(context.Context, *loki.Client, loki.RequestOptions, fenced) (*loki.Response, error)
 	path  string
 	want  url.Values // beside what the fence made
 	logQL string     // the parameter that carries it
@@ -102,7 +102,7 @@ func TestOperationsSendNothingElse(t *testing.T) {
 				f.query = query(t, `{app="web"} | json`)
 			}
 			options := loki.RequestOptions{AcceptGzip: true, CategorizeLabels: true}
-			a, err := op.ask(t.Context(), c, options, f)
+			a, err := op.send(t.Context(), c, options, f)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -113,7 +113,7 @@ func TestOperationsSendNothingElse(t *testing.T) {
 			}
 			got := only(t, fake)
 			if got.Method != http.MethodGet || got.Path != "/loki/api/v1/"+op.path {
-				t.Errorf("asked %s %s", got.Method, got.Path)
+				t.Errorf("requested %s %s", got.Method, got.Path)
 			}
 			if diff := cmp.Diff(want, got.Params); diff != "" {
 				t.Errorf("parameters: %s", diff)
@@ -145,7 +145,7 @@ func only(t *testing.T, fake *lokitest.Loki) lokitest.Request {
 	return requests[0]
 }
 
-// TestOptionalParametersAreAbsent guarantees that zero values are not sent, nor headers that nobody asked for.
+// TestOptionalParametersAreAbsent guarantees that zero values are not sent, nor headers that nobody requested.
 func TestOptionalParametersAreAbsent(t *testing.T) {
 	fake := twoTenants(t)
 	c := client(t, loki.Config{URL: fake.URL})
@@ -168,7 +168,7 @@ func TestZeroValuesAreRefused(t *testing.T) {
 	fake := twoTenants(t)
 	c := client(t, loki.Config{URL: fake.URL})
 	for _, op := range operations {
-		a, err := op.ask(t.Context(), c, loki.RequestOptions{}, fenced{})
+		a, err := op.send(t.Context(), c, loki.RequestOptions{}, fenced{})
 		if !errors.Is(err, loki.ErrNotFenced) {
 			t.Errorf("%s: %v, %v", op.name, a, err)
 		}
@@ -192,7 +192,7 @@ func TestZeroValuesAreRefused(t *testing.T) {
 	}
 }
 
-// TestOnlyOwnStreams guarantees that the fence reaches Loki's matching: answers hold alpha's data alone.
+// TestOnlyOwnStreams guarantees that the fence reaches Loki's matching: responses hold alpha's data alone.
 func TestOnlyOwnStreams(t *testing.T) {
 	fake := twoTenants(t)
 	c := client(t, loki.Config{URL: fake.URL})
@@ -203,7 +203,7 @@ func TestOnlyOwnStreams(t *testing.T) {
 		} else {
 			f.query = query(t, `{app="web"}`)
 		}
-		a, err := op.ask(t.Context(), c, loki.RequestOptions{}, f)
+		a, err := op.send(t.Context(), c, loki.RequestOptions{}, f)
 		if response := read(t, a, err); strings.Contains(response, "beta") {
 			t.Errorf("%s: %s", op.name, response)
 		}
@@ -301,7 +301,7 @@ func TestUnfitParameters(t *testing.T) {
 	}
 }
 
-// TestBuildInfoAndReady guarantee that Loki's own state is asked without naming a tenant.
+// TestBuildInfoAndReady guarantee that Loki's own state is requested without naming a tenant.
 func TestBuildInfoAndReady(t *testing.T) {
 	fake := twoTenants(t)
 	c := client(t, loki.Config{URL: fake.URL, OrgID: "{tenant}"})

@@ -94,7 +94,7 @@ type reuse struct {
 	requests chan *http.Request
 }
 
-// closesOnReuse is a server that answers one request on each connection and closes it when the second has
+// closesOnReuse is a server that responds to one request on each connection and closes it when the second has
 // been read, as if its idle time had just run out.
 func closesOnReuse(t *testing.T) reuse {
 	t.Helper()
@@ -131,8 +131,8 @@ func serveOnce(conn net.Conn, requests chan<- *http.Request) {
 		}
 		requests <- r
 		if i == 0 {
-			const answer = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
-			if _, err := conn.Write([]byte(answer)); err != nil {
+			const response = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+			if _, err := conn.Write([]byte(response)); err != nil {
 				return
 			}
 		}
@@ -156,8 +156,8 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		t.Cleanup(server.Close)
 		c := client(t, loki.Config{URL: server.URL})
 		for name, send := range map[string]func() error{
-			"query": func() error { return ask(t.Context(), t, c, loki.RequestOptions{}) },
-			"form":  func() error { return askFor(t.Context(), t, c, loki.RequestOptions{}, longText) },
+			"query": func() error { return request(t.Context(), t, c, loki.RequestOptions{}) },
+			"form":  func() error { return requestText(t.Context(), t, c, loki.RequestOptions{}, longText) },
 			"tail": func() error {
 				_, err := c.Tail(t.Context(), loki.RequestOptions{}, query(t, `{app="web"}`), loki.TailParams{})
 				return err
@@ -186,7 +186,7 @@ func TestBaseURL(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			fake.Forget()
 			c := client(t, loki.Config{URL: tt.url})
-			if err := ask(t.Context(), t, c, loki.RequestOptions{}); err != nil {
+			if err := request(t.Context(), t, c, loki.RequestOptions{}); err != nil {
 				t.Fatal(err)
 			}
 			if got := only(t, fake); got.Path != tt.path || got.Header.Get("Authorization") != tt.authorization || got.Host != at {

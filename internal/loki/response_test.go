@@ -34,7 +34,7 @@ func failsWith(t *testing.T, err, want error) {
 	}
 }
 
-// TestOutcomes guarantees that whatever is not an answer becomes one of a few errors.
+// TestOutcomes guarantees that everything but a usable response becomes one of a few errors.
 func TestOutcomes(t *testing.T) {
 	header := func(name, value string, status int, body string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -62,7 +62,7 @@ func TestOutcomes(t *testing.T) {
 		{"protobuf", header("Content-Type", "application/vnd.google.protobuf", 200, "\x01"), loki.ErrFailed},
 		{"no media type", header("Content-Type", "", 200, "{}"), loki.ErrFailed},
 		{"no content", header("Content-Type", "application/json", 204, ""), loki.ErrFailed},
-		{"gzip that was not asked for", gzipped(), loki.ErrFailed},
+		{"gzip that was not requested", gzipped(), loki.ErrFailed},
 		{"an unknown encoding", header("Content-Encoding", "br", 200, "{}"), loki.ErrFailed},
 		{"broken gzip in a refusal", header("Content-Encoding", "gzip", 400, "plain"), loki.ErrFailed},
 		{"connection dropped", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), loki.ErrUnreachable},
@@ -70,7 +70,7 @@ func TestOutcomes(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			fake := twoTenants(t)
 			fake.Instead(tt.loki)
-			err := ask(t.Context(), t, client(t, loki.Config{URL: fake.URL}), loki.RequestOptions{})
+			err := request(t.Context(), t, client(t, loki.Config{URL: fake.URL}), loki.RequestOptions{})
 			failsWith(t, err, tt.kind)
 			var refused *loki.RefusedError
 			if errors.As(err, &refused) {
@@ -94,10 +94,10 @@ func gzipped() http.Handler {
 func TestUnreachable(t *testing.T) {
 	fake := twoTenants(t)
 	fake.Close()
-	err := ask(t.Context(), t, client(t, loki.Config{URL: strings.Replace(fake.URL, "//", "//me:s3cret@", 1)}), loki.RequestOptions{})
+	err := request(t.Context(), t, client(t, loki.Config{URL: strings.Replace(fake.URL, "//", "//me:s3cret@", 1)}), loki.RequestOptions{})
 	failsWith(t, err, loki.ErrUnreachable)
 	var logged strings.Builder
-	slog.New(slog.NewTextHandler(&logged, nil)).Error("ask", "error", err)
+	slog.New(slog.NewTextHandler(&logged, nil)).Error("request", "error", err)
 	if !strings.Contains(logged.String(), "connection refused") {
 		t.Errorf("the cause is not logged: %s", logged.String())
 	}
@@ -132,7 +132,7 @@ func TestRefusals(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			fake := twoTenants(t)
 			fake.Instead(tt.loki)
-			err := ask(t.Context(), t, client(t, loki.Config{URL: fake.URL}), loki.RequestOptions{})
+			err := request(t.Context(), t, client(t, loki.Config{URL: fake.URL}), loki.RequestOptions{})
 			var refused *loki.RefusedError
 			if !errors.As(err, &refused) || refused.Status != 400 || refused.Message != tt.want {
 				t.Errorf("got %.100v", err)
@@ -142,7 +142,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestGzipPassesUntouched guarantees that a compressed answer is handed over as it came.
+// TestGzipPassesUntouched guarantees that a compressed response is passed on as it came.
 func TestGzipPassesUntouched(t *testing.T) {
 	fake := twoTenants(t)
 	c := client(t, loki.Config{URL: fake.URL})
@@ -160,16 +160,16 @@ func TestGzipPassesUntouched(t *testing.T) {
 	}
 }
 
-// TestTimeoutBeforeAnswer guarantees that a Loki that hangs is given up, and hears of it.
-func TestTimeoutBeforeAnswer(t *testing.T) {
+// TestTimeoutBeforeResponse guarantees that a Loki that hangs is given up, and hears of it.
+func TestTimeoutBeforeResponse(t *testing.T) {
 	fake := twoTenants(t)
 	hanging := fake.Hang()
-	err := ask(t.Context(), t, client(t, loki.Config{URL: fake.URL, Timeout: 50 * time.Millisecond}), loki.RequestOptions{})
+	err := request(t.Context(), t, client(t, loki.Config{URL: fake.URL, Timeout: 50 * time.Millisecond}), loki.RequestOptions{})
 	failsWith(t, err, loki.ErrTimeout)
 	<-hanging.Left
 }
 
-// stalls sends a piece of an answer and then nothing, until its client goes. It is ready for more.
+// stalls sends a piece of a response and then nothing, until its client disconnects. `/ready` succeeds.
 func stalls(left chan<- struct{}) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/ready" {
@@ -184,27 +184,27 @@ func stalls(left chan<- struct{}) http.Handler {
 	})
 }
 
-// TestTimeoutWithinAnswer guarantees that the time-out holds for the body too.
-func TestTimeoutWithinAnswer(t *testing.T) {
+// TestTimeoutWithinResponse guarantees that the time-out holds for the body too.
+func TestTimeoutWithinResponse(t *testing.T) {
 	fake := twoTenants(t)
 	left := make(chan struct{}, 1)
 	fake.Instead(stalls(left))
 	for _, text := range []string{`{app="web"}`, longText} {
-		err := askFor(t.Context(), t, client(t, loki.Config{URL: fake.URL, Timeout: 50 * time.Millisecond}), loki.RequestOptions{}, text)
+		err := requestText(t.Context(), t, client(t, loki.Config{URL: fake.URL, Timeout: 50 * time.Millisecond}), loki.RequestOptions{}, text)
 		failsWith(t, err, loki.ErrTimeout)
 		<-left
 	}
 }
 
 // TestCallerLeaves guarantees that the end of the caller's context ends Loki's work, before and within an
-// answer, and is not taken for a failure of Loki's.
+// response, and is not taken for a failure of Loki's.
 func TestCallerLeaves(t *testing.T) {
 	t.Run("before", func(t *testing.T) {
 		fake := twoTenants(t)
 		hanging := fake.Hang()
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { <-hanging.Arrived; cancel() }()
-		err := ask(ctx, t, client(t, loki.Config{URL: fake.URL}), loki.RequestOptions{})
+		err := request(ctx, t, client(t, loki.Config{URL: fake.URL}), loki.RequestOptions{})
 		if !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
@@ -235,7 +235,7 @@ func TestCallerLeaves(t *testing.T) {
 		fake.Hang()
 		ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(20*time.Millisecond))
 		defer cancel()
-		err := ask(ctx, t, client(t, loki.Config{URL: fake.URL}), loki.RequestOptions{})
+		err := request(ctx, t, client(t, loki.Config{URL: fake.URL}), loki.RequestOptions{})
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
@@ -243,7 +243,7 @@ func TestCallerLeaves(t *testing.T) {
 	})
 }
 
-// TestCloseEndsLokisWork guarantees that closing an answer that was not read to its end lets Loki stop.
+// TestCloseEndsLokisWork guarantees that closing a response that was not read to its end lets Loki stop.
 func TestCloseEndsLokisWork(t *testing.T) {
 	fake := twoTenants(t)
 	left := make(chan struct{}, 1)
@@ -256,12 +256,12 @@ func TestCloseEndsLokisWork(t *testing.T) {
 	<-left
 }
 
-// TestBrokenAnswer guarantees that half an answer never looks whole, wherever it breaks.
-func TestBrokenAnswer(t *testing.T) {
+// TestBrokenResponse guarantees that half a response never looks complete, wherever it breaks.
+func TestBrokenResponse(t *testing.T) {
 	for _, n := range []int{1, 10, 100} {
 		fake := twoTenants(t)
 		fake.CutAfter(n)
-		err := ask(t.Context(), t, client(t, loki.Config{URL: fake.URL}), loki.RequestOptions{})
+		err := request(t.Context(), t, client(t, loki.Config{URL: fake.URL}), loki.RequestOptions{})
 		failsWith(t, err, loki.ErrFailed)
 	}
 	t.Run("without a length", func(t *testing.T) {
@@ -276,11 +276,11 @@ func TestBrokenAnswer(t *testing.T) {
 			say(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{\"status\":")
 		}))
 		t.Cleanup(server.Close)
-		failsWith(t, ask(t.Context(), t, client(t, loki.Config{URL: server.URL}), loki.RequestOptions{}), loki.ErrFailed)
+		failsWith(t, request(t.Context(), t, client(t, loki.Config{URL: server.URL}), loki.RequestOptions{}), loki.ErrFailed)
 	})
 }
 
-// TestMemoryDoesNotGrow guarantees that an answer passes through in pieces.
+// TestMemoryDoesNotGrow guarantees that a response passes through in pieces.
 func TestMemoryDoesNotGrow(t *testing.T) {
 	const size = 64 << 20
 	fake := twoTenants(t)
@@ -334,7 +334,7 @@ func TestConnectionsAreReused(t *testing.T) {
 	t.Cleanup(server.Close)
 	c := client(t, loki.Config{URL: server.URL})
 	for range 20 {
-		if err := ask(t.Context(), t, c, loki.RequestOptions{}); err != nil {
+		if err := request(t.Context(), t, c, loki.RequestOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -94,7 +94,7 @@ func around(t time.Time) loki.Window {
 
 func rangeOf(t time.Time) loki.RangeParams { return loki.RangeParams{Window: around(t)} }
 
-// read gives the whole of an answer.
+// read gives the complete body of a response.
 func read(t testing.TB, a *loki.Response, err error) string {
 	t.Helper()
 	if err != nil {
@@ -108,13 +108,13 @@ func read(t testing.TB, a *loki.Response, err error) string {
 	return string(all)
 }
 
-// ask sends a plain query, and reads its answer to the end or to the first error.
-func ask(ctx context.Context, t testing.TB, c *loki.Client, options loki.RequestOptions) error {
+// request sends a plain query, and reads its response to the end or to the first error.
+func request(ctx context.Context, t testing.TB, c *loki.Client, options loki.RequestOptions) error {
 	t.Helper()
-	return askFor(ctx, t, c, options, `{app="web"}`)
+	return requestText(ctx, t, c, options, `{app="web"}`)
 }
 
-func askFor(ctx context.Context, t testing.TB, c *loki.Client, options loki.RequestOptions, text string) error {
+func requestText(ctx context.Context, t testing.TB, c *loki.Client, options loki.RequestOptions, text string) error {
 	t.Helper()
 	a, err := c.QueryRange(ctx, options, query(t, text), rangeOf(noon))
 	if err != nil {

@@ -39,7 +39,7 @@ func TestEntries(t *testing.T) {
 		lokitest.Lines(map[string]string{"tenant_id": "beta", "app": "web"}, noon, "beta's"),
 	)
 	c := client(t, loki.Config{URL: l.URL})
-	ask := func(direction string, limit int) []loki.Entry {
+	entries := func(direction string, limit int) []loki.Entry {
 		got, err := c.Entries(t.Context(), loki.RequestOptions{}, query(t, `{app=~".+"} | logfmt`),
 			loki.RangeParams{Window: around(noon), Direction: direction, Limit: limit}, 1<<20)
 		if err != nil {
@@ -47,7 +47,7 @@ func TestEntries(t *testing.T) {
 		}
 		return got
 	}
-	got := ask("forward", 0)
+	got := entries("forward", 0)
 	if s := lines(t, got); s != "a=0 w=<1> w=3 a=4" {
 		t.Errorf("forward: %s", s)
 	}
@@ -58,19 +58,19 @@ func TestEntries(t *testing.T) {
 	if got[1] != want {
 		t.Errorf("got  %+v\nwant %+v", got[1], want)
 	}
-	if s := lines(t, ask("backward", 0)); s != "a=4 w=3 a=0 w=<1>" {
+	if s := lines(t, entries("backward", 0)); s != "a=4 w=3 a=0 w=<1>" {
 		t.Errorf("backward: %s", s)
 	}
-	if s := lines(t, ask("forward", 3)); s != "a=0 w=<1> w=3" {
+	if s := lines(t, entries("forward", 3)); s != "a=0 w=<1> w=3" {
 		t.Errorf("three: %s", s)
 	}
 }
 
-// TestEntriesNeverHalf guarantees that what is too large, cut off or no answer is an error.
+// TestEntriesNeverHalf guarantees that what is too large, cut off or not JSON is an error.
 func TestEntriesNeverHalf(t *testing.T) {
 	l := twoTenants(t)
 	c := client(t, loki.Config{URL: l.URL})
-	ask := func(q tenancy.Query, most int64) error {
+	entries := func(q tenancy.Query, most int64) error {
 		got, err := c.Entries(t.Context(), loki.RequestOptions{}, q, rangeOf(noon), most)
 		if err != nil && len(got) > 0 {
 			t.Errorf("%d entries beside %v", len(got), err)
@@ -78,18 +78,18 @@ func TestEntriesNeverHalf(t *testing.T) {
 		return err
 	}
 	logs := query(t, `{app="web"}`)
-	if err := ask(logs, 20); !errors.Is(err, loki.ErrTooLarge) {
+	if err := entries(logs, 20); !errors.Is(err, loki.ErrTooLarge) {
 		t.Errorf("too large: %v", err)
 	}
-	if err := ask(query(t, `count_over_time({app="web"}[1m])`), 1<<20); !errors.Is(err, loki.ErrParameter) {
+	if err := entries(query(t, `count_over_time({app="web"}[1m])`), 1<<20); !errors.Is(err, loki.ErrParameter) {
 		t.Errorf("a metric query: %v", err)
 	}
-	if err := ask(tenancy.Query{}, 1<<20); !errors.Is(err, loki.ErrParameter) {
+	if err := entries(tenancy.Query{}, 1<<20); !errors.Is(err, loki.ErrParameter) {
 		t.Errorf("the zero query: %v", err)
 	}
 	for _, n := range []int{1, 60, 150} {
 		l.CutAfter(n)
-		if err := ask(logs, 1<<20); !errors.Is(err, loki.ErrFailed) {
+		if err := entries(logs, 1<<20); !errors.Is(err, loki.ErrFailed) {
 			t.Errorf("cut after %d bytes: %v", n, err)
 		}
 	}
@@ -107,7 +107,7 @@ func TestEntriesNeverHalf(t *testing.T) {
 			w.Header().Set("Content-Type", "application/json")
 			say(w, body)
 		}))
-		if err := ask(logs, 1<<20); !errors.Is(err, loki.ErrFailed) {
+		if err := entries(logs, 1<<20); !errors.Is(err, loki.ErrFailed) {
 			t.Errorf("%s: %v", body, err)
 		}
 		// The same, and more that never comes.
@@ -117,7 +117,7 @@ func TestEntriesNeverHalf(t *testing.T) {
 			flush(w)
 			panic(http.ErrAbortHandler)
 		}))
-		if err := ask(logs, 1<<20); !errors.Is(err, loki.ErrFailed) {
+		if err := entries(logs, 1<<20); !errors.Is(err, loki.ErrFailed) {
 			t.Errorf("%s and an end of the connection: %v", body, err)
 		}
 	}

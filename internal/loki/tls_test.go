@@ -156,7 +156,7 @@ func TestTLS(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := client(t, tt.in)
-			err := ask(t.Context(), t, c, loki.RequestOptions{})
+			err := request(t.Context(), t, c, loki.RequestOptions{})
 			if !tt.refused && err == nil {
 				if got := protocol.Load(); got != 2 {
 					t.Errorf("over HTTP/%d", got)
@@ -198,13 +198,13 @@ func TestRenewed(t *testing.T) {
 		behind(w, r)
 	}))
 	c := client(t, loki.Config{URL: server.URL, CAFile: ca, CertFile: cert, KeyFile: key, BearerTokenFile: token})
-	asks := func(header string) {
+	sends := func(header string) {
 		t.Helper()
-		if err := ask(t.Context(), t, c, loki.RequestOptions{}); err != nil || seen.Load() != header {
+		if err := request(t.Context(), t, c, loki.RequestOptions{}); err != nil || seen.Load() != header {
 			t.Errorf("%v, with %q; want %q", err, seen.Load(), header)
 		}
 	}
-	asks("Bearer first-t0ken")
+	sends("Bearer first-t0ken")
 
 	current.Store(after)
 	put(t, token, "second-t0ken")
@@ -212,7 +212,7 @@ func TestRenewed(t *testing.T) {
 	if err := c.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	asks("Bearer second-t0ken")
+	sends("Bearer second-t0ken")
 
 	_, _, strange := before.write(t.TempDir(), before.pair("logfence"))
 	content, err := os.ReadFile(strange)
@@ -226,7 +226,7 @@ func TestRenewed(t *testing.T) {
 		t.Errorf("half renewed: %v", err)
 	}
 	c.CloseIdleConnections()
-	asks("Bearer second-t0ken")
+	sends("Bearer second-t0ken")
 	if n := c.Stats().StaleFiles; n != 2 {
 		t.Errorf("%d files are said to be stale", n)
 	}
@@ -277,7 +277,7 @@ func TestCredentials(t *testing.T) {
 				}
 				return
 			}
-			if err := ask(t.Context(), t, client(t, tt.in), loki.RequestOptions{}); err != nil {
+			if err := request(t.Context(), t, client(t, tt.in), loki.RequestOptions{}); err != nil {
 				t.Fatal(err)
 			}
 			requests := fake.Requests()

@@ -81,7 +81,7 @@ func anyQuery(t *testing.T) tenancy.Query {
 const readyResponse = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 // TestSlowResponse guarantees that a request whose first byte is long in coming has its upstream probed, that
-// its time-out ends it to the moment, before and within the response, and that a probe that is answered leaves
+// its time-out ends it to the moment, before and within the response, and that a probe that succeeds leaves
 // the upstream in use.
 func TestSlowResponse(t *testing.T) {
 	t.Parallel()

@@ -107,7 +107,7 @@ func (p *pool) pick(tried *upstream) (*upstream, error) {
 	return best, nil
 }
 
-// preferredOver tells whether e is to be asked rather than other.
+// preferredOver reports whether e is a better choice than other.
 func (e *upstream) preferredOver(other, tried *upstream) bool {
 	switch {
 	case e == tried || other == tried:

@@ -26,12 +26,12 @@ func newThree(t *testing.T) *three {
 	for _, name := range []string{"a", "b", "c"} {
 		upstreams = append(upstreams, &upstream{base: &url.URL{Scheme: "http", Host: name}})
 	}
-	three.pool = newPool(upstreams, three.answer, slog.New(slog.DiscardHandler))
+	three.pool = newPool(upstreams, three.respond, slog.New(slog.DiscardHandler))
 	t.Cleanup(three.close)
 	return three
 }
 
-func (s *three) answer(_ context.Context, e *upstream) error {
+func (s *three) respond(_ context.Context, e *upstream) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.probed = append(s.probed, time.Now())
@@ -69,7 +69,7 @@ func (s *three) picked(t *testing.T, tried *upstream) string {
 	return e.base.Host
 }
 
-// TestPick guarantees which URL is asked: none that is down, the least busy, each in turn among equals,
+// TestPick guarantees which URL is chosen: none that is down, the least busy, each in turn among equals,
 // and not the one that has just failed where there is another.
 func TestPick(t *testing.T) {
 	t.Parallel()
@@ -87,19 +87,19 @@ func TestPick(t *testing.T) {
 		s.upstreams[1].inFlight.Add(1)
 		for range 3 {
 			if got := s.picked(t, nil); got != "c" {
-				t.Errorf("c has nothing to do, and %s is asked", got)
+				t.Errorf("c has nothing to do, and %s is chosen", got)
 			}
 			if got := s.picked(t, s.upstreams[2]); got != "b" {
-				t.Errorf("c has just failed and b has less to do than a, and %s is asked", got)
+				t.Errorf("c has just failed and b has less to do than a, and %s is chosen", got)
 			}
 		}
 		s.fail("c")
 		if got := s.picked(t, nil); got != "b" {
-			t.Errorf("c is down, and %s is asked", got)
+			t.Errorf("c is down, and %s is chosen", got)
 		}
 		s.fail("a")
 		if got := s.picked(t, s.upstreams[1]); got != "b" {
-			t.Errorf("b alone is left, and after its failure %s is asked", got)
+			t.Errorf("b alone is left, and after its failure %s is chosen", got)
 		}
 	})
 }
@@ -115,7 +115,7 @@ func TestDown(t *testing.T) {
 		_, err := s.pick(nil)
 		var e *Error
 		if !errors.Is(err, ErrUnavailable) || !errors.As(err, &e) || e.RetryAfter < time.Second || e.RetryAfter > maxProbeInterval*11/10 {
-			t.Fatalf("everything is down: %v, to be asked again in %s", err, e.RetryAfter)
+			t.Fatalf("everything is down: %v, to be retried in %s", err, e.RetryAfter)
 		}
 		s.mu.Lock()
 		before := len(s.probed)
@@ -130,13 +130,13 @@ func TestDown(t *testing.T) {
 		<-time.After(maxProbeInterval * 2)
 		synctest.Wait()
 		if got := s.picked(t, nil); got != "b" {
-			t.Errorf("b is back, and %s is asked", got)
+			t.Errorf("b is back, and %s is chosen", got)
 		}
 	})
 }
 
 // TestSuspicion guarantees that what requests bring about takes nothing down, however often, as long as
-// Loki answers the probe; and that they cannot cause many probes.
+// Loki responds to the probe; and that they cannot cause many probes.
 func TestSuspicion(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

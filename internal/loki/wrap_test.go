@@ -47,7 +47,7 @@ func TestWithTransport(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.CloseIdleConnections)
-	if err := ask(t.Context(), t, c, loki.RequestOptions{}); err != nil {
+	if err := request(t.Context(), t, c, loki.RequestOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	tail, err := c.Tail(t.Context(), loki.RequestOptions{}, query(t, `{app="web"}`), loki.TailParams{})
