@@ -155,9 +155,9 @@ func TestExportFailsVisibly(t *testing.T) {
 				g, _ := exporting(t, 0)
 				whole := &lokitest.Loki{Now: func() time.Time { return now }}
 				want := addExported(whole, 100)
-				asked := 0 // by one export, a page at a time
+				requests := 0 // by one export, a page at a time
 				g.loki.Instead(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					if asked++; asked > 3 {
+					if requests++; requests > 3 {
 						http.Error(w, "crash at 10.0.0.1", http.StatusInternalServerError)
 						return
 					}
@@ -255,7 +255,7 @@ func TestContext(t *testing.T) {
 		}
 	}
 	g.loki.Add(lokitest.Stream{Labels: labels("alpha", "ctx"), Entries: []lokitest.Entry{{Time: at.Add(25 * time.Second), Line: "same time"}}})
-	ask := func(params ...string) string {
+	body := func(params ...string) string {
 		t.Helper()
 		a := g.get(alphaToken, "/api/v1/logs/context", append([]string{"stream", `{app="ctx", tenant_id="alpha"}`}, params...)...)
 		var c struct{ Before, At, After []struct{ Line string } }
@@ -281,7 +281,7 @@ func TestContext(t *testing.T) {
 		{[]string{"timestamp", nanos}, "15 16 17 18 19 20 21 22 23 24 / 25 same time / 26 27 28 29 30 31 32 33 34 35 /"},
 		{[]string{"timestamp", at.Format(time.RFC3339), "before", "5", "after", "1"}, "/ 0 / 1 /"},
 	} {
-		got := ask(tt.params...)
+		got := body(tt.params...)
 		if got != tt.want {
 			t.Errorf("%v\ngot  %s\nwant %s", tt.params, got, tt.want)
 		}

@@ -34,10 +34,10 @@ import (
 // now is the time of every test.
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// people tells whom a token speaks for, by the token's text; what it doesn't know is not valid.
-type people map[string]any // an auth.Principal or an error
+// principals is a verifier that knows the principal of a token by the token's text; other tokens are not valid.
+type principals map[string]any // an auth.Principal or an error
 
-func (p people) Verify(_ context.Context, token string) (auth.Principal, error) {
+func (p principals) Verify(_ context.Context, token string) (auth.Principal, error) {
 	switch who := p[token].(type) {
 	case auth.Principal:
 		return who, nil
@@ -48,12 +48,12 @@ func (p people) Verify(_ context.Context, token string) (auth.Principal, error) 
 	}
 }
 
-func (p people) Ready() error {
+func (p principals) Ready() error {
 	err, _ := p["ready"].(error)
 	return err
 }
 
-func (p people) Unusable() error {
+func (p principals) Unusable() error {
 	err, _ := p["unusable"].(error)
 	return err
 }
@@ -64,11 +64,11 @@ const (
 	betaToken  = "token-of-beta-0123456789"
 )
 
-func everybody() people {
+func everybody() principals {
 	principal := func(name tenant.Name) auth.Principal {
 		return auth.Principal{Issuer: "https://id.example", Subject: "ann@" + string(name), Tenants: []tenant.Name{name}, Expiry: now.Add(time.Hour)}
 	}
-	return people{
+	return principals{
 		alphaToken: principal("alpha"), betaToken: principal("beta"),
 		"of-nobody": auth.ErrNoTenant, "of-little-scope": auth.ErrInsufficientScope,
 		"of-no-keys": auth.ErrKeysUnavailable, "of-a-fault": errors.New("no such error: 10.0.0.1"),
@@ -174,16 +174,16 @@ func withLimits(t *testing.T, change func(*limits.Config)) option {
 	return func(c *Config, _ *loki.Config) { c.Limits = newLimiter(t, change) }
 }
 
-// answer is what came back, read to its end.
-type answer struct {
+// apiResponse is a response, read to its end.
+type apiResponse struct {
 	*http.Response
 
 	text string
 	err  error // of reading the body
 }
 
-// send sends a request as the holder of a token, and holds the answer against the spec.
-func (g *gateway) send(token string, r *http.Request) answer {
+// send sends a request as the holder of a token, and validates the response against the spec.
+func (g *gateway) send(token string, r *http.Request) apiResponse {
 	g.Helper()
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
@@ -195,17 +195,17 @@ func (g *gateway) send(token string, r *http.Request) answer {
 		g.Fatalf("%s %s: %v", r.Method, r.URL, err)
 	}
 	defer response.Body.Close()
-	body, err := readAnswer(response)
-	a := answer{Response: response, text: string(body), err: err}
+	body, err := readResponse(response)
+	a := apiResponse{Response: response, text: string(body), err: err}
 	if err == nil {
 		g.validate(r, a)
 	}
 	return a
 }
 
-// readAnswer reads an answer to its end. A tail has none: it is read until it has nothing to say, and a
+// readResponse reads a response to its end. A tail has none: it is read until it pauses or ends, and a
 // WebSocket not at all.
-func readAnswer(r *http.Response) ([]byte, error) {
+func readResponse(r *http.Response) ([]byte, error) {
 	switch {
 	case r.StatusCode == http.StatusSwitchingProtocols:
 		return []byte("{\"streams\":[]}"), nil
@@ -231,7 +231,7 @@ func asWebSocket(r *http.Request) {
 	}
 }
 
-func (g *gateway) get(token, path string, params ...string) answer {
+func (g *gateway) get(token, path string, params ...string) apiResponse {
 	g.Helper()
 	return g.send(token, g.request(http.MethodGet, path, params...))
 }
@@ -274,8 +274,8 @@ var specRouter = sync.OnceValues(func() (routers.Router, error) {
 	return gorillamux.NewRouter(spec)
 })
 
-// validate holds an answer against what the spec declares for its operation and status.
-func (g *gateway) validate(r *http.Request, a answer) {
+// validate validates a response against what the spec declares for its operation and status.
+func (g *gateway) validate(r *http.Request, a apiResponse) {
 	g.Helper()
 	router, err := specRouter()
 	if err != nil {
@@ -298,7 +298,7 @@ func (g *gateway) validate(r *http.Request, a answer) {
 		Options: &openapi3filter.Options{IncludeResponseStatus: true},
 	})
 	if err != nil {
-		g.Errorf("%s %s answered %d %.300s\nwhich is not as openapi.yaml says: %.1000s", r.Method, r.URL, a.StatusCode, a.text, err.Error())
+		g.Errorf("%s %s: %d %.300s\nwhich is not as openapi.yaml declares: %.1000s", r.Method, r.URL, a.StatusCode, a.text, err.Error())
 		return
 	}
 	g.held.Store(metAs(route.Operation, a.StatusCode), true)

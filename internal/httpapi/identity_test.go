@@ -34,8 +34,8 @@ const (
 	widerToken = "token-of-wider-0123456789"
 )
 
-// several is everybody, and people with several tenants or a selector of their own.
-func several() people {
+// several is everybody, and principals with several tenants or a selector of their own.
+func several() principals {
 	who := everybody()
 	who[bothToken] = auth.Principal{
 		Issuer: "https://id.example", Subject: "ben", Tenants: []tenant.Name{"alpha", "beta"},
@@ -46,10 +46,12 @@ func several() people {
 	return who
 }
 
-func withPeople(who people) option { return func(c *Config, _ *loki.Config) { c.Verifier = who } }
+func withPrincipals(who principals) option {
+	return func(c *Config, _ *loki.Config) { c.Verifier = who }
+}
 
 // narrowedTo sends a GET with the header.
-func (g *gateway) narrowedTo(token, tenant, path string, params ...string) answer {
+func (g *gateway) narrowedTo(token, tenant, path string, params ...string) apiResponse {
 	g.Helper()
 	r := g.request(http.MethodGet, path, params...)
 	r.Header.Set(headerTenant, tenant)
@@ -60,8 +62,8 @@ func (g *gateway) narrowedTo(token, tenant, path string, params ...string) answe
 // else, and one of them alone when the header names it.
 func TestSeveralTenants(t *testing.T) {
 	t.Parallel()
-	g := newGateway(t, withPeople(several()))
-	has := func(a answer, want ...string) {
+	g := newGateway(t, withPrincipals(several()))
+	has := func(a apiResponse, want ...string) {
 		t.Helper()
 		if a.StatusCode != http.StatusOK {
 			t.Fatalf("%d %s", a.StatusCode, a.text)
@@ -80,11 +82,11 @@ func TestSeveralTenants(t *testing.T) {
 	}
 }
 
-// TestNarrowing guarantees the answer to a header that names no tenant of the caller's: the same,
+// TestNarrowing guarantees the response to a header that names no tenant of the caller's: the same,
 // whether there is such a tenant or not, for every operation, and with nothing sent to Loki.
 func TestNarrowing(t *testing.T) {
 	t.Parallel()
-	g := newGateway(t, withPeople(several()))
+	g := newGateway(t, withPrincipals(several()))
 	each(t, func(method, path string, item *openapi3.PathItem, op *openapi3.Operation) {
 		var texts []string
 		for _, tenant := range []string{"alpha-2", "nobody", "alpha,beta", "alpha|beta", ".*", "", "ALPHA", "alpha ", strings.Repeat("a", 200)} {
@@ -218,7 +220,7 @@ func TestSelectorOfTheToken(t *testing.T) {
 	who["of-no-selector"] = auth.ErrInvalidSelectorClaim
 	who["of-a-pipeline"] = auth.Principal{Tenants: []tenant.Name{"alpha"}, Selector: `{app="api"} |= "x"`, Expiry: now.Add(time.Hour)}
 	who["of-two"] = auth.Principal{Tenants: []tenant.Name{"alpha"}, Selector: `{app="api"} or {app="web"}`, Expiry: now.Add(time.Hour)}
-	g := newGateway(t, withPeople(who))
+	g := newGateway(t, withPrincipals(who))
 	a := g.get(shopToken, "/api/v1/logs/query", "query", `{app=~".+"}`)
 	if !strings.Contains(a.text, "alpha one") || !strings.Contains(a.text, "beta one") || strings.Contains(a.text, "alpha three") {
 		t.Errorf("with {app=\"api\"}: %s", a.text)
@@ -237,7 +239,7 @@ func TestSelectorOfTheToken(t *testing.T) {
 // TestMe guarantees what a caller learns about itself, and that it learns nothing else.
 func TestMe(t *testing.T) {
 	t.Parallel()
-	g := newGateway(t, withPeople(several()))
+	g := newGateway(t, withPrincipals(several()))
 	for _, tt := range []struct{ name, token, tenant, want string }{
 		{"of two tenants", bothToken, "", `{"subject":"ben","issuer":"https://id.example","tenants":["alpha","beta"],"scopes":["openid","logs"],`},
 		{"narrowed", bothToken, "beta", `{"subject":"ben","issuer":"https://id.example","tenants":["beta"],"scopes":["openid","logs"],`},
@@ -271,7 +273,7 @@ func object(t *testing.T, text string) string {
 }
 
 // TestBasicToken guarantees that a token is taken as the password of HTTP Basic, with any user name,
-// where the operator says so and nowhere else; and that browsers are not asked for a password.
+// where the operator says so and nowhere else; and that browsers do not prompt for a password.
 func TestBasicToken(t *testing.T) {
 	t.Parallel()
 	basic := func(user, password string) string {
@@ -300,7 +302,7 @@ func TestBasicToken(t *testing.T) {
 				t.Errorf("%d %s", a.StatusCode, a.text)
 			}
 			if challenge := a.Header.Get("WWW-Authenticate"); strings.Contains(challenge, "Basic") {
-				t.Errorf("the challenge %q makes browsers ask for a password, and keep it", challenge)
+				t.Errorf("the challenge %q makes browsers prompt for a password, and keep it", challenge)
 			}
 			if strings.Contains(g.log.String(), alphaToken) || strings.Contains(g.log.String(), strings.TrimPrefix(tt.header, "Basic ")) {
 				t.Errorf("the token is in the log: %s", g.log)
@@ -345,12 +347,12 @@ func audited(t *testing.T, path string, required bool) option {
 	}
 }
 
-// TestAudit guarantees one record for each request, granted or refused, that says who asked for what
+// TestAudit guarantees one record for each request, granted or refused, that states who requested what
 // of whom and what came of it; and no token in any.
 func TestAudit(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	g := newGateway(t, withPeople(several()), audited(t, path, false))
+	g := newGateway(t, withPrincipals(several()), audited(t, path, false))
 	granted := g.get(bothToken, "/api/v1/logs/query", "query", `{app="api"}`, "start", "2026-03-01T11:00:00Z", "end", "2026-03-01T12:00:00Z")
 	g.get("a-token-that-nobody-made", "/api/v1/logs/labels")
 	g.narrowedTo(bothToken, "alpha-2", "/loki/api/v1/labels")
@@ -388,8 +390,8 @@ func TestAudit(t *testing.T) {
 	}
 }
 
-// TestAuditRequired guarantees that with a full disk nothing is answered that grants anything, by any
-// operation, that refusals stay what they are, and that the answer says so.
+// TestAuditRequired guarantees that with a full disk no response grants anything, by any
+// operation, that refusals stay what they are, and that the response states so.
 func TestAuditRequired(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat("/dev/full"); err != nil {
@@ -408,7 +410,7 @@ func TestAuditRequired(t *testing.T) {
 	r := g.request(http.MethodGet, "/api/v1/logs/query", "query", `{app="api"}`)
 	r.Header.Set("Accept-Encoding", "gzip")
 	if a := g.send(alphaToken, r); a.Header.Get("Content-Encoding") != "" || !strings.Contains(a.text, "audit_unavailable") {
-		t.Errorf("the headers of the answer that was not given: %s", a.Header)
+		t.Errorf("headers of the response that was withheld: %s", a.Header)
 	}
 	if a := g.get("nobody", "/api/v1/logs/labels"); a.StatusCode != http.StatusUnauthorized {
 		t.Errorf("a refusal: %d", a.StatusCode)
@@ -418,7 +420,7 @@ func TestAuditRequired(t *testing.T) {
 	}
 }
 
-// TestAuditComesFirst guarantees that the record is there before the first byte of the answer is.
+// TestAuditComesFirst guarantees that the record is there before the first byte of the response is.
 func TestAuditComesFirst(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
@@ -444,7 +446,7 @@ func TestAuditComesFirst(t *testing.T) {
 	content, err := os.ReadFile(path)
 	if err != nil || strings.Count(string(content), "\n") != 1 || !strings.Contains(string(content), `"stage":"request"`) ||
 		!strings.Contains(string(content), `"fenced":["{tenant_id=\"alpha\",app=\"api\"}"]`) {
-		t.Errorf("in the middle of the answer: %v %s", err, content)
+		t.Errorf("in the middle of the response: %v %s", err, content)
 	}
 	close(goOn)
 	if _, err := io.Copy(io.Discard, response.Body); err != nil {
@@ -478,7 +480,7 @@ func TestRecordedWriter(t *testing.T) {
 			t.Errorf("%s: %v, flushed %t, status %d, %q", name, err, out.Flushed, out.Code, out.Body)
 		}
 		if w.err == nil {
-			t.Errorf("%s: whoever made the writer does not learn of it", name)
+			t.Errorf("%s: the creator of the writer does not get the error", name)
 		}
 	}
 	out := httptest.NewRecorder()
@@ -489,7 +491,7 @@ func TestRecordedWriter(t *testing.T) {
 	}
 }
 
-// await asks again and again, for what another goroutine is about to do.
+// await polls for what another goroutine is about to do.
 func await(t *testing.T, what string, so func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -524,7 +526,7 @@ func TestTailsAreRecorded(t *testing.T) {
 		return conn, response.StatusCode, nil
 	}
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	g := newGateway(t, withPeople(several()), audited(t, path, true))
+	g := newGateway(t, withPrincipals(several()), audited(t, path, true))
 	if _, status, err := dial(g, "alpha-2"); err == nil || status != http.StatusForbidden {
 		t.Errorf("of another tenant: %d %v", status, err)
 	}
@@ -558,7 +560,7 @@ func TestTailsAreRecorded(t *testing.T) {
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Skip("no /dev/full")
 	}
-	full := newGateway(t, withPeople(several()), audited(t, "/dev/full", true))
+	full := newGateway(t, withPrincipals(several()), audited(t, "/dev/full", true))
 	if _, status, err := dial(full, "alpha"); err == nil || status != http.StatusServiceUnavailable {
 		t.Errorf("on a full disk: %d %v", status, err)
 	}

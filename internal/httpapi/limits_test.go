@@ -32,8 +32,8 @@ func (g *gateway) exhaust(name tenant.Name) {
 	}
 }
 
-// refusedAs holds that an answer is a refusal with a code, and detail in it.
-func refusedAs(t *testing.T, a answer, status int, code, detail string) {
+// refusedAs checks that a response is a refusal with a code, and detail in it.
+func refusedAs(t *testing.T, a apiResponse, status int, code, detail string) {
 	t.Helper()
 	if a.StatusCode != status || !strings.Contains(a.text, `"code":"`+code+`"`) || !strings.Contains(a.text, detail) {
 		t.Errorf("got %d %s\nwant %d %s: %s", a.StatusCode, a.text, status, code, detail)
@@ -44,23 +44,23 @@ func refusedAs(t *testing.T, a answer, status int, code, detail string) {
 // count for nobody, and that callers are told what is left and when to come back, on every path.
 func TestRateIsTheTenants(t *testing.T) {
 	t.Parallel()
-	people := several()
-	people["another-token-of-alpha"] = people[alphaToken]
-	g := newGateway(t, withPeople(people), withLimits(t, func(c *limits.Config) { c.Rate, c.Burst = 2, 4 }))
-	for i, ask := range []func() answer{
-		func() answer { return g.get(alphaToken, "/api/v1/me") },
-		func() answer { return g.get("another-token-of-alpha", "/loki/api/v1/labels") },
-		func() answer { return g.get(alphaToken, "/api/v1/logs/query", "query", `{app=`) }, // what is wrong with it is seen later
-		func() answer { return g.get(bothToken, "/api/v1/logs/labels") },
+	tokens := several()
+	tokens["another-token-of-alpha"] = tokens[alphaToken]
+	g := newGateway(t, withPrincipals(tokens), withLimits(t, func(c *limits.Config) { c.Rate, c.Burst = 2, 4 }))
+	for i, send := range []func() apiResponse{
+		func() apiResponse { return g.get(alphaToken, "/api/v1/me") },
+		func() apiResponse { return g.get("another-token-of-alpha", "/loki/api/v1/labels") },
+		func() apiResponse { return g.get(alphaToken, "/api/v1/logs/query", "query", `{app=`) }, // what is wrong with it is seen later
+		func() apiResponse { return g.get(bothToken, "/api/v1/logs/labels") },
 	} {
 		g.get("stranger", "/api/v1/me")
-		a := ask()
+		a := send()
 		want := fmt.Sprintf(`"requests";r=%d;t=%d`, 3-i, (i+2)/2)
 		if a.StatusCode == http.StatusTooManyRequests || a.Header.Get("RateLimit") != want || a.Header.Get("RateLimit-Policy") != `"requests";q=4;w=2` {
 			t.Errorf("request %d: %d, %s and %s, want %s", i, a.StatusCode, a.Header.Get("RateLimit"), a.Header.Get("RateLimit-Policy"), want)
 		}
 	}
-	asked := len(g.loki.Requests())
+	before := len(g.loki.Requests())
 	for _, path := range []string{"/api/v1/me", "/loki/api/v1/labels", "/api/v1/logs/labels"} {
 		a := g.get(alphaToken, path)
 		if a.StatusCode != http.StatusTooManyRequests || a.Header.Get("Retry-After") != "1" || a.Header.Get("RateLimit") != `"requests";r=0;t=1` ||
@@ -74,13 +74,13 @@ func TestRateIsTheTenants(t *testing.T) {
 	if a := g.get("stranger", "/api/v1/me"); a.StatusCode != http.StatusUnauthorized || a.Header.Get("RateLimit") != "" {
 		t.Errorf("a stranger: %d, and is told %q", a.StatusCode, a.Header.Get("RateLimit"))
 	}
-	if n := len(g.loki.Requests()); n != asked {
-		t.Errorf("Loki was asked %d times by who was refused", n-asked)
+	if n := len(g.loki.Requests()); n != before {
+		t.Errorf("Loki got %d requests of refused callers", n-before)
 	}
 }
 
-// TestLokisOwnRefusalIsTold apart from the tenant's limit: one is for the caller to mend, the other not.
-func TestLokisOwnRefusalIsTold(t *testing.T) {
+// TestLokisOwnRefusalIsReported guarantees that Loki's own rate limit is told from the tenant's: the caller can only act on one.
+func TestLokisOwnRefusalIsReported(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t)
 	g.loki.Instead(lokitest.Fail(http.StatusTooManyRequests, "too many outstanding requests"))
@@ -91,7 +91,7 @@ func TestLokisOwnRefusalIsTold(t *testing.T) {
 	}
 }
 
-// TestQueriesAtOnce guarantees that Loki is asked no more of a tenant's queries at once than its limit, that
+// TestQueriesAtOnce guarantees that no more of a tenant's queries are in flight at Loki than its limit, that
 // some more wait and the rest are refused, and that no other tenant, export or tail is in the way of them.
 func TestQueriesAtOnce(t *testing.T) {
 	t.Parallel()
@@ -106,20 +106,20 @@ func TestQueriesAtOnce(t *testing.T) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"status":"success","data":["app"]}`)
 	}))
-	ask := func(token string) <-chan answer {
-		answered := make(chan answer, 1)
-		go func() { answered <- g.get(token, "/api/v1/logs/labels") }()
-		return answered
+	send := func(token string) <-chan apiResponse {
+		done := make(chan apiResponse, 1)
+		go func() { done <- g.get(token, "/api/v1/logs/labels") }()
+		return done
 	}
-	first := ask(alphaToken)
+	first := send(alphaToken)
 	<-begun
-	second := ask(alphaToken)
+	second := send(alphaToken)
 	g.until("the second waits", func() bool { _, waiting := g.server.limits.Queries(); return waiting == 1 })
 	refusedAs(t, g.get(alphaToken, "/api/v1/logs/labels"), http.StatusTooManyRequests, "too_many_queries", "The tenant has 1 queries in flight")
-	other := ask(betaToken)
+	other := send(betaToken)
 	<-begun
 	if a := g.get(alphaToken, "/api/v1/me"); a.StatusCode != http.StatusOK {
-		t.Errorf("what doesn't ask Loki: %d %s", a.StatusCode, a.text)
+		t.Errorf("an operation without Loki: %d %s", a.StatusCode, a.text)
 	}
 	export, leave := cancelable(g.request(http.MethodGet, "/api/v1/logs/export", "query", `{app="api"}`))
 	export.Header.Set("Authorization", "Bearer "+alphaToken)
@@ -135,8 +135,8 @@ func TestQueriesAtOnce(t *testing.T) {
 	leave()
 	<-gone
 	close(end)
-	for _, answered := range []<-chan answer{first, second, other} {
-		if a := <-answered; a.StatusCode != http.StatusOK {
+	for _, done := range []<-chan apiResponse{first, second, other} {
+		if a := <-done; a.StatusCode != http.StatusOK {
 			t.Errorf("%d %s", a.StatusCode, a.text)
 		}
 	}
@@ -144,7 +144,7 @@ func TestQueriesAtOnce(t *testing.T) {
 }
 
 // TestFloodWaitsForItself guarantees fairness up to Loki itself: however many queries of one tenant wait, the
-// next of another is asked after one of them at the most, and no more than may be are asked at once.
+// next of another is sent after one of them at most, and no more than the limit are in flight at once.
 func TestFloodWaitsForItself(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, withLimits(t, func(c *limits.Config) { c.AtOnce, c.Queries, c.Queue, c.Wait = 1, 4, 50, time.Hour }))
@@ -160,18 +160,18 @@ func TestFloodWaitsForItself(t *testing.T) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"status":"success","data":["app"]}`)
 	}))
-	var answers sync.WaitGroup
-	ask := func(token string) { answers.Go(func() { g.get(token, "/api/v1/logs/labels") }) }
+	var all sync.WaitGroup
+	send := func(token string) { all.Go(func() { g.get(token, "/api/v1/logs/labels") }) }
 	waiting := func(n int) {
 		g.until("they wait", func() bool { _, waiting := g.server.limits.Queries(); return waiting == n })
 	}
-	ask(alphaToken)
+	send(alphaToken)
 	<-arrived
 	for range 20 {
-		ask(alphaToken)
+		send(alphaToken)
 	}
 	waiting(20)
-	ask(betaToken)
+	send(betaToken)
 	waiting(21)
 	for served := 1; ; served++ {
 		next <- struct{}{}
@@ -191,7 +191,7 @@ func TestFloodWaitsForItself(t *testing.T) {
 		}
 	}()
 	close(next)
-	answers.Wait()
+	all.Wait()
 	close(arrived)
 }
 
@@ -217,12 +217,12 @@ func TestWhoLeavesWaitsNoLonger(t *testing.T) {
 	g.until("it waits", func() bool { _, waiting := g.server.limits.Queries(); return waiting == 1 })
 	leave()
 	if err := <-gone; err == nil {
-		t.Error("answered after all")
+		t.Error("done after all")
 	}
 	g.until("its place is free", func() bool { _, waiting := g.server.limits.Queries(); return waiting == 0 })
 }
 
-// TestQueriesAreBounded guarantees each limit on what a query asks for, on the tenant's own terms, wherever
+// TestQueriesAreBounded guarantees each limit on what a query requests, on the tenant's own terms, wherever
 // a query or a selector can stand, also when the query is remembered.
 func TestQueriesAreBounded(t *testing.T) {
 	t.Parallel()
@@ -261,7 +261,7 @@ func TestQueriesAreBounded(t *testing.T) {
 		g.loki.Forget()
 		refusedAs(t, g.get(alphaToken, tt.path, tt.params...), http.StatusUnprocessableEntity, tt.code, tt.detail)
 		if n := len(g.loki.Requests()); n > 0 {
-			t.Errorf("%s %v: Loki was asked", tt.path, tt.params)
+			t.Errorf("%s %v: Loki got a request", tt.path, tt.params)
 		}
 	}
 	// For lines a step says nothing, and another tenant has its own limits.
@@ -272,15 +272,15 @@ func TestQueriesAreBounded(t *testing.T) {
 	}
 }
 
-// TestAnswersAreBounded guarantees that an answer which is known to be too large is a problem, and that one
+// TestResponsesAreBounded guarantees that a response which is known to be too large is a problem, and that one
 // which turns out so never looks whole, compressed or not.
-func TestAnswersAreBounded(t *testing.T) {
+func TestResponsesAreBounded(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t)
 	g.own("alpha", func(l *limits.Limits) { l.MaxAnswerBytes = 100_000 })
 	for _, tt := range []struct {
 		name   string
-		answer func(io.Writer)
+		write  func(io.Writer)
 		length int
 		whole  bool
 	}{
@@ -294,7 +294,7 @@ func TestAnswersAreBounded(t *testing.T) {
 			if tt.length > 0 {
 				w.Header().Set("Content-Length", fmt.Sprint(tt.length))
 			}
-			tt.answer(w)
+			tt.write(w)
 		}))
 		a := g.raw(alphaToken, "")
 		switch {
@@ -318,12 +318,12 @@ func TestAnswersAreBounded(t *testing.T) {
 		t.Errorf("compressed: %d %v", a.StatusCode, a.err)
 	}
 	if n := g.server.limits.Hits(limits.LimitAnswerBytes); n != 2 {
-		t.Errorf("counted %d answers that were too large, want 2", n)
+		t.Errorf("counted %d responses that were too large, want 2", n)
 	}
 }
 
-// raw asks for labels, and reads whatever comes.
-func (g *gateway) raw(token, encoding string) answer {
+// raw requests labels, and reads whatever arrives.
+func (g *gateway) raw(token, encoding string) apiResponse {
 	g.Helper()
 	r := g.request(http.MethodGet, "/api/v1/logs/labels")
 	r.Header.Set("Authorization", "Bearer "+token)
@@ -338,7 +338,7 @@ func (g *gateway) raw(token, encoding string) answer {
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	return answer{Response: response, text: string(body), err: err}
+	return apiResponse{Response: response, text: string(body), err: err}
 }
 
 // TestTenantsTimeout guarantees that Loki has as long as the tenant's own limit says.
@@ -350,15 +350,15 @@ func TestTenantsTimeout(t *testing.T) {
 	refusedAs(t, g.get(alphaToken, "/api/v1/logs/labels"), http.StatusGatewayTimeout, "loki_timeout", "did not respond in time")
 }
 
-// TestEveryOperationHasItsUse guarantees that what asks Loki is bounded as a query, an export or a tail, and
+// TestEveryOperationHasItsClass guarantees that what sends requests to Loki is bounded as a query, an export or a tail, and
 // that uses names no operation that there is none of.
-func TestEveryOperationHasItsUse(t *testing.T) {
+func TestEveryOperationHasItsClass(t *testing.T) {
 	t.Parallel()
 	named := map[string]bool{}
 	for _, op := range newGateway(t).server.operations {
 		named[op.id] = true
 		if op.class == limits.ClassRequest && op.fence == "selector" {
-			t.Errorf("%s asks Loki, and is bounded by nothing", op.id)
+			t.Errorf("%s sends requests to Loki, and is bounded by nothing", op.id)
 		}
 	}
 	for id := range classes {

@@ -102,7 +102,7 @@ func fitting(op *openapi3.Operation, selector string) func(string) string {
 	}
 }
 
-// TestEveryOperationIsConfined is derived from the spec: whatever an operation's parameters ask for,
+// TestEveryOperationIsConfined is derived from the spec: whatever an operation's parameters request,
 // the LogQL that arrives at Loki carries the caller's tenant in each selector, LogQL arrives where a
 // rule says so, and nothing of another tenant comes back. An operation without a rule fails.
 func TestEveryOperationIsConfined(t *testing.T) {
@@ -146,9 +146,9 @@ func (g *gateway) confined(fence, id string) {
 	requests := g.loki.Requests()
 	local := id == "explainQuery" || strings.HasPrefix(id, "lokiFormatQuery")
 	if local && len(requests) > 0 {
-		g.Errorf("Loki was asked: %+v", requests)
+		g.Errorf("Loki got requests: %+v", requests)
 	}
-	// A tail asks for what came before it as well, and context for what came before and after.
+	// A tail also requests the lines before it, and context those before and after.
 	several := id == "tailLogs" || id == "lokiTail" || id == "getContext"
 	if fence != "none" && !local && len(requests) != 1 && (!several || len(requests) == 0) {
 		g.Errorf("%d requests to Loki", len(requests))
@@ -238,46 +238,46 @@ func TestContractRefusesOpenOperations(t *testing.T) {
 }
 
 // statuses are ways to meet each status that an operation may declare.
-var statuses = map[int]func(g *gateway, r *http.Request) answer{
-	http.StatusOK:                 func(g *gateway, r *http.Request) answer { return g.send(alphaToken, r) },
-	http.StatusSwitchingProtocols: func(g *gateway, r *http.Request) answer { return g.send(alphaToken, r) },
-	http.StatusUpgradeRequired: func(g *gateway, r *http.Request) answer {
+var statuses = map[int]func(g *gateway, r *http.Request) apiResponse{
+	http.StatusOK:                 func(g *gateway, r *http.Request) apiResponse { return g.send(alphaToken, r) },
+	http.StatusSwitchingProtocols: func(g *gateway, r *http.Request) apiResponse { return g.send(alphaToken, r) },
+	http.StatusUpgradeRequired: func(g *gateway, r *http.Request) apiResponse {
 		r.Header.Del("Upgrade")
 		return g.send(alphaToken, r)
 	},
-	http.StatusBadRequest: func(g *gateway, r *http.Request) answer {
+	http.StatusBadRequest: func(g *gateway, r *http.Request) apiResponse {
 		r.URL.RawQuery = "nosuch=1"
 		return g.send(alphaToken, r)
 	},
-	http.StatusUnauthorized: func(g *gateway, r *http.Request) answer { return g.send("nobody-knows-me", r) },
-	http.StatusForbidden:    func(g *gateway, r *http.Request) answer { return g.send("of-nobody", r) },
-	http.StatusRequestEntityTooLarge: func(g *gateway, r *http.Request) answer {
+	http.StatusUnauthorized: func(g *gateway, r *http.Request) apiResponse { return g.send("nobody-knows-me", r) },
+	http.StatusForbidden:    func(g *gateway, r *http.Request) apiResponse { return g.send("of-nobody", r) },
+	http.StatusRequestEntityTooLarge: func(g *gateway, r *http.Request) apiResponse {
 		big := strings.NewReader("query=" + strings.Repeat("x", DefaultMaxBody))
 		r.Body, r.ContentLength = nopCloser{big}, int64(big.Len())
 		return g.send(alphaToken, r)
 	},
-	http.StatusUnsupportedMediaType: func(g *gateway, r *http.Request) answer {
+	http.StatusUnsupportedMediaType: func(g *gateway, r *http.Request) apiResponse {
 		r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
 		return g.send(alphaToken, r)
 	},
-	http.StatusTooManyRequests: func(g *gateway, r *http.Request) answer {
+	http.StatusTooManyRequests: func(g *gateway, r *http.Request) apiResponse {
 		g.exhaust("alpha")
 		return g.send(alphaToken, r)
 	},
-	http.StatusInternalServerError: func(g *gateway, r *http.Request) answer { return g.send("of-a-fault", r) },
-	http.StatusBadGateway: func(g *gateway, r *http.Request) answer {
+	http.StatusInternalServerError: func(g *gateway, r *http.Request) apiResponse { return g.send("of-a-fault", r) },
+	http.StatusBadGateway: func(g *gateway, r *http.Request) apiResponse {
 		g.loki.Close()
 		return g.send(alphaToken, r)
 	},
-	http.StatusServiceUnavailable: func(g *gateway, r *http.Request) answer { return g.send("of-no-keys", r) },
-	http.StatusGatewayTimeout: func(g *gateway, r *http.Request) answer {
+	http.StatusServiceUnavailable: func(g *gateway, r *http.Request) apiResponse { return g.send("of-no-keys", r) },
+	http.StatusGatewayTimeout: func(g *gateway, r *http.Request) apiResponse {
 		g.loki.Instead(lokitest.Fail(http.StatusGatewayTimeout, "context deadline exceeded"))
 		return g.send(alphaToken, r)
 	},
 }
 
 // TestEveryDeclaredStatus guarantees that every status which an operation declares is met, as declared:
-// the answer was held against the spec as one of this operation, and not passed over.
+// the response was validated against the spec as one of this operation, and not skipped.
 func TestEveryDeclaredStatus(t *testing.T) {
 	t.Parallel()
 	each(t, func(method, path string, item *openapi3.PathItem, op *openapi3.Operation) {
@@ -289,7 +289,7 @@ func TestEveryDeclaredStatus(t *testing.T) {
 					t.Fatal(err)
 				}
 				g := newGateway(t)
-				var a answer
+				var a apiResponse
 				if status == http.StatusUnprocessableEntity {
 					a = g.beyondLimits(method, path, item, op)
 				} else {
@@ -303,11 +303,11 @@ func TestEveryDeclaredStatus(t *testing.T) {
 					t.Errorf("%d %s, %v, want %d", a.StatusCode, a.text, a.err, status)
 				}
 				if _, ok := g.held.Load(metAs(op, status)); !ok {
-					t.Error("the answer was not held against the spec")
+					t.Error("the response was not validated against the spec")
 				}
 				for _, name := range []string{"127.0.0.1", "goroutine", "token-of", "10.0.0.1"} {
 					if strings.Contains(a.text, name) && status != http.StatusOK {
-						t.Errorf("the answer names %q: %s", name, a.text)
+						t.Errorf("the response names %q: %s", name, a.text)
 					}
 				}
 			})
@@ -316,7 +316,7 @@ func TestEveryDeclaredStatus(t *testing.T) {
 }
 
 // beyondLimits sends a text that is too long, or where there is none, a span that is too wide.
-func (g *gateway) beyondLimits(method, path string, item *openapi3.PathItem, op *openapi3.Operation) answer {
+func (g *gateway) beyondLimits(method, path string, item *openapi3.PathItem, op *openapi3.Operation) apiResponse {
 	g.Helper()
 	long := func(string) string { return `{app="` + strings.Repeat("x", 17<<10) + `"}` }
 	return g.send(alphaToken, g.sample(method, path, item, op, long))
@@ -497,22 +497,22 @@ func TestOneMeaning(t *testing.T) {
 	}
 }
 
-// TestEveryErrorHasItsAnswer walks what the packages refuse with, so that none falls through to 500
+// TestEveryErrorHasItsResponse walks what the packages refuse with, so that none falls through to 500
 // unnoticed.
-func TestEveryErrorHasItsAnswer(t *testing.T) {
+func TestEveryErrorHasItsResponse(t *testing.T) {
 	t.Parallel()
 	for _, err := range refusals() {
 		wrapped := fmt.Errorf("on the way: %w", err)
 		p := problemOf(wrapped)
 		if p.Code == codeInternal.name {
-			t.Errorf("%v is answered as %s", err, p.Code)
+			t.Errorf("%v becomes %s", err, p.Code)
 		}
 		if p.Detail == "" || p.Title == "" || p.Type != "/docs/problems#"+p.Code {
 			t.Errorf("%v: %+v", err, p)
 		}
 	}
 	if p := problemOf(errors.New("dial tcp 10.0.0.1:3100")); p.Code != codeInternal.name || strings.Contains(p.Detail, "10.0.0.1") {
-		t.Errorf("an unknown error is answered as %+v", p)
+		t.Errorf("an unknown error becomes %+v", p)
 	}
 }
 

@@ -161,7 +161,7 @@ func TestDescribedCodesExist(t *testing.T) {
 			}
 		}
 	})
-	// What no operation answers: other paths and methods, and what only Loki's clients see.
+	// What no operation responds with: other paths and methods, and what only Loki's clients see.
 	for _, code := range []string{"not_found", "method_not_allowed", "upgrade_required", "origin_forbidden"} {
 		if listed[code] {
 			t.Errorf("%s is listed after all", code)
@@ -204,8 +204,8 @@ func TestRefusalsHaveExamples(t *testing.T) {
 	}
 }
 
-// TestAnswersHaveExamples guarantees an example of each answer, in each media type.
-func TestAnswersHaveExamples(t *testing.T) {
+// TestResponsesHaveExamples guarantees an example of each response, in each media type.
+func TestResponsesHaveExamples(t *testing.T) {
 	t.Parallel()
 	each(t, func(method, path string, _ *openapi3.PathItem, op *openapi3.Operation) {
 		for status, response := range op.Responses.Map() {
@@ -372,14 +372,14 @@ func shellWords(command string) ([]string, error) {
 	for rest := strings.TrimSpace(strings.ReplaceAll(command, "\\\n", " ")); rest != ""; rest = strings.TrimSpace(rest) {
 		m := word.FindStringSubmatch(rest)
 		if m == nil {
-			return nil, fmt.Errorf("quoting that is not understood: %s", rest)
+			return nil, fmt.Errorf("unknown quoting: %s", rest)
 		}
 		words, rest = append(words, m[1]+m[2]+m[3]), rest[len(m[0]):]
 	}
 	return words, nil
 }
 
-// TestSettingsNamedExist guarantees that the settings which the spec and the page of problems send people
+// TestSettingsNamedExist guarantees that the settings which the spec and the page of problems send readers
 // to are settings.
 func TestSettingsNamedExist(t *testing.T) {
 	t.Parallel()

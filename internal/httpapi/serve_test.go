@@ -53,21 +53,21 @@ func TestQueryShowsOwnLinesOnly(t *testing.T) {
 	}
 }
 
-// TestMissingAndForbiddenLookAlike guarantees that an answer doesn't tell a tenant that exists from one
+// TestMissingAndForbiddenLookAlike guarantees that a response doesn't tell a tenant that exists from one
 // that does not.
 func TestMissingAndForbiddenLookAlike(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t)
-	ask := func(tenant string) string {
+	values := func(tenant string) string {
 		return g.get(alphaToken, "/api/v1/logs/labels/app/values", "query", `{tenant_id="`+tenant+`"}`).text
 	}
-	if there, gone := ask("beta"), ask("nosuch"); there != gone {
+	if there, gone := values("beta"), values("nosuch"); there != gone {
 		t.Errorf("a tenant that exists: %s\none that does not: %s", there, gone)
 	}
 }
 
-// TestMalformedQueriesStayHere guarantees that what Loki's parser refuses never reaches Loki, and is
-// answered with the place of the mistake.
+// TestMalformedQueriesStayHere guarantees that what Loki's parser refuses never reaches Loki, and
+// that the response names the place of the mistake.
 func TestMalformedQueriesStayHere(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t)
@@ -141,15 +141,15 @@ func TestTokensAreNeverLogged(t *testing.T) {
 	}
 }
 
-// TestBrokenAnswersEndVisibly guarantees that an answer which Loki breaks off doesn't look whole, and
+// TestBrokenResponsesEndVisibly guarantees that a response which Loki breaks off doesn't look complete, and
 // that the next one is.
-func TestBrokenAnswersEndVisibly(t *testing.T) {
+func TestBrokenResponsesEndVisibly(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t)
 	g.loki.CutAfter(100)
 	a := g.get(alphaToken, "/api/v1/logs/query", "query", `{app="api"}`)
 	if a.StatusCode != http.StatusOK || a.err == nil {
-		t.Errorf("a broken answer ended as if whole: %d %q", a.StatusCode, a.text)
+		t.Errorf("a broken response ended as if complete: %d %q", a.StatusCode, a.text)
 	}
 	if !strings.Contains(g.log.String(), `"code":"loki_failed"`) {
 		t.Errorf("not recorded: %s", g.log.String())
@@ -187,9 +187,9 @@ func TestLeavingCancelsLoki(t *testing.T) {
 	<-hanging.Left
 }
 
-// TestAnswersStream guarantees that memory does not grow with an answer: 8 clients that read 16 MB each
+// TestResponsesStream guarantees that memory does not grow with a response: 8 clients that read 16 MB each
 // at the same time leave the heap where it was.
-func TestAnswersStream(t *testing.T) {
+func TestResponsesStream(t *testing.T) {
 	g := newGateway(t)
 	g.loki.Instead(lokitest.Generate(16 << 20))
 	var before, during runtime.MemStats
@@ -231,17 +231,17 @@ func TestAnswersStream(t *testing.T) {
 	close(goOn)
 	for range clients {
 		if n := <-done; n < 16<<20 {
-			t.Errorf("%d bytes of an answer", n)
+			t.Errorf("%d bytes of a response", n)
 		}
 	}
-	// Clients, fake Loki and gateway share this process, and their buffers; an answer held in memory by
+	// Clients, fake Loki and gateway share this process, and their buffers; a response held in memory by
 	// any of them would be 16 MB each.
 	if grown := int64(during.HeapAlloc) - int64(before.HeapAlloc); grown > 48<<20 {
-		t.Errorf("the heap grew by %d MB in the middle of 8 answers of 16 MB", grown>>20)
+		t.Errorf("the heap grew by %d MB in the middle of 8 responses of 16 MB", grown>>20)
 	}
 }
 
-// TestGzipPassesThrough guarantees that a compressed answer is passed on as it is to those who take it,
+// TestGzipPassesThrough guarantees that a compressed response is passed on as it is to those who take it,
 // and that others get it plain.
 func TestGzipPassesThrough(t *testing.T) {
 	t.Parallel()
@@ -302,7 +302,7 @@ func TestLokisRefusals(t *testing.T) {
 	}
 }
 
-// TestLimits guarantees that what one query may ask for is bounded, and said.
+// TestLimits guarantees that what one query may request is bounded, and that the refusal states the bound.
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t)
@@ -370,7 +370,7 @@ func TestParsingIsBounded(t *testing.T) {
 	<-waiting
 }
 
-// TestRequestID guarantees that an answer has the caller's own id, or a new one where that is unfit.
+// TestRequestID guarantees that a response has the caller's own ID, or a new one where that is unfit.
 func TestRequestID(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t)
@@ -386,7 +386,7 @@ func TestRequestID(t *testing.T) {
 	}
 }
 
-// TestCORS guarantees that pages of just the configured origins may read answers.
+// TestCORS guarantees that pages of the configured origins alone may read responses.
 func TestCORS(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, func(c *Config, _ *loki.Config) { c.CORSOrigins = []string{"https://logs.example"} })
@@ -490,7 +490,7 @@ func TestReadiness(t *testing.T) {
 	}
 }
 
-// TestFailureBeforeTheFirstByte guarantees that an answer which fails before it begins is a problem,
+// TestFailureBeforeTheFirstByte guarantees that a response which fails before it begins is a problem,
 // without the headers of what it was to be.
 func TestFailureBeforeTheFirstByte(t *testing.T) {
 	t.Parallel()
@@ -511,9 +511,9 @@ func TestFailureBeforeTheFirstByte(t *testing.T) {
 	}
 }
 
-// TestSlowCallersAreLetGo guarantees that who stops reading an answer, or sending a form, doesn't hold
-// the connection, or Loki's answer, for ever.
-func TestSlowCallersAreLetGo(t *testing.T) {
+// TestSlowCallersAreDisconnected guarantees that a client which stops reading a response, or sending a form, doesn't hold
+// the connection, or Loki's response, for ever.
+func TestSlowCallersAreDisconnected(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, func(c *Config, _ *loki.Config) { c.ClientTimeout = 100 * time.Millisecond })
 	address := strings.TrimPrefix(g.url, "http://")
@@ -533,11 +533,11 @@ func TestSlowCallersAreLetGo(t *testing.T) {
 	form := dial("POST /api/v1/logs/query HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + alphaToken +
 		"\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nquery=")
 	defer form.Close()
-	if answered, err := io.ReadAll(form); err != nil || !strings.Contains(string(answered), "400 Bad Request") {
-		t.Errorf("a form that never comes: %s, %v", answered, err)
+	if response, err := io.ReadAll(form); err != nil || !strings.Contains(string(response), "400 Bad Request") {
+		t.Errorf("a form that never comes: %s, %v", response, err)
 	}
 
-	// An answer that nobody reads: Loki is let go.
+	// A response that nobody reads: the request to Loki ends.
 	left := make(chan struct{})
 	g.loki.Instead(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer close(left)

@@ -174,7 +174,7 @@ func TestTailShowsOwnLinesOnly(t *testing.T) {
 	s.leave()
 	for _, q := range g.loki.Tails() {
 		if !strings.HasPrefix(q, `{tenant_id="alpha",`) {
-			t.Errorf("Loki was asked to tail %s", q)
+			t.Errorf("Loki got a request to tail %s", q)
 		}
 	}
 	// While nobody listens; one of them in the nanosecond of the last one seen.
@@ -234,7 +234,7 @@ func (s *sse) end() (reason string) {
 	for {
 		e, ok := s.next()
 		if !ok {
-			s.Fatal("the answer ended without an end")
+			s.Fatal("the response ended without an end event")
 		}
 		if e.name == "end" {
 			var why struct{ Reason, Detail string }
@@ -441,7 +441,7 @@ func TestTailRefusals(t *testing.T) {
 		}
 	}
 	if n := len(g.loki.Requests()); n > 0 {
-		t.Errorf("Loki was asked %d times", n)
+		t.Errorf("Loki got %d requests", n)
 	}
 }
 
@@ -468,7 +468,7 @@ func TestTailsPerTenant(t *testing.T) {
 	})
 }
 
-// until asks again and again, for what another goroutine is about to do.
+// until polls for what another goroutine is about to do.
 func (g *gateway) until(what string, so func() bool) {
 	g.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)

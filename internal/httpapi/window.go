@@ -10,7 +10,7 @@ import (
 )
 
 // Times and durations are read as Loki 3.7.8 reads them (pkg/loghttp/params.go), once, and sent on as
-// what was understood.
+// the values that were read.
 
 // defaultSince is the span that Loki takes where a request names no start, on labels as well (its own
 // documentation says six hours there; its code uses one hour).

@@ -21,7 +21,7 @@ import (
 	"github.com/logfence/logfence/internal/lokitest"
 )
 
-// pauses sends a piece of an answer, nothing for a time, and the rest.
+// pauses sends a piece of a response, nothing for a time, and the rest.
 func pauses(pause time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -50,7 +50,7 @@ func TestQuietIsNoStall(t *testing.T) {
 			server.StartTLS()
 			t.Cleanup(server.Close)
 			g.url = server.URL
-			ask := func(path, query string) *bufio.Reader {
+			stream := func(path, query string) *bufio.Reader {
 				r := g.request(http.MethodGet, path, "query", query)
 				r.Header.Set("Authorization", "Bearer "+alphaToken)
 				response, err := server.Client().Do(r)
@@ -66,13 +66,13 @@ func TestQuietIsNoStall(t *testing.T) {
 
 			// Loki's pause.
 			g.loki.Instead(pauses(2 * stall))
-			if text, err := io.ReadAll(ask("/api/v1/logs/query", `{app="api"}`)); err != nil || !strings.HasSuffix(string(text), `"result":[]}}`) {
+			if text, err := io.ReadAll(stream("/api/v1/logs/query", `{app="api"}`)); err != nil || !strings.HasSuffix(string(text), `"result":[]}}`) {
 				t.Errorf("%s, %v", text, err)
 			}
 			g.loki.Behave()
 
 			// A tail's: the second beat comes after the first.
-			events := ask("/api/v1/logs/tail", `{app="nothing"}`)
+			events := stream("/api/v1/logs/tail", `{app="nothing"}`)
 			for beats := 0; beats < 3; {
 				line, err := events.ReadString('\n')
 				if err != nil {
@@ -86,9 +86,9 @@ func TestQuietIsNoStall(t *testing.T) {
 	}
 }
 
-// TestEveryAnswerHasItsTime guarantees that no client keeps a connection by not reading an answer, whatever
-// it is, how short it may be, and whoever the client is.
-func TestEveryAnswerHasItsTime(t *testing.T) {
+// TestEveryResponseHasADeadline guarantees that no client keeps a connection by not reading a response, whatever
+// it is, how short it may be, and whatever the client is.
+func TestEveryResponseHasADeadline(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, func(c *Config, _ *loki.Config) {
 		c.ClientTimeout, c.CORSOrigins, c.Heartbeat = 50*time.Millisecond, []string{"https://logs.example"}, time.Hour
@@ -139,7 +139,7 @@ func TestEveryAnswerHasItsTime(t *testing.T) {
 	}
 }
 
-// TestStalledStreamsAreCutOff guarantees that in HTTP/2, too, a client that does not read an answer does not
+// TestStalledStreamsAreCutOff guarantees that in HTTP/2, too, a client that does not read a response does not
 // keep Loki at work, while the connection serves other requests.
 func TestStalledStreamsAreCutOff(t *testing.T) {
 	t.Parallel()
@@ -156,7 +156,7 @@ func TestStalledStreamsAreCutOff(t *testing.T) {
 	}))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	ask := func(path string) *http.Response {
+	get := func(path string) *http.Response {
 		r := g.request(http.MethodGet, path, "query", `{app="api"}`).WithContext(ctx)
 		r.Header.Set("Authorization", "Bearer "+alphaToken)
 		response, err := server.Client().Do(r)
@@ -165,17 +165,17 @@ func TestStalledStreamsAreCutOff(t *testing.T) {
 		}
 		return response
 	}
-	idle := ask("/api/v1/logs/query")
+	idle := get("/api/v1/logs/query")
 	defer idle.Body.Close()
 	<-lokiLeft
 	g.loki.Behave()
-	other := ask("/api/v1/logs/query")
+	other := get("/api/v1/logs/query")
 	defer other.Body.Close()
 	if other.StatusCode != http.StatusOK || other.ProtoMajor != 2 {
 		t.Errorf("%s %s", other.Proto, other.Status)
 	}
 	if _, err := io.Copy(io.Discard, idle.Body); err == nil {
-		t.Error("half an answer looks whole")
+		t.Error("half a response looks complete")
 	}
 }
 
