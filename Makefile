@@ -33,7 +33,7 @@ loki: ## find or build the Loki and logcli that the demo and the tests run
 	@$(STATIC) go run ./internal/demo/findloki
 
 .PHONY: test
-test: loki ## run every test, those against a real Loki included
+test: loki proxies ## run every test, those against a real Loki included
 	go test $(RACE) -count=1 -timeout=20m ./...
 	$(STATIC) go test -C internal/tools ./...
 	@$(MAKE) --no-print-directory test-reference
@@ -76,12 +76,18 @@ $(BIN)/bench:
 	@mkdir -p $(BIN)
 	@$(STATIC) go build -o $@ ./internal/bench
 
-# The bench fails without it.
+# A program of Debian's, by its name and package: the bench fails without nginx, and the tests of docs/proxies.md are skipped.
+debian = @command -v $(1) >/dev/null || [ -x /usr/sbin/$(1) ] || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { \
+	echo "installing $(1) by apt-get (once)"; \
+	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(2); } >/dev/null || true; }
+
 .PHONY: nginx
 nginx:
-	@command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { \
-		echo "installing nginx by apt-get (once)"; \
-		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends nginx-light; } >/dev/null || true; }
+	$(call debian,nginx,nginx-light)
+
+.PHONY: proxies
+proxies: nginx ## install nginx and haproxy, which the tests of docs/proxies.md run (Debian, as root)
+	$(call debian,haproxy,haproxy)
 
 .PHONY: bench-go
 bench-go: ## run the Go benchmarks, in a form that benchstat reads
