@@ -131,7 +131,7 @@ func scanTakes(text string) bool {
 	return err == nil
 }
 
-// honest are queries as people and dashboards write them.
+// honest are queries as users and dashboards write them.
 var honest = []struct{ name, text string }{
 	{"selector", `{app="web"}`},
 	{"rate", `rate({app="web"}[5m])`},

@@ -125,7 +125,7 @@ func valid(text string) (ok, inTime bool) {
 // and those that Loki takes, that are refused for their cost and cost less than minRefused. A text is a unit
 // repeated between a head and a tail, since costs that grow faster than the text are what it looks for.
 //
-// It measures, so it runs where it is asked for: under -fuzz, with what was found before, and with
+// It measures, so it runs on request only: under -fuzz, with what was found before, and with
 // LOGFENCE_TEST_LOAD=cost.
 func FuzzCost(f *testing.F) {
 	if fuzz := flag.Lookup("test.fuzz"); (fuzz == nil || fuzz.Value.String() == "") && os.Getenv("LOGFENCE_TEST_LOAD") != "cost" {
@@ -211,8 +211,8 @@ func report(t *testing.T, what string, most, cost float64, text string) float64 
 	return most
 }
 
-// TestCostFigures prints what texts cost beside what they are estimated at, where LOGFENCE_TEST_LOAD=cost asks
-// for it: the longest of each kind that is taken, and users' own.
+// TestCostFigures prints what texts cost beside what they are estimated at, with
+// LOGFENCE_TEST_LOAD=cost: the longest of each kind that is taken, and users' own.
 func TestCostFigures(t *testing.T) {
 	if os.Getenv("LOGFENCE_TEST_LOAD") != "cost" {
 		t.Skip("LOGFENCE_TEST_LOAD is not set to cost")

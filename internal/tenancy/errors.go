@@ -5,10 +5,10 @@ import (
 	"fmt"
 )
 
-// What the package refuses with. Each is one kind of refusal that a caller answers differently;
+// The errors of the package. Each is one kind of refusal, with a problem of its own in the API;
 // there is no outcome but these and a fenced value.
 var (
-	// ErrTenant says that a scope was asked for with no tenant, too many, or an unfit name.
+	// ErrTenant says that a scope was requested with no tenant, too many, or an unfit name.
 	ErrTenant = errors.New("unfit tenant")
 	// ErrExtra says that the selector of a token's claim is none.
 	ErrExtra = errors.New("unfit selector in the token")

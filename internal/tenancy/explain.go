@@ -32,7 +32,7 @@ func (s Scope) Explain(text string) (Explanation, error) {
 	if err != nil {
 		return Explanation{}, err
 	}
-	parts := partsOf(f.asked)
+	parts := partsOf(f.original)
 	if len(parts) != len(f.seen.braces) {
 		return Explanation{}, &UnsupportedError{Reason: unproven, Proof: fmt.Sprintf("%d selectors behind %d braces", len(parts), len(f.seen.braces))}
 	}
@@ -87,7 +87,7 @@ func (s Scope) Format(text string, check func(Shape) error) (formatted string, e
 		return "", &TooComplexError{What: "bytes to format", Limit: maxFormatBytes}
 	}
 	filters := 0
-	f.asked.Walk(func(e syntax.Expr) bool {
+	f.original.Walk(func(e syntax.Expr) bool {
 		if _, ok := e.(*syntax.LineFilterExpr); ok {
 			filters++
 		}
@@ -102,5 +102,5 @@ func (s Scope) Format(text string, check func(Shape) error) (formatted string, e
 			formatted, err = "", &UnsupportedError{Reason: "this query cannot be formatted", Proof: fmt.Sprintf("printer panicked: %v", r)}
 		}
 	}()
-	return syntax.Prettify(f.asked), nil
+	return syntax.Prettify(f.original), nil
 }

@@ -59,7 +59,7 @@ func (s Scope) Selector(text string) (Selector, error) {
 	if err != nil {
 		return Selector{}, err
 	}
-	return Selector{logql: f.query.logql, tenants: s.joined, named: namesIn(f.asked)}, nil
+	return Selector{logql: f.query.logql, tenants: s.joined, named: namesIn(f.original)}, nil
 }
 
 // Selectors fences the selectors of one request. Together they may be as long, and cost as much, as one
@@ -100,8 +100,8 @@ func (s Scope) Selectors(texts []string) ([]Selector, error) {
 }
 
 // namesIn lists the labels that a bare selector names, joined by commas, which no name holds.
-func namesIn(asked syntax.Expr) string {
-	m, ok := asked.(*syntax.MatchersExpr)
+func namesIn(original syntax.Expr) string {
+	m, ok := original.(*syntax.MatchersExpr)
 	if !ok {
 		return ""
 	}
@@ -116,9 +116,9 @@ func namesIn(asked syntax.Expr) string {
 
 // fenced is a fenced query, with what was found on the way to it.
 type fenced struct {
-	query Query
-	asked syntax.Expr // the caller's own text, parsed
-	seen  *scan
+	query    Query
+	original syntax.Expr // the caller's own text, parsed
+	seen     *scan
 }
 
 // fenceText is the fence: scan, parse, insert, parse again, prove. The first doubt is the end, and
@@ -135,17 +135,17 @@ func (s Scope) fenceText(text string, w want) (fenced, error) {
 		return fenced{}, err
 	}
 	// Without validation: `{}` and selectors that Loki refuses as too wide are narrowed by the fence.
-	asked, err := parse(text, syntax.ParseExprWithoutValidation)
+	original, err := parse(text, syntax.ParseExprWithoutValidation)
 	if err != nil {
 		return fenced{}, err
 	}
-	if _, isSelector := asked.(*syntax.MatchersExpr); w != wantQuery && !isSelector {
+	if _, isSelector := original.(*syntax.MatchersExpr); w != wantQuery && !isSelector {
 		return fenced{}, ErrNotSelector
 	}
-	if err := seen.checkLater(text, asked); err != nil {
+	if err := seen.checkLater(text, original); err != nil {
 		return fenced{}, err
 	}
-	if err := checkTemplates(asked); err != nil {
+	if err := checkTemplates(original); err != nil {
 		return fenced{}, err
 	}
 	p, err := s.prefix(seen.hasAbsent)
@@ -153,7 +153,7 @@ func (s Scope) fenceText(text string, w want) (fenced, error) {
 		return fenced{}, err
 	}
 	if w == wantPatterns {
-		if p, err = p.forPatterns(asked); err != nil {
+		if p, err = p.forPatterns(original); err != nil {
 			return fenced{}, err
 		}
 	}
@@ -168,7 +168,7 @@ func (s Scope) fenceText(text string, w want) (fenced, error) {
 	if err != nil {
 		return fenced{}, refuseFenced(err)
 	}
-	if err := prove(asked, result, p.matchers, len(seen.braces)); err != nil {
+	if err := prove(original, result, p.matchers, len(seen.braces)); err != nil {
 		return fenced{}, &UnsupportedError{Reason: reasonOf(err), Proof: err.Error()}
 	}
 	if w == wantPatterns {
@@ -176,11 +176,11 @@ func (s Scope) fenceText(text string, w want) (fenced, error) {
 			return fenced{}, &UnsupportedError{Reason: unproven, Proof: err.Error()}
 		}
 	}
-	return fenced{query: Query{logql: fencedText, tenants: s.joined, kind: kindOf(result), shape: shapeOf(asked)}, asked: asked, seen: seen}, nil
+	return fenced{query: Query{logql: fencedText, tenants: s.joined, kind: kindOf(result), shape: shapeOf(original)}, original: original, seen: seen}, nil
 }
 
 // refuseFenced tells apart why Loki's parser refuses a fenced text whose original it parsed. What
-// validation finds in the expression carries no position and is the caller's to mend; anything with
+// validation finds in the expression carries no position and is the caller's to fix; anything with
 // a position means that the text came apart where we touched it.
 func refuseFenced(err error) error {
 	invalid, ok := err.(*InvalidError) //nolint:errorlint // parse returns it unwrapped

@@ -34,11 +34,11 @@ var queryCases = []struct{ name, in, want string }{
 	{"nested aggregations", `topk(3, sum by (app) (max_over_time({a="b"} | unwrap d [5m])))`, `topk(3, sum by (app) (max_over_time({tenant_id="acme",a="b"} | unwrap d [5m])))`},
 	// Loki's own DepthFirstTraversal stops at label_replace.
 	{"under label_replace", `label_replace(rate({app="api"}[1m]), "a", "$1", "b", "(.*)")`, `label_replace(rate({tenant_id="acme",app="api"}[1m]), "a", "$1", "b", "(.*)")`},
-	// absent_over_time answers with the selector's equality labels; a regular expression leaves no trace.
+	// absent_over_time responds with the selector's equality labels; a regular expression leaves no trace.
 	{"absent", `absent_over_time({app="api"}[5m])`, `absent_over_time({tenant_id=~"acme",app="api"}[5m])`},
 	{"offset and unwrap", `sum_over_time({a="b"} | logfmt | unwrap duration(x) [5m] offset 1h)`, `sum_over_time({tenant_id="acme",a="b"} | logfmt | unwrap duration(x) [5m] offset 1h)`},
 
-	// The caller's matcher stays and both apply, so the answer is empty, or what it would be anyway.
+	// The caller's matcher stays and both apply, so the result is empty, or what it would be anyway.
 	{"another tenant", `{tenant_id="globex"}`, `{tenant_id="acme",tenant_id="globex"}`},
 	{"not me", `{app="api", tenant_id!="acme"}`, `{tenant_id="acme",app="api", tenant_id!="acme"}`},
 	{"any tenant", `{tenant_id=~".+"}`, `{tenant_id="acme",tenant_id=~".+"}`},
@@ -65,7 +65,7 @@ var queryCases = []struct{ name, in, want string }{
 	{"escaped quote", `{a="\"{"} |= "\\"`, `{tenant_id="acme",a="\"{"} |= "\\"`},
 	{"brace in a number's range", `rate({a="b"}[1m])`, `rate({tenant_id="acme",a="b"}[1m])`},
 
-	// Comments cost Loki's parser dearly, so they go; what looks like one stays.
+	// Comments are expensive for Loki's parser, so they are removed; what looks like one stays.
 	{"comment", "{a=\"b\"} # {c=\"d\"}\n|= \"x\"", "{tenant_id=\"acme\",a=\"b\"}          \n|= \"x\""},
 	{"comment at the end", `{a="b"} # no line break`, `{tenant_id="acme",a="b"}                `},
 	{"comment in a selector", "{ # {\n a=\"b\"}", "{tenant_id=\"acme\",    \n a=\"b\"}"},
@@ -122,8 +122,8 @@ func TestScopeQueryRefuses(t *testing.T) {
 		{"empty", ``, `invalid query`},
 		{"no closing brace", `{a="b"`, `invalid query at line 1, column 7`},
 		{"second line", "{a=\"b\"}\n| |", `invalid query at line 2, column 3`},
-		{"behind an operator", `{app="answers" |=`, `invalid query at line 1, column 16`},
-		{"behind an operator, further down", "{app=\"answers\"\n|=", `invalid query: `},
+		{"behind an operator", `{app="gateway" |=`, `invalid query at line 1, column 16`},
+		{"behind an operator, further down", "{app=\"gateway\"\n|=", `invalid query: `},
 		{"two queries", `{a="b"} {c="d"}`, `invalid query at line 1, column 9`},
 		{"trailing comma", `{a="b",}`, `invalid query`},
 		{"comma only", `{,}`, `invalid query`},
@@ -214,7 +214,7 @@ func TestScope(t *testing.T) {
 		{"extra on a label that Loki reads as a shard", []string{"a"}, `{__cortex_shard__="1_of_2"}`, ""},
 		{"extra is prose", []string{"a"}, `a="b"`, ""},
 		{"extra is two", []string{"a"}, `{a="b"} or {c="d"}`, ""},
-		{"extra is dear", []string{"a"}, `{a=~"` + strings.Repeat("a{1000}", 600) + `"}`, ""},
+		{"extra is expensive", []string{"a"}, `{a=~"` + strings.Repeat("a{1000}", 600) + `"}`, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

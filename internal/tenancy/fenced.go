@@ -7,7 +7,7 @@ import (
 	"github.com/logfence/logfence/internal/tenant"
 )
 
-// Kind tells what a query answers with.
+// Kind is what a query responds with.
 type Kind int
 
 // The kinds of query.
@@ -33,7 +33,7 @@ func (k Kind) String() string {
 }
 
 // Query is LogQL in which every stream selector carries the matchers of the [Scope] that made it.
-// Only [Scope.Query] makes one; the zero Query holds no text and must be refused by whoever gets it.
+// Only [Scope.Query] makes one; the zero Query holds no text and must be refused by every function that takes one.
 type Query struct {
 	logql   string
 	tenants string // as in [Scope.joined]
@@ -61,7 +61,7 @@ func (q Query) Tenants() []tenant.Name { return tenant.Names(split(q.tenants)) }
 // Shape tells what the query's cost is judged by.
 func (q Query) Shape() Shape { return q.shape }
 
-// Kind tells whether the query asks for lines or for samples.
+// Kind is whether the query responds with lines or with samples.
 func (q Query) Kind() Kind { return q.kind }
 
 // Selector is one stream selector that carries the matchers of the [Scope] that made it.

@@ -57,9 +57,9 @@ func (s Scope) PatternSelector(text string) (PatternSelector, error) {
 }
 
 // forPatterns is the prefix with service_name=~".+" before it, where Loki would otherwise print the
-// value of a matcher that is not to be printed: one of the scope's, or one of asked that needs escaping.
-func (p prefix) forPatterns(asked syntax.Expr) (prefix, error) {
-	own, ok := asked.(*syntax.MatchersExpr)
+// value of a matcher that is not to be printed: one of the scope's, or one of the original that needs escaping.
+func (p prefix) forPatterns(original syntax.Expr) (prefix, error) {
+	own, ok := original.(*syntax.MatchersExpr)
 	if !ok {
 		return prefix{}, ErrNotSelector
 	}

@@ -28,15 +28,15 @@ func reasonOf(err error) string {
 	return unproven
 }
 
-// prove holds the fenced expression against the one that was asked: the same nodes and fields all
+// prove compares the fenced expression with the original one: the same nodes and fields all
 // over, but that every selector has the scope's matchers before its own, and as many selectors as
 // the text has braces. It walks both trees once, fields that Loki does not export included, and by
 // reflection, so that a field that a later Loki adds is compared without a change here, and a type
 // that it adds is refused. Not by String(), Clone or JSON: in v3.7.8 each of them loses something.
-func prove(asked, fenced syntax.Expr, scope []*labels.Matcher, braces int) error {
+func prove(original, fenced syntax.Expr, scope []*labels.Matcher, braces int) error {
 	p := prover{scope: scope}
 	// Behind a pointer to the interface, so that the two dynamic types are compared as well.
-	if err := p.same(reflect.ValueOf(&asked).Elem(), reflect.ValueOf(&fenced).Elem()); err != nil {
+	if err := p.same(reflect.ValueOf(&original).Elem(), reflect.ValueOf(&fenced).Elem()); err != nil {
 		return err
 	}
 	if p.selectors != braces {
@@ -95,7 +95,7 @@ var known = fieldsOf(map[reflect.Type]map[string]bool{
 })
 
 // fieldsOf lists the fields that are compared, once and for all: reflect makes a new description of a
-// field whenever it is asked for its name.
+// field whenever it is original for its name.
 func fieldsOf(derived map[reflect.Type]map[string]bool) map[reflect.Type][]int {
 	fields := make(map[reflect.Type][]int, len(derived))
 	for t, left := range derived {
@@ -115,53 +115,53 @@ var (
 	errorType    = reflect.TypeFor[error]()
 )
 
-func (p *prover) same(asked, fenced reflect.Value) error {
-	switch asked.Kind() {
+func (p *prover) same(original, fenced reflect.Value) error {
+	switch original.Kind() {
 	case reflect.Interface:
-		return p.sameInterface(asked, fenced)
+		return p.sameInterface(original, fenced)
 	case reflect.Pointer:
-		if asked.IsNil() || fenced.IsNil() {
-			return sameNil(asked, fenced)
+		if original.IsNil() || fenced.IsNil() {
+			return sameNil(original, fenced)
 		}
-		if asked.Type() == matchersExpr {
-			return p.sameSelector(asked.Elem(), fenced.Elem())
+		if original.Type() == matchersExpr {
+			return p.sameSelector(original.Elem(), fenced.Elem())
 		}
-		return p.same(asked.Elem(), fenced.Elem())
+		return p.same(original.Elem(), fenced.Elem())
 	case reflect.Struct:
-		return p.sameStruct(asked, fenced)
+		return p.sameStruct(original, fenced)
 	case reflect.Slice:
-		return p.sameSlice(asked, fenced)
+		return p.sameSlice(original, fenced)
 	default:
-		return sameScalar(asked, fenced)
+		return sameScalar(original, fenced)
 	}
 }
 
-func (p *prover) sameInterface(asked, fenced reflect.Value) error {
-	if asked.IsNil() || fenced.IsNil() {
-		return sameNil(asked, fenced)
+func (p *prover) sameInterface(original, fenced reflect.Value) error {
+	if original.IsNil() || fenced.IsNil() {
+		return sameNil(original, fenced)
 	}
 	// An error that the parser left in the tree for later: whatever it stands for is not known.
-	if asked.Type() == errorType {
+	if original.Type() == errorType {
 		return errors.New("expression holds an error")
 	}
-	a, f := asked.Elem(), fenced.Elem()
+	a, f := original.Elem(), fenced.Elem()
 	if a.Type() != f.Type() {
 		return fmt.Errorf("%s became %s", a.Type(), f.Type())
 	}
 	return p.same(a, f)
 }
 
-func sameNil(asked, fenced reflect.Value) error {
-	if asked.IsNil() != fenced.IsNil() {
-		return fmt.Errorf("%s came or went", asked.Type())
+func sameNil(original, fenced reflect.Value) error {
+	if original.IsNil() != fenced.IsNil() {
+		return fmt.Errorf("%s came or went", original.Type())
 	}
 	return nil
 }
 
 // sameSelector is the one place where the two trees are to differ.
-func (p *prover) sameSelector(asked, fenced reflect.Value) error {
+func (p *prover) sameSelector(original, fenced reflect.Value) error {
 	p.selectors++
-	own, all := asked.FieldByName("Mts"), fenced.FieldByName("Mts")
+	own, all := original.FieldByName("Mts"), fenced.FieldByName("Mts")
 	if all.Len() != len(p.scope)+own.Len() {
 		return fmt.Errorf("selector has %d matchers, want %d and %d", all.Len(), len(p.scope), own.Len())
 	}
@@ -176,57 +176,57 @@ func (p *prover) sameSelector(asked, fenced reflect.Value) error {
 	return p.sameElements(own, all.Slice(len(p.scope), all.Len()))
 }
 
-func (p *prover) sameStruct(asked, fenced reflect.Value) error {
-	fields, ok := known[asked.Type()]
+func (p *prover) sameStruct(original, fenced reflect.Value) error {
+	fields, ok := known[original.Type()]
 	if !ok {
-		return &unknownError{construct: asked.Type().Name()}
+		return &unknownError{construct: original.Type().Name()}
 	}
 	for _, i := range fields {
-		if err := p.same(asked.Field(i), fenced.Field(i)); err != nil {
+		if err := p.same(original.Field(i), fenced.Field(i)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *prover) sameSlice(asked, fenced reflect.Value) error {
-	if err := sameNil(asked, fenced); err != nil {
+func (p *prover) sameSlice(original, fenced reflect.Value) error {
+	if err := sameNil(original, fenced); err != nil {
 		return err
 	}
-	return p.sameElements(asked, fenced)
+	return p.sameElements(original, fenced)
 }
 
-func (p *prover) sameElements(asked, fenced reflect.Value) error {
-	if asked.Len() != fenced.Len() {
-		return fmt.Errorf("%s of %d became one of %d", asked.Type(), asked.Len(), fenced.Len())
+func (p *prover) sameElements(original, fenced reflect.Value) error {
+	if original.Len() != fenced.Len() {
+		return fmt.Errorf("%s of %d became one of %d", original.Type(), original.Len(), fenced.Len())
 	}
-	for i := range asked.Len() {
-		if err := p.same(asked.Index(i), fenced.Index(i)); err != nil {
+	for i := range original.Len() {
+		if err := p.same(original.Index(i), fenced.Index(i)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func sameScalar(asked, fenced reflect.Value) error {
+func sameScalar(original, fenced reflect.Value) error {
 	var same bool
 	switch {
-	case asked.Kind() == reflect.String:
-		same = asked.String() == fenced.String()
-	case asked.Kind() == reflect.Bool:
-		same = asked.Bool() == fenced.Bool()
-	case asked.CanInt():
-		same = asked.Int() == fenced.Int()
-	case asked.CanUint():
-		same = asked.Uint() == fenced.Uint()
-	case asked.CanFloat():
+	case original.Kind() == reflect.String:
+		same = original.String() == fenced.String()
+	case original.Kind() == reflect.Bool:
+		same = original.Bool() == fenced.Bool()
+	case original.CanInt():
+		same = original.Int() == fenced.Int()
+	case original.CanUint():
+		same = original.Uint() == fenced.Uint()
+	case original.CanFloat():
 		// By bits: NaN (`1/0` is one by the time it is parsed) equals itself here.
-		same = math.Float64bits(asked.Float()) == math.Float64bits(fenced.Float())
+		same = math.Float64bits(original.Float()) == math.Float64bits(fenced.Float())
 	default:
-		return &unknownError{construct: asked.Type().String()}
+		return &unknownError{construct: original.Type().String()}
 	}
 	if !same {
-		return fmt.Errorf("a %s changed", asked.Type())
+		return fmt.Errorf("a %s changed", original.Type())
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ func TestProveRefuses(t *testing.T) {
 	t.Parallel()
 	s := newScope(t, "acme")
 	const tenant = `tenant_id="acme"`
-	for _, tt := range []struct{ name, asked, fenced string }{
+	for _, tt := range []struct{ name, original, fenced string }{
 		{"not fenced at all", `{a="b"}`, `{a="b"}`},
 		{"right leg left out", `rate({a="b"}[1m])/rate({c="d"}[1m])`, `rate({tenant_id="acme",a="b"}[1m])/rate({c="d"}[1m])`},
 		{"left leg left out", `rate({a="b"}[1m])/rate({c="d"}[1m])`, `rate({a="b"}[1m])/rate({tenant_id="acme",c="d"}[1m])`},
@@ -57,7 +57,7 @@ func TestProveRefuses(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			asked, err := syntax.ParseExprWithoutValidation(tt.asked)
+			original, err := syntax.ParseExprWithoutValidation(tt.original)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -65,8 +65,8 @@ func TestProveRefuses(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := prove(asked, fenced, s.plain.matchers, strings.Count(tt.asked, "{")); err == nil {
-				t.Errorf("%s passed as %s fenced by %s", tt.fenced, tt.asked, tenant)
+			if err := prove(original, fenced, s.plain.matchers, strings.Count(tt.original, "{")); err == nil {
+				t.Errorf("%s passed as %s fenced by %s", tt.fenced, tt.original, tenant)
 			}
 		})
 	}
@@ -77,7 +77,7 @@ func TestProveRefuses(t *testing.T) {
 func TestProveCountsBraces(t *testing.T) {
 	t.Parallel()
 	s := newScope(t, "acme")
-	asked, err := syntax.ParseExpr(`{a="b"}`)
+	original, err := syntax.ParseExpr(`{a="b"}`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestProveCountsBraces(t *testing.T) {
 		t.Fatal(err)
 	}
 	for braces, want := range map[int]bool{0: false, 1: true, 2: false} {
-		if err := prove(asked, fenced, s.plain.matchers, braces); (err == nil) != want {
+		if err := prove(original, fenced, s.plain.matchers, braces); (err == nil) != want {
 			t.Errorf("%d braces: %v", braces, err)
 		}
 	}

@@ -4,7 +4,7 @@
 // that made it, added to whatever the caller wrote, and nothing else of the text's meaning is
 // changed. Only this package can make them, and package loki sends nothing else upstream.
 //
-// Not promised here: who the caller is (package auth), how often and how much a caller may ask
+// Not promised here: who the caller is (package auth), how often and how much a caller may request
 // (package limits), or which labels exist.
 //
 // No library fences LogQL so: prom-label-proxy's injectproxy, the nearest, parses PromQL alone, merges its
@@ -256,8 +256,8 @@ func newPrefix(own *labels.Matcher, more []*labels.Matcher) prefix {
 
 // prefix is what each selector of a text gains. Loki answers absent_over_time with the labels of
 // the selector's equality matchers (absentLabels in its evaluator.go, v3.7.8), so the tenant's
-// label would turn up in the answer: there a regular expression says the same and leaves no trace. It
-// is compiled when it is asked for: scopes are many, and few ever do.
+// label would turn up in the response: there a regular expression selects the same and leaves no trace. It
+// is compiled on first use: scopes are many, and few ever need it.
 func (s Scope) prefix(hasAbsent bool) (prefix, error) {
 	if !hasAbsent {
 		return s.plain, nil
