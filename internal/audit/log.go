@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/logfence/logfence/internal/fielderror"
 	"github.com/logfence/logfence/internal/tenant"
 )
 
@@ -62,7 +63,7 @@ type Config struct {
 func (c Config) Validate() error {
 	var errs []error
 	mistake := func(field, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("%s: %s", field, fmt.Sprintf(format, args...)))
+		errs = append(errs, fielderror.New(field, format, args...))
 	}
 	if c.Log != Off && c.Log != Stderr && !strings.ContainsAny(c.Log, `/\`) {
 		mistake("Log", "%q is neither off, stderr nor a path; write a path such as /var/log/logfence/audit.jsonl", c.Log)

@@ -9,10 +9,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
+	"github.com/logfence/logfence/internal/refresh"
 	"github.com/logfence/logfence/internal/strictjson"
 )
 
@@ -46,14 +46,9 @@ func newSource(ic Issuer, allowHTTP bool, rt http.RoundTripper) source {
 type fileSource string
 
 func (path fileSource) fetch(context.Context) (*keySet, error) {
-	f, err := os.Open(string(path))
+	content, err := refresh.ReadFile(string(path), maxDocument)
 	if err != nil {
 		return nil, err
-	}
-	defer f.Close() //nolint:errcheck // only read
-	content, err := readLimited(f)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", string(path), err)
 	}
 	set, err := parseKeysFile(content)
 	if err != nil {

@@ -129,9 +129,7 @@ func AdminAddr(env []string, file string) (string, error) {
 	d.given = d.readFile(file)
 	d.readEnvironment(env)
 	d.read(s)
-	if err := checkAddress(s.field, d.AdminAddr, s.fallback); err != nil {
-		d.attribute("", err.Error())
-	}
+	d.attribute(checkAddress(s.field, d.AdminAddr, s.fallback))
 	d.bad.found = slices.DeleteFunc(d.bad.found, func(p Problem) bool { return p.Name != s.Name() && p.Name != "" })
 	return d.AdminAddr, d.bad.err()
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 
 	"github.com/logfence/logfence/internal/auth"
+	"github.com/logfence/logfence/internal/refresh"
 )
 
 // maxFile is the largest settings file read. It is there for the slip of naming another file.
@@ -120,17 +120,9 @@ func (d *loader) readTree(file string, content []byte, each func(key string, val
 	}
 }
 
+// readBounded reads a file of the operator's. Its error does not name the file, which the heading does.
 func readBounded(file string) ([]byte, error) {
-	info, err := os.Stat(file)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("cannot be read: %w", withoutPath(err))
-	case info.IsDir():
-		return nil, errors.New("is a directory; name the file")
-	case info.Size() > maxFile:
-		return nil, fmt.Errorf("has more than %d bytes; is it the right file?", maxFile)
-	}
-	content, err := os.ReadFile(filepath.Clean(file))
+	content, err := refresh.ReadFile(file, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("cannot be read: %w", withoutPath(err))
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 
+	"github.com/logfence/logfence/internal/fielderror"
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/tenant"
 )
@@ -115,10 +116,9 @@ func (d *loader) readOwn(path string, n ast.Node, at func(ast.Node) origin, base
 		}
 		d.effective = append(d.effective, Value{Name: path + key, Text: t.value, From: t.origin.String()})
 	})
-	for _, err := range each(own.Limits.Limits.Validate()) {
-		key, problem, _ := strings.Cut(err.Error(), ": ")
-		if o, given := lines[key]; given { // what is not written here is a mistake elsewhere, and found there
-			d.bad.add(o, path+key, problem)
+	for _, mistake := range fielderror.All(own.Limits.Limits.Validate()) {
+		if o, given := lines[mistake.Field]; given { // what is not written here is a mistake elsewhere, and found there
+			d.bad.add(o, path+mistake.Field, mistake.Problem.Error())
 		}
 	}
 	return own.Limits.Limits
@@ -131,7 +131,7 @@ func (d *loader) validateLimitsFile() {
 	}
 	content, err := readBounded(d.LimitsFile)
 	if err != nil {
-		d.attribute("", "LimitsFile: "+err.Error())
+		d.attribute(fielderror.New("LimitsFile", "%w", err))
 		return
 	}
 	_, read := readLimits(d.LimitsFile, content, d.Limits.Limits)

@@ -19,52 +19,26 @@ import (
 // validate has every package validate its part, and reports the errors under the names
 // that the operator wrote.
 func (d *loader) validate() {
-	for _, part := range []struct {
-		name string
-		err  error
-	}{
-		{"Loki", d.Loki.Validate()},
-		{"", d.validateListeners()},
-		{"", d.validateClients()},
-		{"Auth", d.Auth.Validate()},
-		{"Tenancy", d.Tenancy.Validate()},
-		{"Limits", d.Limits.Validate()},
-		{"Audit", d.Audit.Validate()},
-		{"SignIn", d.SignIn.Validate()},
-	} {
-		for _, err := range each(part.err) {
-			d.attribute(part.name, err.Error())
-		}
-	}
+	d.attribute(errors.Join(
+		fielderror.Within("Loki", d.Loki.Validate()), d.validateListeners(), d.validateClients(),
+		fielderror.Within("Auth", d.Auth.Validate()), fielderror.Within("Tenancy", d.Tenancy.Validate()),
+		fielderror.Within("Limits", d.Limits.Validate()), fielderror.Within("Audit", d.Audit.Validate()),
+		fielderror.Within("SignIn", d.SignIn.Validate()),
+	))
 	d.validateKeysFiles()
 	d.validateLimitsFile()
 }
 
-// each takes a joined error apart.
-func each(err error) []error {
-	if err == nil {
-		return nil
+// attribute puts each mistake under the setting that fills its field.
+func (d *loader) attribute(err error) {
+	for _, mistake := range fielderror.All(err) {
+		d.attributeField(mistake.Field, inSettings(mistake.Problem.Error()))
 	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var all []error
-		for _, e := range joined.Unwrap() {
-			all = append(all, each(e)...)
-		}
-		return all
-	}
-	return []error{err}
 }
 
-// attribute puts a package's "Field: problem" under the setting that fills the field. What fits none is
-// kept as it is: better an odd name than a mistake that nobody hears of.
-func (d *loader) attribute(part, message string) {
-	field, problem, ok := strings.Cut(message, ": ")
-	if !ok {
-		field, problem = part, message
-	} else if part != "" {
-		field = part + "." + field
-	}
-	problem = inSettings(problem)
+// attributeField puts a mistake under the setting that fills the field. What fits none is kept as it is: better an odd
+// name than a mistake that nobody hears of.
+func (d *loader) attributeField(field, problem string) {
 	if d.issuers != nil {
 		if name, line, ok := d.issuerPath(field); ok {
 			d.bad.add(origin{file: d.bad.file, line: line}, name, problem)
@@ -122,15 +96,15 @@ func inSettings(problem string) string {
 func (d *loader) validateListeners() error {
 	errs := []error{checkAddress("Addr", d.Addr, ":8080"), checkAddress("AdminAddr", d.AdminAddr, "127.0.0.1:9090")}
 	if d.Addr == d.AdminAddr && d.Addr != "" && !strings.HasSuffix(d.Addr, ":0") {
-		errs = append(errs, fmt.Errorf("AdminAddr: %q is the API's address, too; the admin listener requires no token, keep it apart", d.AdminAddr))
+		errs = append(errs, fielderror.New("AdminAddr", "%q is the API's address, too; the admin listener requires no token, keep it apart", d.AdminAddr))
 	}
 	for _, o := range d.CORSOrigins {
 		if problem := checkOrigin(o); problem != "" {
-			errs = append(errs, fmt.Errorf("CORSOrigins: %s", problem))
+			errs = append(errs, fielderror.New("CORSOrigins", "%s", problem))
 		}
 	}
 	if d.MetricsTenants < 0 {
-		errs = append(errs, fmt.Errorf("MetricsTenants: %d is negative; write 0 or more", d.MetricsTenants))
+		errs = append(errs, fielderror.New("MetricsTenants", "%d is negative; write 0 or more", d.MetricsTenants))
 	}
 	return errors.Join(append(errs, d.validateTLS(), d.validateDrain())...)
 }
@@ -141,10 +115,10 @@ const maxDrain = time.Hour
 func (d *loader) validateDrain() error {
 	var errs []error
 	if d.DrainDelay < 0 || d.DrainDelay > maxDrain {
-		errs = append(errs, fmt.Errorf("DrainDelay: %s; write 0s to %s, such as 5s", d.DrainDelay, maxDrain))
+		errs = append(errs, fielderror.New("DrainDelay", "%s; write 0s to %s, such as 5s", d.DrainDelay, maxDrain))
 	}
 	if d.DrainTimeout < 0 || d.DrainTimeout > maxDrain {
-		errs = append(errs, fmt.Errorf("DrainTimeout: %s; write 0s to %s, such as 20s", d.DrainTimeout, maxDrain))
+		errs = append(errs, fielderror.New("DrainTimeout", "%s; write 0s to %s, such as 20s", d.DrainTimeout, maxDrain))
 	}
 	return errors.Join(errs...)
 }
@@ -157,7 +131,7 @@ func (d *loader) validateClients() error {
 		value, least int
 	}{{"MaxBodyBytes", d.MaxBodyBytes, 1 << 10}, {"MaxHeaderBytes", d.MaxHeaderBytes, 4 << 10}} {
 		if f.value < f.least {
-			errs = append(errs, fmt.Errorf("%s: %d bytes let no request pass; write %d or more", f.name, f.value, f.least))
+			errs = append(errs, fielderror.New(f.name, "%d bytes let no request pass; write %d or more", f.value, f.least))
 		}
 	}
 	for _, f := range []struct {
@@ -165,7 +139,7 @@ func (d *loader) validateClients() error {
 		value time.Duration
 	}{{"HeaderTimeout", d.HeaderTimeout}, {"ClientTimeout", d.ClientTimeout}, {"IdleTimeout", d.IdleTimeout}} {
 		if f.value <= 0 {
-			errs = append(errs, fmt.Errorf("%s: %s lets no client in; write more than 0s", f.name, f.value))
+			errs = append(errs, fielderror.New(f.name, "%s lets no client in; write more than 0s", f.value))
 		}
 	}
 	return errors.Join(errs...)
@@ -175,15 +149,15 @@ func checkAddress(field, address, example string) error {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		if _, alone := strconv.ParseUint(address, 10, 16); alone == nil {
-			return fmt.Errorf("%s: %q is a port alone; did you mean %q?", field, address, ":"+address)
+			return fielderror.New(field, "%q is a port alone; did you mean %q?", address, ":"+address)
 		}
-		return fmt.Errorf("%s: %q is not host:port; write an address such as %s", field, address, example)
+		return fielderror.New(field, "%q is not host:port; write an address such as %s", address, example)
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return fmt.Errorf("%s: %q has no port from 0 to 65535; write an address such as %s", field, address, example)
+		return fielderror.New(field, "%q has no port from 0 to 65535; write an address such as %s", address, example)
 	}
 	if strings.ContainsAny(host, "/@ ") {
-		return fmt.Errorf("%s: %q has no host name before the port; write an address such as %s", field, address, example)
+		return fielderror.New(field, "%q has no host name before the port; write an address such as %s", address, example)
 	}
 	return nil
 }
@@ -223,12 +197,12 @@ func (d *loader) validateTLS() error {
 	case d.TLSCertFile == "" && d.TLSKeyFile == "":
 		return nil
 	case d.TLSKeyFile == "":
-		return errors.New("TLSKeyFile: required beside the certificate; name the file of its private key")
+		return fielderror.New("TLSKeyFile", "required beside the certificate; name the file of its private key")
 	case d.TLSCertFile == "":
-		return errors.New("TLSCertFile: required beside the key; name the file of its certificate chain")
+		return fielderror.New("TLSCertFile", "required beside the key; name the file of its certificate chain")
 	}
 	if _, err := tls.LoadX509KeyPair(d.TLSCertFile, d.TLSKeyFile); err != nil {
-		return fmt.Errorf("TLSCertFile: certificate and key cannot be used: %w", err)
+		return fielderror.New("TLSCertFile", "certificate and key cannot be used: %w", err)
 	}
 	return nil
 }
@@ -246,11 +220,11 @@ func (d *loader) validateKeysFiles() {
 			verifier.Close()
 			continue
 		}
+		// The verifier has this one issuer, its first; the operator's list may have more.
 		var mistake *fielderror.Error
 		if errors.As(err, &mistake) {
-			d.attribute("Auth", fmt.Sprintf("Issuers[%d].KeysFile: %s", i, mistake.Problem))
-		} else {
-			d.attribute("Auth", fmt.Sprintf("Issuers[%d].KeysFile: %s", i, err))
+			err = mistake.Problem
 		}
+		d.attribute(fielderror.New(fmt.Sprintf("Auth.Issuers[%d].KeysFile", i), "%w", err))
 	}
 }

@@ -1,10 +1,7 @@
 package httpapi
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -72,55 +69,6 @@ func readJSON(r *http.Request, into any) error {
 	d := json.NewDecoder(r.Body)
 	if err := d.Decode(into); err != nil {
 		return parameterInvalid("", "The body is not JSON as described.")
-	}
-	return nil
-}
-
-// checkUnambiguous refuses JSON that parsers interpret differently: a name given twice in an object, or
-// more than one value.
-func checkUnambiguous(body []byte) error {
-	d := json.NewDecoder(bytes.NewReader(body))
-	if err := checkJSONValue(d, 0); err != nil {
-		return err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("there is more than one value")
-	}
-	return nil
-}
-
-// maxDepth bounds the nesting of a body; the deepest that the spec describes is one object.
-const maxDepth = 16
-
-// checkJSONValue reads one value.
-func checkJSONValue(d *json.Decoder, depth int) error {
-	token, err := d.Token()
-	if err != nil || depth > maxDepth {
-		return errors.New("it is not JSON")
-	}
-	delim, ok := token.(json.Delim)
-	if !ok {
-		return nil
-	}
-	names := map[string]bool{}
-	for d.More() {
-		if delim == '{' {
-			name, err := d.Token()
-			if err != nil {
-				return errors.New("it is not JSON")
-			}
-			text, _ := name.(string)
-			if names[text] {
-				return errors.New("a name is given twice")
-			}
-			names[text] = true
-		}
-		if err := checkJSONValue(d, depth+1); err != nil {
-			return err
-		}
-	}
-	if _, err := d.Token(); err != nil {
-		return errors.New("it is not JSON")
 	}
 	return nil
 }

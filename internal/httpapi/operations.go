@@ -19,6 +19,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/logfence/logfence/internal/limits"
+	"github.com/logfence/logfence/internal/strictjson"
 )
 
 const (
@@ -145,7 +146,7 @@ func (o *operation) readParameters(r *http.Request, maxBody int64) (url.Values, 
 		if err != nil {
 			return nil, err
 		}
-		if err := checkUnambiguous(body); err != nil {
+		if _, err := strictjson.Object(body); err != nil {
 			return nil, parameterInvalid("", "The body is not as described: %s.", err)
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))

@@ -3,6 +3,8 @@ package limits
 import (
 	"errors"
 	"time"
+
+	"github.com/logfence/logfence/internal/fielderror"
 )
 
 // Config is what a [Limiter] is made of.
@@ -29,16 +31,11 @@ const maxWaiting = 8192
 func (c Config) Validate() error {
 	errs := []error{c.Limits.Validate()}
 	if c.AtOnce <= 0 {
-		errs = append(errs, fieldError("AtOnce", "%d lets nothing pass; write at least 1, such as 256", c.AtOnce))
+		errs = append(errs, fielderror.New("AtOnce", "%d lets nothing pass; write at least 1, such as 256", c.AtOnce))
 	}
 	if c.Wait <= 0 {
-		errs = append(errs, fieldError("Wait", "%s lets no query wait; write more than 0s, such as 5s", c.Wait))
+		errs = append(errs, fielderror.New("Wait", "%s lets no query wait; write more than 0s, such as 5s", c.Wait))
 	}
-	if err := c.Redis.Validate(); err != nil {
-		errs = append(errs, prefix("Redis", err))
-	}
-	if err := c.Parsing.Validate(); err != nil {
-		errs = append(errs, prefix("Parsing", err))
-	}
+	errs = append(errs, fielderror.Within("Redis", c.Redis.Validate()), fielderror.Within("Parsing", c.Parsing.Validate()))
 	return errors.Join(errs...)
 }

@@ -1,7 +1,6 @@
 package limits
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -49,22 +48,4 @@ func (u Unit) text(value int64) string {
 	default:
 		return strconv.FormatInt(value, 10)
 	}
-}
-
-// fieldError is a mistake in one field.
-func fieldError(field, format string, args ...any) error {
-	return errors.New(field + ": " + fmt.Sprintf(format, args...))
-}
-
-// prefix puts a field's name before those of its own fields, one error for each.
-func prefix(field string, err error) error {
-	var joined interface{ Unwrap() []error }
-	if !errors.As(err, &joined) {
-		return fmt.Errorf("%s.%w", field, err)
-	}
-	var errs []error
-	for _, e := range joined.Unwrap() {
-		errs = append(errs, fmt.Errorf("%s.%w", field, e))
-	}
-	return errors.Join(errs...)
 }

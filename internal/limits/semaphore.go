@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/logfence/logfence/internal/fielderror"
 )
 
 // ErrOverloaded means that as many callers wait as may wait in all.
@@ -42,11 +44,11 @@ func (c FairSemaphoreConfig) Validate() error {
 		value int
 	}{{"AtOnce", c.AtOnce}, {"PerKey", c.PerKey}, {"QueuePerKey", c.QueuePerKey}, {"Queue", c.Queue}} {
 		if f.value < 0 {
-			errs = append(errs, fmt.Errorf("%s: %d is negative; write 0 or more", f.name, f.value))
+			errs = append(errs, fielderror.New(f.name, "%d is negative; write 0 or more", f.value))
 		}
 	}
 	if c.QueuePerKey > max(c.Queue, 0) {
-		errs = append(errs, fmt.Errorf("QueuePerKey: %d is more than may wait in all; write at most %d", c.QueuePerKey, max(c.Queue, 0)))
+		errs = append(errs, fielderror.New("QueuePerKey", "%d is more than may wait in all; write at most %d", c.QueuePerKey, max(c.Queue, 0)))
 	}
 	return errors.Join(errs...)
 }

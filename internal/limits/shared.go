@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/logfence/logfence/internal/fielderror"
 )
 
 // RedisConfig is where replicas share their counts. Redis and Valkey serve alike.
@@ -37,7 +39,7 @@ func (c RedisConfig) Validate() error {
 		errs = append(errs, err)
 	}
 	if c.Timeout <= 0 {
-		errs = append(errs, fieldError("Timeout", "%s leaves no time for a reply; write more than 0s, such as 100ms", c.Timeout))
+		errs = append(errs, fielderror.New("Timeout", "%s leaves no time for a reply; write more than 0s, such as 100ms", c.Timeout))
 	}
 	return errors.Join(errs...)
 }
@@ -45,11 +47,11 @@ func (c RedisConfig) Validate() error {
 func (c RedisConfig) options() (*redis.Options, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" || u.Host == "" {
-		return nil, fieldError("URL", "not the URL of a Redis; write one such as redis://redis:6379 (what was read is not shown, since it may hold a password)")
+		return nil, fielderror.New("URL", "not the URL of a Redis; write one such as redis://redis:6379 (what was read is not shown, since it may hold a password)")
 	}
 	o, err := redis.ParseURL(c.URL)
 	if err != nil {
-		return nil, fieldError("URL", "this is not the URL of a Redis; write one such as rediss://user:password@redis:6379/0")
+		return nil, fielderror.New("URL", "this is not the URL of a Redis; write one such as rediss://user:password@redis:6379/0")
 	}
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = c.Timeout, c.Timeout, c.Timeout, c.Timeout
 	o.ContextTimeoutEnabled = true

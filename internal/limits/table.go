@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/logfence/logfence/internal/fielderror"
 )
 
 // Limits bound what one tenant may request, by all of its users and tokens together. Each field has a row in
@@ -292,7 +294,7 @@ func (l Limits) Validate() error {
 	var errs []error
 	for i := range table {
 		if problem := table[i].check(table[i].Get(&l)); problem != "" {
-			errs = append(errs, fieldError(table[i].Key, "%s", problem))
+			errs = append(errs, fielderror.New(table[i].Key, "%s", problem))
 		}
 	}
 	return errors.Join(errs...)

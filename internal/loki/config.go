@@ -2,11 +2,12 @@ package loki
 
 import (
 	"errors"
-	"fmt"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/logfence/logfence/internal/fielderror"
 )
 
 // DefaultTimeout is how long a request may take where [Config] does not say.
@@ -52,7 +53,7 @@ func (c Config) Validate() error {
 		errs = append(errs, err)
 	}
 	if c.Timeout < 0 {
-		errs = append(errs, fieldError("Timeout", "%s is negative; write how long a response may take, such as 60s", c.Timeout))
+		errs = append(errs, fielderror.New("Timeout", "%s is negative; write how long a response may take, such as 60s", c.Timeout))
 	}
 	if err := orgID(c.OrgID).validate(); err != nil {
 		errs = append(errs, err)
@@ -72,24 +73,24 @@ func (c Config) validateTLS() error {
 		{"CAFile", c.CAFile}, {"CertFile", c.CertFile}, {"KeyFile", c.KeyFile}, {"ServerName", c.ServerName},
 	} {
 		if field.value != "" && plain {
-			errs = append(errs, fieldError(field.name, "given, but Loki's URL is not https, so it would not be used; write https, or leave this out"))
+			errs = append(errs, fielderror.New(field.name, "given, but Loki's URL is not https, so it would not be used; write https, or leave this out"))
 		}
 	}
 	if v := c.TLSMinVersion; v != "" && v != tls12 && v != tls13 {
-		errs = append(errs, fieldError("TLSMinVersion", "%q is not a version taken; write %s or %s", v, tls12, tls13))
+		errs = append(errs, fielderror.New("TLSMinVersion", "%q is not a version taken; write %s or %s", v, tls12, tls13))
 	}
 	switch {
 	case c.CertFile == "" && c.KeyFile != "":
-		return errors.Join(append(errs, fieldError("CertFile", "required beside the key; name the file of its certificate chain"))...)
+		return errors.Join(append(errs, fielderror.New("CertFile", "required beside the key; name the file of its certificate chain"))...)
 	case c.CertFile != "" && c.KeyFile == "":
-		return errors.Join(append(errs, fieldError("KeyFile", "required beside the certificate; name the file of its private key"))...)
+		return errors.Join(append(errs, fielderror.New("KeyFile", "required beside the certificate; name the file of its private key"))...)
 	}
 	for _, part := range []struct {
 		name string
 		Config
 	}{{"CAFile", Config{CAFile: c.CAFile}}, {"CertFile", Config{CertFile: c.CertFile, KeyFile: c.KeyFile}}} {
 		if err := checkFiles(part.tlsFiles(), part.tlsConfig); err != nil {
-			errs = append(errs, fieldError(part.name, "%w", err))
+			errs = append(errs, fielderror.New(part.name, "%w", err))
 		}
 	}
 	return errors.Join(errs...)
@@ -101,18 +102,18 @@ func (c Config) validateCredentials() error {
 		name = "BearerTokenFile"
 	}
 	if c.BearerTokenFile != "" && c.BasicAuthFile != "" {
-		return fieldError("BasicAuthFile", "given beside a file with a bearer token; one of them would not be sent, so leave one out")
+		return fielderror.New("BasicAuthFile", "given beside a file with a bearer token; one of them would not be sent, so leave one out")
 	}
 	file, _ := c.credentialFile()
 	if file == "" {
 		return nil
 	}
 	if upstreams, err := parseURLs(c.URL); err == nil && slices.ContainsFunc(upstreams, func(e *upstream) bool { return e.user != nil }) {
-		return fieldError(name, "given beside credentials in Loki's URL, which would not be sent; leave one of the two out")
+		return fielderror.New(name, "given beside credentials in Loki's URL, which would not be sent; leave one of the two out")
 	}
 	credential, err := c.readCredential(nil)
 	if err != nil {
-		return fieldError(name, "%w", err)
+		return fielderror.New(name, "%w", err)
 	}
 	credential.close()
 	return nil
@@ -126,11 +127,6 @@ func checkFiles[T any](paths []string, parse func([][]byte) (T, error)) error {
 	}
 	value.close()
 	return nil
-}
-
-// fieldError returns an error about one field.
-func fieldError(field, format string, args ...any) error {
-	return fmt.Errorf(field+": "+format, args...)
 }
 
 // parseURLs parses one or several URLs and removes the credentials, so that no error that quotes a URL shows
@@ -148,7 +144,7 @@ func parseURLs(text string) ([]*upstream, error) {
 		u.User = nil
 		for _, other := range upstreams {
 			if other.name() == e.name() {
-				errs = append(errs, fieldError("URL", "%q is given twice; write it once", e.name()))
+				errs = append(errs, fielderror.New("URL", "%q is given twice; write it once", e.name()))
 			}
 		}
 		upstreams = append(upstreams, e)
@@ -158,7 +154,7 @@ func parseURLs(text string) ([]*upstream, error) {
 
 func parseURL(text string) (*url.URL, error) {
 	if text == "" {
-		return nil, fieldError("URL", "required; write Loki's base URL, such as http://loki:3100")
+		return nil, fielderror.New("URL", "required; write Loki's base URL, such as http://loki:3100")
 	}
 	u, err := url.Parse(text)
 	// "loki:3100" is read as the scheme loki, "10.0.0.1:3100" as no URL at all, "loki" as a path.
@@ -168,13 +164,13 @@ func parseURL(text string) (*url.URL, error) {
 	shown := u.Redacted()
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fieldError("URL", "%q has the scheme %q; write http or https", shown, u.Scheme)
+		return nil, fielderror.New("URL", "%q has the scheme %q; write http or https", shown, u.Scheme)
 	case u.Hostname() == "":
-		return nil, fieldError("URL", "%q names no host; write Loki's, such as http://loki:3100", shown)
+		return nil, fielderror.New("URL", "%q names no host; write Loki's, such as http://loki:3100", shown)
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return nil, fieldError("URL", "%q has a query or fragment; write only the base, such as %q", shown, withoutAPIPath(u))
+		return nil, fielderror.New("URL", "%q has a query or fragment; write only the base, such as %q", shown, withoutAPIPath(u))
 	case strings.Contains(u.Path, "/loki/api/"):
-		return nil, fieldError("URL", "%q holds a path of Loki's API; write what is before it, such as %q", shown, withoutAPIPath(u))
+		return nil, fielderror.New("URL", "%q holds a path of Loki's API; write what is before it, such as %q", shown, withoutAPIPath(u))
 	}
 	u.Path = strings.TrimRight(u.Path, "/")
 	u.RawPath = strings.TrimRight(u.RawPath, "/")
@@ -185,14 +181,14 @@ func parseURL(text string) (*url.URL, error) {
 // fails, it is unknown which part is the password.
 func missingHostError(text string) error {
 	if strings.Contains(text, "@") {
-		return fieldError("URL", "not a URL; write one such as http://loki:3100 (what was read is not shown, since it may hold a password)")
+		return fielderror.New("URL", "not a URL; write one such as http://loki:3100 (what was read is not shown, since it may hold a password)")
 	}
 	if !strings.Contains(text, "://") {
 		if u, err := url.Parse("http://" + text); err == nil && u.Hostname() != "" {
-			return fieldError("URL", "%q has no scheme; did you mean %q?", text, "http://"+text)
+			return fielderror.New("URL", "%q has no scheme; did you mean %q?", text, "http://"+text)
 		}
 	}
-	return fieldError("URL", "%q is not a URL; write one such as http://loki:3100", text)
+	return fielderror.New("URL", "%q is not a URL; write one such as http://loki:3100", text)
 }
 
 func withoutAPIPath(u *url.URL) string {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/logfence/logfence/internal/fielderror"
 	"github.com/logfence/logfence/internal/tenant"
 )
 
@@ -27,13 +28,13 @@ func (o orgID) validate() error {
 	names := strings.Split(text, orgSeparator)
 	if o.isTemplate() {
 		if len(names) > 1 {
-			return fieldError("OrgID", "%q is a template with %q; name one organization, several tenants are joined by themselves", text, orgSeparator)
+			return fielderror.New("OrgID", "%q is a template with %q; name one organization, several tenants are joined by themselves", text, orgSeparator)
 		}
 		names[0] = strings.ReplaceAll(text, tenantVariable, "tenant")
 	}
 	for _, name := range names {
 		if err := checkOrg(name); err != nil {
-			return fieldError("OrgID", "%q: %s; write a name that Loki takes, or %s for the caller's tenant", text, err, tenantVariable)
+			return fielderror.New("OrgID", "%q: %s; write a name that Loki takes, or %s for the caller's tenant", text, err, tenantVariable)
 		}
 	}
 	return nil

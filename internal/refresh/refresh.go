@@ -16,7 +16,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -158,7 +160,7 @@ func (v *Value[T]) parseContent(now contentHash, contents [][]byte, err error) {
 func (v *Value[T]) read() (contentHash, [][]byte, error) {
 	contents, sum := make([][]byte, 0, len(v.paths)), sha256.New()
 	for _, path := range v.paths {
-		data, err := readFile(path)
+		data, err := readRegular(path)
 		if err != nil {
 			return sha256.Sum256([]byte(err.Error())), nil, err
 		}
@@ -177,8 +179,8 @@ func (v *Value[T]) name() string {
 	return name
 }
 
-// readFile reads a regular file only: opening a pipe would block.
-func readFile(path string) ([]byte, error) {
+// readRegular reads a regular file only: opening a pipe would block.
+func readRegular(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -186,17 +188,23 @@ func readFile(path string) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is no regular file", path)
 	}
-	f, err := os.Open(path)
+	return ReadFile(path, maxSize)
+}
+
+// ReadFile reads a file of at most so many bytes, once. Its error is an [*fs.PathError]; a file that is longer is one
+// too, since it is rather the wrong file. It takes pipes as well, and then waits for their end.
+func ReadFile(path string, most int64) ([]byte, error) {
+	f, err := os.Open(filepath.Clean(path))
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // only read
-	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
 	switch {
 	case err != nil:
 		return nil, err
-	case len(data) > maxSize:
-		return nil, fmt.Errorf("%s has more than %d bytes", path, maxSize)
+	case int64(len(data)) > most:
+		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("has more than %d bytes; is it the right file?", most)}
 	}
 	return data, nil
 }

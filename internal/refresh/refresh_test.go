@@ -259,7 +259,7 @@ func TestFileAtStart(t *testing.T) {
 	for _, tt := range []struct{ name, path, want string }{
 		{"missing", filepath.Join(dir, "missing"), "stat " + filepath.Join(dir, "missing") + ": no such file or directory"},
 		{"wrong", bad, bad + ": holds what is bad"},
-		{"endless", large, large + " has more than 4194304 bytes"},
+		{"endless", large, "read " + large + ": has more than 4194304 bytes; is it the right file?"},
 		// Opening a pipe, or a folder by another's mistake, is not to be tried.
 		{"no file", dir, dir + " is no regular file"},
 	} {

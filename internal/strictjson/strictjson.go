@@ -85,7 +85,7 @@ func decodeMembers(dec *json.Decoder, depth int) (any, error) {
 			return nil, errors.New("a member's name is not a string")
 		}
 		if _, twice := object[name]; twice {
-			return nil, fmt.Errorf("member %.120q twice", name)
+			return nil, fmt.Errorf("member %.120q is given twice", name)
 		}
 		if object[name], err = decodeValue(dec, depth+1); err != nil {
 			return nil, err

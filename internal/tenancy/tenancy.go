@@ -26,6 +26,7 @@ import (
 	"github.com/grafana/loki/v3/pkg/logql/syntax"
 	"github.com/prometheus/prometheus/model/labels"
 
+	"github.com/logfence/logfence/internal/fielderror"
 	"github.com/logfence/logfence/internal/tenant"
 )
 
@@ -60,7 +61,7 @@ func (c Config) Validate() error {
 	var errs []error
 	if c.Label != "" {
 		if err := checkLabel(c.Label); err != nil {
-			errs = append(errs, fmt.Errorf("Label: %w", err))
+			errs = append(errs, fielderror.New("Label", "%w", err))
 		}
 	}
 	return errors.Join(errs...)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+
+	"github.com/logfence/logfence/internal/fielderror"
 )
 
 // OIDCLogin holds the OpenID Connect login settings of the log explorer. With the zero value users paste a token.
@@ -25,7 +27,7 @@ type OIDCLogin struct {
 func (s OIDCLogin) Validate() error {
 	var errs []error
 	report := func(field, format string, args ...any) {
-		errs = append(errs, fmt.Errorf(field+": "+format, args...))
+		errs = append(errs, fielderror.New(field, format, args...))
 	}
 	switch {
 	case s.ClientID == "" && len(s.Parameters) > 0:
