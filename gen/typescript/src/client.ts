@@ -171,11 +171,11 @@ export function createLogfence(options: LogfenceOptions): Logfence {
           ...base,
           ...bearer,
           url: '/api/v1/logs/export',
-          query: params,
+          query: (params.format ?? 'ndjson') === 'ndjson' ? { ...params, end_record: true } : params,
           parseAs: 'stream',
         }),
       );
-      return result.error ? result : { ...result, data: exportOf(result.data, result.response, o.signal) };
+      return result.error ? result : { ...result, data: exportOf(result.data, result.response, params.end_record, o.signal) };
     },
   };
 }

@@ -1,4 +1,4 @@
-import { LogfenceError, noResponse, ofProblem, ofThrown, type Failure } from './failure.js';
+import { LogfenceError, noResponse, ofProblem, ofThrown } from './failure.js';
 import type { LogLine } from './gen/types.gen.js';
 import { isLogLine, isObject, isProblem, parse } from './guards.js';
 import { linesOf } from './lines.js';
@@ -20,13 +20,18 @@ export const exportMedia = ['application/x-ndjson', 'text/csv', 'text/plain'];
 
 const newline = 10;
 
-export function exportOf(body: ReadableStream<Uint8Array<ArrayBuffer>>, response: Response, signal: AbortSignal | undefined): Export {
+export function exportOf(
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  response: Response,
+  keepEnd: boolean | undefined,
+  signal: AbortSignal | undefined,
+): Export {
   const contentType = response.headers.get('Content-Type') ?? '';
   const disposition = response.headers.get('Content-Disposition') ?? '';
   return {
     fileName: /filename="([^"/\\]+)"/.exec(disposition)?.[1] ?? generalName(contentType),
     contentType,
-    body: contentType.startsWith('application/x-ndjson') ? whole(body, signal, new LastLine()) : whole(body, signal),
+    body: contentType.startsWith('application/x-ndjson') ? whole(body, signal, new LastLine(keepEnd ?? false)) : whole(body, signal),
   };
 }
 
@@ -62,26 +67,41 @@ function whole(
   });
 }
 
-/** Holds the last line of NDJSON back, since only there an export says that it has failed. */
+/**
+ * Holds the last line of NDJSON back: there an export says that it is complete, or that it has failed. Without either it
+ * was cut off, also where a proxy has hidden that.
+ */
 class LastLine {
+  readonly #keep: boolean;
   #held: Uint8Array<ArrayBuffer> = new Uint8Array();
+  #lines = 0; // before the one that is held
+
+  /** @param keep whether the caller requested the record of the end, and gets it. */
+  constructor(keep: boolean) {
+    this.#keep = keep;
+  }
 
   take(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
     const all = joined(this.#held, bytes);
     // The line feed before the last line; the one at the very end is the last line's own.
     const before = all.length < 2 ? -1 : all.lastIndexOf(newline, all.length - 2);
     this.#held = all.slice(before + 1);
-    return all.subarray(0, before + 1);
+    const complete = all.subarray(0, before + 1);
+    for (const byte of complete) if (byte === newline) this.#lines++;
+    return complete;
   }
 
   end(): Uint8Array<ArrayBuffer> {
     const held = this.#held;
-    if (held.length === 0) return held;
-    if (held[held.length - 1] !== newline) throw new LogfenceError(noResponse('broken_off', undefined));
-    const failure = failureIn(new TextDecoder().decode(held));
-    if (failure) throw new LogfenceError(failure);
-    return held;
+    const record = held[held.length - 1] === newline ? parse(new TextDecoder().decode(held)) : undefined;
+    if (endOf(record) === this.#lines) return this.#keep ? held : new Uint8Array();
+    throw new LogfenceError(isObject(record) && isProblem(record.error) ? ofProblem(record.error) : noResponse('broken_off', undefined));
   }
+}
+
+/** The number of lines in the record of the end. */
+function endOf(record: unknown): unknown {
+  return isObject(record) && isObject(record.end) ? record.end.lines : undefined;
 }
 
 function joined(a: Uint8Array<ArrayBuffer>, b: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
@@ -92,16 +112,11 @@ function joined(a: Uint8Array<ArrayBuffer>, b: Uint8Array<ArrayBuffer>): Uint8Ar
   return both;
 }
 
-function failureIn(line: string): Failure | undefined {
-  const value = parse(line);
-  if (isLogLine(value)) return undefined;
-  return isObject(value) && isProblem(value.error) ? ofProblem(value.error) : noResponse('broken_off', undefined);
-}
-
 /** The lines of an export in NDJSON, one after the other, however many there are. */
 export async function* readLines(e: Pick<Export, 'body'>): AsyncGenerator<LogLine, void, void> {
   for await (const text of linesOf(e.body)) {
     const line = parse(text);
+    if (endOf(line) !== undefined) return;
     if (!isLogLine(line)) throw new LogfenceError(noResponse('broken_off', undefined));
     yield line;
   }

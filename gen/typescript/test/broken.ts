@@ -131,9 +131,16 @@ test('an export that says at its end that it has failed, fails there', async (t)
   assert.deepEqual(lines, ['one', 'two']);
 });
 
+const endOf = (lines: number): string => `{"end":{"lines":${lines}}}\n`;
+
 test('an export whose end is missing fails, in every format', async (t) => {
   const whole = await clientOf(t, send(200, 'application/x-ndjson', `${logLine('one')}${logLine('two').slice(0, -1)}`));
   assert.equal((await failureOf(textOf(whole))).code, 'broken_off');
+  // As a proxy ends it that hides what has happened behind it.
+  for (const end of ['', endOf(1), endOf(3)]) {
+    const hidden = await clientOf(t, send(200, 'application/x-ndjson', logLine('one') + logLine('two') + end));
+    assert.equal((await failureOf(textOf(hidden))).code, 'broken_off', end);
+  }
   for (const media of ['application/x-ndjson', 'text/csv; charset=utf-8', 'text/plain; charset=utf-8']) {
     const client = await clientOf(t, (response) => breakAfter(response, media, logLine('one') + logLine('two')));
     assert.equal((await failureOf(textOf(client))).code, 'broken_off', media);
@@ -145,7 +152,11 @@ test('an export comes byte for byte, however it is cut', async (t) => {
   const bytes = Buffer.from(text);
   for (const size of [1, 7, 1000]) {
     const fetch: typeof globalThis.fetch = () =>
-      Promise.resolve(new Response(piecesOf(bytes, size), { headers: { 'Content-Type': 'application/x-ndjson' } }));
+      Promise.resolve(
+        new Response(piecesOf(Buffer.concat([bytes, Buffer.from(endOf(50))]), size), {
+          headers: { 'Content-Type': 'application/x-ndjson' },
+        }),
+      );
     const client = await clientOf(t, () => assert.fail('not requested'), { fetch });
     assert.equal(await textOf(client), text);
   }

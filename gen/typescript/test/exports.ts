@@ -56,6 +56,12 @@ test('an export of nothing is empty', async () => {
   }
 });
 
+test('the record of the end is in the export when it was requested', async () => {
+  const { data } = await alpha.exportLogs({ query: '{app="export"}', limit: 3, end_record: true });
+  assert.ok(data);
+  assert.match(await new Response(data.body).text(), /^(\{"timestamp".*\n){3}\{"end":\{"lines":3\}\}\n$/);
+});
+
 test('an export that cannot begin is a refusal', async () => {
   const { error } = await alpha.exportLogs({ query: 'rate({app="export"}[1m])' });
   assert.equal(error?.code, 'kind_wrong');

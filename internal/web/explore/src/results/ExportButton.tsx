@@ -55,7 +55,8 @@ function ExportDialog({ query, client, span, limit, onClose }: ExportButtonProps
     const sink = await picked(`logs-${rfc3339(span.end).slice(0, 19).replace(/[:-]/g, '')}Z.${endings[format]}`);
     if (sink === 'cancelled' || own.signal.aborted) return;
     setState({ kind: 'running', progress: { bytes: 0, lines: 0 } });
-    const params = { query, ...span, format, ...(some && { limit: most }) };
+    // Who chooses CSV opens it in a spreadsheet, where a log line must not become a formula.
+    const params = { query, ...span, format, ...(some && { limit: most }), ...(format === 'csv' && { spreadsheet: true }) };
     const { data, error } = await client.exportLogs(params, { signal: own.signal });
     if (error) {
       await sink?.abort();
