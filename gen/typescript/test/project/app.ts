@@ -24,9 +24,9 @@ export function addLine(stream: LabelSet, _time: bigint | string, line: string):
 
 export const addPoint = (_metric: LabelSet, _seconds: number, _value: number): void => undefined;
 export const show = (title: string, detail: string): void => void shown.push([title, detail]);
-export const markMistake = (detail: string, line: number | undefined, column: number | undefined): void =>
+export const markError = (detail: string, line: number | undefined, column: number | undefined): void =>
   void mistakes.push([detail, line, column]);
-export const askAgainAfter = (_seconds: number): void => undefined;
+export const retryAfter = (_seconds: number): void => undefined;
 
 export const input = { value: '{app="checkout" |= "declined"' };
 export const cancelButton: { onclick: (() => void) | null } = { onclick: null };
