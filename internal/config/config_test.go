@@ -102,7 +102,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"JWT_ISSUER": "https://other.example", "JWT_AUDIENCE": "other", "JWT_JWKS_URL": "https://other.example/keys",
 		"JWT_KEYS_FILE": keys, "JWT_ALGORITHMS": "ES256,EdDSA", "REQUIRED_SCOPE": "logs:read",
 		"TENANT_LABEL": "team", "TENANT_CLAIM": "app.team", "SELECTOR_CLAIM": "logs", "LOG_LEVEL": "warn", "LOG_FORMAT": "text",
-		"PARSE_QUEUE_PER_TENANT": "7", "LIMITS_FILE": limitsFile,
+		"PARSE_QUEUE_PER_TENANT": "7", "MEMORY_BUDGET": "3000MiB", "LIMITS_FILE": limitsFile,
 		"REDIS_URL": "rediss://redis.example.com:6379/1", "REDIS_PREFIX": "{other}:",
 		"UI_OIDC_CLIENT_ID": "logs", "UI_OIDC_SCOPES": "openid offline_access", "UI_OIDC_PARAMETERS": "audience=logfence",
 		"AUDIT_LOG": "/var/log/logfence/audit.jsonl", "AUDIT_QUERIES": "hash", "LOG_QUERIES": "off", "TRUSTED_PROXIES": "10.0.0.0/8,192.0.2.1",
@@ -193,6 +193,10 @@ environment: 4 problems
   LOGFENCE_MAX_LINES: must be at least 1 (got 0); the default is 5000`},
 		{"an empty variable", "LOGFENCE_REQUIRED_SCOPE=", "", `environment: 1 problem
   LOGFENCE_REQUIRED_SCOPE: empty; write a value, or leave the variable out`},
+		{"a memory budget too small to serve a context", "LOGFENCE_MEMORY_BUDGET=31MiB", "", `environment: 1 problem
+  LOGFENCE_MEMORY_BUDGET: must be at least 32MiB (got 31MiB)`},
+		{"no memory budget", "LOGFENCE_MEMORY_BUDGET=0", "", `environment: 1 problem
+  LOGFENCE_MEMORY_BUDGET: must be at least 32MiB (got 0); leave the variable out for half of the process's memory limit`},
 		{"given twice", "LOGFENCE_MAX_LINES=1 LOGFENCE_MAX_LINES=2", "", `environment: 1 problem
   LOGFENCE_MAX_LINES: given twice; write it once`},
 		{"in lower case", "logfence_max_lines=1", "", `environment: 1 problem

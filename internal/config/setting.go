@@ -85,6 +85,8 @@ func (s *setting) set(d *loader, t text) (problem string) {
 		} else {
 			*into, problem = readNumber(t.value)
 		}
+	case *int64:
+		*into, problem = readLargeSize(t.value)
 	case *bool:
 		*into, problem = readSwitch(t.value)
 	case *[]string:

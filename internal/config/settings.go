@@ -227,8 +227,15 @@ var settingsAfter = []setting{
 	},
 	{
 		name: "QUEUE_WAIT", kind: kindDuration, fallback: "5s", field: "Limits.Wait",
-		meaning: "longest wait of a query for a slot, of the parser and of Loki",
+		meaning: "longest wait of a request for a slot, of the parser and of Loki, and for memory",
 		target:  func(d *loader) any { return &d.Limits.Wait },
+	},
+	{
+		name: "MEMORY_BUDGET", kind: kindSize, field: "Limits.Memory",
+		meaning: "memory for what is buffered for callers, of all tenants: pages of context, exports and resumed tails, buffers of tails, bodies; " +
+			"beyond it, requests wait in a queue that is fair between tenants, and get 503 after `LOGFENCE_QUEUE_WAIT`; at least 32MiB. " +
+			"Not set: half of the smaller of `GOMEMLIMIT` and the container's memory limit, 256MiB where there is neither",
+		target: func(d *loader) any { return &d.Limits.Memory },
 	},
 	{
 		name: "MAX_BODY_BYTES", kind: kindSize, fallback: "400KiB", field: "MaxBodyBytes",

@@ -14,6 +14,7 @@ import (
 
 	"github.com/logfence/logfence/internal/auth"
 	"github.com/logfence/logfence/internal/fielderror"
+	"github.com/logfence/logfence/internal/limits"
 )
 
 // validate has every package validate its part, and reports the errors under the names
@@ -141,6 +142,9 @@ func (d *loader) validateClients() error {
 		if f.value <= 0 {
 			errs = append(errs, fielderror.New(f.name, "%s lets no client in; write more than 0s", f.value))
 		}
+	}
+	if _, given := d.from["MEMORY_BUDGET"]; given && d.Limits.Memory == 0 {
+		errs = append(errs, fmt.Errorf("Limits.Memory: must be at least %dMiB (got 0); leave the variable out for half of the process's memory limit", limits.MinMemory>>20))
 	}
 	return errors.Join(errs...)
 }

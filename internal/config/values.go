@@ -44,6 +44,15 @@ func readNumber(s string) (int, string) {
 }
 
 func readSize(s string) (int, string) {
+	n, problem := readLargeSize(s)
+	if problem == "" && n > math.MaxInt32 {
+		return 0, fmt.Sprintf("%q is too large; write less than 2048MiB", s)
+	}
+	return int(n), problem
+}
+
+// readLargeSize reads a size that may be larger than 2 GiB.
+func readLargeSize(s string) (int64, string) {
 	digits, factor := s, int64(1)
 	for unit, f := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20} {
 		if cut, ok := strings.CutSuffix(s, unit); ok {
@@ -56,10 +65,10 @@ func readSize(s string) (int, string) {
 		return 0, fmt.Sprintf("%q is not a size; write bytes, KiB or MiB, such as 16384 or 16KiB", s)
 	case n < 0:
 		return 0, fmt.Sprintf("%q is negative; write bytes, KiB or MiB, such as 16KiB", s)
-	case n > math.MaxInt32/factor:
+	case n > math.MaxInt64/factor:
 		return 0, fmt.Sprintf("%q is too large; write less than 2048MiB", s)
 	default:
-		return int(n * factor), ""
+		return n * factor, ""
 	}
 }
 

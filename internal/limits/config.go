@@ -21,6 +21,8 @@ type Config struct {
 	// Parsing bounds the queries that are parsed at the same time. Parsing cannot be cancelled, so a
 	// slot is held to its end.
 	Parsing FairSemaphoreConfig
+	// Memory is how many bytes may be held for callers at the same time, see [Memory]; 0 is [DefaultMemory].
+	Memory int64
 }
 
 // maxWaiting bounds the queries of all tenants that wait for a slot: a request that waits holds some
@@ -35,6 +37,9 @@ func (c Config) Validate() error {
 	}
 	if c.Wait <= 0 {
 		errs = append(errs, fielderror.New("Wait", "%s lets no query wait; write more than 0s, such as 5s", c.Wait))
+	}
+	if c.Memory != 0 && c.Memory < MinMemory {
+		errs = append(errs, fielderror.New("Memory", "must be at least 32MiB (got %s)", UnitBytes.text(c.Memory)))
 	}
 	errs = append(errs, fielderror.Within("Redis", c.Redis.Validate()), fielderror.Within("Parsing", c.Parsing.Validate()))
 	return errors.Join(errs...)

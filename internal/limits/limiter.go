@@ -19,6 +19,7 @@ type Limiter struct {
 	overrides atomic.Pointer[overrides]
 	rates     buckets
 	queries   *FairSemaphore
+	memory    *Memory
 	exports   slots
 	tails     slots
 	durations [classCount]movingAverage
@@ -55,8 +56,16 @@ func New(c Config, options ...Option) (*Limiter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("slots for queries: %w", err)
 	}
+	budget, err := c.memoryBudget()
+	if err != nil {
+		return nil, err
+	}
+	memory, err := NewMemory(budget, c.Wait)
+	if err != nil {
+		return nil, err
+	}
 	l := &Limiter{
-		config: c, now: time.Now, queries: queries, log: slog.New(slog.DiscardHandler), probeEvery: probeEvery,
+		config: c, memory: memory, now: time.Now, queries: queries, log: slog.New(slog.DiscardHandler), probeEvery: probeEvery,
 		rates:   buckets{of: map[tenant.Name]*bucket{}},
 		exports: slots{held: map[tenant.Name]int{}}, tails: slots{held: map[tenant.Name]int{}},
 	}
@@ -124,6 +133,9 @@ func (l *Limiter) Of(tenants []tenant.Name) *Effective {
 	}
 	return s
 }
+
+// Memory is the budget of what is buffered for callers.
+func (l *Limiter) Memory() *Memory { return l.memory }
 
 // Hits is how often a limit was hit.
 func (l *Limiter) Hits(limit Limit) uint64 { return l.hits[limit].Load() }
