@@ -37,8 +37,18 @@ func (e Entry) Size() int {
 }
 
 // ErrTooLarge means that a response held more bytes than the caller of [Client.Entries] accepts. A smaller
-// limit may fit.
+// limit may fit. The error is a [*TooLargeError].
 var ErrTooLarge = errors.New("loki's response is too large")
+
+// TooLargeError is an [ErrTooLarge] that reports how many lines had been read when there was no more room.
+type TooLargeError struct{ Lines int }
+
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("%s: %d lines fit", ErrTooLarge, e.Lines)
+}
+
+// Is reports whether target is ErrTooLarge.
+func (e *TooLargeError) Is(target error) bool { return target == ErrTooLarge }
 
 // Entries requests lines over a time range and decodes the response, of which it reads at most maxBytes.
 // They are in the order of time, forward or backward as p says (Loki's default is backward); those of one
@@ -91,35 +101,39 @@ func (b *limitedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// decodeEntries decodes a response stream by stream, so that besides the entries it holds the text of one
-// stream at most.
+// decodeEntries decodes a response line by line, so that besides the entries it holds the text of one line
+// at most.
 func decodeEntries(r io.Reader) ([]Entry, error) {
 	d := decoder{json: json.NewDecoder(r)}
-	var entries []Entry
 	for _, step := range []func() error{
 		func() error { return d.enterField("data") },
 		func() error { return d.enterField("result") },
-		func() (err error) { entries, err = d.streams(); return err },
+		d.streams,
+		d.end,
 	} {
 		if err := step(); err != nil {
+			if errors.Is(err, ErrTooLarge) {
+				return nil, &TooLargeError{Lines: len(d.entries)}
+			}
 			return nil, decodeError(err)
 		}
 	}
-	return entries, nil
+	return d.entries, nil
 }
 
-// decodeError keeps errors that body has classified and ErrTooLarge; other errors are about the JSON.
+// decodeError keeps errors that body has classified; other errors are about the JSON.
 func decodeError(err error) error {
 	var known *Error
-	if errors.As(err, &known) || errors.Is(err, ErrTooLarge) || errors.Is(err, context.Canceled) {
+	if errors.As(err, &known) || errors.Is(err, context.Canceled) {
 		return err
 	}
 	return failed("decode response: %w", err)
 }
 
 type decoder struct {
-	json   *json.Decoder
-	labels interner
+	json    *json.Decoder
+	labels  interner
+	entries []Entry
 }
 
 // enterField reads the next object up to the value of a field. The result must be streams: another result type
@@ -161,28 +175,69 @@ func (d *decoder) delimiter(want json.Delim) error {
 	return nil
 }
 
-func (d *decoder) streams() ([]Entry, error) {
+func (d *decoder) streams() error {
+	return d.list(d.stream)
+}
+
+// list decodes an array, item by item.
+func (d *decoder) list(item func() error) error {
 	if err := d.delimiter('['); err != nil {
-		return nil, err
+		return err
 	}
-	var entries []Entry
 	for d.json.More() {
-		var s wireStream
-		if err := d.json.Decode(&s); err != nil {
-			return nil, err
-		}
-		var err error
-		if entries, err = s.appendTo(entries, &d.labels); err != nil {
-			return nil, err
+		if err := item(); err != nil {
+			return err
 		}
 	}
-	if err := d.delimiter(']'); err != nil {
-		return nil, err
+	return d.delimiter(']')
+}
+
+// stream decodes one stream, whose labels may come before its values, as Loki writes them, or after them.
+func (d *decoder) stream() error {
+	if err := d.delimiter('{'); err != nil {
+		return err
 	}
-	if err := d.end(); err != nil {
-		return nil, err
+	first, set := len(d.entries), "{}"
+	for d.json.More() {
+		name, err := d.json.Token()
+		if err != nil {
+			return err
+		}
+		switch name {
+		case "stream":
+			set, err = d.streamLabels()
+		case "values":
+			err = d.list(d.value)
+		default:
+			var ignored json.RawMessage
+			err = d.json.Decode(&ignored)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return entries, nil
+	for i := range d.entries[first:] {
+		d.entries[first+i].Labels = set
+	}
+	return d.delimiter('}')
+}
+
+func (d *decoder) streamLabels() (string, error) {
+	var raw json.RawMessage
+	if err := d.json.Decode(&raw); err != nil {
+		return "", err
+	}
+	return d.labels.stream(raw)
+}
+
+func (d *decoder) value() error {
+	var v wireValue
+	if err := d.json.Decode(&v); err != nil {
+		return err
+	}
+	e, err := v.entry(&d.labels)
+	d.entries = append(d.entries, e)
+	return err
 }
 
 // end reads what follows the streams, which is statistics, up to the end of the response: one that was cut off
@@ -207,28 +262,23 @@ func (d *decoder) end() error {
 	}
 }
 
-// wireStream is a stream as Loki writes it in responses and in tails.
+// wireStream is a stream as Loki writes it in tails; in responses it is decoded value by value.
 type wireStream struct {
 	Stream json.RawMessage `json:"stream"`
 	Values []wireValue     `json:"values"`
 }
 
 func (s wireStream) appendTo(entries []Entry, names *interner) ([]Entry, error) {
-	set, err := names.object(s.Stream)
+	set, err := names.stream(s.Stream)
 	if err != nil {
 		return nil, err
 	}
-	if set == "" {
-		set = "{}"
-	}
 	for _, v := range s.Values {
-		e := Entry{Nanos: v.nanos, Line: v.line, Labels: set}
-		if e.Metadata, err = names.object(v.categories.StructuredMetadata); err != nil {
+		e, err := v.entry(names)
+		if err != nil {
 			return nil, err
 		}
-		if e.Parsed, err = names.object(v.categories.Parsed); err != nil {
-			return nil, err
-		}
+		e.Labels = set
 		entries = append(entries, e)
 	}
 	return entries, nil
@@ -257,6 +307,19 @@ func (v *wireValue) UnmarshalJSON(raw []byte) error {
 	var err error
 	v.nanos, err = strconv.ParseInt(nanos, 10, 64)
 	return err
+}
+
+// entry is the value without its stream's labels.
+func (v *wireValue) entry(names *interner) (Entry, error) {
+	e := Entry{Nanos: v.nanos, Line: v.line}
+	var err error
+	if e.Metadata, err = names.object(v.categories.StructuredMetadata); err != nil {
+		return Entry{}, err
+	}
+	if e.Parsed, err = names.object(v.categories.Parsed); err != nil {
+		return Entry{}, err
+	}
+	return e, nil
 }
 
 // interner makes one text of labels that are the same, however Loki has ordered and escaped them.
@@ -288,6 +351,15 @@ func (n *interner) object(raw json.RawMessage) (string, error) {
 	}
 	n.texts[string(raw)] = text
 	return text, nil
+}
+
+// stream is object for the labels of a stream, which are an object even if it has none.
+func (n *interner) stream(raw json.RawMessage) (string, error) {
+	set, err := n.object(raw)
+	if set == "" {
+		set = "{}"
+	}
+	return set, err
 }
 
 // ObjectText is the JSON of an object of text, sorted by name, in the one spelling that [Entry] uses.
