@@ -3,13 +3,17 @@
 //
 // Guarantee: every line that Loki holds for the span while the walk passes it is returned exactly once, in the
 // order of time, those of one nanosecond in the order of their streams' labels; or the walk ends with an
-// error. No more than a page is held.
+// error. No more than a page is held, and its memory is reserved before it is requested.
 //
 // Not promised here: what a query may cost (package limits), or lines that arrive behind the walk.
 //
 // A page may end between lines of one nanosecond. Where it was full, its last nanosecond is therefore left
 // for the next page to begin with, so no state and no comparison is needed. A nanosecond with as
 // many lines as a page holds can therefore not be passed: that is a [DenseError], never a gap.
+//
+// Pages are small, so that many fit into the budget of memory: a page has as many lines as are expected to fit
+// into PageBytes, by the size of those before. Only what cannot be divided is larger: a long line, or a nanosecond
+// with many lines.
 package pages
 
 import (
@@ -22,16 +26,58 @@ import (
 	"github.com/logfence/logfence/internal/loki"
 )
 
-// Defaults of [Walk].
+// Defaults of [Walk], and what other readers of pages keep to.
 const (
 	// DefaultLines is Loki's own bound, max_entries_limit_per_query.
 	DefaultLines = 5000
-	// DefaultBytes bounds a page as Loki writes it. It makes up to three times as much memory.
-	DefaultBytes = 16 << 20
+	// DefaultBytes bounds a page as Loki writes it.
+	DefaultBytes = 2 << 20
+	// DefaultLongBytes bounds a page of a single line, or of a single nanosecond.
+	DefaultLongBytes = 16 << 20
+
+	// guessedLine is how many bytes a line is expected to have before any was seen.
+	guessedLine = 1 << 10
 
 	firstSpan = time.Hour
 	minSpan   = time.Second
 )
+
+// Cost is how much memory a response takes, of which Loki writes so many bytes: the lines as text, what belongs to
+// each of them (for short ones that is more than their text), and what the decoder leaves for the garbage
+// collector.
+func Cost(bytes int64) int64 { return bytes * 5 / 2 }
+
+// Size is how much memory lines hold.
+func Size(lines []loki.Entry) (bytes int64) {
+	for _, e := range lines {
+		bytes += int64(e.Size())
+	}
+	return bytes
+}
+
+// Reservation is memory that is reserved for a page: [limits.Reservation].
+type Reservation interface {
+	// Fill says how much of it is needed, and Release gives it back.
+	Fill(bytes int64)
+	Release()
+}
+
+// Reserve waits for memory; the error of one who got none ends the walk. The nil Reserve has as much as is
+// wanted.
+type Reserve func(ctx context.Context, bytes int64) (Reservation, error)
+
+// Get reserves memory for a response of at most so many bytes.
+func (r Reserve) Get(ctx context.Context, maxBytes int64) (Reservation, error) {
+	if r == nil {
+		return unlimited{}, nil
+	}
+	return r(ctx, Cost(maxBytes))
+}
+
+type unlimited struct{}
+
+func (unlimited) Fill(int64) {}
+func (unlimited) Release()   {}
 
 // Source requests one page of at most maxBytes from Loki: [loki.Client.Entries] for one caller and query.
 type Source func(ctx context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error)
@@ -44,8 +90,10 @@ type Walk struct {
 	// Lines is how many lines a page has at most; 0 is DefaultLines. Loki refuses more than its own bound.
 	Lines int
 	// Bytes is how large a page is at most; 0 is DefaultBytes. Larger pages are requested again with
-	// fewer lines.
-	Bytes int64
+	// fewer lines. LongBytes is how large one may be that cannot be divided; 0 is DefaultLongBytes.
+	Bytes, LongBytes int64
+	// Reserve reserves the memory of a page before it is requested.
+	Reserve Reserve
 }
 
 // DenseError means that a nanosecond has more lines than fit into one page.
@@ -61,19 +109,12 @@ func (e *DenseError) Error() string {
 	return fmt.Sprintf("%d lines or more share the nanosecond %d: more than one page holds", e.Lines, e.Nanos)
 }
 
-// Pages returns the lines a page at a time; the receiver may keep the slice. An error is the last value.
+// Pages returns the lines a page at a time. A page is the receiver's until the next one is requested; then its
+// memory is given back. An error is the last value.
 func (w Walk) Pages(ctx context.Context) iter.Seq2[[]loki.Entry, error] {
 	return func(yield func([]loki.Entry, error) bool) {
 		s := newWalkState(w)
-		for s.start.Before(w.Window.End) {
-			page, err := s.nextPage(ctx)
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			if len(page) > 0 && !yield(page, nil) {
-				return
-			}
+		for s.start.Before(w.Window.End) && s.step(ctx, yield) {
 		}
 	}
 }
@@ -86,8 +127,9 @@ type walkState struct {
 	// by the hour to work in parallel: requesting all of the rest each time would cost the square of the span.
 	span  time.Duration
 	lines int
-	// dense is set while lines grow because one nanosecond fills a page.
-	dense bool
+	// dense is set while a page is of one nanosecond that fills it, and its lines grow; long while a page cannot
+	// be divided and is larger than others.
+	dense, long bool
 }
 
 func newWalkState(w Walk) *walkState {
@@ -97,33 +139,89 @@ func newWalkState(w Walk) *walkState {
 	if w.Bytes == 0 {
 		w.Bytes = DefaultBytes
 	}
-	return &walkState{Walk: w, start: w.Window.Start, span: firstSpan, lines: w.Lines}
+	if w.LongBytes == 0 {
+		w.LongBytes = DefaultLongBytes
+	}
+	s := &walkState{Walk: w, start: w.Window.Start, span: firstSpan, lines: w.Lines}
+	s.expect(guessedLine)
+	return s
+}
+
+// expect sets the lines of the next page by the bytes of a line; a quarter is left for those that are longer.
+func (s *walkState) expect(bytes int64) {
+	s.lines = int(min(max(s.Bytes*3/4/max(bytes, 1), 1), int64(s.Lines)))
+}
+
+// step requests a page, and hands its complete part on while its memory is reserved. It reports whether the walk
+// goes on.
+func (s *walkState) step(ctx context.Context, yield func([]loki.Entry, error) bool) (more bool) {
+	maxBytes := s.Bytes
+	if s.long {
+		maxBytes = s.LongBytes
+	}
+	reserved, err := s.Reserve.Get(ctx, maxBytes)
+	if err != nil {
+		return yield(nil, err) && false
+	}
+	defer reserved.Release()
+	page, err := s.nextPage(ctx, maxBytes)
+	if err != nil {
+		return yield(nil, err) && false
+	}
+	reserved.Fill(Size(page))
+	return len(page) == 0 || yield(page, nil)
 }
 
 // nextPage requests a page, returns its complete part and moves on; that may be empty, and the walk continues.
-func (s *walkState) nextPage(ctx context.Context) ([]loki.Entry, error) {
+func (s *walkState) nextPage(ctx context.Context, maxBytes int64) ([]loki.Entry, error) {
 	end := s.start.Add(s.span)
 	if end.After(s.Window.End) || end.Before(s.start) {
 		end = s.Window.End
 	}
+	if s.dense {
+		end = s.start.Add(1)
+	}
 	page, err := s.Source(ctx, loki.RangeParams{
 		Window: loki.Window{Start: s.start, End: end}, Limit: s.lines, Direction: "forward",
-	}, s.Bytes)
+	}, maxBytes)
 	switch {
-	case errors.Is(err, loki.ErrTooLarge) && s.lines > 1 && !s.dense:
-		s.lines /= 2
-		return nil, nil
 	case errors.Is(err, loki.ErrTooLarge):
-		return nil, &DenseError{Nanos: s.start.UnixNano(), Lines: s.lines}
+		return nil, s.shrink(err)
 	case err != nil:
 		return nil, err
 	case len(page) < s.lines:
-		s.start, s.span, s.dense = end, 2*s.span, false
-		s.lines = min(2*s.lines, s.Lines)
+		s.start, s.span, s.dense, s.long = end, 2*s.span, false, false
+		if len(page) > 0 {
+			s.expect(Size(page) / int64(len(page)))
+		}
 		return page, nil
 	default:
 		return s.splitFullPage(page)
 	}
+}
+
+// shrink has the next page hold fewer lines, or be larger where it cannot hold fewer.
+func (s *walkState) shrink(err error) error {
+	switch {
+	case s.lines > 1 && !s.dense:
+		s.lines = FewerLines(s.lines, err)
+	case !s.long && s.LongBytes > s.Bytes:
+		s.long = true
+	default:
+		return &DenseError{Nanos: s.start.UnixNano(), Lines: s.lines}
+	}
+	return nil
+}
+
+// FewerLines is how many lines to request after a page of so many was too large: half of them, or as many as fit
+// by what was read if that is less.
+func FewerLines(lines int, err error) int {
+	fewer := lines / 2
+	var tooLarge *loki.TooLargeError
+	if errors.As(err, &tooLarge) {
+		fewer = min(fewer, tooLarge.Lines*3/4)
+	}
+	return max(fewer, 1)
 }
 
 // splitFullPage leaves the last nanosecond to the next page.
@@ -135,12 +233,13 @@ func (s *walkState) splitFullPage(page []loki.Entry) ([]loki.Entry, error) {
 	}
 	if complete > 0 {
 		elapsed := time.Unix(0, last).Sub(s.start)
-		s.start, s.span, s.dense = time.Unix(0, last), max(2*elapsed, minSpan), false
+		s.start, s.span, s.dense, s.long = time.Unix(0, last), max(2*elapsed, minSpan), false, false
+		s.expect(Size(page) / int64(len(page)))
 		return page[:complete], nil
 	}
 	if s.lines == s.Lines {
 		return nil, &DenseError{Nanos: last, Lines: len(page)}
 	}
-	s.lines, s.dense = min(2*s.lines, s.Lines), true
+	s.start, s.lines, s.dense = time.Unix(0, last), min(2*s.lines, s.Lines), true // there is nothing before it
 	return nil, nil
 }

@@ -119,8 +119,12 @@ func TestPagesShrinkToTheirBytes(t *testing.T) {
 	if err != nil || !slices.Equal(got, h.entries) {
 		t.Errorf("got %d lines of %d, error %v", len(got), len(h.entries), err)
 	}
-	// Two lines of one nanosecond that do not fit together: an error, not a loss.
-	w.Bytes = 1500
+	// Two lines of one nanosecond that do not fit together: a longer page, and beyond it an error, not a loss.
+	w.Bytes, w.LongBytes = 1500, 2500
+	if got, err = collect(w); err != nil || !slices.Equal(got, h.entries) {
+		t.Errorf("got %d lines of %d, error %v", len(got), len(h.entries), err)
+	}
+	w.LongBytes = 1500
 	got, err = collect(w)
 	var dense *pages.DenseError
 	if !errors.As(err, &dense) || !slices.Equal(got, h.entries[:len(got)]) {
@@ -157,5 +161,85 @@ func TestPagesStop(t *testing.T) {
 	w.Source = func(context.Context, loki.RangeParams, int64) ([]loki.Entry, error) { calls++; return nil, broken }
 	if _, err := collect(w); !errors.Is(err, broken) || calls != 1 {
 		t.Errorf("got %v after %d calls", err, calls)
+	}
+}
+
+// budget counts what is reserved, and the most that ever was.
+type budget struct {
+	reserved, most int64
+	refuse         error
+}
+
+func (b *budget) reserve(_ context.Context, bytes int64) (pages.Reservation, error) {
+	if b.refuse != nil {
+		return nil, b.refuse
+	}
+	b.reserved += bytes
+	b.most = max(b.most, b.reserved)
+	return &reserved{of: b, bytes: bytes}, nil
+}
+
+type reserved struct {
+	of    *budget
+	bytes int64
+}
+
+func (r *reserved) Fill(bytes int64) {
+	r.of.reserved -= r.bytes - min(bytes, r.bytes)
+	r.bytes = min(bytes, r.bytes)
+}
+
+func (r *reserved) Release() { r.of.reserved -= r.bytes; r.bytes = 0 }
+
+// TestPagesReserve guarantees that no page is requested before its memory is reserved, that a page's memory is
+// held until the next is requested, and that none is left at the end of the walk, however it ends: of lines of
+// all lengths, one of which is longer than a page.
+func TestPagesReserve(t *testing.T) {
+	h := &held{}
+	for i := range 400 {
+		h.entries = append(h.entries, entry(time.Duration(i), fmt.Sprintf("%d %s", i, strings.Repeat("x", i*i%3000))))
+	}
+	h.entries[200].Line = strings.Repeat("long", 20_000)
+	b := &budget{}
+	w := walk(h)
+	w.Bytes, w.LongBytes, w.Reserve = 20_000, 100_000, b.reserve
+	source := w.Source
+	w.Source = func(ctx context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error) {
+		if b.reserved != pages.Cost(maxBytes) {
+			t.Errorf("%d are reserved for a page of %d", b.reserved, maxBytes)
+		}
+		return source(ctx, p, maxBytes)
+	}
+	var got []loki.Entry
+	for page, err := range w.Pages(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if size := pages.Size(page); b.reserved != size {
+			t.Errorf("%d are reserved while a page of %d is held", b.reserved, size)
+		}
+		got = append(got, page...)
+	}
+	if !slices.Equal(got, h.entries) || b.reserved != 0 || b.most > pages.Cost(w.LongBytes) {
+		t.Errorf("%d lines of %d, %d reserved, %d at most", len(got), len(h.entries), b.reserved, b.most)
+	}
+	if per := len(h.entries) / h.asked; per < 4 {
+		t.Errorf("%d requests for %d lines", h.asked, len(h.entries))
+	}
+	for range w.Pages(t.Context()) {
+		break
+	}
+	func() {
+		defer func() { recover() }() //nolint:errcheck // as the server does
+		for range w.Pages(t.Context()) {
+			panic("while a page is held")
+		}
+	}()
+	if b.reserved != 0 {
+		t.Errorf("%d are left", b.reserved)
+	}
+	b.refuse = errors.New("no room")
+	if got, err := collect(w); !errors.Is(err, b.refuse) || len(got) != 0 {
+		t.Errorf("got %d lines, %v", len(got), err)
 	}
 }
