@@ -36,19 +36,23 @@ type Drops struct {
 // Count is how many lines were dropped.
 func (d Drops) Count() int { return d.Slow + d.Loki }
 
-// buffer holds the entries that the reader has not taken yet. At its bounds the oldest are dropped.
+// buffer holds the entries that the reader has not taken yet. At its bounds, and where its quota is used up, the
+// oldest are dropped.
 type buffer struct {
+	quota *quota
+
 	mu      sync.Mutex
 	entries []loki.Entry // from head on
 	head    int
 	bytes   int
+	lent    int64 // of the quota, for the batch that the reader has
 	drops   Drops
 	// added and removed get a value when an entry was added or removed.
 	added, removed chan struct{}
 }
 
-func newBuffer() *buffer {
-	return &buffer{added: make(chan struct{}, 1), removed: make(chan struct{}, 1)}
+func newBuffer(q *quota) *buffer {
+	return &buffer{quota: q, added: make(chan struct{}, 1), removed: make(chan struct{}, 1)}
 }
 
 func signal(c chan struct{}) {
@@ -60,8 +64,6 @@ func signal(c chan struct{}) {
 
 func (b *buffer) len() int { return len(b.entries) - b.head }
 
-func (b *buffer) full() bool { return b.len() >= bufferEntries || b.bytes >= bufferBytes }
-
 // push adds entries without waiting, and drops the oldest if there is no room.
 func (b *buffer) push(entries []loki.Entry, dropped []loki.Dropped) {
 	b.mu.Lock()
@@ -69,14 +71,29 @@ func (b *buffer) push(entries []loki.Entry, dropped []loki.Dropped) {
 	b.drops.Loki += len(dropped)
 	b.name(dropped...)
 	for _, e := range entries {
-		b.add(e)
-		for b.len() > bufferEntries || b.bytes > bufferBytes && b.len() > 1 {
+		for !b.hasRoom(e) {
 			oldest := b.remove()
+			b.quota.give(int64(oldest.Size()))
 			b.drops.Slow++
 			b.name(loki.Dropped{Nanos: oldest.Nanos, Labels: oldest.Labels})
 		}
+		b.add(e)
 	}
 	signal(b.added)
+}
+
+// hasRoom takes of the quota what the entry needs. A single one always has room.
+func (b *buffer) hasRoom(e loki.Entry) bool {
+	size := e.Size()
+	switch {
+	case b.len() == 0:
+		b.quota.force(int64(size))
+		return true
+	case b.len() >= bufferEntries || b.bytes+size > bufferBytes:
+		return false
+	default:
+		return b.quota.take(int64(size))
+	}
 }
 
 func (b *buffer) name(dropped ...loki.Dropped) {
@@ -88,7 +105,7 @@ func (b *buffer) name(dropped ...loki.Dropped) {
 func (b *buffer) pushWait(ctx context.Context, e loki.Entry) error {
 	for {
 		b.mu.Lock()
-		if !b.full() {
+		if b.hasRoom(e) {
 			b.add(e)
 			b.mu.Unlock()
 			signal(b.added)
@@ -122,15 +139,20 @@ func (b *buffer) remove() loki.Entry {
 	return e
 }
 
-// take returns the buffered entries, up to a batch; false if there are none.
+// take returns the buffered entries, up to a batch; false if there are none. The batch counts in the quota until the
+// next one is taken: twice, since its reader encodes it.
 func (b *buffer) take() (Batch, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.quota.give(b.lent)
+	b.lent = 0
 	batch := Batch{Drops: b.drops}
 	b.drops = Drops{}
 	for size := 0; b.len() > 0 && len(batch.Entries) < batchEntries && size < batchBytes; {
 		e := b.remove()
 		size += e.Size()
+		b.quota.force(int64(e.Size()))
+		b.lent += 2 * int64(e.Size())
 		batch.Entries = append(batch.Entries, e)
 	}
 	if b.len() == 0 {

@@ -2,22 +2,37 @@ package tail
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/logfence/logfence/internal/loki"
+	"github.com/logfence/logfence/internal/pages"
+)
+
+// queuedFrames and queuedBytes bound what waits in a reader: beyond it, Loki's tail is not read, and Loki
+// drops lines, and reports them.
+const (
+	queuedFrames = 64
+	queuedBytes  = 1 << 20
 )
 
 // reader receives frames from Loki as they arrive, so that Loki does not drop them during a query for others.
 type reader struct {
 	upstream Upstream
 	cancel   context.CancelFunc
+	quota    *quota
 	frames   chan loki.Frame // closed at the end
+	queued   atomic.Int64    // bytes of the frames
+	taken    chan struct{}   // gets a value when a frame was taken
 	ended    chan struct{}
 	err      error // why it ended, to be read after frames or ended are closed
 }
 
-func startReader(ctx context.Context, u Upstream) *reader {
-	r := &reader{upstream: u, frames: make(chan loki.Frame, queuedFrames), ended: make(chan struct{})}
+func startReader(ctx context.Context, u Upstream, q *quota) *reader {
+	r := &reader{
+		upstream: u, quota: q, frames: make(chan loki.Frame, queuedFrames),
+		taken: make(chan struct{}, 1), ended: make(chan struct{}),
+	}
 	ctx, r.cancel = context.WithCancel(ctx)
 	go r.read(ctx)
 	return r
@@ -32,6 +47,9 @@ func (r *reader) read(ctx context.Context) {
 			r.err = err
 			return
 		}
+		if r.err = r.waitRoom(ctx, sizeOf(frame)); r.err != nil {
+			return
+		}
 		select {
 		case r.frames <- frame:
 		case <-ctx.Done():
@@ -41,11 +59,46 @@ func (r *reader) read(ctx context.Context) {
 	}
 }
 
+// waitRoom counts a frame. It waits while there is no room for it, but for a single one.
+func (r *reader) waitRoom(ctx context.Context, bytes int64) error {
+	for {
+		queued := r.queued.Load()
+		if queued+bytes <= queuedBytes && r.quota.take(bytes) {
+			break
+		}
+		if queued == 0 {
+			r.quota.force(bytes)
+			break
+		}
+		select {
+		case <-r.taken:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	r.queued.Add(bytes)
+	return nil
+}
+
+// done counts a frame less, which has been delivered.
+func (r *reader) done(bytes int64) {
+	r.queued.Add(-bytes)
+	r.quota.give(bytes)
+	signal(r.taken)
+}
+
+// sizeOf is how much memory a frame holds, which is never nothing.
+func sizeOf(f loki.Frame) int64 {
+	const overhead = 256
+	return overhead + pages.Size(f.Entries) + int64(len(f.Dropped))*overhead
+}
+
 // close ends the reader and waits for it.
 func (r *reader) close() {
 	r.cancel()
 	r.upstream.Close()
 	<-r.ended
+	r.quota.give(r.queued.Swap(0)) // what nobody will take
 }
 
 // endError is the reason if Loki has ended its tail by now.

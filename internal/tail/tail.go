@@ -73,6 +73,12 @@ type Config struct {
 	Delay time.Duration
 	// PageLines is how many lines are requested from Loki at once; 0 is its own bound.
 	PageLines int
+	// LongBytes is how large a page is at most that cannot be divided; 0 is pages.DefaultLongBytes.
+	LongBytes int64
+	// Reserve reserves the memory of a page before it is requested; nil: as much as is wanted.
+	Reserve pages.Reserve
+	// Room is the memory of what waits for the reader; nil: as much as the tail's own bounds allow.
+	Room Room
 	// GiveUp is how long Loki may be down before the tail ends; 0 is two minutes.
 	GiveUp time.Duration
 	// Now is the clock; nil is the system's.
@@ -97,7 +103,6 @@ const (
 	clockSkew = 5 * time.Second
 
 	minRetryDelay, maxRetryDelay = 250 * time.Millisecond, 5 * time.Second
-	queuedFrames                 = 64
 )
 
 // Tail is a running tail. One goroutine at a time may call Next.
@@ -140,13 +145,16 @@ func Start(ctx context.Context, s Source, c Config) *Tail {
 	if c.PageLines == 0 {
 		c.PageLines = pages.DefaultLines
 	}
+	if c.LongBytes == 0 {
+		c.LongBytes = pages.DefaultLongBytes
+	}
 	if c.GiveUp == 0 {
 		c.GiveUp = DefaultGiveUp
 	}
 	if c.Start.IsZero() {
 		c.Start = c.Now().Add(-defaultSince)
 	}
-	t := &Tail{source: s, config: c, buffer: newBuffer(), open: make(chan struct{}), done: make(chan struct{})}
+	t := &Tail{source: s, config: c, buffer: newBuffer(newQuota(c.Room)), open: make(chan struct{}), done: make(chan struct{})}
 	t.dedup.oldest = c.Start.UnixNano()
 	if !c.After.IsZero() {
 		t.dedup.resume(c.After)
@@ -272,16 +280,12 @@ func (t *Tail) session(ctx context.Context) (begun bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("open tail: %w", err)
 	}
-	r := startReader(ctx, upstream)
+	r := startReader(ctx, upstream, t.buffer.quota)
 	defer r.close()
 	if first {
-		if err := t.history(ctx); err != nil {
+		if err := t.history(ctx, r); err != nil {
 			return false, err
 		}
-		if err := r.endError(); err != nil {
-			return false, err
-		}
-		t.markOpen()
 	}
 	if err := r.waitStarted(ctx); err != nil {
 		return false, err
@@ -293,28 +297,59 @@ func (t *Tail) session(ctx context.Context) (begun bool, err error) {
 	return true, t.follow(ctx, r)
 }
 
-// history begins with the newest lines.
-func (t *Tail) history(ctx context.Context) error {
+// history begins with the newest lines, unless Loki has ended its tail by then.
+func (t *Tail) history(ctx context.Context, r *reader) error {
 	now := t.config.Now()
-	lines := min(t.config.Lines, t.config.PageLines)
-	entries, err := t.source.Entries(ctx, loki.RangeParams{
-		Window: loki.Window{Start: t.config.Start, End: latest(now, t.config.Start).Add(lookahead)}, Limit: lines,
-	}, pages.DefaultBytes)
+	entries, complete, reserved, err := t.newest(ctx, loki.Window{Start: t.config.Start, End: latest(now, t.config.Start).Add(lookahead)})
 	if err != nil {
 		return fmt.Errorf("begin with the newest lines: %w", err)
 	}
+	defer reserved.Release()
+	if err := r.endError(); err != nil {
+		return err
+	}
+	t.markOpen() // before the lines, which may be more than the buffer takes
 	for i := len(entries) - 1; i >= 0; i-- {
 		if err := t.buffer.pushWait(ctx, entries[i]); err != nil {
 			return err
 		}
 		t.dedup.add(entries[i].Nanos, fingerprint(entries[i]))
 	}
-	if len(entries) == lines {
+	if !complete {
 		// There may be older ones, which were not requested.
 		t.dedup.oldest = entries[len(entries)-1].Nanos + 1
 	}
 	t.lastSeen = now
 	return nil
+}
+
+// newest requests the newest lines of a window, the newest first, and reports whether these are all there are. Where
+// they are larger than a page, they are requested as a long one; and beyond that, fewer. The caller releases what is
+// reserved for them.
+func (t *Tail) newest(ctx context.Context, w loki.Window) (entries []loki.Entry, complete bool, _ pages.Reservation, err error) {
+	lines, maxBytes := min(t.config.Lines, t.config.PageLines), int64(pages.DefaultBytes)
+	for {
+		reserved, err := t.config.Reserve.Get(ctx, maxBytes)
+		if err != nil {
+			return nil, false, nil, err
+		}
+		entries, err := t.source.Entries(ctx, loki.RangeParams{Window: w, Limit: lines}, maxBytes)
+		if err == nil {
+			reserved.Fill(pages.Size(entries))
+			return entries, len(entries) < lines, reserved, nil
+		}
+		reserved.Release()
+		switch {
+		case !errors.Is(err, loki.ErrTooLarge):
+			return nil, false, nil, err
+		case maxBytes < t.config.LongBytes:
+			maxBytes = t.config.LongBytes
+		case lines > 1:
+			lines = pages.FewerLines(lines, err)
+		default:
+			return nil, false, nil, err
+		}
+	}
 }
 
 func latest(a, b time.Time) time.Time {
@@ -333,7 +368,7 @@ func (t *Tail) catchUp(ctx context.Context, from int64, since time.Time) error {
 		start = min(start, since.UnixNano())
 	}
 	walk := pages.Walk{
-		Source: t.source.Entries, Lines: t.config.PageLines,
+		Source: t.source.Entries, Lines: t.config.PageLines, LongBytes: t.config.LongBytes, Reserve: t.config.Reserve,
 		Window: loki.Window{Start: time.Unix(0, start), End: now.Add(lookahead)},
 	}
 	known := t.dedup.deliveredSince(start)
@@ -380,7 +415,9 @@ func (t *Tail) follow(ctx context.Context, r *reader) error {
 			if !ok {
 				return r.err
 			}
+			size := sizeOf(frame) // before it is taken apart
 			t.deliver(frame)
+			r.done(size)
 		}
 	}
 }

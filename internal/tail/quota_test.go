@@ -1,0 +1,195 @@
+package tail_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/logfence/logfence/internal/pages"
+	"github.com/logfence/logfence/internal/tail"
+)
+
+// room is a budget of memory: of what a tail holds, and of the pages that it requests.
+type room struct {
+	mu                   sync.Mutex
+	size, held, most     int64
+	pages, pagesRequests int64
+}
+
+func newRoom(size int64) *room { return &room{size: size, held: tail.BaseBytes} }
+
+func (r *room) TryGrow(bytes int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.held+bytes > r.size {
+		return false
+	}
+	r.held += bytes
+	r.most = max(r.most, r.held)
+	return true
+}
+
+func (r *room) Fill(bytes int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if bytes > r.held {
+		panic("filled with more than is reserved")
+	}
+	r.held = bytes
+}
+
+type page struct {
+	of    *room
+	bytes int64
+}
+
+func (r *room) reserve(_ context.Context, bytes int64) (pages.Reservation, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pages += bytes
+	r.pagesRequests++
+	return &page{of: r, bytes: bytes}, nil
+}
+
+func (p *page) Fill(bytes int64) {
+	p.of.mu.Lock()
+	defer p.of.mu.Unlock()
+	p.of.pages -= p.bytes - min(bytes, p.bytes)
+	p.bytes = min(bytes, p.bytes)
+}
+
+func (p *page) Release() { p.Fill(0) }
+
+func (r *room) state() (held, most, pages int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.held, r.most, r.pages
+}
+
+// TestTailWithinItsRoom guarantees that what waits for a reader who does not read stays within the room that
+// there is, that the reader then finds the newest lines and how many were dropped, and that the room is given back.
+func TestTailWithinItsRoom(t *testing.T) {
+	for _, size := range []int64{tail.BaseBytes, 10 * tail.BaseBytes} {
+		inBubble(t, fmt.Sprint(size), func(t *testing.T) {
+			f, r := &fake{}, newRoom(size)
+			tl := start(t, f, tail.Config{Room: r, Reserve: r.reserve})
+			time.Sleep(2 * begins)
+			const n = 2000
+			text := strings.Repeat("x", 1000)
+			for i := range n {
+				f.take(line(time.Now(), "%d %s", i, text))
+				synctest.Wait()
+			}
+			if _, most, _ := r.state(); most > size {
+				t.Errorf("%d are held, of %d", most, size)
+			}
+			got, last := 0, ""
+			for got < n {
+				b, err := tl.Next(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				got += len(b.Entries) + b.Drops.Slow
+				last = b.Entries[len(b.Entries)-1].Line
+			}
+			if got != n || !strings.HasPrefix(last, fmt.Sprint(n-1)) {
+				t.Errorf("%d lines and drops, the last %.10s", got, last)
+			}
+			nothing(t, tl)
+			if held, _, pages := r.state(); held != tail.BaseBytes || pages != 0 {
+				t.Errorf("%d are held, %d of pages", held, pages)
+			}
+		})
+	}
+}
+
+// TestTailResumesWithinItsRoom guarantees that a tail which resumes for a slow reader holds one page and its buffer,
+// with frames of Loki's that come meanwhile, and that nothing is lost or left.
+func TestTailResumesWithinItsRoom(t *testing.T) {
+	inBubble(t, "", func(t *testing.T) {
+		f, r := &fake{}, newRoom(20*tail.BaseBytes)
+		text := strings.Repeat("x", 3000)
+		began := time.Now()
+		for i := range 3000 {
+			f.take(line(began.Add(time.Duration(i)), "%d %s", i, text))
+		}
+		cursor := tail.CursorAt(began.Add(tailLookback))
+		time.Sleep(time.Second)
+		tl := start(t, f, tail.Config{Room: r, Reserve: r.reserve, After: cursor})
+		synctest.Wait() // the reader is slow from the beginning
+		if held, most, held1 := r.state(); most > 20*tail.BaseBytes || held1 == 0 {
+			t.Errorf("%d are held, %d of a page", held, held1)
+		}
+		var got []string
+		for _, text := range texts(t, tl, 3000) {
+			number, _, _ := strings.Cut(text, " ")
+			got = append(got, number)
+		}
+		if want := numbered(0, 3000); !slices.Equal(got, want) {
+			t.Errorf("got %d lines", len(got))
+		}
+		nothing(t, tl)
+		tl.Close()
+		if held, _, pages := r.state(); held != tail.BaseBytes || pages != 0 || r.pagesRequests < 3 {
+			t.Errorf("%d are held, %d of pages, after %d", held, pages, r.pagesRequests)
+		}
+	})
+}
+
+// tailLookback is how far before its time a cursor of a reader without lines is.
+const tailLookback = 10 * time.Second
+
+// TestTailBeginsWithManyLines guarantees that a tail opens whose newest lines are more than its buffer holds, and
+// that each of them comes.
+func TestTailBeginsWithManyLines(t *testing.T) {
+	inBubble(t, "", func(t *testing.T) {
+		f := &fake{}
+		text := strings.Repeat("x", 3000)
+		for i := range 1000 {
+			f.take(line(time.Now().Add(time.Duration(i-1000)), "%d %s", i, text))
+		}
+		tl := start(t, f, tail.Config{Lines: 1000})
+		if got := texts(t, tl, 1000); !strings.HasPrefix(got[0], "0 ") {
+			t.Errorf("begins with %.10s", got[0])
+		}
+		nothing(t, tl)
+	})
+}
+
+// TestTailWithoutMemory guarantees that a tail which gets no memory for what it missed does not begin, and says why;
+// and that one that is open tries again.
+func TestTailWithoutMemory(t *testing.T) {
+	inBubble(t, "", func(t *testing.T) {
+		full := errors.New("no memory")
+		refused := func(context.Context, int64) (pages.Reservation, error) { return nil, full }
+		tl := tail.Start(t.Context(), &fake{}, tail.Config{Reserve: refused})
+		defer tl.Close()
+		if err := tl.Open(t.Context()); !errors.Is(err, full) {
+			t.Errorf("got %v", err)
+		}
+		f, r := &fake{}, newRoom(1<<30)
+		failures := 0
+		open := start(t, f, tail.Config{Reserve: func(ctx context.Context, bytes int64) (pages.Reservation, error) {
+			if failures > 0 {
+				failures--
+				return nil, full
+			}
+			return r.reserve(ctx, bytes)
+		}})
+		time.Sleep(2 * begins)
+		failures = 3
+		f.endTails()
+		f.take(line(time.Now(), "missed"))
+		if got := texts(t, open, 1); got[0] != "missed" || failures != 0 {
+			t.Errorf("got %v with %d failures to come", got, failures)
+		}
+	})
+}
+
+var _ tail.Room = (*room)(nil)
