@@ -144,7 +144,7 @@ func (d *loader) validateClients() error {
 		}
 	}
 	if _, given := d.from["MEMORY_BUDGET"]; given && d.Limits.Memory == 0 {
-		errs = append(errs, fmt.Errorf("Limits.Memory: must be at least %dMiB (got 0); leave the variable out for half of the process's memory limit", limits.MinMemory>>20))
+		errs = append(errs, fielderror.New("Limits.Memory", "must be at least %dMiB (got 0); leave the variable out for half of the process's memory limit", limits.MinMemory>>20))
 	}
 	return errors.Join(errs...)
 }
