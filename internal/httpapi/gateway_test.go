@@ -81,6 +81,7 @@ type gateway struct {
 
 	loki   *lokitest.Loki
 	server *Server
+	config Config // of the server
 	url    string
 	log    *syncBuffer
 	held   sync.Map // operations and statuses that validate has found to be as the spec says
@@ -150,7 +151,7 @@ func newGateway(t *testing.T, options ...option) *gateway {
 	server := httptest.NewServer(s.Public())
 	t.Cleanup(server.Close)
 	t.Cleanup(c.Loki.Close)
-	g.server, g.url = s, server.URL
+	g.server, g.config, g.url = s, c, server.URL
 	return g
 }
 

@@ -222,7 +222,7 @@ func TestResponsesHaveExamples(t *testing.T) {
 func TestParametersAreDescribed(t *testing.T) {
 	t.Parallel()
 	bounded := func(s *openapi3.Schema) bool {
-		return s.MaxLength != nil || len(s.Enum) > 0 || s.Type.Is(openapi3.TypeInteger) && s.Min != nil
+		return s.MaxLength != nil || len(s.Enum) > 0 || s.Type.Is(openapi3.TypeInteger) && s.Min != nil || s.Type.Is(openapi3.TypeBoolean)
 	}
 	each(t, func(method, path string, item *openapi3.PathItem, op *openapi3.Operation) {
 		for _, p := range parametersOf(item, op) {

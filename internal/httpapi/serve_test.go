@@ -404,9 +404,6 @@ func TestCORS(t *testing.T) {
 			t.Errorf("preflight of %s: %v", origin, got.Header)
 		}
 	}
-	if _, err := New(Config{CORSOrigins: []string{"*.example"}}); err == nil {
-		t.Error("a pattern was taken for an origin")
-	}
 }
 
 // TestSpecIsServed guarantees that the contract and its reference can be had from the server, without a

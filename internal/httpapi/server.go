@@ -29,48 +29,12 @@ import (
 
 	"github.com/logfence/logfence/gen/api"
 	"github.com/logfence/logfence/internal/audit"
+	"github.com/logfence/logfence/internal/fielderror"
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/telemetry"
 	"github.com/logfence/logfence/internal/tenancy"
 )
-
-// Config holds the dependencies and settings of a [Server]. All but the optional fields are required.
-type Config struct {
-	Verifier Verifier
-	Fence    *tenancy.Fence
-	Loki     *loki.Client
-	// Parsing bounds how many queries are parsed at once: the most expensive part of a request.
-	Parsing *limits.ParseSlots
-	// Limits bound the requests of each tenant.
-	Limits   *limits.Limiter
-	Recorder *telemetry.Recorder
-	Log      *slog.Logger
-	// Metrics is served to operators at /metrics; nil serves none.
-	Metrics http.Handler
-	// Profiles serves those of the process to operators, under /debug/pprof/.
-	Profiles bool
-
-	// Compat serves Loki's own paths beside the native ones.
-	Compat bool
-	// BasicToken accepts a token also as the password of HTTP Basic.
-	BasicToken bool
-	// CORSOrigins are the exact origins whose pages may read responses; none by default.
-	CORSOrigins []string
-	// TrustedProxies are the proxies whose headers name a request's source address; none by default.
-	TrustedProxies audit.TrustedProxies
-	// Explore configures the log explorer and its sign-in; nil: it is not served.
-	Explore *Explore
-	// Heartbeat is the interval of heartbeats of a silent tail; 0 is DefaultHeartbeat.
-	Heartbeat time.Duration
-	// ClientTimeout is how long a client may take to read one piece of a response, or to send a body; 0 is
-	// DefaultClientTimeout.
-	ClientTimeout time.Duration
-	// MaxBody is the largest accepted form or JSON body, in bytes; 0 is DefaultMaxBody.
-	MaxBody int
-	// Now is the clock; nil is the system's.
-	Now func() time.Time
-}
 
 // Server handles requests. It is made once and safe for use by many goroutines.
 type Server struct {
@@ -101,6 +65,9 @@ var _ api.ServerInterface = (*Server)(nil)
 
 // New makes a server. An error names what is wrong with c, or with the embedded spec.
 func New(c Config) (*Server, error) {
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("server configuration: %w", err)
+	}
 	spec, err := loadSpec()
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded spec: %w", err)
@@ -180,7 +147,7 @@ func withCORS(h http.Handler, origins []string) (http.Handler, error) {
 		MaxAgeInSeconds: 600,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("CORSOrigins: %w", err)
+		return nil, fielderror.New("CORSOrigins", "%w", err)
 	}
 	return mw.Wrap(h), nil
 }

@@ -1,0 +1,78 @@
+package httpapi
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/logfence/logfence/internal/audit"
+	"github.com/logfence/logfence/internal/fielderror"
+	"github.com/logfence/logfence/internal/limits"
+	"github.com/logfence/logfence/internal/loki"
+	"github.com/logfence/logfence/internal/telemetry"
+	"github.com/logfence/logfence/internal/tenancy"
+)
+
+// Config holds the dependencies and settings of a [Server].
+type Config struct {
+	// The dependencies, down to Log, are required.
+
+	// Verifier authenticates callers.
+	Verifier Verifier
+	// Fence makes the scopes of callers.
+	Fence *tenancy.Fence
+	// Loki sends what is fenced.
+	Loki *loki.Client
+	// Parsing bounds how many queries are parsed at once: the most expensive part of a request.
+	Parsing *limits.ParseSlots
+	// Limits bound the requests of each tenant.
+	Limits *limits.Limiter
+	// Recorder records each request.
+	Recorder *telemetry.Recorder
+	// Log is for what is no request's.
+	Log *slog.Logger
+
+	// Metrics is served to operators at /metrics; nil serves none.
+	Metrics http.Handler
+	// Profiles serves those of the process to operators, under /debug/pprof/.
+	Profiles bool
+
+	// Compat serves Loki's own paths beside the native ones.
+	Compat bool
+	// BasicToken accepts a token also as the password of HTTP Basic.
+	BasicToken bool
+	// CORSOrigins are the exact origins whose pages may read responses; none by default.
+	CORSOrigins []string
+	// TrustedProxies are the proxies whose headers name a request's source address; none by default.
+	TrustedProxies audit.TrustedProxies
+	// Explore configures the log explorer and its sign-in; nil: it is not served.
+	Explore *Explore
+	// Heartbeat is the interval of heartbeats of a silent tail; 0 is DefaultHeartbeat.
+	Heartbeat time.Duration
+	// ClientTimeout is how long a client may take to read one piece of a response, or to send a body; 0 is
+	// DefaultClientTimeout.
+	ClientTimeout time.Duration
+	// MaxBody is the largest accepted form or JSON body, in bytes; 0 is DefaultMaxBody.
+	MaxBody int
+	// Now is the clock; nil is the system's.
+	Now func() time.Time
+}
+
+// validate reports every required field that is missing, each as a [fielderror.Error]: otherwise the first request
+// would find the one it needs.
+func (c Config) validate() error {
+	var errs []error
+	for _, f := range []struct {
+		name  string
+		given bool
+	}{
+		{"Verifier", c.Verifier != nil}, {"Fence", c.Fence != nil}, {"Loki", c.Loki != nil}, {"Parsing", c.Parsing != nil},
+		{"Limits", c.Limits != nil}, {"Recorder", c.Recorder != nil}, {"Log", c.Log != nil},
+	} {
+		if !f.given {
+			errs = append(errs, fielderror.New(f.name, "required"))
+		}
+	}
+	return errors.Join(errs...)
+}
