@@ -32,13 +32,13 @@ var (
 
 var aroundLoki = []around{
 	{"the identity provider is down", fine, providerGoes},
-	{"the identity provider is down, or says nothing, since before logfence started", keysUnavailable, providerComes},
-	{"Redis is down, or says nothing", fine, redisGoes},
-	{"the disk under the audit is full", fine, auditLost},
-	{"the disk under the audit is full, with LOGFENCE_AUDIT_REQUIRED=true", auditUnavailable, auditRequired},
+	{"the identity provider is down, or does not respond, since before logfence started", keysUnavailable, providerComes},
+	{"Redis is down, or does not respond", fine, redisGoes},
+	{"the disk of the audit log is full", fine, auditLost},
+	{"the disk of the audit log is full, with LOGFENCE_AUDIT_REQUIRED=true", auditUnavailable, auditRequired},
 }
 
-// TestFaultsAround guarantees the same of what stands around: the answer that deploy/faults.md names, and
+// TestFaultsAround guarantees the same of the services around it: the response that docs/faults.md names, and
 // that service is back by itself.
 func TestFaultsAround(t *testing.T) {
 	t.Parallel()
@@ -50,10 +50,10 @@ func TestFaultsAround(t *testing.T) {
 	}
 }
 
-// gets asks for labels, and holds the reply against the one wanted.
+// gets requests labels, and compares the reply with the one wanted.
 func (g *gateway) gets(t *testing.T, token string, want reply) bool {
 	t.Helper()
-	a := g.ask(t, request{path: "/api/v1/logs/labels", token: token})
+	a := g.send(t, request{path: "/api/v1/logs/labels", token: token})
 	got := reply{status: a.status}
 	if a.status != http.StatusOK {
 		got.code = problemOf(t, a).Code
@@ -64,7 +64,7 @@ func (g *gateway) gets(t *testing.T, token string, want reply) bool {
 	return got == want
 }
 
-// untilGets asks until the reply is the one wanted.
+// untilGets repeats the request until the reply is the one wanted.
 func (g *gateway) untilGets(t *testing.T, want reply) {
 	t.Helper()
 	tick := time.NewTicker(100 * time.Millisecond)
@@ -236,7 +236,7 @@ func auditRequired(t *testing.T, want reply) {
 	g.untilGets(t, fine)
 }
 
-// TestFaultsAreDocumented guarantees that deploy/faults.md has the table of what the tests hold.
+// TestFaultsAreDocumented guarantees that docs/faults.md has the table of what the tests hold.
 func TestFaultsAreDocumented(t *testing.T) {
 	t.Parallel()
 	var table strings.Builder
@@ -247,11 +247,11 @@ func TestFaultsAreDocumented(t *testing.T) {
 	for _, f := range aroundLoki {
 		fmt.Fprintf(&table, "| %s | %s | %s |\n", f.name, f.want, reply{})
 	}
-	page, err := os.ReadFile(filepath.Join("..", "..", "deploy", "faults.md"))
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "faults.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Contains(page, []byte(table.String())) {
-		t.Errorf("deploy/faults.md lacks this table:\n%s", table.String())
+		t.Errorf("docs/faults.md lacks this table:\n%s", table.String())
 	}
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/logfence/logfence/internal/demo"
 )
 
-// contract holds answers against openapi.yaml, and remembers which operation gave which status.
+// contract validates responses against openapi.yaml, and records which operation returned which status.
 type contract struct {
 	spec   *openapi3.T
 	router routers.Router
@@ -47,7 +47,7 @@ func loadContract(path string) (*contract, error) {
 // errNotInSpec is a request that the spec does not describe.
 var errNotInSpec = errors.New("not in openapi.yaml")
 
-// check says how an answer differs from what the spec promises.
+// check says how a response differs from what the spec promises.
 func (c *contract) check(r *http.Request, status int, header http.Header, body []byte) error {
 	route, path, err := c.router.FindRoute(r)
 	if err != nil {
@@ -68,7 +68,7 @@ func (c *contract) check(r *http.Request, status int, header http.Header, body [
 		Options:                &openapi3filter.Options{IncludeResponseStatus: true},
 	}
 	if err := openapi3filter.ValidateResponse(r.Context(), input); err != nil {
-		return fmt.Errorf("%s answered %d, not as openapi.yaml says: %w", id, status, err)
+		return fmt.Errorf("%s returned %d, not as openapi.yaml declares: %w", id, status, err)
 	}
 	return nil
 }
@@ -84,7 +84,7 @@ func (c *contract) operations() map[string][]string {
 	return all
 }
 
-// unmet says which operations were never seen to work. Those that answer with 101 alone are not for
+// unmet says which operations were never seen to work. Those that respond with 101 alone are not for
 // an HTTP client, and have tests of their own.
 func (c *contract) unmet() error {
 	var errs []error
@@ -120,10 +120,10 @@ func (c *contract) report(w io.Writer) {
 		}
 		_, _ = fmt.Fprintf(w, "e2e: %-32s%s\n", id, line.String())
 	}
-	_, _ = fmt.Fprintf(w, "e2e: %d answers through logfence, all as openapi.yaml says\n", total)
+	_, _ = fmt.Fprintf(w, "e2e: %d responses through logfence, all as openapi.yaml says\n", total)
 }
 
-// request is what a client asks.
+// request is what a client sends.
 type request struct {
 	method string // GET unless said otherwise; POST sends params as a form
 	path   string
@@ -157,26 +157,26 @@ func (r request) build(ctx context.Context, base string) (*http.Request, error) 
 	return req, nil
 }
 
-// answer is what came back, whole.
-type answer struct {
+// response is a response, read to its end.
+type response struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// do sends a request and reads the answer to its end.
-func do(req *http.Request) (answer, error) {
+// do sends a request and reads the response to its end.
+func do(req *http.Request) (response, error) {
 	resp, err := httpClient.Do(req)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	return answer{resp.StatusCode, resp.Header, body}, err
+	return response{resp.StatusCode, resp.Header, body}, err
 }
 
-// ask asks logfence, and holds the answer against the spec.
-func (g *gateway) ask(t *testing.T, r request) answer {
+// send sends a request to logfence, and validates the response against the spec.
+func (g *gateway) send(t *testing.T, r request) response {
 	t.Helper()
 	switch r.token {
 	case "":
@@ -201,8 +201,8 @@ func (g *gateway) ask(t *testing.T, r request) answer {
 	return a
 }
 
-// askLoki asks a Loki directly.
-func askLoki(t *testing.T, l *demo.Loki, r request) answer {
+// sendToLoki sends a request to a Loki directly.
+func sendToLoki(t *testing.T, l *demo.Loki, r request) response {
 	t.Helper()
 	if r.method == "" {
 		r.method = http.MethodGet

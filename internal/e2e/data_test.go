@@ -9,16 +9,16 @@ import (
 	"github.com/logfence/logfence/internal/demo"
 )
 
-// seed makes the same lines at each run; only their times move with the clock, because Loki answers by
+// seed makes the same lines at each run; only their times move with the clock, because Loki responds by
 // them: its ingester what is fresh, its store what is old.
 const seed = 20260115
 
 // mark is in every line of others, in some of their labels' names and values and in their structured
-// metadata, and in nothing of alpha's or of a query: an answer that holds it has leaked. Where others'
+// metadata, and in nothing of alpha's or of a query: a response that holds it has leaked. Where others'
 // streams would only be counted, the comparison with a Loki without them tells.
 const mark = "leakmark"
 
-// marks are what no answer of alpha's holds: the mark, and words of the others' logs that neither
+// marks are what no response of alpha's holds: the mark, and words of the others' logs that neither
 // alpha's lines nor the tests' queries use.
 var marks = []string{mark, "bicycle", "rentals", "kube-system", "harbour", "platform-node"}
 
@@ -28,7 +28,7 @@ const tenantLabel = "tenant_id"
 // lookAlikes are tenants whose names a careless comparison would take for alpha's.
 var lookAlikes = []string{"alpha-2", "ALPHA", "alphabeta", "alpha|beta", "alph", " alpha", "alpha\n"}
 
-// window is a span of time that is asked for.
+// window is a span of time that is requested.
 type window struct {
 	name       string
 	start, end time.Time
@@ -44,9 +44,9 @@ type calendar struct {
 	across     window // from the beginning of the one to the end of the other
 }
 
-// newCalendar puts the old logs where Loki no longer asks its ingester (older than three hours), and
-// the fresh ones where it asks both. All times are whole minutes of the past: what is asked twice has
-// one answer.
+// newCalendar puts the old logs where Loki no longer queries its ingester (older than three hours), and
+// the fresh ones where it queries both. All times are whole minutes of the past: the same request sent twice has
+// one response.
 func newCalendar(now time.Time) calendar {
 	m := now.Truncate(time.Minute)
 	at := func(d time.Duration) time.Time { return m.Add(-d) }

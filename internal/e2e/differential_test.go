@@ -11,17 +11,17 @@ import (
 	"time"
 )
 
-// doors are the ways to one operation: the native path and Loki's own, each by URL and by form.
-type door struct{ method, path string }
+// routes are the ways to one operation: the native path and Loki's own, each by URL and by form.
+type route struct{ method, path string }
 
-var rangeDoors = []door{
+var rangeRoutes = []route{
 	{http.MethodGet, "/api/v1/logs/query"},
 	{http.MethodPost, "/loki/api/v1/query_range"},
 	{http.MethodPost, "/api/v1/logs/query"},
 	{http.MethodGet, "/loki/api/v1/query_range"},
 }
 
-var instantDoors = []door{
+var instantRoutes = []route{
 	{http.MethodGet, "/loki/api/v1/query"},
 	{http.MethodPost, "/api/v1/logs/query/instant"},
 	{http.MethodPost, "/loki/api/v1/query"},
@@ -42,35 +42,35 @@ func with(v url.Values, pairs ...string) url.Values {
 	return v
 }
 
-// TestQueriesAnswerAsAlphaAlone guarantees that the fence changes no query and lets nothing of others
-// into its answer: lines, labels, counts and values are those of a Loki without the others.
-func TestQueriesAnswerAsAlphaAlone(t *testing.T) {
+// TestQueriesMatchAlphaAlone guarantees that the fence changes no query and lets nothing of others
+// into its response: lines, labels, counts and values are those of a Loki without the others.
+func TestQueriesMatchAlphaAlone(t *testing.T) {
 	t.Parallel()
 	if n := len(logQueries) + len(metricQueries) + len(numbers); n < 200 {
 		t.Fatalf("only %d queries", n)
 	}
-	var asked, found atomic.Int64
+	var sent, found atomic.Int64
 	t.Cleanup(func() {
-		t.Logf("%d queries asked twice, %d answers with something in them", asked.Load(), found.Load())
+		t.Logf("%d queries sent twice, %d responses with something in them", sent.Load(), found.Load())
 		// Each query must find something unless it says otherwise; this is against a table of those.
-		if asked.Load() > 500 && found.Load() < asked.Load()*4/5 {
-			t.Error("too few answers hold anything: their equality proves little")
+		if sent.Load() > 500 && found.Load() < sent.Load()*4/5 {
+			t.Error("too few responses hold anything: their equality proves little")
 		}
 	})
-	compare := func(t *testing.T, q logQL, d door, lokiPath string, params url.Values, text func(string) string) {
+	compare := func(t *testing.T, q logQL, d route, lokiPath string, params url.Values, text func(string) string) {
 		t.Helper()
-		asked.Add(1)
-		through := on.gateway.ask(t, request{method: d.method, path: d.path, params: with(clone(params), "query", text(q.text))})
-		direct := askLoki(t, on.alone, request{path: lokiPath, params: with(clone(params), "query", text(q.toLoki()))})
+		sent.Add(1)
+		through := on.gateway.send(t, request{method: d.method, path: d.path, params: with(clone(params), "query", text(q.text))})
+		direct := sendToLoki(t, on.alone, request{path: lokiPath, params: with(clone(params), "query", text(q.toLoki()))})
 		unleaked(t, through)
 		if q.ordered {
 			sameOrder(t, through, direct)
 		}
-		switch some := sameAnswer(t, through, direct); {
+		switch some := sameResponse(t, through, direct); {
 		case some:
 			found.Add(1)
 		case !q.empty && !t.Failed():
-			t.Errorf("the answers are empty, which proves little: %d %.300s", direct.status, direct.body)
+			t.Errorf("the responses are empty, which proves little: %d %.300s", direct.status, direct.body)
 		}
 	}
 	for k, w := range on.windows() {
@@ -81,7 +81,7 @@ func TestQueriesAnswerAsAlphaAlone(t *testing.T) {
 					t.Parallel()
 					defer showOnFailure(t, q)
 					direction := []string{"forward", "backward"}[i%2]
-					compare(t, q, rangeDoors[i%4], "/loki/api/v1/query_range", with(w.between(), "limit", "60", "direction", direction), asIs)
+					compare(t, q, rangeRoutes[i%4], "/loki/api/v1/query_range", with(w.between(), "limit", "60", "direction", direction), asIs)
 				})
 			}
 			for i, q := range append(metricQueries[:len(metricQueries):len(metricQueries)], numbers...) {
@@ -91,10 +91,10 @@ func TestQueriesAnswerAsAlphaAlone(t *testing.T) {
 					// Both ways on fresh logs; on the store's one way, and the other way across both: Loki takes
 					// its time over long ranges.
 					if k == 0 || (i+k)%2 == 0 {
-						compare(t, q, rangeDoors[i%4], "/loki/api/v1/query_range", with(w.between(), "step", w.step.String()), spanning(w.steps))
+						compare(t, q, rangeRoutes[i%4], "/loki/api/v1/query_range", with(w.between(), "step", w.step.String()), spanning(w.steps))
 					}
 					if k == 0 || (i+k)%2 == 1 {
-						compare(t, q, instantDoors[i%4], "/loki/api/v1/query", url.Values{"time": {nanoseconds(w.end)}}, spanning(w.span))
+						compare(t, q, instantRoutes[i%4], "/loki/api/v1/query", url.Values{"time": {nanoseconds(w.end)}}, spanning(w.span))
 					}
 				})
 			}

@@ -16,7 +16,7 @@ import (
 // A selector is one text for every endpoint.
 type selector struct {
 	text string
-	// direct is what the Loki with alpha's logs alone is asked, where it would refuse the text or take
+	// direct is what is sent to the Loki with alpha's logs alone, where it would refuse the text or take
 	// it for everybody's; there everything is alpha's.
 	direct string
 	// names are the labels that the text names. By them Loki adds up volumes that name no target
@@ -93,23 +93,23 @@ var endpoints = []endpoint{
 	{native: "fields/" + mark + "_field/values", loki: "detected_field/" + mark + "_field/values", logQuery: true},
 }
 
-func (e endpoint) doors() []door {
-	return []door{
+func (e endpoint) routes() []route {
+	return []route{
 		{http.MethodGet, "/api/v1/logs/" + e.native},
 		{http.MethodGet, "/loki/api/v1/" + e.loki},
 		{http.MethodPost, "/loki/api/v1/" + e.loki},
 	}
 }
 
-// TestEndpointsAnswerAsAlphaAlone guarantees that what is not a query shows alpha's labels, values,
+// TestEndpointsMatchAlphaAlone guarantees that what is not a query shows alpha's labels, values,
 // counts and fields, and nobody else's, by every selector.
-func TestEndpointsAnswerAsAlphaAlone(t *testing.T) {
+func TestEndpointsMatchAlphaAlone(t *testing.T) {
 	t.Parallel()
-	var asked, found atomic.Int64
+	var sent, found atomic.Int64
 	t.Cleanup(func() {
-		t.Logf("%d answers compared, %d with something in them", asked.Load(), found.Load())
-		if !t.Failed() && found.Load() < asked.Load()/4 {
-			t.Error("too few answers hold anything")
+		t.Logf("%d responses compared, %d with something in them", sent.Load(), found.Load())
+		if !t.Failed() && found.Load() < sent.Load()/4 {
+			t.Error("too few responses hold anything")
 		}
 	})
 	turn := 0
@@ -120,10 +120,10 @@ func TestEndpointsAnswerAsAlphaAlone(t *testing.T) {
 					continue
 				}
 				turn++
-				d := e.doors()[turn%3]
+				d := e.routes()[turn%3]
 				t.Run(fmt.Sprintf("%s/%s/%d", w.name, strings.ReplaceAll(e.loki, "/", "_"), i), func(t *testing.T) {
 					t.Parallel()
-					asked.Add(1)
+					sent.Add(1)
 					if e.compare(t, w, s, d) {
 						found.Add(1)
 					}
@@ -136,7 +136,7 @@ func TestEndpointsAnswerAsAlphaAlone(t *testing.T) {
 	}
 }
 
-func (e endpoint) compare(t *testing.T, w window, s selector, d door) (some bool) {
+func (e endpoint) compare(t *testing.T, w window, s selector, d route) (some bool) {
 	t.Helper()
 	through, direct := with(w.between(), flat(e.params)...), with(w.between(), flat(e.params)...)
 	if s.text != "" {
@@ -146,9 +146,9 @@ func (e endpoint) compare(t *testing.T, w window, s selector, d door) (some bool
 	if e.volume && s.direct != "" && e.params.Get("aggregateBy") != "labels" {
 		direct.Set("targetLabels", strings.Join(s.names, ","))
 	}
-	a := on.gateway.ask(t, request{method: d.method, path: d.path, params: through})
+	a := on.gateway.send(t, request{method: d.method, path: d.path, params: through})
 	unleaked(t, a)
-	return sameAnswer(t, a, askLoki(t, on.alone, request{path: "/loki/api/v1/" + e.loki, params: direct}))
+	return sameResponse(t, a, sendToLoki(t, on.alone, request{path: "/loki/api/v1/" + e.loki, params: direct}))
 }
 
 func flat(v url.Values) (pairs []string) {
@@ -160,9 +160,9 @@ func flat(v url.Values) (pairs []string) {
 	return pairs
 }
 
-// TestSeriesAnswersAsAlphaAlone guarantees that each of several selectors is fenced, by either of the
+// TestSeriesMatchAlphaAlone guarantees that each of several selectors is fenced, by either of the
 // parameter's names, and that no selector at all is alpha's series and not everybody's.
-func TestSeriesAnswersAsAlphaAlone(t *testing.T) {
+func TestSeriesMatchAlphaAlone(t *testing.T) {
 	t.Parallel()
 	sets := [][]selector{nil}
 	for i, s := range selectors {
@@ -173,12 +173,12 @@ func TestSeriesAnswersAsAlphaAlone(t *testing.T) {
 	for _, w := range on.windows() {
 		for i, set := range sets {
 			for j, d := range []struct {
-				door
+				route
 				names []string
 			}{
-				{door{http.MethodGet, "/api/v1/logs/series"}, []string{"match"}},
-				{door{http.MethodGet, "/loki/api/v1/series"}, []string{"match[]", "match"}},
-				{door{http.MethodPost, "/loki/api/v1/series"}, []string{"match", "match[]"}},
+				{route{http.MethodGet, "/api/v1/logs/series"}, []string{"match"}},
+				{route{http.MethodGet, "/loki/api/v1/series"}, []string{"match[]", "match"}},
+				{route{http.MethodPost, "/loki/api/v1/series"}, []string{"match", "match[]"}},
 			} {
 				if i > 8 && i%3 != j {
 					continue
@@ -196,9 +196,9 @@ func TestSeriesAnswersAsAlphaAlone(t *testing.T) {
 					if set == nil {
 						direct.Add("match[]", all)
 					}
-					a := on.gateway.ask(t, request{method: d.method, path: d.path, params: through})
+					a := on.gateway.send(t, request{method: d.method, path: d.path, params: through})
 					unleaked(t, a)
-					some := sameAnswer(t, a, askLoki(t, on.alone, request{path: "/loki/api/v1/series", params: direct}))
+					some := sameResponse(t, a, sendToLoki(t, on.alone, request{path: "/loki/api/v1/series", params: direct}))
 					if !some && set == nil {
 						t.Error("no series at all")
 					}
@@ -210,14 +210,14 @@ func TestSeriesAnswersAsAlphaAlone(t *testing.T) {
 
 // TestVolumeOfEverything guarantees what `{}` is on volumes, which no comparison tells: Loki lists each
 // series where a selector names no label, and through the fence the selector names the tenant's. So the
-// answer is alpha's whole volume in one sum.
+// response is alpha's complete volume in one sum.
 func TestVolumeOfEverything(t *testing.T) {
 	t.Parallel()
 	w := on.old
 	for _, path := range []string{"/api/v1/logs/volume", "/loki/api/v1/index/volume"} {
-		a := on.gateway.ask(t, request{path: path, params: with(w.between(), "query", "{}")})
+		a := on.gateway.send(t, request{path: path, params: with(w.between(), "query", "{}")})
 		got := volumes(t, a)
-		direct := volumes(t, askLoki(t, on.alone, request{path: "/loki/api/v1/index/volume", params: with(w.between(), "query", "{}", "limit", "1000")}))
+		direct := volumes(t, sendToLoki(t, on.alone, request{path: "/loki/api/v1/index/volume", params: with(w.between(), "query", "{}", "limit", "1000")}))
 		if len(direct) < 10 {
 			t.Fatalf("%d series in the Loki of alpha alone", len(direct))
 		}
@@ -231,9 +231,9 @@ func TestVolumeOfEverything(t *testing.T) {
 	}
 }
 
-// TestPatternsAnswerAsAlphaAlone guarantees that patterns come from alpha's lines alone. Loki finds
+// TestPatternsMatchAlphaAlone guarantees that patterns come from alpha's lines alone. Loki finds
 // them a moment after the lines, and only while the ingester has these.
-func TestPatternsAnswerAsAlphaAlone(t *testing.T) {
+func TestPatternsMatchAlphaAlone(t *testing.T) {
 	t.Parallel()
 	w := on.fresh
 	for i, s := range selectors {
@@ -241,25 +241,25 @@ func TestPatternsAnswerAsAlphaAlone(t *testing.T) {
 			continue
 		}
 		e := endpoint{native: "patterns", loki: "patterns", params: url.Values{"step": {"1m"}}}
-		d := e.doors()[i%3]
+		d := e.routes()[i%3]
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()
 			through := request{method: d.method, path: d.path, params: with(w.between(), "step", "1m", "query", s.text)}
 			direct := request{path: "/loki/api/v1/patterns", params: with(w.between(), "step", "1m", "query", s.toLoki())}
 			eventually(t, func() bool {
-				a, b := on.gateway.ask(t, through), askLoki(t, on.alone, direct)
+				a, b := on.gateway.send(t, through), sendToLoki(t, on.alone, direct)
 				unleaked(t, a)
 				same := a.status == b.status && string(canonical(t, a.body)) == string(canonical(t, b.body))
 				return same && (holds(b.body) || !slices.Contains([]int{1, 4, 12}, i))
 			}, func() {
-				sameAnswer(t, on.gateway.ask(t, through), askLoki(t, on.alone, direct))
+				sameResponse(t, on.gateway.send(t, through), sendToLoki(t, on.alone, direct))
 				t.Errorf("no equal patterns in time for %s", s.text)
 			})
 		})
 	}
 }
 
-// eventually asks again until it is so.
+// eventually repeats the check until it succeeds.
 func eventually(t *testing.T, so func() bool, otherwise func()) {
 	t.Helper()
 	tick := time.NewTicker(200 * time.Millisecond)
@@ -281,7 +281,7 @@ func eventually(t *testing.T, so func() bool, otherwise func()) {
 func TestEveryTenantSeesItsOwn(t *testing.T) {
 	t.Parallel()
 	for _, tenant := range []string{"alpha", "beta", "alpha-2", "ALPHA", "alphabeta", "alph"} {
-		a := on.gateway.ask(t, request{
+		a := on.gateway.send(t, request{
 			path: "/api/v1/logs/labels/tenant_id/values", params: on.across.between(),
 			token: tokenOf(t, demo.Claims{Tenant: tenant}),
 		})

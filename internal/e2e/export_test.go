@@ -211,7 +211,7 @@ func TestExportWhoseLokiDies(t *testing.T) {
 			if err := l.Restart(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			// It is not asked before a probe has found it back.
+			// It gets no requests before a probe has succeeded.
 			if err := g.waitReady(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -238,7 +238,7 @@ func TestContextAroundALine(t *testing.T) {
 		}
 	}
 	at := stream[22] // the third of five in its nanosecond
-	a := g.ask(t, request{method: http.MethodGet, path: "/api/v1/logs/context", params: with(url.Values{},
+	a := g.send(t, request{method: http.MethodGet, path: "/api/v1/logs/context", params: with(url.Values{},
 		"stream", `{app="export", part="3", service_name="export", tenant_id="alpha"}`,
 		"timestamp", strconv.FormatInt(at.nanos, 10), "before", "7", "after", "4")})
 	var c struct{ Before, At, After []exported }

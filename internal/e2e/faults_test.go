@@ -53,7 +53,7 @@ func (w *wire) poison(t *testing.T, toxic string, attributes string) {
 	}
 }
 
-// front is what stands before a Loki, such as a gateway, and may answer in its place.
+// front is a reverse proxy in front of a Loki, and may respond in its place.
 type front struct {
 	*httptest.Server
 	instead atomic.Pointer[http.HandlerFunc]
@@ -101,7 +101,7 @@ func text(status int, media, body string) http.HandlerFunc {
 type reply struct {
 	status int // 200: whole
 	code   string
-	broken bool // the answer breaks off
+	broken bool // the response breaks off
 }
 
 // String is how the page of faults has it.
@@ -110,9 +110,9 @@ func (r reply) String() string {
 	case r == reply{}:
 		return "–"
 	case r.broken:
-		return "an answer that breaks off"
+		return "a response that breaks off"
 	case r.code == "":
-		return "answered"
+		return "200"
 	default:
 		return fmt.Sprintf("%d `%s`", r.status, r.code)
 	}
@@ -135,11 +135,11 @@ type fault struct {
 
 const (
 	faultTimeout = 3 * time.Second // LOGFENCE_LOKI_TIMEOUT
-	cutAfter     = 200 << 10       // bytes, within an answer
+	cutAfter     = 200 << 10       // bytes, within a response
 	cutExport    = 1 << 20         // bytes, within the second page of an export
 )
 
-// always has the front answer everything, and ready all but /ready.
+// always has the front respond to everything, and ready to all but /ready.
 func always(h http.HandlerFunc) func(*testing.T, *scene) {
 	return func(_ *testing.T, s *scene) { s.front.instead.Store(&h) }
 }
@@ -172,16 +172,16 @@ var (
 
 var faults = []fault{
 	{"Loki refuses connections", func(_ *testing.T, s *scene) { s.wire.Stop() }, unreachable, unavailable},
-	{"Loki takes connections and says nothing", poisoned("timeout", `"timeout":0`), timedOut, unavailable},
+	{"Loki accepts connections and does not respond", poisoned("timeout", `"timeout":0`), timedOut, unavailable},
 	{"Loki is slow", poisoned("latency", `"latency":200`), fine, reply{}},
 	{"Loki takes longer than LOGFENCE_LOKI_TIMEOUT", ready(hang), timedOut, reply{}},
-	{"connections break before an answer", poisoned("limit_data", `"bytes":0`), unreachable, unavailable},
-	{"connections break in the middle of an answer", poisoned("limit_data", `"bytes":`+strconv.Itoa(cutAfter)), reply{status: http.StatusOK, broken: true}, reply{}},
-	{"Loki answers what is no answer of Loki's", ready(text(http.StatusOK, "text/html", "<h1>It works!</h1>")), lokiFailed, reply{}},
-	{"Loki answers 429", ready(text(http.StatusTooManyRequests, "text/plain", "too many outstanding requests")), reply{status: http.StatusTooManyRequests, code: "rate_limited"}, reply{}},
-	{"Loki answers 500", ready(text(http.StatusInternalServerError, "text/plain", "rpc error")), lokiFailed, reply{}},
-	{"Loki answers 504", ready(text(http.StatusGatewayTimeout, "text/plain", "context deadline exceeded")), timedOut, reply{}},
-	{"a gateway before Loki answers 503 to everything", always(text(http.StatusServiceUnavailable, "text/html", "<h1>503</h1>")), lokiFailed, unavailable},
+	{"connections break before a response", poisoned("limit_data", `"bytes":0`), unreachable, unavailable},
+	{"connections break in the middle of a response", poisoned("limit_data", `"bytes":`+strconv.Itoa(cutAfter)), reply{status: http.StatusOK, broken: true}, reply{}},
+	{"Loki responds with an HTML page", ready(text(http.StatusOK, "text/html", "<h1>It works!</h1>")), lokiFailed, reply{}},
+	{"Loki responds with 429", ready(text(http.StatusTooManyRequests, "text/plain", "too many outstanding requests")), reply{status: http.StatusTooManyRequests, code: "rate_limited"}, reply{}},
+	{"Loki responds with 500", ready(text(http.StatusInternalServerError, "text/plain", "rpc error")), lokiFailed, reply{}},
+	{"Loki responds with 504", ready(text(http.StatusGatewayTimeout, "text/plain", "context deadline exceeded")), timedOut, reply{}},
+	{"a reverse proxy in front of Loki responds with 503 to everything", always(text(http.StatusServiceUnavailable, "text/html", "<h1>503</h1>")), lokiFailed, unavailable},
 }
 
 // end ends every fault.
@@ -196,7 +196,7 @@ func (s *scene) end(t *testing.T) {
 	}
 }
 
-// TestFaults guarantees, for each of the faults, the answer that deploy/faults.md names, that a tail loses no line
+// TestFaults guarantees, for each of the faults, the response that docs/faults.md names, that a tail loses no line
 // over it, that service is back by itself when it ends, and that no goroutine remains of it.
 func TestFaults(t *testing.T) {
 	t.Parallel()
@@ -296,7 +296,7 @@ func (s *scene) try(t *testing.T, params url.Values) (reply, http.Header, error)
 	if err := errors.Join(err, on.contract.check(r, resp.StatusCode, resp.Header, body)); err != nil {
 		return reply{}, nil, err
 	}
-	return reply{status: resp.StatusCode, code: problemOf(t, answer{resp.StatusCode, resp.Header, body}).Code}, resp.Header, nil
+	return reply{status: resp.StatusCode, code: problemOf(t, response{resp.StatusCode, resp.Header, body}).Code}, resp.Header, nil
 }
 
 // query is one query with one reply.
@@ -312,7 +312,7 @@ func (s *scene) query(t *testing.T, params url.Values, want reply) {
 	}
 }
 
-// until asks until the reply is as wanted; before that it may be one of others.
+// until repeats the request until the reply is as wanted; before that it may be one of others.
 func (s *scene) until(t *testing.T, params url.Values, want reply, others ...reply) {
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -384,8 +384,8 @@ const loadCallers = 16
 
 func loaded() bool { return os.Getenv("LOGFENCE_TEST_LOAD") == "faults" }
 
-// load asks for ten seconds, as fast as sixteen callers can, where LOGFENCE_TEST_LOAD=faults wants it, and
-// tells what memory that takes.
+// load sends requests for ten seconds, as fast as sixteen callers can, with LOGFENCE_TEST_LOAD=faults, and
+// reports the memory that this takes.
 func (s *scene) load(t *testing.T, params url.Values) {
 	t.Helper()
 	if !loaded() {

@@ -26,9 +26,9 @@ const (
 )
 
 // TestFlood sends at the rates of ten tenants, and then has one of them send twenty times as much: the
-// others' p99 stays within twice what it was. Before the real Loki, and before an upstream that answers two
-// requests at a time and then queues. It takes some minutes, and time that others take would count:
-// LOGFENCE_TEST_LOAD=flood asks for it. What comes without limits is printed for comparison.
+// others' p99 stays within twice what it was. In front of the real Loki, and of an upstream that serves two
+// requests at a time and queues the others. It takes some minutes, and the load of other tests would count:
+// it runs with LOGFENCE_TEST_LOAD=flood. The figures without limits are printed for comparison.
 func TestFlood(t *testing.T) { // alone, as far as that goes
 	if os.Getenv("LOGFENCE_TEST_LOAD") != "flood" {
 		t.Skip("LOGFENCE_TEST_LOAD is not set to flood")
@@ -57,7 +57,7 @@ func TestFlood(t *testing.T) { // alone, as far as that goes
 				}
 				defer func() { _ = g.stop() }()
 				before, during := measureFlood(t, g)
-				t.Logf("others without the flood: p50 %s, p99 %s of %d; with it: p50 %s, p99 %s of %d (%.2f times); the flood: %d answered, %d refused",
+				t.Logf("others without the flood: p50 %s, p99 %s of %d; with it: p50 %s, p99 %s of %d (%.2f times); the flood: %d served, %d refused",
 					before.at(0.5), before.at(0.99), len(before.took), during.at(0.5), during.at(0.99), len(during.took),
 					float64(during.at(0.99))/float64(before.at(0.99)), during.flooded, during.refused)
 				if mode.name == "without limits" {
@@ -67,7 +67,7 @@ func TestFlood(t *testing.T) { // alone, as far as that goes
 					t.Errorf("the others' p99 has grown from %s to %s", before.at(0.99), during.at(0.99))
 				}
 				if before.failed+during.failed > 0 {
-					t.Errorf("%d and %d requests of others were not answered", before.failed, during.failed)
+					t.Errorf("%d and %d requests of others failed", before.failed, during.failed)
 				}
 			})
 		}
@@ -83,7 +83,7 @@ func floodLogs(tenant int) demo.Stream {
 	return s
 }
 
-// narrow is an upstream that answers so many at a time, each after a while, and lets the others wait.
+// narrow is an upstream that serves so many at a time, each after a while, and lets the others wait.
 func narrow(t *testing.T, atOnce int, each time.Duration) string {
 	t.Helper()
 	turns := make(chan struct{}, atOnce)
@@ -109,7 +109,7 @@ func narrow(t *testing.T, atOnce int, each time.Duration) string {
 // phase is one phase.
 type phase struct {
 	mu                       sync.Mutex
-	took                     []time.Duration // of the others' answers
+	took                     []time.Duration // of the others' responses
 	failed, flooded, refused int
 }
 

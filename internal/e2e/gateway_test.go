@@ -43,7 +43,7 @@ func startGateway(ctx context.Context, binary string, issuer *demo.Issuer, loki 
 	return g, nil
 }
 
-// settingsFor are the least that a gateway needs, and a rate for tests, which ask more than people do: what
+// settingsFor are the least that a gateway needs, and a rate for tests, which send more than users do: what
 // comes later in the environment wins.
 func settingsFor(issuer *demo.Issuer, loki string) []string {
 	return []string{
@@ -135,7 +135,7 @@ func (g *gateway) waitReady(ctx context.Context) error {
 	}
 }
 
-// stop asks logfence to end and says whether it did so in order. The second call does nothing.
+// stop sends SIGTERM to logfence and reports whether it ended in order. The second call does nothing.
 func (g *gateway) stop() error {
 	if err := g.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
@@ -143,7 +143,7 @@ func (g *gateway) stop() error {
 	return g.ended()
 }
 
-// ended waits for the end of a logfence that was asked to end, and says whether it ended in order.
+// ended waits for the end of a logfence that got SIGTERM, and reports whether it ended in order.
 func (g *gateway) ended() error {
 	enough := time.NewTimer(patience)
 	defer enough.Stop()

@@ -26,7 +26,7 @@ var nests = []string{
 	`absent_over_time(S[$span])`,
 }
 
-// toLokiIn is the selector for the Loki that is asked directly, inside a nest. absent_over_time answers
+// toLokiIn is the selector for the Loki that is queried directly, inside a nest. absent_over_time responds
 // with the labels that the selector gives a value to, but for those that it names twice; through the
 // fence it names the tenant's label once more than the caller did.
 func (s selector) toLokiIn(nest string) string {
@@ -36,21 +36,21 @@ func (s selector) toLokiIn(nest string) string {
 	return strings.Replace(s.toLoki(), "{", `{tenant_id=~".+",`, 1)
 }
 
-// TestHostileQueriesAnswerAsAlphaAlone guarantees that no selector, wherever it stands in a query,
-// brings anything of others into the answer.
-func TestHostileQueriesAnswerAsAlphaAlone(t *testing.T) {
+// TestHostileQueriesMatchAlphaAlone guarantees that no selector, wherever it stands in a query,
+// brings anything of others into the response.
+func TestHostileQueriesMatchAlphaAlone(t *testing.T) {
 	t.Parallel()
 	var found atomic.Int64
 	t.Cleanup(func() {
-		if t.Logf("%d answers hold something", found.Load()); !t.Failed() && found.Load() < 200 {
-			t.Error("too few answers hold anything")
+		if t.Logf("%d responses hold something", found.Load()); !t.Failed() && found.Load() < 200 {
+			t.Error("too few responses hold anything")
 		}
 	})
-	compare := func(t *testing.T, d door, path string, params url.Values, through, direct string) {
+	compare := func(t *testing.T, d route, path string, params url.Values, through, direct string) {
 		t.Helper()
-		a := on.gateway.ask(t, request{method: d.method, path: d.path, params: with(clone(params), "query", through)})
+		a := on.gateway.send(t, request{method: d.method, path: d.path, params: with(clone(params), "query", through)})
 		unleaked(t, a)
-		if sameAnswer(t, a, askLoki(t, on.alone, request{path: path, params: with(params, "query", direct)})) {
+		if sameResponse(t, a, sendToLoki(t, on.alone, request{path: path, params: with(params, "query", direct)})) {
 			found.Add(1)
 		}
 		if t.Failed() {
@@ -64,7 +64,7 @@ func TestHostileQueriesAnswerAsAlphaAlone(t *testing.T) {
 			}
 			t.Run(fmt.Sprintf("%s/%d/lines", w.name, i), func(t *testing.T) {
 				t.Parallel()
-				compare(t, rangeDoors[i%4], "/loki/api/v1/query_range", with(w.between(), "limit", "40"), s.text+` | logfmt`, s.toLoki()+` | logfmt`)
+				compare(t, rangeRoutes[i%4], "/loki/api/v1/query_range", with(w.between(), "limit", "40"), s.text+` | logfmt`, s.toLoki()+` | logfmt`)
 			})
 			for j, nest := range nests {
 				if (i+j+k)%3 == 0 { // each in two of the three windows
@@ -73,7 +73,7 @@ func TestHostileQueriesAnswerAsAlphaAlone(t *testing.T) {
 				t.Run(fmt.Sprintf("%s/%d/%d", w.name, i, j), func(t *testing.T) {
 					t.Parallel()
 					around := strings.ReplaceAll(nest, "$span", w.span)
-					compare(t, instantDoors[(i+j)%4], "/loki/api/v1/query", url.Values{"time": {nanoseconds(w.end)}},
+					compare(t, instantRoutes[(i+j)%4], "/loki/api/v1/query", url.Values{"time": {nanoseconds(w.end)}},
 						strings.ReplaceAll(around, "S", s.text), strings.ReplaceAll(around, "S", s.toLokiIn(nest)))
 				})
 			}
@@ -144,15 +144,15 @@ func compareWithOrganizations(t *testing.T, g *gateway, w window) {
 	} {
 		params := with(w.between(), flat(d.params)...)
 		for _, header := range []http.Header{nil, {"X-Scope-Orgid": {"beta"}}, {"X-Scope-Orgid": {"alpha|beta"}}} {
-			a := g.ask(t, request{path: "/api/v1/logs/" + d.native, params: params, header: header})
+			a := g.send(t, request{path: "/api/v1/logs/" + d.native, params: params, header: header})
 			unleaked(t, a)
-			if !sameAnswer(t, a, askLoki(t, on.alone, request{path: "/loki/api/v1/" + d.loki, params: params})) {
-				t.Errorf("%s: nothing is in the answer: %d %.300s", d.native, a.status, a.body)
+			if !sameResponse(t, a, sendToLoki(t, on.alone, request{path: "/loki/api/v1/" + d.loki, params: params})) {
+				t.Errorf("%s: nothing is in the response: %d %.300s", d.native, a.status, a.body)
 			}
 		}
 	}
 	series := request{path: "/api/v1/logs/series", params: w.between()}
-	if a := g.ask(t, series); !holds(a.body) {
+	if a := g.send(t, series); !holds(a.body) {
 		t.Errorf("no series: %d %.300s", a.status, a.body)
 	} else {
 		unleaked(t, a)

@@ -52,8 +52,8 @@ func own(t *testing.T, issuer *demo.Issuer, settings ...string) *gateway {
 
 func narrowed(tenant string) http.Header { return http.Header{tenantHeader: {tenant}} }
 
-// list is the data of an answer that lists names.
-func list(t *testing.T, a answer) []string {
+// list is the data of a response that lists names.
+func list(t *testing.T, a response) []string {
 	t.Helper()
 	var body struct{ Data []string }
 	if err := json.Unmarshal(a.body, &body); err != nil || a.status != http.StatusOK {
@@ -77,14 +77,14 @@ func TestSeveralTenantsSeeTheirUnion(t *testing.T) {
 			}{
 				{nil, "[alpha beta]"}, {narrowed("alpha"), "[alpha]"}, {narrowed("beta"), "[beta]"},
 			} {
-				a := on.gateway.ask(t, request{path: prefix, params: w.between(), token: ben, header: tt.header})
+				a := on.gateway.send(t, request{path: prefix, params: w.between(), token: ben, header: tt.header})
 				if got := fmt.Sprint(list(t, a)); got != tt.want {
 					t.Errorf("%s, %s, narrowed by %v: %s, want %s", w.name, prefix, tt.header, got, tt.want)
 				}
 			}
 		}
 		// Lines: each stream is of the two, and both are there.
-		a := on.gateway.ask(t, request{
+		a := on.gateway.send(t, request{
 			path: "/api/v1/logs/query/instant", token: ben,
 			params: url.Values{"query": {`sum by (tenant_id) (count_over_time({app=~".+"}[` + w.span + `]))`}, "time": {nanoseconds(w.end)}},
 		})
@@ -106,7 +106,7 @@ func TestNarrowingToOthers(t *testing.T) {
 	ana := tokenOf(t, demo.Claims{Tenant: demo.Alpha})
 	var first string
 	for _, tenant := range []string{"beta", "nobody", "alpha-2", "alpha|beta", "ALPHA", ".*"} {
-		a := on.gateway.ask(t, request{path: "/api/v1/logs/labels", token: ana, header: narrowed(tenant)})
+		a := on.gateway.send(t, request{path: "/api/v1/logs/labels", token: ana, header: narrowed(tenant)})
 		text := strings.ReplaceAll(string(a.body), a.header.Get("X-Request-Id"), "")
 		if a.status != http.StatusForbidden || !strings.Contains(text, `"code":"tenant_not_yours"`) {
 			t.Errorf("%s: %d %s", tenant, a.status, a.body)
@@ -117,17 +117,17 @@ func TestNarrowingToOthers(t *testing.T) {
 			t.Errorf("%s is told apart: %s and %s", tenant, text, first)
 		}
 	}
-	if a := on.gateway.ask(t, request{path: "/loki/api/v1/labels", token: ana, header: http.Header{tenantHeader: {"alpha", "beta"}}}); a.status != http.StatusBadRequest {
+	if a := on.gateway.send(t, request{path: "/loki/api/v1/labels", token: ana, header: http.Header{tenantHeader: {"alpha", "beta"}}}); a.status != http.StatusBadRequest {
 		t.Errorf("the header twice: %d %s", a.status, a.body)
 	}
 }
 
-// TestMe guarantees that a caller can ask what its token says.
+// TestMe guarantees that a caller can request what its token grants.
 func TestMe(t *testing.T) {
 	t.Parallel()
 	claims := both
 	claims.Extra = map[string]any{"scope": "openid logs"}
-	a := on.gateway.ask(t, request{path: "/api/v1/me", token: tokenOf(t, claims)})
+	a := on.gateway.send(t, request{path: "/api/v1/me", token: tokenOf(t, claims)})
 	var me struct {
 		Subject, Issuer string
 		Tenants, Scopes []string
@@ -149,9 +149,9 @@ func TestMe(t *testing.T) {
 func TestSelectorClaim(t *testing.T) {
 	t.Parallel()
 	g := own(t, on.issuer, "LOGFENCE_SELECTOR_CLAIM=app_metadata.logs")
-	values := func(selector any, label string) answer {
+	values := func(selector any, label string) response {
 		claims := demo.Claims{Tenant: demo.Alpha, Extra: map[string]any{"app_metadata": map[string]any{"logs": selector}}}
-		return g.ask(t, request{path: "/api/v1/logs/labels/" + label + "/values", params: on.across.between(), token: tokenOf(t, claims)})
+		return g.send(t, request{path: "/api/v1/logs/labels/" + label + "/values", params: on.across.between(), token: tokenOf(t, claims)})
 	}
 	if got := fmt.Sprint(list(t, values(`{app="checkout", env!="staging"}`, "app"))); got != "[checkout]" {
 		t.Errorf("narrowed to checkout: %s", got)
@@ -178,7 +178,7 @@ func TestSelectorClaim(t *testing.T) {
 	}
 }
 
-// TestRequiredScope guarantees that the scope is asked for in each form that providers send it in.
+// TestRequiredScope guarantees that the scope is required in each form that providers send it in.
 func TestRequiredScope(t *testing.T) {
 	t.Parallel()
 	g := own(t, on.issuer, "LOGFENCE_REQUIRED_SCOPE=logs:read")
@@ -192,7 +192,7 @@ func TestRequiredScope(t *testing.T) {
 		{"none", nil, http.StatusForbidden},
 		{"others", map[string]any{"scope": "openid logs:write logs:readonly"}, http.StatusForbidden},
 	} {
-		a := g.ask(t, request{path: "/api/v1/me", token: tokenOf(t, demo.Claims{Tenant: demo.Alpha, Extra: tt.extra})})
+		a := g.send(t, request{path: "/api/v1/me", token: tokenOf(t, demo.Claims{Tenant: demo.Alpha, Extra: tt.extra})})
 		if a.status != tt.want {
 			t.Errorf("%s: %d %s", tt.name, a.status, a.body)
 		}
@@ -222,7 +222,7 @@ func TestBasicToken(t *testing.T) {
 	}
 }
 
-// TestAuditOfTheWhole guarantees one record for each request, with what auditors ask for, and that no
+// TestAuditOfTheWhole guarantees one record for each request, with what auditors need, and that no
 // part of any token is in the audit or in the log.
 func TestAuditOfTheWhole(t *testing.T) {
 	t.Parallel()
@@ -231,14 +231,14 @@ func TestAuditOfTheWhole(t *testing.T) {
 	good, expired, foreign := tokenOf(t, both), tokenOf(t, demo.Claims{Tenant: demo.Alpha, Lifetime: -time.Hour}), tokenOf(t, demo.Claims{Subject: "eve"})
 	forged := good[:len(good)-8] + "AAAAAAAA"
 	query := with(on.fresh.between(), "query", `{app="checkout"}`, "limit", "5")
-	granted := g.ask(t, request{path: "/api/v1/logs/query", params: query, token: good, header: http.Header{"X-Forwarded-For": {"192.0.2.77, 203.0.113.9"}}})
+	granted := g.send(t, request{path: "/api/v1/logs/query", params: query, token: good, header: http.Header{"X-Forwarded-For": {"192.0.2.77, 203.0.113.9"}}})
 	for _, token := range []string{expired, foreign, forged, "-", "Bearer " + good, "eyJhbGciOiJub25lIn0.e30."} {
-		g.ask(t, request{path: "/loki/api/v1/labels", token: token})
+		g.send(t, request{path: "/loki/api/v1/labels", token: token})
 	}
-	g.ask(t, request{path: "/api/v1/logs/labels", token: good, header: narrowed("gamma")})
+	g.send(t, request{path: "/api/v1/logs/labels", token: good, header: narrowed("gamma")})
 	// A token that a caller puts where none belongs.
-	g.ask(t, request{path: "/api/v1/logs/query", params: url.Values{"query": {`{app="` + good + `"}`}}, token: good})
-	g.ask(t, request{path: "/api/v1/logs/labels", token: good, header: http.Header{"X-Request-Id": {good[:60]}, tenantHeader: {good}}})
+	g.send(t, request{path: "/api/v1/logs/query", params: url.Values{"query": {`{app="` + good + `"}`}}, token: good})
+	g.send(t, request{path: "/api/v1/logs/labels", token: good, header: http.Header{"X-Request-Id": {good[:60]}, tenantHeader: {good}}})
 
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -293,7 +293,7 @@ func partIn(text, token string) string {
 	return ""
 }
 
-// TestAuditRequiredOnAFullDisk guarantees that nothing is answered that cannot be recorded, and that
+// TestAuditRequiredOnAFullDisk guarantees that no request is served that cannot be recorded, and that
 // probes learn of it.
 func TestAuditRequiredOnAFullDisk(t *testing.T) {
 	t.Parallel()
@@ -302,7 +302,7 @@ func TestAuditRequiredOnAFullDisk(t *testing.T) {
 	}
 	g := own(t, on.issuer, "LOGFENCE_AUDIT_LOG=/dev/full", "LOGFENCE_AUDIT_REQUIRED=true")
 	for _, path := range []string{"/api/v1/logs/labels", "/loki/api/v1/labels", "/api/v1/me"} {
-		a := g.ask(t, request{path: path})
+		a := g.send(t, request{path: path})
 		if a.status != http.StatusServiceUnavailable || bytes.Contains(a.body, []byte("alpha")) {
 			t.Errorf("%s: %d %s", path, a.status, a.body)
 		}
@@ -360,7 +360,7 @@ func TestKeyRotationUnderLoad(t *testing.T) {
 		return token
 	}
 	var (
-		asked   atomic.Int64
+		sent    atomic.Int64
 		refused sync.Map
 		working sync.WaitGroup
 		older   = sign() // of the first key, and good to the end
@@ -382,7 +382,7 @@ func TestKeyRotationUnderLoad(t *testing.T) {
 				}
 				r.Header.Set("Authorization", "Bearer "+token)
 				a, err := do(r)
-				if asked.Add(1) == 100 {
+				if sent.Add(1) == 100 {
 					close(load)
 				}
 				if err != nil || a.status != http.StatusOK {
@@ -391,7 +391,7 @@ func TestKeyRotationUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	// An unknown key is asked for at most every ten seconds: rotations come further apart.
+	// An unknown key is fetched at most every ten seconds: rotations come further apart.
 	tick := time.NewTicker(11 * time.Second)
 	defer tick.Stop()
 	for range 2 {
@@ -404,7 +404,7 @@ func TestKeyRotationUnderLoad(t *testing.T) {
 	enough()
 	working.Wait()
 	refused.Range(func(what, _ any) bool { t.Errorf("refused: %s", what); return true })
-	t.Logf("%d requests over two rotations", asked.Load())
+	t.Logf("%d requests over two rotations", sent.Load())
 }
 
 // TestProviderDown guarantees that callers whose provider is down go on working, those with new tokens
@@ -420,14 +420,14 @@ func TestProviderDown(t *testing.T) {
 		}
 		tokens = append(tokens, token)
 	}
-	if a := g.ask(t, request{path: "/api/v1/logs/labels", token: tokens[0]}); a.status != http.StatusOK {
+	if a := g.send(t, request{path: "/api/v1/logs/labels", token: tokens[0]}); a.status != http.StatusOK {
 		t.Fatalf("while it is up: %d %s", a.status, a.body)
 	}
 	if err := issuer.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for _, token := range tokens { // two of them never seen before
-		if a := g.ask(t, request{path: "/api/v1/logs/labels", token: token}); a.status != http.StatusOK {
+		if a := g.send(t, request{path: "/api/v1/logs/labels", token: token}); a.status != http.StatusOK {
 			t.Errorf("while it is down: %d %s", a.status, a.body)
 		}
 	}
@@ -438,7 +438,7 @@ func TestProviderDown(t *testing.T) {
 
 var signInField = regexp.MustCompile(`name="request" value="([^"]+)"`)
 
-// TestSigningIn guarantees the way that people come: they sign in on the provider's page, the client
+// TestSigningIn guarantees how users get in: they sign in on the provider's page, the client
 // exchanges the code by PKCE, and logfence takes the token and shows them their tenants.
 func TestSigningIn(t *testing.T) {
 	t.Parallel()
@@ -480,16 +480,16 @@ func TestSigningIn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a := g.ask(t, request{path: "/api/v1/logs/labels/tenant_id/values", token: token.AccessToken})
+		a := g.send(t, request{path: "/api/v1/logs/labels/tenant_id/values", token: token.AccessToken})
 		if got := fmt.Sprint(list(t, a)); got != tenants {
 			t.Errorf("%s sees %s, want %s", name, got, tenants)
 		}
-		if me := g.ask(t, request{path: "/api/v1/me", token: token.AccessToken}); !bytes.Contains(me.body, []byte(`"subject":"`+name+`@demo.example"`)) {
+		if me := g.send(t, request{path: "/api/v1/me", token: token.AccessToken}); !bytes.Contains(me.body, []byte(`"subject":"`+name+`@demo.example"`)) {
 			t.Errorf("%s: %s", name, me.body)
 		}
 		// What tells the client who signed in is no key to the logs.
 		id, _ := token.Extra("id_token").(string)
-		if a := g.ask(t, request{path: "/api/v1/logs/labels", token: id}); id == "" || a.status != http.StatusForbidden {
+		if a := g.send(t, request{path: "/api/v1/logs/labels", token: id}); id == "" || a.status != http.StatusForbidden {
 			t.Errorf("the ID token: %d %s", a.status, a.body)
 		}
 		if payload := strings.Split(token.AccessToken, ".")[1]; !json.Valid(decoded(t, payload)) {
@@ -511,7 +511,7 @@ func decoded(t *testing.T, segment string) []byte {
 }
 
 // visit is what a browser does.
-func visit(t *testing.T, browser *http.Client, method, target string, form url.Values) answer {
+func visit(t *testing.T, browser *http.Client, method, target string, form url.Values) response {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, target, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -529,5 +529,5 @@ func visit(t *testing.T, browser *http.Client, method, target string, form url.V
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer{resp.StatusCode, resp.Header, body}
+	return response{resp.StatusCode, resp.Header, body}
 }

@@ -21,7 +21,7 @@ import (
 
 // TestImage guarantees that what deploy/Dockerfile puts into the image is all that logfence needs: the
 // binary, alone in a root of its own with the files that the last stage copies, as the user that it
-// names and who may write nothing there, serves, says that it lives by the image's health check, and
+// names and who may write nothing there, serves, is healthy by the image's health check, and
 // ends by SIGTERM. It stands in for a container engine, and needs root.
 func TestImage(t *testing.T) {
 	t.Parallel()
@@ -44,7 +44,7 @@ func TestImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = g.stop() })
-	if a := g.ask(t, request{path: "/api/v1/logs/labels", params: on.across.between()}); a.status != http.StatusOK {
+	if a := g.send(t, request{path: "/api/v1/logs/labels", params: on.across.between()}); a.status != http.StatusOK {
 		t.Errorf("labels: %d %s", a.status, a.body)
 	}
 	check := func() (string, error) {

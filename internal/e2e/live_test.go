@@ -51,7 +51,7 @@ func ownStage(t *testing.T, settings ...string) (*demo.Loki, *gateway) {
 	return l, g
 }
 
-// met counts an answer that has no end, so that contract.check can't.
+// met counts a response that has no end, so that contract.check can't.
 func (c *contract) metLive(operation string, status int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -290,7 +290,7 @@ func TestTailSurvivesRestarts(t *testing.T) {
 	exactlyOnce(t, got, 0, sent)
 }
 
-// TestTailEndsWithItsToken guarantees that a tail ends, visibly, when its token expires, by either door.
+// TestTailEndsWithItsToken guarantees that a tail ends, visibly, when its token expires, by either route.
 func TestTailEndsWithItsToken(t *testing.T) {
 	t.Parallel()
 	_, g := ownStage(t)
@@ -481,7 +481,7 @@ func status(t *testing.T, pid int, field string) int {
 }
 
 // TestManyTails opens 500 tails and has 1,000 lines a second arrive. It takes both cores of a small machine
-// for half a minute, so it runs when it is asked for: LOGFENCE_TEST_LOAD=each has every tail follow one of 50
+// for half a minute, so it runs on request only: LOGFENCE_TEST_LOAD=each has every tail follow one of 50
 // streams, LOGFENCE_TEST_LOAD=all has every tail follow all lines, which is more than Loki can do.
 func TestManyTails(t *testing.T) {
 	mode := os.Getenv("LOGFENCE_TEST_LOAD")

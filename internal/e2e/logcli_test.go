@@ -13,7 +13,7 @@ import (
 )
 
 // TestLogcli guarantees that Loki's own client works through logfence as it comes, and prints what it
-// prints when it asks a Loki with alpha's logs alone.
+// prints when it queries a Loki with alpha's logs alone.
 func TestLogcli(t *testing.T) {
 	t.Parallel()
 	if on.binaries.Logcli == "" {

@@ -26,7 +26,7 @@ type stage struct {
 	binary   string // logfence, as it is released
 	binaries demo.Binaries
 	issuer   *demo.Issuer
-	alone    *demo.Loki // alpha's logs alone; asked directly
+	alone    *demo.Loki // alpha's logs alone; queried directly
 	mixed    *demo.Loki // alpha's and everybody else's
 	gateway  *gateway   // before mixed
 	contract *contract
@@ -83,7 +83,7 @@ func run(m *testing.M) (code int, err error) {
 	return code, errors.Join(err, goleak.Find(toxiproxys()...))
 }
 
-// toxiproxys are goroutines that toxiproxy 2.12 leaves behind where a connection ends with bytes under way:
+// toxiproxys are goroutines that toxiproxy 2.12 leaves behind where a connection ends with bytes in flight:
 // the tests' own, not logfence's, which is another process.
 func toxiproxys() []goleak.Option {
 	var all []goleak.Option
@@ -93,7 +93,7 @@ func toxiproxys() []goleak.Option {
 	return all
 }
 
-// complete tells whether all tests were asked for: only then must they have met every operation.
+// complete reports whether all tests run: only then must they have met every operation.
 func complete() bool {
 	for _, name := range []string{"test.run", "test.skip", "test.list"} {
 		if f := flag.Lookup(name); f != nil && f.Value.String() != "" {
@@ -148,7 +148,7 @@ func build(ctx context.Context, dir string) (string, error) {
 	return path, nil
 }
 
-// lokiArgs let Loki answer queries that give a series for each line, and not from its caches: out of
+// lokiArgs let Loki serve queries that give a series for each line, and not from its caches: out of
 // what it keeps of volumes and statistics it guesses those of other spans, differently each time.
 var lokiArgs = []string{
 	"-querier.max-query-series=5000",

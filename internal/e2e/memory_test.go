@@ -14,10 +14,10 @@ import (
 	"github.com/logfence/logfence/internal/lokitest"
 )
 
-// TestMemoryOfLargeAnswers guarantees that logfence's memory does not grow with its answers: the process
+// TestMemoryOfLargeResponses guarantees that logfence's memory does not grow with its responses: the process
 // that serves users, while 8 clients each pull 100 MB at the same time. Loki is a fake here that makes
-// its answers as it goes; a real one would need gigabytes of its own for them.
-func TestMemoryOfLargeAnswers(t *testing.T) {
+// its responses as it goes; a real one would need gigabytes of its own for them.
+func TestMemoryOfLargeResponses(t *testing.T) {
 	const clients, size = 8, 100 << 20
 	upstream := lokitest.New(t)
 	g, err := startGateway(t.Context(), on.binary, on.issuer, upstream.URL)
@@ -49,7 +49,7 @@ func TestMemoryOfLargeAnswers(t *testing.T) {
 	}
 }
 
-// pull reads an answer to its end.
+// pull reads a response to its end.
 func pull(t *testing.T, base, token string, size int64) error {
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/api/v1/logs/query?query=%7B%7D", nil)
 	if err != nil {

@@ -43,19 +43,19 @@ func TestPatternsPersisted(t *testing.T) {
 
 	const pattern = "a pattern that no line has"
 	value := strconv.Quote(addedLeg("checkout", pattern))
-	// The value is one that matters: Loki itself, asked for the old patterns, takes the leg.
+	// The value is one that matters: Loki itself takes the leg in a request for the old patterns.
 	direct := request{path: "/loki/api/v1/patterns", params: with(on.old.between(), "step", "30m", "query", `{service_name=`+value+`}`)}
-	if a := askLoki(t, l, direct); !bytes.Contains(a.body, []byte(pattern)) {
+	if a := sendToLoki(t, l, direct); !bytes.Contains(a.body, []byte(pattern)) {
 		t.Fatalf("Loki does not take the leg; this test shows nothing: %d %s", a.status, a.body)
 	}
 	e := endpoint{native: "patterns", loki: "patterns"}
 	for _, w := range on.windows() {
-		for i, d := range e.doors() {
+		for i, d := range e.routes() {
 			for j, of := range []string{`{service_name%s%s}`, `{app="checkout",service_name%s%s}`, `{service_name%s%s,app="checkout"}`, `{service_name%s%s,service_name="checkout"}`} {
 				for _, op := range []string{"=", "=~", "!=", "!~"} {
 					t.Run(fmt.Sprintf("%s/%d/%d/%s", w.name, i, j, op), func(t *testing.T) {
 						t.Parallel()
-						a := g.ask(t, request{method: d.method, path: d.path, params: with(w.between(), "step", "30m", "query", fmt.Sprintf(of, op, value))})
+						a := g.send(t, request{method: d.method, path: d.path, params: with(w.between(), "step", "30m", "query", fmt.Sprintf(of, op, value))})
 						unleaked(t, a)
 						switch {
 						case a.status == http.StatusBadRequest && strings.HasSuffix(op, "~"): // it is no regular expression
@@ -75,8 +75,8 @@ func TestPatternsPersisted(t *testing.T) {
 		t.Parallel()
 		for _, selector := range []string{`{service_name=~".+",env!="staging"}`, `{service_name=~"\\w+",env!="staging"}`} {
 			through := request{path: "/api/v1/logs/patterns", params: with(on.fresh.between(), "step", "1m", "query", selector)}
-			eventually(t, func() bool { return holds(g.ask(t, through).body) }, func() {
-				a := g.ask(t, through)
+			eventually(t, func() bool { return holds(g.send(t, through).body) }, func() {
+				a := g.send(t, through)
 				t.Errorf("no patterns in time for %s: %d %s", selector, a.status, a.body)
 			})
 		}

@@ -5,10 +5,10 @@ import "strings"
 // A logQL is one text for both sides.
 type logQL struct {
 	text string
-	// direct is what the Loki with alpha's logs alone is asked, where it would refuse the text itself:
+	// direct is what is sent to the Loki with alpha's logs alone, where it would refuse the text itself:
 	// it has no fence that narrows a selector of everything.
 	direct string
-	// ordered is a metric query whose order is its answer.
+	// ordered is a metric query whose order is its response.
 	ordered bool
 	// empty is a query that may find nothing, or that Loki refuses.
 	empty bool

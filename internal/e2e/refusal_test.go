@@ -22,7 +22,7 @@ type problem struct {
 	Line, Column        int
 }
 
-func problemOf(t *testing.T, a answer) (p problem) {
+func problemOf(t *testing.T, a response) (p problem) {
 	t.Helper()
 	if got := a.header.Get("Content-Type"); got != "application/problem+json" {
 		t.Errorf("an error is %s: %d %.300s", got, a.status, a.body)
@@ -48,9 +48,9 @@ var malformed = []struct {
 	{`{tenant_id="beta"} or {tenant_id="alpha"`, 1, 41},
 }
 
-// TestLokiLost guarantees that a Loki that dies while it answers is seen by the caller as an answer
+// TestLokiLost guarantees that a Loki that dies while it responds is seen by the caller as a response
 // that broke off, whichever encoding it has; that until it is back the problem says so, and queries that
-// are malformed are still told their place, since Loki was never asked about them; and that nothing has
+// are malformed are still told their place, since Loki never gets them; and that nothing has
 // to be restarted but Loki.
 func TestLokiLost(t *testing.T) {
 	t.Parallel()
@@ -84,19 +84,19 @@ func TestLokiLost(t *testing.T) {
 		if err := l.Restart(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		// It is not asked before a probe has found it back.
+		// It gets no requests before a probe has succeeded.
 		if err := g.waitReady(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		count := url.Values{"query": {`sum(count_over_time({app="large"}[1h]))`}, "time": {nanoseconds(on.across.end)}}
-		a := g.ask(t, request{path: "/api/v1/logs/query/instant", params: count})
+		a := g.send(t, request{path: "/api/v1/logs/query/instant", params: count})
 		if want := fmt.Sprintf(`"%d"]`, largeLines); a.status != http.StatusOK || !strings.Contains(string(a.body), want) {
 			t.Errorf("after Loki's restart: %d %.300s; want %s lines", a.status, a.body, want)
 		}
 	}
 }
 
-// An answer has to be larger than all that the kernel, Loki and logfence hold of it on the way.
+// A response has to be larger than all that the kernel, Loki and logfence hold of it on the way.
 const (
 	largeLines = 160
 	largeLine  = 128 << 10
@@ -119,7 +119,7 @@ func large(w window) demo.Stream {
 	return s
 }
 
-// brokenOff begins to read an answer, kills Loki, and reads on.
+// brokenOff begins to read a response, kills Loki, and reads on.
 func brokenOff(t *testing.T, g *gateway, l *demo.Loki, r request, encoding string) {
 	t.Helper()
 	req, err := r.build(t.Context(), g.public)
@@ -134,24 +134,24 @@ func brokenOff(t *testing.T, g *gateway, l *demo.Loki, r request, encoding strin
 	}
 	defer resp.Body.Close()
 	if _, err := io.CopyN(io.Discard, resp.Body, 64<<10); err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("%s: the answer did not begin: %s: %v", encoding, resp.Status, err)
+		t.Fatalf("%s: the response did not begin: %s: %v", encoding, resp.Status, err)
 	}
 	if got := resp.Header.Get("Content-Encoding"); got != strings.TrimPrefix(encoding, "identity") {
-		t.Errorf("%s was asked for, the answer is %q", encoding, got)
+		t.Errorf("%s was requested, the response is %q", encoding, got)
 	}
 	l.Kill()
 	n, err := io.Copy(io.Discard, resp.Body)
 	if err == nil {
-		t.Errorf("%s: the answer ended cleanly after %d more bytes although Loki was killed", encoding, n)
+		t.Errorf("%s: the response ended cleanly after %d more bytes although Loki was killed", encoding, n)
 	}
 	t.Logf("%s: after Loki's death %d MiB more, then: %v", encoding, n>>20, err)
 }
 
-// withoutLoki is what logfence answers while there is no Loki.
+// withoutLoki checks how logfence responds while there is no Loki.
 func withoutLoki(t *testing.T, g *gateway) {
 	t.Helper()
 	for _, q := range []string{`{app="large"}`, `sum(count_over_time({app="large"}[5m]))`} {
-		a := g.ask(t, request{path: "/api/v1/logs/query", params: url.Values{"query": {q}}})
+		a := g.send(t, request{path: "/api/v1/logs/query", params: url.Values{"query": {q}}})
 		// The one until Loki is known to be down, which takes two probes, and then the other.
 		p := problemOf(t, a)
 		if (a.status != http.StatusBadGateway || p.Code != "loki_unreachable") && (a.status != http.StatusServiceUnavailable || p.Code != "loki_unavailable") {
@@ -159,7 +159,7 @@ func withoutLoki(t *testing.T, g *gateway) {
 		}
 	}
 	for _, m := range malformed {
-		a := g.ask(t, request{path: "/api/v1/logs/query", params: url.Values{"query": {m.query}}})
+		a := g.send(t, request{path: "/api/v1/logs/query", params: url.Values{"query": {m.query}}})
 		p := problemOf(t, a)
 		if a.status != http.StatusBadRequest || p.Code != "query_invalid" || p.Line != m.line || p.Column != m.column {
 			t.Errorf("%q without Loki: %d %s; want query_invalid at %d:%d", m.query, a.status, a.body, m.line, m.column)
@@ -175,13 +175,13 @@ func withoutLoki(t *testing.T, g *gateway) {
 func TestMalformedQueries(t *testing.T) {
 	t.Parallel()
 	for _, m := range malformed {
-		direct := askLoki(t, on.alone, request{path: "/loki/api/v1/query_range", params: url.Values{"query": {m.query}}})
+		direct := sendToLoki(t, on.alone, request{path: "/loki/api/v1/query_range", params: url.Values{"query": {m.query}}})
 		place := fmt.Sprintf("line %d, col %d", m.line, m.column)
 		if direct.status != http.StatusBadRequest || !strings.Contains(string(direct.body), place) {
 			t.Errorf("%q: Loki itself says %d %s; want %s", m.query, direct.status, direct.body, place)
 		}
-		for _, d := range rangeDoors {
-			a := on.gateway.ask(t, request{method: d.method, path: d.path, params: url.Values{"query": {m.query}}})
+		for _, d := range rangeRoutes {
+			a := on.gateway.send(t, request{method: d.method, path: d.path, params: url.Values{"query": {m.query}}})
 			if a.status != http.StatusBadRequest {
 				t.Errorf("%s %s of %q: %d %s", d.method, d.path, m.query, a.status, a.body)
 			}
@@ -197,7 +197,7 @@ func TestMalformedQueries(t *testing.T) {
 }
 
 // TestTokens guarantees that nothing is read with a token that is not genuine, in force, for this
-// service and for one tenant, and that the answers do not tell which of the first three it was.
+// service and for one tenant, and that the responses do not tell which of the first three it was.
 func TestTokens(t *testing.T) {
 	t.Parallel()
 	foreign, err := demo.StartIssuer(t.Context())
@@ -244,10 +244,10 @@ func TestTokens(t *testing.T) {
 		{"a tenant like LogQL", of(on.issuer, demo.Claims{Tenant: `alpha"} or {tenant_id="beta`}), http.StatusForbidden, "no_tenant"},
 	} {
 		for _, path := range []string{"/api/v1/logs/query", "/loki/api/v1/query_range"} {
-			a := on.gateway.ask(t, request{path: path, token: tt.token, params: url.Values{"query": {`{app="checkout"}`}}})
+			a := on.gateway.send(t, request{path: path, token: tt.token, params: url.Values{"query": {`{app="checkout"}`}}})
 			unleaked(t, a)
 			if a.status != tt.status {
-				t.Errorf("%s: %s answers %d %s, want %d", tt.name, path, a.status, a.body, tt.status)
+				t.Errorf("%s: %s returns %d %s, want %d", tt.name, path, a.status, a.body, tt.status)
 				continue
 			}
 			if a.status == http.StatusUnauthorized && !strings.HasPrefix(a.header.Get("WWW-Authenticate"), "Bearer") {
@@ -284,10 +284,10 @@ func TestLimits(t *testing.T) {
 		{"too wide", "query_too_wide", url.Values{"query": {`{app="checkout"}`}, "start": {nanoseconds(now.Add(-800 * time.Hour))}, "end": {nanoseconds(now)}}},
 		{"too many lines", "too_many_lines", url.Values{"query": {`{app="checkout"}`}, "limit": {"5001"}}},
 	} {
-		for _, d := range rangeDoors {
-			a := on.gateway.ask(t, request{method: d.method, path: d.path, params: tt.params})
+		for _, d := range rangeRoutes {
+			a := on.gateway.send(t, request{method: d.method, path: d.path, params: tt.params})
 			if a.status != http.StatusUnprocessableEntity {
-				t.Errorf("%s: %s %s answers %d %.300s", tt.name, d.method, d.path, a.status, a.body)
+				t.Errorf("%s: %s %s returns %d %.300s", tt.name, d.method, d.path, a.status, a.body)
 			} else if strings.HasPrefix(d.path, "/api/") {
 				if p := problemOf(t, a); p.Code != tt.code {
 					t.Errorf("%s: %+v, want %s", tt.name, p, tt.code)

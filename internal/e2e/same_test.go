@@ -13,9 +13,9 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 )
 
-// sameAnswer fails when the answers differ, statistics and the order of what has none aside, and tells
+// sameResponse fails when the responses differ, statistics and the order of what has none aside, and tells
 // whether they hold anything.
-func sameAnswer(t *testing.T, through, direct answer) (some bool) {
+func sameResponse(t *testing.T, through, direct response) (some bool) {
 	t.Helper()
 	want := direct.status
 	if want == http.StatusInternalServerError { // what Loki says of its failures is not for callers
@@ -33,7 +33,7 @@ func sameAnswer(t *testing.T, through, direct answer) (some bool) {
 	}
 	got, expected := canonical(t, through.body), canonical(t, direct.body)
 	if !bytes.Equal(got, expected) {
-		t.Errorf("the answers differ (- directly, + through logfence):\n%s", diff(expected, got))
+		t.Errorf("the responses differ (- directly, + through logfence):\n%s", diff(expected, got))
 	}
 	return holds(through.body)
 }
@@ -48,7 +48,7 @@ func diff(want, got []byte) string {
 	return strings.Join(lines, "\n")
 }
 
-// withoutStatistics cuts an answer where Loki writes them, at its end.
+// withoutStatistics cuts a response where Loki writes them, at its end.
 func withoutStatistics(body []byte) []byte {
 	if i := bytes.LastIndex(body, []byte(`"stats":{`)); i >= 0 {
 		return body[:i]
@@ -56,7 +56,7 @@ func withoutStatistics(body []byte) []byte {
 	return body
 }
 
-// holds tells whether an answer has anything in it, for answers of every endpoint.
+// holds tells whether a response has anything in it, for responses of every endpoint.
 func holds(body []byte) bool {
 	var a struct {
 		Data           json.RawMessage
@@ -82,7 +82,7 @@ func holds(body []byte) bool {
 	return len(a.Data) > 2 && a.Data[0] == '"'
 }
 
-// canonical is an answer's JSON without statistics, with lists in one order, keys too, and samples
+// canonical is a response's JSON without statistics, with lists in one order, keys too, and samples
 // rounded: Loki adds numbers up in the order in which its workers end.
 func canonical(t *testing.T, body []byte) []byte {
 	t.Helper()
@@ -90,7 +90,7 @@ func canonical(t *testing.T, body []byte) []byte {
 	d.UseNumber()
 	var v any
 	if err := d.Decode(&v); err != nil {
-		t.Fatalf("answer is not JSON: %v: %.300s", err, body)
+		t.Fatalf("the response is not JSON: %v: %.300s", err, body)
 	}
 	if top, ok := v.(map[string]any); ok {
 		if data, ok := top["data"].(map[string]any); ok {
@@ -144,10 +144,10 @@ func sample(v []any) []any {
 	return v
 }
 
-// sameOrder fails when the series of two answers come in another order.
-func sameOrder(t *testing.T, through, direct answer) {
+// sameOrder fails when the series of two responses come in another order.
+func sameOrder(t *testing.T, through, direct response) {
 	t.Helper()
-	names := func(a answer) (names []string) {
+	names := func(a response) (names []string) {
 		var body struct {
 			Data struct {
 				Result []struct{ Metric map[string]string }
@@ -166,12 +166,12 @@ func sameOrder(t *testing.T, through, direct answer) {
 	}
 }
 
-// unleaked fails when an answer holds anything that marks the others' logs.
-func unleaked(t *testing.T, a answer) {
+// unleaked fails when a response holds anything that marks the others' logs.
+func unleaked(t *testing.T, a response) {
 	t.Helper()
 	for _, m := range marks {
 		if i := bytes.Index(a.body, []byte(m)); i >= 0 {
-			t.Errorf("LEAK: %q is in the answer: …%s…", m, a.body[max(0, i-200):min(len(a.body), i+200)])
+			t.Errorf("LEAK: %q is in the response: …%s…", m, a.body[max(0, i-200):min(len(a.body), i+200)])
 			return
 		}
 	}
@@ -188,7 +188,7 @@ type volume struct {
 	bytes  int64
 }
 
-func volumes(t *testing.T, a answer) (all []volume) {
+func volumes(t *testing.T, a response) (all []volume) {
 	t.Helper()
 	var body struct {
 		Data struct {

@@ -21,18 +21,18 @@ import (
 	"github.com/logfence/logfence/internal/demo"
 )
 
-// fleet is how many clients ask at the same time, each over a connection of its own that it keeps.
+// fleet is how many clients send requests at the same time, each over a connection of its own that it keeps.
 const fleet = 32
 
 // TestShutdownLosesNothing guarantees that replicas can be replaced under load: two processes, clients
-// that ask one of them until /readyz turns them away, as a balancer has it, and a real SIGTERM. Every
-// request is answered whole, nobody sees an error, and the process ends with status 0.
+// that send to one of them until its /readyz fails, as a load balancer does, and a real SIGTERM. Every
+// response is complete, no client sees an error, and the process ends with status 0.
 func TestShutdownLosesNothing(t *testing.T) {
 	t.Parallel()
 	leaving, staying := another(t, "LOGFENCE_DRAIN_DELAY=10s"), another(t)
 	var target atomic.Pointer[gateway]
 	target.Store(leaving)
-	var asked, moved atomic.Int64
+	var served, moved atomic.Int64
 	clients, ctx := errgroup.WithContext(t.Context())
 	for n := range fleet {
 		clients.Go(func() error {
@@ -40,14 +40,14 @@ func TestShutdownLosesNothing(t *testing.T) {
 			defer c.close()
 			for moved.Load() < 10*fleet {
 				g := target.Load()
-				a, err := c.ask(ctx, g.public, n)
+				a, err := c.send(ctx, g.public, n)
 				if err != nil {
-					return fmt.Errorf("request %d: %w", asked.Load(), err)
+					return fmt.Errorf("request %d: %w", served.Load(), err)
 				}
 				if a.status != http.StatusOK || !strings.HasSuffix(strings.TrimSpace(string(a.body)), "}") {
-					return fmt.Errorf("request %d: %d %.200s", asked.Load(), a.status, a.body)
+					return fmt.Errorf("request %d: %d %.200s", served.Load(), a.status, a.body)
 				}
-				asked.Add(1)
+				served.Add(1)
 				if g == staying {
 					moved.Add(1)
 				}
@@ -56,7 +56,7 @@ func TestShutdownLosesNothing(t *testing.T) {
 		})
 	}
 	clients.Go(func() error {
-		if err := until(ctx, func() (bool, error) { return asked.Load() > 10*fleet, nil }); err != nil {
+		if err := until(ctx, func() (bool, error) { return served.Load() > 10*fleet, nil }); err != nil {
 			return err
 		}
 		if err := leaving.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -80,26 +80,26 @@ func TestShutdownLosesNothing(t *testing.T) {
 	if err := leaving.ended(); err != nil {
 		t.Error(err)
 	}
-	t.Logf("%d requests of %d clients, %d of them to the process that stayed: all answered", asked.Load(), fleet, moved.Load())
+	t.Logf("%d requests of %d clients, %d of them to the process that stayed: all served", served.Load(), fleet, moved.Load())
 }
 
 // TestShutdownKeepsWhatBegan guarantees, without any balancer and without delay, that whatever logfence
-// began to answer arrives whole: its log has as many answers as the clients have. Otherwise clients see
-// their connection refused or closed before a byte of an answer, and ask again elsewhere.
+// began to send arrives complete: its log has as many responses as the clients have. Otherwise clients see
+// their connection refused or closed before a byte of a response, and retry elsewhere.
 func TestShutdownKeepsWhatBegan(t *testing.T) {
 	t.Parallel()
 	g := another(t)
-	var asked, refused atomic.Int64
+	var served, refused atomic.Int64
 	clients, ctx := errgroup.WithContext(t.Context())
 	for n := range fleet {
 		clients.Go(func() error {
 			c := newLoadClient(t)
 			defer c.close()
 			for {
-				a, err := c.ask(ctx, g.public, n)
+				a, err := c.send(ctx, g.public, n)
 				switch {
 				case err == nil && a.status == http.StatusOK:
-					asked.Add(1)
+					served.Add(1)
 				case err == nil:
 					return fmt.Errorf("%d %.200s", a.status, a.body)
 				case !errors.Is(err, errNotBegun):
@@ -112,7 +112,7 @@ func TestShutdownKeepsWhatBegan(t *testing.T) {
 		})
 	}
 	clients.Go(func() error {
-		if err := until(ctx, func() (bool, error) { return asked.Load() > 10*fleet, nil }); err != nil {
+		if err := until(ctx, func() (bool, error) { return served.Load() > 10*fleet, nil }); err != nil {
 			return err
 		}
 		return g.stop()
@@ -120,13 +120,13 @@ func TestShutdownKeepsWhatBegan(t *testing.T) {
 	if err := clients.Wait(); err != nil {
 		t.Error(err)
 	}
-	if logged := int64(bytes.Count(g.said(), []byte(`"msg":"request"`))); logged != asked.Load() {
-		t.Errorf("logfence took %d requests, and %d were answered", logged, asked.Load())
+	if logged := int64(bytes.Count(g.said(), []byte(`"msg":"request"`))); logged != served.Load() {
+		t.Errorf("logfence took %d requests, and %d were served", logged, served.Load())
 	}
-	t.Logf("%d answers of %d clients, all whole; then each was turned away (%d)", asked.Load(), fleet, refused.Load())
+	t.Logf("%d responses of %d clients, all complete; then each was refused (%d)", served.Load(), fleet, refused.Load())
 }
 
-// until asks again and again, until it is so.
+// until polls until the condition holds.
 func until(ctx context.Context, so func() (bool, error)) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -172,30 +172,30 @@ func newLoadClient(t *testing.T) *loadClient {
 
 func (c *loadClient) close() { c.idle() }
 
-// errNotBegun is a connection that ended before a byte of an answer: asking again is safe.
-var errNotBegun = errors.New("no answer has begun")
+// errNotBegun is a connection that ended before a byte of a response: a retry is safe.
+var errNotBegun = errors.New("no response has begun")
 
-// ask asks something that is neither the same for all clients nor cheap: an answer of some size, read
+// send requests something that is neither the same for all clients nor cheap: a response of some size, read
 // to its end.
-func (c *loadClient) ask(ctx context.Context, base string, n int) (answer, error) {
+func (c *loadClient) send(ctx context.Context, base string, n int) (response, error) {
 	r, err := (request{
 		method: http.MethodGet, path: "/api/v1/logs/query",
 		params: url.Values{"query": {fmt.Sprintf(`{app=~".+"} != "never %d"`, n)}, "limit": {"200"}, "since": {"10m"}},
 	}).build(ctx, base)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	r.Header.Set("Authorization", "Bearer "+c.token)
-	response, err := c.http.Do(r)
+	resp, err := c.http.Do(r)
 	if err != nil {
-		return answer{}, errors.Join(ofConnection(err), err)
+		return response{}, errors.Join(ofConnection(err), err)
 	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return answer{}, fmt.Errorf("an answer broke off after %d bytes: %w", len(body), err)
+		return response{}, fmt.Errorf("a response broke off after %d bytes: %w", len(body), err)
 	}
-	return answer{response.StatusCode, response.Header, body}, nil
+	return response{resp.StatusCode, resp.Header, body}, nil
 }
 
 // ofConnection tells a connection that was refused or closed from everything else.

@@ -26,12 +26,12 @@ import (
 	"github.com/logfence/logfence/internal/demo"
 )
 
-// The soak's pace: a busy hour of a company's people is some ten requests a second, so that ten minutes
+// The soak's pace: a busy hour of a company's users is some ten requests a second, so that ten minutes
 // of this are an hour of that.
 const (
-	soakRate  = 60 // requests a second
-	soakAsk   = 24 // clients that ask
-	soakTails = 20 // tails open at any time; each lives for seconds
+	soakRate    = 60 // requests a second
+	soakCallers = 24 // clients that send requests
+	soakTails   = 20 // tails open at any time; each lives for seconds
 )
 
 // TestSoak guarantees that logfence does not grow: under mixed traffic of every operation, several tenants,
@@ -41,11 +41,11 @@ const (
 //
 //	LOGFENCE_TEST_SOAK=10m go test -timeout 20m -run TestSoak -v ./internal/e2e
 func TestSoak(t *testing.T) {
-	asked := os.Getenv("LOGFENCE_TEST_SOAK")
-	if asked == "" {
+	value := os.Getenv("LOGFENCE_TEST_SOAK")
+	if value == "" {
 		t.Skip("LOGFENCE_TEST_SOAK is not set to a duration, such as 10m")
 	}
-	length, err := time.ParseDuration(asked)
+	length, err := time.ParseDuration(value)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ var soakTenants = []string{"alpha", "beta", "gamma", "delta", "epsilon"}
 
 func newSoak(t *testing.T) *soak {
 	t.Helper()
-	s := &soak{pace: rate.NewLimiter(soakRate, soakAsk), http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: soakAsk}}}
+	s := &soak{pace: rate.NewLimiter(soakRate, soakCallers), http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: soakCallers}}}
 	t.Cleanup(s.http.CloseIdleConnections)
 	var err error
 	if s.issuer, err = demo.StartIssuer(t.Context()); err != nil {
@@ -121,8 +121,8 @@ func newSoak(t *testing.T) *soak {
 
 // start begins everything that goes on at the same time. All of it ends with ctx.
 func (s *soak) start(ctx context.Context, load *errgroup.Group) {
-	for range soakAsk {
-		load.Go(func() error { return s.repeat(ctx, s.ask) })
+	for range soakCallers {
+		load.Go(func() error { return s.repeat(ctx, s.send) })
 	}
 	for n := range soakTails {
 		load.Go(func() error {
@@ -230,15 +230,15 @@ var soakRequests = []struct {
 	{path: "/api/v1/logs/nothing", status: http.StatusNotFound},
 }
 
-// ask asks one of them for one of the tenants.
-func (s *soak) ask(ctx context.Context) error {
+// send sends one of them as one of the tenants.
+func (s *soak) send(ctx context.Context) error {
 	tenant := soakTenants[rand.IntN(len(soakTenants))]
 	want := soakRequests[rand.IntN(len(soakRequests))]
 	r := request{method: http.MethodGet, path: want.path, params: maps.Clone(want.params), body: want.body}
 	if r.body != "" {
 		r.method = http.MethodPost
 	}
-	if want.params.Has("query") && want.status == 0 { // so that not all are answered from a cache
+	if want.params.Has("query") && want.status == 0 { // so that not all responses come from a cache
 		r.params.Set("query", strings.Replace(want.params.Get("query"), `app="soak"`, fmt.Sprintf(`app="soak", level!="%d"`, rand.IntN(5000)), 1))
 	}
 	token := (*s.tokens.Load())[tenant]
@@ -267,7 +267,7 @@ func cmpStatus(status int) int {
 	return status
 }
 
-// foreign says whether another tenant's line is in an answer.
+// foreign says whether another tenant's line is in a response.
 func foreign(body []byte, tenant string, both bool) error {
 	for _, other := range soakTenants {
 		theirs := both && other == "beta" // of whom both is, too
@@ -304,7 +304,7 @@ func (s *soak) do(ctx context.Context, r request, token string) (status int, bod
 	return resp.StatusCode, body, err
 }
 
-// follow follows a tail for some seconds, by either door, and leaves without a word.
+// follow follows a tail for some seconds, by either route, and leaves without a word.
 func (s *soak) follow(ctx context.Context, overWebSocket bool) error {
 	ctx, leave := context.WithTimeout(ctx, time.Duration(1+rand.IntN(8))*time.Second)
 	defer leave()
@@ -374,7 +374,7 @@ func (s *soak) export(ctx context.Context) error {
 	return foreign(text, tenant, false)
 }
 
-// counts are the answers so far, by status.
+// counts are the responses so far, by status.
 func (s *soak) counts() string {
 	var b strings.Builder
 	for status := range s.byCode {
@@ -382,7 +382,7 @@ func (s *soak) counts() string {
 			fmt.Fprintf(&b, " %d×%d", status, n)
 		}
 	}
-	return fmt.Sprintf("answers%s, tails opened %d, lines written %d", b.String(), s.tails.Load(), s.lines.Load())
+	return fmt.Sprintf("responses%s, tails opened %d, lines written %d", b.String(), s.tails.Load(), s.lines.Load())
 }
 
 // measured is what the process holds at one moment.

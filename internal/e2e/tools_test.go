@@ -11,16 +11,16 @@ import (
 	"github.com/logfence/logfence/internal/demo"
 )
 
-// TestFormatQuery guarantees that format_query, which logfence answers without Loki, prints what Loki
+// TestFormatQuery guarantees that format_query, which logfence serves without Loki, prints what Loki
 // prints, and says of each query of the tests what Loki says: valid or not.
 func TestFormatQuery(t *testing.T) {
 	t.Parallel()
 	formatted := 0
 	for i, q := range append(logQueries[:len(logQueries):len(logQueries)], metricQueries...) {
 		text := strings.ReplaceAll(q.text, "$span", "5m")
-		d := []door{{http.MethodGet, "/loki/api/v1/format_query"}, {http.MethodPost, "/loki/api/v1/format_query"}}[i%2]
-		a := on.gateway.ask(t, request{method: d.method, path: d.path, params: url.Values{"query": {text}}})
-		direct := askLoki(t, on.alone, request{path: d.path, params: url.Values{"query": {q.toLokiAt("5m")}}})
+		d := []route{{http.MethodGet, "/loki/api/v1/format_query"}, {http.MethodPost, "/loki/api/v1/format_query"}}[i%2]
+		a := on.gateway.send(t, request{method: d.method, path: d.path, params: url.Values{"query": {text}}})
+		direct := sendToLoki(t, on.alone, request{path: d.path, params: url.Values{"query": {q.toLokiAt("5m")}}})
 		if q.direct != "" { // Loki would not take the text itself
 			continue
 		}
@@ -49,7 +49,7 @@ func TestExplain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a := on.gateway.ask(t, request{method: http.MethodPost, path: "/api/v1/logs/explain", body: string(body)})
+		a := on.gateway.send(t, request{method: http.MethodPost, path: "/api/v1/logs/explain", body: string(body)})
 		var explained struct {
 			Valid     bool
 			Kind      string
@@ -64,7 +64,7 @@ func TestExplain(t *testing.T) {
 			t.Errorf("%s: %d selectors, and the tenant's matcher %d times in %s", text, len(explained.Selectors), n, explained.Fenced)
 		}
 	}
-	a := on.gateway.ask(t, request{method: http.MethodPost, path: "/api/v1/logs/explain", body: `{"query":"{app=\"checkout\""}`})
+	a := on.gateway.send(t, request{method: http.MethodPost, path: "/api/v1/logs/explain", body: `{"query":"{app=\"checkout\""}`})
 	if a.status != http.StatusOK || !bytes.Contains(a.body, []byte(`"valid":false`)) || !bytes.Contains(a.body, []byte(`"column":16`)) {
 		t.Errorf("explain of a malformed query: %d %s", a.status, a.body)
 	}
@@ -73,7 +73,7 @@ func TestExplain(t *testing.T) {
 // TestBuildInfo guarantees that clients which probe for Loki's version find the one behind.
 func TestBuildInfo(t *testing.T) {
 	t.Parallel()
-	version := func(a answer) string {
+	version := func(a response) string {
 		var info struct{ Version string }
 		if err := json.Unmarshal(a.body, &info); err != nil {
 			t.Fatalf("%v: %s", err, a.body)
@@ -81,7 +81,7 @@ func TestBuildInfo(t *testing.T) {
 		return info.Version
 	}
 	r := request{path: "/loki/api/v1/status/buildinfo"}
-	if got, want := version(on.gateway.ask(t, r)), version(askLoki(t, on.alone, r)); got != want || got == "" {
+	if got, want := version(on.gateway.send(t, r)), version(sendToLoki(t, on.alone, r)); got != want || got == "" {
 		t.Errorf("version %q, Loki's is %q", got, want)
 	}
 }
@@ -104,7 +104,7 @@ func TestNothingElse(t *testing.T) {
 				t.Fatal(err)
 			}
 			if a.status != http.StatusNotFound {
-				t.Errorf("%s %s answers %d %.200s", method, path, a.status, a.body)
+				t.Errorf("%s %s returns %d %.200s", method, path, a.status, a.body)
 			}
 		}
 	}
