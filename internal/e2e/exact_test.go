@@ -43,7 +43,7 @@ var blankedHeaders = []string{"Date", "X-Request-Id", "Ratelimit", "Retry-After"
 var unorderedLists = []string{"detectedLabels", "fields", "values"}
 
 // exactly is all of a response as text, but for what this file lists.
-func exactly(t *testing.T, a answer) string {
+func exactly(t *testing.T, a response) string {
 	t.Helper()
 	var b strings.Builder
 	fmt.Fprintln(&b, "status", a.status)
@@ -138,7 +138,7 @@ func rounded(v any) any {
 // requests that are refused, by logfence and by Loki. A third of them, unless LOGFENCE_TEST_LOAD is "exact".
 func every() (all []request) {
 	completely := os.Getenv("LOGFENCE_TEST_LOAD") == "exact"
-	add := func(d door, params url.Values) { all = append(all, request{method: d.method, path: d.path, params: params}) }
+	add := func(d route, params url.Values) { all = append(all, request{method: d.method, path: d.path, params: params}) }
 	queries := concat(logQueries, metricQueries, numbers)
 	for k, w := range on.windows() {
 		for i, q := range queries {
@@ -147,11 +147,11 @@ func every() (all []request) {
 			}
 			switch isLog := i < len(logQueries); {
 			case isLog:
-				add(rangeDoors[i%4], with(w.between(), "limit", "60", "direction", []string{"forward", "backward"}[i%2], "query", q.text))
+				add(rangeRoutes[i%4], with(w.between(), "limit", "60", "direction", []string{"forward", "backward"}[i%2], "query", q.text))
 			case (i/3+k)%2 == 0:
-				add(rangeDoors[i%4], with(w.between(), "step", w.step.String(), "query", spanning(w.steps)(q.text)))
+				add(rangeRoutes[i%4], with(w.between(), "step", w.step.String(), "query", spanning(w.steps)(q.text)))
 			default:
-				add(instantDoors[i%4], url.Values{"time": {nanoseconds(w.end)}, "query": {spanning(w.span)(q.text)}})
+				add(instantRoutes[i%4], url.Values{"time": {nanoseconds(w.end)}, "query": {spanning(w.span)(q.text)}})
 			}
 		}
 		for i, e := range endpoints {
@@ -163,14 +163,14 @@ func every() (all []request) {
 				if s.text != "" {
 					params.Set("query", s.text)
 				}
-				add(e.doors()[(i+j)/3%3], params)
+				add(e.routes()[(i+j)/3%3], params)
 			}
 		}
 		for i, s := range selectors {
-			add([]door{{http.MethodGet, "/loki/api/v1/series"}, {http.MethodPost, "/loki/api/v1/series"}, {http.MethodGet, "/api/v1/logs/series"}}[i%3], with(w.between(), "match", s.text))
+			add([]route{{http.MethodGet, "/loki/api/v1/series"}, {http.MethodPost, "/loki/api/v1/series"}, {http.MethodGet, "/api/v1/logs/series"}}[i%3], with(w.between(), "match", s.text))
 		}
 		for _, text := range []string{`{app="checkout"}`, `{app=~".+"} | logfmt`, `{app="ingress"}`} {
-			add(door{http.MethodGet, "/api/v1/logs/export"}, with(w.between(), "query", text, "direction", "forward"))
+			add(route{http.MethodGet, "/api/v1/logs/export"}, with(w.between(), "query", text, "direction", "forward"))
 		}
 	}
 	return append(all, refusals()...)
@@ -188,9 +188,9 @@ func refusals() (all []request) {
 	}
 	for i, text := range texts {
 		for j := range 4 {
-			d := rangeDoors[j]
+			d := rangeRoutes[j]
 			if (i+j)%2 == 0 {
-				d = instantDoors[j]
+				d = instantRoutes[j]
 			}
 			all = append(all, request{method: d.method, path: d.path, params: url.Values{"query": {text}}})
 		}
@@ -223,7 +223,7 @@ func TestNothingTellsOfOthers(t *testing.T) {
 		for i, r := range every() {
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
 				t.Parallel()
-				alone, mixed := quiet.ask(t, r), on.gateway.ask(t, r)
+				alone, mixed := quiet.send(t, r), on.gateway.send(t, r)
 				unleaked(t, mixed)
 				compared.Add(1)
 				if mixed.status != http.StatusOK {
