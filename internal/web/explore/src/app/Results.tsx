@@ -74,7 +74,14 @@ function Shown(props: ResultsProps & { result: SearchResult }) {
       return result.series.length === 0 ? (
         <Empty {...props} metric />
       ) : (
-        <MetricChart matrix={result.series} zone={view.zone} onZoom={props.onZoom} />
+        <MetricChart
+          matrix={result.series}
+          query={result.request.query}
+          span={result.request.span}
+          step={result.step}
+          zone={view.zone}
+          onZoom={props.onZoom}
+        />
       );
     case 'lines':
       return result.lines.length === 0 ? <Empty {...props} /> : <ShownLines {...props} result={result} />;

@@ -42,6 +42,11 @@ export function spanOf(from: string, to: string, now: number): Span | undefined 
   return { start: String(start), end: String(end) };
 }
 
+/** The step of a metric query's points over a span, in seconds: about 250 points, as Loki has it by itself. */
+export function stepOf({ start, end }: Span): number {
+  return Math.max(1, Number((BigInt(end) - BigInt(start)) / (250n * second)));
+}
+
 /** A moment for a URL. */
 export function isoOf(ns: bigint | string): string {
   const at = BigInt(ns);

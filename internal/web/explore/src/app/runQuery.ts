@@ -4,6 +4,7 @@ import type { MatrixSeries } from '@logfence/client';
 import type { Client, Direction, Failure, Line, Span } from '../model';
 import { isMetric } from '../query/logql';
 import { linesOf, nextPage, past, without } from './paging';
+import { stepOf } from './range';
 
 /** No more lines than these are kept in the page. */
 export const mostLines = 100_000;
@@ -34,6 +35,8 @@ export interface MatrixResult {
   request: SearchRequest;
   took: number;
   series: MatrixSeries[];
+  /** Between points, in milliseconds. */
+  step: number;
 }
 
 export interface FailedResult {
@@ -49,11 +52,12 @@ export type SearchResult = LinesResult | MatrixResult | FailedResult;
 export async function runQuery(client: Client, request: SearchRequest, signal: AbortSignal): Promise<SearchResult> {
   const { query, span, limit, direction } = request;
   const began = performance.now();
-  const params = isMetric(query) ? { query, ...span } : { query, ...span, limit, direction };
+  const step = stepOf(span);
+  const params = isMetric(query) ? { query, ...span, step: `${step}s` } : { query, ...span, limit, direction };
   const { data, error } = await client.queryLogs(params, { signal, categorizeLabels: true });
   const took = performance.now() - began;
   if (error) return { kind: 'failed', request, failure: error };
-  if (data.data.resultType === 'matrix') return { kind: 'matrix', request, took, series: data.data.result };
+  if (data.data.resultType === 'matrix') return { kind: 'matrix', request, took, series: data.data.result, step: step * 1000 };
   const lines = linesOf(data.data.result, direction, 0);
   return { kind: 'lines', request, took, lines, atEnd: lines.length < limit, crowded: 0 };
 }

@@ -4,22 +4,28 @@ import type { MatrixSeries, VectorSeries } from '@logfence/client';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
 import type { Span, Zone } from '../model';
+import { selectsPerStep, unitOf, type Unit } from '../query/logql';
 import { color } from '../theme';
-import { plot, type Plot } from './plot';
-import { chartOf, namesOf, numberOf, shortNumber, type Chart } from './series';
-import { coarseStamp, nsOfMs } from './time';
+import { byteIncrements, plot, wholeIncrements, type Plot } from './plot';
+import { chartOf, isolated, isWhole, namesOf, numberOf, shortNumber, withUnit, type Chart, type Series } from './series';
+import { coarseStamp, msOf, nsOfMs } from './time';
 import { ZoomBar } from './ZoomBar';
 
 export interface MetricChartProps {
   matrix?: MatrixSeries[];
   vector?: VectorSeries[];
+  query: string;
+  /** The requested range, which is the axis whatever the series have. */
+  span: Span;
+  /** Between points, in milliseconds. */
+  step: number;
   zone: Zone;
   onZoom: (span: Span) => void;
 }
 
 /** The result of a metric query: lines over time, or a table of what is now. */
-export function MetricChart({ matrix, vector, zone, onZoom }: MetricChartProps) {
-  if (matrix && matrix.length > 0) return <LinesOverTime matrix={matrix} zone={zone} onZoom={onZoom} />;
+export function MetricChart({ matrix, vector, ...props }: MetricChartProps) {
+  if (matrix && matrix.length > 0) return <LinesOverTime matrix={matrix} {...props} />;
   return vector && vector.length > 0 ? <VectorTable vector={vector} /> : <p class="r-note">No series.</p>;
 }
 
@@ -31,8 +37,9 @@ const most = 500;
 /** How many colors there are. */
 const hues = 10;
 
-function LinesOverTime({ matrix, zone, onZoom }: { matrix: MatrixSeries[]; zone: Zone; onZoom: (span: Span) => void }) {
-  const chart = useMemo(() => chartOf(matrix), [matrix]);
+function LinesOverTime({ matrix, query, span, step, zone, onZoom }: MetricChartProps & { matrix: MatrixSeries[] }) {
+  const chart = useMemo(() => chartOf(matrix, step), [matrix, step]);
+  const unit = useMemo(() => unitOf(query), [query]);
   const [all, setAll] = useState(false);
   const [hidden, setHidden] = useState<ReadonlySet<number>>(new Set());
   const [at, setAt] = useState<number>();
@@ -41,7 +48,7 @@ function LinesOverTime({ matrix, zone, onZoom }: { matrix: MatrixSeries[]; zone:
   const latest = useRef(onZoom);
   latest.current = onZoom;
   const shown = chart.series.slice(0, all ? most : few);
-  const [from, to] = [chart.times[0] ?? 0, (chart.times.at(-1) ?? 0) + (chart.times.length > 1 ? 0 : chart.step)];
+  const [from, to] = [msOf(span.start), Math.max(msOf(span.end), msOf(span.start) + 1)];
 
   useEffect(() => {
     if (!element.current) return;
@@ -50,22 +57,23 @@ function LinesOverTime({ matrix, zone, onZoom }: { matrix: MatrixSeries[]; zone:
       zone,
       from,
       to,
-      series: shown.map((_, i) => ({
-        stroke: () => color(hueOf(i)),
+      series: shown.map((one, i) => ({
+        stroke: () => color(hueOf(one, i)),
         width: 1.5,
         spanGaps: false,
-        points: { show: chart.times.length < 2 },
+        points: { show: true, size: 5, fill: () => color(hueOf(one, i)), filter: () => isolated(one.values) },
       })),
-      value: shortNumber,
+      value: (number) => withUnit(number, unit),
+      increments: unit === 'bytes' ? byteIncrements : isWhole(shown) ? wholeIncrements : undefined,
       onSelect: (a, b) => latest.current({ start: nsOfMs(a), end: nsOfMs(b) }),
       onPoint: (ms) => setAt(ms === undefined ? undefined : nearest(chart, ms)),
     });
     drawn.current = made;
     return end;
-  }, [chart, zone, all]);
+  }, [chart, unit, zone, all]);
   useEffect(() => {
     shown.forEach((_, i) => drawn.current?.setSeries(i + 1, { show: !hidden.has(i) }));
-  }, [hidden, chart, zone, all]);
+  }, [hidden, chart, unit, zone, all]);
 
   const toggle = (index: number, alone: boolean): void =>
     setHidden((old) => {
@@ -77,43 +85,47 @@ function LinesOverTime({ matrix, zone, onZoom }: { matrix: MatrixSeries[]; zone:
       if (!next.delete(index)) next.add(index);
       return next;
     });
-  const span = { start: nsOfMs(from), end: nsOfMs(Math.max(to, from + 1)) };
   const time = at === undefined ? undefined : chart.times[at];
   return (
     <section class="r-metric" aria-label="Series over time">
       <div class="r-bar">
         <span class="r-told">
-          {time === undefined ? `${chart.series.length.toLocaleString('en')} series` : coarseStamp(time, zone, chart.step)}
+          {time === undefined
+            ? `${chart.series.length.toLocaleString('en')} series${unitWords[unit]}`
+            : coarseStamp(time, zone, chart.step)}
         </span>
         <span class="r-space-between" />
         <ZoomBar span={span} onZoom={onZoom} />
       </div>
+      {selectsPerStep(query) && (
+        <p class="r-note">topk and bottomk select series at each step, so more series can appear than they name.</p>
+      )}
       <div class="r-plot" ref={element} role="img" aria-label={`Lines of ${shown.length} series; the table below has their values`} />
       <table class="r-series">
         <thead>
           <tr>
             <th scope="col">Series</th>
-            <th scope="col">{time === undefined ? 'Last' : 'There'}</th>
-            <th scope="col">Most</th>
+            <th scope="col">{time === undefined ? 'Last' : 'At this time'}</th>
+            <th scope="col">Max</th>
           </tr>
         </thead>
         <tbody>
-          {shown.map(({ name, last, most: peak, values }, i) => (
+          {shown.map((one, i) => (
             <tr key={i}>
               <th scope="row">
                 <button
                   type="button"
-                  class={`r-link r-hue-${i % hues}`}
+                  class={`r-link ${one.level === 'unknown' ? `r-hue-${i % hues}` : `r-${one.level}`}`}
                   aria-pressed={!hidden.has(i)}
                   title="Show or hide; with Shift, show this one alone"
                   onClick={(e) => toggle(i, e.shiftKey)}
                 >
                   <span class="r-swatch" />
-                  <bdi>{name}</bdi>
+                  <bdi>{one.name}</bdi>
                 </button>
               </th>
-              <td>{value(at === undefined ? last : values[at])}</td>
-              <td>{value(peak)}</td>
+              <td>{value(at === undefined ? one.last : one.values[at], unit)}</td>
+              <td>{value(one.most, unit)}</td>
             </tr>
           ))}
         </tbody>
@@ -132,17 +144,26 @@ function LinesOverTime({ matrix, zone, onZoom }: { matrix: MatrixSeries[]; zone:
   );
 }
 
+const unitWords: Record<Unit, string> = {
+  lines: ', in lines',
+  'lines/s': ', in lines per second',
+  bytes: ', in bytes',
+  'bytes/s': ', in bytes per second',
+  s: ', in seconds',
+  '': '',
+};
+
 function nearest({ times, step }: Chart, ms: number): number | undefined {
   const index = times.findIndex((time) => Math.abs(time - ms) <= step / 2);
   return index < 0 ? undefined : index;
 }
 
-function hueOf(index: number): `--${string}` {
-  return `--series-${index % hues}`;
+function hueOf({ level }: Series, index: number): `--${string}` {
+  return level === 'unknown' ? `--series-${index % hues}` : `--level-${level}`;
 }
 
-function value(number: number | null | undefined): string {
-  return number === null || number === undefined || number === -Infinity ? '–' : shortNumber(number);
+function value(number: number | null | undefined, unit: Unit): string {
+  return number === null || number === undefined || number === -Infinity ? '–' : withUnit(number, unit);
 }
 
 function VectorTable({ vector }: { vector: VectorSeries[] }) {

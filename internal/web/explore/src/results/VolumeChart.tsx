@@ -7,7 +7,7 @@ import type { Client, Span, Zone } from '../model';
 import { color } from '../theme';
 import { useCounts, type State } from './lineCounts';
 import type { Level } from './level';
-import { plot, type Plot, type PlotData } from './plot';
+import { plot, wholeIncrements, type Plot, type PlotData } from './plot';
 import { shortBytes, shortNumber } from './series';
 import { coarseStamp, msOf, nsOfMs, spoken } from './time';
 import type { Counts } from './volume';
@@ -47,6 +47,7 @@ export function VolumeChart({ query, client, span, zone, onZoom }: VolumeChartPr
       to: counts.begin(counts.length),
       series: counts.levels.map(bars).reverse(),
       value: shortNumber,
+      increments: wholeIncrements,
       onSelect: (from, to) => latest.current.zoomTo(from, to),
       onPoint: (ms) => setPoint(ms === undefined ? undefined : intervalAt(latest.current.counts, ms)),
     });

@@ -16,13 +16,20 @@ export interface PlotOptions {
   from: number;
   to: number;
   value: (value: number) => string;
+  /** Distances between the ticks of values, from which the chart chooses; its own where it is missing. */
+  increments?: number[] | undefined;
   /** The reader has dragged over this part. */
   onSelect: (from: number, to: number) => void;
   /** The pointer is at this time, or nowhere. */
   onPoint: (ms: number | undefined) => void;
 }
 
-const gap = 56;
+const gap = 64;
+
+/** Ticks of whole numbers: 1, 2, 5, 10 and so on. */
+export const wholeIncrements = Array.from({ length: 16 }, (_, power) => [1, 2, 5].map((n) => n * 10 ** power)).flat();
+/** Ticks of bytes: powers of two. */
+export const byteIncrements = Array.from({ length: 60 }, (_, power) => 2 ** power);
 
 /**
  * Draws into an element, as wide as it is, in the colors of the theme, until the function that it returns is called.
@@ -45,7 +52,7 @@ export function plot(element: HTMLElement, data: PlotData, options: PlotOptions)
   };
 }
 
-function settings({ height, zone, series, from, to, value, onSelect, onPoint }: PlotOptions): Omit<uPlot.Options, 'width'> {
+function settings({ height, zone, series, from, to, value, increments, onSelect, onPoint }: PlotOptions): Omit<uPlot.Options, 'width'> {
   const font = `11px ${getComputedStyle(document.body).fontFamily}`;
   const axis: uPlot.Axis = {
     font,
@@ -72,7 +79,13 @@ function settings({ height, zone, series, from, to, value, onSelect, onPoint }: 
         grid: { show: false },
         values: (_, splits, __, ___, increment) => splits.map((ms, i) => tick(ms, splits[i - 1], zone, increment)),
       },
-      { ...axis, size: gap, space: 28, values: (_, splits) => splits.map((n) => value(n)) },
+      {
+        ...axis,
+        size: gap,
+        space: 28,
+        values: (_, splits) => splits.map((n) => value(n)),
+        ...(increments && { incrs: increments }),
+      },
     ],
     series: [{}, ...series],
     hooks: {

@@ -1,5 +1,8 @@
 import type { LabelSet, MatrixSeries, Sample } from '@logfence/client';
 
+import type { Unit } from '../query/logql';
+import { levelAmong, type Level } from './level';
+
 /** A value as charts and tables write it: `1.25k`, `3.4M`, `0.0012`. */
 export function shortNumber(value: number): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '−Inf';
@@ -23,8 +26,8 @@ export function shortNumber(value: number): string {
 export function shortBytes(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
   let [value, unit] = [bytes, 0];
-  while (value >= 1024 && unit < units.length - 1) [value, unit] = [value / 1024, unit + 1];
-  return `${value >= 100 || unit === 0 ? Math.round(value) : Number(value.toFixed(1))} ${units[unit] ?? ''}`;
+  while (Math.abs(value) >= 1024 && unit < units.length - 1) [value, unit] = [value / 1024, unit + 1];
+  return `${Math.abs(value) >= 100 || unit === 0 ? Number(value.toFixed(unit === 0 ? 2 : 0)) : Number(value.toFixed(1))} ${units[unit] ?? ''}`;
 }
 
 export function numberOf([, value]: Sample): number {
@@ -44,6 +47,13 @@ export function namesOf(metrics: LabelSet[]): string[] {
   });
 }
 
+/** A value with its unit, as charts and tables write it. */
+export function withUnit(value: number, unit: Unit): string {
+  const amount = unit.startsWith('bytes') && Number.isFinite(value) ? shortBytes(value) : shortNumber(value);
+  if (unit === 's') return `${amount} s`;
+  return unit.endsWith('/s') ? `${amount}/s` : amount;
+}
+
 /** A series of a chart. */
 export interface Series {
   name: string;
@@ -51,6 +61,8 @@ export interface Series {
   values: (number | null)[];
   last: number;
   most: number;
+  /** The level that this series alone counts; `unknown` where its labels name none, or one that others have too. */
+  level: Level;
 }
 
 /** Series on one row of times, in milliseconds, the one with the largest sum first. */
@@ -65,14 +77,14 @@ export interface Chart {
  * Points where a series has none are null, which is a gap in its line; so are NaN and infinities, which no axis
  * can show.
  */
-export function chartOf(matrix: MatrixSeries[]): Chart {
+export function chartOf(matrix: MatrixSeries[], step: number): Chart {
   const at = new Set<number>();
   for (const { values } of matrix) for (const [seconds] of values) at.add(Math.round(seconds * 1000));
   const times = [...at].sort((a, b) => a - b);
-  const step = Math.min(...times.slice(1).map((time, i) => time - (times[i] ?? 0)), Infinity);
   const full = filled(times, step);
   const place = new Map(full.map((time, i) => [time, i]));
   const names = namesOf(matrix.map(({ metric }) => metric));
+  const levels = ownLevels(matrix.map(({ metric }) => levelAmong(metric)));
   const series = matrix.map(({ metric, values }, i): Series => {
     const row = new Array<number | null>(full.length).fill(null);
     let [last, most] = [NaN, -Infinity];
@@ -82,18 +94,33 @@ export function chartOf(matrix: MatrixSeries[]): Chart {
       row[place.get(Math.round(sample[0] * 1000)) ?? 0] = last;
       most = Math.max(most, last);
     }
-    return { name: names[i] ?? '', metric, values: row, last, most };
+    return { name: names[i] ?? '', metric, values: row, last, most, level: levels[i] ?? 'unknown' };
   });
   const sum = ({ values }: Series): number => values.reduce<number>((all, value) => all + Math.abs(value ?? 0), 0);
   const sums = new Map(series.map((one) => [one, sum(one)]));
   series.sort((a, b) => (sums.get(b) ?? 0) - (sums.get(a) ?? 0));
-  return { times: full, series, step: Number.isFinite(step) ? step : 60_000 };
+  return { times: full, series, step };
+}
+
+/** A color can stand for a level only where one series has it. */
+function ownLevels(levels: Level[]): Level[] {
+  return levels.map((level) => (levels.filter((other) => other === level).length === 1 ? level : 'unknown'));
+}
+
+/** The places of points whose neighbors are gaps: a line does not show them. */
+export function isolated(values: (number | null | undefined)[]): number[] {
+  return values.flatMap((value, i) => (value != null && values[i - 1] == null && values[i + 1] == null ? [i] : []));
+}
+
+/** Whether an axis of these series has ticks at whole numbers only. */
+export function isWhole(series: Series[]): boolean {
+  return series.every(({ values }) => values.every((value) => value === null || Number.isInteger(value)));
 }
 
 /** A time that no series has is a gap, and no slope across it. */
 function filled(times: number[], step: number): number[] {
   const [first, last] = [times[0], times.at(-1)];
-  if (first === undefined || last === undefined || !Number.isFinite(step)) return times;
+  if (first === undefined || last === undefined || step <= 0) return times;
   const count = Math.round((last - first) / step) + 1;
   if (count > 20_000 || times.some((time) => (time - first) % step !== 0)) return times;
   return Array.from({ length: count }, (_, i) => first + i * step);

@@ -74,7 +74,7 @@ test('an error states what to do, and its request ID', async (t) => {
   const page = await openAs(t, 'ana', { search: '?q={app="checkout"', expected: /400/ });
   const error = page.getByRole('alert', { name: 'Error' });
   await error.getByText('syntax error').waitFor();
-  await error.getByText(/^Request id [0-9A-Z]{26}/).waitFor();
+  await error.getByText(/^Request ID [0-9A-Z]{26}/).waitFor();
   assert.equal(await error.getByRole('button', { name: 'Run again' }).count(), 0, 'the same would fail the same');
   await run(page, '{app="checkout"}');
   await statusShows(page, /^500 lines/);

@@ -114,6 +114,32 @@ test('a metric query draws series that are shown and hidden by a legend', async 
   await accessible(page, 'a metric chart');
 });
 
+test('the time axis is the requested range, whatever the series have', async (t) => {
+  await push({ tenant_id: 'alpha', app: 'stopped' }, ['the last line']);
+  const hour = 3_600_000;
+  const end = Date.now() + hour;
+  const [from, to] = [end - 24 * hour, end].map((ms) => new Date(ms).toISOString());
+  const page = await openAs(t, 'ana', { search: searchFor('sum(count_over_time({app="stopped"}[5m]))', `&from=${from}&to=${to}`) });
+  await statusShows(page, /^1 series/);
+  const metric = page.getByRole('region', { name: 'Series over time' });
+  await metric.getByText('1 series, in lines').waitFor();
+  const plot = metric.locator('.u-over');
+  await plot.hover();
+  const box = await plot.boundingBox();
+  assert.ok(box);
+  // A quarter of the width is a quarter of the day, although the series has a few minutes of it.
+  await page.mouse.move(box.x + box.width * 0.25, box.y + 40);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.5, box.y + 40, { steps: 5 });
+  await page.mouse.up();
+  await page.waitForFunction((before) => !location.search.includes(before), encodeURIComponent(from ?? ''));
+  const [a, b] = spanIn(page);
+  assert.ok(
+    Math.abs((a - (end - 18 * hour)) / hour) < 0.2 && Math.abs((b - (end - 12 * hour)) / hour) < 0.2,
+    `${new Date(a).toISOString()} to ${new Date(b).toISOString()}`,
+  );
+});
+
 test('five hundred series: the largest are drawn, and the page lives', async (t) => {
   const page = await openAs(t, 'ana', { search: searchFor('{app="checkout"}') });
   const times = Array.from({ length: 200 }, (_, i) => 1_795_440_000 + i * 60);

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
+import type { Sample } from '@logfence/client';
+
 import { held, LineCount, mostHeld, TooLarge, write, type Sink } from '../../src/results/exporting';
-import { chartOf, namesOf, shortBytes, shortNumber } from '../../src/results/series';
+import { chartOf, isolated, isWhole, namesOf, shortBytes, shortNumber, withUnit } from '../../src/results/series';
 import { nsOfMs } from '../../src/results/time';
 import { Counts, countsOf, intervalsOf, partsOf } from '../../src/results/volume';
 
@@ -102,23 +104,26 @@ describe('series', () => {
     assert.deepEqual(namesOf([{}]), ['value']);
   });
   test('on one row of times, gaps are gaps', () => {
-    const chart = chartOf([
-      {
-        metric: { a: '1' },
-        values: [
-          [1, '1'],
-          [2, 'NaN'],
-          [4, '2'],
-        ],
-      },
-      {
-        metric: { a: '2' },
-        values: [
-          [1, '10'],
-          [2, '+Inf'],
-        ],
-      },
-    ]);
+    const chart = chartOf(
+      [
+        {
+          metric: { a: '1' },
+          values: [
+            [1, '1'],
+            [2, 'NaN'],
+            [4, '2'],
+          ],
+        },
+        {
+          metric: { a: '2' },
+          values: [
+            [1, '10'],
+            [2, '+Inf'],
+          ],
+        },
+      ],
+      1000,
+    );
     assert.deepEqual(chart.times, [1000, 2000, 3000, 4000]);
     assert.deepEqual(
       chart.series.map(({ name, values }) => [name, values]),
@@ -127,11 +132,43 @@ describe('series', () => {
         ['a="1"', [1, null, null, 2]],
       ],
     );
-    assert.equal(chart.step, 1000);
+    assert.deepEqual(isolated(chart.series[1]?.values ?? []), [0, 3]);
+  });
+  test('two points an hour apart are not joined: the step is that of the request, not that of the points', () => {
+    const values: Sample[] = [
+      [0, '1'],
+      [3600, '1'],
+    ];
+    const [one] = chartOf([{ metric: {}, values }], 60_000).series;
+    assert.deepEqual([one?.values.length, isolated(one?.values ?? [])], [61, [0, 60]]);
+  });
+  test('a level that one series alone has is its color', () => {
+    const levels = (...metrics: Record<string, string>[]) =>
+      chartOf(
+        metrics.map((metric) => ({ metric, values: [] })),
+        1,
+      ).series.map(({ level }) => level);
+    assert.deepEqual(levels({ level: 'error' }, { detected_level: 'info' }, { app: 'x' }), ['error', 'info', 'unknown']);
+    assert.deepEqual(levels({ level: 'error', app: 'a' }, { level: 'err', app: 'b' }), ['unknown', 'unknown']);
+  });
+  test('whole numbers have whole ticks, and values have units', () => {
+    const chart = (value: string) => chartOf([{ metric: {}, values: [[1, value]] }], 1).series;
+    assert.deepEqual([isWhole(chart('3')), isWhole(chart('0.5'))], [true, false]);
+    assert.deepEqual(
+      [
+        withUnit(1536, 'bytes'),
+        withUnit(2 ** 20, 'bytes/s'),
+        withUnit(0.25, 's'),
+        withUnit(2, 'lines/s'),
+        withUnit(2, 'lines'),
+        withUnit(2, ''),
+      ],
+      ['1.5 KiB', '1 MiB/s', '0.25 s', '2/s', '2', '2'],
+    );
   });
   test('one point, and none', () => {
-    assert.deepEqual(chartOf([{ metric: {}, values: [[1, '1']] }]).times, [1000]);
-    assert.deepEqual(chartOf([]).times, []);
+    assert.deepEqual(chartOf([{ metric: {}, values: [[1, '1']] }], 1000).times, [1000]);
+    assert.deepEqual(chartOf([], 1000).times, []);
   });
 });
 
