@@ -1,4 +1,5 @@
 // All tests in a browser, one after the other, with one stack for all of them. `--test-name-pattern` picks some.
+import './app/draft.spec';
 import './app/hostile.spec';
 import './app/many.spec';
 import './app/reach.spec';

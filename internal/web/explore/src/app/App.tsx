@@ -6,7 +6,7 @@ import { claimHistory, forgetHistory } from '../query';
 import { Dialog } from './Dialog';
 import { Explore } from './Explore';
 import { FailureBox } from './FailureBox';
-import { pasted, wasSignedIn, type Session } from './session';
+import { onSignOutElsewhere, pasted, signOutElsewhere, wasSignedIn, type Session } from './session';
 import { signInSettings } from './settings';
 import { SignInPage, TokenForm } from './SignInPage';
 
@@ -24,6 +24,7 @@ const settings = signInSettings();
 export function App() {
   const [state, setState] = useState<State>({ at: 'starting' });
   const [busy, setBusy] = useState(false);
+  const [signIns, setSignIns] = useState(0);
   // Signing in again, over the results that are shown: why it failed so far.
   const [again, setAgain] = useState<{ problem?: string; failure?: Failure }>();
   // The client is kept as long as the page: results stay when a user signs in again.
@@ -41,6 +42,7 @@ export function App() {
     claimHistory(userOf(me));
     setState({ at: 'in', signed: { session: next, me } });
     setAgain(undefined);
+    setSignIns((n) => n + 1);
     return undefined;
   };
 
@@ -73,14 +75,20 @@ export function App() {
     });
   };
 
-  const signOut = (): void => {
+  const forget = (problem: string): Session | undefined => {
     const leaving = session.current;
     session.current = undefined;
     wasSignedIn.set(false);
     forgetHistory();
-    leaving?.leave();
-    setState({ at: 'out', problem: 'You are signed out.' });
+    setAgain(undefined);
+    setState({ at: 'out', problem });
+    return leaving;
   };
+  const signOut = (): void => {
+    signOutElsewhere();
+    forget('You are signed out.')?.leave();
+  };
+  useEffect(() => onSignOutElsewhere(() => session.current && forget('You have signed out in another tab.')), []);
 
   const takeToken = (token: string): void => {
     void enter(pasted(token)).then((failure) => {
@@ -102,6 +110,7 @@ export function App() {
         connect={connect}
         me={state.signed.me}
         session={state.signed.session}
+        signIns={signIns}
         onSignIn={toProvider}
         onSignOut={signOut}
       />

@@ -1,34 +1,37 @@
 import type { Me } from '@logfence/client';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
-import type { Client, Line, Span, View } from '../model';
+import type { Client, Line, OnFilter, Span, View } from '../model';
 import { addFilter, addPattern } from '../query';
+import { needsSignIn } from './advice';
 import { Header } from './Header';
 import { Panels, type Panel } from './Panels';
 import { QueryBar } from './QueryBar';
 import { isoOf, moved, spanOf } from './range';
 import { useRefresh } from './refresh';
 import { Results } from './Results';
-import { useSearch } from './search';
+import { useSearch, type Search } from './search';
 import type { Session } from './session';
 import { ShortcutsDialog, useShortcuts, type Shortcut } from './Shortcuts';
 import { Toolbar } from './Toolbar';
-import { searchOf, viewOf } from './view';
+import { useView } from './useView';
+import { searchOf } from './view';
 
 export interface ExploreProps {
   /** A client for one tenant, or for all of them. */
   connect: (tenant: string | undefined) => Client;
   me: Me;
   session: Session;
+  /** Grows each time the user signs in again. */
+  signIns: number;
   onSignIn: () => void;
   onSignOut: () => void;
 }
 
 /** The page of a user who is signed in. */
-export function Explore({ connect, me, session, onSignIn, onSignOut }: ExploreProps) {
-  const [view, setView] = useState<View>(() => viewOf(location.search));
-  // The query that is followed live: not each letter of the one that is being written.
-  const [followed, setFollowed] = useState<string>();
+export function Explore({ connect, me, session, signIns, onSignIn, onSignOut }: ExploreProps) {
+  const state = useView();
+  const { view, draft, followed, run, look } = state;
   const live = followed !== undefined;
   const [panel, setPanel] = useState<Panel>();
   const [rangeOpen, setRangeOpen] = useState(false);
@@ -38,59 +41,28 @@ export function Explore({ connect, me, session, onSignIn, onSignOut }: ExplorePr
   const client = useMemo(() => connect(view.tenant), [view.tenant]);
   const search = useSearch(client, me.limits.max_lines);
   const failed = search.result?.kind === 'failed';
+  const ran = search.result?.request.query ?? view.query;
 
-  /** Shows a view: a place in the history of its own, unless it is the same. */
-  const show = (next: View): void => {
-    setView(next);
-    setFollowed(undefined);
-    const url = searchOf(next);
-    if (url !== location.search) history.pushState(null, '', url);
-  };
-  /** Runs whatever is in the URL when it is shown: the view itself, and what Back returns to. */
-  const runs = useRef(0);
-  const [runCount, setRunCount] = useState(0);
-  const run = (next: View = view): void => {
-    show(next);
-    setRunCount(++runs.current);
-  };
-  const follow = (query: string): void => {
-    show({ ...view, query });
-    setFollowed(query);
-  };
+  const submit = (): void => state.submit(live);
   /** Back to the lines of a range: those of the query that was followed. */
-  const stop = (): void => (search.result?.request.query === followed ? setFollowed(undefined) : run());
-  const go = (): void => (live ? follow(view.query) : run());
-  useEffect(() => search.run(view), [runCount]);
-  useEffect(() => {
-    history.replaceState(null, '', searchOf(view));
-    const back = (): void => {
-      setView(viewOf(location.search));
-      setFollowed(undefined);
-      setRunCount(++runs.current);
-    };
-    addEventListener('popstate', back);
-    return () => removeEventListener('popstate', back);
-  }, []);
-  /** Changes how results are shown; sends no request. */
-  const look = (change: Partial<View>): void => {
-    const next = { ...view, ...change };
-    setView(next);
-    history.replaceState(null, '', searchOf({ ...viewOf(location.search), ...change }));
-  };
+  const stop = (): void => (search.result?.request.query === followed ? state.unfollow() : run());
+  useEffect(() => search.run(view), [state.runs]);
   useRefresh(every, view, live || failed || search.running !== undefined, () => search.run(view));
+  useSignInAgain(signIns, search, () => search.run(view));
 
   const span = () => spanOf(view.from, view.to, Date.now()) ?? { start: '0', end: '0' };
-  const shift = (by: -1 | 0 | 1): void => run({ ...view, ...moved(span(), by) });
+  const shift = (by: -1 | 0 | 1): void => run(moved(span(), by));
   const toggle = (name: Panel): void => setPanel(panel === name ? undefined : name);
+  const filter: OnFilter = (...args) => state.narrow(followed ?? ran, (query) => addFilter(query, ...args));
   const actions: Record<Shortcut, () => boolean | void> = {
-    'Ctrl+Enter': () => go(),
+    'Ctrl+Enter': submit,
     '/': () => focusEditor(main.current),
     T: () => setRangeOpen(true),
     '[': () => shift(-1),
     ']': () => shift(1),
     '-': () => shift(0),
     R: () => run(),
-    L: () => (live ? stop() : follow(view.query)),
+    L: () => (live ? stop() : state.submit(true)),
     W: () => look({ wrap: !view.wrap }),
     U: () => look({ zone: view.zone === 'utc' ? 'local' : 'utc' }),
     B: () => toggle('labels'),
@@ -107,25 +79,30 @@ export function Explore({ connect, me, session, onSignIn, onSignOut }: ExplorePr
   };
   useShortcuts((keys) => actions[keys]() !== false);
 
-  const edit = (query: string): void => setView({ ...view, query });
-  const ran = search.result?.request.query ?? view.query;
+  const expires = session.renews() ? undefined : Date.parse(me.expires_at);
   return (
     <div class="a-page">
       <Header
         me={me}
         name={session.name}
         tenant={view.tenant}
-        expires={session.renews() ? undefined : Date.parse(me.expires_at)}
-        onTenant={(tenant) => {
-          const { tenant: _, ...rest } = view;
-          run(tenant === undefined ? rest : { ...rest, tenant });
-        }}
+        expires={expires}
+        onTenant={(tenant) => run({ tenant })}
         onSignIn={onSignIn}
         onSignOut={onSignOut}
         onHelp={() => setHelp(true)}
       />
       <main class="a-main" ref={main}>
-        <QueryBar view={view} client={client} span={span} search={search} onChange={edit} onRun={go} />
+        <QueryBar
+          draft={draft}
+          notice={state.notice}
+          zone={view.zone}
+          client={client}
+          span={span}
+          search={search}
+          onChange={state.setDraft}
+          onRun={submit}
+        />
         <Toolbar
           view={view}
           panel={panel}
@@ -138,37 +115,37 @@ export function Explore({ connect, me, session, onSignIn, onSignOut }: ExplorePr
           mostExported={me.limits.max_export_lines}
           rangeOpen={rangeOpen}
           onRangeOpen={setRangeOpen}
-          onChange={(change) => run({ ...view, ...change })}
+          onChange={run}
           onLook={look}
           onLive={() => actions.L()}
           onEvery={setEvery}
         />
+        <Problems problems={state.problems} onDismiss={state.dismiss} />
         <div class="a-work">
           <Panels
             panel={panel}
             onClose={() => setPanel(undefined)}
-            query={view.query}
+            query={draft}
             ran={ran}
             client={client}
             span={span}
             ranSpan={search.result?.request.span}
-            onChange={edit}
-            onRun={() => run()}
-            onQuery={(query) => run({ ...view, query })}
-            onPattern={(...pattern) => run({ ...view, query: addPattern(ran, ...pattern) })}
-            onFilter={(...filter) => run({ ...view, query: addFilter(ran, ...filter) })}
+            onChange={state.setDraft}
+            onRun={() => state.submit(false)}
+            onQuery={state.runQuery}
+            onPattern={(...pattern) => state.narrow(ran, (query) => addPattern(query, ...pattern))}
+            onFilter={filter}
           />
           <Results
             view={view}
             followed={followed}
             client={client}
             search={search}
-            onFilter={(...filter) => {
-              if (live) follow(addFilter(followed, ...filter));
-              else run({ ...view, query: addFilter(ran, ...filter) });
-            }}
-            onZoom={({ start, end }) => run({ ...view, from: isoOf(start), to: isoOf(end) })}
-            onRange={(from, to) => run({ ...view, from, to })}
+            expires={expires}
+            signIns={signIns}
+            onFilter={filter}
+            onZoom={({ start, end }) => run({ from: isoOf(start), to: isoOf(end) })}
+            onRange={(from, to) => run({ from, to })}
             onRetry={() => run()}
             linkTo={(line) => linkTo(view, search.result?.request.span, line)}
             onSignIn={onSignIn}
@@ -180,6 +157,30 @@ export function Explore({ connect, me, session, onSignIn, onSignOut }: ExplorePr
       {help && <ShortcutsDialog onClose={() => setHelp(false)} />}
     </div>
   );
+}
+
+/** Parts of the URL that could not be read, until the user dismisses them. */
+function Problems({ problems, onDismiss }: { problems: string[]; onDismiss: () => void }) {
+  if (problems.length === 0) return null;
+  return (
+    <div class="a-unread" role="alert">
+      <span>The address of this page: {problems.join(' ')}</span>
+      <button type="button" class="a-small" onClick={onDismiss}>
+        Dismiss
+      </button>
+    </div>
+  );
+}
+
+/** Sends what failed for want of a valid token once more after the user has signed in again. */
+function useSignInAgain(signIns: number, search: Search, rerun: () => void): void {
+  const seen = useRef(signIns);
+  useEffect(() => {
+    if (seen.current === signIns) return;
+    seen.current = signIns;
+    if (search.result?.kind === 'failed' && needsSignIn(search.result.failure)) rerun();
+    else if (search.more.failure && needsSignIn(search.more.failure)) void search.loadMore();
+  }, [signIns]);
 }
 
 /** The address at which a line is the first that is shown. */

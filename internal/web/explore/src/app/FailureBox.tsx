@@ -1,27 +1,29 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 
 import type { Failure } from '../model';
-import { adviceOf, mayPass, waitOf } from './advice';
+import { adviceOf, explained, mayPass, needsSignIn, waitOf } from './advice';
 
 export interface FailureBoxProps {
   failure: Failure;
   onRetry?: (() => void) | undefined;
   /** Signs in again, where that is what helps. */
   onSignIn?: (() => void) | undefined;
+  /** When the session ends, in milliseconds since 1970. */
+  expires?: number | undefined;
 }
 
 /** What went wrong, and what to do. */
-export function FailureBox({ failure, onRetry, onSignIn }: FailureBoxProps) {
+export function FailureBox({ failure, onRetry, onSignIn, expires }: FailureBoxProps) {
   const left = useCountdown(failure);
-  const online = useOnline();
-  const expired = failure.code === 'unauthorized' || failure.code === 'token_failed';
+  const online = useOnline(() => failure.code === 'unreachable' && onRetry?.());
+  const expired = needsSignIn(failure);
+  const [{ title, detail }] = useState(() => explained(failure, expires, Date.now()));
   const advice = adviceOf(failure);
   return (
     <section class="a-failure" role="alert" aria-label="Error">
-      <h2>{failure.title}</h2>
-      <p>{failure.detail}</p>
+      <h2>{title}</h2>
+      <p>{detail}</p>
       {advice && <p>{advice}</p>}
-      {failure.code === 'unreachable' && online && !navigator.onLine && <p>You are back online.</p>}
       <p class="a-actions">
         {expired && onSignIn && (
           <button type="button" class="a-primary" onClick={onSignIn}>
@@ -72,10 +74,16 @@ function useCountdown(failure: Failure): number {
   return left;
 }
 
-function useOnline(): boolean {
+/** Whether the browser is online; calls back when it is so again. */
+function useOnline(back: () => void): boolean {
   const [online, setOnline] = useState(navigator.onLine);
+  const latest = useRef(back);
+  latest.current = back;
   useEffect(() => {
-    const changed = (): void => setOnline(navigator.onLine);
+    const changed = (): void => {
+      setOnline(navigator.onLine);
+      if (navigator.onLine) latest.current();
+    };
     addEventListener('online', changed);
     addEventListener('offline', changed);
     return () => {

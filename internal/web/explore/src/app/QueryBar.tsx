@@ -1,9 +1,13 @@
-import type { Client, Mistake, Span, View } from '../model';
+import type { Client, Mistake, Span, Zone } from '../model';
 import { QueryEditor } from '../query';
 import type { Search } from './search';
+import type { Notice } from './useView';
 
 export interface QueryBarProps {
-  view: View;
+  /** The text in the editor. */
+  draft: string;
+  notice: Notice | undefined;
+  zone: Zone;
   client: Client;
   span: () => Span;
   search: Search;
@@ -12,17 +16,17 @@ export interface QueryBarProps {
 }
 
 /** The query, and what runs it. */
-export function QueryBar({ view, client, span, search, onChange, onRun }: QueryBarProps) {
+export function QueryBar({ draft, notice, zone, client, span, search, onChange, onRun }: QueryBarProps) {
   return (
     <div class="a-querybar">
       <QueryEditor
-        value={view.query}
+        value={draft}
         onChange={onChange}
         onRun={onRun}
         client={client}
         span={span}
-        mistake={mistakeOf(search, view.query)}
-        zone={view.zone}
+        mistake={mistakeOf(search, draft)}
+        zone={zone}
       />
       {search.running ? (
         <button type="button" class="a-run" onClick={search.cancel} title="Cancel  Esc">
@@ -32,6 +36,11 @@ export function QueryBar({ view, client, span, search, onChange, onRun }: QueryB
         <button type="button" class="a-run a-primary" onClick={onRun} title="Run the query  Ctrl+Enter">
           Run
         </button>
+      )}
+      {notice && (
+        <p class={`a-querynote a-${notice.kind}`} role={notice.kind === 'problem' ? 'alert' : 'status'}>
+          {notice.text}
+        </p>
       )}
     </div>
   );

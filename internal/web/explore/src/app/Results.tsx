@@ -1,8 +1,9 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 
-import type { Client, Line, OnFilter, Span, View } from '../model';
+import type { Client, Line, OnFilter, Span, View, Zone } from '../model';
 import { isMetric, logQuery, searchTerms, streamSelector } from '../query';
 import { Lines, LiveTail, MetricChart, VolumeChart } from '../results';
+import { coarseStamp, msOf } from '../results/time';
 import { mostLines, type SearchResult, type SearchRequest, type LinesResult } from './runQuery';
 import { FailureBox } from './FailureBox';
 import type { Search } from './search';
@@ -13,6 +14,9 @@ export interface ResultsProps {
   followed: string | undefined;
   client: Client;
   search: Search;
+  /** When the session ends, in milliseconds since 1970. */
+  expires: number | undefined;
+  signIns: number;
   onFilter: OnFilter;
   onZoom: (span: Span) => void;
   onRange: (from: string, to: string) => void;
@@ -46,6 +50,7 @@ export function Results(props: ResultsProps) {
           terms={searchTerms(followed)}
           limit={mostLines / 10}
           onFilter={onFilter}
+          signIns={props.signIns}
           onStop={props.onStop}
         />
       </section>
@@ -53,7 +58,13 @@ export function Results(props: ResultsProps) {
   }
   return (
     <section class="a-results" aria-label="Results" aria-busy={running !== undefined}>
-      <div class="a-status">{running ? <Progress key={running.at} request={running} client={client} /> : <Summary result={result} />}</div>
+      <div class="a-status">
+        {running ? (
+          <Progress key={running.at} request={running} shown={result} client={client} />
+        ) : (
+          <Summary result={result} zone={view.zone} />
+        )}
+      </div>
       {running && <div class="a-bar" />}
       {result && <Shown {...props} result={result} />}
     </section>
@@ -66,8 +77,15 @@ function Shown(props: ResultsProps & { result: SearchResult }) {
     case 'failed':
       return (
         <>
-          <FailureBox failure={result.failure} onRetry={onRetry} onSignIn={onSignIn} />
-          {result.before && <Shown {...props} result={result.before} />}
+          <FailureBox key={result.request.at} failure={result.failure} onRetry={onRetry} onSignIn={onSignIn} expires={props.expires} />
+          {result.before && (
+            <>
+              <p class="a-older" role="note">
+                Older results: <Provenance request={result.before.request} zone={view.zone} />
+              </p>
+              <Shown {...props} result={result.before} />
+            </>
+          )}
         </>
       );
     case 'matrix':
@@ -88,7 +106,7 @@ function Shown(props: ResultsProps & { result: SearchResult }) {
   }
 }
 
-function ShownLines({ result, view, client, search, onFilter, onZoom, linkTo }: ResultsProps & { result: LinesResult }) {
+function ShownLines({ result, view, client, search, onFilter, onZoom, linkTo, onSignIn, expires }: ResultsProps & { result: LinesResult }) {
   const { request, lines } = result;
   const terms = useMemo(() => searchTerms(request.query), [request]);
   return (
@@ -108,13 +126,15 @@ function ShownLines({ result, view, client, search, onFilter, onZoom, linkTo }: 
         span={request.span}
         linkTo={linkTo}
       />
-      {search.more.failure && <FailureBox failure={search.more.failure} onRetry={() => void search.loadMore()} />}
+      {search.more.failure && (
+        <FailureBox failure={search.more.failure} onRetry={() => void search.loadMore()} onSignIn={onSignIn} expires={expires} />
+      )}
     </>
   );
 }
 
 /** The number of results, on screen and for screen readers. */
-function Summary({ result }: { result: SearchResult | undefined }) {
+function Summary({ result, zone }: { result: SearchResult | undefined; zone: Zone }) {
   let text = '';
   if (result?.kind === 'lines') {
     const { lines, atEnd, took, request, crowded } = result;
@@ -124,13 +144,35 @@ function Summary({ result }: { result: SearchResult | undefined }) {
         ? ', the most that this page holds'
         : atEnd || n === 0
           ? ''
-          : `, more ${request.direction === 'backward' ? 'before' : 'after'}`;
+          : `, more ${request.direction === 'backward' ? 'before' : 'after'}: a page has ${request.limit.toLocaleString('en')}`;
     text = `${n.toLocaleString('en')} ${n === 1 ? 'line' : 'lines'}${rest} · ${seconds(took)}`;
     if (crowded) text += ` · some lines of ${crowded === 1 ? 'one moment' : `${crowded} moments`} are missing: too many at once`;
   } else if (result?.kind === 'matrix') {
     text = `${result.series.length} series · ${seconds(result.took)}`;
   }
-  return <p role="status">{text}</p>;
+  return (
+    <p role="status">
+      {text}
+      {result && result.kind !== 'failed' && (
+        <>
+          {' · '}
+          <Provenance request={result.request} zone={zone} />
+        </>
+      )}
+    </p>
+  );
+}
+
+/** The query, the range and the moment of a result: what is on screen may be older than what is being typed. */
+function Provenance({ request, zone }: { request: SearchRequest; zone: Zone }) {
+  const { query, span, at } = request;
+  const [from, to] = [coarseStamp(msOf(span.start), zone, 1000), coarseStamp(msOf(span.end), zone, 1000)];
+  return (
+    <span class="a-provenance">
+      <code title={query}>{query}</code> from {from} to {from.slice(0, 10) === to.slice(0, 10) ? to.slice(11) : to}, loaded at{' '}
+      {coarseStamp(at, zone, 1000).slice(11)}
+    </span>
+  );
 }
 
 function seconds(ms: number): string {
@@ -138,8 +180,9 @@ function seconds(ms: number): string {
 }
 
 /** After two seconds the page shows how much there is to read, from Loki's index. */
-function Progress({ request, client }: { request: SearchRequest; client: Client }) {
+function Progress({ request, shown, client }: { request: SearchRequest; shown: SearchResult | undefined; client: Client }) {
   const [text, setText] = useState('Searching…');
+  const other = shown && shown.kind !== 'failed' && !isSameSearch(shown.request, request);
   useEffect(() => {
     const aborter = new AbortController();
     const timer = setTimeout(() => {
@@ -154,7 +197,17 @@ function Progress({ request, client }: { request: SearchRequest; client: Client 
       aborter.abort();
     };
   }, []);
-  return <p role="status">{text}</p>;
+  return (
+    <p role="status">
+      {text}
+      {other && ' The results below are of the search before.'}
+    </p>
+  );
+}
+
+function isSameSearch(a: SearchRequest, b: SearchRequest): boolean {
+  const length = ({ span }: SearchRequest): bigint => BigInt(span.end) - BigInt(span.start);
+  return a.query === b.query && a.direction === b.direction && length(a) === length(b);
 }
 
 function bytes(n: number): string {

@@ -60,7 +60,8 @@ export function ShortcutsDialog({ onClose }: { onClose: () => void }) {
         ))}
       </dl>
       <p class="a-muted a-small-text">
-        Single keys count outside of fields. What this page is made of, and its licences:{' '}
+        In the query, Enter runs it and Shift+Enter starts a new line. Single keys count outside of fields. What this page is made of, and
+        its licences:{' '}
         <a href="/explore/licences.txt" target="_blank" rel="noreferrer">
           licences
         </a>

@@ -5,9 +5,11 @@ import type { Failure } from '../model';
 export function adviceOf(failure: Failure): string {
   switch (failure.code) {
     case 'query_invalid':
-      return 'The error is marked in the query.';
+      return regexpError.test(failure.detail)
+        ? 'To find . + * ? ( ) [ ] { } | ^ $ themselves, put a backslash before each of them, or use |= to find a text.'
+        : 'The error is marked in the query.';
     case 'unauthorized':
-      return 'Your session has ended, or the token is not accepted here. Sign in again; this page keeps its results.';
+      return 'Sign in again: this page keeps its results, and the query then runs by itself.';
     case 'no_tenant':
     case 'insufficient_scope':
       return 'Ask your administrator for access.';
@@ -37,7 +39,7 @@ export function adviceOf(failure: Failure): string {
     case 'unreachable':
       return navigator.onLine
         ? 'Check your connection or VPN, and run the query again.'
-        : 'You are offline. Run the query again when you are back online.';
+        : 'You are offline. The query runs again when you are back online.';
     case 'broken_off':
       return 'Run the query again.';
     case 'not_logfence':
@@ -45,6 +47,19 @@ export function adviceOf(failure: Failure): string {
     default:
       return failure.status === 429 || failure.status === 503 ? 'Run the query again when the wait is over.' : '';
   }
+}
+
+const regexpError = /error parsing regexp/;
+
+/** Whether a request failed for want of a token that is accepted. */
+export function needsSignIn({ code }: Failure): boolean {
+  return code === 'unauthorized' || code === 'token_failed';
+}
+
+/** The failure as users are to see it: a token that has expired is called expired. */
+export function explained(failure: Failure, expires: number | undefined, now: number): { title: string; detail: string } {
+  if (failure.code !== 'unauthorized' || expires === undefined || now < expires) return failure;
+  return { title: 'Your session has expired', detail: `It ended at ${new Date(expires).toLocaleTimeString('en-GB')}.` };
 }
 
 /** How many seconds to wait before a retry; 0 where a retry would change nothing. */

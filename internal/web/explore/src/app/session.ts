@@ -22,3 +22,16 @@ export const wasSignedIn = {
   get: (): boolean => sessionStorage.getItem(mark) !== null,
   set: (was: boolean): void => (was ? sessionStorage.setItem(mark, '1') : sessionStorage.removeItem(mark)),
 };
+
+/** Signs out the other tabs of this browser. */
+const channel = new BroadcastChannel('logfence.sign-out');
+
+export function signOutElsewhere(): void {
+  channel.postMessage('');
+}
+
+/** Calls back when another tab signs out. Returns how to stop. */
+export function onSignOutElsewhere(signedOut: () => void): () => void {
+  channel.addEventListener('message', signedOut);
+  return () => channel.removeEventListener('message', signedOut);
+}

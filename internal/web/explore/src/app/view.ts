@@ -1,5 +1,6 @@
 // The view in the URL: a link shows a colleague the same thing.
 import type { View } from '../model';
+import { prepare } from './draft';
 import { momentOf, spanOf } from './range';
 
 /** What is shown where a URL says nothing else: everything that is new. */
@@ -15,24 +16,50 @@ export const fallback: View = {
 
 export const limits = [100, 500, 1000, 2000, 5000];
 
-/** The view that a URL's query names. A part that cannot be read has its default. */
-export function viewOf(search: string): View {
+/** A view, and a sentence for each part of the URL that could not be read. */
+export interface ReadView {
+  view: View;
+  problems: string[];
+}
+
+/** The view that a URL's query names. A part that cannot be read has its default, and is reported. */
+export function readView(search: string): ReadView {
   const params = new URLSearchParams(search);
   const view: View = { ...fallback };
-  const query = params.get('q');
-  if (query !== null) view.query = query;
-  const [from, to] = [params.get('from'), params.get('to')];
-  if (from !== null && momentOf(from, 0) !== undefined) view.from = from;
-  if (to !== null && momentOf(to, 0) !== undefined) view.to = to;
-  if (!spanOf(view.from, view.to, Date.now())) [view.from, view.to] = [fallback.from, fallback.to];
-  const limit = Number(params.get('limit'));
-  if (Number.isInteger(limit) && limit >= 1 && limit <= 100_000) view.limit = limit;
-  if (params.get('dir') === 'forward') view.direction = 'forward';
-  if (params.get('tz') === 'utc') view.zone = 'utc';
-  if (params.get('wrap') === '1') view.wrap = true;
+  const problems: string[] = [];
+  const read = (name: string, used: string, take: (text: string) => boolean): void => {
+    const text = params.get(name);
+    if (text !== null && !take(text)) problems.push(`${name}=${text.slice(0, 60)} cannot be read; ${used} is used.`);
+  };
+  read('q', fallback.query, (text) => {
+    const prepared = prepare(text);
+    if ('query' in prepared) view.query = prepared.query;
+    return 'query' in prepared;
+  });
+  read('from', fallback.from, (text) => momentOf(text, 0) !== undefined && ((view.from = text), true));
+  read('to', fallback.to, (text) => momentOf(text, 0) !== undefined && ((view.to = text), true));
+  if (!spanOf(view.from, view.to, Date.now())) {
+    problems.push(`The range from ${view.from} to ${view.to} is empty; ${fallback.from} to ${fallback.to} is used.`);
+    [view.from, view.to] = [fallback.from, fallback.to];
+  }
+  read('limit', String(fallback.limit), (text) => {
+    const limit = Number(text);
+    const valid = Number.isInteger(limit) && limit >= 1 && limit <= 100_000;
+    if (valid) view.limit = limit;
+    return valid;
+  });
+  const choice = <T extends string>(name: string, values: readonly T[], set: (value: T) => void): void =>
+    read(name, `${values[0]}`, (text) => {
+      const value = values.find((one) => one === text);
+      if (value !== undefined) set(value);
+      return value !== undefined;
+    });
+  choice('dir', ['backward', 'forward'], (direction) => (view.direction = direction));
+  choice('tz', ['local', 'utc'], (zone) => (view.zone = zone));
+  choice('wrap', ['0', '1'], (wrap) => (view.wrap = wrap === '1'));
   const tenant = params.get('tenant');
   if (tenant) view.tenant = tenant;
-  return view;
+  return { view, problems };
 }
 
 /** The URL's query for a view. */

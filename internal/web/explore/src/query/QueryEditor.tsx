@@ -19,7 +19,7 @@ export interface QueryEditorProps {
 }
 
 const label = 'Query in LogQL';
-const hint = '{app="…"} |= "a text to find"';
+const hint = 'a text to find, or {app="…"} |= "text"';
 
 export function QueryEditor(props: QueryEditorProps) {
   const { value, client, mistake } = props;
@@ -116,7 +116,7 @@ function Plain({ value, onChange, onRun, describedBy, invalid }: PlainProps) {
       value={value}
       onInput={(e) => onChange(e.currentTarget.value)}
       onKeyDown={(e) => {
-        if (e.key !== 'Enter' || !(e.ctrlKey || e.metaKey)) return;
+        if (e.key !== 'Enter' || e.shiftKey || e.isComposing) return;
         e.preventDefault();
         e.stopPropagation();
         onRun();

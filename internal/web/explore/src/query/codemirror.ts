@@ -12,7 +12,7 @@ import {
   completionKeymap,
   completionStatus,
 } from '@codemirror/autocomplete';
-import { defaultKeymap, history, historyKeymap } from '@codemirror/commands';
+import { defaultKeymap, history, historyKeymap, insertNewlineAndIndent } from '@codemirror/commands';
 import { bracketMatching, HighlightStyle, LanguageSupport, LRLanguage, syntaxHighlighting } from '@codemirror/language';
 import { Annotation, EditorState, Prec, StateEffect, StateField, type Extension, type Transaction } from '@codemirror/state';
 import { Decoration, drawSelection, EditorView, keymap, placeholder, tooltips, type KeyBinding } from '@codemirror/view';
@@ -107,6 +107,15 @@ const running = (owner: Owner): KeyBinding[] => [
     run: (view) => {
       closeCompletion(view);
       owner.onRun();
+      return true;
+    },
+  },
+  {
+    key: 'Enter',
+    shift: insertNewlineAndIndent,
+    run: (view) => {
+      // What completion offers is not taken by accident, nor the query run in its place.
+      if (completionStatus(view.state) !== 'active') owner.onRun();
       return true;
     },
   },

@@ -2,4 +2,5 @@
 export { addFilter, addLineFilter, addPattern, type LineFilterOp } from './edit';
 export { isMetric, logQuery, searchTerms, streamSelector } from './read';
 export { selectsPerStep, unitOf, type Unit } from './unit';
+export { brokenRegexp } from './regexp';
 export { literalOf, quote, quoteMeta, unquote } from './strings';

@@ -16,6 +16,8 @@ export interface LiveTailProps {
   terms: Term[];
   /** How many lines are kept. */
   limit: number;
+  /** Grows when the user signs in again, which starts a tail that has ended once more. */
+  signIns: number;
   onFilter: OnFilter;
   onStop: () => void;
 }
@@ -37,6 +39,9 @@ export function LiveTail(props: LiveTailProps) {
   const [again, retry] = useReducer((n: number) => n + 1, 0);
   const held = paused || away;
   const { tail, link, clear } = useTail(query, client, limit, held, again);
+  useEffect(() => {
+    if (link.state === 'failed') retry(undefined);
+  }, [props.signIns]);
   const mark = useMarker(terms);
   const onFilter = useStable(props.onFilter);
   const look = useMemo(

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { described, isoOf, momentOf, moved, shown, spanOf, typed } from '../../src/app/range';
-import { fallback, searchOf, viewOf } from '../../src/app/view';
+import { fallback, readView, searchOf } from '../../src/app/view';
 
 const now = Date.UTC(2026, 10, 23, 14, 0, 0);
 const noon = 1_795_442_400_000_000_000n; // now, in nanoseconds
@@ -69,10 +69,19 @@ test('a view comes back from its URL as it went', () => {
     { ...fallback, query: '{app="a&b=c"} |= "+ #%"\n| json', from: 'now-5m', limit: 100, direction: 'forward' as const },
     { ...fallback, zone: 'utc' as const, wrap: true, tenant: 'beta', from: '2026-11-23T14:00:00.000000001Z', to: '2026-11-23T15:00:00Z' },
   ];
-  for (const view of views) assert.deepEqual(viewOf(searchOf(view)), view);
+  for (const view of views) assert.deepEqual(readView(searchOf(view)), { view, problems: [] });
 });
 
-test('what a URL says wrongly is as if it were not there', () => {
-  assert.deepEqual(viewOf('?from=yesterday&to=&limit=-1&dir=up&tz=mars&tenant='), fallback);
-  assert.deepEqual(viewOf('?from=now&to=now-1h'), fallback, 'a range that ends before it begins');
+test('a part of a URL that cannot be read has its default, and is reported', () => {
+  const { view, problems } = readView('?q=&from=yesterday&to=&limit=-1&dir=up&tz=mars&wrap=2&tenant=');
+  assert.deepEqual(view, fallback);
+  assert.deepEqual(
+    problems.map((problem) => problem.split('=', 1)[0]),
+    ['q', 'from', 'to', 'limit', 'dir', 'tz', 'wrap'],
+  );
+  assert.equal(problems[1], 'from=yesterday cannot be read; now-1h is used.');
+  const backwards = readView('?from=now&to=now-1h');
+  assert.deepEqual(backwards.view, fallback);
+  assert.match(backwards.problems.join(), /^The range from now to now-1h is empty/);
+  assert.equal(readView('?q=connection+refused').view.query, '{} |~ "(?i)connection refused"');
 });
