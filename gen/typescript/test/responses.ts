@@ -109,7 +109,7 @@ test('a refusal is told by its code, with what belongs to it', async () => {
   const { data, error, response } = await alpha.queryLogs({ query: '{app="responses" |=' });
   assert.equal(data, undefined);
   assert.ok(error?.code === 'query_invalid');
-  assert.deepEqual([error.status, error.column], [400, 16]);
+  assert.deepEqual([error.status, error.column], [400, 18]);
   assert.equal(error.request_id, response?.headers.get('X-Request-ID'));
 
   const wide = await alpha.queryLogs({ query: '{app="responses"}', since: '90d' });
