@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,7 +54,7 @@ func TestComposeSettings(t *testing.T) {
 			claims["aud "+m.Config["included.custom.audience"]] = true
 			claims[m.Config["claim.name"]] = true
 		}
-		if !claims["aud "+issuer.Audience] || !claims[issuer.TenantClaim] {
+		if !slices.ContainsFunc(issuer.Audiences, func(aud string) bool { return claims["aud "+aud] }) || !claims[issuer.TenantClaim] {
 			t.Errorf("the tokens of %s have %v", client.ClientID, claims)
 		}
 	}

@@ -145,6 +145,9 @@ func withoutPrefix(err error) string {
 func (c Config) Warnings() []string {
 	var warnings []string
 	for i, iss := range c.Issuers {
+		if reason := iss.sourceWarning(); reason != "" {
+			warnings = append(warnings, fmt.Sprintf("issuers[%d].tenant_claim: %s %s", i, iss.TenantClaim, reason))
+		}
 		if iss.AnyTenant {
 			warnings = append(warnings, fmt.Sprintf("issuers[%d].any_tenant: tokens of %s may name every tenant, those of all other issuers included", i, shorten(iss.URL)))
 		}

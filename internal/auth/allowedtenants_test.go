@@ -30,7 +30,7 @@ func twoIssuers(t *testing.T, first, second func(*Issuer)) *fixture {
 	p := newProvider(jwksOf(t, edSigner.jwk(t, nil)))
 	p.serve(otherJWKS, jwksOf(t, otherSigner.jwk(t, nil)))
 	return start(t, p, func(c *Config) {
-		c.Issuers = append(c.Issuers, Issuer{URL: otherIssuer, Audience: testAudience, JWKSURL: otherJWKS, TenantClaim: "tenant_id"})
+		c.Issuers = append(c.Issuers, Issuer{URL: otherIssuer, Audiences: []string{testAudience}, JWKSURL: otherJWKS, TenantClaim: "tenant_id"})
 		first(&c.Issuers[0])
 		second(&c.Issuers[1])
 	})
@@ -232,8 +232,8 @@ func TestDirectoriesOfOneProvider(t *testing.T) {
 	p := newProvider(jwksOf(t, key))
 	v := start(t, p, func(c *Config) {
 		c.Issuers = []Issuer{
-			{URL: own, Audience: audience, JWKSURL: testJWKS, TenantClaim: "roles", Tenants: []string{"alpha"}},
-			{URL: other, Audience: audience, JWKSURL: testJWKS, TenantClaim: "roles", Tenants: []string{"beta"}},
+			{URL: own, Audiences: []string{audience}, JWKSURL: testJWKS, TenantClaim: "roles", Tenants: []string{"alpha"}},
+			{URL: other, Audiences: []string{audience}, JWKSURL: testJWKS, TenantClaim: "roles", Tenants: []string{"beta"}},
 		}
 	})
 	token := func(iss string, roles ...string) string {
@@ -338,7 +338,7 @@ func boundedConfig(bounds ...func(*Issuer)) Config {
 		if i > 0 {
 			url = fmt.Sprintf("https://id%d.example.com/", i)
 		}
-		iss := Issuer{URL: url, Audience: testAudience, TenantClaim: "tenant_id"}
+		iss := Issuer{URL: url, Audiences: []string{testAudience}, TenantClaim: "tenant_id"}
 		set(&iss)
 		c.Issuers = append(c.Issuers, iss)
 	}

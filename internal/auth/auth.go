@@ -57,7 +57,8 @@ func Errors() []error {
 
 // A Principal is the caller that a verified token identifies.
 type Principal struct {
-	// Issuer is the token's `iss`, one of the configured ones.
+	// Issuer is the token's `iss`: a configured one, or that of a configured directory. For a token of a trust
+	// domain it is the domain's SPIFFE ID.
 	Issuer string
 	// Subject is the token's `sub`, empty where there is none. It is unique within an issuer only.
 	Subject string
@@ -93,25 +94,33 @@ func WithTransport(rt http.RoundTripper) Option { return func(o *options) { o.tr
 // A Verifier verifies tokens of the configured issuers, and keeps their keys fresh until it is
 // closed. It is safe for concurrent use.
 type Verifier struct {
-	issuers map[string]*issuer
-	order   []*issuer // as configured, for Ready and Stats
-	policy  policy
-	clock   Clock
-	cache   *cache
-	cancel  context.CancelFunc
-	running sync.WaitGroup
+	issuers map[string]*issuer // by URL; neither templates nor trust domains
+	// templates are those of several directories; trustDomains have no `iss`.
+	templates    []*issuer
+	trustDomains map[string]*issuer
+	order        []*issuer // as configured
+	policy       policy
+	clock        Clock
+	cache        *cache
+	cancel       context.CancelFunc
+	running      sync.WaitGroup
 }
 
 // An issuer is one configured issuer with its keys.
 type issuer struct {
-	url      string
-	audience string
-	tenant   claimPath
-	bound    allowedTenants
-	selector claimPath // nil: none configured
-	keys     *keyring
-	required bool                    // without its keys the Verifier is not ready
-	file     *refresh.Value[*keySet] // follows the file of keys; nil: they come from the network
+	name        string // its URL, or the SPIFFE ID of its trust domain
+	url         string // empty: a trust domain's
+	directories map[string]bool
+	audiences   []string
+	clientIDs   []string
+	required    []requirement
+	tenant      claimPath
+	shape       shape
+	bound       allowedTenants
+	selector    claimPath // nil: none configured
+	keys        *keyring
+	essential   bool                    // without its keys the Verifier is not ready
+	file        *refresh.Value[*keySet] // follows the file of keys; nil: they come from the network
 }
 
 // A policy applies to all issuers.
@@ -128,6 +137,10 @@ func New(ctx context.Context, c Config, opts ...Option) (*Verifier, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("auth configuration: %w", err)
 	}
+	// A mistake in the operator's files is an error at start, not at the first request.
+	if err := c.ValidateFiles(); err != nil {
+		return nil, fmt.Errorf("auth configuration: %w", err)
+	}
 	o := options{clock: systemClock{}, log: slog.New(slog.DiscardHandler), transport: defaultTransport()}
 	for _, opt := range opts {
 		opt(&o)
@@ -137,10 +150,10 @@ func New(ctx context.Context, c Config, opts ...Option) (*Verifier, error) {
 		return nil, err
 	}
 	v := &Verifier{
-		issuers: make(map[string]*issuer, len(c.Issuers)),
-		policy:  policy{algorithms: make(map[string]bool), leeway: c.Leeway, requiredScope: c.RequiredScope},
-		clock:   o.clock,
-		cache:   remembered,
+		issuers: make(map[string]*issuer, len(c.Issuers)), trustDomains: make(map[string]*issuer),
+		policy: policy{algorithms: make(map[string]bool), leeway: c.Leeway, requiredScope: c.RequiredScope},
+		clock:  o.clock,
+		cache:  remembered,
 	}
 	for _, alg := range c.Algorithms {
 		v.policy.algorithms[alg] = true
@@ -153,8 +166,7 @@ func New(ctx context.Context, c Config, opts ...Option) (*Verifier, error) {
 			}
 			return nil, fmt.Errorf("auth configuration: %w", fielderror.New(fmt.Sprintf("Issuers[%d].KeysFile", i), "%w", err))
 		}
-		v.issuers[ic.URL] = iss
-		v.order = append(v.order, iss)
+		v.add(ic, iss)
 	}
 	ctx, v.cancel = context.WithCancel(ctx)
 	for _, iss := range v.order {
@@ -166,21 +178,49 @@ func New(ctx context.Context, c Config, opts ...Option) (*Verifier, error) {
 	return v, nil
 }
 
+// add registers an issuer under what its tokens are found by.
+func (v *Verifier) add(ic Issuer, iss *issuer) {
+	v.order = append(v.order, iss)
+	switch {
+	case ic.TrustDomain != "":
+		v.trustDomains[ic.TrustDomain] = iss
+	case ic.isTemplate():
+		v.templates = append(v.templates, iss)
+	default:
+		v.issuers[ic.URL] = iss
+	}
+}
+
 // newIssuer makes an issuer of a valid configuration. Its one error is a keys file that cannot be used.
 func newIssuer(ctx context.Context, ic Issuer, c Config, o options) (*issuer, error) {
-	iss := &issuer{url: ic.URL, audience: ic.Audience, required: ic.Required, bound: newAllowedTenants(ic, len(c.Issuers) == 1)}
-	iss.tenant, _ = parseClaimPath(ic.TenantClaim) // Validate has checked both
+	iss := &issuer{
+		name: ic.name(), url: ic.URL, audiences: ic.Audiences, clientIDs: ic.ClientIDs,
+		bound: newAllowedTenants(ic, len(c.Issuers) == 1), essential: ic.Required, directories: make(map[string]bool),
+	}
+	for _, id := range ic.Directories {
+		iss.directories[id] = true
+	}
+	// Validate has checked the texts.
+	iss.tenant, _ = parseClaimPath(ic.TenantClaim)
+	iss.shape, _ = parseShape(ic.TenantShape)
+	for _, text := range ic.RequiredClaims {
+		r, _ := parseRequirement(text)
+		iss.required = append(iss.required, r)
+	}
 	if ic.SelectorClaim != "" {
 		iss.selector, _ = parseClaimPath(ic.SelectorClaim)
 	}
-	iss.keys = newKeyring(ic.URL, newSource(ic, c.DangerouslyAllowHTTPJWKS, o.transport), c.KeysMaxStale, o.clock, o.log)
+	iss.keys = newKeyring(iss.name, newSource(ic, c.DangerouslyAllowHTTPJWKS, o.transport), c.KeysMaxStale, o.clock, o.log)
+	if ic.isTemplate() {
+		iss.keys.template = ic.URL
+	}
 	if ic.KeysFile != "" {
-		// A mistake in the operator's file is an error at start, not at the first request.
 		if err := iss.keys.fetchNow(ctx); err != nil {
 			return nil, err
 		}
 		var err error
-		iss.file, err = refresh.File(ic.KeysFile, parseKeysFile, refresh.Options{OnChange: func(error) { iss.keys.refetch() }})
+		parse := func(content []byte) (*keySet, error) { return parseKeysFile(content, ic.keyUse()) }
+		iss.file, err = refresh.File(ic.KeysFile, parse, refresh.Options{OnChange: func(error) { iss.keys.refetch() }})
 		if err != nil {
 			return nil, err
 		}
@@ -214,8 +254,8 @@ func (v *Verifier) Reload() {
 
 // Verify returns the caller that the token identifies. On errors with status 403 the token is valid, and the
 // Principal holds its issuer, subject, scopes and expiry for the access record, without tenants; on all
-// others it is zero. The errors never hold a part of the token except short names that explain the
-// rejection.
+// others it is zero. The errors never hold a part of the token except short values of its claims that explain
+// the rejection, such as its issuer, subject and audience.
 //
 // It waits on the network only where the issuer has no usable key yet, or none by the token's name
 // for it, and then for no longer than two seconds.
@@ -233,21 +273,21 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Principal, error) 
 	}
 	iss, err := v.issuerOf(t)
 	if err != nil {
-		return Principal{}, err
+		return Principal{}, t.explained(err)
 	}
 	// Before the signature: a token that would be refused anyway must not make us fetch keys, or an
 	// old page that continues to send an expired token would use up what a rotation needs.
 	expiry, err := v.policy.checkClaims(t, iss, v.clock.Now())
 	if err != nil {
-		return Principal{}, err
+		return Principal{}, t.explained(err)
 	}
 	set, err := iss.keys.verify(ctx, t)
 	if err != nil {
-		return Principal{}, err
+		return Principal{}, t.explained(err)
 	}
 	p, err := v.policy.principal(t.claims, iss, expiry)
 	if err != nil {
-		return p, err
+		return p, t.explained(err)
 	}
 	v.cache.put(digest, cacheEntry{
 		principal: p, keys: iss.keys, set: set, until: minTime(v.clock.Now().Add(maxCacheAge), expiry.Add(v.policy.leeway)),
@@ -258,15 +298,21 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Principal, error) 
 // issuerOf picks the configured issuer by the token's `iss`, compared byte by byte: URLs that a
 // browser would take for the same are different issuers (OpenID Connect Core, section 3.1.3.7).
 func (v *Verifier) issuerOf(t *token) (*issuer, error) {
-	name, ok := t.claims["iss"].(string)
+	claim, given := t.claims["iss"]
+	if !given {
+		return v.ofTrustDomain(t.claims)
+	}
+	name, ok := claim.(string)
 	if !ok {
 		return nil, invalid("no iss, or one that is not a string")
 	}
-	iss, ok := v.issuers[name]
-	if !ok {
-		return nil, invalid("issuer %s is not configured", shorten(name))
+	if iss, ok := v.issuers[name]; ok {
+		return iss, nil
 	}
-	return iss, nil
+	if iss, err := v.ofDirectory(name, t.claims); iss != nil || err != nil {
+		return iss, err
+	}
+	return nil, v.unknownIssuer(name, t.claims)
 }
 
 // invalid returns ErrInvalidToken with its cause.

@@ -93,9 +93,6 @@ func TestVerifyRefuses(t *testing.T) {
 		{"key ID is a number", headed(`{"alg":"RS256","kid":1}`), "kid"},
 		{"key ID is empty", headed(`{"alg":"RS256","kid":""}`), "kid"},
 		{"key ID is a path", headed(`{"alg":"RS256","kid":"../../dev/null"}`), "no key named"},
-		{"jku", headed(`{"alg":"RS256","kid":"k1","jku":"https://evil.example/keys"}`), "jku"},
-		{"x5u", headed(`{"alg":"RS256","kid":"k1","x5u":"https://evil.example/cert"}`), "x5u"},
-		{"x5c", headed(`{"alg":"RS256","kid":"k1","x5c":["AAAA"]}`), "x5c"},
 		{"jwk of its own", foreign().sign(t, `{"alg":"RS256","kid":"k1","jwk":`+string(jwkText)+`}`, claims(t, nil)), "jwk"},
 		{"crit", headed(`{"alg":"RS256","kid":"k1","crit":["exp"],"exp":1}`), "crit"},
 		{"crit, empty", headed(`{"alg":"RS256","kid":"k1","crit":[]}`), "crit"},
@@ -245,7 +242,7 @@ func TestVerifyIssuers(t *testing.T) {
 	v := start(t, p, func(c *Config) {
 		c.Issuers[0].Tenants = []string{"alpha"}
 		c.Issuers = append(c.Issuers, Issuer{
-			URL: second, Audience: "second", JWKSURL: "https://login.example.org/keys", TenantClaim: "org", Tenants: []string{"beta"},
+			URL: second, Audiences: []string{"second"}, JWKSURL: "https://login.example.org/keys", TenantClaim: "org", Tenants: []string{"beta"},
 		})
 	})
 	ed := signer{"k1", "EdDSA", edSigner.private}
@@ -272,14 +269,15 @@ func TestVerifyIssuers(t *testing.T) {
 	}
 }
 
-// TestErrorsTellNoToken guarantees that no error holds a part of a token.
+// TestErrorsTellNoToken guarantees that no error holds a part of a token, and none of its claims beyond those that the
+// refusal is about and the token's issuer, subject and audience.
 func TestErrorsTellNoToken(t *testing.T) {
 	v := genuineVerifier(t, nil)
 	good := genuine().token(t, nil)
 	for _, token := range []string{
 		foreign().token(t, nil), good[:len(good)-4], good + "x", good + "." + good,
 		genuine().token(t, map[string]any{"tenant_id": "not a tenant, but a secret"}),
-		genuine().token(t, map[string]any{"aud": "secret", "sub": "secret"}),
+		genuine().token(t, map[string]any{"aud": "other", "email": "secret", "jti": "secret"}),
 	} {
 		_, err := v.Verify(t.Context(), token)
 		if err == nil {

@@ -67,17 +67,19 @@ func (p claimPath) lookup(claims map[string]any) (any, bool) {
 // API gets that error, whatever else it lacks.
 func (p policy) principal(claims map[string]any, iss *issuer, expiry time.Time) (Principal, error) {
 	subject, _ := claims["sub"].(string) // checkClaims has checked its type
-	caller := Principal{Issuer: iss.url, Subject: subject, Scopes: scopes(claims), Expiry: expiry}
+	caller := Principal{Issuer: iss.nameIn(claims), Subject: subject, Scopes: scopes(claims), Expiry: expiry}
 	if p.requiredScope != "" && !slices.Contains(caller.Scopes, p.requiredScope) {
 		return caller, fmt.Errorf("%w: the token lacks %q", ErrInsufficientScope, p.requiredScope)
 	}
-	claim, _ := iss.tenant.lookup(claims)
-	tenants, err := readTenants(claim)
+	if err := iss.checkRequired(claims); err != nil {
+		return caller, fmt.Errorf("%w: %w", ErrNoTenant, err)
+	}
+	tenants, err := iss.tenantsOf(claims)
 	if err != nil {
 		return caller, fmt.Errorf("%w: %w", ErrNoTenant, err)
 	}
 	// One tenant outside the bound refuses the token. Leaving it out would be a guess at the issuer's intent.
-	if err := iss.bound.check(iss.url, tenants); err != nil {
+	if err := iss.bound.check(caller.Issuer, tenants); err != nil {
 		return caller, fmt.Errorf("%w: %w", ErrNoTenant, err)
 	}
 	selector, err := readSelector(iss.selector, claims)
@@ -86,6 +88,23 @@ func (p policy) principal(claims map[string]any, iss *issuer, expiry time.Time) 
 	}
 	caller.Tenants, caller.Selector = tenants, selector
 	return caller, nil
+}
+
+// nameIn is the name of the issuer of these claims: a template stands for one of each directory.
+func (i *issuer) nameIn(claims map[string]any) string {
+	if name, ok := claims["iss"].(string); ok {
+		return name
+	}
+	return i.name
+}
+
+// tenantsOf reads the tenant claim.
+func (i *issuer) tenantsOf(claims map[string]any) ([]tenant.Name, error) {
+	claim, _ := i.tenant.lookup(claims)
+	if claim == nil {
+		return nil, absentClaim(i.tenant, claims)
+	}
+	return i.shape.tenants(claim)
 }
 
 // readTenants takes a name, or an array of them. One invalid name rejects all: leaving it out

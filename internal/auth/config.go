@@ -38,48 +38,6 @@ type Config struct {
 	CacheEntries int
 }
 
-// An Issuer is one provider of tokens. Its keys come from JWKSURL or KeysFile or, where neither is
-// given, from OpenID Connect discovery at URL/.well-known/openid-configuration.
-type Issuer struct {
-	// URL is the issuer as it is in the token's `iss`, compared exactly, a slash at the end
-	// included. For discovery it has to be an https URL.
-	URL string
-	// Audience is what `aud` must be or, where that is an array, contain. Required.
-	Audience string
-	// JWKSURL is where the issuer publishes its keys.
-	JWKSURL string
-	// KeysFile holds public keys, as PEM (public keys or certificates, any number) or JWKS. A change
-	// is taken within seconds, and by [Verifier.Reload].
-	KeysFile string
-	// TenantClaim is the claim that holds the caller's tenants. Required. The claim is a
-	// string, or an array of at most 64; each 1 to 128 bytes of [A-Za-z0-9._-].
-	//
-	// Syntax: a name, or names joined by dots for a claim within objects: `app_metadata.tenant` is
-	// the member "tenant" of the claim "app_metadata". Within a name `\.` is a dot and `\\` a
-	// backslash; any other backslash is a mistake. As names that are URLs have dots in them, a text
-	// that contains "://" and no backslash is one name as it stands: `https://acme.example/tenants`;
-	// to go on into such a claim, escape its dots: `https://acme\.example/app.tenant`. Letter case
-	// counts, and arrays are not entered.
-	TenantClaim string
-	// Tenants are the names of the tenants that this issuer's tokens may name, at most 4096. A token
-	// that names another is refused. With more than one issuer each needs Tenants, TenantPattern or
-	// AnyTenant: otherwise a token of one could name the tenants of another. With one issuer none of
-	// them is needed, and the token may name every tenant. Nil: not given; empty is a mistake.
-	Tenants []string
-	// TenantPattern is a regular expression (RE2, at most 1024 bytes) of further names that this
-	// issuer's tokens may name. It has to match the complete name, with or without anchors.
-	TenantPattern string
-	// AnyTenant lets this issuer's tokens name every tenant, those of all other issuers included. It
-	// excludes Tenants and TenantPattern. [Config.Warnings] reports it.
-	AnyTenant bool
-	// Required makes [Verifier.Ready] fail while this issuer has no usable keys, although another one has.
-	Required bool
-	// SelectorClaim is the claim that holds a stream selector, which confines the caller further than
-	// the tenants; syntax as above. Default: none. Where it is configured, a token without it is
-	// rejected: absent must not mean "unconfined".
-	SelectorClaim string
-}
-
 // SupportedAlgorithms lists every signature algorithm that may be configured.
 func SupportedAlgorithms() []string {
 	return []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
@@ -114,10 +72,10 @@ func (c Config) Validate() error {
 	seen := make(map[string]int)
 	for i, iss := range c.Issuers {
 		in := fmt.Sprintf("Issuers[%d].", i)
-		if first, ok := seen[iss.URL]; ok && iss.URL != "" {
-			report(in+"URL", "%q is Issuers[%d] already; name each issuer once", iss.URL, first)
+		if first, ok := seen[iss.name()]; ok && iss.name() != "" {
+			report(in+"URL", "%q is Issuers[%d] already; name each issuer once", iss.name(), first)
 		}
-		seen[iss.URL] = i
+		seen[iss.name()] = i
 		ofIssuer := func(field, format string, args ...any) { report(in+field, format, args...) }
 		iss.validate(c.DangerouslyAllowHTTPJWKS, ofIssuer)
 		iss.validateBound(len(c.Issuers) == 1, ofIssuer)
@@ -155,43 +113,6 @@ func (c Config) validateAlgorithms(report reporter) {
 			report(field, "%q would believe tokens that nobody signed; write some of %s", alg, strings.Join(supported, ","))
 		default:
 			report(field, "%q is not supported; write some of %s", alg, strings.Join(supported, ","))
-		}
-	}
-}
-
-func (iss Issuer) validate(allowHTTP bool, report reporter) {
-	discovers := iss.JWKSURL == "" && iss.KeysFile == ""
-	switch {
-	case iss.URL == "":
-		report("URL", "required; write the issuer exactly as the tokens' iss has it, such as https://id.example.com/")
-	case hasSpace(iss.URL):
-		report("URL", "%q contains spaces or control characters; write the issuer exactly as the tokens' iss has it", iss.URL)
-	case discovers:
-		if problem := checkKeysURL(iss.URL, allowHTTP); problem != "" {
-			report("URL", "%s (or say where the keys are, with a JWKS URL or a keys file)", problem)
-		} else if strings.ContainsAny(iss.URL, "?#") {
-			report("URL", "%q has a query or fragment, which discovery does not know; write the issuer without", iss.URL)
-		}
-	}
-	if iss.Audience == "" {
-		report("Audience", "required; without it a token made for another service would be accepted")
-	}
-	if iss.JWKSURL != "" {
-		if problem := checkKeysURL(iss.JWKSURL, allowHTTP); problem != "" {
-			report("JWKSURL", "%s", problem)
-		}
-		if iss.KeysFile != "" {
-			report("KeysFile", "given beside a JWKS URL; write one of the two")
-		}
-	}
-	if iss.TenantClaim == "" {
-		report("TenantClaim", "required; write the claim that names the caller's tenants, such as tenant_id")
-	} else if _, err := parseClaimPath(iss.TenantClaim); err != nil {
-		report("TenantClaim", "%s", err)
-	}
-	if iss.SelectorClaim != "" {
-		if _, err := parseClaimPath(iss.SelectorClaim); err != nil {
-			report("SelectorClaim", "%s", err)
 		}
 	}
 }

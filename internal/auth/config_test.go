@@ -18,7 +18,7 @@ import (
 func TestConfigValidate(t *testing.T) {
 	good := func() Config {
 		c := Defaults()
-		c.Issuers = []Issuer{{URL: "https://id.example.com/", Audience: "logfence", TenantClaim: "tenant_id"}}
+		c.Issuers = []Issuer{{URL: "https://id.example.com/", Audiences: []string{"logfence"}, TenantClaim: "tenant_id"}}
 		return c
 	}
 	for _, tt := range []struct {
@@ -35,7 +35,7 @@ Algorithms: required; write some of RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES
 KeysMaxStale: 0s; write at least 10m0s, such as 24h (keys are fetched every 5m0s)`},
 		{"an empty issuer", func(c *Config) { c.Issuers = []Issuer{{}} }, `
 Issuers[0].URL: required; write the issuer exactly as the tokens' iss has it, such as https://id.example.com/
-Issuers[0].Audience: required; without it a token made for another service would be accepted
+Issuers[0].Audiences: required; without it a token made for another service would be accepted
 Issuers[0].TenantClaim: required; write the claim that names the caller's tenants, such as tenant_id`},
 		{"an issuer twice", func(c *Config) {
 			c.Issuers[0].Tenants = []string{"alpha"}
@@ -95,7 +95,7 @@ Issuers[0].SelectorClaim: "a\\b" has a backslash that escapes nothing; write \. 
 func TestNewKeysFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.pem")
 	c := Defaults()
-	c.Issuers = []Issuer{{URL: testIssuer, Audience: testAudience, KeysFile: path, TenantClaim: "tenant_id"}}
+	c.Issuers = []Issuer{{URL: testIssuer, Audiences: []string{testAudience}, KeysFile: path, TenantClaim: "tenant_id"}}
 	for _, tt := range []struct{ name, content, cause string }{
 		{"no file", "", "no such file"},
 		{"garbage", "garbage", "neither PEM nor JWKS"},

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"net/http"
 	"net/url"
 	"sync"
 	"time"
@@ -29,7 +28,7 @@ const (
 // NewEndpoints returns the Endpoints of an issuer. It sends no request yet.
 func NewEndpoints(issuer string, allowHTTP bool) *Endpoints {
 	return &Endpoints{
-		web:    &httpFetcher{allowHTTP: allowHTTP, client: &http.Client{Transport: defaultTransport(), CheckRedirect: sameOrigin}},
+		web:    &httpFetcher{allowHTTP: allowHTTP, transport: defaultTransport()},
 		issuer: issuer, now: time.Now,
 	}
 }
@@ -50,7 +49,7 @@ func (e *Endpoints) TokenOrigin(ctx context.Context) string {
 	e.attempted = e.now()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endpointsTimeout)
 	defer cancel()
-	metadata, err := e.web.discover(ctx, e.issuer)
+	metadata, err := e.web.discover(ctx, Issuer{URL: e.issuer}.discovery())
 	if err != nil {
 		return e.origin // the previous origin is a better guess than none
 	}

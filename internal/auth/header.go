@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// MaxTokenBytes is the longest token that is read. The largest valid ones, with hundreds of groups,
-// stay well below.
-const MaxTokenBytes = 16 << 10
+// MaxTokenBytes is the longest token that is read: 500 groups of 30 bytes make one of 21 KB. The limit of all headers
+// of a request is LOGFENCE_MAX_HEADER_BYTES.
+const MaxTokenBytes = 48 << 10
 
 // BearerToken is the token of a request: from its one Authorization header, scheme Bearer in any
 // letter case (RFC 6750, section 2.1). A token in the URL or in a form is ignored. Another scheme

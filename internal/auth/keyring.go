@@ -37,6 +37,7 @@ type keyring struct {
 	maxStale time.Duration
 	clock    Clock
 	log      *slog.Logger
+	template string // the issuer, where it stands for those of several directories; else empty
 
 	current           atomic.Pointer[fetchedKeys] // nil: nothing fetched yet
 	fetches, failures atomic.Uint64
@@ -88,8 +89,10 @@ func (r *keyring) checkUsable(h *fetchedKeys) (*keySet, error) {
 	return h.set, nil
 }
 
-// verify checks the token's signature and returns the set whose key made it. Where no key has the
-// name that the token gives, the keys are fetched again, within the limits of refreshOnDemand.
+// verify checks the token's signature and returns the set whose key made it. Where no key did, the keys are
+// fetched again, within the limits of refreshOnDemand: the token's key may be new, and some providers give a
+// new key the name of the earlier one. A provider that is down makes a token with a key of unknown name
+// unverified, but one that a key of its name did not sign invalid.
 func (r *keyring) verify(ctx context.Context, t *token) (*keySet, error) {
 	// The first look finds a known key. The second has waited for a fetch that was already in flight
 	// and may have started too early to find it, the third for one that was not.
@@ -97,13 +100,10 @@ func (r *keyring) verify(ctx context.Context, t *token) (*keySet, error) {
 	for look := 1; ; look++ {
 		seen := r.current.Load()
 		set, err := r.checkUsable(seen)
+		named := false
 		if err == nil {
-			var named bool
-			if named, err = set.verify(t); err == nil {
+			if named, err = set.verify(t, r.template); err == nil {
 				return set, nil
-			}
-			if named {
-				return nil, err
 			}
 		}
 		if look == looks {
@@ -111,6 +111,8 @@ func (r *keyring) verify(ctx context.Context, t *token) (*keySet, error) {
 		}
 		again, unavailable := r.refreshOnDemand(ctx, seen)
 		switch {
+		case unavailable != nil && named:
+			return nil, err
 		case unavailable != nil:
 			return nil, unavailable
 		case !again:
@@ -120,8 +122,8 @@ func (r *keyring) verify(ctx context.Context, t *token) (*keySet, error) {
 }
 
 // verify tries the keys that may have signed the token. named is as with candidates.
-func (s *keySet) verify(t *token) (named bool, err error) {
-	fit, named := s.candidates(t)
+func (s *keySet) verify(t *token, template string) (named bool, err error) {
+	fit, named := s.candidates(t, template)
 	if len(fit) > maxTries {
 		return named, invalid("%d keys might have signed it; at most %d are tried", len(fit), maxTries)
 	}
@@ -136,7 +138,7 @@ func (s *keySet) verify(t *token) (named bool, err error) {
 	case named:
 		return named, invalid("algorithm %s does not go with its key", shorten(t.algorithm))
 	default:
-		return named, invalid("no key named %s for algorithm %s", shorten(t.keyID), shorten(t.algorithm))
+		return named, invalid("no key named %s for algorithm %s%s", shorten(t.keyID), shorten(t.algorithm), unknownKeyHint(t.claims))
 	}
 }
 

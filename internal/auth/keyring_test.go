@@ -3,6 +3,7 @@ package auth
 import (
 	"bytes"
 	"context"
+	"crypto/elliptic"
 	"errors"
 	"io"
 	"log"
@@ -90,7 +91,7 @@ func TestOutage(t *testing.T) {
 	p.serve(testJWKS+"?secret=hunter2", jwksOf(t, genuine().jwk(t, nil)))
 	clock := newClock()
 	c := Defaults()
-	c.Issuers = []Issuer{{URL: testIssuer, Audience: testAudience, JWKSURL: testJWKS + "?secret=hunter2", TenantClaim: "tenant_id"}}
+	c.Issuers = []Issuer{{URL: testIssuer, Audiences: []string{testAudience}, JWKSURL: testJWKS + "?secret=hunter2", TenantClaim: "tenant_id"}}
 	c.KeysMaxStale = 30 * time.Minute
 	inner, err := New(t.Context(), c, WithClock(clock), WithTransport(p), WithLogger(slog.New(slog.NewTextHandler(&logged, nil))))
 	if err != nil {
@@ -414,7 +415,7 @@ func TestHTTPSIsVerified(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := Defaults()
-			c.Issuers = []Issuer{{URL: testIssuer, Audience: testAudience, JWKSURL: server.URL, TenantClaim: "tenant_id"}}
+			c.Issuers = []Issuer{{URL: testIssuer, Audiences: []string{testAudience}, JWKSURL: server.URL, TenantClaim: "tenant_id"}}
 			v, err := New(t.Context(), c, append(tt.opts, WithClock(newClock()))...)
 			if err != nil {
 				t.Fatal(err)
@@ -434,7 +435,7 @@ func TestSystemClock(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := Defaults()
-	c.Issuers = []Issuer{{URL: testIssuer, Audience: testAudience, KeysFile: path, TenantClaim: "tenant_id"}}
+	c.Issuers = []Issuer{{URL: testIssuer, Audiences: []string{testAudience}, KeysFile: path, TenantClaim: "tenant_id"}}
 	v, err := New(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -462,4 +463,37 @@ func mustFail(t *testing.T, v *fixture, s signer, want error) {
 	if _, err := v.Verify(t.Context(), token); !errors.Is(err, want) {
 		t.Errorf("%s: %v; want %v", s.id, err, want)
 	}
+}
+
+// TestSameKeyIDNewKey guarantees that a provider which gives a new key the name of the earlier one is followed with the
+// first token of the new key, that a flood of badly signed tokens makes no more than one fetch in ten seconds, and
+// that a badly signed token stays one while the provider is down.
+func TestSameKeyIDNewKey(t *testing.T) {
+	fresh := ecSigner(t, genuine().id, "ES256", elliptic.P256())
+	for name, next := range map[string]signer{"of another kind": fresh, "of the same kind": foreign()} {
+		v := genuineVerifier(t, nil)
+		v.clock.advance(demandInterval)
+		v.provider.serve(testJWKS, jwksOf(t, next.jwk(t, nil)))
+		mustPass(t, v, next)
+		mustFail(t, v, genuine(), ErrInvalidToken)
+		if n := v.provider.count(testJWKS); n != 2 {
+			t.Errorf("%s: %d fetches; want 2", name, n)
+		}
+	}
+
+	v := genuineVerifier(t, nil)
+	for round := range 3 {
+		for range 1000 {
+			mustFail(t, v, foreign(), ErrInvalidToken)
+		}
+		if n := v.provider.count(testJWKS); n != 2+round {
+			t.Errorf("round %d: %d fetches; want %d", round, n, 2+round)
+		}
+		v.clock.mu.Lock()
+		v.clock.now = v.clock.now.Add(demandInterval) // and no background fetch is due
+		v.clock.mu.Unlock()
+	}
+	v.provider.setDown(true)
+	mustFail(t, v, foreign(), ErrInvalidToken)
+	mustPass(t, v, genuine())
 }

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jwk"
@@ -20,6 +21,9 @@ import (
 
 	"github.com/logfence/logfence/internal/strictjson"
 )
+
+// useSig is the `use` of keys that verify signatures (RFC 7517, section 4.2).
+const useSig = "sig"
 
 const (
 	maxKeys = 256 // a document with more is none of a provider's
@@ -35,6 +39,7 @@ type key struct {
 	id         string // empty: none
 	algorithms []string
 	public     publicKey
+	issuer     string // whose tokens it signs, as Entra ID publishes it; empty: not said
 }
 
 // publicKey is what the standard library's public keys have in common.
@@ -50,10 +55,13 @@ type keySet struct {
 }
 
 // candidates are the keys that may have signed the token: of its algorithm, and with its key ID or
-// none. named tells whether there is one that has the token's key ID, so that fetching the keys
-// again would bring nothing new.
-func (s *keySet) candidates(t *token) (fit []key, named bool) {
+// none; with a template those alone that sign for the token's directory. named tells whether there is one that has
+// the token's key ID.
+func (s *keySet) candidates(t *token, template string) (fit []key, named bool) {
 	for _, k := range s.keys {
+		if !k.signsFor(template, t) {
+			continue
+		}
 		same := t.keyID != "" && k.id == t.keyID
 		named = named || same
 		if slices.Contains(k.algorithms, t.algorithm) && (same || t.keyID == "" || k.id == "") {
@@ -75,31 +83,25 @@ func (k key) verify(t *token) error {
 
 func (s *keySet) equal(other *keySet) bool {
 	return other != nil && slices.EqualFunc(s.keys, other.keys, func(a, b key) bool {
-		return a.id == b.id && slices.Equal(a.algorithms, b.algorithms) && a.public.Equal(b.public)
+		return a.id == b.id && a.issuer == b.issuer && slices.Equal(a.algorithms, b.algorithms) && a.public.Equal(b.public)
 	})
 }
 
-// parseJWKS reads a JSON Web Key Set (RFC 7517, section 5). Keys that cannot verify are left out,
+// parseJWKS reads a JSON Web Key Set (RFC 7517, section 5). Keys that cannot verify or be read are left out,
 // as other kinds of keys are published beside ours; a document without a usable one is an error.
-func parseJWKS(document []byte) (*keySet, error) {
-	object, err := strictjson.Object(document)
+//
+// use is what the keys' `use` has to be: sig, or where it is not given sig as well; jwt-svid in a bundle of SPIFFE.
+func parseJWKS(document []byte, use string) (*keySet, error) {
+	list, err := splitJWKS(document)
 	if err != nil {
 		return nil, fmt.Errorf("key set: %w", err)
-	}
-	list, ok := object["keys"].([]any)
-	if !ok {
-		return nil, errors.New("key set: no array named keys")
 	}
 	if len(list) > maxKeys {
 		return nil, fmt.Errorf("key set: %d keys; at most %d are taken", len(list), maxKeys)
 	}
 	set := new(keySet)
 	for i, item := range list {
-		fields, ok := item.(map[string]any)
-		if !ok {
-			return nil, fmt.Errorf("key set: key %d is not an object", i)
-		}
-		k, err := parseJWK(fields)
+		k, err := parseJWK(item, use)
 		if err != nil {
 			set.ignored = append(set.ignored, fmt.Sprintf("key %d: %s", i, err))
 			continue
@@ -112,15 +114,55 @@ func parseJWKS(document []byte) (*keySet, error) {
 	return set, nil
 }
 
-func parseJWK(fields map[string]any) (key, error) {
+// byteOrderMark begins documents of some editors and libraries.
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
+// splitJWKS returns the entries of the array named keys, each as it came: one that cannot be read must not take
+// the others with it. A byte-order mark in front is skipped.
+func splitJWKS(document []byte) ([]json.RawMessage, error) {
+	document = bytes.TrimPrefix(document, byteOrderMark)
+	if !utf8.Valid(document) || !json.Valid(document) {
+		return nil, errors.New("not JSON in UTF-8")
+	}
+	dec := json.NewDecoder(bytes.NewReader(document))
+	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
+		return nil, errors.New("not a JSON object")
+	}
+	var list []json.RawMessage
+	seen := make(map[string]bool)
+	for dec.More() {
+		token, err := dec.Token()
+		name, ok := token.(string)
+		var value json.RawMessage
+		if err != nil || !ok || dec.Decode(&value) != nil {
+			return nil, errors.New("not JSON") // json.Valid has seen that it is
+		}
+		if seen[name] {
+			return nil, fmt.Errorf("member %s twice", shorten(name))
+		}
+		if seen[name] = true; name == "keys" && json.Unmarshal(value, &list) != nil {
+			return nil, errors.New("its member keys is not an array")
+		}
+	}
+	if list == nil {
+		return nil, errors.New("no array named keys")
+	}
+	return list, nil
+}
+
+func parseJWK(document []byte, use string) (key, error) {
+	fields, err := strictjson.Object(document)
+	if err != nil {
+		return key{}, err
+	}
 	// A published private key is compromised, and a symmetric key is always private.
 	for _, private := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"} {
 		if _, ok := fields[private]; ok {
 			return key{}, errors.New("private or symmetric")
 		}
 	}
-	if use, ok := fields["use"]; ok && use != "sig" {
-		return key{}, errors.New("its use is not sig")
+	if given, ok := fields["use"]; given != use && (use != useSig || ok && given != "") {
+		return key{}, fmt.Errorf("its use is not %s", use)
 	}
 	if ops, ok := fields["key_ops"]; ok {
 		if list, isList := ops.([]any); !isList || !slices.Contains(list, any("verify")) {
@@ -140,8 +182,12 @@ func parseJWK(fields map[string]any) (key, error) {
 			return key{}, errors.New("its kid is not a string")
 		}
 	}
+	k.issuer, _ = fields["issuer"].(string)
 	if alg, ok := fields["alg"]; ok {
 		name, _ := alg.(string)
+		if name == fullySpecifiedEdDSA {
+			name = "EdDSA"
+		}
 		if !slices.Contains(k.algorithms, name) {
 			return key{}, errors.New("its alg is not one that it can verify")
 		}
@@ -212,9 +258,9 @@ func newKey(public any) (key, error) {
 
 // parseKeysFile reads PEM blocks, or else a JWKS. In an operator's file, a key that cannot be
 // used is an error, and is not ignored.
-func parseKeysFile(content []byte) (*keySet, error) {
+func parseKeysFile(content []byte, use string) (*keySet, error) {
 	if block, _ := pem.Decode(content); block == nil {
-		set, err := parseJWKS(content)
+		set, err := parseJWKS(content, use)
 		if err != nil {
 			return nil, fmt.Errorf("neither PEM nor JWKS: %w", err)
 		}

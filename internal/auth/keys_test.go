@@ -75,7 +75,7 @@ func TestParseJWKS(t *testing.T) {
 		{"no kind", map[string]any{"kid": "k"}, "not a"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			set, err := parseJWKS([]byte(jwksOf(t, tt.key, p256.jwk(t, nil))))
+			set, err := parseJWKS([]byte(jwksOf(t, tt.key, p256.jwk(t, nil))), useSig)
 			if err != nil {
 				t.Fatalf("beside a good key: %v", err)
 			}
@@ -88,7 +88,7 @@ func TestParseJWKS(t *testing.T) {
 			if len(set.keys) != 1 || set.keys[0].id != "p256" || len(set.ignored) != 1 || !strings.Contains(set.ignored[0], tt.reason) {
 				t.Errorf("%d keys, ignored %q; want one ignored for %q", len(set.keys), set.ignored, tt.reason)
 			}
-			if _, err := parseJWKS([]byte(jwksOf(t, tt.key))); err == nil {
+			if _, err := parseJWKS([]byte(jwksOf(t, tt.key)), useSig); err == nil {
 				t.Errorf("a document of this key alone is taken")
 			}
 		})
@@ -117,7 +117,7 @@ func TestParseJWKSRefuses(t *testing.T) {
 		{"too many", jwksOf(t, many...)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if set, err := parseJWKS([]byte(tt.document)); err == nil {
+			if set, err := parseJWKS([]byte(tt.document), useSig); err == nil {
 				t.Errorf("taken, with %d keys", len(set.keys))
 			}
 		})
@@ -178,7 +178,7 @@ func TestKeysFile(t *testing.T) {
 				t.Fatal(err)
 			}
 			c := Defaults()
-			c.Issuers = []Issuer{{URL: testIssuer, Audience: testAudience, KeysFile: path, TenantClaim: "tenant_id"}}
+			c.Issuers = []Issuer{{URL: testIssuer, Audiences: []string{testAudience}, KeysFile: path, TenantClaim: "tenant_id"}}
 			v, err := New(t.Context(), c, WithClock(newClock()))
 			if tt.signers == nil {
 				if err == nil {
@@ -249,7 +249,7 @@ func TestKeysFileIsFollowed(t *testing.T) {
 				}
 				write(jwksOf(t, genuine().jwk(t, nil)))
 				c := Defaults()
-				c.Issuers = []Issuer{{URL: testIssuer, Audience: testAudience, KeysFile: path, TenantClaim: "tenant_id"}}
+				c.Issuers = []Issuer{{URL: testIssuer, Audiences: []string{testAudience}, KeysFile: path, TenantClaim: "tenant_id"}}
 				v, err := New(t.Context(), c)
 				if err != nil {
 					t.Fatal(err)

@@ -174,7 +174,7 @@ func (p *idp) do(t *testing.T, method, to string, form url.Values) *http.Respons
 func (p *idp) trust(t *testing.T, clock *fakeClock, change func(*Config)) *fixture {
 	t.Helper()
 	c := Defaults()
-	c.Issuers = []Issuer{{URL: p.Issuer(), Audience: p.ClientID, TenantClaim: "https://acme.example/tenants"}}
+	c.Issuers = []Issuer{{URL: p.Issuer(), Audiences: []string{p.ClientID}, TenantClaim: "https://acme.example/tenants"}}
 	c.DangerouslyAllowHTTPJWKS = true // on the loopback
 	if change != nil {
 		change(&c)

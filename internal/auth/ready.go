@@ -14,7 +14,7 @@ func (v *Verifier) Ready() error {
 		_, err := iss.keys.usableKeys()
 		if err == nil {
 			usable++
-		} else if iss.required {
+		} else if iss.essential {
 			return v.Unusable()
 		}
 	}
@@ -30,7 +30,7 @@ func (v *Verifier) Unusable() error {
 	var errs []error
 	for _, iss := range v.order {
 		if err := iss.keys.unusable(); err != nil {
-			errs = append(errs, fmt.Errorf("issuer %s: %w", iss.url, err))
+			errs = append(errs, fmt.Errorf("issuer %s: %w", iss.name, err))
 		}
 	}
 	return errors.Join(errs...)

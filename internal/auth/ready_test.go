@@ -32,7 +32,7 @@ func TestReadyWithoutOneIssuer(t *testing.T) {
 			v := start(t, p, func(c *Config) {
 				c.Issuers[0].AnyTenant = true
 				c.Issuers = append(c.Issuers, Issuer{
-					URL: otherIssuer, Audience: testAudience, JWKSURL: otherKeys, TenantClaim: "tenant_id", AnyTenant: true, Required: tt.required,
+					URL: otherIssuer, Audiences: []string{testAudience}, JWKSURL: otherKeys, TenantClaim: "tenant_id", AnyTenant: true, Required: tt.required,
 				})
 			})
 			if tt.detail == "as ready" {

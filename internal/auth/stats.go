@@ -31,7 +31,7 @@ type IssuerStats struct {
 func (v *Verifier) Stats() Stats {
 	s := Stats{CacheHits: v.cache.hits.Load(), CacheMisses: v.cache.misses.Load(), CacheEntries: v.cache.size()}
 	for _, iss := range v.order {
-		one := IssuerStats{Issuer: iss.url, Fetches: iss.keys.fetches.Load(), Failures: iss.keys.failures.Load()}
+		one := IssuerStats{Issuer: iss.name, Fetches: iss.keys.fetches.Load(), Failures: iss.keys.failures.Load()}
 		if h := iss.keys.current.Load(); h != nil {
 			one.Keys, one.KeysAge = len(h.set.keys), v.clock.Now().Sub(h.at)
 		}

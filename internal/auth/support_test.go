@@ -334,7 +334,7 @@ type fixture struct {
 func start(tb testing.TB, p *provider, change func(*Config)) *fixture {
 	tb.Helper()
 	c := Defaults()
-	c.Issuers = []Issuer{{URL: testIssuer, Audience: testAudience, JWKSURL: testJWKS, TenantClaim: "tenant_id"}}
+	c.Issuers = []Issuer{{URL: testIssuer, Audiences: []string{testAudience}, JWKSURL: testJWKS, TenantClaim: "tenant_id"}}
 	if change != nil {
 		change(&c)
 	}

@@ -24,7 +24,7 @@ type token struct {
 // forms, which can hold several signatures, and encrypted tokens are refused.
 func parseToken(raw string) (*token, error) {
 	if strings.Count(raw, ".") != 2 {
-		return nil, invalid("not three parts")
+		return nil, notThreeParts(raw)
 	}
 	end := strings.LastIndexByte(raw, '.')
 	head, body, _ := strings.Cut(raw[:end], ".")
@@ -46,10 +46,11 @@ func parseToken(raw string) (*token, error) {
 	return t, nil
 }
 
-// readHeader reads the header parameters in use. Parameters that would let the token bring its own key, or
-// change the meaning of its parts, are rejected rather than ignored: no valid client sends them.
+// readHeader reads the header parameters in use. A key of the token's own, and what changes the meaning of its
+// parts, is rejected: no valid client sends it. jku, x5u and x5c are ignored, never followed and never used:
+// some providers write them into every token (UAA and SAP write jku), and the key is chosen among the issuer's.
 func (t *token) readHeader(header map[string]any) error {
-	for _, name := range []string{"jku", "jwk", "x5u", "x5c", "crit", "b64", "zip"} {
+	for _, name := range []string{"jwk", "crit", "b64", "zip"} {
 		if _, ok := header[name]; ok {
 			return fmt.Errorf("%s is not taken", name)
 		}
@@ -57,6 +58,9 @@ func (t *token) readHeader(header map[string]any) error {
 	var ok bool
 	if t.algorithm, ok = header["alg"].(string); !ok {
 		return fmt.Errorf("no alg, or one that is not a string")
+	}
+	if t.algorithm == fullySpecifiedEdDSA {
+		t.algorithm = "EdDSA"
 	}
 	if kid, given := header["kid"]; given {
 		if t.keyID, ok = kid.(string); !ok || t.keyID == "" {
@@ -76,12 +80,15 @@ func (t *token) readHeader(header map[string]any) error {
 // "application/" may be left out (RFC 7515, section 4.1.9).
 func isTokenType(typ string) bool {
 	switch strings.TrimPrefix(strings.ToLower(typ), "application/") {
-	case "jwt", "at+jwt":
+	case "jwt", "at+jwt", "jose": // jose is any JWS or JWE in compact form (RFC 7515, section 4.1.9)
 		return true
 	default:
 		return false
 	}
 }
+
+// fullySpecifiedEdDSA is EdDSA with a key on the curve Ed25519 (RFC 9864), the only keys that EdDSA has here.
+const fullySpecifiedEdDSA = "Ed25519"
 
 func decodePart(part string) (map[string]any, error) {
 	data, err := decodeBase64(part)
@@ -110,8 +117,8 @@ func (p policy) checkClaims(t *token, iss *issuer, now time.Time) (time.Time, er
 	if !p.algorithms[t.algorithm] {
 		return time.Time{}, invalid("algorithm %s is not allowed", shorten(t.algorithm))
 	}
-	if !hasAudience(t.claims["aud"], iss.audience) {
-		return time.Time{}, invalid("not for our audience")
+	if err := iss.checkAudience(t.claims); err != nil {
+		return time.Time{}, err
 	}
 	if sub, given := t.claims["sub"]; given {
 		if _, ok := sub.(string); !ok {
@@ -137,26 +144,6 @@ func (p policy) checkClaims(t *token, iss *issuer, now time.Time) (time.Time, er
 		}
 	}
 	return expiry, nil
-}
-
-// hasAudience compares exactly: `aud` is the audience, or an array of strings with it among them.
-func hasAudience(aud any, want string) bool {
-	switch aud := aud.(type) {
-	case string:
-		return aud == want
-	case []any:
-		found := false
-		for _, a := range aud {
-			s, ok := a.(string)
-			if !ok {
-				return false
-			}
-			found = found || s == want
-		}
-		return found
-	default:
-		return false
-	}
 }
 
 // dateClaim reads a NumericDate, which may have a fraction. One that is there and cannot be read is

@@ -82,7 +82,8 @@ func chartIssuers(t *testing.T) string {
 		"        \"type\": \"object\",\n" +
 		"        \"properties\": {\n" + strings.Join(lines, ",\n") + "\n        },\n" +
 		"        \"additionalProperties\": false,\n" +
-		"        \"required\": [\"issuer\", \"audience\"]\n      },\n" +
+		"        \"required\": [\"audience\"],\n" +
+		"        \"oneOf\": [{\"required\": [\"issuer\"]}, {\"required\": [\"trust_domain\"]}]\n      },\n" +
 		"      \"if\": {\"minItems\": 2},\n" +
 		"      \"then\": {\"items\": {\"anyOf\": [\n" +
 		"        {\"required\": [\"tenants\"]},\n" +

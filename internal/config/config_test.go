@@ -38,7 +38,7 @@ var least = []string{
 func TestLoadDefaults(t *testing.T) {
 	c := load(t, append([]string{"PATH=/bin", "HOME=", "OTEL_SERVICE_NAME=x"}, least...), "")
 	want := auth.Defaults()
-	want.Issuers = []auth.Issuer{{URL: "https://id.example.com/", Audience: "logfence", TenantClaim: "tenant_id"}}
+	want.Issuers = []auth.Issuer{{URL: "https://id.example.com/", Audiences: []string{"logfence"}, TenantClaim: "tenant_id"}}
 	if diff := cmp.Diff(want, c.Auth); diff != "" {
 		t.Errorf("Auth (-want +got):\n%s", diff)
 	}
@@ -231,8 +231,8 @@ environment: 4 problems
   LOGFENCE_TENANT_LABEL: "__name__" is reserved by Loki, whose index ignores matchers on such labels; use a label that does not begin with __`},
 		{"a queue that one tenant could fill", "LOGFENCE_PARSE_QUEUE=10", "", `environment: 1 problem
   LOGFENCE_PARSE_QUEUE_PER_TENANT: 64 is more than may wait in all; write at most 10`},
-		{"the line break of a secret's file", "LOGFENCE_JWT_AUDIENCE=logfence\n", "", `environment: 1 problem
-  LOGFENCE_JWT_AUDIENCE: begins or ends with white space; write it without`},
+		{"the line break of a secret's file", "LOGFENCE_REQUIRED_SCOPE=logs\n", "", `environment: 1 problem
+  LOGFENCE_REQUIRED_SCOPE: begins or ends with white space; write it without`},
 		{"an audit that goes nowhere", "LOGFENCE_AUDIT_REQUIRED=true", "", `environment: 1 problem
   LOGFENCE_AUDIT_REQUIRED: records are required, and there is no place for them; name one as the audit log`},
 		{"an audit into a word", "LOGFENCE_AUDIT_LOG=stdout LOGFENCE_AUDIT_QUERIES=sha1", "", `environment: 2 problems
@@ -275,11 +275,10 @@ environment: 4 problems
   audience: [a]
   any_tenant: true
   tenants: beta
-`, `FILE: 11 problems
+`, `FILE: 10 problems
   issuers[0].audiences: unknown key; did you mean "audience"? (line 3)
   issuers[1].jwks: unknown key; did you mean "jwks_url"? (line 8)
   issuers[1].tenant_pattern: a list; write one value (line 9)
-  issuers[2].audience: a list; write one value (line 11)
   issuers[0].audience: required; without it a token made for another service would be accepted (line 2)
   issuers[0].tenants[1]: "acme-*" is not a name of 1 to 128 bytes of [A-Za-z0-9._-]; a pattern goes into tenant_pattern (line 2)
   issuers[0].tenants[2]: "*" is not a name; write any_tenant: true, alone, if the issuer's tokens may name every tenant (line 2)
@@ -435,12 +434,12 @@ issuers:
     any_tenant: false
 `))
 	want := []auth.Issuer{
-		{URL: "https://a.example", Audience: "a", TenantClaim: "team", AnyTenant: true},
+		{URL: "https://a.example", Audiences: []string{"a"}, TenantClaim: "team", AnyTenant: true},
 		{
-			URL: "https://b.example", Audience: "b", JWKSURL: "https://b.example/keys", TenantClaim: "https://b.example/tenants",
+			URL: "https://b.example", Audiences: []string{"b"}, JWKSURL: "https://b.example/keys", TenantClaim: "https://b.example/tenants",
 			Tenants: []string{"beta", "42", "1e3", "no"}, TenantPattern: `b-\d+`, SelectorClaim: "logs",
 		},
-		{URL: "https://c.example", Audience: "c", TenantClaim: "team", Tenants: []string{"gamma", "delta"}},
+		{URL: "https://c.example", Audiences: []string{"c"}, TenantClaim: "team", Tenants: []string{"gamma", "delta"}},
 	}
 	if diff := cmp.Diff(want, c.Auth.Issuers); diff != "" {
 		t.Errorf("issuers (-want +got):\n%s", diff)

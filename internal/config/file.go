@@ -37,10 +37,23 @@ type issuerKey struct {
 
 var issuerKeys = []issuerKey{
 	{"issuer", "URL", kindText, "the tokens' `iss`", func(i *auth.Issuer) any { return &i.URL }},
-	{"audience", "Audience", kindText, "the tokens' `aud`", func(i *auth.Issuer) any { return &i.Audience }},
+	{"trust_domain", "TrustDomain", kindText, "a trust domain of SPIFFE, in place of `issuer`: tokens without `iss`", func(i *auth.Issuer) any { return &i.TrustDomain }},
+	{"directories", "Directories", kindList, "directories of Entra ID whose tokens are accepted, where `issuer` has `{tenantid}`", func(i *auth.Issuer) any { return &i.Directories }},
+	{"audience", "Audiences", kindList, "values of the tokens' `aud`, one of which each must have", func(i *auth.Issuer) any { return &i.Audiences }},
+	{"client_ids", "ClientIDs", kindList, "values of `client_id` of Amazon Cognito's access tokens, which have no `aud`", func(i *auth.Issuer) any { return &i.ClientIDs }},
+	{"discovery_url", "DiscoveryURL", kindURL, "the discovery document, if the issuer does not lead to it", func(i *auth.Issuer) any { return &i.DiscoveryURL }},
+	{"discovery_issuer", "DiscoveryIssuer", kindText, "the `issuer` of the document at `discovery_url`, if another one", func(i *auth.Issuer) any { return &i.DiscoveryIssuer }},
 	{"jwks_url", "JWKSURL", kindURL, "where its keys are", func(i *auth.Issuer) any { return &i.JWKSURL }},
 	{"keys_file", "KeysFile", kindFile, "a file with its keys", func(i *auth.Issuer) any { return &i.KeysFile }},
+	{"ca_file", "CAFile", kindFile, "authorities in PEM whose certificates the provider may show, instead of the system's", func(i *auth.Issuer) any { return &i.CAFile }},
+	{"bearer_token_file", "BearerTokenFile", kindFile, "a token to fetch the keys with", func(i *auth.Issuer) any { return &i.BearerTokenFile }},
 	{"tenant_claim", "TenantClaim", kindText, "the claim that names the tenants", func(i *auth.Issuer) any { return &i.TenantClaim }},
+	{"tenant_shape", "TenantShape", kindText, "the form of the tenant claim, if it is neither a string nor an array of strings", func(i *auth.Issuer) any { return &i.TenantShape }},
+	{"required_claims", "RequiredClaims", kindList, "claims that every token must have, each as `claim=value`", func(i *auth.Issuer) any { return &i.RequiredClaims }},
+	{
+		"dangerously_user_controlled_claim", "DangerouslyUserControlledClaim", kindSwitch, "accept a tenant claim that each user can edit",
+		func(i *auth.Issuer) any { return &i.DangerouslyUserControlledClaim },
+	},
 	{"tenants", "Tenants", kindList, "the tenants that its tokens may name", func(i *auth.Issuer) any { return &i.Tenants }},
 	{
 		"tenant_pattern", "TenantPattern", kindText, "a regular expression (RE2, matches the complete name) of further tenants that its tokens may name",

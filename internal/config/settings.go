@@ -131,9 +131,9 @@ var settingsBefore = []setting{
 		target:  func(d *loader) any { return &d.issuer.URL },
 	},
 	{
-		name: "JWT_AUDIENCE", kind: kindText, required: "required", field: "Auth.Issuers[0].Audience",
-		meaning: "`aud` of the tokens, compared exactly",
-		target:  func(d *loader) any { return &d.issuer.Audience },
+		name: "JWT_AUDIENCE", kind: kindList, required: "required", field: "Auth.Issuers[0].Audiences",
+		meaning: "values of the tokens' `aud`, compared exactly: each token must have one of them",
+		target:  func(d *loader) any { return &d.issuer.Audiences },
 	},
 	{
 		name: "JWT_JWKS_URL", kind: kindURL, field: "Auth.Issuers[0].JWKSURL",

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/logfence/logfence/internal/auth"
 	"github.com/logfence/logfence/internal/fielderror"
 	"github.com/logfence/logfence/internal/limits"
 )
@@ -26,7 +24,7 @@ func (d *loader) validate() {
 		fielderror.Within("Limits", d.Limits.Validate()), fielderror.Within("Audit", d.Audit.Validate()),
 		fielderror.Within("SignIn", d.SignIn.Validate()),
 	))
-	d.validateKeysFiles()
+	d.validateIssuerFiles()
 	d.validateLimitsFile()
 }
 
@@ -211,24 +209,9 @@ func (d *loader) validateTLS() error {
 	return nil
 }
 
-// validateKeysFiles has the verifier read the files of keys; nothing is fetched for it.
-func (d *loader) validateKeysFiles() {
-	for i, issuer := range d.Auth.Issuers {
-		alone := d.Auth
-		alone.Issuers = []auth.Issuer{issuer}
-		if issuer.KeysFile == "" || alone.Validate() != nil {
-			continue
-		}
-		verifier, err := auth.New(context.Background(), alone)
-		if err == nil {
-			verifier.Close()
-			continue
-		}
-		// The verifier has this one issuer, its first; the operator's list may have more.
-		var mistake *fielderror.Error
-		if errors.As(err, &mistake) {
-			err = mistake.Problem
-		}
-		d.attribute(fielderror.New(fmt.Sprintf("Auth.Issuers[%d].KeysFile", i), "%w", err))
+// validateIssuerFiles reads the files of issuers that are valid otherwise; nothing is fetched for it.
+func (d *loader) validateIssuerFiles() {
+	if d.Auth.Validate() == nil {
+		d.attribute(fielderror.Within("Auth", d.Auth.ValidateFiles()))
 	}
 }

@@ -139,7 +139,7 @@ func TestIssuersAreBounded(t *testing.T) {
 		tenant string
 	}{{own, "alpha"}, {customer, "beta"}} {
 		c.Issuers = append(c.Issuers, auth.Issuer{
-			URL: i.issuer.URL(), Audience: demo.Audience, JWKSURL: i.issuer.JWKSURL(), TenantClaim: "tenant_id", Tenants: []string{i.tenant},
+			URL: i.issuer.URL(), Audiences: []string{demo.Audience}, JWKSURL: i.issuer.JWKSURL(), TenantClaim: "tenant_id", Tenants: []string{i.tenant},
 		})
 	}
 	verifier, err := auth.New(t.Context(), c)
