@@ -521,7 +521,7 @@ func TestTimesAreLokis(t *testing.T) {
 	t.Parallel()
 	nano := func(tm time.Time) string { return fmt.Sprintf("%019d", tm.UnixNano()) }
 	for _, tt := range []struct{ name, params, start, end string }{
-		{"defaults", "", nano(now.Add(-time.Hour)), nano(now)},
+		{"defaults", "", nano(now.Add(-lokitest.DefaultSince)), nano(now)},
 		{"since", "since=30m", nano(now.Add(-30 * time.Minute)), nano(now)},
 		{"since in days", "since=2d", nano(now.Add(-48 * time.Hour)), nano(now)},
 		{"seconds", "start=1772360000&end=1772363600", "1772360000000000000", "1772363600000000000"},

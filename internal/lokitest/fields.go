@@ -70,11 +70,11 @@ type detection struct {
 // fields looks at the newest lines that the query gives.
 func (l *Loki) fields(r request) (detection, int, error) {
 	none := detection{}
-	window, err := r.span(time.Hour)
+	window, err := r.span()
 	if err != nil {
 		return none, 0, err
 	}
-	lineLimit, err := r.positive("line_limit", 100)
+	lineLimit, err := r.positive("line_limit", DefaultLimit)
 	if err != nil {
 		return none, 0, err
 	}
@@ -82,7 +82,7 @@ func (l *Loki) fields(r request) (detection, int, error) {
 	if r.param(name) == "" {
 		name = "field_limit"
 	}
-	limit, err := r.positive(name, 1000)
+	limit, err := r.positive(name, DefaultFields)
 	if err != nil {
 		return none, 0, err
 	}

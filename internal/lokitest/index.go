@@ -6,18 +6,14 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/grafana/loki/v3/pkg/logql/syntax"
 	"github.com/prometheus/prometheus/model/labels"
 )
 
-// indexSince is how far back the index is queried by default.
-const indexSince = 6 * time.Hour
-
 // indexed are the streams that an operation on the index is about.
 func (l *Loki) indexedStreams(r request, emptyIsAll bool) ([]stream, error) {
-	s, err := r.span(indexSince)
+	s, err := r.span()
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +48,7 @@ func (l *Loki) labelValues(r request) (any, error) {
 
 // series takes match and match[] together; none, or a single {}, is every series.
 func (l *Loki) series(r request) (any, error) {
-	window, err := r.span(indexSince)
+	window, err := r.span()
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +114,7 @@ var digits = regexp.MustCompile(`[0-9]+`)
 
 // patterns are lines with their digits taken out.
 func (l *Loki) patterns(r request) (any, error) {
-	window, err := r.span(time.Hour)
+	window, err := r.span()
 	if err != nil {
 		return nil, err
 	}

@@ -101,7 +101,7 @@ func (l *Loki) query(r request) (any, error) {
 
 // queryRange serves a range query.
 func (l *Loki) queryRange(r request) (any, error) {
-	window, err := r.span(time.Hour)
+	window, err := r.span()
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ const maxEntries = 5000 // max_entries_limit_per_query by default
 
 // logs serves a query for lines.
 func (l *Loki) logs(r request, e syntax.LogSelectorExpr, window timeRange) (any, error) {
-	limit, err := r.positive("limit", 100)
+	limit, err := r.positive("limit", DefaultLimit)
 	if err != nil {
 		return nil, err
 	}

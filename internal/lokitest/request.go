@@ -14,6 +14,14 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 )
 
+// The defaults of Loki's parameters, for every operation (pkg/loghttp/params.go of 3.7.8). Its documentation gives six
+// hours for labels and their values; its code has one.
+const (
+	DefaultSince  = time.Hour
+	DefaultLimit  = 100  // lines, and of a volume series
+	DefaultFields = 1000 // detected fields, and their values
+)
+
 // request reads parameters as Loki does (pkg/loghttp/params.go of 3.7.8): form and URL merged, the first
 // value of each, unknown ones ignored.
 type request struct {
@@ -33,7 +41,8 @@ type timeRange struct{ start, end time.Time }
 
 func (s timeRange) contains(t time.Time) bool { return !t.Before(s.start) && !t.After(s.end) }
 
-func (r request) span(since time.Duration) (timeRange, error) {
+func (r request) span() (timeRange, error) {
+	since := DefaultSince
 	if value := r.param("since"); value != "" {
 		d, err := model.ParseDuration(value)
 		if err != nil {

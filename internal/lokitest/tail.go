@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/coder/websocket"
 	"github.com/grafana/loki/v3/pkg/logql/syntax"
@@ -97,11 +96,11 @@ func (l *Loki) openTail(r request) (*tail, []byte, error) {
 	if err != nil {
 		return nil, nil, badRequest(err)
 	}
-	limit, err := r.positive("limit", 100)
+	limit, err := r.positive("limit", DefaultLimit)
 	if err != nil {
 		return nil, nil, err
 	}
-	window, err := r.span(time.Hour)
+	window, err := r.span()
 	if err != nil {
 		return nil, nil, err
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 func (l *Loki) volume(r request) (any, error) {
-	window, err := r.span(indexSince)
+	window, err := r.span()
 	if err != nil {
 		return nil, err
 	}
@@ -20,7 +20,7 @@ func (l *Loki) volume(r request) (any, error) {
 }
 
 func (l *Loki) volumeRange(r request) (any, error) {
-	window, err := r.span(indexSince)
+	window, err := r.span()
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func (l *Loki) volumeRange(r request) (any, error) {
 
 // volumes adds up bytes by labels in each span. It is a matrix only if a series has several values.
 func (l *Loki) volumes(r request, spans []timeRange) (any, error) {
-	limit, err := r.positive("limit", 100)
+	limit, err := r.positive("limit", DefaultLimit)
 	if err != nil {
 		return nil, err
 	}
