@@ -50,7 +50,7 @@ test-typescript: build ## test the TypeScript client in Node and Chromium, again
 	gen/typescript/test/run.sh $(CURDIR)/$(BIN)/logfence "$$($(STATIC) go run ./internal/demo/findloki)"
 
 .PHONY: test-explore
-test-explore: build ## test the log page in Chromium, against a real logfence and Loki
+test-explore: build ## test the log explorer in Chromium, against a real logfence and Loki
 	$(STATIC) go build -o $(BIN)/stack ./internal/demo/stack
 	internal/web/explore/test/run.sh $(CURDIR)/$(BIN)/logfence $(CURDIR)/$(BIN)/stack "$$($(STATIC) go run ./internal/demo/findloki)" $(ARGS)
 
@@ -126,7 +126,7 @@ reference: generate internal/tools/node/node_modules ## build the reference in g
 	node internal/tools/node/reference/build.mjs
 
 .PHONY: explore
-explore: internal/web/explore/node_modules ## build the log page in gen/explore (needs Node)
+explore: internal/web/explore/node_modules ## build the log explorer in gen/explore (needs Node)
 	npm --silent --prefix internal/web/explore run build
 
 internal/web/explore/node_modules: internal/web/explore/package-lock.json
@@ -213,4 +213,4 @@ breaking: ## fail when openapi.yaml breaks what the last release promised
 	$(STATIC) go run -C internal/tools ./breaking -repo $(CURDIR)
 
 .PHONY: check
-check: breaking generated tidy lint lint-spec lint-typescript check-deploy ## what CI runs beside the tests
+check: breaking generated tidy terms lint lint-spec lint-typescript check-deploy ## what CI runs beside the tests

@@ -12,7 +12,7 @@ import (
 )
 
 // TestComposeSettings guarantees that logfence takes its settings in compose.yaml, and that the provider
-// there makes the tokens that they ask for. (internal/tools/compose holds the file against Compose's
+// there issues the tokens that they require. (internal/tools/compose holds the file against Compose's
 // own rules.)
 func TestComposeSettings(t *testing.T) {
 	t.Parallel()

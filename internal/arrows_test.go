@@ -17,7 +17,7 @@ const (
 )
 
 // mayImport are the packages of this module that each may import: a package that is missing here may
-// import none, and must be added by whoever means otherwise.
+// import none, and must be added here first.
 var mayImport = map[string][]string{
 	"internal/auth":    {"internal/fielderror", "internal/refresh", "internal/strictjson", "internal/tenant"},
 	"internal/audit":   {"internal/fielderror", "internal/tenant"},
@@ -98,7 +98,7 @@ func TestArrows(t *testing.T) {
 
 // notInBinary are modules and packages, with all below them, that only tests and the demo link.
 var notInBinary = []string{
-	module + "internal/demo",     // a real Loki and an identity provider that signs whatever is asked of it
+	module + "internal/demo",     // a real Loki and an identity provider that signs any token
 	module + "internal/lokitest", // the fake Loki
 	"github.com/zitadel/oidc",    // the demo's OpenID Connect provider
 	"github.com/go-jose/go-jose", // its JOSE library; logfence verifies tokens with one alone, jwx

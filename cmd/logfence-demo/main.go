@@ -1,5 +1,5 @@
 // Command logfence-demo is logfence for a first look: a real Loki with the logs of two tenants, an OpenID Connect
-// provider with two people to sign in as, and logfence in front of them. None of it is in the logfence binary.
+// provider with two users to sign in as, and logfence in front of them. None of it is in the logfence binary.
 //
 // Exit status: 0 after Ctrl-C, 1 for failures, 2 for mistakes in the settings and on the command line.
 package main
@@ -27,7 +27,7 @@ import (
 
 const usage = `Usage: logfence-demo [--loki path]
 
-Starts a real Loki with the logs of two tenants, an OpenID Connect provider with two people to
+Starts a real Loki with the logs of two tenants, an OpenID Connect provider with two users to
 sign in as, and logfence in front of them. It prints the address of the log explorer, and lines to
 paste into a shell. Everything listens on this machine alone and is gone after Ctrl-C. Settings that
 the demo does not make itself can be given as for logfence serve.

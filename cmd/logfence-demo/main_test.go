@@ -31,7 +31,7 @@ func TestDemoEnvironment(t *testing.T) {
 	}
 }
 
-// TestUsage guarantees that the help is asked for without a failure, and that a mistake on the command line starts
+// TestUsage guarantees that --help is no failure, and that a mistake on the command line starts
 // nothing and is shown.
 func TestUsage(t *testing.T) {
 	for _, tt := range []struct {

@@ -16,13 +16,13 @@ func (p process) checkCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check",
 		Short: "Check the settings, and show those in force",
-		Long: `Check reads the settings exactly as serve does, and every mistake is listed at once, with
-what to write instead; the exit status is then 2. Otherwise it shows what is in force, without
-passwords, and until when certificates are good; warnings go to standard error. It opens no connection.
+		Long: `Check reads the settings as serve does. With mistakes, every mistake is listed at once, with what
+to write instead, and the exit status is 2. Otherwise it shows the settings in force, without
+passwords, and the expiry of certificates; warnings go to standard error. It opens no connection.
 
-With --live it asks the logfence that runs on this machine, at LOGFENCE_ADMIN_ADDR, whether it lives,
-and ends with status 0 or 1: the health check of a container that holds no shell and no curl. No
-other setting is needed for it.`,
+With --live it requests /healthz of the logfence that is running on this machine, at
+LOGFENCE_ADMIN_ADDR, and ends with status 0 or 1: a health check for containers without a shell and
+curl. It needs no other setting.`,
 		Example: "  logfence check --config /etc/logfence/config.yaml\n  logfence check --live",
 		Args:    exactly(0, "none"),
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -37,11 +37,11 @@ other setting is needed for it.`,
 		},
 	}
 	configFlag(c, &file)
-	c.Flags().BoolVar(&live, "live", false, "ask the logfence that runs here whether it lives")
+	c.Flags().BoolVar(&live, "live", false, "check the health of the logfence that is running here")
 	return c
 }
 
-// show prints the settings that are in force, each with where it comes from.
+// show prints the settings in force, each with its source.
 func (p process) show(c config.Config) error {
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	for _, v := range c.Effective() {

@@ -1,7 +1,7 @@
 // Command logfence is the multi-tenant gateway in front of Grafana Loki.
 //
 // Exit status: 0 when all went well, 1 for failures (an invalid query, a port that is taken), 2 for
-// mistakes in the settings and on the command line, which starting again cannot mend.
+// mistakes in the settings and on the command line, which a restart cannot fix.
 package main
 
 import (
@@ -33,7 +33,7 @@ func main() {
 func status() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	// After the first signal the second has its usual effect: who presses Ctrl-C twice means it.
+	// The second signal has its usual effect, so that Ctrl-C twice ends the process at once.
 	context.AfterFunc(ctx, stop)
 	return run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
 }
@@ -91,8 +91,8 @@ func (p process) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "logfence",
 		Short: "The multi-tenant gateway in front of Grafana Loki",
-		Long: `logfence stands in front of Grafana Loki and confines every query to the tenants that
-the caller's token names: the bytes of an answer come from their streams alone.
+		Long: `logfence is a gateway in front of Grafana Loki that confines every query to the tenants in
+the caller's token: every byte of a response comes from their streams.
 
 Its settings are environment variables; "logfence serve --help" lists them.`,
 		SilenceErrors: true,
@@ -101,6 +101,9 @@ Its settings are environment variables; "logfence serve --help" lists them.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usageError{errors.New("no command given; there are serve, check, fence and version")}
+			}
+			if args[0] == "demo" { // what it was until logfence-demo
+				return usageError{errors.New("the demo is a program of its own, logfence-demo; run make run in a checkout")}
 			}
 			return usageError{fmt.Errorf("unknown command %q; there are serve, check, fence and version", args[0])}
 		},
@@ -111,7 +114,7 @@ Its settings are environment variables; "logfence serve --help" lists them.`,
 	return root
 }
 
-// exactly takes so many arguments, and says what they are.
+// exactly accepts n arguments; its error says what they are.
 func exactly(n int, what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) != n {

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 //	says <message>               waits for the line that has the message
 //	dies                         waits for what serve started to end by a signal
 //	hangup <message>             sends it SIGHUP, and waits for the line that has the message
-//	get <status> <url> [token]   asks, and shows the answer's body as stdout
+//	get <status> <url> [token]   sends a request, and shows the response's body as stdout
 //	expand <file>                replaces $NAME in the file by the script's variables
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -83,7 +83,7 @@ func setup(e *testscript.Env) error {
 	return nil
 }
 
-// fakeLoki tells its version, and answers a query that is fenced.
+// fakeLoki reports its version, and serves a query that is fenced.
 func fakeLoki(version string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ready\n") })

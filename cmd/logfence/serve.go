@@ -12,10 +12,10 @@ func (p process) serveCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the API, between callers with tokens and Loki",
-		Long: `Serve checks all settings, then serves the API on LOGFENCE_ADDR, and health for operators on
-LOGFENCE_ADMIN_ADDR, until SIGINT or SIGTERM. Then /readyz says so, connections are taken for
-LOGFENCE_DRAIN_DELAY yet, and answers under way have LOGFENCE_DRAIN_TIMEOUT to end; a second signal
-ends it at once.
+		Long: `Serve checks all settings, then serves the API on LOGFENCE_ADDR, and health and metrics on
+LOGFENCE_ADMIN_ADDR, until SIGINT or SIGTERM. Then /readyz returns 503, connections are accepted for
+LOGFENCE_DRAIN_DELAY more, and requests in flight have LOGFENCE_DRAIN_TIMEOUT to complete. A second
+signal ends it at once.
 
 Settings are environment variables. A YAML file given by --config may hold the same keys
 ("LOGFENCE_LOKI_URL: http://loki:3100"), and the environment wins over it. A file may also hold

@@ -1,5 +1,5 @@
 // Package demo runs everything that logfence stands between, for a first look and for tests: a real
-// Loki with the logs of two tenants, and an OpenID Connect provider where people of theirs sign in.
+// Loki with the logs of two tenants, and an OpenID Connect provider where their users sign in.
 //
 // Guarantee: what Start and StartLoki began, Close ends: no process, no port and no folder is left,
 // and on Linux Loki dies with us even when we are killed. What Find calls a Loki is a whole and
@@ -38,7 +38,7 @@ type Options struct {
 type Demo struct {
 	Loki   *Loki
 	Issuer *Issuer
-	// Tokens are valid tokens of [People], by name, as they would get them by signing in; and one of a
+	// Tokens are valid tokens of [Users], by name, as they would get them by signing in; and one of a
 	// service that is in [Beta] alone.
 	Tokens map[string]string
 
@@ -76,7 +76,7 @@ func (d *Demo) start(ctx context.Context, found Binaries, o Options) (err error)
 	if d.Issuer, err = StartIssuer(ctx); err != nil {
 		return err
 	}
-	for _, who := range People {
+	for _, who := range Users {
 		d.Tokens[who.Name], err = d.Issuer.Token(Claims{Subject: who.subject(), Tenant: who.tenantClaim(), Lifetime: tokenLifetime})
 		if err != nil {
 			return err

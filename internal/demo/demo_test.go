@@ -22,7 +22,7 @@ import (
 	"github.com/lestrrat-go/jwx/v2/jwt"
 )
 
-// eventually asks again and again until yes, or for half a minute.
+// eventually polls until yes, or for half a minute.
 func eventually(t *testing.T, what string, yes func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

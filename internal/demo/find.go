@@ -28,7 +28,7 @@ var ErrNoLoki = errors.New("no Loki found: put loki 3.1 or newer on PATH, set " 
 // Binaries says where a real Loki is.
 type Binaries struct {
 	Loki    string // path of the server
-	Logcli  string // path of its command line client; empty when none was asked for and none is beside Loki
+	Logcli  string // path of its command line client; empty when none was requested and none is beside Loki
 	Version string // of the server, such as 3.7.8
 }
 
@@ -37,7 +37,7 @@ type FindOptions struct {
 	// Loki is the path of the Loki to use, before all others; empty means the variable [EnvLoki],
 	// and what the system has if that is empty too.
 	Loki string
-	// Logcli asks for logcli too: it is built if there is none beside the Loki found or on PATH.
+	// Logcli is whether logcli is needed too: it is built if there is none beside the Loki found or on PATH.
 	Logcli bool
 	// Progress is told what is being done and for how long, a line from time to time; nil for nobody.
 	Progress io.Writer
@@ -113,7 +113,7 @@ func findLogcli(loki string) string {
 
 var versionLine = regexp.MustCompile(`^loki, version v?((\d+)\.(\d+)\.\d+\S*) `)
 
-// lokiVersion asks a program for its version and refuses all but Grafana's Loki from 3.1 on: label
+// lokiVersion runs a program to get its version, and refuses all but Grafana's Loki from 3.1 on: label
 // names are confined to a query only since then. Debian has a genetics program of the same name.
 func lokiVersion(ctx context.Context, path string) (string, error) {
 	// A program that is not Loki may do anything on -version, such as wait.
@@ -147,7 +147,7 @@ type recipe struct {
 // buildRecipe is raised when the way of building changes, so that older results are not taken.
 const buildRecipe = "1"
 
-// findBuilt answers with the Loki and logcli of the checkout, built now if they never were.
+// findBuilt returns the Loki and logcli of the checkout, built now if they never were.
 func findBuilt(ctx context.Context, progress io.Writer) (Binaries, error) {
 	r, err := readRecipe()
 	if err != nil {
@@ -230,7 +230,7 @@ func isFile(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// say writes one message to whoever watches; that nobody can be told is no reason to stop.
+// say writes one message for the user; an output that fails is no reason to stop.
 func say(w io.Writer, format string, args ...any) {
 	_, _ = fmt.Fprintf(w, format, args...)
 }

@@ -154,7 +154,7 @@ func TestFindOrder(t *testing.T) {
 			return l.loki(l.cache+"/mine", "3.5.0")
 		}, "cache/mine", ""},
 		{"given as a relative path", func(l *lookout) string { l.loki("mine/loki", "3.7.8"); return "mine/loki" }, "checkout/cmd/deep/mine/loki", ""},
-		// What was asked for by name is never replaced by something else.
+		// What was named explicitly is never replaced by something else.
 		{"given and not there", func(l *lookout) string { l.loki(l.bin+"/loki", "3.7.8"); return "/no/such/loki" }, "", EnvLoki},
 		{"given and too old", func(l *lookout) string {
 			l.loki(l.bin+"/loki", "3.7.8")

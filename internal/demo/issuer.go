@@ -23,8 +23,8 @@ const Audience = "logfence"
 // tenantClaim is the claim of the tenants, by logfence's default.
 const tenantClaim = "tenant_id"
 
-// Issuer is a throwaway issuer of tokens: an OpenID Connect provider on a loopback port, where [People]
-// sign in for the client [ClientID], and which signs any other token for whoever holds it (see
+// Issuer is a throwaway issuer of tokens: an OpenID Connect provider on a loopback port, where [Users]
+// sign in for the client [ClientID], and which signs any other token for its owner (see
 // [Issuer.Token]). Its keys are made at the start, ES256 because such tokens are short enough to paste.
 type Issuer struct {
 	url   string
@@ -69,7 +69,7 @@ func (i *Issuer) URL() string { return i.url }
 // JWKSURL is where the issuer's public key is.
 func (i *Issuer) JWKSURL() string { return i.url + "/" + keysPath }
 
-// Close stops the issuer. The tokens it signed stay valid for whoever has its key.
+// Close stops the issuer. The tokens it signed stay valid wherever its key is trusted.
 func (i *Issuer) Close() error { return i.close() }
 
 // Rotate makes a new key with a new key ID, and publishes it in place of the old ones: from now on

@@ -40,7 +40,7 @@ type LokiOptions struct {
 	Binary string // path of Loki; see [Find]
 	// MultiTenant is Loki's auth_enabled: each request must name an organisation in X-Scope-OrgID.
 	MultiTenant bool
-	// PersistPatterns makes Loki write the patterns that it finds back into itself as lines, and answer
+	// PersistPatterns makes Loki write the patterns that it finds back into itself as lines, and serve
 	// requests for older patterns by a query over them.
 	PersistPatterns bool
 	// Args are added to Loki's command line, where they win over the configuration file.
@@ -60,7 +60,7 @@ type Loki struct {
 	closed bool
 }
 
-// StartLoki starts a Loki and returns when it answers queries. It runs until [Loki.Close], which the
+// StartLoki starts a Loki and returns when it serves queries. It runs until [Loki.Close], which the
 // caller has to call; ctx bounds the start alone.
 func StartLoki(ctx context.Context, o LokiOptions) (*Loki, error) {
 	if o.Binary == "" {
@@ -118,7 +118,7 @@ func (l *Loki) Exited() <-chan struct{} {
 	return l.child.done
 }
 
-// Stop ends Loki in order: what it is answering gets a second to finish, the data stays. It returns
+// Stop ends Loki in order: requests in flight get a second to finish, the data stays. It returns
 // when Loki is gone.
 func (l *Loki) Stop() {
 	l.mu.Lock()
@@ -142,7 +142,7 @@ func (l *Loki) Kill() {
 }
 
 // Restart stops Loki if it runs and starts it on the same port with the same data; it returns when
-// Loki answers queries.
+// Loki serves queries.
 func (l *Loki) Restart(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -211,7 +211,7 @@ func (l *Loki) start(ctx context.Context) error {
 	}
 	defer func() { _ = log.Close() }() // the child has its own copy
 
-	//nolint:gosec,noctx // the binary is the caller's choice, and it lives longer than ctx
+	//nolint:gosec,noctx // the binary is the caller's choice, and it runs longer than ctx
 	cmd := exec.Command(l.options.Binary, append([]string{"-config.file=" + config}, l.options.Args...)...)
 	cmd.Dir = l.dir
 	// Nothing of our environment, which could switch on tracing or lead it to a cloud store.
@@ -251,7 +251,7 @@ func (l *Loki) writeConfig() (path string, err error) {
 	return path, os.WriteFile(path, text.Bytes(), 0o600)
 }
 
-// waitReady returns when this very process answers queries.
+// waitReady returns when this very process serves queries.
 func (l *Loki) waitReady(ctx context.Context, c *child) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyWithin, fmt.Errorf("not ready within %s", readyWithin))
 	defer cancel()
@@ -268,7 +268,7 @@ func (l *Loki) waitReady(ctx context.Context, c *child) error {
 		if _, err := l.get(ctx, "/ready"); err != nil {
 			continue
 		}
-		// Another Loki may have got the port first, and answered in the place of ours, which is about
+		// Another Loki may have got the port first, and respond in the place of ours, which is about
 		// to give up. The folder in its configuration tells whose it is.
 		config, err := l.get(ctx, "/config")
 		if err != nil {
@@ -281,7 +281,7 @@ func (l *Loki) waitReady(ctx context.Context, c *child) error {
 	}
 }
 
-// get asks Loki itself, not the API of any tenant.
+// get requests something of Loki itself, not of the API of any tenant.
 func (l *Loki) get(ctx context.Context, path string) ([]byte, error) {
 	return l.do(ctx, http.MethodGet, path, nil, nil, http.StatusOK)
 }
@@ -300,14 +300,14 @@ func (l *Loki) do(ctx context.Context, method, path string, header http.Header, 
 		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
+	content, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
 	if err != nil {
 		return nil, err
 	}
 	if resp.StatusCode != want {
-		return nil, fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, answer[:min(len(answer), 1000)])
+		return nil, fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, content[:min(len(content), 1000)])
 	}
-	return answer, nil
+	return content, nil
 }
 
 func (l *Loki) logPath() string { return filepath.Join(l.dir, "loki.log") }

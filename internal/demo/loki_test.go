@@ -43,7 +43,7 @@ func startLoki(t *testing.T, o LokiOptions) *Loki {
 	return l
 }
 
-// lines asks Loki for the lines of a query in the given span, oldest first.
+// lines requests the lines of a query in the given span, oldest first.
 func lines(t *testing.T, l *Loki, org, query string, from, to time.Time) []string {
 	t.Helper()
 	params := url.Values{
@@ -58,18 +58,18 @@ func lines(t *testing.T, l *Loki, org, query string, from, to time.Time) []strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	var answer struct {
+	var response struct {
 		Data struct {
 			Result []struct {
 				Values [][2]string `json:"values"`
 			} `json:"result"`
 		} `json:"data"`
 	}
-	if err := json.Unmarshal(body, &answer); err != nil {
+	if err := json.Unmarshal(body, &response); err != nil {
 		t.Fatal(err)
 	}
 	var all []string
-	for _, stream := range answer.Data.Result {
+	for _, stream := range response.Data.Result {
 		for _, value := range stream.Values {
 			all = append(all, value[1])
 		}
@@ -199,7 +199,7 @@ func TestStartLokiTellsWhy(t *testing.T) {
 }
 
 // TestLokiNotTakenForAnother guarantees that a Loki which finds its port taken is not mistaken for the
-// one that has it, even where that one answers to everything as Loki does.
+// one that has it, even where that one responds to everything as Loki does.
 func TestLokiNotTakenForAnother(t *testing.T) {
 	l := startLoki(t, LokiOptions{})
 	l.Stop()

@@ -52,13 +52,13 @@ func (c *child) ended() bool {
 	}
 }
 
-// stop asks the process and its group to end, kills them when they have not within grace, and
+// stop sends a signal to the process and its group, kills them when they have not within grace, and
 // returns when they are gone.
-func (c *child) stop(ask os.Signal, grace time.Duration) {
+func (c *child) stop(signal os.Signal, grace time.Duration) {
 	if c.ended() {
 		return
 	}
-	signalGroup(c.process, ask)
+	signalGroup(c.process, signal)
 	patience := time.NewTimer(grace)
 	defer patience.Stop()
 	select {

@@ -17,11 +17,11 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// ClientID is the one client that may have people sign in: a public one, so with PKCE, on any loopback
+// ClientID is the one client that may sign users in: a public one, so with PKCE, on any loopback
 // port. It is for the explorer, for command lines, and for tests.
 const ClientID = "logfence-demo"
 
-// redirects are where people may be sent back to, on any port.
+// redirects are where users may be sent back to, on any port.
 var redirects = []string{
 	"http://127.0.0.1/callback", "http://localhost/callback",
 	"http://127.0.0.1/explore", "http://localhost/explore",
@@ -30,7 +30,7 @@ var redirects = []string{
 
 const (
 	signInTime  = 10 * time.Minute // from being sent to sign in until the code is exchanged
-	maxSignIns  = 1000             // under way at once; more is no human being
+	maxSignIns  = 1000             // in progress at once; more is no human being
 	maxPages    = 20
 	keysPath    = "jwks.json"
 	signInField = "request"
@@ -66,7 +66,7 @@ type signIns struct {
 	mu     sync.Mutex
 	byID   map[string]*signIn
 	byCode map[string]string // the id
-	// pages are where people were sent back to: pages on any port, and signing out leads to them as well.
+	// pages are where users were sent back to: pages on any port, and signing out leads to them as well.
 	pages []string
 }
 
@@ -74,12 +74,12 @@ var _ op.Storage = (*signIns)(nil)
 
 // signIn is one authorization request. Copies are handed out: the original is changed under the lock.
 type signIn struct {
-	id      string
-	began   time.Time
-	asked   oidc.AuthRequest
-	person  Person
-	done    bool
-	proofed time.Time
+	id        string
+	began     time.Time
+	requested oidc.AuthRequest
+	person    Person
+	done      bool
+	proofed   time.Time
 }
 
 var errNoSignIn = errors.New("no such sign-in; it may have taken too long")
@@ -88,41 +88,41 @@ func (s *signIn) GetID() string                      { return s.id }
 func (s *signIn) GetACR() string                     { return "" }
 func (s *signIn) GetAudience() []string              { return []string{Audience, ClientID} }
 func (s *signIn) GetAuthTime() time.Time             { return s.proofed }
-func (s *signIn) GetClientID() string                { return s.asked.ClientID }
-func (s *signIn) GetNonce() string                   { return s.asked.Nonce }
-func (s *signIn) GetRedirectURI() string             { return s.asked.RedirectURI }
-func (s *signIn) GetScopes() []string                { return s.asked.Scopes }
-func (s *signIn) GetState() string                   { return s.asked.State }
+func (s *signIn) GetClientID() string                { return s.requested.ClientID }
+func (s *signIn) GetNonce() string                   { return s.requested.Nonce }
+func (s *signIn) GetRedirectURI() string             { return s.requested.RedirectURI }
+func (s *signIn) GetScopes() []string                { return s.requested.Scopes }
+func (s *signIn) GetState() string                   { return s.requested.State }
 func (s *signIn) GetSubject() string                 { return s.person.subject() }
 func (s *signIn) Done() bool                         { return s.done }
 func (s *signIn) GetAMR() []string                   { return []string{"pwd"} }
-func (s *signIn) GetResponseType() oidc.ResponseType { return s.asked.ResponseType }
-func (s *signIn) GetResponseMode() oidc.ResponseMode { return s.asked.ResponseMode }
+func (s *signIn) GetResponseType() oidc.ResponseType { return s.requested.ResponseType }
+func (s *signIn) GetResponseMode() oidc.ResponseMode { return s.requested.ResponseMode }
 func (s *signIn) GetCodeChallenge() *oidc.CodeChallenge {
-	if s.asked.CodeChallenge == "" {
+	if s.requested.CodeChallenge == "" {
 		return nil
 	}
-	return &oidc.CodeChallenge{Challenge: s.asked.CodeChallenge, Method: s.asked.CodeChallengeMethod}
+	return &oidc.CodeChallenge{Challenge: s.requested.CodeChallenge, Method: s.requested.CodeChallengeMethod}
 }
 
 // CreateAuthRequest begins a sign-in.
-func (s *signIns) CreateAuthRequest(_ context.Context, asked *oidc.AuthRequest, _ string) (op.AuthRequest, error) {
-	if slices.Contains(asked.Prompt, oidc.PromptNone) {
+func (s *signIns) CreateAuthRequest(_ context.Context, requested *oidc.AuthRequest, _ string) (op.AuthRequest, error) {
+	if slices.Contains(requested.Prompt, oidc.PromptNone) {
 		return nil, oidc.ErrLoginRequired() // nobody stays signed in
 	}
-	if asked.CodeChallenge == "" || asked.CodeChallengeMethod != oidc.CodeChallengeMethodS256 {
+	if requested.CodeChallenge == "" || requested.CodeChallengeMethod != oidc.CodeChallengeMethodS256 {
 		return nil, oidc.ErrInvalidRequest().WithDescription("send a code_challenge of the method S256")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.forgetOld()
 	if len(s.byID) >= maxSignIns {
-		return nil, oidc.ErrServerError().WithDescription("too many sign-ins are under way")
+		return nil, oidc.ErrServerError().WithDescription("too many sign-ins are in progress")
 	}
-	in := &signIn{id: rand.Text(), began: time.Now(), asked: *asked}
+	in := &signIn{id: rand.Text(), began: time.Now(), requested: *requested}
 	s.byID[in.id] = in
-	if !slices.Contains(s.pages, asked.RedirectURI) {
-		s.pages = append(s.pages, asked.RedirectURI)
+	if !slices.Contains(s.pages, requested.RedirectURI) {
+		s.pages = append(s.pages, requested.RedirectURI)
 		s.pages = s.pages[max(0, len(s.pages)-maxPages):]
 	}
 	handed := *in
@@ -143,7 +143,7 @@ func (s *signIns) forgetOld() {
 	}
 }
 
-// AuthRequestByID is a sign-in that is under way.
+// AuthRequestByID is a sign-in that is in progress.
 func (s *signIns) AuthRequestByID(_ context.Context, id string) (op.AuthRequest, error) {
 	in, err := s.get(id)
 	if err != nil {

@@ -93,9 +93,9 @@ const (
 	callback = "http://127.0.0.1:49152/callback"
 )
 
-// asking is an authorization request as a client sends it; changes replace or, where empty, take out
+// authorizationURL is an authorization request as a client sends it; changes replace or, where empty, take out
 // parameters.
-func (b *browser) asking(changes ...string) string {
+func (b *browser) authorizationURL(changes ...string) string {
 	sum := sha256.Sum256([]byte(verifier))
 	q := url.Values{
 		"client_id": {ClientID}, "redirect_uri": {callback}, "response_type": {"code"}, "scope": {"openid"}, "state": {"a state"},
@@ -121,7 +121,7 @@ var requestField = regexp.MustCompile(`name="request" value="([^"]+)"`)
 // signIn fills in the page, as far as the code.
 func (b *browser) signIn(name, password string) (code string) {
 	b.Helper()
-	form := b.get(b.asking())
+	form := b.get(b.authorizationURL())
 	m := requestField.FindStringSubmatch(form.text)
 	if form.status != http.StatusOK || m == nil {
 		b.Fatalf("the page to sign in: %d %s", form.status, form.text)
@@ -149,7 +149,7 @@ func (b *browser) exchange(code, verifier string) (token string, p page) {
 	return got.Token, p
 }
 
-// TestSignIn guarantees that the people of the demo get tokens with their tenants by authorization code
+// TestSignIn guarantees that the users of the demo get tokens with their tenants by authorization code
 // and PKCE, signed by the issuer's key, also after it has changed.
 func TestSignIn(t *testing.T) {
 	b := newBrowser(t)
@@ -178,7 +178,7 @@ func TestSignIn(t *testing.T) {
 // password, and a code is nothing without its verifier, twice, or for another place.
 func TestSignInRefuses(t *testing.T) {
 	b := newBrowser(t)
-	form := b.get(b.asking())
+	form := b.get(b.authorizationURL())
 	id := requestField.FindStringSubmatch(form.text)[1]
 	action := b.issuer.URL() + "/sign-in"
 	for _, who := range []url.Values{
@@ -191,7 +191,7 @@ func TestSignInRefuses(t *testing.T) {
 		}
 	}
 	if p := b.post(action, url.Values{"request": {"forged"}, "name": {Ana}, "password": {Ana}}); p.status != http.StatusBadRequest {
-		t.Errorf("a sign-in that nobody asked for: %d", p.status)
+		t.Errorf("a sign-in that nobody requested: %d", p.status)
 	}
 	if p := b.get(action + "?request=%22%3E%3Cscript%3E"); p.status != http.StatusBadRequest || strings.Contains(p.text, "script") {
 		t.Errorf("a page for no request: %d %s", p.status, p.text)
@@ -214,7 +214,7 @@ func TestSignInRefuses(t *testing.T) {
 		"an implicit one": {"response_type", "id_token token"},
 		"without a page":  {"prompt", "none"},
 	} {
-		p := b.get(b.asking(changes...))
+		p := b.get(b.authorizationURL(changes...))
 		if requestField.MatchString(p.text) {
 			t.Errorf("%s: shown the page to sign in", name)
 		}

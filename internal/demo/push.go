@@ -99,12 +99,12 @@ func (l *Loki) push(ctx context.Context, org string, streams []Stream) error {
 }
 
 // Flush moves everything that was written to the store, so that the store and no longer the ingester
-// answers for it. Nobody may write meanwhile: it returns when the ingester is empty.
+// serves it. Nobody may write meanwhile: it returns when the ingester is empty.
 func (l *Loki) Flush(ctx context.Context) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		// Asked for again each time: Loki's answer does not wait for the store, and what has been
+		// Requested again each time: Loki's response does not wait for the store, and what has been
 		// stored leaves the ingester's memory with the flush after.
 		if _, err := l.do(ctx, http.MethodPost, "/flush", nil, nil, http.StatusNoContent); err != nil {
 			return fmt.Errorf("flush loki: %w", err)

@@ -241,7 +241,7 @@ func track(r *rand.Rand, at time.Time, level string) string {
 
 func agent(r *rand.Rand, at time.Time, level string) string {
 	return fmt.Sprintf("ts=%s level=%s msg=%q node=%s-node-%d", at.UTC().Format(time.RFC3339Nano), level,
-		pick(r, []string{"image pulled", "volume mounted", "probe answered", "certificate renewed"}), Platform, r.IntN(5))
+		pick(r, []string{"image pulled", "volume mounted", "probe succeeded", "certificate renewed"}), Platform, r.IntN(5))
 }
 
 func order(r *rand.Rand, t trade) string { return fmt.Sprintf("%s-%d", t.tenant, r.IntN(90000)+10000) }

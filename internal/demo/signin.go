@@ -27,7 +27,7 @@ button { font: inherit; margin-top: 1.5rem; padding: .5rem 1.5rem } [role=alert]
 <button>Sign in</button>
 </form>
 <p>This is a demo. There are:</p>
-<ul>{{range .People}}<li>{{.}}</li>{{end}}</ul>
+<ul>{{range .Users}}<li>{{.}}</li>{{end}}</ul>
 <p>Everybody's password is the name.</p>
 </main>
 </html>
@@ -79,5 +79,5 @@ func writePage(w http.ResponseWriter, status int, id, problem string) {
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'")
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = signInPage.Execute(w, map[string]any{"Request": id, "Problem": problem, "People": People}) // whoever asked may be gone
+	_ = signInPage.Execute(w, map[string]any{"Request": id, "Problem": problem, "Users": Users}) // the client may be gone
 }

@@ -138,7 +138,9 @@ func rounded(v any) any {
 // requests that are refused, by logfence and by Loki. A third of them, unless LOGFENCE_TEST_LOAD is "exact".
 func every() (all []request) {
 	completely := os.Getenv("LOGFENCE_TEST_LOAD") == "exact"
-	add := func(d route, params url.Values) { all = append(all, request{method: d.method, path: d.path, params: params}) }
+	add := func(d route, params url.Values) {
+		all = append(all, request{method: d.method, path: d.path, params: params})
+	}
 	queries := concat(logQueries, metricQueries, numbers)
 	for k, w := range on.windows() {
 		for i, q := range queries {

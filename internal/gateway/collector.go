@@ -6,7 +6,7 @@ import (
 )
 
 // gcPercent lets the heap grow to three times what is alive before it is collected, not to twice: a tenth
-// of a small answer's processor time. What is alive is small, and the same for any answer's size.
+// of a small response's processor time. What is alive is small, and the same for any response's size.
 const gcPercent = 200
 
 // tuneCollector sets what the operator has not by GOGC, and gives back what starting took.

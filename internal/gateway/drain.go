@@ -11,17 +11,17 @@ import (
 // endTime is for what is cut off at last to end visibly.
 const endTime = 5 * time.Second
 
-// drain is how serving ends, so that no answer is lost:
+// drain is how serving ends, so that no response is lost:
 //
 //  1. /readyz says so, and nothing else changes for a while: balancers learn of an end later than the
 //     process does (Kubernetes removes an endpoint while it sends SIGTERM, not before), and what they
-//     send until then has to be answered. Connections in use are closed politely, each after an answer.
-//  2. Tails are told to come back, which is now to another process; no connections are taken any more;
-//     answers under way go on to their end.
+//     send until then has to be served. Connections in use are closed gracefully, each after a response.
+//  2. Tails are told to reconnect, which leads to another process; no connections are taken any more;
+//     responses in flight continue to their end.
 //  3. What has not ended in time is cut off, visibly.
 type drain struct {
 	delay, timeout time.Duration
-	announce       func()                               // has /readyz say so; nil: nobody asks
+	announce       func()                               // has /readyz say so; nil: there is none
 	endTails       func(context.Context)                // has tails end, which have no end of their own; nil: there are none
 	after          func(time.Duration) <-chan time.Time // the clock; nil: time.After
 }
@@ -41,7 +41,7 @@ func (d drain) wait() {
 	<-d.after(d.delay)
 }
 
-// stop lets the requests under way end, and cuts off what does not.
+// stop lets the requests in flight complete, and cuts off those that do not.
 func (d drain) stop(ctx context.Context, s *http.Server, cut context.CancelFunc) error {
 	ctx = context.WithoutCancel(ctx) // cut is to end the requests, not the waiting for them
 	drained, cancel := context.WithTimeout(ctx, d.timeout)
@@ -63,7 +63,7 @@ func (d drain) stop(ctx context.Context, s *http.Server, cut context.CancelFunc)
 	return nil
 }
 
-// leaving has every answer close its connection once the end has begun, as a client expects it: by
+// leaving has every response close its connection once the end has begun, as a client expects it: by
 // "Connection: close", or by GOAWAY in HTTP/2. http.Server's SetKeepAlivesEnabled would close idle
 // connections at once as well, under the hands of clients that are just writing to them.
 type leaving struct{ began atomic.Bool }

@@ -8,7 +8,7 @@ import (
 	"github.com/logfence/logfence/internal/httpapi"
 )
 
-// explorePage is what the log page is to know; nil if it is not served.
+// explorePage configures the log explorer; nil if it is not served.
 func explorePage(c config.Config) *httpapi.Explore {
 	if !c.UI {
 		return nil

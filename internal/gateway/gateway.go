@@ -103,7 +103,7 @@ func New(ctx context.Context, c config.Config, stderr io.Writer) (_ *Gateway, er
 	if err != nil {
 		return nil, err
 	}
-	seen.metrics.Counter("logfence_log_lines_dropped_total", "Log lines that are in no log, since they came faster than stderr took them or it took none.", nil,
+	seen.metrics.Counter("logfence_log_lines_dropped_total", "Log lines that were dropped because stderr did not accept them in time.", nil,
 		func() float64 { return float64(lines.Dropped()) })
 	addLimits(seen.metrics, limiter)
 	client, err := loki.New(c.Loki, loki.WithTransport(seen.recorder.Transport), loki.WithLogger(log))
@@ -242,16 +242,16 @@ func (g *Gateway) newServer(ctx context.Context, h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ReadHeaderTimeout: g.clients.header, // none on a whole request: it would cut off answers that stream for longer
+		ReadHeaderTimeout: g.clients.header, // none on a whole request: it would cut off responses that stream for longer
 		IdleTimeout:       g.clients.idle,
 		MaxHeaderBytes:    g.clients.maxHeader,
-		// `OPTIONS *` is no operation of ours, and is answered as such.
+		// `OPTIONS *` is none of our operations, and gets the response of one.
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     slog.NewLogLogger(g.log.Handler(), slog.LevelWarn),
 	}
 }
 
-// ended is nil for the end that was asked for.
+// ended is nil for the end that was requested.
 func ended(err error) error {
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil

@@ -28,7 +28,7 @@ func startGateway(ctx context.Context, t *testing.T, d drain, h http.HandlerFunc
 	return g.PublicURL(), done
 }
 
-// getAll is the whole answer.
+// getAll is the complete response.
 func getAll(url string) (string, error) {
 	response, err := http.Get(url)
 	if err != nil {
@@ -38,8 +38,8 @@ func getAll(url string) (string, error) {
 	return string(body), errors.Join(err, response.Body.Close())
 }
 
-// TestStopLetsAnswersEnd guarantees that an answer under way when the signal comes is sent whole.
-func TestStopLetsAnswersEnd(t *testing.T) {
+// TestStopLetsResponsesEnd guarantees that a response in flight when the signal arrives is sent completely.
+func TestStopLetsResponsesEnd(t *testing.T) {
 	ctx, signal := context.WithCancel(t.Context())
 	url, ended := startGateway(ctx, t, drain{timeout: time.Minute}, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "first ")
@@ -47,7 +47,7 @@ func TestStopLetsAnswersEnd(t *testing.T) {
 		signal()
 		<-ctx.Done()
 		if r.Context().Err() != nil {
-			t.Error("the signal ended a request under way")
+			t.Error("the signal ended a request in flight")
 		}
 		_, _ = io.WriteString(w, "last")
 	})
@@ -61,7 +61,7 @@ func TestStopLetsAnswersEnd(t *testing.T) {
 }
 
 // TestStopTurnsAway guarantees that after the signal /readyz is told first, that connections are still
-// taken while balancers learn of it, and that each is closed politely, after its answer.
+// taken while balancers learn of it, and that each is closed gracefully, after its response.
 func TestStopTurnsAway(t *testing.T) {
 	ctx, signal := context.WithCancel(t.Context())
 	announced, learned := make(chan struct{}), make(chan time.Time)
@@ -86,13 +86,13 @@ func TestStopTurnsAway(t *testing.T) {
 		t.Errorf("serve: %v", err)
 	}
 	if _, err := getAll(url); err == nil {
-		t.Error("it is answered after the end")
+		t.Error("it is served after the end")
 	}
 }
 
-// TestStopCutsOffEndlessAnswers guarantees that an answer without an end, such as a tail, does not keep
+// TestStopCutsOffEndlessResponses guarantees that a response without an end, such as a tail, does not keep
 // logfence from ending: its context ends, so that it can say so.
-func TestStopCutsOffEndlessAnswers(t *testing.T) {
+func TestStopCutsOffEndlessResponses(t *testing.T) {
 	ctx, signal := context.WithCancel(t.Context())
 	url, ended := startGateway(ctx, t, drain{timeout: time.Millisecond}, func(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).Flush()

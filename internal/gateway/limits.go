@@ -38,7 +38,7 @@ func openLimits(c config.Config, log *slog.Logger, life *lifecycle) (tenantLimit
 		}
 		limiter.Replace(own) // as a whole: a request sees the old ones or the new ones
 		return own, nil
-	}, refresh.Options{OnChange: func(err error) { tellLimits(log, c.LimitsFile, err) }})
+	}, refresh.Options{OnChange: func(err error) { logLimits(log, c.LimitsFile, err) }})
 	if err != nil {
 		return tenantLimits{}, fmt.Errorf("read the limits of tenants: %w", err)
 	}
@@ -47,8 +47,8 @@ func openLimits(c config.Config, log *slog.Logger, life *lifecycle) (tenantLimit
 	return l, nil
 }
 
-// tellLimits logs what became of a file that has changed: every mistake, each with its line.
-func tellLimits(log *slog.Logger, file string, err error) {
+// logLimits logs what became of a file that has changed: every mistake, each with its line.
+func logLimits(log *slog.Logger, file string, err error) {
 	if err == nil {
 		log.Info("limits of tenants read again", "file", file)
 		return
@@ -72,14 +72,14 @@ func addLimits(m *telemetry.Metrics, l tenantLimits) {
 		m.Counter("logfence_limits_hit_total", "Requests refused for a tenant's limit, by the limit's key in the limits file.",
 			map[string]string{"limit": d.Key}, func() float64 { return float64(l.Hits(d.Limit)) })
 	}
-	m.Gauge("logfence_queries_in_flight", "Queries that Loki is asked at present, exports and tails apart.", nil,
+	m.Gauge("logfence_queries_in_flight", "Queries in flight at Loki, without exports and tails.", nil,
 		func() float64 { held, _ := l.Queries(); return float64(held) })
-	m.Gauge("logfence_queries_waiting", "Queries that wait for their turn.", nil,
+	m.Gauge("logfence_queries_waiting", "Queries that wait for a slot.", nil,
 		func() float64 { _, waiting := l.Queries(); return float64(waiting) })
 	if wanted, _, _ := l.Shared(); wanted {
-		m.Gauge("logfence_limits_shared", "1 while replicas count together by Redis; 0 while it is away, and each counts for itself.", nil,
+		m.Gauge("logfence_limits_shared", "1 while replicas count together in Redis; 0 while it is away, and each replica counts alone.", nil,
 			func() float64 { _, now, _ := l.Shared(); return oneIf(now) })
-		m.Counter("logfence_limits_shared_failures_total", "Requests that Redis did not answer in time, or answered with an error.", nil,
+		m.Counter("logfence_limits_shared_failures_total", "Requests to Redis that failed or timed out.", nil,
 			func() float64 { _, _, failures := l.Shared(); return float64(failures) })
 	}
 	if l.file != nil {

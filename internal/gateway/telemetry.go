@@ -90,7 +90,7 @@ func registerLoki(m *telemetry.Metrics, client *loki.Client) {
 		of := func(read func(loki.UpstreamStats) float64) func() float64 {
 			return func() float64 { return read(client.Stats().Upstreams[i]) }
 		}
-		m.Gauge("logfence_upstream_up", "1 while a URL of Loki is asked; 0 while it is down, and only probed.", labels,
+		m.Gauge("logfence_upstream_up", "1 while a URL of Loki is in use; 0 while it is down, and only probed.", labels,
 			of(func(s loki.UpstreamStats) float64 {
 				if s.Up {
 					return 1
@@ -99,12 +99,12 @@ func registerLoki(m *telemetry.Metrics, client *loki.Client) {
 			}))
 		m.Gauge("logfence_upstream_in_flight", "Requests and tails that a URL of Loki has not ended.", labels,
 			of(func(s loki.UpstreamStats) float64 { return float64(s.InFlight) }))
-		m.Counter("logfence_upstream_failures_total", "Requests to a URL of Loki whose connection failed, or that had their time.", labels,
+		m.Counter("logfence_upstream_failures_total", "Requests to a URL of Loki that failed to connect or timed out.", labels,
 			of(func(s loki.UpstreamStats) float64 { return float64(s.Failures) }))
 		m.Counter("logfence_upstream_probes_total", "Attempts to find out whether a URL of Loki that is down is back.", labels,
 			of(func(s loki.UpstreamStats) float64 { return float64(s.Probes) }))
 	}
-	m.Counter("logfence_upstream_retries_total", "Requests that were sent to Loki once more, since the first try got no byte of an answer.", nil,
+	m.Counter("logfence_upstream_retries_total", "Requests to Loki that were retried, since the first attempt got no byte of a response.", nil,
 		func() float64 { return float64(client.Stats().Retries) })
 	m.Counter("logfence_upstream_refused_total", "Requests that were not sent, since every URL of Loki is down.", nil,
 		func() float64 { return float64(client.Stats().Refused) })

@@ -112,8 +112,8 @@ func runGateway(t *testing.T) *running {
 	return r
 }
 
-// ask gives the status of an answer and reads it to its end.
-func (r *running) ask(token, path string, header ...string) int {
+// send returns the status of a response, and reads it to its end.
+func (r *running) send(token, path string, header ...string) int {
 	r.Helper()
 	request, err := http.NewRequestWithContext(r.Context(), http.MethodGet, r.url+path, nil)
 	if err != nil {
@@ -142,15 +142,15 @@ func query(text string) string { return "/api/v1/logs/query?query=" + url.QueryE
 func (r *running) day() {
 	r.Helper()
 	for range 2 {
-		r.ask(r.token, query(`{app="web"}`))
+		r.send(r.token, query(`{app="web"}`))
 	}
-	r.ask(r.token, query(`{app="web"`))
-	r.ask("", query(`{app="web"}`))
-	r.ask("", "/openapi.yaml")
-	r.ask(r.token, "/nothing")
+	r.send(r.token, query(`{app="web"`))
+	r.send("", query(`{app="web"}`))
+	r.send("", "/openapi.yaml")
+	r.send(r.token, "/nothing")
 }
 
-// metrics is what /metrics of the admin listener says, by name as it is asked for: a histogram's are three.
+// metrics is what /metrics of the admin listener reports, by the names of queries: a histogram has three.
 func (r *running) metrics() map[string]*dto.MetricFamily {
 	r.Helper()
 	body, err := getAll(r.admin + "/metrics")
@@ -244,7 +244,7 @@ func TestTracesOfAGateway(t *testing.T) {
 	r := runGateway(t)
 	r.loki.Forget()
 	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
-	status := r.ask(r.token, query(`{app="web"} |= "a-private-text"`), "Traceparent", "00-"+trace+"-00f067aa0ba902b7-01", "Baggage", "a=b")
+	status := r.send(r.token, query(`{app="web"} |= "a-private-text"`), "Traceparent", "00-"+trace+"-00f067aa0ba902b7-01", "Baggage", "a=b")
 	if status != http.StatusOK {
 		t.Fatalf("status %d", status)
 	}

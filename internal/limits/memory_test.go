@@ -230,7 +230,7 @@ func TestMemoryFillAndGrow(t *testing.T) {
 }
 
 // TestMemoryNeverExceeds guarantees for every order of events that no more is reserved than there is, that all
-// that is asked for is given or refused in time, and that nothing is left in the end.
+// that is requested is given or refused in time, and that nothing is left in the end.
 func TestMemoryNeverExceeds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		seed := rapid.Uint64().Draw(t, "seed")

@@ -223,8 +223,8 @@ func (l *Loki) serve(w http.ResponseWriter, r *http.Request) {
 	case operation == "tail":
 		l.tail(w, r)
 	default:
-		answer, err := handle(request{Request: r, name: name, now: l.now()})
-		send(w, r, answer, err)
+		response, err := handle(request{Request: r, name: name, now: l.now()})
+		send(w, r, response, err)
 	}
 }
 
@@ -273,7 +273,7 @@ func fail(w http.ResponseWriter, status int, message string) {
 }
 
 // send responds with JSON, compressed if the client accepts that.
-func send(w http.ResponseWriter, r *http.Request, answer any, err error) {
+func send(w http.ResponseWriter, r *http.Request, response any, err error) {
 	if err != nil {
 		refused, ok := err.(*httpError) //nolint:errorlint // handlers return it bare
 		if !ok {
@@ -283,14 +283,14 @@ func send(w http.ResponseWriter, r *http.Request, answer any, err error) {
 		return
 	}
 	status := http.StatusOK
-	if s, ok := answer.(interface{ status() int }); ok {
+	if s, ok := response.(interface{ status() int }); ok {
 		status = s.status()
 	}
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 	out, finish := compressed(w, r)
 	defer finish()
 	w.WriteHeader(status)
-	json.NewEncoder(out).Encode(answer) //nolint:errcheck,gosec // the client may be gone
+	json.NewEncoder(out).Encode(response) //nolint:errcheck,gosec // the client may be gone
 }
 
 // compressed is w, or a gzip writer to it if the client accepts gzip.

@@ -45,7 +45,7 @@ func tenants(t *testing.T) *lokitest.Loki {
 	return l
 }
 
-// get asks with pairs of parameters and gives the status and the body, as it is.
+// get sends pairs of parameters and returns the status and the body, as it is.
 func get(t *testing.T, l *lokitest.Loki, path string, pairs ...string) (int, string) {
 	t.Helper()
 	v := url.Values{}
@@ -80,14 +80,14 @@ func do(t *testing.T, r *http.Request) (int, string) {
 	return response.StatusCode, strings.TrimSuffix(string(body), "\n")
 }
 
-// data is the part of an answer before its statistics.
+// data is the part of a response before its statistics.
 func data(body string) string {
 	before, _, _ := strings.Cut(body, `,"stats":`)
 	return before
 }
 
-// TestAnswers holds the fake to what a Loki 3.7.8 answers, byte by byte where the data are the same.
-func TestAnswers(t *testing.T) {
+// TestResponses holds the fake to what a Loki 3.7.8 returns, byte by byte where the data are the same.
+func TestResponses(t *testing.T) {
 	l := tenants(t)
 	const emptyMatcher = "parse error : queries require at least one regexp or equality matcher that does not have an empty-compatible value. For instance, app=~\".*\" does not meet this requirement, but app=~\".+\" will"
 	for _, tt := range []struct {
@@ -189,7 +189,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestCategorizedLabels guarantees the third element that Grafana asks for.
+// TestCategorizedLabels guarantees the third element that Grafana requests.
 func TestCategorizedLabels(t *testing.T) {
 	l := tenants(t)
 	r := request(t, http.MethodGet, l.URL+"/loki/api/v1/query_range?query="+url.QueryEscape(`{app="web",tenant_id="alpha"} | json`), "")

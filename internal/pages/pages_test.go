@@ -18,15 +18,15 @@ import (
 
 var noon = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 
-// held is a Loki that holds entries, and counts what it is asked.
+// held is a Loki that holds entries, and counts its requests.
 type held struct {
-	entries []loki.Entry
-	asked   int
-	most    int // entries in one answer
+	entries  []loki.Entry
+	requests int
+	most     int // entries in one response
 }
 
 func (h *held) source(_ context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error) {
-	h.asked++
+	h.requests++
 	if p.Direction != "forward" || p.Limit < 1 {
 		return nil, fmt.Errorf("unexpected parameters %+v", p)
 	}
@@ -137,12 +137,12 @@ func TestPagesOfAnEmptyYear(t *testing.T) {
 	h := &held{}
 	w := walk(h)
 	w.Window.End = noon.Add(365 * 24 * time.Hour)
-	if got, err := collect(w); len(got) != 0 || err != nil || h.asked > 20 {
-		t.Errorf("got %d lines, error %v, after %d questions", len(got), err, h.asked)
+	if got, err := collect(w); len(got) != 0 || err != nil || h.requests > 20 {
+		t.Errorf("got %d lines, error %v, after %d requests", len(got), err, h.requests)
 	}
 }
 
-// TestPagesStop guarantees that nothing is asked after the receiver has enough, or after an error.
+// TestPagesStop guarantees that nothing is requested after the receiver has enough, or after an error.
 func TestPagesStop(t *testing.T) {
 	h := &held{entries: []loki.Entry{entry(0, "a"), entry(1, "b"), entry(2, "c")}}
 	w := walk(h)
@@ -153,8 +153,8 @@ func TestPagesStop(t *testing.T) {
 		}
 		break
 	}
-	if h.asked != 1 {
-		t.Errorf("asked %d times", h.asked)
+	if h.requests != 1 {
+		t.Errorf("%d requests", h.requests)
 	}
 	broken := errors.New("broken")
 	calls := 0
@@ -223,8 +223,8 @@ func TestPagesReserve(t *testing.T) {
 	if !slices.Equal(got, h.entries) || b.reserved != 0 || b.most > pages.Cost(w.LongBytes) {
 		t.Errorf("%d lines of %d, %d reserved, %d at most", len(got), len(h.entries), b.reserved, b.most)
 	}
-	if per := len(h.entries) / h.asked; per < 4 {
-		t.Errorf("%d requests for %d lines", h.asked, len(h.entries))
+	if per := len(h.entries) / h.requests; per < 4 {
+		t.Errorf("%d requests for %d lines", h.requests, len(h.entries))
 	}
 	for range w.Pages(t.Context()) {
 		break

@@ -223,7 +223,7 @@ func TestFilesTogether(t *testing.T) {
 	})
 }
 
-// TestReload guarantees that an operator's word is taken at once, and answered whether it is new or not.
+// TestReload guarantees that a reload by an operator takes effect at once, and returns whether the value is new or not.
 func TestReload(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -140,7 +140,7 @@ func (f *fake) drop(dropped ...loki.Dropped) {
 	}
 }
 
-// leave ends every tail, and answers nothing until back.
+// leave ends every tail, and does not respond until back.
 func (f *fake) leave() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

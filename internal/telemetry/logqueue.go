@@ -55,7 +55,7 @@ func (q *LogQueue) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Dropped counts the lines that are in no log.
+// Dropped counts the lines that were dropped.
 func (q *LogQueue) Dropped() uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()

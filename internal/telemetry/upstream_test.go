@@ -154,7 +154,7 @@ type timeless struct {
 
 func (c timeless) Deadline() (time.Time, bool) { return c.deadline, true }
 
-// TestFailure guarantees that a failure is the clock's when the request had its time, though its context has
+// TestFailure guarantees that a failure counts as a timeout when the deadline has passed, though the request's context has
 // not ended: a transport may enforce the deadline on the connection.
 func TestFailure(t *testing.T) {
 	t.Parallel()

@@ -9,9 +9,9 @@ import (
 
 // checkLater prices what Loki's parser leaves alone and Loki compiles all the same when it runs the
 // query: line filters. It refuses with a [*TooComplexError].
-func (q *scan) checkLater(text string, asked syntax.Expr) error {
+func (q *scan) checkLater(text string, original syntax.Expr) error {
 	var filters []compiledString
-	asked.Walk(func(e syntax.Expr) bool {
+	original.Walk(func(e syntax.Expr) bool {
 		if f, ok := e.(*syntax.LineFilterExpr); ok && f.Op == "" && (f.Ty == log.LineMatchRegexp || f.Ty == log.LineMatchNotRegexp) {
 			filters = append(filters, compiledString{value: f.Match, use: useLineFilter})
 		}

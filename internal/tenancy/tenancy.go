@@ -255,7 +255,7 @@ func newPrefix(own *labels.Matcher, more []*labels.Matcher) prefix {
 	return p
 }
 
-// prefix is what each selector of a text gains. Loki answers absent_over_time with the labels of
+// prefix is what each selector of a text gains. Loki evaluates absent_over_time to the labels of
 // the selector's equality matchers (absentLabels in its evaluator.go, v3.7.8), so the tenant's
 // label would turn up in the response: there a regular expression selects the same and leaves no trace. It
 // is compiled on first use: scopes are many, and few ever need it.

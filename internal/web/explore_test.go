@@ -31,8 +31,8 @@ func serve(t *testing.T, h http.Handler, header ...string) *httptest.ResponseRec
 	return w
 }
 
-// TestExploreIsStrict guarantees of everything that belongs to the log page that it runs no script but its
-// own files, makes no element of text, and asks nobody but its server and the provider.
+// TestExploreIsStrict guarantees of everything that belongs to the log explorer that it runs no script but its
+// own files, makes no element of text, and sends requests only to its server and the provider.
 func TestExploreIsStrict(t *testing.T) {
 	t.Parallel()
 	all := explorePages(t, OIDCLogin{}, "https://id.example.com", "https://tokens.example.com")
@@ -54,7 +54,7 @@ func TestExploreIsStrict(t *testing.T) {
 			t.Errorf("%s: the policy is %s", path, policy)
 		}
 		if path == ExplorePath && !strings.Contains(policy, "connect-src 'self' https://id.example.com https://tokens.example.com;") {
-			t.Errorf("the policy does not let the provider be asked: %s", policy)
+			t.Errorf("the policy does not allow requests to the provider: %s", policy)
 		}
 		long := strings.Contains(w.Header().Get("Cache-Control"), "immutable")
 		if hashed := strings.HasPrefix(path, ExplorePath+"/assets/"); long != hashed {
@@ -115,7 +115,7 @@ func TestExploreIsAskedForAgain(t *testing.T) {
 	}
 }
 
-// TestExploreIsLight guarantees what the log page costs to load: script and style together, compressed, and
+// TestExploreIsLight guarantees what the log explorer costs to load: script and style together, compressed, and
 // what of it comes before anything is seen.
 func TestExploreIsLight(t *testing.T) {
 	t.Parallel()
@@ -163,7 +163,7 @@ func TestLogPageIsCompressedOnce(t *testing.T) {
 	t.Parallel()
 	h, ok := explorePages(t, OIDCLogin{}, "https://id.example.com")[ExplorePath].(*explorePage)
 	if !ok {
-		t.Fatal("the log page has another handler")
+		t.Fatal("the log explorer has another handler")
 	}
 	calls, compressed := 0, h.compressed
 	h.compressed = func() []byte { calls++; return compressed() }

@@ -89,9 +89,9 @@ func TestPagesHoldNoInlineCode(t *testing.T) {
 	}
 }
 
-// TestRendererAsksNoOtherHost guarantees that the renderer names no host that it would load from. What
-// is left are links for people, and names of XML.
-func TestRendererAsksNoOtherHost(t *testing.T) {
+// TestRendererContactsNoOtherHost guarantees that the renderer names no host that it would load from. What
+// is left are links for readers, and names of XML.
+func TestRendererContactsNoOtherHost(t *testing.T) {
 	t.Parallel()
 	renderer := get(t, "/docs/redoc.js").Body.String()
 	if found := regexp.MustCompile(`https?://[^"'\x60 ]*\bcdn\.redoc\.ly[^"'\x60 ]*`).FindString(renderer); found != "" {

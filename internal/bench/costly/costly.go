@@ -4,7 +4,7 @@ package costly
 
 import "strings"
 
-// Text is one kind, of about as many bytes as are asked for.
+// Text is one kind, of about as many bytes as are requested.
 type Text struct {
 	Name string
 	Of   func(n int) string

@@ -1,8 +1,8 @@
-// Command stack runs what the tests of the log page need around logfence: a real Loki with the logs of two
+// Command stack runs what the tests of the log explorer need around logfence: a real Loki with the logs of two
 // tenants, and the demo's provider. Its first line says where they are, as JSON. It ends with its input, so
 // that nothing is left of it however the tests end.
 //
-// Tokens that people would not get by signing in are had from it, too: POST /token with the claims.
+// It also issues tokens that users would not get by signing in: POST /token with the claims.
 package main
 
 import (
@@ -79,21 +79,21 @@ func run(ctx context.Context, in io.Reader, out io.Writer) (err error) {
 	return nil
 }
 
-// tokens signs whatever it is asked to.
+// tokens signs any claims.
 func tokens(issuer *demo.Issuer) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) {
-		var asked struct {
+		var claims struct {
 			Subject string `json:"subject"`
 			Tenant  any    `json:"tenant"`
 			Seconds int    `json:"seconds"`
 		}
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&asked); err != nil {
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&claims); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
 		token, err := issuer.Token(demo.Claims{
-			Subject: asked.Subject, Tenant: asked.Tenant, Lifetime: time.Duration(asked.Seconds) * time.Second,
+			Subject: claims.Subject, Tenant: claims.Tenant, Lifetime: time.Duration(claims.Seconds) * time.Second,
 		})
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)

@@ -4,7 +4,7 @@
 //	go -C internal/tools run ./spec -json -repo ../..
 //
 // Guarantee: the output depends on these files alone, and keeps the order and the comments of native.yaml. Whatever in
-// compat.yaml or in an extension is not understood is an error, and so is a name that is used but not defined.
+// compat.yaml or in an extension is unknown is an error, and so is a name that is used but not defined.
 //
 // Not promised here: that the result is good OpenAPI (`make lint-spec`), or that the server keeps it (package
 // conformance tests).

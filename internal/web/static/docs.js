@@ -3,5 +3,5 @@
 import { init } from './redoc.js';
 import settings from './settings.js';
 
-const answer = await fetch(new URL('../openapi.json', import.meta.url));
-init(await answer.json(), { ...settings, disableTelemetry: true }, document.getElementById('redoc'));
+const response = await fetch(new URL('../openapi.json', import.meta.url));
+init(await response.json(), { ...settings, disableTelemetry: true }, document.getElementById('redoc'));

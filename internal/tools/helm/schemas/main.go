@@ -122,7 +122,7 @@ func writeCustom(ctx context.Context, module, file, out string) error {
 	return nil
 }
 
-// strict has a schema refuse fields that it does not know, as the API server does when asked to be strict,
+// strict has a schema refuse fields that it does not know, as the API server does in its strict mode,
 // and says in JSON Schema what Kubernetes says in extensions of its own.
 func strict(schema object) {
 	properties, hasProperties := schema["properties"].(object)
@@ -150,7 +150,7 @@ func strictly(schema any) {
 	}
 }
 
-// write names the file as kubeconform asks for it: by kind, group and version.
+// write names the file as kubeconform looks it up: by kind, group and version.
 func write(out string, kind, schema object) error {
 	// Of the group, kubeconform takes what is before the first dot.
 	group, _, _ := strings.Cut(fmt.Sprint(kind["group"]), ".")

@@ -11,8 +11,8 @@ type Person struct {
 	Tenants []string
 }
 
-// People are those of the demo: one in one tenant, and one in both.
-var People = []Person{
+// Users are those of the demo: one in one tenant, and one in both.
+var Users = []Person{
 	{Name: Ana, Tenants: []string{Alpha}},
 	{Name: Ben, Tenants: []string{Alpha, Beta}},
 }
@@ -38,9 +38,9 @@ func (p Person) String() string { return p.Name + " (" + strings.Join(p.Tenants,
 
 // personBy finds a person, by whatever tells them apart.
 func personBy(is func(Person) bool) (Person, bool) {
-	i := slices.IndexFunc(People, is)
+	i := slices.IndexFunc(Users, is)
 	if i < 0 {
 		return Person{}, false
 	}
-	return People[i], true
+	return Users[i], true
 }
