@@ -136,7 +136,7 @@ func (d *description) check(r request, a reply) (id string, err error) {
 		return "", refusedByHTTP(req, a)
 	}
 	route, params, err := d.router.FindRoute(req)
-	if err != nil || !exact(req) && a.status == http.StatusNotFound {
+	if err != nil || !exact(req) && (a.status == http.StatusNotFound || a.status == http.StatusMovedPermanently) {
 		return "", d.checkNowhere(req, a)
 	}
 	id = route.Operation.OperationID
@@ -185,6 +185,10 @@ func (d *description) checkNowhere(req *http.Request, a reply) error {
 	switch {
 	case at == "/openapi.yaml" || at == "/openapi.json" || at == "/docs" || strings.HasPrefix(at, "/docs/"):
 		return d.checkPage(a)
+	case at == "/ready":
+		return nil // for clients that wait for Loki; it is no operation
+	case a.status == http.StatusMovedPermanently:
+		return d.checkRedirect(req, a)
 	case a.status == http.StatusMethodNotAllowed && a.header.Get("Allow") == "":
 		return fmt.Errorf("405 without Allow: %w", errUndeclared)
 	case a.status != http.StatusNotFound && a.status != http.StatusMethodNotAllowed:
@@ -200,6 +204,20 @@ func (d *description) checkNowhere(req *http.Request, a reply) error {
 		return fmt.Errorf("%d is %q: %w", a.status, media, errUndeclared)
 	}
 	return d.checkSchema("Problem", a.body)
+}
+
+// checkRedirect accepts a redirect of a GET or HEAD to one of Loki's paths that the spec has, written as it writes it.
+func (d *description) checkRedirect(req *http.Request, a reply) error {
+	location := a.header.Get("Location")
+	to, err := http.NewRequest(http.MethodGet, location, http.NoBody) //nolint:noctx // it is not sent
+	if err == nil {
+		_, _, err = d.router.FindRoute(to)
+	}
+	get := req.Method == http.MethodGet || req.Method == http.MethodHead
+	if err != nil || !get || !exact(to) || !strings.HasPrefix(location, "/loki/") {
+		return fmt.Errorf("%s is redirected to %q: %w", req.Method, location, errors.Join(errUndeclared, err))
+	}
+	return nil
 }
 
 // checkPage accepts the responses of a file server.

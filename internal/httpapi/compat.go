@@ -2,6 +2,9 @@ package httpapi
 
 import (
 	"net/http"
+	"net/url"
+	"path"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -78,14 +81,18 @@ type lokiEnvelope struct {
 // LokiFormatQuery handles GET /loki/api/v1/format_query, without a request to Loki, which can take many
 // seconds for some queries.
 func (s *Server) LokiFormatQuery(c echo.Context, p api.LokiFormatQueryParams) error {
-	recordOf(c).Requested = []string{p.Query}
+	var text string
+	if p.Query != nil {
+		text = *p.Query
+	}
+	recordOf(c).Requested = []string{text}
 	who := callerOf(c)
-	if err := who.limits.CheckQuery(len(p.Query)); err != nil {
+	if err := who.limits.CheckQuery(len(text)); err != nil {
 		return err
 	}
 	var formatted string
 	err := s.withParserSlot(c.Request().Context(), who, func() (err error) {
-		formatted, err = who.scope.Format(p.Query, who.checkShape)
+		formatted, err = who.scope.Format(text, who.checkShape)
 		return err
 	})
 	if problem := ofQuery(err); problem != nil && problem.Code == codeQueryInvalid.name {
@@ -110,4 +117,49 @@ func (s *Server) LokiBuildInfo(c echo.Context, _ api.LokiBuildInfoParams) error 
 		return err
 	}
 	return c.JSON(http.StatusOK, api.BuildInfo{Version: info.Version})
+}
+
+// lokiReadyPath is where clients of Loki wait until it takes requests.
+const lokiReadyPath = "/ready"
+
+// lokiReady reports whether this process takes requests, and nothing of Loki or the issuers: that is /readyz, for
+// operators. It needs no token, as Loki's needs none.
+func (s *Server) lokiReady(c echo.Context) error {
+	if s.stopping.Load() {
+		return c.String(http.StatusServiceUnavailable, "not ready: the server is shutting down")
+	}
+	return c.String(http.StatusOK, "ready\n")
+}
+
+// withoutDoubleSlashes returns where a GET or HEAD of one of Loki's paths is redirected whose slashes are doubled, as they
+// are where a client's base URL ends with one; Loki's router does the same. It is empty where cleaning the path does not
+// lead to a path of the contract: a path that is passed through as it is could name another host.
+func (t operationTable) withoutDoubleSlashes(r *http.Request) string {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.URL.RawPath != "" || strings.Contains(r.URL.Path, "/.") {
+		return ""
+	}
+	clean := path.Clean(r.URL.Path)
+	if !strings.HasPrefix(clean, compatPrefix) || strings.HasSuffix(r.URL.Path, "/") {
+		return ""
+	}
+	for _, op := range t {
+		if op.route.Method == http.MethodGet && matchesTemplate(op.route.Path, clean) {
+			return (&url.URL{Path: clean, RawQuery: r.URL.RawQuery}).String()
+		}
+	}
+	return ""
+}
+
+// matchesTemplate reports whether a path is one of a template of OpenAPI.
+func matchesTemplate(template, path string) bool {
+	want, got := strings.Split(template, "/"), strings.Split(path, "/")
+	if len(want) != len(got) {
+		return false
+	}
+	for i := range want {
+		if want[i] != got[i] && !strings.HasPrefix(want[i], "{") {
+			return false
+		}
+	}
+	return true
 }

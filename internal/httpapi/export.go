@@ -208,8 +208,8 @@ func (x *export) finish(err error) error {
 
 // fail writes the last record of an export that failed.
 func (x *export) fail(cause error) error {
-	p := problemOf(cause)
 	d := recordOf(x)
+	p := problemOf(cause, d.Requested...)
 	p.RequestID = d.RequestID
 	d.Code, d.Cause = p.Code, cause
 	if err := x.format.failure(&x.buffer, p); err != nil {

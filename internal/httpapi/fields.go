@@ -91,7 +91,8 @@ func (s *Server) fields(c echo.Context, p api.ListFieldsParams) (tenancy.Query, 
 		return refuse(err)
 	}
 	if q.Kind() != tenancy.KindLogs {
-		return refuse(codeKindWrong.problem(nil, "Fields are found in log lines: this takes a log query, not a metric query."))
+		return refuse(codeKindWrong.problem(nil, "Fields are found in log lines: this takes a log query, not a metric query.").
+			inLoki("only log selector is supported"))
 	}
 	return q, loki.FieldParams{Window: w, Step: step, LineLimit: intOrZero(p.LineLimit), Limit: intOrZero(limit)}, nil
 }

@@ -290,7 +290,7 @@ func (g *gateway) validate(r *http.Request, a apiResponse) {
 		g.held.Store(metAs(route.Operation, a.StatusCode), true) // its frames are no body
 		return
 	}
-	if a.Header.Get("Content-Encoding") != "" || a.StatusCode == http.StatusNotFound || a.StatusCode == http.StatusMethodNotAllowed {
+	if a.Header.Get("Content-Encoding") != "" || a.StatusCode == http.StatusNotFound && route.Operation.Responses.Value("404") == nil || a.StatusCode == http.StatusMethodNotAllowed {
 		return
 	}
 	err = openapi3filter.ValidateResponse(g.Context(), &openapi3filter.ResponseValidationInput{

@@ -250,7 +250,7 @@ func TestQueriesAreBounded(t *testing.T) {
 		{"/api/v1/logs/volume/range", []string{"query", `{a="b"}`, "step", "1s"}, "too_many_points", "3600 points"},
 		{"/api/v1/logs/patterns", []string{"query", `{a="b"}`, "step", "1s"}, "too_many_points", "3600 points"},
 		{"/api/v1/logs/series", []string{"match", `{a="b"}`, "match", `{c="d"}`}, "query_too_complex", "2 selectors; it may have 1"},
-		{"/api/v1/logs/series", []string{"match", long}, "query_too_long", "The query is 48 bytes long; it may have 40. Shorten it."},
+		{"/api/v1/logs/series", []string{"match", long}, "query_too_long", "The query is 48 bytes long; the server's setting allows 40. Shorten it, or ask your administrator to raise the setting."},
 		{"/api/v1/logs/query", []string{"query", long}, "query_too_long", "48 bytes long"},
 		{"/api/v1/logs/labels", []string{"query", long}, "query_too_long", "48 bytes long"},
 		{"/api/v1/logs/tail", []string{"query", long}, "query_too_long", "48 bytes long"},

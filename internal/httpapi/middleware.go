@@ -129,17 +129,17 @@ func (s *Server) writeError(c echo.Context, d *audit.AccessRecord, err error) (a
 		d.Status, d.Code = statusClientClosed, "client_closed_request"
 		return true
 	}
-	p := problemOf(err)
+	p := problemOf(err, d.Requested...)
 	d.Code = p.Code
 	d.Unproven = unproven(err)
 	if c.Response().Committed {
 		return true
 	}
 	p.RequestID = d.RequestID
-	d.Status = p.Status
 	if err := p.send(c); err != nil {
 		d.Cause = errors.Join(d.Cause, err)
 	}
+	d.Status = p.Status // which send chooses by the surface
 	return false
 }
 
@@ -151,14 +151,17 @@ func unproven(err error) bool {
 
 // exactPath accepts a path only as the spec writes it: no `//`, `.` or `..`, no slash at the end, and
 // nothing escaped but the colon, which clients escape in label names. Paths that a proxy might interpret differently
-// are not found.
-func exactPath(next echo.HandlerFunc) echo.HandlerFunc {
+// are not found, but for what [operationTable.withoutDoubleSlashes] redirects.
+func (s *Server) exactPath(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		u := c.Request().URL
 		if u.RawPath != "" && strings.NewReplacer("%3A", ":", "%3a", ":").Replace(u.RawPath) != u.Path {
 			return echo.ErrNotFound
 		}
 		if u.Path == "" || path.Clean(u.Path) != u.Path {
+			if at := s.redirects.withoutDoubleSlashes(c.Request()); at != "" {
+				return c.Redirect(http.StatusMovedPermanently, at)
+			}
 			return echo.ErrNotFound
 		}
 		u.RawPath = ""

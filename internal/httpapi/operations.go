@@ -42,6 +42,11 @@ type operation struct {
 	route *routers.Route
 	// repeats holds for each parameter in the URL or the form whether it may be repeated.
 	repeats map[string]bool
+	// ignoresUnknown and ignoresEmpty are set where the operation is as tolerant as Loki: a parameter that it does not
+	// have, and one without a value, is as if it were not there.
+	ignoresUnknown, ignoresEmpty bool
+	// required are the parameters in the URL or the form without which there is no request.
+	required []string
 	// headers are the parameters that are headers, each to be given once.
 	headers []string
 	body    bodyKind
@@ -107,15 +112,34 @@ func newOperation(spec *openapi3.T, path string, item *openapi3.PathItem, method
 			return nil, errors.New("body is neither a form nor JSON")
 		}
 	}
+	var err error
+	if o.ignoresUnknown, err = tolerates(o.route.Operation, "x-logfence-unknown-parameters"); err != nil {
+		return nil, err
+	}
+	if o.ignoresEmpty, err = tolerates(o.route.Operation, "x-logfence-empty-values"); err != nil {
+		return nil, err
+	}
 	for _, p := range append(slices.Clone(item.Parameters), o.route.Operation.Parameters...) {
 		switch p.Value.In {
 		case openapi3.ParameterInQuery:
 			o.repeats[p.Value.Name] = p.Value.Schema.Value.Type.Is(openapi3.TypeArray)
+			if p.Value.Required {
+				o.required = append(o.required, p.Value.Name)
+			}
 		case openapi3.ParameterInHeader:
 			o.headers = append(o.headers, p.Value.Name)
 		}
 	}
 	return o, nil
+}
+
+// tolerates reads one of the extensions that the table of the Loki-compatible surface writes. Absent means refused.
+func tolerates(op *openapi3.Operation, extension string) (bool, error) {
+	value, given := op.Extensions[extension]
+	if given && value != "tolerated" {
+		return false, fmt.Errorf("%s is %v, want tolerated or nothing", extension, value)
+	}
+	return given, nil
 }
 
 // echoPath is a path template of OpenAPI as Echo writes it.
@@ -126,6 +150,9 @@ func echoPath(path string) string {
 // readParameters reads a request's parameters once: from the URL, or from the form. What is given
 // twice, in both places, or by a name that the operation doesn't have, is refused.
 func (o *operation) readParameters(r *http.Request, maxBody int64) (url.Values, error) {
+	if o.ignoresUnknown {
+		return o.readTolerantly(r, maxBody)
+	}
 	source := r.URL.RawQuery
 	if o.body != bodyNone && (source != "" || r.URL.ForceQuery) {
 		return nil, parameterInvalid("", "Parameters of this request go into its body; the URL has some as well.")
@@ -156,13 +183,9 @@ func (o *operation) readParameters(r *http.Request, maxBody int64) (url.Values, 
 }
 
 func (o *operation) parse(source string) (url.Values, error) {
-	if strings.Count(source, "&") >= maxParameters {
-		return nil, parameterInvalid("", "More than %d parameters.", maxParameters)
-	}
-	values, err := url.ParseQuery(source)
+	values, err := parsePairs(source)
 	if err != nil {
-		// Escapes that are none, and `;`, which some servers take for `&`.
-		return nil, parameterInvalid("", "The parameters are not encoded as application/x-www-form-urlencoded.")
+		return nil, err
 	}
 	for name, given := range values {
 		repeats, known := o.repeats[name]
@@ -172,13 +195,33 @@ func (o *operation) parse(source string) (url.Values, error) {
 		case len(given) > 1 && !repeats:
 			return nil, parameterInvalid(name, "%s is given %d times. Send it once.", name, len(given))
 		}
-		for _, value := range given {
-			if !utf8.ValidString(value) || strings.ContainsRune(value, 0) {
-				return nil, parameterInvalid(name, "%s is not text in UTF-8.", name)
-			}
+		if err := checkText(name, given); err != nil {
+			return nil, err
 		}
 	}
 	return values, nil
+}
+
+// parsePairs decodes parameters, as many as a request may have.
+func parsePairs(source string) (url.Values, error) {
+	if strings.Count(source, "&") >= maxParameters {
+		return nil, parameterInvalid("", "More than %d parameters.", maxParameters)
+	}
+	values, err := url.ParseQuery(source)
+	if err != nil {
+		// Escapes that are none, and `;`, which some servers take for `&`.
+		return nil, parameterInvalid("", "The parameters are not encoded as application/x-www-form-urlencoded.")
+	}
+	return values, nil
+}
+
+func checkText(name string, given []string) error {
+	for _, value := range given {
+		if !utf8.ValidString(value) || strings.ContainsRune(value, 0) {
+			return parameterInvalid(name, "%s is not text in UTF-8.", name)
+		}
+	}
+	return nil
 }
 
 // printable returns a caller's text, shortened and without control characters, for use in an error.

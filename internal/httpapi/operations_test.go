@@ -246,7 +246,7 @@ var statuses = map[int]func(g *gateway, r *http.Request) apiResponse{
 		return g.send(alphaToken, r)
 	},
 	http.StatusBadRequest: func(g *gateway, r *http.Request) apiResponse {
-		r.URL.RawQuery = "nosuch=1"
+		r.URL.RawQuery = "limit=1;limit=2" // which some servers take for two parameters
 		return g.send(alphaToken, r)
 	},
 	http.StatusUnauthorized: func(g *gateway, r *http.Request) apiResponse { return g.send("nobody-knows-me", r) },
@@ -270,10 +270,18 @@ var statuses = map[int]func(g *gateway, r *http.Request) apiResponse{
 		return g.send(alphaToken, r)
 	},
 	http.StatusServiceUnavailable: func(g *gateway, r *http.Request) apiResponse { return g.send("of-no-keys", r) },
+	http.StatusNotFound:           featureOff,
+	http.StatusNotImplemented:     featureOff,
 	http.StatusGatewayTimeout: func(g *gateway, r *http.Request) apiResponse {
 		g.loki.Instead(lokitest.Fail(http.StatusGatewayTimeout, "context deadline exceeded"))
 		return g.send(alphaToken, r)
 	},
+}
+
+// featureOff sends a request to a Loki that has the feature turned off.
+func featureOff(g *gateway, r *http.Request) apiResponse {
+	g.loki.Instead(lokitest.Fail(http.StatusNotFound, "not found"))
+	return g.send(alphaToken, r)
 }
 
 // TestEveryDeclaredStatus guarantees that every status which an operation declares is met, as declared:
@@ -348,7 +356,6 @@ func TestUnknownIsRefused(t *testing.T) {
 		{http.MethodGet, "/api/v1/logs/labels//values", 404, "not_found"},
 		{http.MethodGet, "/healthz", 404, "not_found"},
 		{http.MethodGet, "/metrics", 404, "not_found"},
-		{http.MethodGet, "/ready", 404, "not_found"},
 		{http.MethodGet, "/config", 404, "not_found"},
 		{http.MethodPost, "/flush", 404, "not_found"},
 		{http.MethodPost, "/loki/api/v1/push", 404, ""},

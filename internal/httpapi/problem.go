@@ -34,6 +34,10 @@ type problem struct {
 	Line      int    `json:"line,omitempty"`
 	Column    int    `json:"column,omitempty"`
 
+	// loki is the text on Loki's surface, where it differs from the detail, and lokiStatus the status there.
+	loki       string
+	lokiStatus int
+
 	// header is sent beside it; cause is for the log alone.
 	header map[string]string
 	cause  error
@@ -78,6 +82,7 @@ var (
 	codeTooManyLines         = code{"too_many_lines", http.StatusUnprocessableEntity, "Query requests too many lines"}
 	codeTooDense             = code{"too_dense", http.StatusUnprocessableEntity, "Too many lines share a nanosecond"}
 	codeAnswerTooLarge       = code{"answer_too_large", http.StatusUnprocessableEntity, "Response is too large"}
+	codeQueryFailed          = code{"query_failed", http.StatusUnprocessableEntity, "Query cannot be evaluated"}
 	codeUpgradeRequired      = code{"upgrade_required", http.StatusUpgradeRequired, "Not a WebSocket"}
 	codeTooManyQueries       = code{"too_many_queries", http.StatusTooManyRequests, "Too many queries at once"}
 	codeTooManyExports       = code{"too_many_exports", http.StatusTooManyRequests, "Too many exports at once"}
@@ -85,6 +90,7 @@ var (
 	codeOriginForbidden      = code{"origin_forbidden", http.StatusForbidden, "Origin is not allowed"}
 	codeRateLimited          = code{"rate_limited", http.StatusTooManyRequests, "Too many requests"}
 	codeInternal             = code{"internal", http.StatusInternalServerError, "Internal error"}
+	codeNotEnabled           = code{"not_enabled", http.StatusNotImplemented, "Feature is not enabled"}
 	codeLokiUnreachable      = code{"loki_unreachable", http.StatusBadGateway, "Loki cannot be reached"}
 	codeLokiFailed           = code{"loki_failed", http.StatusBadGateway, "Loki failed"}
 	codeOverloaded           = code{"overloaded", http.StatusServiceUnavailable, "Server is overloaded"}
@@ -109,6 +115,12 @@ func (p *problem) with(header, value string) *problem {
 	return p
 }
 
+// inLoki sets the text on Loki's surface: Loki's own words, by which its clients decide.
+func (p *problem) inLoki(text string) *problem {
+	p.loki = text
+	return p
+}
+
 func parameterInvalid(name, format string, args ...any) *problem {
 	p := codeParameterInvalid.problem(nil, format, args...)
 	p.Parameter = name
@@ -118,9 +130,11 @@ func parameterInvalid(name, format string, args ...any) *problem {
 const retryLater = "1" // seconds
 
 // problemOf is the only place that turns errors into responses. Unknown errors are faults of logfence, and their text
-// is not sent: a detail that has not been reviewed may hold an address or another tenant's name.
-func problemOf(err error) *problem {
-	for _, in := range []func(error) *problem{asProblem, ofToken, ofRecord, ofQuery, ofLimits, ofLoki, ofRouter} {
+// is not sent: a detail that has not been reviewed may hold an address or another tenant's name. The queries are those of
+// the request, of which Loki's errors may repeat parts.
+func problemOf(err error, queries ...string) *problem {
+	ofRefused := func(err error) *problem { return ofRefused(err, strings.Join(queries, "\n")) }
+	for _, in := range []func(error) *problem{asProblem, ofToken, ofRecord, ofQuery, ofLimits, ofRefused, ofLoki, ofRouter} {
 		if p := in(err); p != nil {
 			return p
 		}
@@ -179,13 +193,15 @@ func ofQuery(err error) *problem {
 		p.Line, p.Column = invalid.Line, invalid.Column
 		return p
 	case errors.Is(err, tenancy.ErrNotSelector):
-		return codeQueryInvalid.problem(err, "Only a stream selector is taken here, such as {app=\"api\"}, without a pipeline or function.")
+		return codeQueryInvalid.problem(err, "Only a stream selector is taken here, such as {app=\"api\"}, without a pipeline or function.").
+			inLoki("only label matchers are supported")
 	case errors.As(err, &complexity):
 		return codeQueryTooComplex.problem(err, "%s.", sentence(complexity.Error()))
 	case errors.As(err, &unsupported):
 		return codeQueryUnsupported.problem(err, "%s.", sentence(unsupported.Reason))
 	case errors.Is(err, tenancy.ErrTooLong):
-		return codeQueryTooLong.problem(err, "The query is longer than this server takes. Shorten it.")
+		return codeQueryTooLong.problem(err, "The query is longer than the server's setting allows. Shorten it, or ask your administrator to raise the setting.").
+			inLoki("parse error : input size too long")
 	}
 	return nil
 }
@@ -210,29 +226,43 @@ func ofLimits(err error) *problem {
 		if !known {
 			return nil
 		}
-		p := c.problem(err, "%s", exceeded.Detail)
+		p := c.problem(err, "%s", exceeded.Detail).inLoki(exceeded.InLoki)
 		if exceeded.RetryAfter > 0 {
 			p = p.with(echo.HeaderRetryAfter, strconv.Itoa(ceilSeconds(exceeded.RetryAfter)))
 		}
 		return p
 	case errors.Is(err, limits.ErrOverloaded):
 		return codeOverloaded.problem(err, "Too many queries are waiting. Try again shortly.").
+			inLoki("too many outstanding requests").
 			with(echo.HeaderRetryAfter, retryLater)
 	}
 	return nil
 }
 
+// ofRefused is the response to a query that Loki rejects: its message where that is known, and a sentence of ours where
+// it is not, since Loki's errors can print the fenced selector and the organization.
+func ofRefused(err error, query string) *problem {
+	var refused *loki.RefusedError
+	if !errors.As(err, &refused) {
+		return nil
+	}
+	c := codeLokiRefused
+	if refused.Mistake() {
+		c = codeQueryFailed
+	}
+	message, known := refused.Public(query)
+	if !known {
+		message = "Loki refused the query. Its reason is in the server's log, under the request id: ask your administrator."
+	}
+	return c.problem(err, "%s", message)
+}
+
 func ofLoki(err error) *problem {
-	var (
-		refused *loki.RefusedError
-		dense   *pages.DenseError
-	)
+	var dense *pages.DenseError
 	switch {
 	case errors.As(err, &dense):
 		return codeTooDense.problem(err, "At %s there are %d lines or more of the same nanosecond, more than Loki returns at once. Narrow the query.",
 			dense.Time().UTC().Format(lineTime), dense.Lines)
-	case errors.As(err, &refused):
-		return codeLokiRefused.problem(err, "%s", refused.Message)
 	case errors.Is(err, loki.ErrOrgID):
 		return codeNoTenant.problem(err, "The tenant in the token is not a name that Loki accepts. Ask your administrator.")
 	case errors.Is(err, loki.ErrParameter): // such as the first minute of 1970, which Loki misreads
@@ -242,9 +272,15 @@ func ofLoki(err error) *problem {
 			with(echo.HeaderRetryAfter, retryAfter(err))
 	case errors.Is(err, loki.ErrRateLimited):
 		return codeRateLimited.problem(err, "Loki takes no more queries at present. Try again shortly.").
+			inLoki("too many outstanding requests").
 			with(echo.HeaderRetryAfter, retryLater)
 	case errors.Is(err, loki.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
-		return codeLokiTimeout.problem(err, "Loki did not respond in time. Request less data: a shorter time range, a narrower selector.")
+		return codeLokiTimeout.problem(err, "Loki did not respond in time. Request less data: a shorter time range, a narrower selector.").
+			inLoki("timeout: " + lokiTimedOut)
+	case errors.Is(err, loki.ErrNotEnabled):
+		p := codeNotEnabled.problem(err, "Loki has this feature disabled. Ask your administrator to enable it.").inLoki("not found")
+		p.lokiStatus = http.StatusNotFound
+		return p
 	case errors.Is(err, loki.ErrUnreachable):
 		return codeLokiUnreachable.problem(err, "Loki cannot be reached at present. Try again shortly.")
 	case errors.Is(err, loki.ErrFailed):
@@ -252,6 +288,10 @@ func ofLoki(err error) *problem {
 	}
 	return nil
 }
+
+// lokiTimedOut is what Loki 3.7.8 reports of a query that timed out (ErrDeadlineExceeded in its pkg/util/server). Clients
+// split a query, or retry it, where the text has "timeout" or "timed out".
+const lokiTimedOut = "request timed out, decrease the duration of the request or add more label matchers (prefer exact match over regex match) to reduce the amount of data processed"
 
 // retryAfter returns the time until the next health check of Loki, in seconds, rounded up.
 func retryAfter(err error) string {
@@ -289,6 +329,10 @@ func sentence(s string) string {
 // send writes the problem: as RFC 9457 on logfence's own paths, as Loki writes its errors on Loki's,
 // where Loki's clients look for plain text.
 func (p *problem) send(c echo.Context) error {
+	compat := strings.HasPrefix(c.Request().URL.Path, compatPrefix)
+	if compat {
+		p.Status = p.statusInLoki()
+	}
 	h := c.Response().Header()
 	// Those of a response that failed before its first byte; Echo keeps an existing media type.
 	h.Del(echo.HeaderContentEncoding)
@@ -300,8 +344,8 @@ func (p *problem) send(c echo.Context) error {
 		// The rest of the body is not read.
 		h.Set(echo.HeaderConnection, "close")
 	}
-	if strings.HasPrefix(c.Request().URL.Path, compatPrefix) {
-		return c.Blob(p.Status, echo.MIMETextPlainCharsetUTF8, []byte(p.lokiText()+"\n"))
+	if compat {
+		return c.Blob(p.Status, echo.MIMETextPlainCharsetUTF8, []byte(p.lokiText()))
 	}
 	body, err := json.Marshal(p)
 	if err != nil {
@@ -312,6 +356,9 @@ func (p *problem) send(c echo.Context) error {
 
 // lokiText is the problem in Loki's words: editors look for the position in a parse error's text.
 func (p *problem) lokiText() string {
+	if p.loki != "" {
+		return p.loki
+	}
 	if p.Code != codeQueryInvalid.name {
 		return p.Detail
 	}
@@ -319,4 +366,17 @@ func (p *problem) lokiText() string {
 		return "parse error : " + p.Detail
 	}
 	return "parse error at line " + strconv.Itoa(p.Line) + ", col " + strconv.Itoa(p.Column) + ": " + p.Detail
+}
+
+// statusInLoki is the status on Loki's surface. Loki has no 422: a query beyond a limit, or one that it cannot evaluate,
+// is a 400 there.
+func (p *problem) statusInLoki() int {
+	switch {
+	case p.lokiStatus != 0:
+		return p.lokiStatus
+	case p.Status == http.StatusUnprocessableEntity:
+		return http.StatusBadRequest
+	default:
+		return p.Status
+	}
 }

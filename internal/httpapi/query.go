@@ -69,7 +69,8 @@ func (s *Server) QueryInstant(c echo.Context, p api.QueryInstantParams) error {
 		return err
 	}
 	if q.Kind() != tenancy.KindMetrics {
-		return codeKindWrong.problem(nil, "An instant query takes a metric query, such as count_over_time({app=\"api\"}[5m]); for log lines use a range query.")
+		return codeKindWrong.problem(nil, "An instant query takes a metric query, such as count_over_time({app=\"api\"}[5m]); for log lines use a range query.").
+			inLoki("log queries are not supported as an instant query type, please change your query to a range query type")
 	}
 	response, err := s.loki.QueryInstant(c.Request().Context(), requestOptions(c), q, loki.InstantParams{
 		Time: at, Limit: lines, Direction: lowerOr(p.Direction, ""),
@@ -84,6 +85,10 @@ func (s *Server) QueryInstantForm(c echo.Context, _ api.QueryInstantFormParams) 
 
 // LokiQueryRange handles GET /loki/api/v1/query_range.
 func (s *Server) LokiQueryRange(c echo.Context, p api.LokiQueryRangeParams) error {
+	var err error
+	if p.Query, err = s.withLegacyRegexp(c, p.Query); err != nil {
+		return err
+	}
 	return s.QueryLogs(c, api.QueryLogsParams(p))
 }
 

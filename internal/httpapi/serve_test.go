@@ -281,7 +281,9 @@ func TestLokisRefusals(t *testing.T) {
 		message, code string
 		shown         bool
 	}{
-		{400, 400, "the query time range exceeds the limit", "loki_refused", true},
+		{400, 400, "the query time range exceeds the limit (query length: 801h0m12s, limit: 30d1h)", "loki_refused", true},
+		{400, 400, "the query time range exceeds the limit of 10.0.0.7", "loki_refused", false},
+		{500, 422, "approx_topk is not enabled. See -limits.shard_aggregations", "query_failed", true},
 		{500, 502, "rpc error: dial tcp 10.0.0.7:9095", "loki_failed", false},
 		{404, 502, "page not found on 10.0.0.7", "loki_failed", false},
 		{401, 502, "no org id", "loki_failed", false},

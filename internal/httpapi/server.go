@@ -56,6 +56,7 @@ type Server struct {
 	lastPolicy    atomic.Pointer[policy]
 
 	operations operationTable
+	redirects  operationTable // those to whose paths exactPath redirects
 	public     http.Handler
 	admin      http.Handler
 }
@@ -111,12 +112,16 @@ func (s *Server) newPublic(c Config) (http.Handler, error) {
 		// accessLog has already written the response; errors that arrive here are those of a lost connection.
 		s.log.Debug("response not sent", "error", err)
 	}
-	e.Pre(s.accessLog, exactPath)
+	e.Pre(s.accessLog, s.exactPath)
 	e.Use(noOptions)
 	r := &registrar{server: s, echo: e, compat: c.Compat}
 	api.RegisterHandlers(r, s)
 	if len(r.errs) > 0 {
 		return nil, errors.Join(r.errs...)
+	}
+	if c.Compat {
+		s.redirects = s.operations
+		e.GET(lokiReadyPath, s.lokiReady)
 	}
 	if err := registerPages(e, c.Explore); err != nil {
 		return nil, err
@@ -238,6 +243,9 @@ func (s *Server) read(c echo.Context, op *operation) (url.Values, error) {
 		if n := len(r.Header.Values(name)); n > 1 {
 			return nil, parameterInvalid(name, "The header %s is given %d times. Send it once.", name, n)
 		}
+	}
+	if op.ignoresUnknown {
+		encodingFlags(r.Header)
 	}
 	values, err := op.readParameters(r, s.maxBody)
 	if err != nil {

@@ -138,7 +138,11 @@ func (s *Server) LokiTail(c echo.Context, p api.LokiTailParams) error {
 	if err := s.checkOrigin(r); err != nil {
 		return err
 	}
-	f, err := s.startTail(c, tailRequest{query: p.Query, start: p.Start, limit: p.Limit, delayFor: p.DelayFor})
+	query, err := s.withLegacyRegexp(c, p.Query)
+	if err != nil {
+		return err
+	}
+	f, err := s.startTail(c, tailRequest{query: query, start: p.Start, limit: p.Limit, delayFor: p.DelayFor})
 	if err != nil {
 		return err
 	}

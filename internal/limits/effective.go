@@ -33,7 +33,9 @@ func (s *Effective) refuse(e *ExceededError) error {
 // CheckQuery refuses a text that is longer than MaxQueryBytes; of several texts it is their sum.
 func (s *Effective) CheckQuery(bytes int) error {
 	if bytes > s.MaxQueryBytes {
-		return s.refuse(exceeded(LimitQueryBytes, "The query is %d bytes long; it may have %d. Shorten it.", bytes, s.MaxQueryBytes))
+		return s.refuse(exceeded(LimitQueryBytes,
+			"The query is %d bytes long; the server's setting allows %d. Shorten it, or ask your administrator to raise the setting.", bytes, s.MaxQueryBytes).
+			inLoki("parse error : input size too long (%d > %d)", bytes, s.MaxQueryBytes))
 	}
 	return nil
 }
@@ -49,7 +51,7 @@ func (s *Effective) CheckShape(depth, selectors int, rangeVector time.Duration) 
 			selectors, s.MaxSelectors))
 	case rangeVector > s.MaxRangeVector:
 		return s.refuse(exceeded(LimitRangeVector, "The query has a range of %s in brackets; it may have %s. Shorten it.",
-			days(rangeVector), days(s.MaxRangeVector)))
+			days(rangeVector), days(s.MaxRangeVector)).inLoki(lokiTooWide, days(rangeVector), days(s.MaxRangeVector)))
 	}
 	return nil
 }
@@ -59,7 +61,8 @@ func (s *Effective) CheckShape(depth, selectors int, rangeVector time.Duration) 
 func (s *Effective) CheckRange(start, end time.Time) error {
 	// Sub saturates at 292 years instead of wrapping around, so nothing is too wide to be seen.
 	if span := end.Sub(start); span > s.MaxRange {
-		return s.refuse(exceeded(LimitRange, "The query spans %s; it may span %s. Narrow start and end.", days(span), days(s.MaxRange)))
+		return s.refuse(exceeded(LimitRange, "The query spans %s; it may span %s. Narrow start and end.", days(span), days(s.MaxRange)).
+			inLoki(lokiTooWide, days(span), days(s.MaxRange)))
 	}
 	return nil
 }
@@ -74,14 +77,15 @@ func (s *Effective) CheckPoints(start, end time.Time, step time.Duration) error 
 	// Rounded up to whole seconds, as steps are usually written.
 	fits := (span/time.Duration(s.MaxPoints) + time.Second).Truncate(time.Second)
 	return s.refuse(exceeded(LimitPoints, "The query requests %d points of each series; it may request %d. Make step %s or longer, or narrow start and end.",
-		int64(span/step), s.MaxPoints, days(fits)))
+		int64(span/step), s.MaxPoints, days(fits)).
+		inLoki("exceeded maximum resolution of %s points per time series. Try increasing the value of the step parameter", thousands(s.MaxPoints)))
 }
 
 // CheckLines refuses more lines than MaxLines.
 func (s *Effective) CheckLines(lines int) error {
 	if lines > s.MaxLines {
 		return s.refuse(exceeded(LimitLines, "The query requests %d lines; it may request %d. Lower limit, or narrow start and end and repeat the query.",
-			lines, s.MaxLines))
+			lines, s.MaxLines).inLoki("max entries limit per query exceeded, limit > max_entries_limit_per_query (%d > %d)", lines, s.MaxLines))
 	}
 	return nil
 }
@@ -105,7 +109,7 @@ func (s *Effective) ExportTooLong() error {
 func (s *Effective) CheckResponse(bytes int64) error {
 	if bytes > int64(s.MaxAnswerBytes) {
 		return s.refuse(exceeded(LimitAnswerBytes, "The response has %d bytes or more; it may have %d. Request less: a shorter range, fewer lines, a narrower selector.",
-			bytes, s.MaxAnswerBytes))
+			bytes, s.MaxAnswerBytes).inLoki("response larger than the max message size (%d vs %d)", bytes, s.MaxAnswerBytes))
 	}
 	return nil
 }

@@ -85,7 +85,7 @@ func TestChecks(t *testing.T) {
 		},
 		{
 			LimitQueryBytes, s.CheckQuery(1000), s.CheckQuery(1001),
-			"The query is 1001 bytes long; it may have 1000. Shorten it.",
+			"The query is 1001 bytes long; the server's setting allows 1000. Shorten it, or ask your administrator to raise the setting.",
 		},
 		{
 			LimitDepth, s.CheckShape(10, 1, 0), s.CheckShape(11, 1, 0),

@@ -200,9 +200,11 @@ func (p *Ticket) tooMany() error {
 	case ClassExport:
 		e = exceeded(LimitExports, "The tenant has %d exports in flight, which is its limit. Wait for one to end.", p.set.Exports)
 	case ClassTail:
-		e = exceeded(LimitTails, "The tenant has %d tails open, which is its limit. Close one.", p.set.MaxTails)
+		e = exceeded(LimitTails, "The tenant has %d tails open, which is its limit. Close one.", p.set.MaxTails).
+			inLoki("max concurrent tail requests limit exceeded, count > limit (%d > %d)", p.set.MaxTails+1, p.set.MaxTails)
 	default:
-		e = exceeded(LimitQueries, "The tenant has %d queries in flight, which is its limit. Send fewer at once, or retry shortly.", p.set.Queries)
+		e = exceeded(LimitQueries, "The tenant has %d queries in flight, which is its limit. Send fewer at once, or retry shortly.", p.set.Queries).
+			inLoki("too many outstanding requests")
 	}
 	e.RetryAfter = p.limiter.durations[p.class].pause()
 	return p.set.refuse(e)

@@ -35,14 +35,17 @@ var (
 	ErrTimeout = errors.New("loki did not respond in time")
 	// ErrRateLimited means that Loki, or a proxy in front of it, accepts no more requests for now.
 	ErrRateLimited = errors.New("loki accepts no more requests for now")
+	// ErrNotEnabled means that Loki has the feature switched off that the request needs.
+	ErrNotEnabled = errors.New("loki has the feature disabled")
 	// ErrFailed means that Loki returned a server error, something that is not a response of Loki's, or
 	// an incomplete response.
 	ErrFailed = errors.New("loki failed")
 )
 
-// RefusedError is Loki's rejection of a query. Its message is for the caller.
+// RefusedError is Loki's rejection of a query. Its message may quote the query that was sent and its organization, so it
+// is for the log; [RefusedError.Public] returns what the caller may read.
 type RefusedError struct {
-	Status  int    // a 4xx
+	Status  int    // a 4xx, or 500 for one of the mistakes of a query that Loki reports as a failure
 	Message string // Loki's own, shortened and without control characters
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"unicode"
@@ -29,8 +30,14 @@ type Response struct {
 
 // getEncoded sends one request to a path of Loki's API and returns the response unread.
 func (c *Client) getEncoded(ctx context.Context, options RequestOptions, path string, params encoded) (*Response, error) {
-	return c.send(ctx, options, "/loki/api/v1/"+path, params, mediaJSON)
+	return c.send(ctx, options, apiPrefix+path, params, mediaJSON)
 }
+
+const apiPrefix = "/loki/api/v1/"
+
+// optional are the paths for which Loki 3.7.8 returns 404 where their feature is off: volume_enabled in limits_config
+// (pkg/querier/queryrange/roundtrip.go), pattern_ingester.enabled (pkg/querier/querier.go).
+var optional = []string{"patterns", "index/volume", "index/volume_range"}
 
 func (c *Client) send(ctx context.Context, options RequestOptions, path string, params encoded, media string) (*Response, error) {
 	timed, cancel := c.withDeadline(ctx, options)
@@ -61,11 +68,24 @@ func (c *Client) send(ctx context.Context, options RequestOptions, path string, 
 	}
 	body := &body{from: response.Body, pool: c.pool, upstream: e, caller: ctx, request: timed, cancel: cancel}
 	encoding, err := checkResponse(response, body, options.AcceptGzip, media)
+	if response.StatusCode == http.StatusNotFound && slices.Contains(optional, strings.TrimPrefix(path, apiPrefix)) {
+		err = &Error{Kind: ErrNotEnabled, Cause: err}
+	}
 	if err != nil {
+		noteMistake(response.Body, err)
 		body.Close() //nolint:errcheck,gosec // the response is rejected
 		return nil, err
 	}
 	return &Response{ContentEncoding: encoding, Length: response.ContentLength, Body: body}, nil
+}
+
+// noteMistake reports to the transport's measurements that a failure is one of the query, so that it is not counted as
+// Loki's.
+func noteMistake(body io.ReadCloser, err error) {
+	var refused *RefusedError
+	if counted, ok := body.(interface{ Refused() }); ok && errors.As(err, &refused) && refused.Mistake() {
+		counted.Refused()
+	}
 }
 
 // checkResponse accepts a response with status 200, the expected media type and an allowed encoding. Everything
@@ -119,7 +139,7 @@ func statusError(r *http.Response, body io.Reader) error {
 		return &Error{Kind: ErrRateLimited, Cause: cause}
 	case status == http.StatusGatewayTimeout, status == http.StatusRequestTimeout:
 		return &Error{Kind: ErrTimeout, Cause: cause}
-	case readable && isQueryError(status):
+	case readable && (isQueryError(status) || status == http.StatusInternalServerError && isMistake(message)):
 		return &RefusedError{Status: status, Message: message}
 	default:
 		return &Error{Kind: ErrFailed, Cause: cause}

@@ -144,6 +144,8 @@ func (m *countedBody) Read(p []byte) (int, error) {
 	m.bytes += int64(n)
 	switch {
 	case err == nil:
+	case errors.Is(err, io.EOF) && m.outcome == upstreamFailed:
+		// Counted when it is closed: what it says may show that the query is at fault.
 	case errors.Is(err, io.EOF):
 		m.end(m.outcome)
 	default:
@@ -151,6 +153,9 @@ func (m *countedBody) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// Refused counts a failure of Loki's as what it is: a mistake of the query.
+func (m *countedBody) Refused() { m.outcome = upstreamRefused }
 
 // Close counts a response that was not read to its end: because its reader needed no more, or disconnected.
 func (m *countedBody) Close() error {

@@ -26,7 +26,10 @@ type table struct {
 		Summary     string            `yaml:"summary"`     // appended to the summary of the GET
 		Description string            `yaml:"description"` // appended to the description of the GET, as a paragraph
 		Responses   map[string]string `yaml:"responses"`   // added to those of the GET: response by status
+		Tolerant    string            `yaml:"tolerant"`    // the description of a form that tolerates unknown parameters
 	} `yaml:"forms"`
+	// Tolerance is appended to the description of an operation that tolerates unknown parameters.
+	Tolerance  string               `yaml:"tolerance"`
 	Operations []row                `yaml:"operations"`
 	Changes    map[string]change    `yaml:"changes"`
 	Own        map[string]yaml.Node `yaml:"own"`
@@ -49,6 +52,8 @@ type change struct {
 	Summary    string            `yaml:"summary"`
 	Parameters []string          `yaml:"parameters"` // components that come before the native operation's
 	Sample     map[string]string `yaml:"sample"`     // text replaced in the code sample
+	// Description is appended to the native one, as a paragraph.
+	Description string `yaml:"description"`
 }
 
 // format is another form of the native error responses.
@@ -57,6 +62,8 @@ type format struct {
 	MediaType string      `yaml:"mediaType"`
 	Schema    string      `yaml:"schema"`
 	Responses []formatted `yaml:"responses"`
+	// Without are native responses that no operation in this format has: another one says it.
+	Without []string `yaml:"without"`
 }
 
 // formatted is one native response in another format.
@@ -64,6 +71,7 @@ type formatted struct {
 	Of          string            `yaml:"of"`
 	ID          string            `yaml:"id"`
 	Description string            `yaml:"description"` // instead of the native one
+	Status      string            `yaml:"status"`      // instead of the native one
 	Without     []string          `yaml:"without"`     // examples that are left out
 	Examples    map[string]string `yaml:"examples"`    // examples that are added
 }
@@ -244,7 +252,9 @@ func (b *builder) pathItem(r row) (*yaml.Node, error) {
 	if err := b.reformat(operation, r.Errors); err != nil {
 		return nil, err
 	}
-	r.tolerate(operation)
+	if r.tolerate(operation); r.Unknown == "tolerated" {
+		get(operation, "description").Value += "\n" + b.Tolerance
+	}
 	item := mapping("parameters", parameters, "get", operation)
 	if err := b.add(r.Path, item, operation); err != nil {
 		return nil, err
@@ -312,6 +322,9 @@ func (b *builder) change(r row, native located, operation *yaml.Node) error {
 	delete(b.Changes, r.ID)
 	if change.Summary != "" {
 		set(operation, "summary", scalar(change.Summary))
+	}
+	if change.Description != "" {
+		get(operation, "description").Value += "\n" + change.Description
 	}
 	if len(change.Parameters) > 0 {
 		list := get(operation, "parameters")

@@ -23,7 +23,11 @@ func (b *builder) form(path string, item, operation *yaml.Node, schema string) (
 	post := clone(operation)
 	set(post, "operationId", scalar(text(operation, "operationId")+"Form"))
 	set(post, "summary", scalar(text(operation, "summary")+b.Forms.Summary))
-	get(post, "description").Value += "\n" + b.Forms.Description
+	if get(post, "x-logfence-unknown-parameters") != nil {
+		get(post, "description").Value += "\n" + b.Forms.Tolerant
+	} else {
+		get(post, "description").Value += "\n" + b.Forms.Description
+	}
 	body := mapping("required", scalar("true"), "content", mapping(
 		formMediaType, mapping("schema", reference("schemas", schema), "example", clone(example))))
 	if headers := b.headers(operation); len(headers.Content) > 0 {

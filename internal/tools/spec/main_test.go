@@ -90,8 +90,30 @@ func TestTolerance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(string(got), "x-logfence-unknown-parameters: tolerated"); n != 2 {
-		t.Errorf("it is there %d times, not on the GET and the form", n)
+	for text, times := range map[string]int{
+		"x-logfence-unknown-parameters: tolerated": 2, "More is ignored.": 2, "In the body or the URL.": 1, "In the body.": 1,
+	} {
+		if n := strings.Count(string(got), text); n != times {
+			t.Errorf("%q is there %d times, want %d: on the GET and the form", text, n, times)
+		}
+	}
+}
+
+// TestOtherStatus guarantees that a format of errors may have another status than the native one, or no such response.
+func TestOtherStatus(t *testing.T) {
+	for _, tt := range []struct{ name, edit, has, hasNot string }{
+		{"another status", "of: BadRequest,=>of: BadRequest, status: '422',", `"422":`, `      "400":`},
+		{"none", "    schema: Text=>    schema: Text\n    without: [BadRequest]", "/loki/api/v1/version", "responses/LokiBadRequest"},
+	} {
+		got, err := build([]byte(native), []byte(replaced(t, compat, tt.edit)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, own, _ := strings.Cut(string(got), "  /loki/")
+		own, _, _ = strings.Cut(own, "\ncomponents:")
+		if !strings.Contains("  /loki/"+own, tt.has) || strings.Contains(own, tt.hasNot) {
+			t.Errorf("%s:\n%s", tt.name, own)
+		}
 	}
 }
 
@@ -209,7 +231,11 @@ forms:
   summary: ', by a form'
   description: |
     In the body.
+  tolerant: |
+    In the body or the URL.
   responses: {'415': BadRequest}
+tolerance: |
+  More is ignored.
 errors:
   text:
     note: As text.

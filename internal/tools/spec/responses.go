@@ -47,7 +47,7 @@ func (f formatted) response(format format, native *yaml.Node) (*yaml.Node, error
 	), nil
 }
 
-// examples are the details of the native examples, as lines of text.
+// examples are the details of the native examples, as text without a newline, as Loki writes its errors.
 func (f formatted) examples(native *yaml.Node) (*yaml.Node, error) {
 	all := mapping()
 	for name, example := range pairs(native) {
@@ -55,7 +55,7 @@ func (f formatted) examples(native *yaml.Node) (*yaml.Node, error) {
 			continue
 		}
 		problem := get(example, "value")
-		line := text(problem, "detail") + "\n"
+		line := text(problem, "detail")
 		if get(problem, "line") != nil {
 			line = fmt.Sprintf("parse error at line %s, col %s: %s", text(problem, "line"), text(problem, "column"), line)
 		}
@@ -78,18 +78,30 @@ func (b *builder) reformat(operation *yaml.Node, format string) error {
 	if !ok {
 		return fmt.Errorf("the format of errors %q is not described under errors", format)
 	}
-	ids := map[string]string{}
+	formats := map[string]formatted{}
 	for _, f := range known.Responses {
-		ids[f.Of] = f.ID
+		formats[f.Of] = f
 	}
-	for _, response := range pairs(get(operation, "responses")) {
-		ref := get(response, "$ref")
-		if ref == nil {
+	responses := get(operation, "responses")
+	var kept []*yaml.Node
+	for status, response := range pairs(responses) {
+		name := ""
+		if ref := get(response, "$ref"); ref != nil {
+			name = strings.TrimPrefix(ref.Value, "#/components/responses/")
+		}
+		f, other := formats[name]
+		switch {
+		case slices.Contains(known.Without, name):
 			continue
+		case other && f.Status != "":
+			status = quoted(f.Status)
 		}
-		if id, ok := ids[strings.TrimPrefix(ref.Value, "#/components/responses/")]; ok {
-			ref.Value = "#/components/responses/" + id
+		if other {
+			response = reference("responses", f.ID)
 		}
+		kept = append(kept, status, response)
 	}
+	responses.Content = kept
+	sortKeys(responses)
 	return nil
 }
