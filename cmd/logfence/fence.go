@@ -75,7 +75,7 @@ func (p process) fence(a fenceArgs) error {
 }
 
 // readQuery reads a query without the line break that ends a file. One byte more than may be is read,
-// so that the fence says that it is too long.
+// so that the fence reports that it is too long.
 func readQuery(r io.Reader, most int) (string, error) {
 	content, err := io.ReadAll(io.LimitReader(r, int64(most)+3))
 	if err != nil {

@@ -50,7 +50,7 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-// run is the program, as a test can be its operating system: it gives the exit status.
+// run is the program, as a test can be its operating system: it returns the exit status.
 func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	p := process{env: env, stdin: stdin, stdout: stdout, stderr: stderr}
 	root := p.rootCommand() //nolint:contextcheck // commands take the context that cobra hands on
@@ -62,7 +62,7 @@ func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stder
 	return report(stderr, command, err)
 }
 
-// report tells the error the way that its reader can act on, and gives the exit status.
+// report prints the error so that its reader can act on it, and returns the exit status.
 func report(stderr io.Writer, command *cobra.Command, err error) int {
 	var settings *config.Error
 	var usage usageError
@@ -124,7 +124,7 @@ func exactly(n int, what string) cobra.PositionalArgs {
 	}
 }
 
-// configFlag is the flag that serve and check share.
+// configFlag adds the flag that serve and check share.
 func configFlag(c *cobra.Command, file *string) {
 	c.Flags().StringVar(file, "config", "", "YAML `file` with settings; the environment wins over it")
 }

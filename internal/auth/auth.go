@@ -242,7 +242,7 @@ func (i *issuer) closeFile() {
 	}
 }
 
-// Reload reads the files of keys now, for an operator who says that they are ready (SIGHUP). It does not wait: what
+// Reload reads the files of keys now, for an operator who has changed them (SIGHUP). It does not wait: what
 // became of it is logged.
 func (v *Verifier) Reload() {
 	for _, iss := range v.order {

@@ -91,12 +91,12 @@ func (p claimPath) String() string {
 	return strings.Join(names, ".")
 }
 
-// identity is what a token says of itself, for the log.
+// identity is what a token claims to be, for the log.
 func (t *token) identity() string {
 	return fmt.Sprintf("iss %s, sub %s, aud %s", describe(t.claims["iss"]), describe(t.claims["sub"]), describe(t.claims["aud"]))
 }
 
-// explained adds to a refusal what the token says of itself. Nothing of it is verified.
+// explained adds to a refusal what the token claims to be. Nothing of it is verified.
 func (t *token) explained(err error) error {
-	return fmt.Errorf("%w (the token says: %s)", err, t.identity())
+	return fmt.Errorf("%w (claimed by the token: %s)", err, t.identity())
 }

@@ -193,7 +193,7 @@ func (r *keyring) joinOrStart(seen *fetchedKeys) (*fetchCall, error) {
 	return r.inFlight, nil
 }
 
-// refetch has the keys fetched soon, for a source that says that it has changed. It does not count as a demand.
+// refetch has the keys fetched soon, for a source that reports a change. It does not count as a demand.
 func (r *keyring) refetch() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -36,7 +36,7 @@ func (v *Verifier) Unusable() error {
 	return errors.Join(errs...)
 }
 
-// unusable says why there are no keys to verify with and how the last fetch ended; nil if there are.
+// unusable returns why there are no keys to verify with and how the last fetch ended; nil if there are.
 func (r *keyring) unusable() error {
 	_, err := r.usableKeys()
 	if err == nil {

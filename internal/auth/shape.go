@@ -36,7 +36,7 @@ const (
 	shapesAre      = "keys, field:NAME, number, boolean, split:space, split:comma, split:json or match:PATTERN"
 )
 
-// parseShape reads the syntax of [Issuer.TenantShape]. Its error says what is wrong with the text.
+// parseShape reads the syntax of [Issuer.TenantShape]. Its error explains what is wrong with the text.
 func parseShape(text string) (shape, error) {
 	kind, rest, argued := strings.Cut(text, ":")
 	switch {

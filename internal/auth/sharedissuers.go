@@ -112,7 +112,7 @@ func (iss Issuer) validateSource(report reporter) {
 	}
 }
 
-// sourceWarning says what is dangerous about the tenant claim; empty: nothing.
+// sourceWarning returns what is dangerous about the tenant claim; empty: nothing.
 func (iss Issuer) sourceWarning() string {
 	path, err := parseClaimPath(iss.TenantClaim)
 	if err != nil {

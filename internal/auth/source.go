@@ -46,7 +46,7 @@ func newFetcher(ic Issuer, allowHTTP bool, rt http.RoundTripper) *httpFetcher {
 	return web
 }
 
-// fileSource is a file of keys. Reading it again is what rotates them: package refresh says when it has
+// fileSource is a file of keys. Reading it again is what rotates them: package refresh reports when it has
 // changed, and a token of an unknown key has it read at once.
 type fileSource struct{ path, use string }
 

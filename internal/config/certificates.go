@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Certificate is what a setting's file says of itself.
+// Certificate is the certificate in a setting's file.
 type Certificate struct {
 	Name     string // the variable
 	Subject  string // of the certificate that ends first

@@ -1,6 +1,6 @@
 // Package config reads logfence's settings.
 //
-// Guarantee: what [Load] returns is whole and valid, or it returns every mistake at once, each under
+// Guarantee: what [Load] returns is complete and valid, or it returns every mistake at once, each under
 // the name that the operator wrote; nothing unknown is passed over, and no secret is shown.
 //
 // Not promised here: that Loki or the issuers can be reached, which is only known while running.
@@ -86,7 +86,7 @@ func (c Config) Effective() []Value { return c.effective }
 // loader is a Config while it is read.
 type loader struct {
 	Config
-	issuer  auth.Issuer // what the JWT_… settings say of the one issuer
+	issuer  auth.Issuer // from the JWT_… settings of the one issuer
 	issuers []fileIssuer
 	given   map[string]text   // by variable, the file's and the environment's
 	from    map[string]origin // of each setting that was given
@@ -94,7 +94,7 @@ type loader struct {
 	example string // a line of the file that is read, where it is not the one of settings
 }
 
-// origin tells where a value was read.
+// origin is where a value was read.
 type origin struct {
 	file string // empty: the environment
 	line int

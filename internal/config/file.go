@@ -245,7 +245,7 @@ func scalar(n ast.Node) (string, bool) {
 	}
 }
 
-// readIssuers reads the list of issuers. What their values must be is package auth's to say.
+// readIssuers reads the list of issuers. Package auth validates their values.
 func (d *loader) readIssuers(n ast.Node, at func(ast.Node) origin) {
 	d.issuers = []fileIssuer{}
 	list, ok := n.(*ast.SequenceNode)

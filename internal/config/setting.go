@@ -17,7 +17,7 @@ type setting struct {
 	name     string // without the prefix
 	kind     kind
 	fallback string // the default, as an operator would write it; empty: none
-	required string // says when the setting is required; shown in place of a default
+	required string // when the setting is required; shown instead of a default
 	meaning  string // one line: what it does, and what to know before changing it
 	target   func(*loader) any
 	// field is where the packages' own Validate finds it, as it names the field.
@@ -67,7 +67,7 @@ func find(name string) *setting {
 	return nil
 }
 
-// set reads the text into the loader, and says what is wrong with it otherwise.
+// set reads the text into the loader, and returns what is wrong with it otherwise.
 func (s *setting) set(d *loader, t text) (problem string) {
 	switch {
 	case t.list == nil, s.kind == kindList, s.kind == kindNetworks:

@@ -36,7 +36,7 @@ func (d *loader) attribute(err error) {
 }
 
 // attributeField puts a mistake under the setting that fills the field. What fits none is kept as it is: better an odd
-// name than a mistake that nobody hears of.
+// name than a mistake that is not reported.
 func (d *loader) attributeField(field, problem string) {
 	if d.issuers != nil {
 		if name, line, ok := d.issuerPath(field); ok {

@@ -12,7 +12,7 @@ import (
 	"github.com/logfence/logfence/internal/audit"
 )
 
-// Each of these reads a value or says, in a clause, what was read and what to write instead.
+// Each of these reads a value or returns a clause: what was read, and what to write instead.
 
 func readDuration(s string) (time.Duration, string) {
 	d, err := time.ParseDuration(s)

@@ -24,11 +24,11 @@ const tokenLifetime = 12 * time.Hour
 // betaService is who the token of [Beta] alone belongs to; it cannot sign in.
 const betaService = "beta-service"
 
-// Options say how to start the demo.
+// Options configure the demo.
 type Options struct {
 	// Loki is the path of the Loki to use; empty for what [Find] finds.
 	Loki string
-	// Progress is told what is being done; nil for nobody.
+	// Progress gets a line for each step; nil: none.
 	Progress io.Writer
 	// Seed makes other logs than the usual ones.
 	Seed uint64
@@ -44,7 +44,7 @@ type Demo struct {
 
 	stop    context.CancelFunc
 	trickle chan error // how the trickle ended
-	failed  chan error // what ended without being told to
+	failed  chan error // what ended unexpectedly
 }
 
 // Start finds or builds Loki, starts it, writes the logs of the past hour, and goes on writing until

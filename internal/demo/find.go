@@ -21,29 +21,29 @@ import (
 // EnvLoki names the environment variable that holds the path of the Loki to use.
 const EnvLoki = "LOGFENCE_DEMO_LOKI"
 
-// ErrNoLoki says that there is no Loki and no way to build one; its text says what to do.
+// ErrNoLoki means that there is no Loki and no way to build one; its text is what to do.
 var ErrNoLoki = errors.New("no Loki found: put loki 3.1 or newer on PATH, set " + EnvLoki +
 	" to one, or run `make run` in a checkout of logfence, which builds it")
 
-// Binaries says where a real Loki is.
+// Binaries are the paths of a real Loki.
 type Binaries struct {
 	Loki    string // path of the server
 	Logcli  string // path of its command line client; empty when none was requested and none is beside Loki
 	Version string // of the server, such as 3.7.8
 }
 
-// FindOptions say how to look for Loki. The zero value finds one without a word.
+// FindOptions configure the search for Loki. The zero value finds one without output.
 type FindOptions struct {
 	// Loki is the path of the Loki to use, before all others; empty means the variable [EnvLoki],
 	// and what the system has if that is empty too.
 	Loki string
 	// Logcli is whether logcli is needed too: it is built if there is none beside the Loki found or on PATH.
 	Logcli bool
-	// Progress is told what is being done and for how long, a line from time to time; nil for nobody.
+	// Progress gets a line from time to time: the step, and how long it has taken; nil: none.
 	Progress io.Writer
 }
 
-// Find says where a real Loki is, and builds one if there is none: the path given, by
+// Find finds a real Loki, and builds one if there is none: the path given, by
 // [FindOptions] or [EnvLoki], then a Grafana Loki on PATH, then one built earlier, then a new build
 // from the module internal/tools/loki of the checkout around the working directory, kept in the
 // user's cache folder. A path that was given and is wrong is an error, not a reason to look further.

@@ -17,7 +17,7 @@ import (
 	"github.com/lestrrat-go/jwx/v2/jwt"
 )
 
-// Audience is the audience of the tokens that an [Issuer] signs unless told otherwise.
+// Audience is the audience of the tokens that an [Issuer] signs by default.
 const Audience = "logfence"
 
 // tenantClaim is the claim of the tenants, by logfence's default.
@@ -109,7 +109,7 @@ func (i *Issuer) rotate(keep bool) error {
 	return nil
 }
 
-// Claims say what a token states. The zero value gives a valid token of nobody for no tenant.
+// Claims are those of a token. The zero value makes a valid token without a subject and a tenant.
 type Claims struct {
 	Subject string
 	// Tenant is the claim tenant_id: a string, or whatever else is to be tried; nil leaves it out.

@@ -32,10 +32,10 @@ const (
 	portTries   = 10
 )
 
-// errPortTaken says that somebody else got the port between our choosing it and Loki's listening.
+// errPortTaken means that another process got the port between our choosing it and Loki's listening.
 var errPortTaken = errors.New("the port was taken by another process")
 
-// LokiOptions say which Loki to start and how.
+// LokiOptions are which Loki to start, and how.
 type LokiOptions struct {
 	Binary string // path of Loki; see [Find]
 	// MultiTenant is Loki's auth_enabled: each request must name an organisation in X-Scope-OrgID.
@@ -269,7 +269,7 @@ func (l *Loki) waitReady(ctx context.Context, c *child) error {
 			continue
 		}
 		// Another Loki may have got the port first, and respond in the place of ours, which is about
-		// to give up. The folder in its configuration tells whose it is.
+		// to give up. The folder in its configuration shows which one it is.
 		config, err := l.get(ctx, "/config")
 		if err != nil {
 			continue

@@ -164,7 +164,7 @@ func (s *signIns) get(id string) (*signIn, error) {
 	return &handed, nil
 }
 
-// finish says who it is that signs in.
+// finish sets the user of a sign-in.
 func (s *signIns) finish(id string, who Person) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -343,7 +343,7 @@ func (s *signIns) AuthorizeClientIDSecret(context.Context, string, string) error
 	return errNotOffered
 }
 
-// SetUserinfoFromScopes tells the name, for the ID token.
+// SetUserinfoFromScopes sets the name, for the ID token.
 func (s *signIns) SetUserinfoFromScopes(_ context.Context, info *oidc.UserInfo, subject, _ string, _ []string) error {
 	who, ok := personBy(func(p Person) bool { return p.subject() == subject })
 	if !ok {
@@ -353,7 +353,7 @@ func (s *signIns) SetUserinfoFromScopes(_ context.Context, info *oidc.UserInfo, 
 	return nil
 }
 
-// SetUserinfoFromToken tells the same at the provider's userinfo endpoint.
+// SetUserinfoFromToken sets it at the provider's userinfo endpoint.
 func (s *signIns) SetUserinfoFromToken(ctx context.Context, info *oidc.UserInfo, _, subject, _ string) error {
 	return s.SetUserinfoFromScopes(ctx, info, subject, "", nil)
 }
@@ -373,5 +373,5 @@ func (s *signIns) ValidateJWTProfileScopes(context.Context, string, []string) ([
 	return nil, errNotOffered
 }
 
-// Health is good for as long as the process lives.
+// Health succeeds as long as the process is running.
 func (s *signIns) Health(context.Context) error { return nil }

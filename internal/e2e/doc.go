@@ -1,4 +1,4 @@
-// Package e2e holds the tests of the whole: the real logfence in front of a real Loki, with real tokens
+// Package e2e has the end-to-end tests: the real logfence in front of a real Loki, with real tokens
 // and the real logcli.
 //
 // Guarantee: what a tenant receives through logfence, from a Loki that holds other tenants' logs,

@@ -5,7 +5,7 @@ import "runtime/debug"
 // syntaxModule holds the LogQL parser that is linked in: what it takes is what logfence takes.
 const syntaxModule = "github.com/grafana/loki/v3"
 
-// Build says what this binary was made of; what is not known is "unknown".
+// Build is what this binary was made of; what is not known is "unknown".
 type Build struct {
 	Version  string
 	Revision string // of the source, with "(modified)" if it was

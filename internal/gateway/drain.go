@@ -13,7 +13,7 @@ const endTime = 5 * time.Second
 
 // drain is how serving ends, so that no response is lost:
 //
-//  1. /readyz says so, and nothing else changes for a while: balancers learn of an end later than the
+//  1. /readyz returns 503, and nothing else changes for a while: load balancers notice an end later than the
 //     process does (Kubernetes removes an endpoint while it sends SIGTERM, not before), and what they
 //     send until then has to be served. Connections in use are closed gracefully, each after a response.
 //  2. Tails are told to reconnect, which leads to another process; no connections are taken any more;
@@ -21,7 +21,7 @@ const endTime = 5 * time.Second
 //  3. What has not ended in time is cut off, visibly.
 type drain struct {
 	delay, timeout time.Duration
-	announce       func()                               // has /readyz say so; nil: there is none
+	announce       func()                               // makes /readyz return 503; nil: there is none
 	endTails       func(context.Context)                // has tails end, which have no end of their own; nil: there are none
 	after          func(time.Duration) <-chan time.Time // the clock; nil: time.After
 }

@@ -30,7 +30,7 @@ import (
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
-// Run serves until ctx ends, and then ends in order: /readyz says so, requests in flight are completed, and what
+// Run serves until ctx ends, and then ends in order: /readyz returns 503, requests in flight are completed, and what
 // exceeds its time is cut off visibly. It is for a process of its own: it takes over the standard library's log
 // and tunes the garbage collector. stderr is as for [New].
 func Run(ctx context.Context, c config.Config, stderr io.Writer) error {
@@ -74,10 +74,10 @@ type clients struct {
 // addrs are the addresses to listen on.
 type addrs struct{ public, admin string }
 
-// New wires the packages as the settings say, without a port. ctx bounds the start alone; the caller has to close
+// New wires the packages by the settings, without a port. ctx bounds the start alone; the caller has to close
 // what it returns. It fails where a file cannot be read or Loki is too old, not where Loki is away.
 //
-// stderr is where the log goes, and the audit if it is told to. Both write to it at the same time, a line with each
+// stderr is where the log goes, and the audit log where it is configured so. Both write to it at the same time, a line with each
 // call, so it takes calls from several goroutines, as an *os.File does.
 func New(ctx context.Context, c config.Config, stderr io.Writer) (_ *Gateway, err error) {
 	life := &lifecycle{}
@@ -112,7 +112,7 @@ func New(ctx context.Context, c config.Config, stderr io.Writer) (_ *Gateway, er
 	}
 	life.onCleanup(client.Close)
 	if len(c.Loki.Files()) > 0 {
-		life.onReload(func() { _ = client.Reload() }) // its log tells
+		life.onReload(func() { _ = client.Reload() }) // it logs the outcome
 	}
 	for _, warning := range append(c.Loki.Warnings(), c.Auth.Warnings()...) {
 		log.WarnContext(ctx, warning)
@@ -171,7 +171,7 @@ func (g *Gateway) Listen(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("listen for the admin handlers: %w", err), public.Close())
 	}
 	g.listeners = listeners{public: public, admin: admin}
-	g.life.onCleanup(func() { // an error says that Serve has closed it
+	g.life.onCleanup(func() { // an error means that Serve has closed it
 		_ = public.Close()
 		_ = admin.Close()
 	})
@@ -206,7 +206,7 @@ func (g *Gateway) Close() { g.life.close() }
 // Serve serves on both ports until the context ends or one of them fails, and then ends in order (see
 // drain), health last of all. Listen comes before it.
 func (g *Gateway) Serve(ctx context.Context) error {
-	// Requests live on past the signal. What is still in flight at the timeout ends with this.
+	// Requests continue after the signal. What is still in flight at the timeout ends with this.
 	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	var leaving leaving

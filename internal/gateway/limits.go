@@ -43,7 +43,7 @@ func openLimits(c config.Config, log *slog.Logger, life *lifecycle) (tenantLimit
 		return tenantLimits{}, fmt.Errorf("read the limits of tenants: %w", err)
 	}
 	life.onCleanup(l.file.Close)
-	life.onReload(func() { _ = l.file.Reload() }) // Changed tells
+	life.onReload(func() { _ = l.file.Reload() }) // OnChange logs it
 	return l, nil
 }
 

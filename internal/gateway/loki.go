@@ -11,11 +11,11 @@ import (
 	"github.com/logfence/logfence/internal/loki"
 )
 
-// lokiTime is how long the start waits for Loki to tell its version.
+// lokiTime is how long the start waits for Loki's version.
 const lokiTime = 5 * time.Second
 
-// checkLoki refuses to serve in front of a Loki older than 3.1, whose API differs from what openapi.yaml
-// says. One that does not respond may just be starting: /readyz reports when it is ready.
+// checkLoki refuses to serve in front of a Loki older than 3.1, whose API differs from
+// openapi.yaml. One that does not respond may just be starting: /readyz reports when it is ready.
 func checkLoki(ctx context.Context, client *loki.Client, log *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, lokiTime)
 	defer cancel()

@@ -33,7 +33,7 @@ func openCertificate(c config.Config, log *slog.Logger, m *telemetry.Metrics, l 
 		return 0
 	})
 	l.onCleanup(pair.Close)
-	l.onReload(func() { _ = pair.Reload() }) // Changed tells
+	l.onReload(func() { _ = pair.Reload() }) // OnChange logs it
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     []string{"h2", "http/1.1"},

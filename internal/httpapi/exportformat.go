@@ -22,7 +22,7 @@ type format struct {
 	line             func(*bytes.Buffer, loki.Entry)
 	// failure writes that the export has failed; nil: the response is aborted.
 	failure func(*bytes.Buffer, *problem) error
-	// end writes that the export is complete, with its number of lines; nil: the trailer alone says so.
+	// end writes that the export is complete, with its number of lines; nil: the trailer alone shows it.
 	end func(*bytes.Buffer, int)
 }
 

@@ -90,7 +90,7 @@ func (s *Server) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
 
 // resetConnection closes the connection of a request over HTTP/1.0 by a TCP reset. There, the end of the connection is
 // the end of the body, so that a response that was cut off would look complete to a client, and to a proxy such as nginx,
-// which speaks HTTP/1.0 to its upstreams unless told otherwise, and would pass it on as complete. Over TLS, the alert
+// which speaks HTTP/1.0 to its upstreams by default, and would pass it on as complete. Over TLS, the alert
 // that closes the session is left out for the same reason.
 func resetConnection(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()

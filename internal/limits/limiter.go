@@ -44,7 +44,7 @@ type Option func(*Limiter)
 // WithClock has the limiter read another clock than the system's.
 func WithClock(now func() time.Time) Option { return func(l *Limiter) { l.now = now } }
 
-// WithLogger has the limiter tell when Redis is away and when it is back.
+// WithLogger logs when Redis is away and when it is back.
 func WithLogger(log *slog.Logger) Option { return func(l *Limiter) { l.log = log } }
 
 // New makes a limiter, or reports every mistake in c. It does not wait for Redis. The caller closes it.
@@ -153,7 +153,7 @@ func (a *movingAverage) note(d time.Duration) {
 	a.nanos.Store(old + (int64(d)-old)/8)
 }
 
-// Bounds of what a caller is told to wait for something to end.
+// Bounds of Retry-After, where a caller waits for a request to end.
 const (
 	leastPause = time.Second
 	mostPause  = 30 * time.Second

@@ -82,7 +82,7 @@ func quotaOf(tokens float64, l *Limits) (Quota, bool) {
 	return q, true
 }
 
-// stricter tells whether a quota is less than another.
+// stricter reports whether a quota is less than another.
 func (q Quota) stricter(than Quota) bool {
 	if q.Remaining != than.Remaining {
 		return q.Remaining < than.Remaining

@@ -80,7 +80,7 @@ type shared struct {
 	client  *redis.Client
 	script  *redis.Script
 	config  RedisConfig
-	process string // tells this process's leases from the others'
+	process string // distinguishes this process's leases from the others'
 	log     *slog.Logger
 	leases  leases
 
@@ -89,7 +89,7 @@ type shared struct {
 	named    atomic.Uint64
 }
 
-// silent keeps the library from writing to stderr: what fails is told by us, once.
+// silent keeps the library from writing to stderr: failures are logged here, once.
 type silent struct{}
 
 func (silent) Printf(context.Context, string, ...any) {}
@@ -128,7 +128,7 @@ func (s *shared) request(ctx context.Context, tenants []member, class Class, dra
 	case err == nil:
 		return v, nil
 	case ctx.Err() != nil:
-		return verdict{}, ctx.Err() // the caller left; it says nothing of Redis
+		return verdict{}, ctx.Err() // the caller left, which is no failure of Redis
 	}
 	s.failures.Add(1)
 	if s.up.CompareAndSwap(true, false) {

@@ -70,7 +70,7 @@ type Descriptor struct {
 	Key string
 	// Setting is the variable, without LOGFENCE_, that sets it for all tenants without a value of their own.
 	Setting string
-	// Me is its name in the response of /api/v1/me; empty: callers are not told. Durations are told in seconds.
+	// Me is its name in the response of /api/v1/me; empty: it is not reported. Durations are in seconds.
 	Me string
 	// Class is the requests that it bounds.
 	Class Class
@@ -215,7 +215,7 @@ var table = [limitCount]Descriptor{
 	},
 }
 
-func init() { // a row is found by its index, and tells it
+func init() { // a row's index is its limit
 	for i := range table {
 		table[i].Limit = Limit(i)
 	}
@@ -280,7 +280,7 @@ func (d *Descriptor) check(value int64) string {
 	}
 }
 
-// Defaults are the limits of a tenant of whom nothing is configured.
+// Defaults are the limits of a tenant without limits of its own.
 func Defaults() Limits {
 	var l Limits
 	for i := range table {
@@ -300,7 +300,7 @@ func (l Limits) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Report is the limits that callers are told, by the names of /api/v1/me.
+// Report is the limits that callers see, by the names of /api/v1/me.
 func (l Limits) Report() map[string]int64 {
 	report := make(map[string]int64, limitCount)
 	for i := range table {

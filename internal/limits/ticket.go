@@ -93,7 +93,7 @@ func (s *Effective) tooOften(q Quota) error {
 	return s.refuse(e)
 }
 
-// seconds are whole ones, rounded up, and one at least: who comes back sooner comes in vain.
+// seconds are full ones, rounded up, and one at least: an earlier retry would be refused.
 func seconds(d time.Duration) int {
 	return max(int((d+time.Second-1)/time.Second), 1)
 }

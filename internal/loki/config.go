@@ -10,7 +10,7 @@ import (
 	"github.com/logfence/logfence/internal/fielderror"
 )
 
-// DefaultTimeout is how long a request may take where [Config] does not say.
+// DefaultTimeout is how long a request may take where [Config] has none.
 const DefaultTimeout = 60 * time.Second
 
 // Config configures a [Client].

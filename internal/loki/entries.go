@@ -51,7 +51,7 @@ func (e *TooLargeError) Error() string {
 func (e *TooLargeError) Is(target error) bool { return target == ErrTooLarge }
 
 // Entries requests lines over a time range and decodes the response, of which it reads at most maxBytes.
-// They are in the order of time, forward or backward as p says (Loki's default is backward); those of one
+// They are in the order of time, forward or backward by p (Loki's default is backward); those of one
 // nanosecond are in the order of their streams' labels, and within a stream as Loki has them.
 func (c *Client) Entries(ctx context.Context, options RequestOptions, q tenancy.Query, p RangeParams, maxBytes int64) ([]Entry, error) {
 	if q.Kind() != tenancy.KindLogs {

@@ -165,7 +165,7 @@ func (p *pool) check(open context.Context, e *upstream) {
 	}
 }
 
-// markFailed notes a probe that failed, and says how long to wait before the next.
+// markFailed records a probe that failed, and returns how long to wait before the next.
 func (p *pool) markFailed(e *upstream, times int, err error) time.Duration {
 	pause := maxProbeInterval
 	if doublings := times - 1; doublings < 10 { // beyond, it is past lastPause anyway

@@ -34,7 +34,7 @@ type droppedEntry struct {
 }
 
 // queuedFrames is how many frames wait for a client before Push blocks: a fake holds on to everything, and
-// drops only when told to.
+// drops only on request.
 const queuedFrames = 1024
 
 // tail serves /loki/api/v1/tail: lines since start first, then what is pushed. Lines are neither delayed

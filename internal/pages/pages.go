@@ -57,7 +57,7 @@ func Size(lines []loki.Entry) (bytes int64) {
 
 // Reservation is memory that is reserved for a page: [limits.Reservation].
 type Reservation interface {
-	// Fill says how much of it is needed, and Release gives it back.
+	// Fill keeps so many bytes and gives back the rest; Release gives back all.
 	Fill(bytes int64)
 	Release()
 }

@@ -2,7 +2,7 @@
 //
 // Guarantee: each line is delivered once, across Loki's restarts and closed tails too, and dropped lines are
 // counted; a tail holds no more than its bounds however slow the reader is, and ends with an
-// [EndError] that says why. Close leaves nothing running.
+// [EndError] with the reason. Close leaves nothing running.
 //
 // Not promised here: lines that Loki's own tail drops without reporting it (see package loki), lines that
 // arrive late, by more than a few seconds, while Loki is down, or who may read what (package tenancy).

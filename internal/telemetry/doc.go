@@ -6,7 +6,7 @@
 // text of a caller's but the tenants' names, and those in metrics only where the operator sets it ([PerTenant]).
 // No request waits for the log ([LogQueue]).
 //
-// Not promised here: that a caller's own query is no secret (it is logged as requested, unless [LogQueries] says
+// Not promised here: that a caller's own query is no secret (it is logged as requested, unless [LogQueries] is set
 // otherwise), or who may read the log.
 //
 // Spans are made here and not by otelhttp (v0.72), which cannot leave attributes out: the full URL of a request

@@ -8,15 +8,15 @@ import (
 // The errors of the package. Each is one kind of refusal, with a problem of its own in the API;
 // there is no outcome but these and a fenced value.
 var (
-	// ErrTenant says that a scope was requested with no tenant, too many, or an unfit name.
+	// ErrTenant means that a scope was requested with no tenant, too many, or an unfit name.
 	ErrTenant = errors.New("unfit tenant")
-	// ErrExtra says that the selector of a token's claim is none.
+	// ErrExtra means that the selector of a token's claim is none.
 	ErrExtra = errors.New("unfit selector in the token")
-	// ErrScope says that the zero [Scope] was used.
+	// ErrScope means that the zero [Scope] was used.
 	ErrScope = errors.New("no scope")
-	// ErrTooLong says that a text is longer than [MaxQueryBytes].
+	// ErrTooLong means that a text is longer than [MaxQueryBytes].
 	ErrTooLong = errors.New("query is too long")
-	// ErrNotSelector says that a bare stream selector was wanted and the text is something else.
+	// ErrNotSelector means that a bare stream selector was wanted and the text is something else.
 	ErrNotSelector = errors.New("only a stream selector is taken here, without a pipeline or function")
 )
 

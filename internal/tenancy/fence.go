@@ -10,7 +10,7 @@ import (
 	"github.com/grafana/loki/v3/pkg/logql/syntax"
 )
 
-// want says what a text has to be.
+// want is what a text has to be.
 type want int
 
 const (
@@ -179,7 +179,7 @@ func (s Scope) fenceText(text string, w want) (fenced, error) {
 	return fenced{query: Query{logql: fencedText, tenants: s.joined, kind: kindOf(result), shape: shapeOf(original)}, original: original, seen: seen}, nil
 }
 
-// refuseFenced tells apart why Loki's parser refuses a fenced text whose original it parsed. What
+// refuseFenced distinguishes why Loki's parser refuses a fenced text whose original it parsed. What
 // validation finds in the expression carries no position and is the caller's to fix; anything with
 // a position means that the text came apart where we touched it.
 func refuseFenced(err error) error {

@@ -58,7 +58,7 @@ func (q Query) LogQL() string { return q.logql }
 // Tenants are the tenants of the scope that made the query, sorted; none for the zero Query.
 func (q Query) Tenants() []tenant.Name { return tenant.Names(split(q.tenants)) }
 
-// Shape tells what the query's cost is judged by.
+// Shape is what the query's cost is judged by.
 func (q Query) Shape() Shape { return q.shape }
 
 // Kind is whether the query responds with lines or with samples.

@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 )
 
-// unproven is what a caller is told when a proof fails.
+// unproven is the caller's message when a proof fails.
 const unproven = "logfence could not prove that this query stays within the tenant; please report it"
 
 // unknownError is a construct that the fence does not know, and therefore refuses.

@@ -1,5 +1,5 @@
 // Command stack runs what the tests of the log explorer need around logfence: a real Loki with the logs of two
-// tenants, and the demo's provider. Its first line says where they are, as JSON. It ends with its input, so
+// tenants, and the demo's provider. Its first line has their addresses, as JSON. It ends with its input, so
 // that nothing is left of it however the tests end.
 //
 // It also issues tokens that users would not get by signing in: POST /token with the claims.
@@ -71,7 +71,7 @@ func run(ctx context.Context, in io.Reader, out io.Writer) (err error) {
 		"client_id": demo.ClientID, "tokens": "http://" + l.Addr().String() + "/token",
 	})
 	if err != nil {
-		return errors.Join(fmt.Errorf("say where it is: %w", err), l.Close())
+		return errors.Join(fmt.Errorf("print the addresses: %w", err), l.Close())
 	}
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve tokens: %w", err)
