@@ -52,8 +52,11 @@ func TestHostileRequests(t *testing.T) {
 			})
 		}
 	})
-	if t.Failed() || !complete() {
+	if t.Failed() {
 		return
+	}
+	if !complete() {
+		t.Skip("only a part of the requests was sent (-short, -run or -rapid.checks): whether every operation did its work is not known")
 	}
 	for _, op := range d.operations {
 		if n := sent.statuses[op.id]; n[http.StatusOK]+n[http.StatusSwitchingProtocols] == 0 {

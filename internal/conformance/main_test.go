@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// complete tells whether a whole run was req for, and not a shorter one or a failure once more.
+// complete reports whether this is a complete run, and not a shorter one or a failure that is repeated.
 func complete() bool {
 	run := flag.Lookup("test.run").Value.String()
 	checks, err := strconv.Atoi(flag.Lookup("rapid.checks").Value.String())

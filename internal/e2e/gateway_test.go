@@ -104,6 +104,9 @@ func (g *gateway) read(said io.Reader, ready chan<- [2]string) {
 		g.mu.Lock()
 		g.log.Write(line)
 		g.mu.Unlock()
+		if len(line) > 0 {
+			noteLine(line)
+		}
 		var entry struct {
 			Msg   string
 			Addr  string
