@@ -108,6 +108,19 @@ fuzz: ## look for queries and tokens that pass where they must not (FUZZTIME eac
 fuzz-cost: ## look for queries that cost more to parse than is taken, or are refused and cost little (FUZZTIME, default 2m)
 	GOMAXPROCS=1 $(FUZZ) -parallel=1 -fuzz '^FuzzCost$$' ./internal/tenancy
 
+# Rebuilt when its module changes.
+$(BIN)/gremlins: internal/tools/mutation/go.mod internal/tools/mutation/go.sum
+	@mkdir -p $(BIN)
+	$(STATIC) go build -C internal/tools/mutation -o $(CURDIR)/$@ github.com/go-gremlins/gremlins/cmd/gremlins
+
+# One worker: the tests of a package measure times, and use all cores by themselves. Each mutant that no test
+# notices is listed as LIVED.
+.PHONY: mutate
+mutate: $(BIN)/gremlins ## change the code of some packages and list the changes that no test notices (PACKAGES; takes hours)
+	@for p in $(or $(PACKAGES),tenancy loki httpapi); do \
+		$(STATIC) $(BIN)/gremlins unleash --workers 1 --timeout-coefficient 20 --output-statuses lt $(MUTATE) ./internal/$$p || exit 1; \
+	done
+
 .PHONY: generate
 generate: ## generate openapi.yaml from spec/, and gen/ from openapi.yaml
 	$(STATIC) go run -C internal/tools ./spec -repo $(CURDIR)
