@@ -103,7 +103,7 @@ func (iss Issuer) validateTenants(report reporter) {
 	case iss.Tenants != nil && len(iss.Tenants) == 0:
 		report("Tenants", "an empty list; name the tenants that the issuer's tokens may name, or leave the key out")
 	case len(iss.Tenants) > maxBoundTenants:
-		report("Tenants", "%d names; at most %d are taken; write a tenant_pattern for more", len(iss.Tenants), maxBoundTenants)
+		report("Tenants", "%d names; at most %d are accepted; write a tenant_pattern for more", len(iss.Tenants), maxBoundTenants)
 		return
 	}
 	seen := make(map[string]bool, len(iss.Tenants))
@@ -124,7 +124,7 @@ func (iss Issuer) validateTenants(report reporter) {
 // checkTenantPattern returns what is wrong with the pattern, empty if nothing is.
 func checkTenantPattern(pattern string) string {
 	if len(pattern) > maxPatternBytes {
-		return fmt.Sprintf("%d bytes; at most %d are taken", len(pattern), maxPatternBytes)
+		return fmt.Sprintf("%d bytes; at most %d are accepted", len(pattern), maxPatternBytes)
 	}
 	re, err := compileTenantPattern(pattern)
 	switch {

@@ -284,7 +284,7 @@ func TestValidateBounds(t *testing.T) {
 		{"an empty list, alone as well", func(i *Issuer) { i.Tenants = []string{} }, nil, []string{
 			"Issuers[0].Tenants: an empty list; name the tenants that the issuer's tokens may name, or leave the key out",
 		}},
-		{"too many names", onlyTenants(names...), nil, []string{"Issuers[0].Tenants: 4097 names; at most 4096 are taken; write a tenant_pattern for more"}},
+		{"too many names", onlyTenants(names...), nil, []string{"Issuers[0].Tenants: 4097 names; at most 4096 are accepted; write a tenant_pattern for more"}},
 		{"names that are none", onlyTenants("alpha", "acme-.*", "", "*", "alpha"), nil, []string{
 			`Issuers[0].Tenants[1]: "acme-.*" is not a name of 1 to 128 bytes of [A-Za-z0-9._-]; a pattern goes into tenant_pattern`,
 			`Issuers[0].Tenants[2]: "" is not a name of 1 to 128 bytes of [A-Za-z0-9._-]; a pattern goes into tenant_pattern`,
@@ -298,7 +298,7 @@ func TestValidateBounds(t *testing.T) {
 			`Issuers[0].TenantPattern: "a)|(?:b" is not a regular expression (RE2): unexpected ): ` + "`a)|(?:b`; write one such as acme-[a-z0-9]+",
 		}},
 		{"a pattern that is too long", onlyPattern(strings.Repeat("a", maxPatternBytes+1)), nil, []string{
-			"Issuers[0].TenantPattern: 1025 bytes; at most 1024 are taken",
+			"Issuers[0].TenantPattern: 1025 bytes; at most 1024 are accepted",
 		}},
 		{"every tenant beside names", func(i *Issuer) { i.AnyTenant, i.Tenants = true, []string{"alpha"} }, nil, []string{
 			"Issuers[0].AnyTenant: given beside tenants or tenant_pattern, which would then bound nothing; write one or the other",

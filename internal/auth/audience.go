@@ -61,7 +61,7 @@ func (iss Issuer) validateAudience(report reporter) {
 	}{{"Audiences", iss.Audiences}, {"ClientIDs", iss.ClientIDs}} {
 		switch {
 		case len(list.values) > maxAudiences:
-			report(list.field, "%d values; at most %d are taken", len(list.values), maxAudiences)
+			report(list.field, "%d values; at most %d are accepted", len(list.values), maxAudiences)
 		case slices.Contains(list.values, ""):
 			report(list.field, "an empty value; a token with an empty one would be accepted")
 		}

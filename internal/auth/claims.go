@@ -122,7 +122,7 @@ func readTenants(claim any) ([]tenant.Name, error) {
 		return nil, errors.New("the tenant claim is neither a string nor an array")
 	}
 	if len(names) == 0 || len(names) > tenant.MaxNames {
-		return nil, fmt.Errorf("the tenant claim holds %d names; 1 to %d are taken", len(names), tenant.MaxNames)
+		return nil, fmt.Errorf("the tenant claim holds %d names; 1 to %d are accepted", len(names), tenant.MaxNames)
 	}
 	tenants := make([]tenant.Name, 0, len(names))
 	for _, n := range names {

@@ -129,7 +129,7 @@ func checkKeysURL(raw string, allowHTTP bool) string {
 	case u.User != nil:
 		return fmt.Sprintf("%q has a user name or password in it, and keys are public; write it without", shown)
 	case u.Scheme == "http" && !allowHTTP:
-		return fmt.Sprintf("%q is plain http, on which anybody on the way can put in keys of their own; write https, "+
+		return fmt.Sprintf("%q is plain http, over which an attacker in the network path can replace the keys; write https, "+
 			"or allow it for development with DangerouslyAllowHTTPJWKS", shown)
 	case strings.Contains(u.Opaque, "@"): // user:password@host, without a scheme
 		return "has no scheme, and a user name in it; write one such as https://id.example.com/jwks.json"

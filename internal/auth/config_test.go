@@ -43,7 +43,7 @@ Issuers[0].TenantClaim: required; write the claim that names the caller's tenant
 		}, `
 Issuers[1].URL: "https://id.example.com/" is Issuers[0] already; name each issuer once`},
 		{"discovery over http", func(c *Config) { c.Issuers[0].URL = "http://id.example.com/" }, `
-Issuers[0].URL: "http://id.example.com/" is plain http, on which anybody on the way can put in keys of their own; write https, or allow it for development with DangerouslyAllowHTTPJWKS (or say where the keys are, with a JWKS URL or a keys file)`},
+Issuers[0].URL: "http://id.example.com/" is plain http, over which an attacker in the network path can replace the keys; write https, or allow it for development with DangerouslyAllowHTTPJWKS (or say where the keys are, with a JWKS URL or a keys file)`},
 		{"discovery without a scheme", func(c *Config) { c.Issuers[0].URL = "id.example.com" }, `
 Issuers[0].URL: "id.example.com" has no scheme; did you mean "https://id.example.com"? (or say where the keys are, with a JWKS URL or a keys file)`},
 		{"discovery with a query", func(c *Config) { c.Issuers[0].URL = "https://id.example.com/?a=b" }, `

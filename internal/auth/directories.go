@@ -87,7 +87,7 @@ func (iss Issuer) validateDirectories(report reporter) {
 	case len(iss.Directories) == 0:
 		report("Directories", "required with %s in the issuer; without it every directory of Entra ID, and every personal account, could sign in; list the directories' IDs", directoryPlace)
 	case len(iss.Directories) > maxDirectories:
-		report("Directories", "%d directories; at most %d are taken", len(iss.Directories), maxDirectories)
+		report("Directories", "%d directories; at most %d are accepted", len(iss.Directories), maxDirectories)
 		return
 	case len(iss.Directories) > 1 && iss.TenantClaim != "tid" && !iss.AnyTenant:
 		report("Directories", "several directories may name the same tenants; write tenant_claim: tid, "+

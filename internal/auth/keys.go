@@ -97,7 +97,7 @@ func parseJWKS(document []byte, use string) (*keySet, error) {
 		return nil, fmt.Errorf("key set: %w", err)
 	}
 	if len(list) > maxKeys {
-		return nil, fmt.Errorf("key set: %d keys; at most %d are taken", len(list), maxKeys)
+		return nil, fmt.Errorf("key set: %d keys; at most %d are accepted", len(list), maxKeys)
 	}
 	set := new(keySet)
 	for i, item := range list {
@@ -225,10 +225,10 @@ func newKey(public any) (key, error) {
 	switch public := public.(type) {
 	case *rsa.PublicKey:
 		if bits := public.N.BitLen(); bits < minRSABits || bits > maxRSABits {
-			return key{}, fmt.Errorf("RSA of %d bits; %d to %d are taken", bits, minRSABits, maxRSABits)
+			return key{}, fmt.Errorf("RSA of %d bits; %d to %d are accepted", bits, minRSABits, maxRSABits)
 		}
 		if public.E < 3 || public.E%2 == 0 {
-			return key{}, errors.New("RSA with an unfit exponent")
+			return key{}, errors.New("RSA with an invalid exponent")
 		}
 		return key{public: public, algorithms: []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}}, nil
 	case *ecdsa.PublicKey:
@@ -244,7 +244,7 @@ func newKey(public any) (key, error) {
 		case elliptic.P521():
 			return key{public: public, algorithms: []string{"ES512"}}, nil
 		default:
-			return key{}, errors.New("EC on a curve that is not taken")
+			return key{}, errors.New("EC on a curve that is not supported")
 		}
 	case ed25519.PublicKey:
 		if len(public) != ed25519.PublicKeySize {
@@ -286,7 +286,7 @@ func parseKeysFile(content []byte, use string) (*keySet, error) {
 		return nil, errors.New("something after the last PEM block is not PEM")
 	}
 	if len(set.keys) > maxTries {
-		return nil, fmt.Errorf("%d keys without key IDs; at most %d are taken, for each token is tried against all: use JWKS", len(set.keys), maxTries)
+		return nil, fmt.Errorf("%d keys without key IDs; at most %d are accepted, because each token is tried against all: use JWKS", len(set.keys), maxTries)
 	}
 	return set, nil
 }
@@ -307,7 +307,7 @@ func parsePEM(block *pem.Block) (key, error) {
 			public = certificate.PublicKey
 		}
 	case "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY":
-		return key{}, errors.New("a private key, which has no business here; give the public one, and consider this one known")
+		return key{}, errors.New("a private key; configure the public key instead, and treat this one as compromised")
 	default:
 		return key{}, fmt.Errorf("%s is not a public key", shorten(block.Type))
 	}

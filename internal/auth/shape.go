@@ -59,7 +59,7 @@ func parseShape(text string) (shape, error) {
 // compileNaming compiles a pattern with one group named tenant, for complete values.
 func compileNaming(pattern string) (*regexp.Regexp, error) {
 	if len(pattern) > maxPatternBytes {
-		return nil, fmt.Errorf("a pattern of %d bytes; at most %d are taken", len(pattern), maxPatternBytes)
+		return nil, fmt.Errorf("a pattern of %d bytes; at most %d are accepted", len(pattern), maxPatternBytes)
 	}
 	// Alone first: only a pattern that is complete by itself keeps its meaning between the anchors.
 	alone, err := regexp.Compile(pattern)
@@ -201,7 +201,7 @@ func (s shape) matches(claim any) ([]tenant.Name, error) {
 	case len(found) == 0:
 		return nil, fmt.Errorf("none of the %d values of the tenant claim matches the pattern", len(items))
 	case len(found) > tenant.MaxNames:
-		return nil, fmt.Errorf("the values of the tenant claim name %d tenants; 1 to %d are taken", len(found), tenant.MaxNames)
+		return nil, fmt.Errorf("the values of the tenant claim name %d tenants; 1 to %d are accepted", len(found), tenant.MaxNames)
 	}
 	return slices.Sorted(maps.Keys(found)), nil
 }

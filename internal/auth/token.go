@@ -52,7 +52,7 @@ func parseToken(raw string) (*token, error) {
 func (t *token) readHeader(header map[string]any) error {
 	for _, name := range []string{"jwk", "crit", "b64", "zip"} {
 		if _, ok := header[name]; ok {
-			return fmt.Errorf("%s is not taken", name)
+			return fmt.Errorf("%s is not accepted", name)
 		}
 	}
 	var ok bool
@@ -69,7 +69,7 @@ func (t *token) readHeader(header map[string]any) error {
 	}
 	if typ, given := header["typ"]; given {
 		if name, ok := typ.(string); !ok || !isTokenType(name) {
-			return fmt.Errorf("typ is not one of a token to come in with")
+			return fmt.Errorf("typ is not that of an identity or access token")
 		}
 	}
 	return nil

@@ -38,7 +38,7 @@ type Config struct {
 	TLSCertFile string // PEM; empty: plain HTTP
 	TLSKeyFile  string // PEM
 
-	DrainDelay   time.Duration // from the signal to end until no more connections are taken
+	DrainDelay   time.Duration // from the signal to end until no more connections are accepted
 	DrainTimeout time.Duration // how long requests in flight may take to complete after that
 
 	Auth       auth.Config

@@ -59,11 +59,11 @@ func (c *child) stop(signal os.Signal, grace time.Duration) {
 		return
 	}
 	signalGroup(c.process, signal)
-	patience := time.NewTimer(grace)
-	defer patience.Stop()
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
 	select {
 	case <-c.done:
-	case <-patience.C:
+	case <-timer.C:
 		c.kill()
 	}
 }

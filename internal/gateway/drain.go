@@ -16,7 +16,7 @@ const endTime = 5 * time.Second
 //  1. /readyz returns 503, and nothing else changes for a while: load balancers notice an end later than the
 //     process does (Kubernetes removes an endpoint while it sends SIGTERM, not before), and what they
 //     send until then has to be served. Connections in use are closed gracefully, each after a response.
-//  2. Tails are told to reconnect, which leads to another process; no connections are taken any more;
+//  2. Tails are told to reconnect, which leads to another process; no connections are accepted any more;
 //     responses in flight continue to their end.
 //  3. What has not ended in time is cut off, visibly.
 type drain struct {

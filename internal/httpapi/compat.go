@@ -133,7 +133,7 @@ func (s *Server) lokiReady(c echo.Context) error {
 
 // withoutDoubleSlashes returns where a GET or HEAD of one of Loki's paths is redirected whose slashes are doubled, as they
 // are where a client's base URL ends with one; Loki's router does the same. It is empty where cleaning the path does not
-// lead to a path of the contract: a path that is passed through as it is could name another host.
+// lead to a path of the specification: a path that is passed through as it is could name another host.
 func (t operationTable) withoutDoubleSlashes(r *http.Request) string {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.URL.RawPath != "" || strings.Contains(r.URL.Path, "/.") {
 		return ""

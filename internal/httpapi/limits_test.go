@@ -85,7 +85,7 @@ func TestLokisOwnRefusalIsReported(t *testing.T) {
 	g := newGateway(t)
 	g.loki.Instead(lokitest.Fail(http.StatusTooManyRequests, "too many outstanding requests"))
 	a := g.get(alphaToken, "/api/v1/logs/labels")
-	refusedAs(t, a, http.StatusTooManyRequests, "rate_limited", "Loki takes no more queries at present.")
+	refusedAs(t, a, http.StatusTooManyRequests, "rate_limited", "Loki accepts no more queries at present.")
 	if a.Header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}

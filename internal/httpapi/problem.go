@@ -271,7 +271,7 @@ func ofLoki(err error) *problem {
 		return codeLokiUnavailable.problem(err, "Loki is not available at present. Try again shortly.").
 			with(echo.HeaderRetryAfter, retryAfter(err))
 	case errors.Is(err, loki.ErrRateLimited):
-		return codeRateLimited.problem(err, "Loki takes no more queries at present. Try again shortly.").
+		return codeRateLimited.problem(err, "Loki accepts no more queries at present. Try again shortly.").
 			inLoki("too many outstanding requests").
 			with(echo.HeaderRetryAfter, retryLater)
 	case errors.Is(err, loki.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
@@ -311,7 +311,7 @@ func ofRouter(err error) *problem {
 	case http.StatusNotFound:
 		return codeNotFound.problem(err, "There is nothing here. /openapi.yaml lists what there is.")
 	case http.StatusMethodNotAllowed:
-		return codeMethodNotAllowed.problem(err, "This resource does not take that method; the Allow header lists those it does.")
+		return codeMethodNotAllowed.problem(err, "This resource does not accept that method; the Allow header lists those that it accepts.")
 	case http.StatusBadRequest: // the generated binding of parameters
 		return codeParameterInvalid.problem(err, "A parameter is not valid.")
 	}

@@ -408,8 +408,7 @@ func TestCORS(t *testing.T) {
 	}
 }
 
-// TestSpecIsServed guarantees that the contract and its reference can be had from the server, without a
-// token.
+// TestSpecIsServed guarantees that the server serves the specification and its reference without a token.
 func TestSpecIsServed(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t)

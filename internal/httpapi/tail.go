@@ -26,7 +26,7 @@ func (s *Server) TailLogs(c echo.Context, p api.TailLogsParams) error {
 	if p.LastEventID != nil {
 		cursor, err := tail.ParseCursor(*p.LastEventID)
 		if err != nil {
-			return parameterInvalid("Last-Event-ID", "Last-Event-ID: this is no id of an event of a tail.")
+			return parameterInvalid("Last-Event-ID", "Last-Event-ID is not the id of an event of a tail.")
 		}
 		r.after = cursor
 	}
@@ -203,7 +203,7 @@ func (s *Server) checkOrigin(r *http.Request) error {
 	if len(given) == 0 || len(given) == 1 && slices.Contains(s.origins, given[0]) {
 		return nil
 	}
-	return codeOriginForbidden.problem(nil, "Pages of this origin may not open a tail. The server's LOGFENCE_CORS_ORIGINS names those that may.")
+	return codeOriginForbidden.problem(nil, "Pages of this origin may not open a tail. Ask your administrator to allow the origin.")
 }
 
 func (e closeReason) closeCode() websocket.StatusCode {

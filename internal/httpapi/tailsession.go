@@ -208,7 +208,7 @@ func (f *tailSession) closeReason(err error) closeReason {
 	var e *tail.EndError
 	switch {
 	case errors.Is(err, errTokenExpired):
-		return closeReason{Reason: "token_expired", Detail: "The token has expired. Come back with a new one."}
+		return closeReason{Reason: "token_expired", Detail: "The token has expired. Reconnect with a new one."}
 	case errors.Is(err, errDraining):
 		return closeReason{Reason: "server_shutdown", Detail: "The server is shutting down. Reconnect now."}
 	case errors.As(err, &e) && problemOf(err).Code != codeInternal.name:

@@ -173,7 +173,7 @@ func (s *shared) run(ctx context.Context, tenants []member, class Class, draw bo
 // read parses the script's reply. Anything else counts as no reply.
 func (s *shared) read(reply []int64, tenants []member, own lease) (verdict, error) {
 	if len(reply) != 5 || reply[1] < 1 || reply[1] > int64(len(tenants)) {
-		return verdict{}, errors.New("a reply that is none of the script's")
+		return verdict{}, errors.New("the reply is not one of the script's")
 	}
 	l := tenants[reply[1]-1].limits
 	v := verdict{granted: reply[0] == 1, quota: Quota{
