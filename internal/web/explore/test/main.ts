@@ -7,6 +7,7 @@ import './app/signin.spec';
 import './app/view.spec';
 import './query/query.spec';
 import './results/charts.spec';
+import './results/levels.spec';
 import './results/lines.spec';
 import './results/tail.spec';
 

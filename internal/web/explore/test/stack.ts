@@ -171,7 +171,7 @@ export async function accessible(page: Page, what: string): Promise<void> {
       impact: string;
       nodes: { target: unknown; failureSummary: string }[];
     }
-    const { violations } = await axe.run({ resultTypes: ['violations'] });
+    const { violations } = await axe.run({ resultTypes: ['violations'], rules: { 'target-size': { enabled: true } } });
     return violations
       .filter(({ impact }) => impact === 'serious' || impact === 'critical')
       .map(

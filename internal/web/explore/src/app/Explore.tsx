@@ -143,6 +143,7 @@ export function Explore({ connect, me, session, signIns, onSignIn, onSignOut }: 
             search={search}
             expires={expires}
             signIns={signIns}
+            tenants={me.tenants}
             onFilter={filter}
             onZoom={({ start, end }) => run({ from: isoOf(start), to: isoOf(end) })}
             onRange={(from, to) => run({ from, to })}

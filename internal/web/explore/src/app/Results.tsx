@@ -17,6 +17,8 @@ export interface ResultsProps {
   /** When the session ends, in milliseconds since 1970. */
   expires: number | undefined;
   signIns: number;
+  /** All tenants of the user. */
+  tenants: readonly string[];
   onFilter: OnFilter;
   onZoom: (span: Span) => void;
   onRange: (from: string, to: string) => void;
@@ -50,6 +52,7 @@ export function Results(props: ResultsProps) {
           terms={searchTerms(followed)}
           limit={mostLines / 10}
           onFilter={onFilter}
+          tenants={props.tenants}
           signIns={props.signIns}
           onStop={props.onStop}
         />
@@ -106,7 +109,18 @@ function Shown(props: ResultsProps & { result: SearchResult }) {
   }
 }
 
-function ShownLines({ result, view, client, search, onFilter, onZoom, linkTo, onSignIn, expires }: ResultsProps & { result: LinesResult }) {
+function ShownLines({
+  result,
+  view,
+  client,
+  search,
+  onFilter,
+  onZoom,
+  linkTo,
+  onSignIn,
+  expires,
+  tenants,
+}: ResultsProps & { result: LinesResult }) {
   const { request, lines } = result;
   const terms = useMemo(() => searchTerms(request.query), [request]);
   return (
@@ -123,6 +137,7 @@ function ShownLines({ result, view, client, search, onFilter, onZoom, linkTo, on
         atEnd={result.atEnd || search.more.failure !== undefined || search.result !== result}
         onFilter={onFilter}
         client={client}
+        tenants={tenants}
         span={request.span}
         linkTo={linkTo}
       />

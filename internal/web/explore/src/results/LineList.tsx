@@ -41,13 +41,14 @@ export function LineList({ items, look, label, busy, open, follow = false, onBot
   const focusNext = useRef(false);
 
   // What has been measured holds for this layout alone.
-  const layout = `${box.width} ${look.wrap} ${look.digits}`;
+  const besides = look.tags.reduce((sum, { width }) => sum + width + 2, look.digits === 9 ? 36 : 30);
+  const layout = `${box.width} ${look.wrap} ${besides}`;
   const measuredFor = useRef(layout);
   if (measuredFor.current !== layout) {
     measured.current = new WeakMap();
     measuredFor.current = layout;
   }
-  const perRow = look.wrap ? Math.max(20, Math.floor((box.width - (look.digits === 9 ? 260 : 210)) / 7.3)) : Infinity;
+  const perRow = look.wrap ? Math.max(20, Math.floor(box.width / 7.3 - besides)) : Infinity;
   const heights = useMemo(
     () =>
       new Heights(items.length, (i) => {

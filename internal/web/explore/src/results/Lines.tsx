@@ -3,7 +3,9 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Client, Direction, Line, OnFilter, Span, Term, Zone } from '../model';
 import { LineList } from './LineList';
 import { marker } from './highlights';
+import type { Item } from './items';
 import { useStable } from './memo';
+import { tagsOf, type Tag } from './tags';
 
 export interface LinesProps {
   lines: Line[];
@@ -19,6 +21,7 @@ export interface LinesProps {
   atEnd: boolean;
   onFilter: OnFilter;
   client: Client;
+  tenants: readonly string[];
   span: Span;
   /** The address at which a colleague sees a line; without it none is offered. */
   linkTo?: (line: Line) => string;
@@ -32,9 +35,10 @@ export function Lines(props: LinesProps) {
   const onFilter = useStable(props.onFilter);
   const link = useStable((line: Line) => props.linkTo?.(line) ?? '');
   const linkTo = props.linkTo && link;
+  const tags = useTags(lines, props.tenants);
   const look = useMemo(
-    () => ({ wrap, zone, digits, mark, client, onFilter, linkTo }),
-    [wrap, zone, digits, mark, client, onFilter, linkTo],
+    () => ({ wrap, zone, digits, mark, client, onFilter, linkTo, tags }),
+    [wrap, zone, digits, mark, client, onFilter, linkTo, tags],
   );
   const order = direction === 'backward' ? 'newest first' : 'oldest first';
   return (
@@ -63,6 +67,12 @@ export function Lines(props: LinesProps) {
 /** What terms mark; another function only when they are other terms. */
 export function useMarker(terms: Term[]): ReturnType<typeof marker> {
   return useMemo(() => marker(terms), [JSON.stringify(terms)]);
+}
+
+/** The labels that tell rows apart; another list only when they are other ones. */
+export function useTags(items: readonly Item[], tenants: readonly string[]): readonly Tag[] {
+  const tags = useMemo(() => tagsOf(items, tenants), [items, tenants]);
+  return useMemo(() => tags, [JSON.stringify(tags)]);
 }
 
 function Ending({ lines, loadOlder, loading, atEnd, direction }: LinesProps) {

@@ -3,7 +3,7 @@ import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from 'p
 
 import type { Client, Failure, OnFilter, Term, Zone } from '../model';
 import { LineList } from './LineList';
-import { useMarker } from './Lines';
+import { useMarker, useTags } from './Lines';
 import { useStable } from './memo';
 import { Keys, linesOf } from './store';
 import { Tailing } from './tailing';
@@ -14,6 +14,7 @@ export interface LiveTailProps {
   zone: Zone;
   wrap: boolean;
   terms: Term[];
+  tenants: readonly string[];
   /** How many lines are kept. */
   limit: number;
   /** Grows when the user signs in again, which starts a tail that has ended once more. */
@@ -44,9 +45,10 @@ export function LiveTail(props: LiveTailProps) {
   }, [props.signIns]);
   const mark = useMarker(terms);
   const onFilter = useStable(props.onFilter);
+  const tags = useTags(tail.items, props.tenants);
   const look = useMemo(
-    () => ({ wrap, zone, digits: 3 as const, mark, client, onFilter, linkTo: undefined }),
-    [wrap, zone, mark, client, onFilter],
+    () => ({ wrap, zone, digits: 3 as const, mark, client, onFilter, linkTo: undefined, tags }),
+    [wrap, zone, mark, client, onFilter, tags],
   );
   const onBottom = useCallback((at: boolean) => setAway(!at), []);
   const resume = (): void => {

@@ -3,6 +3,7 @@ import { Details } from './Details';
 import { levelOf } from './level';
 import type { Range } from './highlights';
 import { memo } from './memo';
+import { tagValue, type Tag } from './tags';
 import { Text } from './Text';
 import { fullStamp, stamp } from './time';
 
@@ -15,6 +16,8 @@ export interface Look {
   client: Client;
   onFilter: OnFilter;
   linkTo: ((line: Line) => string) | undefined;
+  /** Labels that tell the rows apart. */
+  tags: readonly Tag[];
 }
 
 export interface RowProps {
@@ -30,9 +33,10 @@ export interface RowProps {
 }
 
 export const Row = memo(function Row({ line, look, index, total, current, open, onToggle }: RowProps) {
-  const { wrap, zone, digits, mark, client, onFilter, linkTo } = look;
+  const { wrap, zone, digits, mark, client, onFilter, linkTo, tags } = look;
   const level = levelOf(line);
   const id = `r-${line.key}`;
+  const [date, clock] = stamp(line.ns, zone, digits).split(' ');
   return (
     <article
       class={`r-row r-${level}${open ? ' r-open' : ''}`}
@@ -45,8 +49,16 @@ export const Row = memo(function Row({ line, look, index, total, current, open, 
       <div class="r-line" onClick={(e) => meansRow(e) && onToggle(line)}>
         <button type="button" class="r-toggle" tabIndex={-1} aria-expanded={open} aria-label="Details" onClick={() => onToggle(line)} />
         <span class="r-head" id={`${id}-head`}>
-          <span class="r-hidden">{level === 'unknown' ? '' : `${level}, `}</span>
-          <time title={fullStamp(line.ns, zone)}>{stamp(line.ns, zone, digits)}</time>
+          <time title={fullStamp(line.ns, zone)}>
+            <span class="r-date">{date} </span>
+            {clock}
+          </time>
+          <span class="r-level">{level === 'unknown' ? '' : level === 'critical' ? 'crit' : level}</span>
+          {tags.map((tag) => (
+            <span key={tag.name} class="r-tag" title={`${tag.name}=${tagValue(line, tag)}`} style={{ width: `${tag.width + 1}ch` }}>
+              <bdi>{tagValue(line, tag)}</bdi>
+            </span>
+          ))}
         </span>
         <span class="r-body" id={`${id}-text`}>
           <Text text={line.text} mark={mark} wrap={wrap || open} />

@@ -7,6 +7,7 @@ import type { Client, Span, Zone } from '../model';
 import { color } from '../theme';
 import { useCounts, type State } from './lineCounts';
 import type { Level } from './level';
+import { paintOf } from './pattern';
 import { plot, wholeIncrements, type Plot, type PlotData } from './plot';
 import { shortBytes, shortNumber } from './series';
 import { coarseStamp, msOf, nsOfMs, spoken } from './time';
@@ -234,6 +235,11 @@ function dataOf(counts: Counts): PlotData {
 const barPaths = uPlot.paths.bars?.({ size: [1, Infinity], align: 1, gap: 1 });
 
 function bars(level: Level): uPlot.Series {
-  const paint = (): string => color(`--level-${level}`);
-  return { stroke: paint, fill: paint, width: 0, points: { show: false }, ...(barPaths && { paths: barPaths }) };
+  return {
+    stroke: () => color(`--level-${level}`),
+    fill: () => paintOf(level),
+    width: 0,
+    points: { show: false },
+    ...(barPaths && { paths: barPaths }),
+  };
 }
