@@ -88,6 +88,27 @@ func TestTargets(t *testing.T) {
 	}
 }
 
+// TestNamedTests guarantees that the tests which documents name exist: a guarantee that is "shown by" a test is shown by none
+// when the test has another name.
+func TestNamedTests(t *testing.T) {
+	t.Parallel()
+	tests, err := exec.CommandContext(t.Context(), "git", "-C", "..", "grep", "-ohE", `^func Test\w+\(`, "--", "*_test.go").Output()
+	if err != nil {
+		t.Skipf("not a git checkout: %v", err)
+	}
+	documents, err := filepath.Glob("../docs/*.md")
+	if err != nil || len(documents) < 5 {
+		t.Fatal("too few documents", documents, err)
+	}
+	for _, file := range documents {
+		for _, name := range regexp.MustCompile("`(Test[A-Z]\\w*)`").FindAllStringSubmatch(read(t, strings.TrimPrefix(file, "../")), -1) {
+			if !strings.Contains(string(tests), "func "+name[1]+"(") {
+				t.Errorf("%s names the test %s, which does not exist", file, name[1])
+			}
+		}
+	}
+}
+
 // hasSection reports whether a document has a heading with that anchor, as GitHub makes it.
 func hasSection(text, anchor string) bool {
 	for _, h := range heading.FindAllStringSubmatch(text, -1) {
