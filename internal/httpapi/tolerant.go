@@ -63,7 +63,7 @@ func (o *operation) merge(values, form url.Values) error {
 // known returns the parameters that the operation has, with the values that Loki would read, and checks those that
 // Loki checks although it does not use them here.
 func (o *operation) known(values url.Values) (url.Values, error) {
-	understood := url.Values{}
+	accepted := url.Values{}
 	for name, given := range values {
 		repeats, known := o.repeats[name]
 		if !known && name != legacyRegexp && !slices.Contains(lokiReads[o.route.Path], name) {
@@ -77,18 +77,18 @@ func (o *operation) known(values url.Values) (url.Values, error) {
 		}
 		given = slices.DeleteFunc(given, func(value string) bool { return value == "" && o.ignoresEmpty })
 		if len(given) > 0 {
-			understood[name] = given
+			accepted[name] = given
 		}
 	}
-	if err := readAsLoki(o.route.Path, understood); err != nil {
+	if err := readAsLoki(o.route.Path, accepted); err != nil {
 		return nil, err
 	}
-	for name := range understood {
+	for name := range accepted {
 		if _, known := o.repeats[name]; !known && name != legacyRegexp {
-			delete(understood, name)
+			delete(accepted, name)
 		}
 	}
-	return understood, o.checkRequired(understood)
+	return accepted, o.checkRequired(accepted)
 }
 
 // checkRequired refuses a request without a query as Loki's parser does: it sees no query as an empty one.

@@ -94,7 +94,7 @@ var clientRequests = []clientRequest{
 }
 
 // TestClientRequests guarantees that the Loki-compatible surface takes what Loki takes, that what arrives there was built
-// from what was understood, and that a selector always arrives.
+// from the values that were read, and that a selector always arrives.
 func TestClientRequests(t *testing.T) {
 	t.Parallel()
 	for _, r := range clientRequests {

@@ -29,7 +29,7 @@ const element = /\\[^]|\[\^?\]?(?:\\[^]|\[:\^?\w+:\]|[^\]\\])*\]|\((?:\?(?:P?<\w
 export function mistakeIn(regexp: string): string | undefined {
   if (regexp.includes('\\Q')) return undefined; // quotes what follows
   let open = 0;
-  /** Whether something stands before that can be repeated. */
+  /** Whether something precedes that can be repeated. */
   let repeatable = false;
   for (const [part] of regexp.matchAll(element)) {
     if (part === '\\') return 'it ends with a backslash';
