@@ -121,6 +121,12 @@ func (p *problem) inLoki(text string) *problem {
 	return p
 }
 
+// at adds the place in the query, from 1; 0 is none.
+func (p *problem) at(line, column int) *problem {
+	p.Line, p.Column = line, column
+	return p
+}
+
 func parameterInvalid(name, format string, args ...any) *problem {
 	p := codeParameterInvalid.problem(nil, format, args...)
 	p.Parameter = name
@@ -189,16 +195,14 @@ func ofQuery(err error) *problem {
 	)
 	switch {
 	case errors.As(err, &invalid):
-		p := codeQueryInvalid.problem(err, "%s", invalid.Message)
-		p.Line, p.Column = invalid.Line, invalid.Column
-		return p
+		return codeQueryInvalid.problem(err, "%s", invalid.Message).at(invalid.Line, invalid.Column)
 	case errors.Is(err, tenancy.ErrNotSelector):
 		return codeQueryInvalid.problem(err, "Only a stream selector is taken here, such as {app=\"api\"}, without a pipeline or function.").
 			inLoki("only label matchers are supported")
 	case errors.As(err, &complexity):
-		return codeQueryTooComplex.problem(err, "%s.", sentence(complexity.Error()))
+		return codeQueryTooComplex.problem(err, "%s.", sentence(complexity.Error())).at(complexity.Line, complexity.Column)
 	case errors.As(err, &unsupported):
-		return codeQueryUnsupported.problem(err, "%s.", sentence(unsupported.Reason))
+		return codeQueryUnsupported.problem(err, "%s.", sentence(unsupported.Reason)).at(unsupported.Line, unsupported.Column)
 	case errors.Is(err, tenancy.ErrTooLong):
 		return codeQueryTooLong.problem(err, "The query is longer than the server's setting allows. Shorten it, or ask your administrator to raise the setting.").
 			inLoki("parse error : input size too long")

@@ -77,6 +77,17 @@ func TestMalformedQueriesStayHere(t *testing.T) {
 			t.Errorf("%s lacks %s", a.text, want)
 		}
 	}
+	for text, wants := range map[string][]string{
+		"{app=\"api\"}\n|~ `" + strings.Repeat(`\D`, 300) + "`": {`"code":"query_too_complex"`, `"line":2`, `"column":4`},
+		"{app=\"api\"}\n| line_format `{{repeat .n \"x\"}}`":    {`"code":"query_unsupported"`, `"line":2`, `"column":15`},
+	} {
+		a := g.get(alphaToken, "/api/v1/logs/query", "query", text)
+		for _, want := range wants {
+			if !strings.Contains(a.text, want) {
+				t.Errorf("%s lacks %s", a.text, want)
+			}
+		}
+	}
 	a = g.get(alphaToken, "/loki/api/v1/query_range", "query", "{app=\"api\"}\n| |")
 	if a.StatusCode != http.StatusBadRequest || !strings.HasPrefix(a.text, "parse error at line 2, col 3: ") {
 		t.Errorf("Loki's way: %d %s", a.StatusCode, a.text)

@@ -80,9 +80,34 @@ func TestWhereItIsExpensive(t *testing.T) {
 			"a label", `{ip=~"` + strings.Repeat("1", 12000) + `"}`,
 			`query is too complex: a label with the name of a function (sum, duration, bytes …) before a long text (the most expensive at line 1, column 2); rename`,
 		},
+		{
+			"a line filter behind or", "# \"x\n{b=\"ü\"} |~ \"x\" or `" + strings.Repeat(`\D`, 300) + "`",
+			`query is too complex: regular expressions that are expensive to compile (the most expensive at line 2, column 19); shorten`,
+		},
+		{
+			"comments", "{a=\"b\"}\n" + strings.Repeat("#\n", maxComments+10),
+			`query is too complex: more than 50 comments (one too many at line 52, column 1)`,
+		},
 	} {
 		if _, err := s.Query(tt.text); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 			t.Errorf("%s:\n got %v\nwant %s…", tt.name, err, tt.want)
+		}
+	}
+}
+
+// TestWhereTheTemplateIs guarantees that the refusal of a template says where in the text it is, however it is
+// quoted.
+func TestWhereTheTemplateIs(t *testing.T) {
+	t.Parallel()
+	s := newScope(t, "acme")
+	for text, column := range map[string]int{
+		"{a=\"ü\"} | line_format `{{repeat .n \"x\"}}`":                                           23,
+		"{a=\"ü\"} |= `{{repeat .n \"x\"}}`\n | label_format b=\"{{repeat .n \\\"x\\\"}}\"":       19,
+		"{a=\"ü\"} | json\n | label_format b=`{{.a}}`, c=\"{{repeat .n \\\"x\\\"}}\", d=`{{.a}}`": 31,
+	} {
+		var refused *UnsupportedError
+		if _, err := s.Query(text); !errors.As(err, &refused) || refused.Line != 1+strings.Count(text, "\n") || refused.Column != column {
+			t.Errorf("Query(%s): %+v; want column %d", text, refused, column)
 		}
 	}
 }

@@ -44,8 +44,8 @@ type TooComplexError struct {
 	Limit int
 	// Instead is what to write instead; empty where that is to write less of it.
 	Instead string
-	// Line and Column are where the most expensive of it is, from 1 and in characters; 0 where it is not
-	// in one place.
+	// Line and Column are where the most expensive of it is, or the first that is one too many, from 1 and in
+	// characters; 0 where it is not in one place.
 	Line, Column int
 }
 
@@ -56,7 +56,11 @@ func (e *TooComplexError) Error() string {
 	} else {
 		message += fmt.Sprintf("more than %d %s", e.Limit, e.What)
 	}
-	if e.Line > 0 {
+	switch {
+	case e.Line == 0:
+	case e.Limit > 0:
+		message += fmt.Sprintf(" (one too many at line %d, column %d)", e.Line, e.Column)
+	default:
 		message += fmt.Sprintf(" (the most expensive at line %d, column %d)", e.Line, e.Column)
 	}
 	if e.Instead != "" {
@@ -72,6 +76,8 @@ type UnsupportedError struct {
 	Reason string
 	// Proof is what the proof found, for the log; empty where the construct is simply not supported.
 	Proof string
+	// Line and Column are where the construct is, from 1 and in characters; 0 where that is not known.
+	Line, Column int
 }
 
 // Unproven tells a proof that failed, which no query should be able to bring about, from a construct that

@@ -145,7 +145,7 @@ func (s Scope) fenceText(text string, w want) (fenced, error) {
 	if err := seen.checkLater(text, original); err != nil {
 		return fenced{}, err
 	}
-	if err := checkTemplates(original); err != nil {
+	if err := checkTemplates(text, original); err != nil {
 		return fenced{}, err
 	}
 	p, err := s.prefix(seen.hasAbsent)
@@ -157,11 +157,8 @@ func (s Scope) fenceText(text string, w want) (fenced, error) {
 			return fenced{}, err
 		}
 	}
-	if len(seen.braces) > 1 && float64(len(seen.braces))*p.cost > maxParse {
-		return fenced{}, &TooComplexError{What: "selectors for what the token is confined by", Limit: int(maxParse / p.cost)}
-	}
-	if len(text)+len(seen.braces)*(len(p.text)+1) > MaxQueryBytes {
-		return fenced{}, &TooComplexError{What: "selectors for as many tenants as the token names", Limit: MaxQueryBytes / (len(p.text) + 1)}
+	if err := seen.checkSelectors(text, p); err != nil {
+		return fenced{}, err
 	}
 	fencedText := seen.insert(text, p.text)
 	result, err := parse(fencedText, syntax.ParseExpr)
@@ -177,6 +174,26 @@ func (s Scope) fenceText(text string, w want) (fenced, error) {
 		}
 	}
 	return fenced{query: Query{logql: fencedText, tenants: s.joined, kind: kindOf(result), shape: shapeOf(original)}, original: original, seen: seen}, nil
+}
+
+// checkSelectors bounds how many selectors a text has, each of which gains the matchers of the scope.
+func (q *scan) checkSelectors(text string, p prefix) error {
+	n := len(q.braces)
+	if n > 1 && float64(n)*p.cost > maxParse {
+		return q.tooManySelectors("selectors for what the token is confined by", int(maxParse/p.cost))
+	}
+	if len(text)+n*(len(p.text)+1) > MaxQueryBytes {
+		return q.tooManySelectors("selectors for as many tenants as the token names", (MaxQueryBytes-len(text))/(len(p.text)+1))
+	}
+	return nil
+}
+
+func (q *scan) tooManySelectors(what string, limit int) error {
+	err := &TooComplexError{What: what, Limit: limit}
+	if limit < len(q.braces) {
+		err.Line, err.Column = q.braces[limit].line, q.braces[limit].column
+	}
+	return err
 }
 
 // refuseFenced distinguishes why Loki's parser refuses a fenced text whose original it parsed. What

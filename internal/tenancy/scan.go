@@ -109,8 +109,9 @@ func scanTokens(text string) (*scan, error) {
 			q.take(s, text, token)
 			q.last = [3]rune{token, q.last[0], q.last[1]}
 		}
-		if len(q.comments) > maxComments {
-			return nil, &TooComplexError{What: "comments", Limit: maxComments}
+		if n := len(q.comments); n > maxComments {
+			line, column := positionOf(text, q.comments[n-1].from)
+			return nil, &TooComplexError{What: "comments", Limit: maxComments, Line: line, Column: column}
 		}
 		if err := q.cost.check(text); err != nil {
 			return nil, err
@@ -121,11 +122,16 @@ func scanTokens(text string) (*scan, error) {
 func (q *scan) comment(s *syntax.Scanner, token rune) {
 	from := s.Offset
 	if token == '#' {
-		for r := s.Peek(); r != '\n' && r != syntax.EOF; r = s.Peek() {
-			s.Next()
-		}
+		skipTo(s, '\n')
 	}
 	q.comments = append(q.comments, span{from, s.Pos().Offset})
+}
+
+// skipTo reads up to a character, which is next then, or to the end.
+func skipTo(s *syntax.Scanner, end rune) {
+	for r := s.Peek(); r != end && r != syntax.EOF; r = s.Peek() {
+		s.Next()
+	}
 }
 
 func (q *scan) take(s *syntax.Scanner, text string, token rune) {
@@ -137,9 +143,8 @@ func (q *scan) take(s *syntax.Scanner, text string, token rune) {
 	case '{':
 		q.braces = append(q.braces, brace{after: s.Offset + 1, line: s.Line, column: s.Column})
 	case '[':
-		for r := s.Next(); r != ']' && r != syntax.EOF; r = s.Next() {
-			continue
-		}
+		skipTo(s, ']')
+		s.Next()
 	case '(':
 		q.cost.add(tokens, priceParen, s.Offset)
 	case syntax.Int, syntax.Float:
@@ -255,6 +260,32 @@ func (q *scan) useOfString() (use, bool) {
 	default:
 		return 0, false
 	}
+}
+
+// findString finds where a string of this value begins, in bytes; -1 where there is none. It is told the two
+// tokens before each, the latest first. It reads the text again: for refusals alone.
+func findString(text, value string, behind func(last, before rune) bool) int {
+	s, _ := scanners.Get().(*syntax.Scanner)
+	defer scanners.Put(s)
+	s.Init(strings.NewReader(text))
+	s.Error = func(*syntax.Scanner, string) {}
+	var last, before rune
+	for token := s.Scan(); token != syntax.EOF; token = s.Scan() {
+		switch token {
+		case '#':
+			skipTo(s, '\n')
+			continue
+		case '[':
+			skipTo(s, ']')
+		}
+		if (token == syntax.String || token == syntax.RawString) && behind(last, before) {
+			if v, err := strutil.Unquote(s.TokenText()); err == nil && v == value {
+				return s.Offset
+			}
+		}
+		last, before = token, last
+	}
+	return -1
 }
 
 // labelReplaceStrings is how many strings label_replace takes; the last is a regular expression.

@@ -25,7 +25,10 @@ const (
 )
 
 // templateError is a template that is not on the list of what is taken. The message is for the caller.
-type templateError struct{ message string }
+type templateError struct {
+	message  string
+	template string
+}
 
 func (e *templateError) Error() string { return e.message }
 
@@ -35,17 +38,27 @@ func templateErrorf(format string, args ...any) error {
 
 // checkTemplates holds the templates of an expression against the list of what is taken, and refuses with an
 // [*UnsupportedError]. A template that does not parse here does not parse in Loki, which reports it.
-func checkTemplates(e syntax.Expr) (err error) {
+func checkTemplates(text string, e syntax.Expr) error {
+	var refused *templateError
 	e.Walk(func(e syntax.Expr) bool {
-		if p, ok := e.(*syntax.PipelineExpr); ok && err == nil {
-			err = checkPipeline(p)
+		if p, ok := e.(*syntax.PipelineExpr); ok && refused == nil {
+			refused = checkPipeline(p)
 		}
-		return err == nil
+		return refused == nil
 	})
-	if err != nil {
-		return &UnsupportedError{Reason: err.Error()}
+	if refused == nil {
+		return nil
 	}
-	return nil
+	err := &UnsupportedError{Reason: refused.message}
+	if at := findString(text, refused.template, behindTemplate); at >= 0 {
+		err.Line, err.Column = positionOf(text, at)
+	}
+	return err
+}
+
+// behindTemplate is findString's for templates: `line_format`, and a label to format.
+func behindTemplate(last, before rune) bool {
+	return last == syntax.Ident || last == '=' && before == syntax.Ident
 }
 
 // growths are about how long labels and the line are, in times of the line that was read. What is not in it
@@ -62,7 +75,7 @@ func (g growths) of(name string) float64 {
 	return 1
 }
 
-func checkPipeline(p *syntax.PipelineExpr) error {
+func checkPipeline(p *syntax.PipelineExpr) *templateError {
 	g := growths{}
 	for _, stage := range p.MultiStages {
 		switch stage := stage.(type) {
@@ -88,7 +101,7 @@ func (g growths) parsed() {
 	}
 }
 
-func (g growths) labels(formats []log.LabelFmt) error {
+func (g growths) labels(formats []log.LabelFmt) *templateError {
 	for _, f := range formats {
 		if f.Rename {
 			g[f.Name] = g.label(f.Value)
@@ -104,23 +117,26 @@ func (g growths) labels(formats []log.LabelFmt) error {
 func (g growths) label(name string) float64 { return max(g.of(name), g["*"]) }
 
 // assign checks a template, and keeps how long what it makes is.
-func (g growths) assign(stage, name, text string) error {
+func (g growths) assign(stage, name, text string) *templateError {
 	tree := template.New(stage)
 	tree.Mode = template.SkipFuncCheck
 	defined := map[string]*template.Tree{}
 	if _, err := tree.Parse(text, "", "", defined); err != nil {
-		return nil //nolint:nilerr // Loki's own parser refuses it, with its words
+		return nil // Loki's own parser refuses it, with its words
+	}
+	refuse := func(format string, args ...any) *templateError {
+		return &templateError{message: "the template of " + stage + " " + fmt.Sprintf(format, args...), template: text}
+	}
+	if len(defined) > 1 {
+		return refuse("has a {{define}} or {{block}}; write the template without it")
 	}
 	c := &templateCheck{labels: g, variables: map[string]variable{}}
-	if len(defined) > 1 {
-		return templateErrorf("the template of %s has a {{define}} or {{block}}; write the template without it", stage)
-	}
 	length, err := c.list(tree.Root)
 	if err != nil {
-		return templateErrorf("the template of %s %s", stage, err.Error())
+		return refuse("%s", err.Error())
 	}
 	if length > maxTemplateGrowth {
-		return templateErrorf("the template of %s makes a line more than %d times as long as it was; write fewer repetitions", stage, maxTemplateGrowth)
+		return refuse("makes a line more than %d times as long as it was; write fewer repetitions", maxTemplateGrowth)
 	}
 	g[name] = length
 	return nil

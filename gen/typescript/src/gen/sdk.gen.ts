@@ -199,7 +199,7 @@ export const getStats = <ThrowOnError extends boolean = false>(options?: Options
  *
  * Returns the bytes of the selected streams in the time range, summed by label: a vector whose values are
  * bytes. The figures are estimates from Loki's index. Where Loki has volume queries disabled, the response
- * is 400 `loki_refused`: ask your administrator to enable them. The default time range is the last hour.
+ * is 501 `not_enabled`: ask your administrator to enable them. The default time range is the last hour.
  *
  * Tenant isolation by selector: the tenant's matcher is added to the selector in `query` before the request is sent to Loki.
  * Without `query`, the tenant's own selector is used.
@@ -216,8 +216,8 @@ export const getVolume = <ThrowOnError extends boolean = false>(options?: Option
  *
  * Returns the bytes of the selected streams in each step of the time range, summed by label: a matrix
  * whose values are bytes. A response without series is an empty vector, as Loki 3.7.8 returns it. The
- * figures are estimates from Loki's index. Where Loki has volume queries disabled, the response is 400
- * `loki_refused`: ask your administrator to enable them. The default time range is the last hour.
+ * figures are estimates from Loki's index. Where Loki has volume queries disabled, the response is 501
+ * `not_enabled`: ask your administrator to enable them. The default time range is the last hour.
  *
  * Tenant isolation by selector: the tenant's matcher is added to the selector in `query` before the request is sent to Loki.
  * Without `query`, the tenant's own selector is used.
@@ -233,9 +233,9 @@ export const getVolumeRange = <ThrowOnError extends boolean = false>(options?: O
  * List log patterns
  *
  * Returns the patterns that Loki detected in the log lines of the selected streams, with samples of how
- * often each occurred: Unix seconds and a count. Loki keeps patterns of the last few hours only. Where log
- * patterns are not enabled, ask your administrator to enable them. The default time range is the last
- * hour.
+ * often each occurred: Unix seconds and a count. Loki keeps patterns of the last few hours only. Where Loki
+ * has log patterns disabled, the response is 501 `not_enabled`: ask your administrator to enable them. The
+ * default time range is the last hour.
  *
  * Tenant isolation by selector: the tenant's matcher is added to the selector in `query` before the request is sent to Loki.
  *

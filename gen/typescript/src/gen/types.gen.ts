@@ -324,14 +324,15 @@ export type Problem = {
      * be added: treat an unknown code by its status.
      *
      * 400: `query_invalid` (not valid LogQL; `line` and `column` say where), `query_unsupported` (not
-     * supported, since its isolation cannot be proven), `kind_wrong` (a log query where a metric query is
-     * expected, or the other way round), `parameter_invalid` (`parameter` is its name), `loki_refused`
-     * (`detail` has Loki's own message).
+     * supported, since its isolation cannot be proven, or a template that is not supported), `kind_wrong` (a log
+     * query where a metric query is expected, or the other way round), `parameter_invalid` (`parameter` is its
+     * name), `loki_refused` (`detail` has Loki's own message).
      * 401: `unauthorized`. 403: `no_tenant`, `tenant_not_yours`, `insufficient_scope`,
      * `origin_forbidden`. 404: `not_found`. 405: `method_not_allowed`. 413: `body_too_large`. 415: `media_type_unsupported`.
      * 422: `query_too_long`, `query_too_complex`, `query_too_wide`, `too_many_points`, `too_many_lines`,
-     * `too_dense`, `answer_too_large`. 426: `upgrade_required`.
+     * `too_dense`, `answer_too_large`, `query_failed`. 426: `upgrade_required`.
      * 429: `rate_limited`, `too_many_queries`, `too_many_exports`, `too_many_tails`. 500: `internal`.
+     * 501: `not_enabled`.
      * 502: `loki_unreachable`, `loki_failed`. 503: `overloaded`, `audit_unavailable`,
      * `keys_unavailable`, `loki_unavailable`. 504: `loki_timeout`.
      *
@@ -346,11 +347,13 @@ export type Problem = {
      */
     parameter?: string;
     /**
-     * Line of the error in the query, from 1.
+     * Line in the query's text where the syntax error, the expensive part or the template that is not supported
+     * is, from 1. Absent where there is no such place.
+     *
      */
     line?: number;
     /**
-     * Column of the error in the query, from 1.
+     * Column of the same place, from 1, in characters.
      */
     column?: number;
 };
@@ -1018,7 +1021,7 @@ export type QueryResponse = {
  * Query to format, as a form.
  */
 export type FormatQueryForm = {
-    query: FormatLogQl;
+    query?: FormatLogQl;
 };
 
 /**
@@ -1357,7 +1360,7 @@ export type OptionalSelector2 = OptionalSelector;
 export type Selector2 = Selector;
 
 /**
- * LogQL query to format.
+ * LogQL query to format. An empty one is not valid, as Loki's parser reports.
  */
 export type FormatQuery = FormatLogQl;
 
@@ -1460,7 +1463,7 @@ export type QueryLogsErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -1535,7 +1538,7 @@ export type QueryLogsFormErrors = {
      */
     415: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -1619,7 +1622,7 @@ export type QueryInstantErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -1694,7 +1697,7 @@ export type QueryInstantFormErrors = {
      */
     415: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -1774,7 +1777,7 @@ export type ListLabelsErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -1859,7 +1862,7 @@ export type ListLabelValuesErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -1939,7 +1942,7 @@ export type ListDetectedLabelsErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -2019,7 +2022,7 @@ export type ListSeriesErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -2099,7 +2102,7 @@ export type GetStatsErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -2191,7 +2194,7 @@ export type GetVolumeErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -2202,6 +2205,10 @@ export type GetVolumeErrors = {
      * Internal error of logfence. The server's log has the request id. Codes: [`internal`](/docs/problems#internal).
      */
     500: Problem;
+    /**
+     * The feature is disabled in Loki. Codes: [`not_enabled`](/docs/problems#not_enabled).
+     */
+    501: Problem;
     /**
      * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
      */
@@ -2287,7 +2294,7 @@ export type GetVolumeRangeErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -2298,6 +2305,10 @@ export type GetVolumeRangeErrors = {
      * Internal error of logfence. The server's log has the request id. Codes: [`internal`](/docs/problems#internal).
      */
     500: Problem;
+    /**
+     * The feature is disabled in Loki. Codes: [`not_enabled`](/docs/problems#not_enabled).
+     */
+    501: Problem;
     /**
      * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
      */
@@ -2371,7 +2382,7 @@ export type ListPatternsErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -2382,6 +2393,10 @@ export type ListPatternsErrors = {
      * Internal error of logfence. The server's log has the request id. Codes: [`internal`](/docs/problems#internal).
      */
     500: Problem;
+    /**
+     * The feature is disabled in Loki. Codes: [`not_enabled`](/docs/problems#not_enabled).
+     */
+    501: Problem;
     /**
      * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
      */
@@ -2467,7 +2482,7 @@ export type ListFieldsErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -2568,7 +2583,7 @@ export type ListFieldValuesErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -2652,7 +2667,7 @@ export type TailLogsErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -2752,7 +2767,7 @@ export type ExportLogsErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -2832,7 +2847,7 @@ export type GetContextErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -2903,7 +2918,7 @@ export type ExplainQueryErrors = {
      */
     415: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
