@@ -3,9 +3,6 @@ package tenancy
 import (
 	"fmt"
 	"maps"
-	"slices"
-	"strconv"
-	"strings"
 	template "text/template/parse"
 
 	"github.com/grafana/loki/v3/pkg/logql/log"
@@ -19,9 +16,11 @@ const (
 	// maxTemplateGrowth bounds what the templates of a pipeline make of one line, in lines of its own
 	// length: `{{.a}}{{.a}}`, written again into another label, doubles each time.
 	maxTemplateGrowth = 4096
-	// priceTemplateRegexp is what a regular expression of a template may cost, which is compiled for each
-	// line; in microseconds.
-	priceTemplateRegexp = 500
+	// maxTemplateRegexps is what the regular expressions of all templates of a query may cost together, which
+	// are compiled for each line; in microseconds.
+	maxTemplateRegexps = 500
+	// templateTurns is about how often a {{range}} goes over something as long as the line.
+	templateTurns = 50
 )
 
 // templateError is a template that is not on the list of what is taken. The message is for the caller.
@@ -39,10 +38,13 @@ func templateErrorf(format string, args ...any) error {
 // checkTemplates holds the templates of an expression against the list of what is taken, and refuses with an
 // [*UnsupportedError]. A template that does not parse here does not parse in Loki, which reports it.
 func checkTemplates(text string, e syntax.Expr) error {
-	var refused *templateError
+	var (
+		refused *templateError
+		regexps float64
+	)
 	e.Walk(func(e syntax.Expr) bool {
 		if p, ok := e.(*syntax.PipelineExpr); ok && refused == nil {
-			refused = checkPipeline(p)
+			refused = checkPipeline(p, &regexps)
 		}
 		return refused == nil
 	})
@@ -75,8 +77,14 @@ func (g growths) of(name string) float64 {
 	return 1
 }
 
-func checkPipeline(p *syntax.PipelineExpr) *templateError {
-	g := growths{}
+// pipeline is what is known of a pipeline after some of its stages.
+type pipeline struct {
+	growths
+	regexps *float64 // what the regular expressions of templates cost so far, in all of the query
+}
+
+func checkPipeline(p *syntax.PipelineExpr, regexps *float64) *templateError {
+	g := pipeline{growths: growths{}, regexps: regexps}
 	for _, stage := range p.MultiStages {
 		switch stage := stage.(type) {
 		case *syntax.LineFmtExpr:
@@ -101,10 +109,10 @@ func (g growths) parsed() {
 	}
 }
 
-func (g growths) labels(formats []log.LabelFmt) *templateError {
+func (g pipeline) labels(formats []log.LabelFmt) *templateError {
 	for _, f := range formats {
 		if f.Rename {
-			g[f.Name] = g.label(f.Value)
+			g.growths[f.Name] = g.label(f.Value)
 			continue
 		}
 		if err := g.assign("label_format", f.Name, f.Value); err != nil {
@@ -117,7 +125,7 @@ func (g growths) labels(formats []log.LabelFmt) *templateError {
 func (g growths) label(name string) float64 { return max(g.of(name), g["*"]) }
 
 // assign checks a template, and keeps how long what it makes is.
-func (g growths) assign(stage, name, text string) *templateError {
+func (g pipeline) assign(stage, name, text string) *templateError {
 	tree := template.New(stage)
 	tree.Mode = template.SkipFuncCheck
 	defined := map[string]*template.Tree{}
@@ -130,7 +138,7 @@ func (g growths) assign(stage, name, text string) *templateError {
 	if len(defined) > 1 {
 		return refuse("has a {{define}} or {{block}}; write the template without it")
 	}
-	c := &templateCheck{labels: g, variables: map[string]variable{}}
+	c := &templateCheck{labels: g.growths, regexps: g.regexps, variables: map[string]variable{}}
 	length, err := c.list(tree.Root)
 	if err != nil {
 		return refuse("%s", err.Error())
@@ -138,13 +146,14 @@ func (g growths) assign(stage, name, text string) *templateError {
 	if length > maxTemplateGrowth {
 		return refuse("makes a line more than %d times as long as it was; write fewer repetitions", maxTemplateGrowth)
 	}
-	g[name] = length
+	g.growths[name] = length
 	return nil
 }
 
 // templateCheck walks one template. Lengths are in times of the line that was read, and upper bounds.
 type templateCheck struct {
 	labels    growths
+	regexps   *float64
 	variables map[string]variable
 	inRange   bool
 }
@@ -238,7 +247,7 @@ func (c *templateCheck) rangeOver(n *template.RangeNode) (float64, error) {
 	}
 	otherwise, err := c.list(n.ElseList)
 	// Each turn takes at least two characters of what is ranged over, a comma and an element.
-	return max(body*max(1, over.length)*50, otherwise), err
+	return max(body*max(1, over.length)*templateTurns, otherwise), err
 }
 
 func isField(p *template.PipeNode) bool {
@@ -344,121 +353,4 @@ func (c *templateCheck) longest() float64 {
 		longest = max(longest, v.length)
 	}
 	return longest
-}
-
-// The functions whose arguments decide what they cost. Any other makes at most six bytes of one (urlencode).
-var (
-	countFunctions  = []string{"repeat", "alignLeft", "alignRight", "indent", "nindent"}
-	regexpFunctions = []string{"regexReplaceAll", "regexReplaceAllLiteral", "count"}
-)
-
-func (c *templateCheck) call(name string, args []variable) (variable, error) {
-	total := 0.0
-	for _, a := range args {
-		total += a.length
-	}
-	var err error
-	switch {
-	case name == "call":
-		return variable{}, templateErrorf("calls a value as a function, which is not taken")
-	case name == "__line__":
-		return variable{length: c.labels.of(lineKey)}, nil
-	case slices.Contains(countFunctions, name):
-		total, err = counted(name, args, total)
-	case name == "printf":
-		total, err = printed(args, total)
-	case slices.Contains(regexpFunctions, name):
-		total, err = replaced(name, args)
-	case name == "replace" && len(args) > 2:
-		total = substituted(args[2], args[0], args[1])
-	case name == "Replace" && len(args) > 2:
-		total = substituted(args[0], args[1], args[2])
-	case slices.Contains([]string{"urlencode", "urlquery", "html", "js", "b64enc"}, name):
-		total *= 6
-	}
-	if err == nil && total > maxTemplateGrowth {
-		err = templateErrorf("makes a line more than %d times as long as it was; write fewer repetitions", maxTemplateGrowth)
-	}
-	return variable{length: total}, err
-}
-
-// counted takes repeat and what fills up to a width: the count comes first, and is a constant.
-func counted(name string, args []variable, total float64) (float64, error) {
-	if len(args) == 0 {
-		return total, nil // Loki refuses it
-	}
-	n, err := strconv.Atoi(args[0].constant)
-	if !args[0].isConst || err != nil || n > maxTemplateCount {
-		return 0, templateErrorf("has %s with a count that is not a constant up to %d; write such a number", name, maxTemplateCount)
-	}
-	switch n := float64(max(0, n)); name {
-	case "repeat":
-		return total * n, nil
-	case "indent", "nindent": // for each line of it
-		return total * (1 + n), nil
-	default:
-		return total + n*charLength, nil
-	}
-}
-
-// printed takes printf: its format is a constant, whose widths are bounded.
-func printed(args []variable, total float64) (float64, error) {
-	if len(args) == 0 {
-		return total, nil
-	}
-	if !args[0].isConst {
-		return 0, templateErrorf("has printf with a format that is not a constant; write it as a string")
-	}
-	length := total
-	for _, verb := range strings.Split(args[0].constant, "%")[1:] {
-		width, letter := 0, rune(0)
-		for _, r := range strings.TrimLeft(verb, "+-# 0") {
-			if r == '*' || r == '[' {
-				return 0, templateErrorf("has printf with a width that is not written out; write a number up to %d", maxTemplateCount)
-			}
-			if r != '.' && (r < '0' || r > '9') {
-				letter = r
-				break
-			}
-			if width = width*10 + int(r-'0'); r == '.' {
-				width = 0
-			}
-			if width > maxTemplateCount {
-				return 0, templateErrorf("has printf with a width above %d; write a smaller one", maxTemplateCount)
-			}
-		}
-		length += float64(width) * charLength
-		if strings.ContainsRune("qxXU", letter) { // up to four bytes of one
-			length += 3 * total
-		}
-	}
-	return length, nil
-}
-
-// replaced takes the functions of regular expressions: the expression is a constant that is cheap to compile.
-func replaced(name string, args []variable) (float64, error) {
-	if len(args) == 0 {
-		return 0, nil
-	}
-	if !args[0].isConst {
-		return 0, templateErrorf("has %s with an expression that is not a constant; write it as a string", name)
-	}
-	if priceRegexp(args[0].constant, useCompile) > priceTemplateRegexp {
-		return 0, templateErrorf("has %s with a regular expression that is expensive to compile, which Loki does for each line; "+
-			"write a shorter one, or use the parser `regexp` before it", name)
-	}
-	if name == "count" || len(args) < 3 {
-		return charLength, nil
-	}
-	return substituted(args[1], variable{}, args[2]), nil
-}
-
-// substituted is how long a text is in which old is replaced by another, as often as it may be in it: between
-// any two bytes where it may be empty.
-func substituted(text, old, by variable) float64 {
-	n := by.length / charLength
-	if old.isConst && old.constant != "" {
-		return text.length * max(1, n/float64(len(old.constant)))
-	}
-	return (text.length + charLength) * (1 + n)
 }
