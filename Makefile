@@ -107,6 +107,7 @@ fuzz: ## look for queries and tokens that pass where they must not (FUZZTIME eac
 .PHONY: fuzz-cost
 fuzz-cost: ## look for queries that cost more to parse than is taken, or are refused and cost little (FUZZTIME, default 2m)
 	GOMAXPROCS=1 $(FUZZ) -parallel=1 -fuzz '^FuzzCost$$' ./internal/tenancy
+	GOMAXPROCS=1 LOGFENCE_COST_SEARCH=$(or $(FUZZTIME),2m) $(STATIC) go test -timeout 0 -v -run '^TestCostSearch$$' ./internal/tenancy
 
 # Rebuilt when its module changes.
 $(BIN)/gremlins: internal/tools/mutation/go.mod internal/tools/mutation/go.sum

@@ -88,7 +88,7 @@ func (e *estimate) addAll(other *estimate) {
 func (e *estimate) addRegexps(list []compiledString) {
 	atMost := e.total
 	for _, c := range list {
-		atMost += priceRegexpAtMost(c.value)
+		atMost += priceRegexpAtMost(c.value, c.use)
 	}
 	if atMost <= maxParse {
 		return

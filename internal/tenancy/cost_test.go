@@ -174,6 +174,7 @@ var honest = []struct{ name, text string }{
 	{"paths", "{app=\"web\"} | regexp `(?P<ip>[^ ]+) [^ ]+ [^ ]+ \\[(?P<at>[^\\]]+)\\] \"(?P<method>[^ ]+) (?P<path>[^ ]+) [^\"]+\"`"},
 	{"path as a filter", `{app="web"} |~ "/api/v[0-9]+/[^/]+/[^/]+" | path=~"/[^/]+/items"`},
 	{"700 pods", `{pod=~"` + strings.TrimSuffix(strings.Repeat("checkout-7d9f8b-x|", 700), "|") + `"}`},
+	{"counted repetitions", "{app=\"web\"} |~ `" + strings.Repeat(`\d{4}-\d{2}-`, 300) + "` | id=~`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}` | v=~`" + strings.Repeat("a{100}", 70) + "`"},
 	{"folded search", `{app="web"} |~ "(?i)(error|failed|panic|timeout)" | json | level=~"(?i)warn|error"`},
 }
 
@@ -360,5 +361,21 @@ func TestFunctionNames(t *testing.T) {
 	}
 	if fmt.Sprint(theirs) != fmt.Sprint(functionNames) {
 		t.Errorf("function names\n got %v\nwant %v (functionTokens in Loki's lex.go)", functionNames, theirs)
+	}
+}
+
+// TestCoarsePrice guarantees that the coarse bound, which saves most regular expressions a closer look, is never
+// less than what the closer look finds.
+func TestCoarsePrice(t *testing.T) {
+	t.Parallel()
+	for _, atom := range regexpAtoms {
+		for _, n := range []int{1, 7, 60} {
+			s := strings.Repeat(atom, n)
+			for _, u := range []use{useMatcher, useLabelFilter, useLineFilter, useCompile} {
+				if price, most := priceRegexp(s, u), priceRegexpAtMost(s, u); min(price, maxParse) > most {
+					t.Errorf("%d times %s, use %d: %.0f µs, at most %.0f", n, atom, u, price, most)
+				}
+			}
+		}
 	}
 }

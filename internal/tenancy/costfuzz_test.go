@@ -6,119 +6,23 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"runtime"
+	"slices"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
-	"github.com/grafana/loki/v3/pkg/logql/log"
 	"github.com/grafana/loki/v3/pkg/logql/syntax"
 
 	"github.com/logfence/logfence/internal/bench/costly"
-	"github.com/logfence/logfence/internal/tenant"
 )
 
-// What a text may cost, and what one may cost that is refused, in the ruler's microseconds: fencing it, and
-// what Loki compiles of it as often as it is parsed.
-const (
-	maxTaken   = 60_000
-	minRefused = 10_000
+// maxRefusedPrice is what a refused text may be estimated at to be parsed here all the same: that cannot be
+// stopped, and the fuzzer gives a text ten seconds, on a machine that may be busy.
+const maxRefusedPrice = 10 * maxParse
 
-	// maxRefusedBytes is how long a refused text may be to be parsed here all the same: that cannot be
-	// stopped, and the fuzzer gives a text ten seconds.
-	maxRefusedBytes = 1_000
-)
-
-// calibration is the text that costs are measured by: something of all that is priced. What it costs on the
-// machine that the prices were measured on is a fact of that machine; the rest is a ratio to it.
-var calibration = `sum by (a) (rate({a=~"x.*y|z[0-9]+", sum="` + strings.Repeat("x", 1000) + `"} | b=~"a?b?c?\\S" [5m])) / 2`
-
-const calibrationMicros = 10_300
-
-// threadMicros is the processor time that the calling thread has used.
-func threadMicros(tb testing.TB) float64 {
-	const thread = 1 // RUSAGE_THREAD, Linux's
-	var u syscall.Rusage
-	if err := syscall.Getrusage(thread, &u); err != nil {
-		tb.Fatal(err)
-	}
-	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e3
-}
-
-// micros is what a function costs: the least of so many runs, since what else the machine does only adds.
-func micros(tb testing.TB, runs int, f func()) float64 {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	least := 0.0
-	for i := range runs {
-		before := threadMicros(tb)
-		f()
-		if used := threadMicros(tb) - before; i == 0 || used < least {
-			least = used
-		}
-	}
-	return least
-}
-
-// ruler measures texts in the microseconds of the prices' machine.
-type ruler struct{ scale float64 }
-
-func newRuler(tb testing.TB) ruler {
-	return ruler{scale: calibrationMicros / micros(tb, 3, func() { costOf(calibration) })}
-}
-
-func (r ruler) measure(tb testing.TB, runs int, text string) float64 {
-	return r.scale * micros(tb, runs, func() { costOf(text) })
-}
-
-var coldScope = func() Scope {
-	f, err := New(Config{CacheBytes: -1})
-	if err != nil {
-		panic(err)
-	}
-	s, err := f.Scope([]tenant.Name{"acme"}, "")
-	if err != nil {
-		panic(err)
-	}
-	return s
-}()
-
-// costOf does what a text costs: the scan, both parses and the proof, and Loki's line filters as often as the
-// text is parsed. A text that the scan refuses is parsed all the same.
-func costOf(text string) {
-	var complexity *TooComplexError
-	if _, err := coldScope.fenceText(text, wantQuery); errors.As(err, &complexity) {
-		_, _ = parse(text, syntax.ParseExpr)
-		_, _ = parse(text, syntax.ParseExpr)
-	}
-	expr, err := parse(text, syntax.ParseExprWithoutValidation)
-	if err != nil {
-		return
-	}
-	expr.Walk(func(e syntax.Expr) bool {
-		if f, ok := e.(*syntax.LineFilterExpr); ok && f.Op == "" && (f.Ty == log.LineMatchRegexp || f.Ty == log.LineMatchNotRegexp) {
-			for range 2 {
-				_, _ = log.NewFilter(f.Match, f.Ty)
-			}
-		}
-		return true
-	})
-}
-
-// valid says whether Loki takes a text at all, unless that takes it longer than a tenth of a second.
-func valid(text string) (ok, inTime bool) {
-	done := make(chan bool, 1)
-	go func() {
-		_, err := parse(text, syntax.ParseExpr)
-		done <- err == nil
-	}()
-	select {
-	case ok = <-done:
-		return ok, true
-	case <-time.After(100 * time.Millisecond):
-		return false, false
-	}
+// valid says whether Loki takes a text at all.
+func valid(text string) bool {
+	_, err := parse(text, syntax.ParseExpr)
+	return err == nil
 }
 
 // FuzzCost looks for texts that the estimate is wrong for: those that are taken and cost more than maxTaken,
@@ -167,27 +71,18 @@ func FuzzCost(f *testing.F) {
 		_, err := coldScope.fenceText(text, wantQuery)
 		var complexity *TooComplexError
 		refused := errors.As(err, &complexity)
-		if refused {
-			if complexity.Limit != 0 {
-				return // counted, whatever it costs
-			}
-			if len(text) > maxRefusedBytes {
-				return
-			}
-			if ok, inTime := valid(text); !ok || !inTime {
-				return
-			}
+		if refused && (complexity.Limit != 0 || priceOf(text) > maxRefusedPrice || !valid(text)) {
+			return // counted, whatever it costs; or not worth the wait
 		}
-		cost := r.measure(t, 1, text)
+		cost := r.glance(text)
 		switch {
 		case !refused && cost > 0.8*maxTaken:
-			// The machine may have been busy: the ruler is laid on anew, and the text measured again.
-			if cost = newRuler(t).measure(t, 2, text); cost > maxTaken {
+			if cost = r.measure(text); cost > maxTaken {
 				t.Errorf("taken, and costs %.0f µs, more than %d (%d bytes)", cost, maxTaken, len(text))
 			}
 			worst = report(t, "taken", worst, cost, text)
 		case refused && cost < 2*minRefused:
-			if cost = newRuler(t).measure(t, 2, text); cost < minRefused {
+			if cost = r.measure(text); cost < minRefused {
 				t.Errorf("refused (%v), and costs %.0f µs, less than %d (%d bytes)", err, cost, minRefused, len(text))
 			}
 			least = report(t, "refused", least, -cost, text)
@@ -217,10 +112,11 @@ func TestCostFigures(t *testing.T) {
 	if os.Getenv("LOGFENCE_TEST_LOAD") != "cost" {
 		t.Skip("LOGFENCE_TEST_LOAD is not set to cost")
 	}
-	t.Logf("calibration: %.0f µs here", micros(t, 9, func() { costOf(calibration) }))
+	r := newRuler(t)
+	t.Logf("calibration: %.0f µs here", slices.Min(r.calibrated[:]))
 	show := func(name, text string) {
 		_, err := coldScope.fenceText(text, wantQuery)
-		t.Logf("%-34s %6d bytes: %8.0f µs, %v", name, len(text), newRuler(t).measure(t, 3, text), err)
+		t.Logf("%-34s %6d bytes: %8.0f µs, %v", name, len(text), r.measure(text), err)
 	}
 	for _, tt := range costly.Texts {
 		show(tt.Name, longestTaken(tt.Of))
