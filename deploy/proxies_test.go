@@ -29,6 +29,7 @@ import (
 	"github.com/logfence/logfence/internal/demo"
 	"github.com/logfence/logfence/internal/gateway"
 	"github.com/logfence/logfence/internal/lokitest"
+	"github.com/logfence/logfence/internal/poll"
 )
 
 // proxied is logfence behind a reverse proxy: the gateway runs in this process, the proxy is the real program with the
@@ -73,7 +74,7 @@ func startReplica(t *testing.T, issuer *demo.Issuer, loki string, log io.Writer,
 	go func() { ended <- g.Serve(ctx) }()
 	r := replica{strings.TrimPrefix(g.PublicURL(), "http://"), strings.TrimPrefix(g.AdminURL(), "http://"), stop, ended}
 	t.Cleanup(stop)
-	poll(t, "logfence is ready", func() bool {
+	poll.Wait(t, "logfence is ready", func() bool {
 		response, err := http.Get("http://" + r.admin + "/readyz")
 		if err != nil {
 			return false
@@ -82,20 +83,6 @@ func startReplica(t *testing.T, issuer *demo.Issuer, loki string, log io.Writer,
 		return response.StatusCode == http.StatusOK
 	})
 	return r
-}
-
-// poll waits for something in a process that cannot report it.
-func poll(t *testing.T, what string, yes func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(time.Minute)
-	defer deadline.Stop()
-	for tick := time.NewTicker(20 * time.Millisecond); !yes(); {
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			t.Fatalf("waited for a minute until %s", what)
-		}
-	}
 }
 
 // proxyProgram is how a proxy is started in front of replicas.
@@ -200,7 +187,7 @@ func startProxy(t *testing.T, p proxyProgram, upstreams ...replica) (listen stri
 			t.Logf("%s: %s", p.name, output)
 		}
 	})
-	poll(t, p.name+" listens", func() bool {
+	poll.Wait(t, p.name+" listens", func() bool {
 		conn, err := net.Dial("tcp", listen)
 		if err != nil {
 			return false
@@ -286,7 +273,9 @@ func client(t *testing.T, listen string, roots *x509.CertPool, http2 bool) *http
 	protocols.SetHTTP2(http2)
 	transport := &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: roots}, Protocols: protocols, DisableCompression: true,
-		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) { return d.DialContext(ctx, network, listen) },
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return d.DialContext(ctx, network, listen)
+		},
 	}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport}

@@ -19,6 +19,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/logfence/logfence/internal/lokitest"
+	"github.com/logfence/logfence/internal/poll"
 )
 
 // testQuery holds for a URL of some KB, too.
@@ -111,7 +112,7 @@ func (x *proxied) testAddress(t *testing.T, protocol string) {
 		t.Fatalf("%v, %v", response, err)
 	}
 	id = response.Header.Get("X-Request-Id")
-	poll(t, "the request is in the log", func() bool { return strings.Contains(x.log.String(), id) })
+	poll.Wait(t, "the request is in the log", func() bool { return strings.Contains(x.log.String(), id) })
 	for line := range strings.Lines(x.log.String()) {
 		var record struct {
 			Client    string

@@ -11,6 +11,7 @@ import (
 
 	"github.com/logfence/logfence/internal/demo"
 	"github.com/logfence/logfence/internal/lokitest"
+	"github.com/logfence/logfence/internal/poll"
 )
 
 // TestRollingRestart guarantees that no request fails while a replica behind the documented haproxy stops, with the
@@ -53,7 +54,7 @@ func TestRollingRestart(t *testing.T) {
 		t.Error("the replica has not ended within a minute")
 	}
 	after := sent.Load()
-	poll(t, "requests follow the stop", func() bool { return sent.Load() > after+50 })
+	poll.Wait(t, "requests follow the stop", func() bool { return sent.Load() > after+50 })
 	end()
 	callers.Wait()
 	t.Logf("%d requests, %d of them after the stop", sent.Load(), sent.Load()-after)

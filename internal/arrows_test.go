@@ -100,6 +100,7 @@ func TestArrows(t *testing.T) {
 var notInBinary = []string{
 	module + "internal/demo",     // a real Loki and an identity provider that signs any token
 	module + "internal/lokitest", // the fake Loki
+	module + "internal/poll",     // what waits for other processes
 	"github.com/zitadel/oidc",    // the demo's OpenID Connect provider
 	"github.com/go-jose/go-jose", // its JOSE library; logfence verifies tokens with one alone, jwx
 	"github.com/oauth2-proxy/mockoidc",

@@ -3,7 +3,6 @@ package demo
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,23 +19,9 @@ import (
 
 	"github.com/lestrrat-go/jwx/v2/jwk"
 	"github.com/lestrrat-go/jwx/v2/jwt"
-)
 
-// eventually polls until yes, or for half a minute.
-func eventually(t *testing.T, what string, yes func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for !yes() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("never happened: %s", what)
-		}
-	}
-}
+	"github.com/logfence/logfence/internal/poll"
+)
 
 // TestDemo guarantees that Start gives both tenants logs, old ones and new ones, and valid tokens, and
 // that Close leaves nothing.
@@ -70,7 +55,7 @@ func TestDemo(t *testing.T) {
 		if old := lines(t, d.Loki, "", query, ready.Add(-time.Hour), began); len(old) < 3000 {
 			t.Errorf("%s has %d lines", tenant, len(old))
 		}
-		eventually(t, "new lines of "+tenant, func() bool {
+		poll.Wait(t, "new lines of "+tenant, func() bool {
 			return len(lines(t, d.Loki, "", query, ready, time.Now())) > 0
 		})
 	}
@@ -144,7 +129,7 @@ func TestLokiDiesWithUs(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait() // killed, as it says
-	eventually(t, "Loki's death", func() bool { return !listening(t, address) })
+	poll.Wait(t, "Loki's death", func() bool { return !listening(t, address) })
 }
 
 func listening(t *testing.T, address string) bool {

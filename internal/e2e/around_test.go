@@ -11,11 +11,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/alicebob/miniredis/v2"
 
 	"github.com/logfence/logfence/internal/demo"
+	"github.com/logfence/logfence/internal/poll"
 )
 
 // around is a fault of something else than Loki, and what callers get of it.
@@ -67,13 +67,7 @@ func (g *gateway) gets(t *testing.T, token string, want reply) bool {
 // untilGets repeats the request until the reply is the one wanted.
 func (g *gateway) untilGets(t *testing.T, want reply) {
 	t.Helper()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(patience); !g.gets(t, "", want); <-tick.C {
-		if time.Now().After(end) {
-			t.Fatalf("still not %s", want)
-		}
-	}
+	poll.Wait(t, "the reply "+want.String(), func() bool { return g.gets(t, "", want) })
 }
 
 // behindWire is a logfence, not started, whose keys come over a wire.
@@ -157,9 +151,7 @@ func redisGoes(t *testing.T, want reply) {
 	g := own(t, on.issuer, "LOGFENCE_REDIS_URL=redis://"+w.Listen)
 	counting := func(with string) {
 		t.Helper()
-		tick := time.NewTicker(100 * time.Millisecond)
-		defer tick.Stop()
-		for end := time.Now().Add(patience); ; <-tick.C {
+		poll.Wait(t, "logfence_limits_shared is "+with, func() bool {
 			if !g.gets(t, "", want) {
 				t.Fatalf("not %s", want)
 			}
@@ -167,13 +159,8 @@ func redisGoes(t *testing.T, want reply) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if bytes.Contains(metrics, []byte("\nlogfence_limits_shared "+with+"\n")) {
-				return
-			}
-			if time.Now().After(end) {
-				t.Fatalf("logfence_limits_shared is not %s", with)
-			}
-		}
+			return bytes.Contains(metrics, []byte("\nlogfence_limits_shared "+with+"\n"))
+		})
 	}
 	counting("1")
 	w.poison(t, "timeout", `"timeout":0`)

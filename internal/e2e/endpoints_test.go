@@ -8,9 +8,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/logfence/logfence/internal/demo"
+	"github.com/logfence/logfence/internal/poll"
 )
 
 // A selector is one text for every endpoint.
@@ -259,20 +259,11 @@ func TestPatternsMatchAlphaAlone(t *testing.T) {
 	}
 }
 
-// eventually repeats the check until it succeeds.
+// eventually waits for the check to succeed, and reports otherwise what differs.
 func eventually(t *testing.T, so func() bool, otherwise func()) {
 	t.Helper()
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	enough := time.NewTimer(patience / 2)
-	defer enough.Stop()
-	for !so() {
-		select {
-		case <-tick.C:
-		case <-enough.C:
-			otherwise()
-			return
-		}
+	if poll.Until(t.Context(), func() (bool, error) { return so(), nil }) != nil {
+		otherwise()
 	}
 }
 

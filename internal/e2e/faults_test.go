@@ -24,6 +24,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/logfence/logfence/internal/demo"
+	"github.com/logfence/logfence/internal/poll"
 )
 
 // wire is a stretch of TCP that can be made to fail.
@@ -315,20 +316,14 @@ func (s *scene) query(t *testing.T, params url.Values, want reply) {
 // until repeats the request until the reply is as wanted; before that it may be one of others.
 func (s *scene) until(t *testing.T, params url.Values, want reply, others ...reply) {
 	t.Helper()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(patience); ; <-tick.C {
+	poll.Wait(t, "the reply "+want.String(), func() bool {
 		got, _, err := s.try(t, params)
-		switch {
-		case err == nil && got == want:
-			s.query(t, params, want) // with its headers
-			return
-		case err != nil || !slices.Contains(others, got):
+		if err != nil || got != want && !slices.Contains(others, got) {
 			t.Fatalf("got %s while waiting for %s: %v", got, want, err)
-		case time.Now().After(end):
-			t.Fatalf("still %s, want %s", got, want)
 		}
-	}
+		return got == want
+	})
+	s.query(t, params, want) // with its headers
 }
 
 // exports guarantees that an export which is cut never ends as if it were whole.
@@ -367,17 +362,7 @@ func (s *scene) settles(t *testing.T, before int) {
 	if loaded() {
 		idle += 4 * loadCallers // a minute's
 	}
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(patience); ; <-tick.C {
-		n := s.goroutines(t)
-		if n <= before+idle {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%d goroutines, %d before the fault", n, before)
-		}
-	}
+	poll.Wait(t, fmt.Sprintf("as many goroutines as the %d before the fault", before), func() bool { return s.goroutines(t) <= before+idle })
 }
 
 const loadCallers = 16

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/logfence/logfence/internal/demo"
+	"github.com/logfence/logfence/internal/poll"
 )
 
 // patience is how long a process may take to start or to stop, on a machine under load.
@@ -123,19 +124,16 @@ func (g *gateway) read(said io.Reader, ready chan<- [2]string) {
 
 // waitReady returns when the admin listener says that keys and Loki are there.
 func (g *gateway) waitReady(ctx context.Context) error {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
+	last := ""
+	err := poll.Until(ctx, func() (bool, error) {
 		status, said, err := get(ctx, g.admin+"/readyz")
-		if err == nil && status == http.StatusOK {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return fmt.Errorf("logfence is not ready: %d %s: %w", status, said, errors.Join(err, ctx.Err()))
-		}
+		last = fmt.Sprint(status, " ", string(said), err)
+		return err == nil && status == http.StatusOK, nil
+	})
+	if err != nil {
+		return fmt.Errorf("logfence is not ready: %s: %w", last, err)
 	}
+	return nil
 }
 
 // stop sends SIGTERM to logfence and reports whether it ended in order. The second call does nothing.

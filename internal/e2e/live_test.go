@@ -21,6 +21,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/logfence/logfence/internal/demo"
+	"github.com/logfence/logfence/internal/poll"
 )
 
 // liveArgs raise Loki's bound on tails, which is 10, and that on the streams between its own parts, of which
@@ -238,13 +239,7 @@ func exactlyOnce(t *testing.T, got []string, from, to int) {
 // untilSent waits for the pusher.
 func (p *pusher) untilSent(t *testing.T, n int) int {
 	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(patience); p.sent.Load() < int64(n); <-tick.C {
-		if time.Now().After(end) {
-			t.Fatalf("only %d of %d lines were pushed", p.sent.Load(), n)
-		}
-	}
+	poll.Wait(t, fmt.Sprintf("%d lines are pushed", n), func() bool { return p.sent.Load() >= int64(n) })
 	return int(p.sent.Load())
 }
 

@@ -14,11 +14,11 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/logfence/logfence/internal/demo"
+	"github.com/logfence/logfence/internal/poll"
 )
 
 // fleet is how many clients send requests at the same time, each over a connection of its own that it keeps.
@@ -56,13 +56,13 @@ func TestShutdownLosesNothing(t *testing.T) {
 		})
 	}
 	clients.Go(func() error {
-		if err := until(ctx, func() (bool, error) { return served.Load() > 10*fleet, nil }); err != nil {
+		if err := poll.Until(ctx, func() (bool, error) { return served.Load() > 10*fleet, nil }); err != nil {
 			return err
 		}
 		if err := leaving.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			return err
 		}
-		return until(ctx, func() (bool, error) {
+		return poll.Until(ctx, func() (bool, error) {
 			status, said, err := get(ctx, leaving.admin+"/readyz")
 			if err != nil {
 				return false, fmt.Errorf("/readyz after SIGTERM: %w", err)
@@ -112,7 +112,7 @@ func TestShutdownKeepsWhatBegan(t *testing.T) {
 		})
 	}
 	clients.Go(func() error {
-		if err := until(ctx, func() (bool, error) { return served.Load() > 10*fleet, nil }); err != nil {
+		if err := poll.Until(ctx, func() (bool, error) { return served.Load() > 10*fleet, nil }); err != nil {
 			return err
 		}
 		return g.stop()
@@ -124,22 +124,6 @@ func TestShutdownKeepsWhatBegan(t *testing.T) {
 		t.Errorf("logfence took %d requests, and %d were served", logged, served.Load())
 	}
 	t.Logf("%d responses of %d clients, all complete; then each was refused (%d)", served.Load(), fleet, refused.Load())
-}
-
-// until polls until the condition holds.
-func until(ctx context.Context, so func() (bool, error)) error {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if yes, err := so(); yes || err != nil {
-			return err
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }
 
 // another is a gateway of the test's own, before the Loki of all.

@@ -19,6 +19,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/logfence/logfence/internal/poll"
 	"github.com/logfence/logfence/internal/tenant"
 )
 
@@ -83,20 +84,6 @@ func realRedis(t *testing.T) string {
 	return ""
 }
 
-// until polls for what another goroutine is about to do.
-func until(t *testing.T, what string, so func() bool) {
-	t.Helper()
-	tick, late := time.NewTicker(5*time.Millisecond), time.After(time.Minute)
-	defer tick.Stop()
-	for !so() {
-		select {
-		case <-tick.C:
-		case <-late:
-			t.Fatalf("it never came that %s", what)
-		}
-	}
-}
-
 // TestReplicasShareTheRate guarantees that requests count wherever they arrive, that a union draws on each
 // of its tenants or on none, and that what is told is about all replicas together.
 func TestReplicasShareTheRate(t *testing.T) {
@@ -143,7 +130,7 @@ func TestReplicasShareWhatIsInFlight(t *testing.T) {
 				q.Release()
 			}
 			p.Release()
-			until(t, "its place is free elsewhere", func() bool {
+			poll.Wait(t, "its place is free elsewhere", func() bool {
 				q, err := admit(t.Context(), b, class, "acme")
 				q.Release()
 				return err == nil
@@ -179,7 +166,7 @@ func TestReplicasShareWhatIsInFlight(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.Release()
-		until(t, "a has the query's place", func() bool {
+		poll.Wait(t, "a has the query's place", func() bool {
 			p, err = admit(t.Context(), a, ClassQuery, "acme")
 			return err == nil
 		})
@@ -213,7 +200,7 @@ func TestDeadReplicasAreForgotten(t *testing.T) {
 		t.Errorf("after its leases had ended: %v", err)
 	}
 	p.Release()
-	until(t, "nothing is left", func() bool { return len(m.Keys()) == 1 && m.Keys()[0] == "test:rate:acme" })
+	poll.Wait(t, "nothing is left", func() bool { return len(m.Keys()) == 1 && m.Keys()[0] == "test:rate:acme" })
 }
 
 // TestRedisAway guarantees that this process's own limits hold at once where Redis is away, that it is told
@@ -257,8 +244,8 @@ func TestRedisAway(t *testing.T) {
 				t.Errorf("shared: %t, at present: %t, after %d failures", wanted, now, failures)
 			}
 			restore()
-			until(t, "it is shared again", func() bool { _, now, _ := a.Shared(); return now })
-			until(t, "what is held counts", func() bool {
+			poll.Wait(t, "it is shared again", func() bool { _, now, _ := a.Shared(); return now })
+			poll.Wait(t, "what is held counts", func() bool {
 				p, err := admit(t.Context(), b, ClassTail, "acme")
 				p.Release()
 				return err != nil
