@@ -1,4 +1,4 @@
-// Package explore is the log page at /explore as `make explore` builds it from internal/web/explore: a page,
+// Package explore is the log explorer at /explore as `make explore` builds it from internal/web/explore: a page,
 // its scripts and styles, and the licences of what is bundled in them.
 //
 // Guarantee: `make explore` makes everything in dist, byte for byte the same again, and `make check` fails
