@@ -37,18 +37,18 @@ exit status is 1. With - for the query, it is read from the standard input.`,
 		},
 	}
 	f := c.Flags()
-	f.StringSliceVar(&a.tenants, "tenant", nil, "`name` of the tenant; several, or with commas, for a union")
-	f.StringVar(&a.label, "label", tenancy.DefaultLabel, "stream `label` that tells tenants apart")
-	f.StringVar(&a.selector, "selector", "", "stream `selector` that confines further, as a token's claim may")
+	f.StringSliceVar(&a.tenants, "tenant", nil, "`name` of the tenant; repeat it, or separate names by commas, for several tenants")
+	f.StringVar(&a.label, "label", tenancy.DefaultLabel, "stream `label` that holds the tenant")
+	f.StringVar(&a.selector, "selector", "", "stream `selector` that confines the query further, like the selector claim of a token")
 	return c
 }
 
 func (p process) fence(a fenceArgs) error {
 	if len(a.tenants) == 0 {
-		return usageError{errors.New("--tenant is required: whose query is it?")}
+		return usageError{errors.New("--tenant is required: name the tenant of the query")}
 	}
 	if a.label == "" {
-		return usageError{errors.New("--label is empty; name the stream label that tells tenants apart")}
+		return usageError{errors.New("--label is empty; name the stream label that holds the tenant")}
 	}
 	fence, err := tenancy.New(tenancy.Config{Label: a.label})
 	if err != nil {

@@ -43,10 +43,10 @@ var issuerKeys = []issuerKey{
 	{"client_ids", "ClientIDs", kindList, "values of `client_id` of Amazon Cognito's access tokens, which have no `aud`", func(i *auth.Issuer) any { return &i.ClientIDs }},
 	{"discovery_url", "DiscoveryURL", kindURL, "the discovery document, if the issuer does not lead to it", func(i *auth.Issuer) any { return &i.DiscoveryURL }},
 	{"discovery_issuer", "DiscoveryIssuer", kindText, "the `issuer` of the document at `discovery_url`, if another one", func(i *auth.Issuer) any { return &i.DiscoveryIssuer }},
-	{"jwks_url", "JWKSURL", kindURL, "where its keys are", func(i *auth.Issuer) any { return &i.JWKSURL }},
-	{"keys_file", "KeysFile", kindFile, "a file with its keys", func(i *auth.Issuer) any { return &i.KeysFile }},
-	{"ca_file", "CAFile", kindFile, "authorities in PEM whose certificates the provider may show, instead of the system's", func(i *auth.Issuer) any { return &i.CAFile }},
-	{"bearer_token_file", "BearerTokenFile", kindFile, "a token to fetch the keys with", func(i *auth.Issuer) any { return &i.BearerTokenFile }},
+	{"jwks_url", "JWKSURL", kindURL, "URL of its keys", func(i *auth.Issuer) any { return &i.JWKSURL }},
+	{"keys_file", "KeysFile", kindFile, "file of its public keys, PEM or JWKS", func(i *auth.Issuer) any { return &i.KeysFile }},
+	{"ca_file", "CAFile", kindFile, "CA certificates (PEM file) used to verify the provider, instead of the system's", func(i *auth.Issuer) any { return &i.CAFile }},
+	{"bearer_token_file", "BearerTokenFile", kindFile, "file of the bearer token with which the keys are fetched", func(i *auth.Issuer) any { return &i.BearerTokenFile }},
 	{"tenant_claim", "TenantClaim", kindText, "the claim that names the tenants", func(i *auth.Issuer) any { return &i.TenantClaim }},
 	{"tenant_shape", "TenantShape", kindText, "the form of the tenant claim, if it is neither a string nor an array of strings", func(i *auth.Issuer) any { return &i.TenantShape }},
 	{"required_claims", "RequiredClaims", kindList, "claims that every token must have, each as `claim=value`", func(i *auth.Issuer) any { return &i.RequiredClaims }},
@@ -61,7 +61,7 @@ var issuerKeys = []issuerKey{
 	},
 	{"any_tenant", "AnyTenant", kindSwitch, "its tokens may name every tenant, those of all other issuers included", func(i *auth.Issuer) any { return &i.AnyTenant }},
 	{"required", "Required", kindSwitch, "`/readyz` fails without its keys, although another issuer has keys", func(i *auth.Issuer) any { return &i.Required }},
-	{"selector_claim", "SelectorClaim", kindText, "the claim that confines further", func(i *auth.Issuer) any { return &i.SelectorClaim }},
+	{"selector_claim", "SelectorClaim", kindText, "claim with a stream selector that confines the caller further", func(i *auth.Issuer) any { return &i.SelectorClaim }},
 }
 
 // setting is the key as a setting of the issuer.
