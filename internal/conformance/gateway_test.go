@@ -161,7 +161,7 @@ func (g *gateway) config(t *testing.T) httpapi.Config {
 		Verifier: verifier{}, Fence: fence, Loki: client, Parsing: parsing,
 		Limits:   limiter,
 		Recorder: telemetry.NewRecorder(log), Log: log, Compat: true, BasicToken: true,
-		Heartbeat: 5 * time.Millisecond, Now: func() time.Time { return now },
+		Heartbeat: 5 * time.Millisecond, DrainSpread: -1, Now: func() time.Time { return now },
 	}
 }
 

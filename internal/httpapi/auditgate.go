@@ -19,6 +19,7 @@ type auditGate struct {
 	audited       bool         // the record is written
 	err           error        // the error of begin; nothing more is written
 	hijackedBytes atomic.Int64 // written to a hijacked connection
+	hijacked      net.Conn     // the connection of a WebSocket
 }
 
 // ensureAudited writes the record, once.
@@ -66,6 +67,7 @@ func (w *auditGate) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	counted := &countedConn{Conn: conn, written: &w.hijackedBytes}
 	buffered.Writer.Reset(counted) // it is still empty
+	w.hijacked = conn
 	return counted, buffered, nil
 }
 

@@ -53,6 +53,11 @@ type Config struct {
 	// ClientTimeout is how long a client may take to read one piece of a response, or to send a body; 0 is
 	// DefaultClientTimeout.
 	ClientTimeout time.Duration
+	// DrainSpread is the time over which tails end when the server stops, each at a random moment of it; 0 is
+	// DefaultDrainSpread, and less ends all at once.
+	DrainSpread time.Duration
+	// Leeway is how long after its expiry the verifier accepts a token, and a tail continues with it.
+	Leeway time.Duration
 	// MaxBody is the largest accepted form or JSON body, in bytes; 0 is DefaultMaxBody.
 	MaxBody int
 	// Now is the clock; nil is the system's.

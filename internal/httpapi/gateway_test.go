@@ -135,7 +135,7 @@ func newGateway(t *testing.T, options ...option) *gateway {
 	c := Config{
 		Verifier: everybody(), Fence: fence, Parsing: turns, Limits: newLimiter(t, nil),
 		Recorder: telemetry.NewRecorder(log), Log: log, Compat: true, Now: func() time.Time { return now },
-		Heartbeat: 100 * time.Millisecond,
+		Heartbeat: 100 * time.Millisecond, DrainSpread: -1,
 	}
 	l := loki.Config{URL: g.loki.URL, Timeout: time.Minute}
 	for _, o := range options {

@@ -51,6 +51,7 @@ type Server struct {
 	now           func() time.Time
 	origins       []string
 	tails         *tailRegistry
+	leeway        time.Duration
 	clientTimeout time.Duration
 	stopping      atomic.Bool // reported by /readyz
 	lastPolicy    atomic.Pointer[policy]
@@ -92,7 +93,7 @@ func New(c Config) (*Server, error) {
 	if s.maxBody == 0 {
 		s.maxBody = DefaultMaxBody
 	}
-	s.origins, s.tails = c.CORSOrigins, newTailRegistry(c)
+	s.origins, s.tails, s.leeway = c.CORSOrigins, newTailRegistry(c), c.Leeway
 	if s.public, err = s.newPublic(c); err != nil {
 		return nil, err
 	}
@@ -144,7 +145,7 @@ func withCORS(h http.Handler, origins []string) (http.Handler, error) {
 		Methods: []string{http.MethodGet, http.MethodPost},
 		RequestHeaders: []string{
 			echo.HeaderAuthorization, echo.HeaderContentType, audit.HeaderRequestID, headerTenant, headerEncodingFlags,
-			"Last-Event-ID", "Traceparent", "Tracestate",
+			"Last-Event-ID", "Traceparent", "Tracestate", "Baggage", "X-Requested-With",
 		},
 		ResponseHeaders: []string{
 			audit.HeaderRequestID, echo.HeaderRetryAfter, headerRateLimit, headerRateLimitPolicy, echo.HeaderWWWAuthenticate, echo.HeaderContentDisposition,

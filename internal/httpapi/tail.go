@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -167,7 +169,27 @@ func (s *Server) LokiTail(c echo.Context, p api.LokiTailParams) error {
 		return nil // it has disconnected, or nothing can be sent any more: the connection breaks
 	}
 	end.note(c)
-	return conn.Close(end.closeCode(), end.Detail[:min(len(end.Detail), 120)])
+	drop(client, requestStateOf(c).out.hijacked)
+	return nil
+}
+
+// dropTimeout is how long a client may take to close its side of a connection that ends.
+const dropTimeout = time.Second
+
+// drop ends a WebSocket without a close frame. Loki's clients (Grafana's Live, logcli) reconnect after such an end (1006)
+// and after no other: of a close frame they take it that the tail is complete. The write side is closed first, and the
+// connection when the client has closed its side: closing both at once could discard frames that are still on their way.
+func drop(client context.Context, conn net.Conn) {
+	half, ok := conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return // the caller closes the connection
+	}
+	timeout := time.NewTimer(dropTimeout)
+	defer timeout.Stop()
+	select {
+	case <-client.Done():
+	case <-timeout.C:
+	}
 }
 
 // isWebSocketUpgrade checks a handshake against RFC 6455, section 4.2.1; websocket.Accept would write error responses
@@ -200,21 +222,34 @@ func hasWebSocketKey(h http.Header) bool {
 // origin has no special right: a request's Host header does not prove it.
 func (s *Server) checkOrigin(r *http.Request) error {
 	given := r.Header.Values(echo.HeaderOrigin)
-	if len(given) == 0 || len(given) == 1 && slices.Contains(s.origins, given[0]) {
+	if len(given) == 0 || len(given) == 1 && (slices.Contains(s.origins, given[0]) || isLibrary(r, given[0])) {
 		return nil
 	}
 	return codeOriginForbidden.problem(nil, "Pages of this origin may not open a tail. Ask your administrator to allow the origin.")
 }
 
-func (e closeReason) closeCode() websocket.StatusCode {
-	switch e.Reason {
-	case "token_expired":
-		return websocket.StatusPolicyViolation
-	case "server_shutdown":
-		return websocket.StatusGoingAway
-	default:
-		return websocket.StatusInternalError
+// isLibrary reports whether a request with an origin comes from no page: libraries for WebSockets send the server's own
+// address as the origin. A page cannot send an Authorization header with a WebSocket, and a browser sends its cookies and
+// Sec-Fetch headers.
+func isLibrary(r *http.Request, origin string) bool {
+	u, err := url.Parse(origin)
+	if err != nil || u.Host == "" || !strings.EqualFold(withoutDefaultPort(u.Scheme, u.Host), withoutDefaultPort(u.Scheme, r.Host)) {
+		return false
 	}
+	for name := range r.Header {
+		if name == echo.HeaderCookie || strings.HasPrefix(name, "Sec-Fetch-") {
+			return false
+		}
+	}
+	return r.Header.Get(echo.HeaderAuthorization) != ""
+}
+
+func withoutDefaultPort(scheme, host string) string {
+	port := map[string]string{"http": ":80", "ws": ":80", "https": ":443", "wss": ":443"}[scheme]
+	if port == "" {
+		return host
+	}
+	return strings.TrimSuffix(host, port)
 }
 
 // frames writes Loki's frames.

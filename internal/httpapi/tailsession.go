@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,9 +21,14 @@ import (
 // minute.
 const DefaultHeartbeat = 15 * time.Second
 
+// DefaultDrainSpread is the time over which tails end when the server stops, so that their clients, which reconnect at
+// once, do not arrive at the other replicas together.
+const DefaultDrainSpread = 5 * time.Second
+
 // tailRegistry holds the open tails.
 type tailRegistry struct {
 	heartbeat time.Duration
+	spread    time.Duration // see Config.DrainSpread
 
 	mu       sync.Mutex
 	draining context.Context // ends when tails must end
@@ -32,10 +38,13 @@ type tailRegistry struct {
 }
 
 func newTailRegistry(c Config) *tailRegistry {
-	l := &tailRegistry{heartbeat: c.Heartbeat}
+	l := &tailRegistry{heartbeat: c.Heartbeat, spread: c.DrainSpread}
 	l.draining, l.drain = context.WithCancel(context.Background())
 	if l.heartbeat == 0 {
 		l.heartbeat = DefaultHeartbeat
+	}
+	if l.spread == 0 {
+		l.spread = DefaultDrainSpread
 	}
 	return l
 }
@@ -44,6 +53,9 @@ func newTailRegistry(c Config) *tailRegistry {
 // no end of their own, so a graceful shutdown would otherwise never finish. New tails are refused from then on.
 func (s *Server) Drain(ctx context.Context) {
 	s.tails.mu.Lock()
+	if deadline, ok := ctx.Deadline(); ok {
+		s.tails.spread = min(s.tails.spread, time.Until(deadline)/2)
+	}
 	s.tails.drain()
 	s.tails.mu.Unlock()
 	ended := make(chan struct{})
@@ -55,6 +67,16 @@ func (s *Server) Drain(ctx context.Context) {
 	case <-ended:
 	case <-ctx.Done():
 	}
+}
+
+// drainDelay is how long one tail outlives the start of the drain.
+func (l *tailRegistry) drainDelay() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.spread <= 0 {
+		return 0
+	}
+	return rand.N(l.spread) //nolint:gosec // no secret
 }
 
 // Tails returns the number of open tails.
@@ -121,9 +143,11 @@ func (s *Server) startTail(c echo.Context, r tailRequest) (*tailSession, error) 
 	}
 	ctx, cancel := context.WithCancelCause(c.Request().Context())
 	f := &tailSession{ctx: ctx, began: s.now(), disconnect: func() { cancel(context.Canceled) }}
-	expiry := time.AfterFunc(callerOf(c).Expiry.Sub(s.now()), func() { cancel(errTokenExpired) })
+	expiry := time.AfterFunc(callerOf(c).Expiry.Add(s.leeway).Sub(s.now()), func() { cancel(errTokenExpired) })
 	f.Tail = tail.Start(ctx, tail.NewSource(s.loki, requestOptions(c), q), config)
-	drained := context.AfterFunc(s.tails.draining, func() { cancel(errDraining) })
+	drained := context.AfterFunc(s.tails.draining, func() {
+		time.AfterFunc(s.tails.drainDelay(), func() { cancel(errDraining) })
+	})
 	f.close = func() {
 		expiry.Stop()
 		drained()
@@ -151,12 +175,18 @@ func ofTailStart(err error) error {
 	return err
 }
 
+// maxClockSkew is how far ahead of ours the clock of a client may be that tails from now on.
+const maxClockSkew = 10 * time.Second
+
 func (s *Server) tailConfig(c echo.Context, r tailRequest) (tail.Config, error) {
 	now := s.now()
 	config := tail.Config{Now: s.now, After: r.after, PageLines: pageLines(c)}
 	start, err := optionalTime("start", r.start)
 	if err != nil {
 		return tail.Config{}, err
+	}
+	if start.After(now) && start.Sub(now) <= maxClockSkew {
+		start = now
 	}
 	if start.After(now) {
 		return tail.Config{}, parameterInvalid("start", "start lies in the future.")

@@ -51,7 +51,7 @@ func TestCheckRange(t *testing.T) {
 		{
 			"from the first to the last nanosecond that Loki can name", 720 * time.Hour,
 			time.Unix(0, math.MinInt64), time.Unix(0, math.MaxInt64),
-			"The query spans 106751d23h47m16.854775807s; it may span 30d. Narrow start and end.",
+			"The query spans 106751d23h47m16.854775807s; it may span 30d1h. Narrow start and end.",
 		},
 		// The order of start and end is not a matter of cost.
 		{"an end before its start", 7 * day, start, start.Add(-31 * day), ""},
@@ -174,7 +174,7 @@ func TestNobodyMayNothing(t *testing.T) {
 func TestConfigValidate(t *testing.T) {
 	c := roomy()
 	c.MaxRange, c.MaxExportLines, c.Queue, c.AtOnce, c.Parsing = -time.Hour, -3, -1, 0, FairSemaphoreConfig{AtOnce: -1, Queue: -2}
-	want := "max_range: must be at least 1ms (got -1h); the default is 720h\n" +
+	want := "max_range: must be at least 1ms (got -1h); the default is 721h\n" +
 		"export_max_lines: must be at least 1 (got -3); the default is 1000000\n" +
 		"queue: must be at least 0 (got -1); the default is 128\n" +
 		"AtOnce: 0 lets nothing pass; write at least 1, such as 256\n" +

@@ -124,7 +124,8 @@ var table = [limitCount]Descriptor{
 	},
 	LimitRange: {
 		Key: "max_range", Setting: "MAX_RANGE", Me: "max_range_seconds", Class: ClassQuery,
-		Unit: UnitDuration, Default: int64(720 * time.Hour), Min: int64(time.Millisecond), Code: codeTooWide,
+		// As Loki's: 30 days across a change of the clocks.
+		Unit: UnitDuration, Default: int64(721 * time.Hour), Min: int64(time.Millisecond), Code: codeTooWide,
 		Meaning:     "widest span of time that a query may cover; Loki reads every chunk in it",
 		Description: "The widest span of time that a query may cover.",
 		field:       func(l *Limits) any { return &l.MaxRange },
