@@ -13,7 +13,6 @@ package auth
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -68,6 +67,8 @@ type Principal struct {
 	Selector string
 	// Scopes are those of the claims `scope` and `scp`, in the token's order, without repetition.
 	Scopes []string
+	// Ambient says that a browser may have sent the token without the page's doing: see [Issuer.Ambient].
+	Ambient bool
 	// Expiry is the token's `exp`, without leeway.
 	Expiry time.Time
 }
@@ -117,6 +118,8 @@ type issuer struct {
 	tenant      claimPath
 	shape       shape
 	bound       allowedTenants
+	headers     map[string]bool // by canonical name
+	ambient     bool
 	selector    claimPath // nil: none configured
 	keys        *keyring
 	essential   bool                    // without its keys the Verifier is not ready
@@ -196,6 +199,10 @@ func newIssuer(ctx context.Context, ic Issuer, c Config, o options) (*issuer, er
 	iss := &issuer{
 		name: ic.name(), url: ic.URL, audiences: ic.Audiences, clientIDs: ic.ClientIDs,
 		bound: newAllowedTenants(ic, len(c.Issuers) == 1), essential: ic.Required, directories: make(map[string]bool),
+		headers: make(map[string]bool), ambient: ic.Ambient,
+	}
+	for _, name := range ic.headers() {
+		iss.headers[name] = true
 	}
 	for _, id := range ic.Directories {
 		iss.directories[id] = true
@@ -259,11 +266,19 @@ func (v *Verifier) Reload() {
 //
 // It waits on the network only where the issuer has no usable key yet, or none by the token's name
 // for it, and then for no longer than two seconds.
+//
+// It takes the token as one of the Authorization header; see [Verifier.VerifyCredential].
 func (v *Verifier) Verify(ctx context.Context, token string) (Principal, error) {
+	return v.VerifyCredential(ctx, Credential{Header: authorizationHeader, Token: token})
+}
+
+// VerifyCredential is [Verifier.Verify] for a token in any header. The token's issuer has to list the header.
+func (v *Verifier) VerifyCredential(ctx context.Context, c Credential) (Principal, error) {
+	token := c.Token
 	if len(token) > MaxTokenBytes {
 		return Principal{}, invalid("%d bytes; at most %d are read", len(token), MaxTokenBytes)
 	}
-	digest := sha256.Sum256([]byte(token))
+	digest := c.digest()
 	if p, ok := v.cache.get(digest, v.clock.Now()); ok {
 		return p, nil
 	}
@@ -274,6 +289,9 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Principal, error) 
 	iss, err := v.issuerOf(t)
 	if err != nil {
 		return Principal{}, t.explained(err)
+	}
+	if !iss.headers[c.Header] {
+		return Principal{}, t.explained(invalid("it came in the header %s, which headers of its issuer does not list", c.Header))
 	}
 	// Before the signature: a token that would be refused anyway must not make us fetch keys, or an
 	// old page that continues to send an expired token would use up what a rotation needs.
@@ -286,6 +304,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Principal, error) 
 		return Principal{}, t.explained(err)
 	}
 	p, err := v.policy.principal(t.claims, iss, expiry)
+	p.Ambient = iss.ambient && c.Header != authorizationHeader
 	if err != nil {
 		return p, t.explained(err)
 	}

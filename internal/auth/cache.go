@@ -31,6 +31,14 @@ type cacheEntry struct {
 	until     time.Time
 }
 
+// digest is the key of a credential in the cache: an issuer lists headers, so the same token in another one is another.
+func (c Credential) digest() [sha256.Size]byte {
+	if c.Header == authorizationHeader {
+		return sha256.Sum256([]byte(c.Token))
+	}
+	return sha256.Sum256([]byte(c.Header + "\n" + c.Token)) // no token has a line break
+}
+
 func newCache(size int) (*cache, error) {
 	if size == 0 {
 		return &cache{}, nil

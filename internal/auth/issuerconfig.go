@@ -22,6 +22,13 @@ type Issuer struct {
 	// Directories are the directories of Microsoft Entra ID (GUIDs, lower case) whose tokens are accepted, where
 	// URL has {tenantid} in place of one. Required there.
 	Directories []string
+	// Headers are the headers that the issuer's tokens may come in, for proxies that send them in one of their own.
+	// Default: Authorization. Whatever can reach logfence can send them, as it can Authorization: the token is
+	// what is verified.
+	Headers []string
+	// Ambient says that a proxy fills the Headers from a cookie, so that a browser sends the token with requests of
+	// other sites as well: those are refused, where the browser says so (`Sec-Fetch-Site: cross-site`).
+	Ambient bool
 	// DiscoveryURL is the complete URL of the discovery document, where the issuer does not lead to it. The document's
 	// `issuer` or `access_token_issuer` has to be URL, or DiscoveryIssuer where that is given.
 	DiscoveryURL, DiscoveryIssuer string
@@ -101,6 +108,7 @@ func (iss Issuer) validate(allowHTTP bool, report reporter) {
 	} else {
 		iss.validateURL(allowHTTP, report)
 	}
+	iss.validateHeaders(report)
 	iss.validateAudience(report)
 	iss.validateDirectories(report)
 	iss.validateKeys(allowHTTP, report)

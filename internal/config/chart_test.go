@@ -28,7 +28,7 @@ func TestChartHasConfigurationSettings(t *testing.T) {
 	want := string(raw)
 	for _, part := range []struct{ begin, end, schema string }{
 		{"    \"config\": ", ",\n    \"issuers\": ", chartSchema(t)},
-		{"    \"issuers\": ", ",\n    \"existingSecret\": ", chartIssuers(t)},
+		{"    \"issuers\": ", ",\n    \"kubernetesKeys\": ", chartIssuers(t)},
 		{"    \"limits\": ", ",\n    \"tls\": ", chartLimits(t)},
 	} {
 		head, rest, ok := strings.Cut(want, part.begin)

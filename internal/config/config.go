@@ -188,6 +188,9 @@ func (d *loader) chooseIssuers() {
 		if i.TenantClaim == "" {
 			i.TenantClaim = d.issuer.TenantClaim
 		}
+		if i.Headers == nil {
+			i.Headers = d.issuer.Headers
+		}
 		if i.SelectorClaim == "" {
 			i.SelectorClaim = d.issuer.SelectorClaim
 		}

@@ -38,7 +38,7 @@ var least = []string{
 func TestLoadDefaults(t *testing.T) {
 	c := load(t, append([]string{"PATH=/bin", "HOME=", "OTEL_SERVICE_NAME=x"}, least...), "")
 	want := auth.Defaults()
-	want.Issuers = []auth.Issuer{{URL: "https://id.example.com/", Audiences: []string{"logfence"}, TenantClaim: "tenant_id"}}
+	want.Issuers = []auth.Issuer{{URL: "https://id.example.com/", Audiences: []string{"logfence"}, TenantClaim: "tenant_id", Headers: []string{"Authorization"}}}
 	if diff := cmp.Diff(want, c.Auth); diff != "" {
 		t.Errorf("Auth (-want +got):\n%s", diff)
 	}
@@ -433,13 +433,14 @@ issuers:
     tenants: gamma, delta
     any_tenant: false
 `))
+	headers := []string{"Authorization"}
 	want := []auth.Issuer{
-		{URL: "https://a.example", Audiences: []string{"a"}, TenantClaim: "team", AnyTenant: true},
+		{URL: "https://a.example", Audiences: []string{"a"}, TenantClaim: "team", AnyTenant: true, Headers: headers},
 		{
 			URL: "https://b.example", Audiences: []string{"b"}, JWKSURL: "https://b.example/keys", TenantClaim: "https://b.example/tenants",
-			Tenants: []string{"beta", "42", "1e3", "no"}, TenantPattern: `b-\d+`, SelectorClaim: "logs",
+			Tenants: []string{"beta", "42", "1e3", "no"}, TenantPattern: `b-\d+`, SelectorClaim: "logs", Headers: headers,
 		},
-		{URL: "https://c.example", Audiences: []string{"c"}, TenantClaim: "team", Tenants: []string{"gamma", "delta"}},
+		{URL: "https://c.example", Audiences: []string{"c"}, TenantClaim: "team", Tenants: []string{"gamma", "delta"}, Headers: headers},
 	}
 	if diff := cmp.Diff(want, c.Auth.Issuers); diff != "" {
 		t.Errorf("issuers (-want +got):\n%s", diff)

@@ -41,6 +41,8 @@ var issuerKeys = []issuerKey{
 	{"directories", "Directories", kindList, "directories of Entra ID whose tokens are accepted, where `issuer` has `{tenantid}`", func(i *auth.Issuer) any { return &i.Directories }},
 	{"audience", "Audiences", kindList, "values of the tokens' `aud`, one of which each must have", func(i *auth.Issuer) any { return &i.Audiences }},
 	{"client_ids", "ClientIDs", kindList, "values of `client_id` of Amazon Cognito's access tokens, which have no `aud`", func(i *auth.Issuer) any { return &i.ClientIDs }},
+	{"headers", "Headers", kindList, "headers that its tokens may come in; without it those of `LOGFENCE_TOKEN_HEADERS`", func(i *auth.Issuer) any { return &i.Headers }},
+	{"ambient", "Ambient", kindSwitch, "a proxy fills the headers from a cookie: requests of other sites are refused", func(i *auth.Issuer) any { return &i.Ambient }},
 	{"discovery_url", "DiscoveryURL", kindURL, "the discovery document, if the issuer does not lead to it", func(i *auth.Issuer) any { return &i.DiscoveryURL }},
 	{"discovery_issuer", "DiscoveryIssuer", kindText, "the `issuer` of the document at `discovery_url`, if another one", func(i *auth.Issuer) any { return &i.DiscoveryIssuer }},
 	{"jwks_url", "JWKSURL", kindURL, "URL of its keys", func(i *auth.Issuer) any { return &i.JWKSURL }},

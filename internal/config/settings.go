@@ -146,6 +146,11 @@ var settingsBefore = []setting{
 		target:  func(d *loader) any { return &d.issuer.KeysFile },
 	},
 	{
+		name: "TOKEN_HEADERS", kind: kindList, fallback: "Authorization", field: "Auth.Issuers[0].Headers",
+		meaning: "headers that a token may come in, such as `X-Id-Token`: the first that is present decides",
+		target:  func(d *loader) any { return &d.issuer.Headers },
+	},
+	{
 		name: "JWT_ALGORITHMS", kind: kindList, fallback: strings.Join(auth.SupportedAlgorithms(), ","), field: "Auth.Algorithms",
 		meaning: "signature algorithms accepted; symmetric ones are not supported",
 		target:  func(d *loader) any { return &d.Auth.Algorithms },

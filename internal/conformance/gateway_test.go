@@ -36,9 +36,9 @@ const (
 // verifier returns the principal of a token. Whether a token is genuine is package auth's to test.
 type verifier struct{}
 
-func (verifier) Verify(_ context.Context, token string) (auth.Principal, error) {
+func (verifier) VerifyCredential(_ context.Context, c auth.Credential) (auth.Principal, error) {
 	p := auth.Principal{Issuer: "https://id.example", Subject: "ann", Expiry: now.Add(time.Hour)}
-	switch token {
+	switch c.Token {
 	case alphaToken:
 		p.Tenants = []tenant.Name{"alpha"}
 	case bothToken:

@@ -136,7 +136,7 @@ func New(ctx context.Context, c config.Config, stderr io.Writer) (_ *Gateway, er
 	server, err := httpapi.New(httpapi.Config{
 		Verifier: verifier, Fence: fence, Loki: client, Parsing: parsing, Limits: limiter.Limiter,
 		Recorder: seen.recorder, Log: log, Metrics: seen.metrics.Handler(), Profiles: c.PProf,
-		Compat: c.LokiCompat, BasicToken: c.BasicToken, CORSOrigins: c.CORSOrigins, TrustedProxies: c.TrustedProxies,
+		Compat: c.LokiCompat, BasicToken: c.BasicToken, TokenHeaders: c.Auth.TokenHeaders(), CORSOrigins: c.CORSOrigins, TrustedProxies: c.TrustedProxies,
 		Explore: explorePage(c), MaxBody: c.MaxBodyBytes, ClientTimeout: c.ClientTimeout, Leeway: c.Auth.Leeway,
 	})
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 
 // Verifier verifies a token and returns its principal.
 type Verifier interface {
-	Verify(ctx context.Context, token string) (auth.Principal, error)
+	VerifyCredential(ctx context.Context, c auth.Credential) (auth.Principal, error)
 	// Ready returns nil while tokens can be verified.
 	Ready() error
 	// Unusable names the issuers whose tokens cannot be verified now, for operators; nil: none.
@@ -45,20 +45,19 @@ const headerTenant = "X-Logfence-Tenant"
 
 // identify checks the token and makes the caller's scope.
 func (s *Server) identify(r *http.Request) (caller, error) {
-	read := auth.BearerToken
-	if s.basicToken {
-		read = auth.BearerOrBasicToken
-	}
-	token, err := read(r.Header)
+	credential, err := auth.ReadCredential(r.Header, s.tokenHeaders, s.basicToken)
 	if err != nil {
 		return caller{}, err
 	}
 	ctx, span := s.recorder.Span(r.Context(), "token")
-	principal, err := s.verifier.Verify(ctx, token)
+	principal, err := s.verifier.VerifyCredential(ctx, credential)
 	span.End(err)
 	if err != nil {
 		// Of a genuine token that is refused, the principal has issuer and subject for the record, and no tenants.
 		return caller{Principal: principal}, err
+	}
+	if principal.Ambient && fromOtherSite(r.Header) {
+		return caller{Principal: principal}, codeOriginForbidden.problem(nil, "Pages of other sites may not send requests with your sign-in.")
 	}
 	own := principal.Tenants
 	if len(own) > 1 {
@@ -72,6 +71,12 @@ func (s *Server) identify(r *http.Request) (caller, error) {
 		return caller{Principal: principal}, err
 	}
 	return caller{Principal: principal, scope: scope, own: own}, nil
+}
+
+// fromOtherSite reports whether a browser says that a page of another site has caused the request
+// (https://www.w3.org/TR/fetch-metadata/).
+func fromOtherSite(h http.Header) bool {
+	return slices.Contains(h["Sec-Fetch-Site"], "cross-site")
 }
 
 // selectedTenants returns the tenants of the request: all of the caller's own, or the one of them that the header

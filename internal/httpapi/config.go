@@ -42,6 +42,9 @@ type Config struct {
 	Compat bool
 	// BasicToken accepts a token also as the password of HTTP Basic.
 	BasicToken bool
+	// TokenHeaders are the headers that a token is read from, by canonical name: the first that is present decides.
+	// Default: Authorization alone.
+	TokenHeaders []string
 	// CORSOrigins are the exact origins whose pages may read responses; none by default.
 	CORSOrigins []string
 	// TrustedProxies are the proxies whose headers name a request's source address; none by default.

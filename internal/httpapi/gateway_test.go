@@ -37,8 +37,8 @@ var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // principals is a verifier that knows the principal of a token by the token's text; other tokens are not valid.
 type principals map[string]any // an auth.Principal or an error
 
-func (p principals) Verify(_ context.Context, token string) (auth.Principal, error) {
-	switch who := p[token].(type) {
+func (p principals) VerifyCredential(_ context.Context, c auth.Credential) (auth.Principal, error) {
+	switch who := p[c.Token].(type) {
 	case auth.Principal:
 		return who, nil
 	case error:

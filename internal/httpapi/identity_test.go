@@ -311,6 +311,57 @@ func TestBasicToken(t *testing.T) {
 	}
 }
 
+// TestTokenHeaders guarantees that the first configured header that is present decides, that no other one is looked at,
+// that a page of a configured origin may send it, and that a token that a proxy makes out of a cookie is not accepted
+// from a page of another site.
+func TestTokenHeaders(t *testing.T) {
+	t.Parallel()
+	who := everybody()
+	ambient := who[alphaToken].(auth.Principal)
+	ambient.Ambient = true
+	const ambientToken = "token-of-alpha-from-a-cookie-0123456789"
+	who[ambientToken] = ambient
+	g := newGateway(t, func(c *Config, _ *loki.Config) {
+		c.Verifier, c.TokenHeaders, c.CORSOrigins = who, []string{"X-Id-Token", "Authorization"}, []string{"https://logs.example"}
+	})
+	for _, tt := range []struct {
+		name   string
+		header http.Header
+		want   int
+	}{
+		{"alone", http.Header{"X-Id-Token": {alphaToken}}, http.StatusOK},
+		{"with a scheme", http.Header{"X-Id-Token": {"bearer " + alphaToken}}, http.StatusOK},
+		{"the second alone", http.Header{"Authorization": {"Bearer " + alphaToken}}, http.StatusOK},
+		{"the first decides", http.Header{"X-Id-Token": {alphaToken}, "Authorization": {"Bearer bad-token"}}, http.StatusOK},
+		{"no fall back", http.Header{"X-Id-Token": {"bad-token"}, "Authorization": {"Bearer " + alphaToken}}, http.StatusUnauthorized},
+		{"no fall back from an empty one", http.Header{"X-Id-Token": {""}, "Authorization": {"Bearer " + alphaToken}}, http.StatusUnauthorized},
+		{"twice", http.Header{"X-Id-Token": {alphaToken, alphaToken}}, http.StatusUnauthorized},
+		{"the second twice", http.Header{"X-Id-Token": {alphaToken}, "Authorization": {"Bearer " + alphaToken, "Bearer " + alphaToken}}, http.StatusUnauthorized},
+		{"a header that is not configured", http.Header{"X-Forwarded-Access-Token": {alphaToken}}, http.StatusUnauthorized},
+		{"from a cookie, of this site", http.Header{"X-Id-Token": {ambientToken}, "Sec-Fetch-Site": {"same-origin"}}, http.StatusOK},
+		{"from a cookie, of another site", http.Header{"X-Id-Token": {ambientToken}, "Sec-Fetch-Site": {"cross-site"}}, http.StatusForbidden},
+		{"set by a page of another site", http.Header{"X-Id-Token": {alphaToken}, "Sec-Fetch-Site": {"cross-site"}}, http.StatusOK},
+	} {
+		r := g.request(http.MethodGet, "/api/v1/logs/labels")
+		for name, values := range tt.header {
+			r.Header[name] = values
+		}
+		if a := g.send("", r); a.StatusCode != tt.want {
+			t.Errorf("%s: %d %s", tt.name, a.StatusCode, a.text)
+		}
+	}
+	r := g.request(http.MethodOptions, "/api/v1/logs/labels")
+	r.Header.Set("Origin", "https://logs.example")
+	r.Header.Set("Access-Control-Request-Method", http.MethodGet)
+	r.Header.Set("Access-Control-Request-Headers", "x-id-token")
+	if a := g.send("", r); a.Header.Get("Access-Control-Allow-Origin") == "" {
+		t.Errorf("preflight: %v", a.Header)
+	}
+	if strings.Contains(g.log.String(), alphaToken) || strings.Contains(g.log.String(), ambientToken) {
+		t.Errorf("a token is in the log: %s", g.log)
+	}
+}
+
 // TestBehindProxies guarantees that the record has the caller's address as trusted proxies tell it, and
 // the connection's without them.
 func TestBehindProxies(t *testing.T) {

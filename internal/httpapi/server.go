@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -47,6 +48,7 @@ type Server struct {
 	recorder      *telemetry.Recorder
 	log           *slog.Logger
 	basicToken    bool
+	tokenHeaders  []string // at least one
 	proxies       audit.TrustedProxies
 	now           func() time.Time
 	origins       []string
@@ -81,6 +83,9 @@ func New(c Config) (*Server, error) {
 	s := &Server{
 		verifier: c.Verifier, fence: c.Fence, loki: c.Loki, parsing: c.Parsing, limits: c.Limits,
 		recorder: c.Recorder, log: c.Log, basicToken: c.BasicToken, proxies: c.TrustedProxies, now: c.Now, operations: prepared,
+	}
+	if s.tokenHeaders = c.TokenHeaders; len(s.tokenHeaders) == 0 {
+		s.tokenHeaders = []string{echo.HeaderAuthorization}
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -130,7 +135,7 @@ func (s *Server) newPublic(c Config) (http.Handler, error) {
 	h := http.Handler(e)
 	if len(c.CORSOrigins) > 0 {
 		var err error
-		if h, err = withCORS(e, c.CORSOrigins); err != nil {
+		if h, err = withCORS(e, c.CORSOrigins, s.tokenHeaders); err != nil {
 			return nil, err
 		}
 	}
@@ -139,14 +144,20 @@ func (s *Server) newPublic(c Config) (http.Handler, error) {
 
 // withCORS lets pages of exactly these origins read responses. Tokens are sent in a header that pages set
 // themselves, so the browser's own credentials (cookies) are not allowed.
-func withCORS(h http.Handler, origins []string) (http.Handler, error) {
+func withCORS(h http.Handler, origins, tokenHeaders []string) (http.Handler, error) {
+	allowed := []string{
+		echo.HeaderAuthorization, echo.HeaderContentType, audit.HeaderRequestID, headerTenant, headerEncodingFlags,
+		"Last-Event-ID", "Traceparent", "Tracestate", "Baggage", "X-Requested-With",
+	}
+	for _, name := range tokenHeaders {
+		if !slices.Contains(allowed, name) {
+			allowed = append(allowed, name)
+		}
+	}
 	mw, err := cors.NewMiddleware(cors.Config{
-		Origins: origins,
-		Methods: []string{http.MethodGet, http.MethodPost},
-		RequestHeaders: []string{
-			echo.HeaderAuthorization, echo.HeaderContentType, audit.HeaderRequestID, headerTenant, headerEncodingFlags,
-			"Last-Event-ID", "Traceparent", "Tracestate", "Baggage", "X-Requested-With",
-		},
+		Origins:        origins,
+		Methods:        []string{http.MethodGet, http.MethodPost},
+		RequestHeaders: allowed,
 		ResponseHeaders: []string{
 			audit.HeaderRequestID, echo.HeaderRetryAfter, headerRateLimit, headerRateLimitPolicy, echo.HeaderWWWAuthenticate, echo.HeaderContentDisposition,
 		},
