@@ -103,6 +103,9 @@ fuzz: ## look for queries and tokens that pass where they must not (FUZZTIME eac
 	$(FUZZ) -fuzz '^FuzzReprint$$' ./internal/tenancy
 	$(FUZZ) -fuzz '^FuzzVerify$$' ./internal/auth
 	$(FUZZ) -fuzz '^FuzzClaims$$' ./internal/auth
+	$(FUZZ) -fuzz '^FuzzReadCredential$$' ./internal/auth
+	$(FUZZ) -fuzz '^FuzzShape$$' ./internal/auth
+	$(FUZZ) -fuzz '^FuzzSecondOpinion$$' ./internal/auth
 
 .PHONY: fuzz-cost
 fuzz-cost: ## look for queries that cost more to parse than is taken, or are refused and cost little (FUZZTIME, default 2m)

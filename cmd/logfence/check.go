@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"text/tabwriter"
 	"time"
@@ -11,8 +12,8 @@ import (
 )
 
 func (p process) checkCommand() *cobra.Command {
-	var file string
-	var live bool
+	var file, token string
+	var live, issuers bool
 	c := &cobra.Command{
 		Use:   "check",
 		Short: "Check the settings, and show those in force",
@@ -20,10 +21,15 @@ func (p process) checkCommand() *cobra.Command {
 to write instead, and the exit status is 2. Otherwise it shows the settings in force, without
 passwords, and the expiry of certificates; warnings go to standard error. It opens no connection.
 
+With --issuers it reads the discovery document and the keys of each issuer instead, and shows which
+keys are usable and why others are not. With --token-file it makes every check of a token, and shows
+what was expected and what was found: claims of the token, and never the token. Each ends with status
+1 where a check fails.
+
 With --live it requests /healthz of the logfence that is running on this machine, at
 LOGFENCE_ADMIN_ADDR, and ends with status 0 or 1: a health check for containers without a shell and
 curl. It needs no other setting.`,
-		Example: "  logfence check --config /etc/logfence/config.yaml\n  logfence check --live",
+		Example: "  logfence check --config /etc/logfence/config.yaml\n  logfence check --live\n  logfence check --issuers --token-file token.jwt",
 		Args:    exactly(0, "none"),
 		RunE: func(command *cobra.Command, _ []string) error {
 			if live {
@@ -33,11 +39,23 @@ curl. It needs no other setting.`,
 			if err != nil {
 				return err
 			}
-			return p.show(c)
+			if !issuers && token == "" {
+				return p.show(c)
+			}
+			var failed []error
+			if issuers {
+				failed = append(failed, p.checkIssuers(command.Context(), c))
+			}
+			if token != "" {
+				failed = append(failed, p.checkToken(command.Context(), c, token))
+			}
+			return errors.Join(failed...)
 		},
 	}
 	configFlag(c, &file)
 	c.Flags().BoolVar(&live, "live", false, "check the health of the logfence that is running here")
+	c.Flags().BoolVar(&issuers, "issuers", false, "read discovery and keys of each issuer, and show what is usable")
+	c.Flags().StringVar(&token, "token-file", "", "check the token in a `file`, or in standard input for -")
 	return c
 }
 

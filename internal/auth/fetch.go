@@ -51,7 +51,8 @@ func (w *httpFetcher) discover(ctx context.Context, at discovery) (map[string]an
 	// Exactly, slash included (section 4.3): the keys of another issuer must not become this one's.
 	name, _ := metadata["issuer"].(string)
 	if access, _ := metadata["access_token_issuer"].(string); name != at.issuer && (!at.accessTokens || access != at.issuer) {
-		return nil, fmt.Errorf("discovery: the document is of issuer %s, expected %s", shorten(name), shorten(at.issuer))
+		return nil, fmt.Errorf("discovery: the document is of issuer %s, expected %s; write the issuer as the tokens' iss has it%s",
+			shorten(name), shorten(at.issuer), discoveryHint(name))
 	}
 	return metadata, nil
 }

@@ -55,6 +55,14 @@ func (v *Verifier) unknownIssuer(name string, claims map[string]any) error {
 	return invalid("issuer %s is not configured; configured: %s%s", shorten(name), quoted(configured), hint)
 }
 
+// discoveryHint says what to write for a document of another issuer.
+func discoveryHint(name string) string {
+	if strings.Contains(name, directoryPlace) {
+		return ": for several directories of Entra ID " + entraTemplate + " with directories, for one its ID in place of " + directoryPlace
+	}
+	return ", with discovery_url, and discovery_issuer where the document is of another issuer"
+}
+
 // unknownKeyHint explains a token whose key the issuer does not publish.
 func unknownKeyHint(claims map[string]any) string {
 	_, client := claims["cid"].(string)

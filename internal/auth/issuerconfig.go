@@ -157,9 +157,9 @@ func (iss Issuer) validateKeys(allowHTTP bool, report reporter) {
 // validateCredentials checks what the provider is reached with. It opens no file.
 func (iss Issuer) validateCredentials(report reporter) {
 	if iss.KeysFile != "" {
-		for field, value := range map[string]string{"CAFile": iss.CAFile, "BearerTokenFile": iss.BearerTokenFile} {
-			if value != "" {
-				report(field, "given beside a keys file, for which nothing is fetched; leave it out")
+		for _, f := range []struct{ field, value string }{{"CAFile", iss.CAFile}, {"BearerTokenFile", iss.BearerTokenFile}} {
+			if f.value != "" {
+				report(f.field, "given beside a keys file, for which nothing is fetched; leave it out")
 			}
 		}
 		return

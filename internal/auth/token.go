@@ -125,7 +125,12 @@ func (p policy) checkClaims(t *token, iss *issuer, now time.Time) (time.Time, er
 			return time.Time{}, invalid("sub is not a string")
 		}
 	}
-	expiry, given, err := dateClaim(t.claims, "exp")
+	return p.checkDates(t.claims, now)
+}
+
+// checkDates checks when the token is valid, and returns when it expires.
+func (p policy) checkDates(claims map[string]any, now time.Time) (time.Time, error) {
+	expiry, given, err := dateClaim(claims, "exp")
 	switch {
 	case err != nil:
 		return time.Time{}, err
@@ -135,7 +140,7 @@ func (p policy) checkClaims(t *token, iss *issuer, now time.Time) (time.Time, er
 		return time.Time{}, invalid("expired at %s", expiry.UTC().Format(time.RFC3339))
 	}
 	for _, name := range []string{"nbf", "iat"} {
-		from, given, err := dateClaim(t.claims, name)
+		from, given, err := dateClaim(claims, name)
 		if err != nil {
 			return time.Time{}, err
 		}
