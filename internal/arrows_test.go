@@ -21,7 +21,7 @@ const (
 var mayImport = map[string][]string{
 	"internal/auth":    {"internal/fielderror", "internal/refresh", "internal/strictjson", "internal/tenant"},
 	"internal/audit":   {"internal/fielderror", "internal/tenant"},
-	"internal/limits":  {"internal/fielderror", "internal/tenant"},
+	"internal/limits":  {"internal/fielderror", "internal/refresh", "internal/tenant"},
 	"internal/tenancy": {"internal/fielderror", "internal/tenant"},
 	"internal/loki":    {"internal/fielderror", "internal/refresh", "internal/tenancy", "internal/tenant"},
 	"internal/pages":   {"internal/loki"},

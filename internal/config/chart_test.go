@@ -141,6 +141,8 @@ func valueSchema(t *testing.T, s *setting) []byte {
 		value["type"], value["pattern"] = "string", "^[0-9.]+(ms|s|m|h)([0-9.]+(ms|s|m|h))*$"
 	case kindLevel, kindFormat, kindQueries, kindLogged:
 		value["enum"] = strings.Split(string(s.kind), ", ")
+	case kindURL: // in a ConfigMap, which is no place for a password
+		value["type"], value["minLength"], value["not"] = "string", 1, map[string]string{"pattern": "://[^/@]*:[^/@]+@"}
 	default:
 		value["type"], value["minLength"] = "string", 1
 	}

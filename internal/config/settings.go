@@ -216,6 +216,11 @@ var settingsAfter = []setting{
 		target:  func(d *loader) any { return &d.Limits.Redis.URL },
 	},
 	{
+		name: "REDIS_URL_FILE", kind: kindFile, field: "Limits.Redis.URLFile",
+		meaning: "file that holds the URL of Redis, in place of `LOGFENCE_REDIS_URL`: it usually has a password",
+		target:  func(d *loader) any { return &d.Limits.Redis.URLFile },
+	},
+	{
 		name: "REDIS_PREFIX", kind: kindText, fallback: "logfence:", field: "Limits.Redis.Prefix",
 		meaning: "prefix of the keys in Redis; for a Redis Cluster in braces, such as `{logfence}:`",
 		target:  func(d *loader) any { return &d.Limits.Redis.Prefix },

@@ -73,7 +73,7 @@ func New(c Config, options ...Option) (*Limiter, error) {
 		o(l)
 	}
 	l.overrides.Store(&overrides{})
-	if c.Redis.URL != "" {
+	if c.Redis.enabled() {
 		if l.shared, err = newShared(c.Redis, l.probeEvery, l.log); err != nil {
 			return nil, fmt.Errorf("share limits: %w", err)
 		}

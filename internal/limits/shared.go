@@ -8,12 +8,14 @@ import (
 	"log/slog"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/logfence/logfence/internal/fielderror"
+	"github.com/logfence/logfence/internal/refresh"
 )
 
 // RedisConfig is where replicas share their counts. Redis and Valkey serve alike.
@@ -21,6 +23,8 @@ type RedisConfig struct {
 	// URL is redis://, or rediss:// for TLS, with user, password and number of the database; empty: each
 	// process counts for itself. It is never shown.
 	URL string
+	// URLFile is a file that holds the URL, in place of URL. It is read at the start.
+	URLFile string
 	// Prefix is what every key begins with. In a cluster one in braces, such as {logfence}:, keeps the
 	// keys of a request in one place.
 	Prefix string
@@ -31,10 +35,13 @@ type RedisConfig struct {
 
 // Validate reports every field that is out of bounds, each as "Field: problem".
 func (c RedisConfig) Validate() error {
-	if c.URL == "" {
+	if !c.enabled() {
 		return nil
 	}
 	var errs []error
+	if c.URL != "" && c.URLFile != "" {
+		errs = append(errs, fielderror.New("URLFile", "there is a URL as well; take one of the two out"))
+	}
 	if _, err := c.options(); err != nil {
 		errs = append(errs, err)
 	}
@@ -44,14 +51,28 @@ func (c RedisConfig) Validate() error {
 	return errors.Join(errs...)
 }
 
+// enabled reports whether replicas count together.
+func (c RedisConfig) enabled() bool { return c.URL != "" || c.URLFile != "" }
+
+// maxURLFile is far above the length of a URL, in bytes.
+const maxURLFile = 16 << 10
+
 func (c RedisConfig) options() (*redis.Options, error) {
-	u, err := url.Parse(c.URL)
-	if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" || u.Host == "" {
-		return nil, fielderror.New("URL", "not the URL of a Redis; write one such as redis://redis:6379 (what was read is not shown, since it may hold a password)")
+	field, text := "URL", c.URL
+	if c.URLFile != "" {
+		content, err := refresh.ReadFile(c.URLFile, maxURLFile)
+		if err != nil {
+			return nil, fielderror.New("URLFile", "%w", err)
+		}
+		field, text = "URLFile", strings.TrimSpace(string(content))
 	}
-	o, err := redis.ParseURL(c.URL)
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" || u.Host == "" {
+		return nil, fielderror.New(field, "not the URL of a Redis; write one such as redis://redis:6379 (what was read is not shown, since it may hold a password)")
+	}
+	o, err := redis.ParseURL(text)
 	if err != nil {
-		return nil, fielderror.New("URL", "this is not the URL of a Redis; write one such as rediss://user:password@redis:6379/0")
+		return nil, fielderror.New(field, "this is not the URL of a Redis; write one such as rediss://user:password@redis:6379/0")
 	}
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = c.Timeout, c.Timeout, c.Timeout, c.Timeout
 	o.ContextTimeoutEnabled = true

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -406,5 +407,35 @@ func BenchmarkShared(b *testing.B) {
 			b.Fatal(err)
 		}
 		p.Release()
+	}
+}
+
+// TestRedisURLFile guarantees that the URL may be in a file, as secrets are, and that each mistake names the field and
+// nothing of the file's content.
+func TestRedisURLFile(t *testing.T) {
+	t.Parallel()
+	written := func(content string) string {
+		path := filepath.Join(t.TempDir(), "url")
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good := RedisConfig{URLFile: written("rediss://user:secret@redis:6380/2\n"), Timeout: time.Second}
+	o, err := good.options()
+	if err != nil || o.Addr != "redis:6380" || o.Password != "secret" || o.DB != 2 || good.Validate() != nil {
+		t.Errorf("got %+v, %v, %v", o, err, good.Validate())
+	}
+	both := good
+	both.URL = "redis://redis"
+	for name, c := range map[string]RedisConfig{
+		"no file":     {URLFile: filepath.Join(t.TempDir(), "none"), Timeout: time.Second},
+		"no URL":      {URLFile: written("password"), Timeout: time.Second},
+		"empty":       {URLFile: written(""), Timeout: time.Second},
+		"two sources": both,
+	} {
+		if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), "URLFile: ") || strings.Contains(err.Error(), "password\"") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
