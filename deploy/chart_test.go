@@ -56,6 +56,24 @@ func TestChart(t *testing.T) {
 	}
 }
 
+// TestChartOnOpenShift guarantees that no id of a user or a group is left in the pods, and that the rest of what they may
+// not do is.
+func TestChartOnOpenShift(t *testing.T) {
+	needTools(t)
+	made, err := template("chart/ci/openshift.yaml")
+	if err != nil {
+		t.Fatalf("template: %v\n%s", err, made)
+	}
+	for _, id := range []string{"runAsUser", "runAsGroup", "fsGroup"} {
+		if bytes.Contains(made, []byte(id)) {
+			t.Errorf("%s is set", id)
+		}
+	}
+	if n := bytes.Count(made, []byte("runAsNonRoot: true")); n != 2 {
+		t.Errorf("runAsNonRoot is set %d times, want 2: the gateway and its test", n)
+	}
+}
+
 // TestChartRefuses guarantees that a mistake in the values is found before anything is installed.
 func TestChartRefuses(t *testing.T) {
 	needTools(t)
@@ -72,6 +90,11 @@ func TestChartRefuses(t *testing.T) {
 		{"an image without its digest's kind", "image: {digest: 012345}", "digest"},
 		{"Prometheus that is kept out", "serviceMonitor: {enabled: true}", "adminFrom"},
 		{"every pod as Loki's", "lokiNetworkPolicy: {enabled: true}", "podLabels"},
+		{"neither Loki's URL nor a Secret", "config: {LOGFENCE_JWT_ISSUER: 'https://id.example.com', LOGFENCE_JWT_AUDIENCE: logfence}", "LOGFENCE_LOKI_URL"},
+		{"a password in a ConfigMap", "config: {LOGFENCE_LOKI_URL: 'http://loki', LOGFENCE_REDIS_URL: 'redis://:hunter2@redis:6379'}", "LOGFENCE_REDIS_URL"},
+		{"two bounds of disruption", "podDisruptionBudget: {minAvailable: 1}", "exclude each other"},
+		{"a network policy that cuts off Loki", "networkPolicy: {egress: {enabled: true}}", "egress.to"},
+		{"an Ingress without a host", "ingress: {enabled: true}", "ingress.host"},
 		{"a route of no gateway", "httpRoute: {enabled: true}", "parentRefs"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -24,6 +24,9 @@ app.kubernetes.io/component: gateway
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{/* The pod of the test is none of the gateway's. */}}
@@ -65,19 +68,9 @@ app.kubernetes.io/component: test
 {{- end }}
 {{- end }}
 
-{{/* What a container may do: nothing. */}}
-{{- define "logfence.securityContext" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-capabilities:
-  drop: [ALL]
+{{/* How long Kubernetes waits before it kills a pod that ends. */}}
+{{- define "logfence.gracePeriod" -}}
+{{- if kindIs "invalid" .Values.terminationGracePeriodSeconds }}{{ add .Values.drain.delaySeconds .Values.drain.timeoutSeconds 15 }}
+{{- else }}{{ int64 .Values.terminationGracePeriodSeconds }}
 {{- end }}
-
-{{- define "logfence.podSecurityContext" -}}
-runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-fsGroup: 65532
-seccompProfile:
-  type: RuntimeDefault
 {{- end }}
