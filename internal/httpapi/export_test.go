@@ -16,6 +16,7 @@ import (
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/lokitest"
+	"github.com/logfence/logfence/internal/poll"
 )
 
 // odd are lines that each format has to bring through unchanged.
@@ -234,7 +235,7 @@ func TestExportOfStalledClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	g.until("the export is recorded", func() bool { return strings.Contains(g.log.String(), `"operation":"exportLogs"`) })
+	poll.Wait(g, "the export is recorded", func() bool { return strings.Contains(g.log.String(), `"operation":"exportLogs"`) })
 	if n, err := io.Copy(io.Discard, response.Body); err == nil {
 		t.Errorf("it looks whole, with %d bytes", n)
 	}

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -24,6 +23,7 @@ import (
 	"github.com/logfence/logfence/internal/auth"
 	"github.com/logfence/logfence/internal/demo"
 	"github.com/logfence/logfence/internal/loki"
+	"github.com/logfence/logfence/internal/poll"
 	"github.com/logfence/logfence/internal/telemetry"
 	"github.com/logfence/logfence/internal/tenant"
 )
@@ -542,22 +542,6 @@ func TestRecordedWriter(t *testing.T) {
 	}
 }
 
-// await polls for what another goroutine is about to do.
-func await(t *testing.T, what string, so func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !so() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("never happened: %s", what)
-		}
-	}
-}
-
 // TestTailsAreRecorded guarantees the same of a connection that is given away: no WebSocket without a
 // record, and a record that counts what went over it.
 func TestTailsAreRecorded(t *testing.T) {
@@ -591,7 +575,7 @@ func TestTailsAreRecorded(t *testing.T) {
 	}
 	_ = conn.Close(websocket.StatusNormalClosure, "")
 	var last string
-	await(t, "the tail is recorded", func() bool {
+	poll.Wait(t, "the tail is recorded", func() bool {
 		content, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/lokitest"
+	"github.com/logfence/logfence/internal/poll"
 	"github.com/logfence/logfence/internal/tenant"
 )
 
@@ -114,7 +115,7 @@ func TestQueriesAtOnce(t *testing.T) {
 	first := send(alphaToken)
 	<-begun
 	second := send(alphaToken)
-	g.until("the second waits", func() bool { _, waiting := g.server.limits.Queries(); return waiting == 1 })
+	poll.Wait(g, "the second waits", func() bool { _, waiting := g.server.limits.Queries(); return waiting == 1 })
 	refusedAs(t, g.get(alphaToken, "/api/v1/logs/labels"), http.StatusTooManyRequests, "too_many_queries", "The tenant has 1 queries in flight")
 	other := send(betaToken)
 	<-begun
@@ -140,7 +141,7 @@ func TestQueriesAtOnce(t *testing.T) {
 			t.Errorf("%d %s", a.StatusCode, a.text)
 		}
 	}
-	g.until("nothing is held", func() bool { held, waiting := g.server.limits.Queries(); return held+waiting == 0 })
+	poll.Wait(g, "nothing is held", func() bool { held, waiting := g.server.limits.Queries(); return held+waiting == 0 })
 }
 
 // TestFloodWaitsForItself guarantees fairness up to Loki itself: however many queries of one tenant wait, the
@@ -163,7 +164,7 @@ func TestFloodWaitsForItself(t *testing.T) {
 	var all sync.WaitGroup
 	send := func(token string) { all.Go(func() { g.get(token, "/api/v1/logs/labels") }) }
 	waiting := func(n int) {
-		g.until("they wait", func() bool { _, waiting := g.server.limits.Queries(); return waiting == n })
+		poll.Wait(g, "they wait", func() bool { _, waiting := g.server.limits.Queries(); return waiting == n })
 	}
 	send(alphaToken)
 	<-arrived
@@ -214,12 +215,12 @@ func TestWhoLeavesWaitsNoLonger(t *testing.T) {
 		}
 		gone <- err
 	}()
-	g.until("it waits", func() bool { _, waiting := g.server.limits.Queries(); return waiting == 1 })
+	poll.Wait(g, "it waits", func() bool { _, waiting := g.server.limits.Queries(); return waiting == 1 })
 	leave()
 	if err := <-gone; err == nil {
 		t.Error("done after all")
 	}
-	g.until("its place is free", func() bool { _, waiting := g.server.limits.Queries(); return waiting == 0 })
+	poll.Wait(g, "its place is free", func() bool { _, waiting := g.server.limits.Queries(); return waiting == 0 })
 }
 
 // TestQueriesAreBounded guarantees each limit on what a query requests, on the tenant's own terms, wherever

@@ -19,6 +19,7 @@ import (
 	"github.com/logfence/logfence/internal/auth"
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/lokitest"
+	"github.com/logfence/logfence/internal/poll"
 )
 
 // sse is a client of a tail. It reads as a browser does.
@@ -524,21 +525,9 @@ func TestTailsPerTenant(t *testing.T) {
 	}
 	g.tail(betaToken, "", "query", `{app="api"}`)
 	open[0].leave()
-	g.until("a slot is free", func() bool {
+	poll.Wait(g, "a slot is free", func() bool {
 		return g.get(alphaToken, "/api/v1/logs/tail", "query", `{app="api"}`).StatusCode == http.StatusOK
 	})
-}
-
-// until polls for what another goroutine is about to do.
-func (g *gateway) until(what string, so func() bool) {
-	g.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(20 * time.Second); !so(); <-tick.C {
-		if time.Now().After(end) {
-			g.Fatalf("not so after 20s: %s", what)
-		}
-	}
 }
 
 // TestStalledClientsAreCutOff guarantees that a client that stops reading holds neither its tail nor its
@@ -561,7 +550,7 @@ func TestStalledClientsAreCutOff(t *testing.T) {
 			g := newGateway(t, func(c *Config, _ *loki.Config) { c.ClientTimeout = 300 * time.Millisecond })
 			open(g)
 			// It reads no more.
-			g.until("the tail has ended", func() bool {
+			poll.Wait(g, "the tail has ended", func() bool {
 				g.loki.Push(lokitest.Lines(labels("alpha", "live"), now, line, line, line, line))
 				return len(g.loki.Tails()) == 0
 			})

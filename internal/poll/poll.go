@@ -3,8 +3,8 @@
 // Guarantee: a test continues as soon as a condition holds, and fails by name when it does not hold within [Patience].
 //
 // It is for what only another process knows: Loki, Redis, a reverse proxy, a browser, a logfence that was started, or
-// what the kernel does with a connection. What a goroutine of the test's own process does is waited for on a channel,
-// or in a bubble of testing/synctest.
+// what becomes of a server's requests over real connections, which a bubble of testing/synctest does not take. All else
+// in the test's own process is waited for on a channel, or in such a bubble.
 package poll
 
 import (
