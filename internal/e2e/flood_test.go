@@ -158,7 +158,9 @@ func measureFlood(t *testing.T, g *gateway) (before, during *phase) {
 				if flooding && m == during {
 					each /= floodTimes
 				}
-				senders.Go(func() { sendEvery(ctx, each, func() { m.send(client, g.public, token, flooding) }) })
+				senders.Go(func() {
+					sendEvery(ctx, each, func() { m.send(client, g.public+"/api/v1/logs/query", token, flooding, `{app="flood"} |= "line"`) })
+				})
 			}
 			senders.Wait()
 			stop()
@@ -183,11 +185,11 @@ func sendEvery(ctx context.Context, each time.Duration, send func()) {
 	}
 }
 
-func (m *phase) send(client *http.Client, base, token string, flooding bool) {
+func (m *phase) send(client *http.Client, base, token string, flooding bool, query string) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	params := url.Values{"query": {`{app="flood"} |= "line"`}, "limit": {"20"}}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/api/v1/logs/query?"+params.Encode(), nil)
+	params := url.Values{"query": {query}, "limit": {"20"}}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"?"+params.Encode(), nil)
 	if err != nil {
 		return
 	}
