@@ -25,6 +25,33 @@ func valid(text string) bool {
 	return err == nil
 }
 
+// found are texts that the search found the estimate to be wrong for, each with a sentence on what was wrong.
+var found = []struct {
+	why string
+	sample
+	n     int
+	taken bool // as it should have been
+}{
+	{"each copy of a counted repetition was priced as a node of its own: 2 ms, and refused", sample{"{a=~`", "a{1000}", "`}"}, 20, true},
+	{"so it was of a group, whose copies are shared: 5 ms, and refused", sample{"{a=~`", "(ab){100}", "`}"}, 119, true},
+	{"the printed width of a class was that of a wide one: 8 ms, and refused", sample{"{a=\"b\"} | c=~`", `\d{4}`, "`"}, 885, true},
+	{"so it was in a filter of lines: 9 ms, and refused", sample{"{a=\"b\"} |~ `", `\d{4}-`, "`"}, 1185, true},
+	{"and with a counted repetition that is optional: 10 ms, and refused", sample{"{a=\"b\"} |~ `", `\w{1,64}x`, "`"}, 57, true},
+	{"a range under (?i) cost a sixth more than priced: 57 ms, and taken", sample{"{a=\"b\"} | regexp `(?P<y>x)", `(?i)[B-\x{1E942}][abc]`, "`"}, 10, false},
+	{"hundreds of regular expressions in templates were priced one by one: 0.2 s for each line", sample{"{a=\"b\"} | line_format `", `{{regexReplaceAll "a{999}" .y "z"}}`, "`"}, 400, false},
+}
+
+// TestFoundTexts guarantees that what was found stays fixed.
+func TestFoundTexts(t *testing.T) {
+	t.Parallel()
+	s := newScope(t, "acme")
+	for _, tt := range found {
+		if _, err := s.Query(tt.of(tt.n)); (err == nil) != tt.taken {
+			t.Errorf("%s: %d times %s: %v", tt.why, tt.n, tt.unit, err)
+		}
+	}
+}
+
 // FuzzCost looks for texts that the estimate is wrong for: those that are taken and cost more than maxTaken,
 // and those that Loki takes, that are refused for their cost and cost less than minRefused. A text is a unit
 // repeated between a head and a tail, since costs that grow faster than the text are what it looks for.
@@ -38,6 +65,9 @@ func FuzzCost(f *testing.F) {
 	for _, tt := range costly.Texts {
 		f.Add(tt.Of(200), "", uint16(0), "")
 		f.Add(tt.Of(700), "", uint16(0), "")
+	}
+	for _, tt := range found {
+		f.Add(tt.head, tt.unit, uint16(tt.n), tt.tail) //nolint:gosec // small
 	}
 	for _, tt := range honest {
 		f.Add(tt.text, "", uint16(0), "")
