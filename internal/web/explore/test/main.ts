@@ -9,6 +9,7 @@ import './query/query.spec';
 import './results/charts.spec';
 import './results/levels.spec';
 import './results/lines.spec';
+import './results/opened.spec';
 import './results/tail.spec';
 
 import assert from 'node:assert/strict';

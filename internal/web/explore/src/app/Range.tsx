@@ -1,7 +1,8 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
 import type { Span, Zone } from '../model';
-import { described, moved, relative, shown, spanOf, typed } from './range';
+import { described, moved, relative, shown, spanOf } from './range';
+import { typed } from './typed';
 
 export interface RangeProps {
   from: string;
@@ -82,6 +83,8 @@ export function Range({ from, to, zone, onChange, onZone, open, onOpen }: RangeP
   );
 }
 
+const forms = 'Write 15m, last 2 hours, yesterday, 14:00, 2026-11-23 14:00:00, or seconds since 1970.';
+
 interface RangeFormProps {
   from: string;
   to: string;
@@ -101,9 +104,10 @@ function RangeForm({ from, to, zone, onZone, onChoose }: RangeFormProps) {
   }, []);
   useEffect(() => setTexts({ from: shown(from, zone), to: shown(to, zone) }), [zone]);
   const take = (): void => {
-    const [a, b] = [typed(texts.from, zone), typed(texts.to, zone)];
-    const span: Span | undefined = a && b ? spanOf(a, b, Date.now()) : undefined;
-    if (!a || !b) setProblem(`Write ${a ? 'the end' : 'the start'} as now-1h, now, or 2026-11-23 14:00:00.`);
+    const now = Date.now();
+    const [a, b] = [typed(texts.from, zone, now), typed(texts.to, zone, now, true)];
+    const span: Span | undefined = a && b ? spanOf(a, b, now) : undefined;
+    if (!a || !b) setProblem(`${a ? 'The end' : 'The start'} cannot be read. ${forms}`);
     else if (!span) setProblem('The end must be after the start.');
     else onChoose(a, b);
   };
@@ -138,6 +142,7 @@ function RangeForm({ from, to, zone, onZone, onChoose }: RangeFormProps) {
       >
         {field('from', 'From')}
         {field('to', 'To')}
+        <p class="a-muted a-small-text">{forms}</p>
         {problem && (
           <p class="a-problem" id="a-range-problem" role="alert">
             {problem}

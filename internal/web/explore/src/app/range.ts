@@ -1,4 +1,4 @@
-// Times as they are chosen, typed and put into URLs. Nanoseconds are BigInt: a number cannot hold them.
+// Times as they are chosen, shown and put into URLs; typed.ts reads those that users type. Nanoseconds are BigInt: a number cannot hold them.
 import type { Span, Zone } from '../model';
 
 const second = 1_000_000_000n;
@@ -16,7 +16,6 @@ export const relative = ['5m', '15m', '30m', '1h', '3h', '6h', '12h', '24h', '2d
 
 const agoPattern = /^now(?:-(\d{1,6})([smhdw]))?$/;
 const isoPattern = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)$/;
-const typedPattern = /^(\d{4})-(\d\d?)-(\d\d?)(?:[ T](\d\d?):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?$/;
 
 export function isRelative(text: string): boolean {
   return agoPattern.test(text);
@@ -55,21 +54,6 @@ export function isoOf(ns: bigint | string): string {
     .replace(/0+$/, '');
   const whole = new Date(Number(at / second) * 1000).toISOString().slice(0, 19);
   return `${whole}${fraction && `.${fraction}`}Z`;
-}
-
-/** A time that a user typed, as it is put into a URL; undefined if it cannot be read. */
-export function typed(text: string, zone: Zone): string | undefined {
-  const trimmed = text.trim();
-  if (isRelative(trimmed)) return trimmed;
-  if (isoPattern.test(trimmed)) return momentOf(trimmed, 0) === undefined ? undefined : trimmed;
-  const parts = typedPattern.exec(trimmed);
-  if (!parts) return undefined;
-  const [y, mo, d, h = 0, mi = 0, s = 0] = parts.slice(1, 7).map((part) => (part === undefined ? undefined : Number(part)));
-  if (y === undefined || mo === undefined || d === undefined || h > 23 || mi > 59 || s > 59) return undefined;
-  const at = zone === 'utc' ? new Date(Date.UTC(y, mo - 1, d, h, mi, s)) : new Date(y, mo - 1, d, h, mi, s);
-  const back = zone === 'utc' ? [at.getUTCMonth() + 1, at.getUTCDate()] : [at.getMonth() + 1, at.getDate()];
-  if (back[0] !== mo || back[1] !== d) return undefined; // the 30th of February
-  return isoOf(BigInt(at.getTime()) * 1_000_000n + BigInt((parts[7] ?? '').padEnd(9, '0')));
 }
 
 /** A text of a URL as it is shown, to be typed over. */

@@ -1,102 +1,122 @@
 import { useMemo, useState } from 'preact/hooks';
 
-import type { Client, Labels, Line, OnFilter, Origin, Zone } from '../model';
-import { Context } from './Context';
-import { asJson, copy } from './copy';
+import type { Labels, Line, OnFilter, Origin, Zone } from '../model';
+import { copy } from './copy';
 import { fieldsOf, type Field } from './fields';
+import { treeOf, type TreeRow } from './jsonTree';
 import { fullStamp } from './time';
+import { Value } from './Value';
 
 export interface DetailsProps {
   line: Line;
   zone: Zone;
-  client: Client;
   onFilter: OnFilter;
-  /** The address at which a colleague sees this line; missing where there is none. */
-  linkTo: ((line: Line) => string) | undefined;
 }
 
-/** All that is known of a line, and what can be done with it. */
-export function Details({ line, zone, client, onFilter, linkTo }: DetailsProps) {
-  const [said, say] = useState('');
-  const [context, setContext] = useState(false);
-  const found = useMemo(() => ofText(line), [line]);
-  const take = (text: string, what: string): void => {
-    void copy(text).then((done) => say(done ? `Copied ${what}.` : 'The browser did not allow copying.'));
-  };
-  const sets: { title: string; fields: Field[]; origin: Origin }[] = [
-    { title: 'Labels', fields: entries(line.stream), origin: 'stream' },
-    { title: 'Structured metadata', fields: entries(line.metadata), origin: 'metadata' },
-    { title: 'Parsed by the query', fields: entries(line.parsed), origin: 'parsed' },
-  ];
-  if (found) {
-    const title = found.parser === 'json' ? 'Fields of the text (JSON)' : 'Fields of the text (logfmt)';
-    sets.push({ title, fields: found.fields, origin: found.parser });
-  }
+/** All that is known of a line. */
+export function Details({ line, zone, onFilter }: DetailsProps) {
+  const sets = useMemo(() => setsOf(line), [line]);
   return (
     <div class="r-details">
-      <div class="r-actions">
-        <button type="button" onClick={() => setContext(true)}>
-          Show context
-        </button>
-        <button type="button" onClick={() => take(line.text, 'the line')}>
-          Copy line
-        </button>
-        <button type="button" onClick={() => take(asJson(line), 'the line as JSON')}>
-          Copy as JSON
-        </button>
-        {linkTo && (
-          <button type="button" onClick={() => take(linkTo(line), 'the link')}>
-            Copy link
-          </button>
-        )}
-        <span role="status" class="r-said">
-          {said}
-        </span>
-      </div>
       <p class="r-when">
         <time dateTime={new Date(Number(BigInt(line.ns) / 1_000_000n)).toISOString()}>{fullStamp(line.ns, zone)}</time>{' '}
         <span class="r-muted">{line.ns} ns</span>
       </p>
-      {sets.map(({ title, fields, origin }) =>
-        fields.length === 0 ? null : (
-          <table class="r-fields" key={title}>
-            <caption>{title}</caption>
-            <tbody>
-              {fields.map(({ name, value }) => (
-                <tr key={name}>
-                  <td class="r-buttons">
-                    <button
-                      type="button"
-                      title="Filter for"
-                      aria-label={`Filter for ${name}`}
-                      onClick={() => onFilter(name, value, false, origin)}
-                    >
-                      =
-                    </button>
-                    <button
-                      type="button"
-                      title="Filter out"
-                      aria-label={`Filter out ${name}`}
-                      onClick={() => onFilter(name, value, true, origin)}
-                    >
-                      ≠
-                    </button>
-                    <button type="button" title="Copy value" aria-label={`Copy ${name}`} onClick={() => take(value, name)}>
-                      <CopyIcon />
-                    </button>
-                  </td>
-                  <th scope="row">{name}</th>
-                  <td class="r-value">
-                    <bdi>{value}</bdi>
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        ),
-      )}
-      {context && <Context line={line} zone={zone} client={client} onClose={() => setContext(false)} />}
+      {sets.map((set) => set.rows.length > 0 && <FieldTable key={set.title} {...set} onFilter={onFilter} />)}
     </div>
+  );
+}
+
+interface FieldSet {
+  title: string;
+  rows: TreeRow[];
+  origin: Origin;
+}
+
+function setsOf(line: Line): FieldSet[] {
+  const sets: FieldSet[] = [
+    { title: 'Labels', rows: entries(line.stream), origin: 'stream' },
+    { title: 'Structured metadata', rows: entries(line.metadata), origin: 'metadata' },
+    { title: 'Parsed by the query', rows: entries(line.parsed), origin: 'parsed' },
+  ];
+  const found = fieldsOf(line.text);
+  if (found?.parser === 'json') {
+    const rows = treeOf(line.text) ?? found.fields.map(flat);
+    sets.push({ title: 'Fields of the text (JSON)', rows: named(line, rows), origin: 'json' });
+  } else if (found) {
+    const rows = named(line, found.fields.map(flat)).filter(({ field }) => field !== undefined);
+    sets.push({ title: 'Fields of the text (logfmt)', rows, origin: 'logfmt' });
+  }
+  return sets;
+}
+
+function FieldTable({ title, rows, origin, onFilter }: FieldSet & { onFilter: OnFilter }) {
+  const [closed, setClosed] = useState<ReadonlySet<number>>(new Set());
+  const toggle = (index: number): void => {
+    const next = new Set(closed);
+    if (!next.delete(index)) next.add(index);
+    setClosed(next);
+  };
+  const shown: [row: TreeRow, index: number][] = [];
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i];
+    if (!row) break;
+    shown.push([row, i]);
+    if (closed.has(i)) i += row.within;
+  }
+  return (
+    <table class="r-fields">
+      <caption>{title}</caption>
+      <tbody>
+        {shown.map(([row, i]) => (
+          <tr key={i}>
+            <td class="r-buttons">
+              <FieldButtons row={row} origin={origin} onFilter={onFilter} />
+            </td>
+            <th scope="row" style={{ paddingLeft: `${4 + 16 * row.depth}px` }}>
+              {row.within > 0 ? (
+                <button type="button" class="r-branch" aria-expanded={!closed.has(i)} onClick={() => toggle(i)}>
+                  {row.name}
+                </button>
+              ) : (
+                row.name
+              )}
+            </th>
+            <td class={row.within > 0 ? 'r-value r-muted' : 'r-value'}>
+              <Value text={row.value} />
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function FieldButtons({ row, origin, onFilter }: { row: TreeRow; origin: Origin; onFilter: OnFilter }) {
+  const [copied, setCopied] = useState(false);
+  const { field, value, name } = row;
+  if (row.within > 0) return null;
+  return (
+    <>
+      {field !== undefined && value !== '' && (
+        <>
+          <button type="button" title="Filter for" aria-label={`Filter for ${field}`} onClick={() => onFilter(field, value, false, origin)}>
+            =
+          </button>
+          <button type="button" title="Filter out" aria-label={`Filter out ${field}`} onClick={() => onFilter(field, value, true, origin)}>
+            ≠
+          </button>
+        </>
+      )}
+      <button
+        type="button"
+        title="Copy value"
+        aria-label={copied ? `Copied ${field ?? name}` : `Copy ${field ?? name}`}
+        onClick={() => void copy(value).then(setCopied)}
+      >
+        {copied ? '✓' : <CopyIcon />}
+      </button>
+    </>
   );
 }
 
@@ -109,23 +129,25 @@ function CopyIcon() {
   );
 }
 
-function entries(labels: Labels): Field[] {
+function flat({ name, value }: Field): TreeRow {
+  return { name, field: name, value, depth: 0, within: 0 };
+}
+
+function entries(labels: Labels): TreeRow[] {
   return Object.entries(labels)
-    .map(([name, value]) => ({ name, value }))
+    .map(([name, value]) => flat({ name, value }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** The fields that the query has not parsed already, by the names that a parser would give them. */
-function ofText(line: Line): { parser: 'json' | 'logfmt'; fields: Field[] } | undefined {
-  const found = fieldsOf(line.text);
-  if (!found) return undefined;
+/** Rows by the names that a parser would give their fields; what the query has parsed already is not filtered for again. */
+function named(line: Line, rows: TreeRow[]): TreeRow[] {
   const names = new Set<string>();
-  const fields = found.fields
-    .map(({ name, value }) => ({
-      name: Object.hasOwn(line.stream, name) || Object.hasOwn(line.metadata, name) ? `${name}_extracted` : name,
-      value,
-    }))
+  return rows.map(({ field: given, ...row }) => {
+    if (given === undefined) return row;
+    const field = Object.hasOwn(line.stream, given) || Object.hasOwn(line.metadata, given) ? `${given}_extracted` : given;
     // Of a name given twice Loki's parsers take the first.
-    .filter(({ name }) => !Object.hasOwn(line.parsed, name) && !names.has(name) && names.add(name));
-  return fields.length > 0 ? { parser: found.parser, fields } : undefined;
+    if (Object.hasOwn(line.parsed, field) || names.has(field)) return row;
+    names.add(field);
+    return { ...row, field };
+  });
 }

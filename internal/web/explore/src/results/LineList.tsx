@@ -187,10 +187,28 @@ export function LineList({ items, look, label, busy, open, follow = false, onBot
     event.preventDefault();
   };
 
+  /** Of several rows the lines themselves are copied, without times and buttons. */
+  const onCopy = (event: ClipboardEvent): void => {
+    const selection = getSelection();
+    const selected = [...(rows.current?.children ?? [])].filter((row) => selection?.containsNode(row, true));
+    if (selected.length < 2) return;
+    const found = selected.map((row) => items[placeOf(items, Number((row as HTMLElement).dataset['key']))]);
+    event.clipboardData?.setData('text/plain', found.flatMap((item) => (item && !isNotice(item) ? [item.text] : [])).join('\n'));
+    event.preventDefault();
+  };
+
   const drawn = items.slice(slice.first, slice.last);
   const tabbed = current && drawn.includes(current) ? current : items[view.heights.at(view.top)];
   return (
-    <div ref={scroller} class={look.wrap ? 'r-scroller r-wrap' : 'r-scroller'} onScroll={onScroll} onKeyDown={onKeyDown} tabIndex={-1}>
+    <div
+      ref={scroller}
+      class={look.wrap ? 'r-scroller r-wrap' : 'r-scroller'}
+      onScroll={onScroll}
+      onKeyDown={onKeyDown}
+      onCopy={onCopy}
+      tabIndex={-1}
+      style={{ '--seen': `${box.width}px` }}
+    >
       <div class="r-space" style={{ height: `${view.extent}px` }}>
         <div
           ref={rows}

@@ -1,11 +1,17 @@
+import { useRef } from 'preact/hooks';
+
 import type { Client, Line, OnFilter, Zone } from '../model';
+import { Actions } from './Actions';
 import { Details } from './Details';
 import { levelOf } from './level';
 import type { Range } from './highlights';
 import { memo } from './memo';
 import { tagValue, type Tag } from './tags';
-import { Text } from './Text';
+import { longestDrawn, Text } from './Text';
 import { fullStamp, stamp } from './time';
+
+/** How much of an opened line's text is drawn: its details follow. */
+const longestOpened = 2000;
 
 /** What all rows of a list have in common. */
 export interface Look {
@@ -37,6 +43,15 @@ export const Row = memo(function Row({ line, look, index, total, current, open, 
   const level = levelOf(line);
   const id = `r-${line.key}`;
   const [date, clock] = stamp(line.ns, zone, digits).split(' ');
+  // A double click selects a word, and a click in the text waits to see whether it becomes one.
+  const waiting = useRef<ReturnType<typeof setTimeout>>();
+  const click = (event: MouseEvent): void => {
+    clearTimeout(waiting.current);
+    if (event.detail > 1 || !meansRow(event)) return;
+    const inText = event.target instanceof Element && event.target.closest('.r-text');
+    if (!inText) return onToggle(line);
+    waiting.current = setTimeout(() => (getSelection()?.isCollapsed ?? true) && onToggle(line), 250);
+  };
   return (
     <article
       class={`r-row r-${level}${open ? ' r-open' : ''}`}
@@ -46,7 +61,7 @@ export const Row = memo(function Row({ line, look, index, total, current, open, 
       aria-setsize={total}
       aria-labelledby={`${id}-head ${id}-text`}
     >
-      <div class="r-line" onClick={(e) => meansRow(e) && onToggle(line)}>
+      <div class="r-line" onClick={click}>
         <button type="button" class="r-toggle" tabIndex={-1} aria-expanded={open} aria-label="Details" onClick={() => onToggle(line)} />
         <span class="r-head" id={`${id}-head`}>
           <time title={fullStamp(line.ns, zone)}>
@@ -60,17 +75,20 @@ export const Row = memo(function Row({ line, look, index, total, current, open, 
             </span>
           ))}
         </span>
-        <span class="r-body" id={`${id}-text`}>
-          <Text text={line.text} mark={mark} wrap={wrap || open} />
-        </span>
+        <div class="r-body">
+          {open && <Actions line={line} zone={zone} client={client} linkTo={linkTo} />}
+          <span id={`${id}-text`}>
+            <Text text={line.text} mark={mark} wrap={wrap || open} longest={open ? longestOpened : longestDrawn} />
+          </span>
+        </div>
       </div>
-      {open && <Details line={line} zone={zone} client={client} onFilter={onFilter} linkTo={linkTo} />}
+      {open && <Details line={line} zone={zone} onFilter={onFilter} />}
     </article>
   );
 });
 
 /** A click means the row unless it meant a button in it, or ended a selection. */
 function meansRow(event: MouseEvent): boolean {
-  if (event.target instanceof Element && event.target.closest('button, a')) return false;
+  if (event.target instanceof Element && event.target.closest('button, a, dialog, .r-actions')) return false;
   return getSelection()?.isCollapsed ?? true;
 }

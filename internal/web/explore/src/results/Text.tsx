@@ -12,12 +12,14 @@ export interface TextProps {
   mark: (text: string) => Range[];
   /** Whether line feeds break the line; otherwise their sign alone is shown. */
   wrap: boolean;
+  /** How much is drawn until the user shows all of it. */
+  longest?: number;
 }
 
 /** The text of a line: text nodes and nothing else, whatever is in it. */
-export function Text({ text, mark, wrap }: TextProps) {
+export function Text({ text, mark, wrap, longest = longestDrawn }: TextProps) {
   const [whole, setWhole] = useState(false);
-  const end = whole ? text.length : cutOf(text);
+  const end = whole ? text.length : cutOf(text, longest);
   const drawn = useMemo(() => draw(piecesOf(text, end), mark(text), wrap), [text, end, mark, wrap]);
   const more = text.length - end;
   return (
@@ -33,10 +35,10 @@ export function Text({ text, mark, wrap }: TextProps) {
 }
 
 /** Not between the two halves of a character. */
-function cutOf(text: string): number {
-  if (text.length <= longestDrawn) return text.length;
-  const code = text.charCodeAt(longestDrawn);
-  return code >= 0xdc00 && code < 0xe000 ? longestDrawn - 1 : longestDrawn;
+function cutOf(text: string, longest: number): number {
+  if (text.length <= longest) return text.length;
+  const code = text.charCodeAt(longest);
+  return code >= 0xdc00 && code < 0xe000 ? longest - 1 : longest;
 }
 
 function draw(pieces: Piece[], marks: Range[], wrap: boolean): ComponentChildren {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { described, isoOf, momentOf, moved, shown, spanOf, typed } from '../../src/app/range';
+import { described, isoOf, momentOf, moved, shown, spanOf } from '../../src/app/range';
+import { typed } from '../../src/app/typed';
 import { fallback, readView, searchOf } from '../../src/app/view';
 
 const now = Date.UTC(2026, 10, 23, 14, 0, 0);
@@ -37,14 +38,14 @@ test('a range is none unless it has an end after its beginning', () => {
 });
 
 test('what is typed is taken in the zone that is shown', () => {
-  assert.equal(typed('2026-11-23 14:00', 'utc'), '2026-11-23T14:00:00Z');
-  assert.equal(typed(' 2026-11-23 14:00:01.25 ', 'utc'), '2026-11-23T14:00:01.25Z');
-  assert.equal(typed('2026-11-23', 'utc'), '2026-11-23T00:00:00Z');
-  assert.equal(typed('now-5m', 'local'), 'now-5m');
-  for (const wrong of ['2026-02-30', 'yesterday', '2026-11-23 25:00', '']) assert.equal(typed(wrong, 'utc'), undefined, wrong);
+  assert.equal(typed('2026-11-23 14:00', 'utc', now), '2026-11-23T14:00:00Z');
+  assert.equal(typed(' 2026-11-23 14:00:01.25 ', 'utc', now), '2026-11-23T14:00:01.25Z');
+  assert.equal(typed('2026-11-23', 'utc', now), '2026-11-23T00:00:00Z');
+  assert.equal(typed('now-5m', 'local', now), 'now-5m');
+  for (const wrong of ['2026-02-30', '2026-11-23 25:00', '']) assert.equal(typed(wrong, 'utc', now), undefined, wrong);
   for (const zone of ['utc', 'local'] as const) {
     const iso = '2026-07-01T12:34:56.789Z';
-    assert.equal(typed(shown(iso, zone), zone), iso, `${zone}: shown, and typed again`);
+    assert.equal(typed(shown(iso, zone), zone, now), iso, `${zone}: shown, and typed again`);
   }
 });
 

@@ -43,6 +43,11 @@ test('a range is chosen, typed, moved and told in UTC or local time', async (t) 
   await page.getByRole('button', { name: 'Apply' }).click();
   await page.getByRole('button', { name: '2026-01-01 03:00:00 – 2026-01-02 03:00:00 UTC' }).waitFor();
   assert.match(page.url(), /from=2026-01-01T03%3A00%3A00Z&to=2026-01-02T03%3A00%3A00Z/);
+  await page.getByRole('button', { name: '2026-01-01 03:00:00 – 2026-01-02 03:00:00 UTC' }).click();
+  await page.getByLabel('From').fill('last 2 hours');
+  await page.getByLabel('To', { exact: true }).fill('now');
+  await page.keyboard.press('Enter');
+  await page.getByRole('button', { name: 'Last 2 hours UTC' }).waitFor();
 });
 
 test('where there is nothing, it is said what to try', async (t) => {
