@@ -100,7 +100,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"LOKI_SERVER_NAME": "loki.internal", "LOKI_BEARER_TOKEN_FILE": write(t, "token\n"), "LOKI_BASIC_AUTH_FILE": write(t, "me:you\n"),
 		"TLS_CERT_FILE": certificate, "TLS_KEY_FILE": key, "CORS_ORIGINS": "https://a.example, https://b.example:8443",
 		"JWT_ISSUER": "https://other.example", "JWT_AUDIENCE": "other", "JWT_JWKS_URL": "https://other.example/keys",
-		"JWT_KEYS_FILE": keys, "JWT_ALGORITHMS": "ES256,EdDSA", "REQUIRED_SCOPE": "logs:read",
+		"JWT_KEYS_FILE": keys, "JWT_ALGORITHMS": "ES256,EdDSA", "REQUIRED_SCOPE": "logs:read", "TOKEN_HEADERS": "X-Id-Token",
 		"TENANT_LABEL": "team", "TENANT_CLAIM": "app.team", "SELECTOR_CLAIM": "logs", "LOG_LEVEL": "warn", "LOG_FORMAT": "text",
 		"PARSE_QUEUE_PER_TENANT": "7", "MEMORY_BUDGET": "3000MiB", "LIMITS_FILE": limitsFile,
 		"REDIS_URL": "rediss://redis.example.com:6379/1", "REDIS_PREFIX": "{other}:",
