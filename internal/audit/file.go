@@ -39,6 +39,7 @@ func (a *Log) Close() error {
 	if a.file == nil {
 		return nil
 	}
+	a.writeAggregates()
 	err := a.file.Close()
 	a.file = nil
 	if err != nil {

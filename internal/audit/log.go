@@ -90,6 +90,7 @@ type Log struct {
 	gap         uint64    // how many were not, since one was
 	stats       Stats
 	line        bytes.Buffer // of the record that is being written
+	aggregates  aggregates
 }
 
 // Stats are the counters of a [Log], for metrics.
@@ -115,11 +116,18 @@ func Open(c Config, stderr io.Writer, log *slog.Logger) (*Log, error) {
 	return a, a.Reopen()
 }
 
-// Begin writes a record of a request that is about to be granted, where records are required. It is called
+// Begin writes a record of a request that is about to be granted, where records are required; of one without a
+// tenant, to which nothing of a tenant's is granted, it only reports whether records can be written. It is called
 // before the first byte of a response that grants anything. On an error, which is [ErrNotRecorded], there must
 // be no such response.
 func (a *Log) Begin(d AccessRecord) error {
 	if a == nil || !a.config.Required {
+		return nil
+	}
+	if len(d.Tenants) == 0 {
+		if err := a.Ready(); err != nil {
+			return fmt.Errorf("%w: %w", ErrNotRecorded, err)
+		}
 		return nil
 	}
 	if err := a.append(a.record(d, stageRequest, nil)); err != nil {
@@ -128,9 +136,11 @@ func (a *Log) Begin(d AccessRecord) error {
 	return nil
 }
 
-// Record writes the record of a request and its outcome. A failure is logged: the response has been sent.
+// Record writes the record of a request and its outcome. A failure is logged: the response has been sent. Requests
+// without a tenant, such as those without a valid token, are aggregated beyond 10 a second: each 10 seconds, a record
+// of each outcome has how many there were.
 func (a *Log) Record(d AccessRecord) {
-	if a == nil {
+	if a == nil || a.aggregated(&d) {
 		return
 	}
 	_ = a.append(a.record(d, stageResponse, &lineOutcome{
@@ -163,6 +173,8 @@ const (
 	stageRequest  = "request"  // before the first byte of a response, where records are required
 	stageResponse = "response" // at the end of a response
 	stageGap      = "gap"      // some records are missing here
+	// stageAggregate is of several requests without a tenant that have no records of their own.
+	stageAggregate = "aggregate"
 )
 
 // line is one line. Its names are stable: users search in years of them.
@@ -181,6 +193,9 @@ type line struct {
 	Start     time.Time     `json:"start,omitzero"`
 	End       time.Time     `json:"end,omitzero"`
 	Lost      uint64        `json:"lost,omitempty"` // of a gap: how many are missing
+	// Of an aggregate: how many requests there were, and when the first of them was.
+	Count uint64    `json:"count,omitempty"`
+	Since time.Time `json:"since,omitzero"`
 	*lineOutcome
 }
 
@@ -225,6 +240,10 @@ func (a *Log) queries(texts []string) []string {
 func (a *Log) append(r line) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	return a.appendLocked(r)
+}
+
+func (a *Log) appendLocked(r line) error {
 	err := a.resume()
 	if err == nil {
 		err = a.write(r)

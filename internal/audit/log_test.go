@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -393,4 +395,64 @@ func BenchmarkAudit(b *testing.B) {
 	for b.Loop() {
 		a.Record(d)
 	}
+}
+
+// TestAuditAggregates guarantees that requests without a tenant, however many, have few records, which count all of
+// them; that those with a tenant have one each; and that what is counted is written in ten seconds, or at the end.
+func TestAuditAggregates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "audit.jsonl")
+		a, err := Open(Config{Log: path, Queries: Text, Required: true}, io.Discard, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		const strangers, known = 5000, 300
+		for i := range strangers {
+			d := AccessRecord{Time: time.Now(), Status: 401, Code: "unauthorized", Bytes: 7}
+			if i%5 == 0 {
+				d = AccessRecord{Time: time.Now(), Status: 200, Bytes: 1}
+				if err := a.Begin(d); err != nil {
+					t.Fatal(err)
+				}
+			}
+			a.Record(d)
+		}
+		for range known {
+			a.Record(completed())
+		}
+		time.Sleep(aggregateEvery)
+		synctest.Wait()
+		counted := map[int]uint64{}
+		records := lines(t, path)
+		for _, text := range records {
+			var r struct {
+				Stage  string
+				Status int
+				Count  uint64
+				Since  time.Time
+			}
+			if err := json.Unmarshal([]byte(text), &r); err != nil {
+				t.Fatal(err)
+			}
+			switch {
+			case r.Stage == "response":
+				r.Count = 1
+			case r.Stage != "aggregate" || r.Count == 0 || r.Since.IsZero():
+				t.Errorf("unexpected %s", text)
+			}
+			counted[r.Status] += r.Count
+		}
+		if counted[401] != strangers*4/5 || counted[200] != strangers/5+known || len(records) != aggregateBurst+known+2 {
+			t.Errorf("%d records count %v", len(records), counted)
+		}
+		for range 2 * aggregateBurst {
+			a.Record(AccessRecord{Time: time.Now(), Status: 404, Code: "not_found"})
+		}
+		if err := a.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := lines(t, path); !strings.Contains(got[len(got)-1], `"stage":"aggregate"`) {
+			t.Errorf("ends with %s", got[len(got)-1])
+		}
+	})
 }
