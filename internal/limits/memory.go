@@ -79,9 +79,9 @@ type memoryPool struct {
 	used     int64 // of that, what is known to be held
 	waiting  int
 	tenants  map[tenant.Name]*memoryTenant // only those that hold or wait
-	queues   map[string]*memoryQueue  // only those of which somebody waits, by their tenants
-	order    list[*memoryQueue]       // round robin
-	refused  map[string]uint64        // by class of tenants
+	queues   map[string]*memoryQueue       // only those of which somebody waits, by their tenants
+	order    list[*memoryQueue]            // round robin
+	refused  map[string]uint64             // by class of tenants
 }
 
 // memoryTenant is what a tenant holds, and how many of its requests hold or wait.

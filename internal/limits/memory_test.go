@@ -27,7 +27,9 @@ func newMemory(t *testing.T) *Memory {
 	return m
 }
 
-func owner(tenants ...string) MemoryOwner { return MemoryOwner{Tenants: tenant.Names(tenants), Class: "test"} }
+func owner(tenants ...string) MemoryOwner {
+	return MemoryOwner{Tenants: tenant.Names(tenants), Class: "test"}
+}
 
 // reserve is for what must be given at once.
 func reserve(t *testing.T, m *Memory, bytes int64, tenants ...string) *Reservation {
