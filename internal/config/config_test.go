@@ -230,7 +230,7 @@ environment: 4 problems
 		{"a label that Loki ignores", "LOGFENCE_TENANT_LABEL=__name__", "", `environment: 1 problem
   LOGFENCE_TENANT_LABEL: "__name__" is reserved by Loki, whose index ignores matchers on such labels; use a label that does not begin with __`},
 		{"a queue that one tenant could fill", "LOGFENCE_PARSE_QUEUE=10", "", `environment: 1 problem
-  LOGFENCE_PARSE_QUEUE_PER_TENANT: 64 is more than may wait in all; write at most 10`},
+  LOGFENCE_PARSE_QUEUE_PER_TENANT: 256 is more than may wait in all; write at most 10`},
 		{"the line break of a secret's file", "LOGFENCE_REQUIRED_SCOPE=logs\n", "", `environment: 1 problem
   LOGFENCE_REQUIRED_SCOPE: begins or ends with white space; write it without`},
 		{"an audit that goes nowhere", "LOGFENCE_AUDIT_REQUIRED=true", "", `environment: 1 problem

@@ -29,13 +29,13 @@ const (
 //
 // A tenant has the limits of a class, or limits of its own. The keys are those of the table of limits, and a limit
 // that is not written is that of base. The result is by tenant; the error is an [*Error] of every mistake.
-func ParseLimits(file string, content []byte, base limits.Limits) (map[tenant.Name]limits.Limits, error) {
+func ParseLimits(file string, content []byte, base limits.Limits) (map[tenant.Name]limits.OwnLimits, error) {
 	own, d := readLimits(file, content, base)
 	return own, d.bad.err()
 }
 
 // readLimits is ParseLimits, with all that was found on the way.
-func readLimits(file string, content []byte, base limits.Limits) (map[tenant.Name]limits.Limits, *loader) {
+func readLimits(file string, content []byte, base limits.Limits) (map[tenant.Name]limits.OwnLimits, *loader) {
 	d := &loader{bad: problems{file: file}, example: "acme: {rate: 50}"}
 	sections := map[string]section{}
 	d.readTree(file, content, func(key string, value ast.Node, at func(ast.Node) origin) {
@@ -49,13 +49,13 @@ func readLimits(file string, content []byte, base limits.Limits) (map[tenant.Nam
 	d.readSection(classesKey, sections[classesKey], func(path, name string, value ast.Node, at func(ast.Node) origin) {
 		classes[name] = d.readOwn(path+".", value, at, base)
 	})
-	own := map[tenant.Name]limits.Limits{}
+	own := map[tenant.Name]limits.OwnLimits{}
 	d.readSection(tenantsKey, sections[tenantsKey], func(path, name string, value ast.Node, at func(ast.Node) origin) {
 		if class, ok := scalar(value); ok && class != "" {
-			own[tenant.Name(name)] = d.readClass(path, class, at(value), classes)
+			own[tenant.Name(name)] = limits.OwnLimits{Limits: d.readClass(path, class, at(value), classes), Class: class}
 			return
 		}
-		own[tenant.Name(name)] = d.readOwn(path+".", value, at, base)
+		own[tenant.Name(name)] = limits.OwnLimits{Limits: d.readOwn(path+".", value, at, base)}
 	})
 	return own, d
 }

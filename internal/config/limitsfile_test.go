@@ -56,7 +56,7 @@ tenants:
 	numbered.Rate = 1
 	want := map[tenant.Name]limits.Limits{"acme": acme, "globex": globex, "2026": numbered, "initech": base}
 	for name, limits := range want {
-		if own[name] != limits {
+		if own[name].Limits != limits || own[name].Class != "" {
 			t.Errorf("%s has %+v\nwant %+v", name, own[name], limits)
 		}
 	}
@@ -77,7 +77,7 @@ func TestParseLimitsReadsEveryLimit(t *testing.T) {
 		want, text := limits.Defaults(), map[limits.Unit]string{limits.UnitNumber: "7", limits.UnitBytes: "7KiB", limits.UnitDuration: "7m"}[d.Unit]
 		d.Set(&want, map[limits.Unit]int64{limits.UnitNumber: 7, limits.UnitBytes: 7 << 10, limits.UnitDuration: int64(7 * time.Minute)}[d.Unit])
 		own, err := ParseLimits("limits.yaml", []byte("tenants:\n  globex: {"+d.Key+": "+text+"}\n  acme: trial\nclasses: {trial: {"+d.Key+": "+text+"}}\n"), limits.Defaults())
-		if err != nil || own["acme"] != want || own["globex"] != want {
+		if err != nil || own["acme"].Limits != want || own["acme"].Class != "trial" || own["globex"].Limits != want {
 			t.Errorf("%s: %+v, %v", d.Key, own, err)
 		}
 		c, err := Load(append(slices.Clone(least), "LOGFENCE_"+d.Setting+"="+text), "")

@@ -278,12 +278,12 @@ var settingsAfter = []setting{
 		target:  func(d *loader) any { return &d.Limits.Parsing.AtOnce },
 	},
 	{
-		name: "PARSE_QUEUE", kind: kindNumber, fallback: "512", field: "Limits.Parsing.Queue",
+		name: "PARSE_QUEUE", kind: kindNumber, fallback: "2048", field: "Limits.Parsing.Queue",
 		meaning: "queries of all tenants that may wait to be parsed; beyond it the response is 503",
 		target:  func(d *loader) any { return &d.Limits.Parsing.Queue },
 	},
 	{
-		name: "PARSE_QUEUE_PER_TENANT", kind: kindNumber, fallback: "64", field: "Limits.Parsing.QueuePerKey",
+		name: "PARSE_QUEUE_PER_TENANT", kind: kindNumber, fallback: "256", field: "Limits.Parsing.QueuePerKey",
 		meaning: "queries of one tenant that may wait to be parsed",
 		target:  func(d *loader) any { return &d.Limits.Parsing.QueuePerKey },
 	},

@@ -16,7 +16,7 @@ import (
 type tenantLimits struct {
 	*limits.Limiter
 
-	file *refresh.Value[map[tenant.Name]limits.Limits] // nil: tenants have no limits of their own
+	file *refresh.Value[map[tenant.Name]limits.OwnLimits] // nil: tenants have no limits of their own
 }
 
 // openLimits makes the limiter, and follows the file of tenants' own limits: a mistake in it keeps those
@@ -31,7 +31,7 @@ func openLimits(c config.Config, log *slog.Logger, life *lifecycle) (tenantLimit
 	if c.LimitsFile == "" {
 		return l, nil
 	}
-	l.file, err = refresh.File(c.LimitsFile, func(content []byte) (map[tenant.Name]limits.Limits, error) {
+	l.file, err = refresh.File(c.LimitsFile, func(content []byte) (map[tenant.Name]limits.OwnLimits, error) {
 		own, err := config.ParseLimits(c.LimitsFile, content, c.Limits.Limits)
 		if err != nil {
 			return nil, err
@@ -76,6 +76,7 @@ func addLimits(m *telemetry.Metrics, l tenantLimits) {
 		func() float64 { held, _ := l.Queries(); return float64(held) })
 	m.Gauge("logfence_queries_waiting", "Queries that wait for a slot.", nil,
 		func() float64 { _, waiting := l.Queries(); return float64(waiting) })
+	addMemory(m, l.Memory())
 	if wanted, _, _ := l.Shared(); wanted {
 		m.Gauge("logfence_limits_shared", "1 while replicas count together in Redis; 0 while it is away, and each replica counts alone.", nil,
 			func() float64 { _, now, _ := l.Shared(); return oneIf(now) })
@@ -86,6 +87,30 @@ func addLimits(m *telemetry.Metrics, l tenantLimits) {
 		m.Gauge("logfence_limits_file_ok", "1 if the limits in force are those of the file as it is; 0 if it has a mistake, and those before it hold.", nil,
 			func() float64 { return oneIf(l.file.Err() == nil) })
 	}
+}
+
+// addMemory adds the metrics of the memory budget.
+func addMemory(m *telemetry.Metrics, memory *limits.Memory) {
+	for use := range limits.MemoryUses {
+		labels := map[string]string{"use": use.String()}
+		of := func(read func(limits.MemoryStats) float64) func() float64 {
+			return func() float64 { return read(memory.Stats(use)) }
+		}
+		m.Gauge("logfence_memory_budget_bytes", "Share of LOGFENCE_MEMORY_BUDGET, by use: pages (of context, exports and tails), buffers of tails, bodies of requests.", labels,
+			of(func(s limits.MemoryStats) float64 { return float64(s.Size) }))
+		m.Gauge("logfence_memory_reserved_bytes", "Memory that is reserved for callers, by use.", labels,
+			of(func(s limits.MemoryStats) float64 { return float64(s.Reserved) }))
+		m.Gauge("logfence_memory_used_bytes", "Reserved memory that is known to be held, by use; the rest is for data that has not yet arrived.", labels,
+			of(func(s limits.MemoryStats) float64 { return float64(s.Used) }))
+		m.Gauge("logfence_memory_waiting", "Requests that wait for memory, by use.", labels,
+			of(func(s limits.MemoryStats) float64 { return float64(s.Waiting) }))
+	}
+	refused := m.CounterVec("logfence_memory_refused_total",
+		"Requests refused since there was no memory in time, by use and by the class of their tenants in the limits file: (none), (own) and (several) where there is no single one.", "use", "class")
+	for use := range limits.MemoryUses { // exists from the start: a counter that begins at 1 has not increased
+		refused.WithLabelValues(use.String(), limits.NoClass)
+	}
+	memory.OnRefusal(func(use limits.MemoryUse, class string) { refused.WithLabelValues(use.String(), class).Inc() })
 }
 
 func oneIf(so bool) float64 {

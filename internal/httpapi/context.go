@@ -3,8 +3,10 @@ package httpapi
 import (
 	"bytes"
 	"context"
-	"net/http"
+	"errors"
+	"io"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -23,62 +25,188 @@ const (
 	contextReach = 24 * time.Hour
 )
 
+// contextBytes are how large the parts of a response are at most, as Loki writes them. Most responses are small, so
+// that little memory is reserved at first; one that is larger is requested again.
+type contextBytes struct {
+	at, before, after int64
+}
+
+var smallContext, largeContext = contextBytes{256 << 10, 384 << 10, 384 << 10}, contextBytes{2 << 20, 3 << 20, 3 << 20}
+
+// smallContextLines is up to how many lines a small response is expected.
+const smallContextLines = 100
+
+func (b contextBytes) total() int64 { return b.at + b.before + b.after }
+
+// shared gives the bytes of a side of which no lines are requested to the other.
+func (b contextBytes) shared(before, after int) contextBytes {
+	switch {
+	case before == 0:
+		b.before, b.after = 0, b.before+b.after
+	case after == 0:
+		b.before, b.after = b.before+b.after, 0
+	}
+	return b
+}
+
 // GetContext handles GET /api/v1/logs/context: with three requests to Loki, which has no such operation.
 func (s *Server) GetContext(c echo.Context, p api.GetContextParams) error {
+	r, err := s.contextReader(c, p)
+	if err != nil {
+		return err
+	}
+	sizes := []contextBytes{smallContext, largeContext}
+	if r.before+r.after > smallContextLines {
+		sizes = sizes[1:]
+	}
+	for i, size := range sizes {
+		if done, err := s.writeContext(c, r, size, i == len(sizes)-1); done || err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeContext responds with the lines that fit into a size. If some do not, it is done only where it is the last size.
+func (s *Server) writeContext(c echo.Context, r *contextReader, size contextBytes, last bool) (done bool, err error) {
+	ctx := c.Request().Context()
+	reserved, err := s.pageMemory(c).Get(ctx, size.total())
+	if err != nil {
+		return false, err
+	}
+	defer reserved.Release()
+	lines, err := r.read(ctx, size.shared(r.before, r.after))
+	if err != nil || lines.cut && !last {
+		return false, err
+	}
+	reserved.Fill(pages.Size(lines.older) + pages.Size(lines.same) + pages.Size(lines.newer))
+	return true, lines.write(c)
+}
+
+// contextReader requests the lines around a time.
+type contextReader struct {
+	entries       func(context.Context, loki.RangeParams, int64) ([]loki.Entry, error)
+	at            time.Time
+	start, end    time.Time
+	before, after int
+	most          int // lines that Loki returns at once
+}
+
+// contextReader reads the parameters.
+func (s *Server) contextReader(c echo.Context, p api.GetContextParams) (*contextReader, error) {
 	at, err := parseTime("timestamp", p.Timestamp)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	before, err := s.contextLineLimit(c, p.Before)
-	if err != nil {
-		return err
+	r := &contextReader{at: at, most: pageLines(c)}
+	if r.before, err = s.contextLineLimit(c, p.Before); err != nil {
+		return nil, err
 	}
-	after, err := s.contextLineLimit(c, p.After)
-	if err != nil {
-		return err
+	if r.after, err = s.contextLineLimit(c, p.After); err != nil {
+		return nil, err
 	}
 	q, err := s.streamQuery(c, p.Stream)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	reach := min(contextReach, callerOf(c).limits.MaxRange)
 	d := recordOf(c)
 	d.Start, d.End = notBefore(at.Add(-reach)), notAfter(at.Add(reach))
-	entries := func(ctx context.Context, start, end time.Time, direction string, lines int) ([]loki.Entry, error) {
-		if lines == 0 || !start.Before(end) {
-			return nil, nil
-		}
-		return s.loki.Entries(ctx, requestOptions(c), q, loki.RangeParams{
-			Window: loki.Window{Start: start, End: end}, Direction: direction, Limit: lines,
-		}, pages.DefaultBytes)
-	}
-	var older, same, newer []loki.Entry
-	requests, ctx := errgroup.WithContext(c.Request().Context())
+	r.start, r.end, r.entries = d.Start, d.End, s.pageSource(requestOptions(c), q)
+	return r, nil
+}
+
+// contextLines are the lines around a time, each list in the order of time.
+type contextLines struct {
+	older, same, newer []loki.Entry
+	cut                bool // some were left out for their size
+	dense              bool // more may have the time than Loki returns at once
+}
+
+// read requests the three parts at the same time.
+func (r *contextReader) read(ctx context.Context, size contextBytes) (contextLines, error) {
+	var l contextLines
+	var cut [3]bool
+	requests, ctx := errgroup.WithContext(ctx)
 	requests.Go(func() (err error) {
-		older, err = entries(ctx, d.Start, at, "backward", before)
+		l.older, cut[0], err = r.part(ctx, loki.Window{Start: r.start, End: r.at}, "backward", r.before, size.before)
 		return err
 	})
 	requests.Go(func() (err error) {
-		same, err = entries(ctx, at, at.Add(1), "forward", pageLines(c))
+		l.same, cut[1], err = r.part(ctx, loki.Window{Start: r.at, End: r.at.Add(1)}, "forward", r.most, size.at)
 		return err
 	})
 	requests.Go(func() (err error) {
-		newer, err = entries(ctx, at.Add(1), d.End, "forward", after)
+		l.newer, cut[2], err = r.part(ctx, loki.Window{Start: r.at.Add(1), End: r.end}, "forward", r.after, size.after)
 		return err
 	})
 	if err := requests.Wait(); err != nil {
-		return err
+		return contextLines{}, err
 	}
-	slices.Reverse(older)
-	var b bytes.Buffer
-	b.WriteString(`{"before":`)
-	appendLines(&b, older)
-	b.WriteString(`,"at":`)
-	appendLines(&b, same)
-	b.WriteString(`,"after":`)
-	appendLines(&b, newer)
-	b.WriteString("}\n")
-	return c.Blob(http.StatusOK, echo.MIMEApplicationJSON, b.Bytes())
+	slices.Reverse(l.older)
+	l.cut, l.dense = slices.Contains(cut[:], true), len(l.same) >= r.most
+	return l, nil
+}
+
+// part requests the lines of one part, and fewer where they are too large; then it is cut, unless there are no more.
+func (r *contextReader) part(ctx context.Context, w loki.Window, direction string, lines int, maxBytes int64) (entries []loki.Entry, cut bool, err error) {
+	if lines == 0 || !w.Start.Before(w.End) {
+		return nil, false, nil
+	}
+	for fewer := lines; ; {
+		entries, err = r.entries(ctx, loki.RangeParams{Window: w, Direction: direction, Limit: fewer}, maxBytes)
+		switch {
+		case err == nil:
+			return entries, fewer < lines && len(entries) >= fewer, nil
+		case !errors.Is(err, loki.ErrTooLarge):
+			return nil, false, err
+		case fewer == 1:
+			return nil, true, nil
+		}
+		fewer = pages.FewerLines(fewer, err)
+	}
+}
+
+// write writes the response in pieces, so that it is not held beside the lines.
+func (l contextLines) write(c echo.Context) error {
+	c.Response().Header().Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
+	w := &pieceWriter{to: c.Response()}
+	for _, part := range []struct {
+		name  string
+		lines []loki.Entry
+	}{{`{"before":[`, l.older}, {`],"at":[`, l.same}, {`],"after":[`, l.newer}} {
+		w.buffer.WriteString(part.name)
+		for i, e := range part.lines {
+			if i > 0 {
+				w.buffer.WriteByte(',')
+			}
+			appendLine(&w.buffer, e)
+			if err := w.flush(writePiece); err != nil {
+				return err
+			}
+		}
+	}
+	w.buffer.WriteString(`],"truncated":` + strconv.FormatBool(l.cut || l.dense) + "}\n")
+	return w.flush(0)
+}
+
+// writePiece is how much of a response that is made here is written at once.
+const writePiece = 64 << 10
+
+// pieceWriter writes what is in its buffer.
+type pieceWriter struct {
+	to     io.Writer
+	buffer bytes.Buffer
+}
+
+// flush writes the buffer if it holds more than so many bytes.
+func (w *pieceWriter) flush(above int) error {
+	if w.buffer.Len() <= above {
+		return nil
+	}
+	_, err := w.to.Write(w.buffer.Bytes())
+	w.buffer.Reset()
+	return aborted(err)
 }
 
 // streamQuery fences a selector as a log query. A pipeline is refused: it would leave out lines of the context.
@@ -120,15 +248,4 @@ func notAfter(t time.Time) time.Time {
 		return latest
 	}
 	return t
-}
-
-func appendLines(b *bytes.Buffer, entries []loki.Entry) {
-	b.WriteByte('[')
-	for i, e := range entries {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		appendLine(b, e)
-	}
-	b.WriteByte(']')
 }

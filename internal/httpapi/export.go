@@ -41,7 +41,7 @@ func (s *Server) ExportLogs(c echo.Context, p api.ExportLogsParams) error {
 	x := &export{Context: c, format: f, left: most, limited: p.Limit != nil}
 	x.name = fileName(callerOf(c).Tenants, w, f.extension)
 	return x.finish(x.run(c.Request().Context(), pages.Walk{
-		Source: s.pageSource(requestOptions(c), q), Window: w, Lines: pageLines(c),
+		Source: s.pageSource(requestOptions(c), q), Window: w, Lines: pageLines(c), LongBytes: s.longBytes(), Reserve: s.pageMemory(c),
 	}))
 }
 

@@ -21,7 +21,7 @@ import (
 func (g *gateway) own(name tenant.Name, change func(*limits.Limits)) {
 	l := g.server.limits.Of([]tenant.Name{name}).Limits
 	change(&l)
-	g.server.limits.Replace(map[tenant.Name]limits.Limits{name: l})
+	g.server.limits.Replace(map[tenant.Name]limits.OwnLimits{name: {Limits: l}})
 }
 
 // exhaust leaves a tenant no request; the clock stands.

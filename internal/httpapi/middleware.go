@@ -10,10 +10,12 @@ import (
 	"path"
 	"runtime/debug"
 	"strings"
+	"sync"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/logfence/logfence/internal/audit"
+	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
@@ -22,9 +24,27 @@ type requestState struct {
 	record audit.AccessRecord
 	caller caller // of an operation
 	out    auditGate
+	ticket *limits.Ticket // of an operation
+	slot   sync.Once      // acquired, with slotErr
+	// slotErr is why there is no slot at Loki.
+	slotErr error
 
 	// Most requests have one of each. They are the initial storage of the record's lists.
 	requested, fenced [1]string
+}
+
+// errNoTicket is the error of a request to Loki for a request that was not admitted.
+var errNoTicket = errors.New("not admitted")
+
+// Acquire takes the request's slot at Loki, once for all that is requested of Loki for it. It comes last of all that
+// a request waits for, after its query was parsed and the memory for Loki's response reserved.
+func (x *requestState) Acquire(ctx context.Context) error {
+	x.slot.Do(func() {
+		if x.slotErr = errNoTicket; x.ticket != nil {
+			x.slotErr = x.ticket.Acquire(ctx)
+		}
+	})
+	return x.slotErr
 }
 
 // requestStateKey is its key in the request's context. Echo's own context would allocate a map.

@@ -247,7 +247,12 @@ func readBody(r *http.Request, mediaType string, maxBody int64) ([]byte, error) 
 		hasCharset && !strings.EqualFold(charset, "utf-8") || r.Header.Get(echo.HeaderContentEncoding) != "" {
 		return nil, codeMediaTypeUnsupported.problem(err, "Send the body as %s, in UTF-8 and not compressed.", mediaType)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
+	if r.ContentLength > maxBody {
+		return nil, codeBodyTooLarge.problem(nil, "The body is larger than %d bytes.", maxBody)
+	}
+	var body bytes.Buffer
+	body.Grow(int(max(r.ContentLength, 0)) + bytes.MinRead) // io.ReadAll would copy it as it grows
+	_, err = body.ReadFrom(http.MaxBytesReader(nil, r.Body, maxBody))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -255,7 +260,7 @@ func readBody(r *http.Request, mediaType string, maxBody int64) ([]byte, error) 
 	case err != nil:
 		return nil, parameterInvalid("", "The body ended early.")
 	}
-	return body, nil
+	return body.Bytes(), nil
 }
 
 // validate checks a request against the spec. kin-openapi interprets the schemas anew for each request, which

@@ -235,6 +235,9 @@ func ofLimits(err error) *problem {
 			p = p.with(echo.HeaderRetryAfter, strconv.Itoa(ceilSeconds(exceeded.RetryAfter)))
 		}
 		return p
+	case errors.Is(err, limits.ErrNoMemory):
+		return codeOverloaded.problem(err, "The server has no memory free for the request at present. Try again shortly.").
+			with(echo.HeaderRetryAfter, retryLater)
 	case errors.Is(err, limits.ErrOverloaded):
 		return codeOverloaded.problem(err, "Too many queries are waiting. Try again shortly.").
 			inLoki("too many outstanding requests").

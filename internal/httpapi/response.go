@@ -21,6 +21,7 @@ const (
 func requestOptions(c echo.Context) loki.RequestOptions {
 	r := c.Request()
 	return loki.RequestOptions{
+		Slot:             requestStateOf(c),
 		Timeout:          callerOf(c).limits.Timeout,
 		AcceptGzip:       web.AcceptsGzip(r.Header),
 		CategorizeLabels: r.Header.Get(headerEncodingFlags) == flagCategorize,

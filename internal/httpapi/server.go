@@ -98,6 +98,9 @@ func New(c Config) (*Server, error) {
 	if s.maxBody == 0 {
 		s.maxBody = DefaultMaxBody
 	}
+	if err := s.bodiesFit(); err != nil {
+		return nil, err
+	}
 	s.origins, s.tails, s.leeway = c.CORSOrigins, newTailRegistry(c), c.Leeway
 	if s.public, err = s.newPublic(c); err != nil {
 		return nil, err
@@ -222,14 +225,24 @@ func (s *Server) authenticated(op *operation, h echo.HandlerFunc) echo.HandlerFu
 			return err
 		}
 		defer ticket.Release()
+		x.ticket = ticket
+		if op.class != limits.ClassQuery {
+			// Exports and tails have a place or are refused, so this waits for nothing. A query waits for its slot when it
+			// is about to be sent to Loki.
+			if err := x.Acquire(c.Request().Context()); err != nil {
+				return err
+			}
+		}
+		body, err := s.reserveBody(c)
+		if err != nil {
+			return err
+		}
+		defer body.release()
 		values, err := s.read(c, op)
 		if err != nil {
 			return err
 		}
-		// Before a query is parsed, never while it is: a request that waits for the one holds no slot of the other.
-		if err := ticket.Acquire(c.Request().Context()); err != nil {
-			return err
-		}
+		body.read()
 		return h(&validatedRequest{Context: c, values: values})
 	}
 }

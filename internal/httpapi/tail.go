@@ -109,7 +109,19 @@ func (e *events) sendBatch(b tail.Batch) error {
 		appendStreams(&e.buffer, b.Entries, nil)
 		e.buffer.WriteString("}\n\n")
 	}
-	return e.write(e.buffer.Bytes())
+	err := e.write(e.buffer.Bytes())
+	shed(&e.buffer)
+	return err
+}
+
+// keptBuffer is how large a tail's buffer for encoding may be between two batches.
+const keptBuffer = 64 << 10
+
+// shed frees the buffer of a large batch.
+func shed(b *bytes.Buffer) {
+	if b.Cap() > keptBuffer {
+		*b = bytes.Buffer{}
+	}
 }
 
 func (e *events) write(b []byte) error {
@@ -289,6 +301,7 @@ func (w *frames) send(ctx context.Context, b tail.Batch) error {
 	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
 	w.response.Size += int64(w.buffer.Len())
+	defer shed(&w.buffer)
 	return w.conn.Write(ctx, websocket.MessageText, w.buffer.Bytes())
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/pages"
 	"github.com/logfence/logfence/internal/tail"
@@ -137,7 +138,13 @@ func (s *Server) startTail(c echo.Context, r tailRequest) (*tailSession, error) 
 	if err != nil {
 		return nil, err
 	}
+	reserved, err := s.tailMemory(c)
+	if err != nil {
+		return nil, err
+	}
+	config.Room = reserved
 	if !s.tails.add() {
+		reserved.Release()
 		return nil, codeOverloaded.problem(errDraining, "The server is shutting down. Try again shortly.").
 			with(echo.HeaderRetryAfter, retryLater)
 	}
@@ -153,6 +160,7 @@ func (s *Server) startTail(c echo.Context, r tailRequest) (*tailSession, error) 
 		drained()
 		cancel(nil)
 		f.Close()
+		reserved.Release()
 		s.tails.remove()
 	}
 	if err := f.Open(ctx); err != nil {
@@ -180,7 +188,7 @@ const maxClockSkew = 10 * time.Second
 
 func (s *Server) tailConfig(c echo.Context, r tailRequest) (tail.Config, error) {
 	now := s.now()
-	config := tail.Config{Now: s.now, After: r.after, PageLines: pageLines(c)}
+	config := tail.Config{Now: s.now, After: r.after, PageLines: pageLines(c), LongBytes: s.longBytes(), Reserve: s.pageMemory(c)}
 	start, err := optionalTime("start", r.start)
 	if err != nil {
 		return tail.Config{}, err
@@ -241,6 +249,8 @@ func (f *tailSession) closeReason(err error) closeReason {
 		return closeReason{Reason: "token_expired", Detail: "The token has expired. Reconnect with a new one."}
 	case errors.Is(err, errDraining):
 		return closeReason{Reason: "server_shutdown", Detail: "The server is shutting down. Reconnect now."}
+	case errors.Is(err, limits.ErrOverloaded):
+		return closeReason{Reason: "overloaded", Detail: "The server has no memory free for the lines that were missed. Reconnect in a few seconds.", cause: err}
 	case errors.As(err, &e) && problemOf(err).Code != codeInternal.name:
 		return closeReason{Reason: "loki_unavailable", Detail: "Loki cannot be followed any more: " + problemOf(err).Detail, cause: err}
 	default:

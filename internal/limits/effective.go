@@ -20,6 +20,35 @@ type Effective struct {
 type member struct {
 	name   tenant.Name
 	limits *Limits
+	class  string
+}
+
+// Class is the class of the tenants, by the name that the operator has given it in the file of limits; see
+// [OwnLimits]. Tenants of different classes are of "(several)".
+func (s *Effective) Class() string {
+	class := ""
+	for i, t := range s.tenants {
+		if i > 0 && t.class != class {
+			return severalClasses
+		}
+		class = t.class
+	}
+	return class
+}
+
+// Classes of tenants that have none of the file's. No name of a class has parentheses.
+const (
+	// NoClass is that of tenants which have neither a class nor limits of their own.
+	NoClass        = "(none)"
+	ownClass       = "(own)" // limits of their own
+	severalClasses = "(several)"
+)
+
+// OwnLimits are the limits of a tenant that has some of its own, or those of a class.
+type OwnLimits struct {
+	Limits
+	// Class is the name of the class; empty: they are of the tenant alone.
+	Class string
 }
 
 // refuse counts a limit that was hit.

@@ -130,7 +130,7 @@ func TestUnionIsHeldToTheStrictest(t *testing.T) {
 	for _, d := range Table() {
 		strict := l.config.Limits
 		d.Set(&strict, d.Min)
-		l.Replace(map[tenant.Name]Limits{"strict": strict})
+		l.Replace(map[tenant.Name]OwnLimits{"strict": {Limits: strict}})
 		for _, tenants := range [][]tenant.Name{{"strict"}, {"a", "strict"}, {"strict", "z"}, {"strict", "strict"}} {
 			if got := d.Get(&l.Of(tenants).Limits); got != d.Min {
 				t.Errorf("%s of %v is %d, want the strictest", d.Key, tenants, got)
@@ -149,7 +149,7 @@ func TestRequestsSeeOneSnapshot(t *testing.T) {
 	before := l.Of([]tenant.Name{"acme"})
 	own := l.config.Limits
 	own.MaxLines = 7
-	l.Replace(map[tenant.Name]Limits{"acme": own})
+	l.Replace(map[tenant.Name]OwnLimits{"acme": {Limits: own}})
 	if after := l.Of([]tenant.Name{"acme"}); before.MaxLines != 5000 || after.MaxLines != 7 {
 		t.Errorf("before %d, after %d lines", before.MaxLines, after.MaxLines)
 	}

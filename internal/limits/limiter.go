@@ -32,7 +32,7 @@ type Limiter struct {
 
 // overrides are the limits of the tenants that have some of their own, swapped as a whole.
 type overrides struct {
-	of map[tenant.Name]*Limits
+	of map[tenant.Name]*OwnLimits
 }
 
 // hits counts how often each limit was hit.
@@ -99,8 +99,8 @@ func (l *Limiter) Shared() (wanted, now bool, failures uint64) {
 
 // Replace puts the tenants' own limits in force, in place of those that were: for the requests that come
 // from now on. Who is not among them has those of the configuration. They have been validated.
-func (l *Limiter) Replace(own map[tenant.Name]Limits) {
-	t := &overrides{of: make(map[tenant.Name]*Limits, len(own))}
+func (l *Limiter) Replace(own map[tenant.Name]OwnLimits) {
+	t := &overrides{of: make(map[tenant.Name]*OwnLimits, len(own))}
 	for name, limits := range own {
 		t.of[name] = &limits
 	}
@@ -116,11 +116,11 @@ func (l *Limiter) Of(tenants []tenant.Name) *Effective {
 	}
 	t := l.overrides.Load()
 	for i, name := range tenants {
-		own := t.of[name]
-		if own == nil {
-			own = &l.config.Limits
+		own, class := &l.config.Limits, NoClass
+		if found := t.of[name]; found != nil {
+			own, class = &found.Limits, found.Class
 		}
-		s.tenants[i] = member{name: name, limits: own}
+		s.tenants[i] = member{name: name, limits: own, class: cmp.Or(class, ownClass)}
 		if i == 0 {
 			s.Limits = *own
 		} else {

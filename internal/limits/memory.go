@@ -22,7 +22,8 @@ const (
 	MemoryBodies MemoryUse = iota // forms and JSON of requests
 	MemoryTails                   // buffers of open tails
 	MemoryPages                   // responses of Loki that are decoded: of context, of exports, of tails that begin or resume
-	memoryUses
+	// MemoryUses is how many uses there are.
+	MemoryUses
 )
 
 // String names the use in metrics.
@@ -30,7 +31,7 @@ func (u MemoryUse) String() string { return memoryShares[u].name }
 
 // memoryShares are how the budget is divided, in eighths, and how much a tenant may hold and still be given
 // memory of the floor.
-var memoryShares = [memoryUses]struct {
+var memoryShares = [MemoryUses]struct {
 	name    string
 	eighths int64
 	first   int64
@@ -66,8 +67,9 @@ var ErrNoMemory = fmt.Errorf("%w: no room in the memory budget", ErrOverloaded)
 // flood delays all others; it has no floor, no bound on those that wait, and nothing that is given back in
 // part.
 type Memory struct {
-	maxWait time.Duration
-	pools   [memoryUses]memoryPool
+	maxWait   time.Duration
+	onRefusal func(MemoryUse, string)
+	pools     [MemoryUses]memoryPool
 }
 
 // memoryPool is the share of one use.
@@ -81,7 +83,6 @@ type memoryPool struct {
 	tenants  map[tenant.Name]*memoryTenant // only those that hold or wait
 	queues   map[string]*memoryQueue       // only those of which somebody waits, by their tenants
 	order    list[*memoryQueue]            // round robin
-	refused  map[string]uint64             // by class of tenants
 }
 
 // memoryTenant is what a tenant holds, and how many of its requests hold or wait.
@@ -118,16 +119,20 @@ func NewMemory(budget int64, maxWait time.Duration) (*Memory, error) {
 	if budget < MinMemory {
 		return nil, fmt.Errorf("memory budget: %d bytes; at least %d are needed", budget, int64(MinMemory))
 	}
-	m := &Memory{maxWait: maxWait}
+	m := &Memory{maxWait: maxWait, onRefusal: func(MemoryUse, string) {}}
 	for use := range m.pools {
 		share := memoryShares[use]
 		p := &m.pools[use]
 		p.size = budget / 8 * share.eighths
 		p.floor, p.first = p.size/4, min(share.first, p.size/16)
-		p.tenants, p.queues, p.refused = map[tenant.Name]*memoryTenant{}, map[string]*memoryQueue{}, map[string]uint64{}
+		p.tenants, p.queues = map[tenant.Name]*memoryTenant{}, map[string]*memoryQueue{}
 	}
 	return m, nil
 }
+
+// OnRefusal has f called for each request that gets no memory, with the class of its tenants. It is called before
+// the budget is used.
+func (m *Memory) OnRefusal(f func(use MemoryUse, class string)) { m.onRefusal = f }
 
 // Size is the share of a use: no reservation can be larger.
 func (m *Memory) Size(use MemoryUse) int64 { return m.pools[use].size }
@@ -144,13 +149,13 @@ func (m *Memory) Reserve(ctx context.Context, use MemoryUse, owner MemoryOwner, 
 		return nil, fmt.Errorf("reserve %d bytes of %d for %d tenants", bytes, p.size, len(owner.Tenants))
 	}
 	q, place, err := p.enqueue(owner, bytes)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = p.wait(ctx, m.maxWait, q, place)
 	}
-	if err := p.wait(ctx, m.maxWait, q, place); err != nil {
-		if errors.Is(err, ErrNoMemory) {
-			p.refuse(owner)
-		}
+	if errors.Is(err, ErrNoMemory) {
+		m.onRefusal(use, owner.Class)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return &Reservation{pool: p, tenants: q.tenants, bytes: bytes}, nil
@@ -176,7 +181,6 @@ func (p *memoryPool) enqueue(owner MemoryOwner, bytes int64) (*memoryQueue, *nod
 	}
 	p.dequeue(q, place)
 	p.forget(q.tenants)
-	p.refused[owner.Class]++
 	return nil, nil, ErrNoMemory
 }
 
@@ -249,12 +253,6 @@ func (p *memoryPool) leave(q *memoryQueue, place *node[*memoryWaiter]) {
 	}
 	p.forget(q.tenants)
 	p.serve()
-}
-
-func (p *memoryPool) refuse(owner MemoryOwner) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.refused[owner.Class]++
 }
 
 // dequeue takes a request out of its queue, and an empty queue out of the order.
@@ -412,9 +410,8 @@ type MemoryStats struct {
 	// Size is the share of the budget. Reserved is how much of it is taken, and Used how much of that is
 	// known to be held: a page is reserved before its size is known.
 	Size, Reserved, Used int64
-	// Waiting is how many requests wait for room; Refused how many got none, by the class of their tenants.
+	// Waiting is how many requests wait for room.
 	Waiting int
-	Refused map[string]uint64
 }
 
 // Stats returns the figures of a use.
@@ -422,9 +419,5 @@ func (m *Memory) Stats(use MemoryUse) MemoryStats {
 	p := &m.pools[use]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	refused := make(map[string]uint64, len(p.refused))
-	for class, n := range p.refused {
-		refused[class] = n
-	}
-	return MemoryStats{Size: p.size, Reserved: p.reserved, Used: p.used, Waiting: p.waiting, Refused: refused}
+	return MemoryStats{Size: p.size, Reserved: p.reserved, Used: p.used, Waiting: p.waiting}
 }

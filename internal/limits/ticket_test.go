@@ -250,7 +250,7 @@ func TestRaisedLimitsHoldAtOnce(t *testing.T) {
 		synctest.Wait()
 		own := c.Limits
 		own.Queries = 3
-		l.Replace(map[tenant.Name]Limits{"acme": own})
+		l.Replace(map[tenant.Name]OwnLimits{"acme": {Limits: own}})
 		if _, err := admit(t.Context(), l, ClassQuery, "acme"); err != nil {
 			t.Fatal(err)
 		}

@@ -17,6 +17,15 @@ type RequestOptions struct {
 	AcceptGzip bool
 	// CategorizeLabels requests structured metadata and parsed labels apart from the stream's own.
 	CategorizeLabels bool
+	// Slot is acquired before anything is sent; nil: none is needed. The client's timeout begins after it, and its
+	// error is returned as it is.
+	Slot Slot
+}
+
+// Slot is a place among the requests that are in flight at Loki. All requests of one caller's request share it:
+// Acquire waits once, and may be called by several goroutines. Its owner gives it back.
+type Slot interface {
+	Acquire(ctx context.Context) error
 }
 
 // Names of headers. The ones of a request to Loki are written in newRequest and nowhere else.

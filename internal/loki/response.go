@@ -40,6 +40,11 @@ const apiPrefix = "/loki/api/v1/"
 var optional = []string{"patterns", "index/volume", "index/volume_range"}
 
 func (c *Client) send(ctx context.Context, options RequestOptions, path string, params encoded, media string) (*Response, error) {
+	if options.Slot != nil {
+		if err := options.Slot.Acquire(ctx); err != nil {
+			return nil, err
+		}
+	}
 	timed, cancel := c.withDeadline(ctx, options)
 	var response *http.Response
 	e, err := c.doWithRetry(timed, func(attempt context.Context, e *upstream) error {

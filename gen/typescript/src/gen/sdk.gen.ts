@@ -379,6 +379,10 @@ export const exportLogs = <ThrowOnError extends boolean = false>(options: Option
  * labels, which select nothing here. Leave out `__stream_shard__`, which Loki adds to streams with a high
  * write rate. A selector that matches several streams returns the lines of all of them.
  *
+ * A response holds at most 8 MiB of lines: 2 MiB with the same timestamp, and 3 MiB before and after each (6 MiB
+ * where only one of them is requested). Lines beyond that are left out, the most distant first, and
+ * `truncated` is true. It is also true when more lines share the timestamp than Loki returns at once.
+ *
  * Tenant isolation by selector: the tenant's matcher is added to the selector in `stream` before the request is sent to Loki.
  *
  */

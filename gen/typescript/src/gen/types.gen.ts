@@ -544,7 +544,7 @@ export type Stream = {
  */
 export type TailEnd = {
     /**
-     * Reason for the end: `token_expired` (reconnect with a new token), `server_shutdown` (reconnect at once), `loki_unavailable` (Loki is not reachable, or no longer accepts the request), `internal` (an error in logfence). More can be added.
+     * Reason for the end: `token_expired` (reconnect with a new token), `server_shutdown` (reconnect at once), `loki_unavailable` (Loki is not reachable, or no longer accepts the request), `overloaded` (the server has no memory free for lines that were missed; reconnect), `internal` (an error in logfence). More can be added.
      */
     reason: string;
     /**
@@ -597,6 +597,10 @@ export type ContextResponse = {
      * Lines with a newer timestamp; the first one is the nearest.
      */
     after: Array<LogLine>;
+    /**
+     * Whether lines may be missing that were requested, since the response would be too large, or since more lines share the timestamp than Loki returns at once.
+     */
+    truncated: boolean;
 };
 
 /**
