@@ -41,6 +41,11 @@ test: loki proxies ## run every test, those against a real Loki included
 	@$(MAKE) --no-print-directory test-explore
 	@$(MAKE) --no-print-directory test-conformance
 
+.PHONY: test-memory
+test-memory: loki ## run the tests of the memory budget: the worst case in a real process, and random mixes (FOR, default 2m)
+	LOGFENCE_TEST_LOAD=memory $(STATIC) go test -count=1 -timeout 20m -run '^TestMemoryBudget$$' -v ./internal/e2e
+	LOGFENCE_TEST_LOAD=memory LOGFENCE_TEST_LOAD_TIME=$(or $(FOR),2m) go test $(RACE) -count=1 -timeout 2h -run '^(TestOrderOfResources|TestTinyBudget)$$' -v ./internal/limits ./internal/httpapi
+
 .PHONY: test-conformance
 test-conformance: loki internal/tools/node/node_modules ## run day.arazzo.yaml with Redocly Respect, against a real logfence and Loki
 	$(STATIC) go test -count=1 -run '^TestADay$$' ./internal/conformance -redocly $(CURDIR)/internal/tools/node/node_modules/.bin/redocly

@@ -237,8 +237,8 @@ func TestMemoryFillAndGrow(t *testing.T) {
 	})
 }
 
-// TestMemoryNeverExceeds guarantees for every order of events that no more is reserved than there is, that all
-// that is requested is given or refused in time, and that nothing is left in the end.
+// TestMemoryNeverExceeds guarantees for every order of events that no more is reserved than there is, that each
+// request is given memory or refused in time, and that nothing is left in the end.
 func TestMemoryNeverExceeds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		seed := rapid.Uint64().Draw(t, "seed")
