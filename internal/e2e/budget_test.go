@@ -44,10 +44,10 @@ func TestMemoryBudget(t *testing.T) {
 	if os.Getenv("LOGFENCE_TEST_LOAD") != "memory" {
 		t.Skip("LOGFENCE_TEST_LOAD is not set to memory")
 	}
-	upstream := httptest.NewServer(newLongLines())
+	lines := newLongLines()
+	upstream := httptest.NewServer(lines)
 	t.Cleanup(upstream.Close)
-	t.Setenv("GOMEMLIMIT", strconv.Itoa(budgetMemory))
-	g, err := startGateway(t.Context(), on.binary, on.issuer, upstream.URL)
+	g, err := startGateway(t.Context(), on.binary, on.issuer, upstream.URL, fmt.Sprint("GOMEMLIMIT=", budgetMemory))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestMemoryBudget(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	l := &budgetLoad{T: t, gateway: g, outcomes: map[string]int{}}
+	l := &budgetLoad{T: t, gateway: g, newest: lines.began, outcomes: map[string]int{}}
 	for i := range 4 {
 		token, err := on.issuer.Token(demo.Claims{Subject: "budget", Tenant: fmt.Sprint("budget-", i)})
 		if err != nil {
@@ -115,6 +115,7 @@ type budgetLoad struct {
 
 	gateway *gateway
 	tokens  []string
+	newest  time.Time // of the lines that Loki holds
 
 	mu       sync.Mutex
 	outcomes map[string]int
@@ -177,7 +178,7 @@ func (l *budgetLoad) get(kind, token, path string, params url.Values, header ...
 }
 
 func (l *budgetLoad) context(token string) {
-	at := time.Now().Add(-budgetLines / 2 * budgetInterval)
+	at := l.newest.Add(-budgetLines / 2 * budgetInterval)
 	response := l.get("context", token, "/api/v1/logs/context", url.Values{
 		"stream": {`{app="long"}`}, "timestamp": {strconv.FormatInt(at.UnixNano(), 10)}, "before": {"5000"}, "after": {"5000"},
 	})
@@ -227,7 +228,7 @@ func (l *budgetLoad) export(token string) {
 
 // tail resumes a tail, reads nothing for a while, and then everything that was missed.
 func (l *budgetLoad) tail(token string) {
-	from := time.Now().Add(-budgetResumed * budgetInterval)
+	from := l.newest.Add(-budgetResumed * budgetInterval)
 	response := l.get("tail", token, "/api/v1/logs/tail", url.Values{"query": {`{app="long"}`}}, "Last-Event-ID", strconv.FormatInt(from.UnixNano(), 10)+"-")
 	if response == nil {
 		return
