@@ -14,6 +14,7 @@ import (
 
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/lokitest"
+	"github.com/logfence/logfence/internal/poll"
 	"github.com/logfence/logfence/internal/tenant"
 )
 
@@ -84,7 +85,7 @@ func TestMemoryIsReserved(t *testing.T) {
 func (g *gateway) nothingReserved() {
 	g.Helper()
 	for use := range limits.MemoryUses {
-		g.until("no memory is reserved for "+use.String(), func() bool {
+		poll.Wait(g, "no memory is reserved for "+use.String(), func() bool {
 			s := g.server.limits.Memory().Stats(use)
 			return s.Reserved == 0 && s.Used == 0 && s.Waiting == 0
 		})
@@ -236,7 +237,7 @@ func TestSlowBodiesHoldLittle(t *testing.T) {
 		})
 	}
 	memory := g.server.limits.Memory()
-	g.until("bodies wait for memory", func() bool {
+	poll.Wait(g, "bodies wait for memory", func() bool {
 		s := memory.Stats(limits.MemoryBodies)
 		return s.Reserved > s.Size/2
 	})
