@@ -242,7 +242,7 @@ var settingsAfter = []setting{
 	},
 	{
 		name: "MEMORY_BUDGET", kind: kindSize, field: "Limits.Memory",
-		meaning: "not yet enforced: memory for what is buffered for callers, of all tenants: pages of context, exports and resumed tails, buffers of tails, bodies; " +
+		meaning: "memory for what is buffered for callers, of all tenants: pages of context, exports and resumed tails, buffers of tails, bodies; " +
 			"beyond it, requests wait in a queue that is fair between tenants, and get 503 after `LOGFENCE_QUEUE_WAIT`; at least 32MiB. " +
 			"Not set: half of the smaller of `GOMEMLIMIT` and the container's memory limit, 256MiB where there is neither",
 		target: func(d *loader) any { return &d.Limits.Memory },
