@@ -51,7 +51,7 @@ func TestCheckRange(t *testing.T) {
 		{
 			"from the first to the last nanosecond that Loki can name", 720 * time.Hour,
 			time.Unix(0, math.MinInt64), time.Unix(0, math.MaxInt64),
-			"The query spans 106751d23h47m16.854775807s; it may span 30d1h. Narrow start and end.",
+			"The query spans 106751d23h47m16.854775807s; it may span 30d. Narrow start and end.",
 		},
 		// The order of start and end is not a matter of cost.
 		{"an end before its start", 7 * day, start, start.Add(-31 * day), ""},

@@ -115,8 +115,8 @@ func (r *Recorder) line(ctx context.Context, d audit.AccessRecord, trace string)
 
 func levelOf(d *audit.AccessRecord) slog.Level {
 	switch {
-	case d.Status >= http.StatusInternalServerError:
-		return slog.LevelError
+	case d.Status >= http.StatusInternalServerError && d.Status != http.StatusNotImplemented:
+		return slog.LevelError // not for 501: Loki is configured so, and nothing has failed
 	case !d.Granted():
 		return slog.LevelWarn
 	case d.Operation == "":
