@@ -170,7 +170,7 @@ func (p *twoPages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	at := time.Now().Add(-170 * time.Minute).UnixNano()
-	fmt.Fprintf(w, `{"status":"success","data":{"resultType":"streams","result":[{"stream":{"tenant_id":"alpha"},"values":[["%d","first page"]]}]}}`, at)
+	_, _ = fmt.Fprintf(w, `{"status":"success","data":{"resultType":"streams","result":[{"stream":{"tenant_id":"alpha"},"values":[["%d","first page"]]}]}}`, at)
 }
 
 // testDead has logfence's connections end as those of a killed process do, behind the first page of an export. Where the

@@ -96,7 +96,7 @@ func serve(ctx context.Context, loki string, env []string, stdout, stderr io.Wri
 	defer func() { err = errors.Join(err, d.Close()) }()
 	addr, adminAddr := freeAddress(ctx, "127.0.0.1:8080"), freeAddress(ctx, "127.0.0.1:9090")
 	own := demoSettings{loki: d.Loki.URL(), issuer: d.Issuer.URL(), jwks: d.Issuer.JWKSURL()}
-	c, err := config.Load(own.environment(env, addr, adminAddr), "") //nolint:contextcheck // reads files alone
+	c, err := config.Load(own.environment(env, addr, adminAddr), "")
 	if err != nil {
 		return err
 	}

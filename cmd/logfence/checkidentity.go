@@ -65,7 +65,7 @@ func (p process) checkToken(ctx context.Context, c config.Config, path string) e
 func (p process) readToken(path string) (string, error) {
 	in := p.stdin
 	if path != "-" {
-		file, err := os.Open(path) //nolint:gosec // the operator names it
+		file, err := os.Open(path)
 		if err != nil {
 			return "", fmt.Errorf("read the token: %w", err)
 		}

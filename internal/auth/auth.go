@@ -141,7 +141,7 @@ func New(ctx context.Context, c Config, opts ...Option) (*Verifier, error) {
 		return nil, fmt.Errorf("auth configuration: %w", err)
 	}
 	// A mistake in the operator's files is an error at start, not at the first request.
-	if err := c.ValidateFiles(); err != nil {
+	if err := c.ValidateFiles(); err != nil { //nolint:contextcheck // it reads files
 		return nil, fmt.Errorf("auth configuration: %w", err)
 	}
 	o := options{clock: systemClock{}, log: slog.New(slog.DiscardHandler), transport: defaultTransport()}

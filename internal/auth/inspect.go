@@ -120,7 +120,7 @@ func withoutKind(err error) error {
 		return nil
 	}
 	for _, kind := range Errors() {
-		if text, ok := strings.CutPrefix(err.Error(), kind.Error()+": "); ok && kind != ErrKeysUnavailable {
+		if text, ok := strings.CutPrefix(err.Error(), kind.Error()+": "); ok && !errors.Is(kind, ErrKeysUnavailable) {
 			return errors.New(text)
 		}
 	}

@@ -17,7 +17,8 @@ func TestReadyWithoutOneIssuer(t *testing.T) {
 		{"a required one gone", []string{otherKeys}, true, "issuer https://login.example.org: verification keys unavailable: none fetched yet; last fetch: keys: the provider returned status 404", "as ready"},
 		{
 			"all gone",
-			[]string{otherKeys, testJWKS}, false,
+			[]string{otherKeys, testJWKS},
+			false,
 			"issuer https://id.example.com/: verification keys unavailable: none fetched yet; last fetch: keys: the provider returned status 404\n" +
 				"issuer https://login.example.org: verification keys unavailable: none fetched yet; last fetch: keys: the provider returned status 404", "as ready",
 		},

@@ -58,12 +58,14 @@ type sharedIssuer struct {
 var sharedIssuers = []sharedIssuer{
 	{
 		"GitHub Actions", func(url string) bool { return isHost(url, "token.actions.githubusercontent.com") },
-		nil, []string{"repository_owner_id", "repository_id", "enterprise_id"},
+		nil,
+		[]string{"repository_owner_id", "repository_id", "enterprise_id"},
 	},
 	{"gitlab.com", func(url string) bool { return isHost(url, "gitlab.com") }, nil, []string{"namespace_id", "project_id"}},
 	{
 		"Google", func(url string) bool { return isHost(url, "accounts.google.com") || url == "accounts.google.com" },
-		[]string{"hd"}, []string{"hd", "sub"},
+		[]string{"hd"},
+		[]string{"hd", "sub"},
 	},
 }
 

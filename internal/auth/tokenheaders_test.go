@@ -21,8 +21,11 @@ func TestHeaderOfIssuer(t *testing.T) {
 			issuer, header string
 			ok             bool
 		}{
-			{testIssuer, "X-Id-Token", true}, {testIssuer, "Authorization", true},
-			{other, "Authorization", true}, {other, "X-Id-Token", false}, {testIssuer, "X-Forwarded-Access-Token", false},
+			{testIssuer, "X-Id-Token", true},
+			{testIssuer, "Authorization", true},
+			{other, "Authorization", true},
+			{other, "X-Id-Token", false},
+			{testIssuer, "X-Forwarded-Access-Token", false},
 		} {
 			_, err := v.VerifyCredential(t.Context(), Credential{Header: tt.header, Token: genuine().token(t, map[string]any{"iss": tt.issuer})})
 			if tt.ok && err != nil || !tt.ok && !errors.Is(err, ErrInvalidToken) {

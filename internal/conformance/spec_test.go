@@ -209,7 +209,7 @@ func (d *description) checkNowhere(req *http.Request, a reply) error {
 // checkRedirect accepts a redirect of a GET or HEAD to one of Loki's paths that the spec has, written as it writes it.
 func (d *description) checkRedirect(req *http.Request, a reply) error {
 	location := a.header.Get("Location")
-	to, err := http.NewRequest(http.MethodGet, location, http.NoBody) //nolint:noctx // it is not sent
+	to, err := http.NewRequest(http.MethodGet, location, http.NoBody)
 	if err == nil {
 		_, _, err = d.router.FindRoute(to)
 	}

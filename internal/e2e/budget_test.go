@@ -216,7 +216,7 @@ func (l *budgetLoad) export(token string) {
 			lines++
 		}
 		if err != nil {
-			if err == io.EOF && lines == budgetExported { //nolint:errorlint // a reader's own
+			if err == io.EOF && lines == budgetExported {
 				l.count("export", "delivered")
 			} else {
 				l.count("export", fmt.Sprint("unexpected end after ", lines, " lines: ", err))
@@ -269,7 +269,7 @@ func (l *budgetLoad) body(kind, header string, sent int) {
 		return
 	}
 	defer conn.Close()
-	fmt.Fprintf(conn, "POST /api/v1/logs/query HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 399000\r\n%s\r\nquery=", header)
+	_, _ = fmt.Fprintf(conn, "POST /api/v1/logs/query HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 399000\r\n%s\r\nquery=", header)
 	go func() {
 		if sent > 0 {
 			_, _ = io.WriteString(conn, strings.Repeat("x", sent)) // refused ones are not read
@@ -387,7 +387,7 @@ func (l *longLines) tail(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	defer conn.CloseNow()
+	defer conn.CloseNow() //nolint:errcheck // it is only read
 	ctx := conn.CloseRead(context.WithoutCancel(r.Context()))
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()

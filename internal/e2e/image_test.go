@@ -53,7 +53,7 @@ func TestImage(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}
-	if said, err := check(); err != nil || !strings.Contains(said, "lives") {
+	if said, err := check(); err != nil || !strings.Contains(said, "is running") {
 		t.Errorf("the health check: %v\n%s", err, said)
 	}
 	if err := g.stop(); err != nil {

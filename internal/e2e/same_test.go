@@ -21,6 +21,12 @@ func sameResponse(t *testing.T, through, direct response) (some bool) {
 	if want == http.StatusInternalServerError { // what Loki says of its failures is not for callers
 		want = http.StatusBadGateway
 	}
+	if mistakes[string(bytes.TrimSpace(direct.body))] { // of the query, for which Loki blames itself
+		want = http.StatusBadRequest
+		if strings.HasPrefix(through.header.Get("Content-Type"), "application/problem+json") {
+			want = http.StatusUnprocessableEntity
+		}
+	}
 	if through.status != want {
 		t.Errorf("through logfence: %d %.300s\ndirectly: %d %.300s", through.status, through.body, direct.status, direct.body)
 		return false
@@ -37,6 +43,9 @@ func sameResponse(t *testing.T, through, direct response) (some bool) {
 	}
 	return holds(through.body)
 }
+
+// mistakes are errors of Loki's with status 500 that only another query can avoid. A client would repeat those.
+var mistakes = map[string]bool{"approx_topk is not enabled. See -limits.shard_aggregations": true}
 
 // diff is the first lines of a difference.
 func diff(want, got []byte) string {

@@ -34,7 +34,7 @@ func openTelemetry(ctx context.Context, c config.Config, log *slog.Logger, stder
 			log.WarnContext(flush, "traces", "error", err)
 		}
 	})
-	records, err := openAudit(c.Audit, stderr, log, life)
+	records, err := openAudit(c.Audit, stderr, log, life) //nolint:contextcheck // the last records are written after ctx has ended
 	if err != nil {
 		return nil, err
 	}

@@ -242,7 +242,7 @@ func TestMemoryFillAndGrow(t *testing.T) {
 func TestMemoryNeverExceeds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		seed := rapid.Uint64().Draw(t, "seed")
-		synctest.Test(&testing.T{}, func(*testing.T) { mixMemory(t, rand.New(rand.NewPCG(seed, 0)), 200) }) //nolint:gosec // a test's choice
+		synctest.Test(&testing.T{}, func(*testing.T) { mixMemory(t, rand.New(rand.NewPCG(seed, 0)), 200) })
 	})
 }
 
@@ -300,7 +300,7 @@ func mixMemory(t interface {
 func TestOrderOfResources(t *testing.T) {
 	if os.Getenv("LOGFENCE_TEST_LOAD") != "memory" {
 		for seed := range uint64(20) {
-			synctest.Test(t, func(t *testing.T) { mixResources(t, rand.New(rand.NewPCG(seed, 1)), 300, time.Millisecond) }) //nolint:gosec // a test's choice
+			synctest.Test(t, func(t *testing.T) { mixResources(t, rand.New(rand.NewPCG(seed, 1)), 300, time.Millisecond) })
 		}
 		return
 	}
@@ -310,7 +310,7 @@ func TestOrderOfResources(t *testing.T) {
 	}
 	rounds := 0
 	for began := time.Now(); time.Since(began) < lasting; rounds++ {
-		mixResources(t, rand.New(rand.NewPCG(uint64(began.UnixNano()), uint64(rounds))), 300, 20*time.Microsecond) //nolint:gosec // a test's choice
+		mixResources(t, rand.New(rand.NewPCG(uint64(began.UnixNano()), uint64(rounds))), 300, 20*time.Microsecond)
 	}
 	t.Logf("%d rounds of 300 requests in %s", rounds, lasting)
 }

@@ -31,7 +31,7 @@ const noLimit = 1 << 50
 // memoryBudget is the budget of a configuration.
 func (c Config) memoryBudget() (int64, error) {
 	if c.Memory != 0 {
-		return int64(c.Memory), nil
+		return c.Memory, nil
 	}
 	budget := DefaultMemory()
 	if budget < MinMemory {

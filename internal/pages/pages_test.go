@@ -226,12 +226,12 @@ func TestPagesReserve(t *testing.T) {
 	if per := len(h.entries) / h.requests; per < 4 {
 		t.Errorf("%d requests for %d lines", h.requests, len(h.entries))
 	}
-	for range w.Pages(t.Context()) {
+	for range w.Pages(t.Context()) { //nolint:errcheck // what is given back is tested
 		break
 	}
 	func() {
-		defer func() { recover() }() //nolint:errcheck // as the server does
-		for range w.Pages(t.Context()) {
+		defer func() { recover() }()     //nolint:errcheck // as the server does
+		for range w.Pages(t.Context()) { //nolint:errcheck // what is given back is tested
 			panic("while a page is held")
 		}
 	}()

@@ -67,7 +67,7 @@ func FuzzCost(f *testing.F) {
 		f.Add(tt.Of(700), "", uint16(0), "")
 	}
 	for _, tt := range found {
-		f.Add(tt.head, tt.unit, uint16(tt.n), tt.tail) //nolint:gosec // small
+		f.Add(tt.head, tt.unit, uint16(tt.n), tt.tail)
 	}
 	for _, tt := range honest {
 		f.Add(tt.text, "", uint16(0), "")

@@ -87,9 +87,9 @@ func TestCostSearch(t *testing.T) {
 	if err != nil {
 		t.Skip("LOGFENCE_COST_SEARCH is no duration")
 	}
-	seed := uint64(time.Now().UnixNano()) //nolint:gosec // of no consequence
+	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d, the text that is measured is in %s", seed, filepath.Join(os.TempDir(), "logfence-cost-text"))
-	s := &searcher{t: t, rnd: rand.New(rand.NewPCG(seed, 0)), ruler: newRuler(t), current: filepath.Join(os.TempDir(), "logfence-cost-text")} //nolint:gosec // not a secret
+	s := &searcher{t: t, rnd: rand.New(rand.NewPCG(seed, 0)), ruler: newRuler(t), current: filepath.Join(os.TempDir(), "logfence-cost-text")}
 	begin := processMicros(t)
 	used := func() float64 { return (processMicros(t) - begin) / 1e6 }
 	seeds := s.seeds()

@@ -130,7 +130,7 @@ func (g pipeline) assign(stage, name, text string) *templateError {
 	tree.Mode = template.SkipFuncCheck
 	defined := map[string]*template.Tree{}
 	if _, err := tree.Parse(text, "", "", defined); err != nil {
-		return nil // Loki's own parser refuses it, with its words
+		return nil //nolint:nilerr // Loki's own parser refuses it, with its words
 	}
 	refuse := func(format string, args ...any) *templateError {
 		return &templateError{message: "the template of " + stage + " " + fmt.Sprintf(format, args...), template: text}
