@@ -15,7 +15,7 @@ import (
 	"github.com/logfence/logfence/internal/demo"
 )
 
-// clientSuite is what one client of Loki sends, written from reading the client.
+// clientSuite is what one client of Loki sends, as far as its documentation and reports of its users show it.
 type clientSuite struct {
 	Client, Version string
 	Header          map[string]string // of each request
@@ -29,6 +29,8 @@ type clientRequest struct {
 	Params, Form []string
 	// StatusOnly is set where the body is not Loki's own.
 	StatusOnly bool
+	// Empty is set where both responses may have nothing in them.
+	Empty bool
 	// Says is a part of the response on both sides, where its figures differ.
 	Says string
 }
@@ -78,7 +80,7 @@ func (s *clientSuite) replay(t *testing.T, r clientRequest) {
 			t.Errorf("through logfence: %s\ndirectly: %s", through.body, direct.body)
 		}
 	default:
-		if !sameResponse(t, through, direct) && !t.Failed() {
+		if !sameResponse(t, through, direct) && !r.Empty && !t.Failed() {
 			t.Errorf("the responses are empty, which proves little: %.300s", direct.body)
 		}
 	}
