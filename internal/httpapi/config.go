@@ -75,8 +75,13 @@ func (c Config) validate() error {
 		name  string
 		given bool
 	}{
-		{"Verifier", c.Verifier != nil}, {"Fence", c.Fence != nil}, {"Loki", c.Loki != nil}, {"Parsing", c.Parsing != nil},
-		{"Limits", c.Limits != nil}, {"Recorder", c.Recorder != nil}, {"Log", c.Log != nil},
+		{"Verifier", c.Verifier != nil},
+		{"Fence", c.Fence != nil},
+		{"Loki", c.Loki != nil},
+		{"Parsing", c.Parsing != nil},
+		{"Limits", c.Limits != nil},
+		{"Recorder", c.Recorder != nil},
+		{"Log", c.Log != nil},
 	} {
 		if !f.given {
 			errs = append(errs, fielderror.New(f.name, "required"))

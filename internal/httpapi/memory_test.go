@@ -173,7 +173,7 @@ func TestTinyBudget(t *testing.T) {
 	first := now.Add(-time.Hour)
 	g.addLines("long", 3000, 3000, first, time.Millisecond)
 	at := fmt.Sprint(first.Add(time.Second).UnixNano())
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test's choice
+	random := rand.New(rand.NewPCG(1, 2))
 	var mu sync.Mutex
 	outcomes := map[string]int{}
 	one := func() {
