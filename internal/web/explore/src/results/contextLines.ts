@@ -15,7 +15,7 @@ const none: Labels = {};
 
 /**
  * What is held with more of it. The lines at the edge are taken anew: lines of one nanosecond may have been
- * held in part.
+ * held in part. A response that was truncated does not show that there are no more lines.
  */
 export function joined(held: Around | undefined, more: ContextResponse, before: number, after: number): Around {
   const [old, at, fresh] = [more.before.map(lineOf), more.at.map(lineOf), more.after.map(lineOf)];
@@ -26,8 +26,8 @@ export function joined(held: Around | undefined, more: ContextResponse, before: 
   const all = before === 0 ? [...lines, ...at, ...fresh] : [...old, ...at, ...(held ? lines : fresh)];
   return {
     lines: all.map((line, key) => ({ ...line, key: key - all.length })),
-    first: before > 0 ? old.length < before : (held?.first ?? false),
-    last: after > 0 ? fresh.length < after : (held?.last ?? false),
+    first: before > 0 ? old.length < before && !more.truncated : (held?.first ?? false),
+    last: after > 0 ? fresh.length < after && !more.truncated : (held?.last ?? false),
   };
 }
 

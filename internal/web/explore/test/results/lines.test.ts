@@ -194,11 +194,13 @@ describe('a context', () => {
   const one = (at: number, line = `l${at}`) => ({ timestamp: rfc3339(String(at)), labels: {}, line });
   const texts = (lines: Line[] | undefined) => lines?.map(({ text }) => text);
   test('grows at both ends, with no line twice', () => {
-    let held = joined(undefined, { before: [one(4)], at: [one(5)], after: [one(6)] }, 1, 1);
-    held = joined(held, { before: [one(2), one(3)], at: [one(4), one(4, 'tie')], after: [] }, 2, 0);
+    let held = joined(undefined, { before: [one(4)], at: [one(5)], after: [one(6)], truncated: false }, 1, 1);
+    held = joined(held, { before: [one(2), one(3)], at: [one(4), one(4, 'tie')], after: [], truncated: false }, 2, 0);
     assert.deepEqual(texts(held.lines), ['l2', 'l3', 'l4', 'tie', 'l5', 'l6']);
-    held = joined(held, { before: [], at: [one(6)], after: [] }, 0, 2);
+    held = joined(held, { before: [], at: [one(6)], after: [], truncated: false }, 0, 2);
     assert.deepEqual(texts(held.lines), ['l2', 'l3', 'l4', 'tie', 'l5', 'l6']);
     assert.deepEqual([held.first, held.last], [false, true]);
+    const cut = joined(undefined, { before: [one(4)], at: [one(5)], after: [], truncated: true }, 2, 2);
+    assert.deepEqual([cut.first, cut.last], [false, false], 'there may be more than a truncated response has');
   });
 });
