@@ -184,7 +184,7 @@ test('the label browser writes the query, and reads it', async (t) => {
   await browser.getByText('is not prod').waitFor();
   assert.equal(await browser.getByRole('textbox', { name: 'Text 1' }).inputValue(), 'x');
   await rewrite(page, '{app="checkout"} | json | total > 50');
-  await browser.getByText('more than can be shown here').waitFor();
+  await browser.getByText('parts that cannot be shown here').waitFor();
   await reads(page, '{app="checkout"} | json | total > 50');
 });
 
