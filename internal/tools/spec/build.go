@@ -289,9 +289,9 @@ func (r row) valid() error {
 
 // tolerate marks what the operation tolerates. Nothing marks the default, which is to refuse.
 func (r row) tolerate(operation *yaml.Node) {
-	for extension, value := range map[string]string{"x-logfence-unknown-parameters": r.Unknown, "x-logfence-empty-values": r.Empty} {
-		if value == "tolerated" {
-			set(operation, extension, scalar(value))
+	for _, mark := range [][2]string{{"x-logfence-empty-values", r.Empty}, {"x-logfence-unknown-parameters", r.Unknown}} {
+		if mark[1] == "tolerated" {
+			set(operation, mark[0], scalar(mark[1]))
 		}
 	}
 }
