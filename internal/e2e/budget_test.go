@@ -56,7 +56,7 @@ func TestMemoryBudget(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	l := &budgetLoad{T: t, gateway: g, newest: lines.began, outcomes: map[string]int{}}
+	l := &budgetLoad{T: t, gateway: g, upstream: upstream.URL, newest: lines.began, outcomes: map[string]int{}}
 	for i := range 4 {
 		token, err := on.issuer.Token(demo.Claims{Subject: "budget", Tenant: fmt.Sprint("budget-", i)})
 		if err != nil {
@@ -66,10 +66,10 @@ func TestMemoryBudget(t *testing.T) {
 	}
 	pid := g.cmd.Process.Pid
 	idle := memoryOf(t, pid, "VmRSS")
-	alone := l.smallQueries(10 * time.Second)
+	alone, aloneDirect := l.smallQueries(10 * time.Second)
 	began := time.Now()
 	ended := l.start()
-	during := l.smallQueries(15 * time.Second)
+	during, duringDirect := l.smallQueries(15 * time.Second)
 	select {
 	case <-ended:
 	case <-time.After(5 * time.Minute):
@@ -83,6 +83,8 @@ func TestMemoryBudget(t *testing.T) {
 	ratio := float64(at(during, 0.99)) / float64(at(alone, 0.99))
 	t.Logf("small queries of another tenant: alone p50 %s, p99 %s of %d; during the load p50 %s, p99 %s of %d: %.1f times",
 		at(alone, 0.5), at(alone, 0.99), len(alone), at(during, 0.5), at(during, 0.99), len(during), ratio)
+	t.Logf("the same sent to the upstream itself: alone p50 %s, p99 %s; during the load p50 %s, p99 %s",
+		at(aloneDirect, 0.5), at(aloneDirect, 0.99), at(duringDirect, 0.5), at(duringDirect, 0.99))
 	if peak > budgetMemory {
 		t.Errorf("at most %d MiB were resident", peak>>20)
 	}
@@ -113,9 +115,10 @@ func at(took []time.Duration, q float64) time.Duration {
 type budgetLoad struct {
 	*testing.T
 
-	gateway *gateway
-	tokens  []string
-	newest  time.Time // of the lines that Loki holds
+	gateway  *gateway
+	upstream string
+	tokens   []string
+	newest   time.Time // of the lines that Loki holds
 
 	mu       sync.Mutex
 	outcomes map[string]int
@@ -299,12 +302,13 @@ func (l *budgetLoad) bodiesWithoutToken() {
 	all.Wait()
 }
 
-// smallQueries measures queries of a fourth tenant, one after the other.
-func (l *budgetLoad) smallQueries(lasting time.Duration) (took []time.Duration) {
+// smallQueries measures queries of a fourth tenant, one after the other, and in turn the same ones sent to the upstream
+// itself: what those take longer under load is not logfence's doing.
+func (l *budgetLoad) smallQueries(lasting time.Duration) (took, direct []time.Duration) {
 	transport := &http.Transport{DisableCompression: true}
 	defer transport.CloseIdleConnections()
-	for end := time.Now().Add(lasting); time.Now().Before(end); {
-		r, err := http.NewRequestWithContext(l.Context(), http.MethodGet, l.gateway.public+"/api/v1/logs/query?limit=1&query=%7Bapp%3D%22small%22%7D", nil)
+	send := func(base, path string) time.Duration {
+		r, err := http.NewRequestWithContext(l.Context(), http.MethodGet, base+path+"?limit=1&query=%7Bapp%3D%22small%22%7D", nil)
 		if err != nil {
 			l.Fatal(err)
 		}
@@ -319,11 +323,15 @@ func (l *budgetLoad) smallQueries(lasting time.Duration) (took []time.Duration) 
 		if response.StatusCode != http.StatusOK {
 			l.Errorf("a small query: %d", response.StatusCode)
 		}
-		took = append(took, time.Since(began))
+		return time.Since(began)
+	}
+	for end := time.Now().Add(lasting); time.Now().Before(end); {
+		took = append(took, send(l.gateway.public, "/api/v1/logs/query"))
+		direct = append(direct, send(l.upstream, "/loki/api/v1/query_range"))
 		pause := time.NewTimer(10 * time.Millisecond)
 		<-pause.C
 	}
-	return took
+	return took, direct
 }
 
 // longLines is a Loki with budgetLines lines of each query in the past, which it makes as it writes them: its own

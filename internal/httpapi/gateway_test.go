@@ -128,7 +128,7 @@ func newGateway(t *testing.T, options ...option) *gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	turns, err := limits.NewParseSlots(limits.FairSemaphoreConfig{AtOnce: 2, Queue: 8, QueuePerKey: 4}, time.Minute)
+	turns, err := limits.NewParseSlots(limits.FairSemaphoreConfig{AtOnce: 2, Queue: 64, QueuePerKey: 32}, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -174,20 +175,20 @@ func TestTailWithoutMemory(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		f, r := &fake{}, newRoom(1<<30)
-		failures := 0
+		var failures atomic.Int64
 		open := start(t, f, tail.Config{Reserve: func(ctx context.Context, bytes int64) (pages.Reservation, error) {
-			if failures > 0 {
-				failures--
+			if failures.Load() > 0 {
+				failures.Add(-1)
 				return nil, full
 			}
 			return r.reserve(ctx, bytes)
 		}})
 		time.Sleep(2 * begins)
-		failures = 3
+		failures.Store(3)
 		f.endTails()
 		f.take(line(time.Now(), "missed"))
-		if got := texts(t, open, 1); got[0] != "missed" || failures != 0 {
-			t.Errorf("got %v with %d failures to come", got, failures)
+		if got := texts(t, open, 1); got[0] != "missed" || failures.Load() != 0 {
+			t.Errorf("got %v with %d failures to come", got, failures.Load())
 		}
 	})
 }
