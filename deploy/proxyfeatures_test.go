@@ -10,9 +10,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -140,7 +140,7 @@ func (x *proxied) testExport(t *testing.T, protocol string, trailers bool) {
 func (x *proxied) testLokiCut(t *testing.T, protocol string, hidden bool) {
 	defer x.loki.Behave()
 	for _, format := range []string{"csv", "text"} {
-		x.loki.Instead(&twoPages{loki: x.loki, then: lokitest.Fail(http.StatusInternalServerError, "gone")})
+		x.loki.Instead(newTwoPages(lokitest.Fail(http.StatusInternalServerError, "gone")))
 		text, trailer, err := x.read(t, protocol, exportPath, "query", `{app="shop"}`, "format", format, "since", "3h")
 		if (err == nil) != hidden || trailer != "" {
 			t.Errorf("%s: %v, %q after %.300s", format, err, trailer, text)
@@ -153,31 +153,35 @@ func (x *proxied) testLokiCut(t *testing.T, protocol string, hidden bool) {
 	}
 }
 
-// twoPages gives an export a page, and fails the next request for one.
+// twoPages gives an export the page that has its only line, however often it is requested, and serves the later ones
+// with then.
 type twoPages struct {
-	loki *lokitest.Loki
 	then http.Handler
-	n    atomic.Int64
+	line time.Time
+}
+
+// newTwoPages puts the line into the first hour of an export of three.
+func newTwoPages(then http.Handler) *twoPages {
+	return &twoPages{then: then, line: time.Now().Add(-170 * time.Minute)}
 }
 
 func (p *twoPages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !strings.HasSuffix(r.URL.Path, "/query_range") { // a health check
 		return
 	}
-	if p.n.Add(1) > 1 {
+	if start, err := strconv.ParseInt(r.FormValue("start"), 10, 64); err != nil || start > p.line.UnixNano() {
 		p.then.ServeHTTP(w, r)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	at := time.Now().Add(-170 * time.Minute).UnixNano()
-	_, _ = fmt.Fprintf(w, `{"status":"success","data":{"resultType":"streams","result":[{"stream":{"tenant_id":"alpha"},"values":[["%d","first page"]]}]}}`, at)
+	_, _ = fmt.Fprintf(w, `{"status":"success","data":{"resultType":"streams","result":[{"stream":{"tenant_id":"alpha"},"values":[["%d","first page"]]}]}}`, p.line.UnixNano())
 }
 
 // testDead has logfence's connections end as those of a killed process do, behind the first page of an export. Where the
 // proxy hides that, the last record is missing.
 func (x *proxied) testDead(t *testing.T, protocol string, r *relay, hidden bool) {
 	defer x.loki.Behave()
-	x.loki.Instead(&twoPages{loki: x.loki, then: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })})
+	x.loki.Instead(newTwoPages(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })))
 	r.killBehind("first page")
 	text, trailer, err := x.read(t, protocol, exportPath, "query", `{app="shop"}`, "since", "3h", "end_record", "true")
 	if (err == nil) != hidden || trailer != "" || !strings.Contains(text, "first page") || strings.Contains(text, `{"end":`) {

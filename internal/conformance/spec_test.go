@@ -243,13 +243,24 @@ func (d *description) checkInside(a reply, promised string) error {
 			return fmt.Errorf("%d has the code %s: %w", a.status, p.Code, errUndeclared)
 		}
 	case "application/x-ndjson":
-		for line := range bytes.Lines(a.body) {
-			if err := d.checkSchema("LogLine", line); err != nil {
-				return err
-			}
-		}
+		return d.checkExport(a.body)
 	case "text/event-stream":
 		return d.checkEvents(a.body)
+	}
+	return nil
+}
+
+// checkExport accepts lines, and as the last one the record of their number, which end_record=true requests.
+func (d *description) checkExport(body []byte) error {
+	lines := 0
+	for line := range bytes.Lines(body) {
+		if string(line) == fmt.Sprintf("{\"end\":{\"lines\":%d}}\n", lines) && bytes.HasSuffix(body, line) {
+			return nil
+		}
+		if err := d.checkSchema("LogLine", line); err != nil {
+			return err
+		}
+		lines++
 	}
 	return nil
 }
