@@ -69,7 +69,7 @@ type bodyMemory struct {
 // reserveBody reserves memory for a request's body before it is read. Without a body it waits for nothing.
 func (s *Server) reserveBody(c echo.Context) (*bodyMemory, error) {
 	r := c.Request()
-	if r.Body == nil || r.Body == http.NoBody || r.ContentLength > s.maxBody { // such a body is refused, and not read
+	if r.Body == nil || r.Body == http.NoBody || r.ContentLength > s.maxBody { // such a body is refused, and not kept
 		return nil, nil
 	}
 	most := r.ContentLength

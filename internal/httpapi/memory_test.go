@@ -6,7 +6,9 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -255,4 +257,22 @@ func TestSlowBodiesHoldLittle(t *testing.T) {
 func (g *gateway) post(token, path string, params ...string) apiResponse {
 	g.Helper()
 	return g.send(token, g.request(http.MethodPost, path, params...))
+}
+
+// TestTooLargeBodiesAreNotKept guarantees that a body which declares more than is accepted, and for which no memory is
+// reserved, takes none: many slow ones of it would otherwise be outside of the budget.
+func TestTooLargeBodiesAreNotKept(t *testing.T) {
+	const maxBody = 8 << 20
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(strings.Repeat("x", maxBody+1)))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := readBody(r, "application/x-www-form-urlencoded", maxBody)
+	runtime.ReadMemStats(&after)
+	if p := problemOf(err); p.Code != "body_too_large" {
+		t.Errorf("got %v", err)
+	}
+	if took := after.TotalAlloc - before.TotalAlloc; took > 1<<20 {
+		t.Errorf("reading it took %d bytes", took)
+	}
 }

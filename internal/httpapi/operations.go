@@ -247,10 +247,14 @@ func readBody(r *http.Request, mediaType string, maxBody int64) ([]byte, error) 
 		hasCharset && !strings.EqualFold(charset, "utf-8") || r.Header.Get(echo.HeaderContentEncoding) != "" {
 		return nil, codeMediaTypeUnsupported.problem(err, "Send the body as %s, in UTF-8 and not compressed.", mediaType)
 	}
-	// A body that is too large is read up to the bound, too: a connection that is closed with more unread may be reset
-	// before the client has read the response.
+	if r.ContentLength > maxBody {
+		// It is read up to the bound, and kept nowhere, since no memory is reserved for it: a connection that is closed
+		// with more unread may be reset before the client has read the response.
+		_, _ = io.CopyN(io.Discard, r.Body, maxBody)
+		return nil, codeBodyTooLarge.problem(nil, "The body is larger than %d bytes.", maxBody)
+	}
 	var body bytes.Buffer
-	body.Grow(int(min(max(r.ContentLength, 0), maxBody)) + bytes.MinRead) // io.ReadAll would copy it as it grows
+	body.Grow(int(max(r.ContentLength, 0)) + bytes.MinRead) // io.ReadAll would copy it as it grows
 	_, err = body.ReadFrom(http.MaxBytesReader(nil, r.Body, maxBody))
 	var tooLarge *http.MaxBytesError
 	switch {
