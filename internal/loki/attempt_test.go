@@ -256,13 +256,16 @@ func TestTenantsDoNotTakeLokiDown(t *testing.T) {
 	}))
 	defer server.Close()
 	c, _ := listening(t, server.URL)
+	start := time.Now()
 	for range 200 {
 		if err := request(t.Context(), t, c, loki.RequestOptions{}); errors.Is(err, loki.ErrUnavailable) {
 			t.Fatal(err)
 		}
 	}
-	if s := c.Stats().Upstreams[0]; !s.Up || s.Probes > 5 {
-		t.Errorf("%+v", s)
+	// A probe that succeeded is valid for a second (healthTTL), however long the requests take.
+	allowed := uint64(time.Since(start)/time.Second) + 2
+	if s := c.Stats().Upstreams[0]; !s.Up || s.Probes > allowed {
+		t.Errorf("%+v, at most %d probes wanted", s, allowed)
 	}
 }
 
