@@ -2,6 +2,9 @@ module github.com/logfence/logfence
 
 go 1.26.5
 
+// What releases are built with: the newest Go of this version, with its security patches.
+toolchain go1.26.11
+
 // What npm installs may hold Go files.
 ignore node_modules
 

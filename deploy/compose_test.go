@@ -60,7 +60,7 @@ func TestComposeSettings(t *testing.T) {
 	}
 }
 
-// TestDockerfileGo guarantees that the image is built by a Go that go.mod takes.
+// TestDockerfileGo guarantees that the image is built by the Go of go.mod's toolchain line, as releases are.
 func TestDockerfileGo(t *testing.T) {
 	t.Parallel()
 	version := func(file, pattern string) string {
@@ -74,7 +74,7 @@ func TestDockerfileGo(t *testing.T) {
 		}
 		return string(m[1])
 	}
-	image, line := version("Dockerfile", `golang:(\d+\.\d+)\.\d+-`), version("../go.mod", `\ngo (\d+\.\d+)\.\d+\n`)
+	image, line := version("Dockerfile", `golang:(\d+\.\d+\.\d+)-`), version("../go.mod", `\ntoolchain go(\d+\.\d+\.\d+)\n`)
 	if image != line {
 		t.Errorf("the image is built by Go %s, and go.mod says %s", image, line)
 	}

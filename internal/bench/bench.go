@@ -129,7 +129,7 @@ func (b *bench) startLogfence(ctx context.Context, binary string, u *upstream) (
 		"LOGFENCE_JWT_ISSUER=" + issuer, "LOGFENCE_JWT_AUDIENCE=" + audience, "LOGFENCE_JWT_KEYS_FILE=" + b.keysFile,
 		"LOGFENCE_AUDIT_LOG=" + strings.TrimSuffix(log, ".log") + ".audit.jsonl",
 		"LOGFENCE_TENANT_RATE=100000000", "LOGFENCE_TENANT_BURST=100000000",
-		"LOGFENCE_TENANT_QUERIES=20000", "LOGFENCE_QUERIES_AT_ONCE=20000",
+		"LOGFENCE_TENANT_QUERIES=20000", "LOGFENCE_QUERIES_AT_ONCE=20000", "LOGFENCE_PPROF=true",
 	}
 	if u.caFile != "" {
 		env = append(env, "LOGFENCE_LOKI_CA_FILE="+u.caFile)

@@ -53,7 +53,7 @@ func TestLoadDefaults(t *testing.T) {
 	}
 	if c.Addr != ":8080" || c.AdminAddr != "127.0.0.1:9090" || !c.LokiCompat || c.BasicToken ||
 		c.Audit != (audit.Config{Log: "off", Queries: "text"}) || !reflect.DeepEqual(c.TrustedProxies, audit.TrustedProxies{}) || c.LogLevel != slog.LevelInfo || c.LogFormat != telemetry.FormatJSON ||
-		c.LogQueries != telemetry.LogText || c.MetricsTenants != 0 || !c.PProf {
+		c.LogQueries != telemetry.LogText || c.MetricsTenants != 0 || c.PProf {
 		t.Errorf("%+v", c)
 	}
 }

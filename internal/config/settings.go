@@ -329,8 +329,8 @@ var settingsAfter = []setting{
 		target:  func(d *loader) any { return &d.MetricsTenants },
 	},
 	{
-		name: "PPROF", kind: kindSwitch, fallback: "true",
-		meaning: "serve profiles of the process at `/debug/pprof/` of the admin listener",
+		name: "PPROF", kind: kindSwitch, fallback: "false",
+		meaning: "serve profiles of the process at `/debug/pprof/` of the admin listener; they show queries that are in memory",
 		target:  func(d *loader) any { return &d.PProf },
 	},
 }

@@ -248,7 +248,7 @@ func newScene(t *testing.T, l *demo.Loki) *scene {
 	s := &scene{front: newFront(t, l)}
 	s.wire = newWire(t, s.front.URL)
 	var err error
-	if s.gateway, err = startGateway(t.Context(), on.binary, on.issuer, s.wire.url(), "LOGFENCE_LOKI_TIMEOUT="+faultTimeout.String()); err != nil {
+	if s.gateway, err = startGateway(t.Context(), on.binary, on.issuer, s.wire.url(), "LOGFENCE_LOKI_TIMEOUT="+faultTimeout.String(), "LOGFENCE_PPROF=true"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
