@@ -12,12 +12,14 @@ import (
 	"github.com/logfence/logfence/internal/tenant"
 )
 
-// A tenant may parse for a quarter of the slots' time, and for parseBurst at once after a rest. Parsing takes
-// far less than a millisecond as a rule: who needs more sends texts that cost more than they were estimated
-// at, and waits before the others notice.
+// A tenant may parse for a twentieth of the slots' time, and for parseBurst at once after a rest. What counts
+// is the part of a text's time beyond parseFree: nearly all texts take far less, and a tenant's rate of requests
+// bounds those. The share is small because Loki parses every text again, several times over for a range that it
+// splits: it pays five times or more what logfence pays (TestExpensiveTextsAtLoki).
 const (
-	parseShare = 0.25
-	parseBurst = 500 * time.Millisecond
+	parseShare = 0.05
+	parseBurst = 250 * time.Millisecond
+	parseFree  = 2 * time.Millisecond
 )
 
 // ParseSlots bounds the texts that are parsed at the same time, fairly between tenants. Parsing cannot be
@@ -61,7 +63,7 @@ func NewParseSlots(c FairSemaphoreConfig, maxWait time.Duration) (*ParseSlots, e
 }
 
 // Acquire waits for a slot that counts under each of the tenants, which are distinct and sorted. release
-// gives it back, once, and charges each of them with the time that it was held. Without a slot the error is
+// gives it back, once, and charges each of them with the time that it was held beyond parseFree. Without a slot the error is
 // [ErrOverloaded] where the queue is full or the wait is over, or the context's.
 func (p *ParseSlots) Acquire(ctx context.Context, tenants []tenant.Name) (release func(), err error) {
 	began := time.Now()
@@ -83,7 +85,7 @@ func (p *ParseSlots) Acquire(ctx context.Context, tenants []tenant.Name) (releas
 	held := time.Now()
 	return sync.OnceFunc(func() {
 		give()
-		p.charge(tenants, time.Since(held))
+		p.charge(tenants, time.Since(held)-parseFree)
 	}), nil
 }
 
@@ -143,6 +145,9 @@ func (p *ParseSlots) debt(tenants []tenant.Name) (wait time.Duration, leave func
 
 // charge takes time from the tenants' budgets, which may go below nothing.
 func (p *ParseSlots) charge(tenants []tenant.Name, used time.Duration) {
+	if used <= 0 {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()

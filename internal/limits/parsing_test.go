@@ -65,7 +65,7 @@ func TestParseTimeIsCharged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newParseSlots(t, 2, 5*time.Second)
 		release := mustAcquire(t, p, "alpha")
-		time.Sleep(1500 * time.Millisecond) // a second more than the burst, at half a second a second
+		time.Sleep(parseFree + parseBurst + 200*time.Millisecond) // at a tenth of a second a second
 		release()
 		release()
 		began := time.Now()
@@ -80,6 +80,24 @@ func TestParseTimeIsCharged(t *testing.T) {
 		mustAcquire(t, p, "alpha")() // and not again
 		if waited := time.Since(began); waited > 2100*time.Millisecond {
 			t.Errorf("alpha waited again, %s in all", waited)
+		}
+	})
+}
+
+// TestCheapTextsAreNotCharged guarantees that texts which take as long as nearly all do never make their tenant
+// wait, however many there are.
+func TestCheapTextsAreNotCharged(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newParseSlots(t, 2, 5*time.Second)
+		began := time.Now()
+		for range 1000 {
+			release := mustAcquire(t, p, "alpha")
+			time.Sleep(parseFree)
+			release()
+		}
+		if waited := time.Since(began) - 1000*parseFree; waited != 0 {
+			t.Errorf("waited %s", waited)
 		}
 	})
 }
