@@ -152,39 +152,55 @@ type prefix struct {
 // Scope makes the scope of one or several tenants: a union, which a stream of any of them is in.
 // There are 1 to [tenant.MaxNames] names, each valid; [ErrTenant] otherwise.
 //
-// extra narrows it: one stream selector whose matchers are added beside the tenant's, as it stands
-// in a token's claim; "" adds none. [ErrExtra] if it is not a selector.
-func (f *Fence) Scope(tenants []tenant.Name, extra string) (Scope, error) {
+// extras narrow it: each is one stream selector whose matchers are added beside the tenant's, as it stands
+// in a token's claim or in a grant; "" adds none. [ErrExtra] if one is not a selector.
+func (f *Fence) Scope(tenants []tenant.Name, extras ...string) (Scope, error) {
 	// Names are counted before they are joined: no key is longer than what makes a scope.
 	if len(tenants) > tenant.MaxNames {
 		return Scope{}, fmt.Errorf("%w: %d names, want 1 to %d", ErrTenant, len(tenants), tenant.MaxNames)
 	}
-	key := scopeKey(tenants, extra)
+	return f.cached(scopeKey(tenants, extras...), func() (Scope, error) { return f.newScope(tenants, extras) })
+}
+
+// AnyTenant makes the scope of every tenant: each stream whose tenant label is there and not empty. It is for callers
+// that the operator has granted every tenant, and no list of names leads to it. Such a scope has no [Scope.Tenants].
+//
+// extras are as in [Fence.Scope].
+func (f *Fence) AnyTenant(extras ...string) (Scope, error) {
+	return f.cached("*"+scopeKey(nil, extras...), func() (Scope, error) {
+		return f.finishScope(labels.MustNewMatcher(labels.MatchRegexp, f.label, ".+"), nil, extras)
+	})
+}
+
+func (f *Fence) cached(key string, newScope func() (Scope, error)) (Scope, error) {
 	if s, ok := f.scopes.Get(key); ok {
 		return s, nil
 	}
-	s, err := f.newScope(tenants, extra)
+	s, err := newScope()
 	if err == nil {
 		f.scopes.Add(key, s)
 	}
 	return s, err
 }
 
-// scopeKey tells lists of names and selectors apart: each has its length before it, so that no two make
-// the same key.
-func scopeKey(tenants []tenant.Name, extra string) string {
-	key := make([]byte, 0, 256) // most fit, and take nothing from the heap
+// scopeKey tells lists of names and selectors apart: how many names there are comes first, and each text has its
+// length before it, so that no two make the same key.
+func scopeKey(tenants []tenant.Name, extras ...string) string {
+	key := appendLength(make([]byte, 0, 256), len(tenants)) // most fit, and take nothing from the heap
 	for _, name := range tenants {
 		key = append(appendLength(key, len(name)), name...)
 	}
-	return string(append(appendLength(key, len(extra)), extra...))
+	for _, extra := range extras {
+		key = append(appendLength(key, len(extra)), extra...)
+	}
+	return string(key)
 }
 
 func appendLength(key []byte, n int) []byte {
 	return append(strconv.AppendInt(key, int64(n), 10), ' ')
 }
 
-func (f *Fence) newScope(tenants []tenant.Name, extra string) (Scope, error) {
+func (f *Fence) newScope(tenants []tenant.Name, extras []string) (Scope, error) {
 	names := slices.Clone(tenants)
 	slices.Sort(names)
 	names = slices.Compact(names)
@@ -196,15 +212,25 @@ func (f *Fence) newScope(tenants []tenant.Name, extra string) (Scope, error) {
 			return Scope{}, fmt.Errorf("%w: name %d of %d is not %s", ErrTenant, i+1, len(names), tenant.Grammar)
 		}
 	}
-	more, err := f.extraMatchers(extra)
+	if len(names) == 1 {
+		return f.finishScope(labels.MustNewMatcher(labels.MatchEqual, f.label, string(names[0])), names, extras)
+	}
+	own, err := f.union(names)
 	if err != nil {
 		return Scope{}, err
 	}
-	var own *labels.Matcher
-	if len(names) == 1 {
-		own = labels.MustNewMatcher(labels.MatchEqual, f.label, string(names[0]))
-	} else if own, err = f.union(names); err != nil {
-		return Scope{}, err
+	return f.finishScope(own, names, extras)
+}
+
+// finishScope makes the scope of a matcher on the tenant label. Without names it is that of every tenant.
+func (f *Fence) finishScope(own *labels.Matcher, names []tenant.Name, extras []string) (Scope, error) {
+	var more []*labels.Matcher
+	for _, extra := range extras {
+		matchers, err := extraMatchers(extra)
+		if err != nil {
+			return Scope{}, err
+		}
+		more = append(more, matchers...)
 	}
 	s := Scope{fence: f, tenants: names, plain: newPrefix(own, more), more: more}
 	s.joined, s.identity = strings.Join(tenant.Texts(names), ","), scopeKey(names, s.plain.text)
@@ -213,7 +239,7 @@ func (f *Fence) newScope(tenants []tenant.Name, extra string) (Scope, error) {
 	// that does not come back from Loki's parser as it went in makes no scope.
 	if _, err := s.fenceText("{}", wantSelector); err != nil {
 		unfit := ErrTenant
-		if extra != "" {
+		if len(more) > 0 {
 			unfit = ErrExtra
 		}
 		return Scope{}, fmt.Errorf("%w: %w", unfit, err)
@@ -234,7 +260,7 @@ func (f *Fence) union(names []tenant.Name) (*labels.Matcher, error) {
 	return m, nil
 }
 
-// Tenants are the names of the tenants in the scope, sorted.
+// Tenants are the names of the tenants in the scope, sorted; none where it is of every tenant.
 func (s Scope) Tenants() []tenant.Name { return slices.Clone(s.tenants) }
 
 // All is the selector of every stream in the scope.
@@ -260,7 +286,7 @@ func newPrefix(own *labels.Matcher, more []*labels.Matcher) prefix {
 // label would turn up in the response: there a regular expression selects the same and leaves no trace. It
 // is compiled on first use: scopes are many, and few ever need it.
 func (s Scope) prefix(hasAbsent bool) (prefix, error) {
-	if !hasAbsent {
+	if !hasAbsent || len(s.tenants) == 0 { // every tenant is a regular expression already
 		return s.plain, nil
 	}
 	tenants, err := s.fence.union(s.tenants)
@@ -270,9 +296,9 @@ func (s Scope) prefix(hasAbsent bool) (prefix, error) {
 	return newPrefix(tenants, s.more), nil
 }
 
-// extraMatchers reads the selector of a token's claim. Its matchers stand in every query of the
+// extraMatchers reads the selector of a token's claim or of a grant. Its matchers stand in every query of the
 // caller, so it is held to the same costs.
-func (f *Fence) extraMatchers(text string) ([]*labels.Matcher, error) {
+func extraMatchers(text string) ([]*labels.Matcher, error) {
 	if text == "" {
 		return nil, nil
 	}
