@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,33 +13,54 @@ import (
 	"github.com/logfence/logfence/internal/loki"
 )
 
-// Cursor is a reader's position: the newest timestamp that was delivered, and which lines of that nanosecond.
-// Its text is all that a later tail needs to resume, on any replica: a timestamp alone would lose the other
+// Cursor is a position in a tail: the newest timestamp that was delivered, and which lines of that nanosecond. Its
+// text is all that a later tail needs to resume exactly, on any replica: a timestamp alone would lose the other
 // lines of its nanosecond, or repeat them. The zero Cursor is the position before the first line.
 type Cursor struct {
 	nanos int64
-	seen  []uint64 // fingerprints of 48 bits
+	// seen are fingerprints of 48 bits, one for each line, while they are few. Beyond that they are in sums.
+	seen []uint64
+	sums *lineSums
 }
 
 const (
-	// maxSeen bounds a cursor's text: 2 KiB fit into a header anywhere. Of a nanosecond with more lines some
-	// are repeated, none lost.
+	// maxSeen bounds a list of lines: 2 KiB fit into a header anywhere.
 	maxSeen = 256
 	// seenBytes are 48 bits: one in 10^12 for a line to be taken for one of 256 others of its nanosecond.
 	seenBytes = 6
 )
 
-// Add records a line that was delivered.
+// Add records a line that was delivered. Of a cursor that was parsed, copies record lines together.
 func (m *Cursor) Add(e loki.Entry) {
 	if e.Nanos < m.nanos {
 		return
 	}
 	if e.Nanos > m.nanos {
-		m.nanos, m.seen = e.Nanos, m.seen[:0]
+		*m = Cursor{nanos: e.Nanos, seen: m.seen[:0]}
 	}
-	if len(m.seen) < maxSeen {
-		m.seen = append(m.seen, fold48(fingerprint(e)))
+	f := fold48(fingerprint(e))
+	if m.sums == nil && len(m.seen) == maxSeen {
+		m.sums = &lineSums{}
+		for _, earlier := range m.seen {
+			m.sums.add(earlier)
+		}
 	}
+	if m.sums != nil {
+		m.sums.add(f)
+	} else {
+		m.seen = append(m.seen, f)
+	}
+}
+
+// clone is a cursor of its own.
+func (m Cursor) clone() Cursor {
+	m.seen = slices.Clone(m.seen)
+	if m.sums != nil {
+		own := *m.sums
+		own.counts = maps.Clone(own.counts)
+		m.sums = &own
+	}
+	return m
 }
 
 // IsZero reports whether no line was delivered.
@@ -51,9 +74,14 @@ func (m Cursor) String() string {
 	if m.IsZero() {
 		return ""
 	}
-	packed := make([]byte, 0, len(m.seen)*seenBytes)
-	for _, f := range m.seen {
-		packed = append(packed, binary.BigEndian.AppendUint64(nil, f)[8-seenBytes:]...)
+	var packed []byte
+	if m.sums != nil {
+		packed = m.sums.pack()
+	} else {
+		packed = make([]byte, 0, len(m.seen)*seenBytes)
+		for _, f := range m.seen {
+			packed = append(packed, binary.BigEndian.AppendUint64(nil, f)[8-seenBytes:]...)
+		}
 	}
 	return strconv.FormatInt(m.nanos, 10) + "-" + base64.RawURLEncoding.EncodeToString(packed)
 }
@@ -69,7 +97,13 @@ func ParseCursor(text string) (Cursor, error) {
 		return Cursor{}, ErrCursor
 	}
 	packed, err := base64.RawURLEncoding.DecodeString(lines)
-	if err != nil || len(packed)%seenBytes != 0 || len(packed) > maxSeen*seenBytes {
+	if err != nil {
+		return Cursor{}, ErrCursor
+	}
+	if sums, ok := unpackSums(packed); ok {
+		return Cursor{nanos: n, sums: sums}, nil
+	}
+	if len(packed)%seenBytes != 0 || len(packed) > maxSeen*seenBytes {
 		return Cursor{}, ErrCursor
 	}
 	m := Cursor{nanos: n}
@@ -79,6 +113,32 @@ func ParseCursor(text string) (Cursor, error) {
 		m.seen = append(m.seen, binary.BigEndian.Uint64(wide[:]))
 	}
 	return m, nil
+}
+
+// delivered returns how often each line was delivered, by its fingerprint: of entries, which hold all lines of the
+// cursor's nanosecond that there are now.
+func (m Cursor) delivered(entries []loki.Entry) map[uint64]int {
+	var prints []uint64
+	for _, e := range entries {
+		if e.Nanos == m.nanos {
+			prints = append(prints, fingerprint(e))
+		}
+	}
+	if m.sums != nil {
+		return m.sums.delivered(prints)
+	}
+	left := map[uint64]int{}
+	for _, f := range m.seen {
+		left[f]++
+	}
+	counts := map[uint64]int{}
+	for _, f := range prints {
+		if left[fold48(f)] > 0 {
+			left[fold48(f)]--
+			counts[f]++
+		}
+	}
+	return counts
 }
 
 // fingerprint identifies a line: FNV-1a over all that makes a line, each part ended by a byte that UTF-8

@@ -1,12 +1,13 @@
 package tail
 
 import (
-	"slices"
 	"time"
+
+	"github.com/logfence/logfence/internal/loki"
 )
 
-// maxDedupLines bounds the memory of a tail: 64 KiB.
-const maxDedupLines = 4096
+// maxDedupLines bounds the memory of a tail: 128 KiB. All lines of a nanosecond fit that Loki returns at once.
+const maxDedupLines = 8192
 
 // dedupWindow holds the lines delivered last, so that a query for missed lines repeats none.
 type dedupWindow struct {
@@ -28,8 +29,7 @@ type deliveredLine struct {
 
 // resume takes a cursor's lines as delivered. No older ones are requested.
 func (r *dedupWindow) resume(m Cursor) {
-	r.oldest, r.newest, r.cursor = m.nanos, m.nanos, m
-	r.cursor.seen = slices.Clone(m.seen) // the owner of the cursor adds more lines to it
+	r.oldest, r.newest, r.cursor = m.nanos, m.nanos, m.clone() // the owner of the cursor adds more lines to it
 }
 
 func (r *dedupWindow) add(nanos int64, fp uint64) {
@@ -57,8 +57,8 @@ func (r *dedupWindow) resumeFrom(lastSeen time.Time) int64 {
 
 // deliveredLines counts how often each line was delivered.
 type deliveredLines struct {
-	counts       map[uint64]int
-	cursorCounts map[uint64]int // of a cursor, by short fingerprints
+	counts map[uint64]int
+	cursor Cursor // its lines are counted when those of its nanosecond are known
 }
 
 func (r *dedupWindow) deliveredSince(nanos int64) deliveredLines {
@@ -68,23 +68,27 @@ func (r *dedupWindow) deliveredSince(nanos int64) deliveredLines {
 			k.counts[g.fingerprint]++
 		}
 	}
-	if r.cursor.nanos >= nanos && len(r.cursor.seen) > 0 {
-		k.cursorCounts = map[uint64]int{}
-		for _, s := range r.cursor.seen {
-			k.cursorCounts[s]++
-		}
+	if r.cursor.nanos >= nanos {
+		k.cursor = r.cursor
 	}
 	return k
 }
 
+// meet counts the lines of the cursor, among those of a page, which holds all lines of its nanoseconds.
+func (k *deliveredLines) meet(page []loki.Entry) {
+	if k.cursor.IsZero() || len(page) == 0 || page[0].Nanos > k.cursor.nanos || page[len(page)-1].Nanos < k.cursor.nanos {
+		return
+	}
+	for f, n := range k.cursor.delivered(page) {
+		k.counts[f] += n
+	}
+	k.cursor = Cursor{}
+}
+
 // take reports whether a line was delivered, and removes it once.
-func (k deliveredLines) take(fp uint64) bool {
+func (k *deliveredLines) take(fp uint64) bool {
 	if k.counts[fp] > 0 {
 		k.counts[fp]--
-		return true
-	}
-	if s := fold48(fp); k.cursorCounts[s] > 0 {
-		k.cursorCounts[s]--
 		return true
 	}
 	return false

@@ -380,6 +380,7 @@ func (t *Tail) catchUp(ctx context.Context, from int64, since time.Time) error {
 		if since.IsZero() {
 			t.markOpen()
 		}
+		known.meet(page)
 		for _, e := range page {
 			f := fingerprint(e)
 			t.addFetched(f)

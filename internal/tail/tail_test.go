@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -276,6 +277,51 @@ func TestTailEnds(t *testing.T) {
 	})
 }
 
+// TestTailResumesInADenseNanosecond guarantees that a tail goes on exactly, after any number of lines of one nanosecond
+// and while others of it arrive.
+func TestTailResumesInADenseNanosecond(t *testing.T) {
+	for _, n := range []int{255, 256, 257, 300, 2000, 4990} {
+		for _, delivered := range []int{1, 256, 257, n / 2, n} {
+			if delivered > n {
+				continue
+			}
+			inBubble(t, fmt.Sprintf("%d of %d", delivered, n), func(t *testing.T) {
+				f := &fake{}
+				at := time.Now().Add(-time.Second)
+				var all []loki.Entry
+				for i := range n {
+					all = append(all, line(at, "%d", i-i%10)) // some lines come ten times
+				}
+				f.take(all...)
+				rand.Shuffle(n, func(i, j int) { all[i], all[j] = all[j], all[i] })
+				var cursor tail.Cursor
+				want := map[string]int{}
+				for i, e := range all {
+					if i < delivered {
+						cursor.Add(e)
+					} else {
+						want[e.Line]++
+					}
+				}
+				read, err := tail.ParseCursor(cursor.String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				tl := start(t, f, tail.Config{After: read})
+				for _, text := range texts(t, tl, n-delivered) {
+					want[text]--
+				}
+				for text, missing := range want {
+					if missing != 0 {
+						t.Errorf("line %q is %d times too few", text, missing)
+					}
+				}
+				nothing(t, tl)
+			})
+		}
+	}
+}
+
 // TestMark guarantees that a mark's text is what it was made from, and that nothing else is read as one.
 func TestMark(t *testing.T) {
 	at := time.Unix(0, 1_795_441_417_608_265_119)
@@ -297,7 +343,7 @@ func TestMark(t *testing.T) {
 	}
 	for _, bad := range []string{
 		"", "-", "1795441417608265119", "0-", "-5-", "+5-", "05-", "1-AAA", "1-AAAAAAAA=", "1-AAAA AAAA", "x-AAAAAAAA",
-		"99999999999999999999-AAAAAAAA", text + "AAAAAAAA",
+		"99999999999999999999-AAAAAAAA", text + "AAAAAAAA", text[:len(text)-4],
 	} {
 		if _, err := tail.ParseCursor(bad); !errors.Is(err, tail.ErrCursor) {
 			t.Errorf("%q: got %v", bad, err)
