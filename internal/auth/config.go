@@ -24,6 +24,10 @@ type Config struct {
 	// Leeway is the clock skew allowed on exp, nbf and iat. Default 30s, at most 5m: for as long as
 	// that, an expired token still passes.
 	Leeway time.Duration
+	// InflightGrace is how long after its token has expired, leeway included, a query or an export that is in flight may
+	// still continue. Default 15m, at most 24h; 0 ends it with the token. A shorter time ends long exports of tokens that
+	// live for minutes; a longer one lets a response continue for as long after its caller has lost access.
+	InflightGrace time.Duration
 	// RequiredScope is a scope that every token must have, in `scope` or `scp`. Default: none.
 	RequiredScope string
 	// KeysMaxStale is how long keys are used after the last successful fetch. Default 24h, at least 10m.
@@ -46,15 +50,17 @@ func SupportedAlgorithms() []string {
 // Defaults returns a Config with all default values.
 func Defaults() Config {
 	return Config{
-		Algorithms:   SupportedAlgorithms(),
-		Leeway:       30 * time.Second,
-		KeysMaxStale: 24 * time.Hour,
-		CacheEntries: 16384,
+		Algorithms:    SupportedAlgorithms(),
+		Leeway:        30 * time.Second,
+		InflightGrace: 15 * time.Minute,
+		KeysMaxStale:  24 * time.Hour,
+		CacheEntries:  16384,
 	}
 }
 
 const (
 	maxLeeway    = 5 * time.Minute
+	maxGrace     = 24 * time.Hour
 	minMaxStale  = 2 * refreshInterval
 	maxRemember  = 1 << 20
 	maxClaimPath = 16
@@ -83,6 +89,9 @@ func (c Config) Validate() error {
 	c.validateAlgorithms(report)
 	if c.Leeway < 0 || c.Leeway > maxLeeway {
 		report("Leeway", "%s; write 0s to %s, such as 30s", c.Leeway, maxLeeway)
+	}
+	if c.InflightGrace < 0 || c.InflightGrace > maxGrace {
+		report("InflightGrace", "%s; write 0s to %s, such as 15m", c.InflightGrace, maxGrace)
 	}
 	if c.RequiredScope != "" && !isScope(c.RequiredScope) {
 		report("RequiredScope", "%q is not one scope; write a single one, without spaces, quotes or backslashes", c.RequiredScope)

@@ -63,8 +63,9 @@ Issuers[0].KeysFile: given beside a JWKS URL; write one of the two`},
 Algorithms[0]: "HS256" is symmetric: everyone who can verify could also sign; write some of RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA
 Algorithms[1]: "none" would believe tokens that nobody signed; write some of RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA
 Algorithms[3]: "ES256K" is not supported; write some of RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA`},
-		{"numbers", func(c *Config) { c.Leeway, c.KeysMaxStale, c.CacheEntries = -1, time.Minute, -1 }, `
+		{"numbers", func(c *Config) { c.Leeway, c.InflightGrace, c.KeysMaxStale, c.CacheEntries = -1, -1, time.Minute, -1 }, `
 Leeway: -1ns; write 0s to 5m0s, such as 30s
+InflightGrace: -1ns; write 0s to 24h0m0s, such as 15m
 KeysMaxStale: 1m0s; write at least 10m0s, such as 24h (keys are fetched every 5m0s)
 CacheEntries: -1; write 0 (none) to 1048576, such as 16384`},
 		{"two scopes", func(c *Config) { c.RequiredScope = "a b" }, `

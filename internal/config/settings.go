@@ -161,6 +161,11 @@ var settingsBefore = []setting{
 		target:  func(d *loader) any { return &d.Auth.Leeway },
 	},
 	{
+		name: "JWT_INFLIGHT_GRACE", kind: kindDuration, fallback: "15m", field: "Auth.InflightGrace",
+		meaning: "how long after the expiry of its token, leeway included, a query or an export in flight may continue; then its connection is aborted; 0s: it ends with the token",
+		target:  func(d *loader) any { return &d.Auth.InflightGrace },
+	},
+	{
 		name: "JWT_KEYS_MAX_STALE", kind: kindDuration, fallback: "24h", field: "Auth.KeysMaxStale",
 		meaning: "how long keys stay in use after the last successful fetch; after that, requests are refused",
 		target:  func(d *loader) any { return &d.Auth.KeysMaxStale },

@@ -61,6 +61,8 @@ type Config struct {
 	DrainSpread time.Duration
 	// Leeway is how long after its expiry the verifier accepts a token, and a tail continues with it.
 	Leeway time.Duration
+	// InflightGrace is how long after that a query or an export in flight may continue.
+	InflightGrace time.Duration
 	// MaxBody is the largest accepted form or JSON body, in bytes; 0 is DefaultMaxBody.
 	MaxBody int
 	// Now is the clock; nil is the system's.

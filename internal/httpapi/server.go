@@ -54,6 +54,7 @@ type Server struct {
 	origins       []string
 	tails         *tailRegistry
 	leeway        time.Duration
+	inflightGrace time.Duration
 	clientTimeout time.Duration
 	stopping      atomic.Bool // reported by /readyz
 	lastPolicy    atomic.Pointer[policy]
@@ -101,7 +102,7 @@ func New(c Config) (*Server, error) {
 	if err := s.bodiesFit(); err != nil {
 		return nil, err
 	}
-	s.origins, s.tails, s.leeway = c.CORSOrigins, newTailRegistry(c), c.Leeway
+	s.origins, s.tails, s.leeway, s.inflightGrace = c.CORSOrigins, newTailRegistry(c), c.Leeway, c.InflightGrace
 	if s.public, err = s.newPublic(c); err != nil {
 		return nil, err
 	}
@@ -243,7 +244,7 @@ func (s *Server) authenticated(op *operation, h echo.HandlerFunc) echo.HandlerFu
 			return err
 		}
 		body.read()
-		return h(&validatedRequest{Context: c, values: values})
+		return s.whileTokenValid(c, op, func() error { return h(&validatedRequest{Context: c, values: values}) })
 	}
 }
 

@@ -174,8 +174,7 @@ func (s *Server) startTail(c echo.Context, r tailRequest) (*tailSession, error) 
 func ofTailStart(err error) error {
 	switch {
 	case errors.Is(err, errTokenExpired):
-		return codeUnauthorized.problem(err, "The token is not valid. Get a new one from your identity provider.").
-			with(echo.HeaderWWWAuthenticate, `Bearer realm="logfence", error="invalid_token"`)
+		return tokenExpired()
 	case errors.Is(err, errDraining):
 		return codeOverloaded.problem(err, "The server is shutting down. Try again shortly.").
 			with(echo.HeaderRetryAfter, retryLater)
