@@ -19,7 +19,7 @@ const (
 // mayImport are the packages of this module that each may import: a package that is missing here may
 // import none, and must be added here first.
 var mayImport = map[string][]string{
-	"internal/auth":    {"internal/fielderror", "internal/refresh", "internal/strictjson", "internal/tenant"},
+	"internal/auth":    {"internal/claimpath", "internal/fielderror", "internal/refresh", "internal/strictjson", "internal/tenant"},
 	"internal/audit":   {"internal/fielderror", "internal/tenant"},
 	"internal/limits":  {"internal/fielderror", "internal/refresh", "internal/tenant"},
 	"internal/tenancy": {"internal/fielderror", "internal/tenant"},

@@ -20,6 +20,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/logfence/logfence/internal/claimpath"
 	"github.com/logfence/logfence/internal/fielderror"
 	"github.com/logfence/logfence/internal/refresh"
 	"github.com/logfence/logfence/internal/tenant"
@@ -115,12 +116,12 @@ type issuer struct {
 	audiences   []string
 	clientIDs   []string
 	required    []requirement
-	tenant      claimPath
+	tenant      claimpath.Path
 	shape       shape
 	bound       allowedTenants
 	headers     map[string]bool // by canonical name
 	ambient     bool
-	selector    claimPath // nil: none configured
+	selector    claimpath.Path // nil: none configured
 	keys        *keyring
 	essential   bool                    // without its keys the Verifier is not ready
 	file        *refresh.Value[*keySet] // follows the file of keys; nil: they come from the network
@@ -208,14 +209,14 @@ func newIssuer(ctx context.Context, ic Issuer, c Config, o options) (*issuer, er
 		iss.directories[id] = true
 	}
 	// Validate has checked the texts.
-	iss.tenant, _ = parseClaimPath(ic.TenantClaim)
+	iss.tenant, _ = claimpath.Parse(ic.TenantClaim)
 	iss.shape, _ = parseShape(ic.TenantShape)
 	for _, text := range ic.RequiredClaims {
 		r, _ := parseRequirement(text)
 		iss.required = append(iss.required, r)
 	}
 	if ic.SelectorClaim != "" {
-		iss.selector, _ = parseClaimPath(ic.SelectorClaim)
+		iss.selector, _ = claimpath.Parse(ic.SelectorClaim)
 	}
 	iss.keys = newKeyring(iss.name, newSource(ic, c.DangerouslyAllowHTTPJWKS, o.transport), c.KeysMaxStale, o.clock, o.log)
 	if ic.isTemplate() {

@@ -7,61 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/logfence/logfence/internal/claimpath"
 	"github.com/logfence/logfence/internal/tenant"
 )
-
-// A claimPath leads to a claim: names of objects within each other, at least one.
-type claimPath []string
-
-// parseClaimPath reads the syntax that Issuer.TenantClaim describes.
-func parseClaimPath(text string) (claimPath, error) {
-	if hasSpace(text) {
-		return nil, fmt.Errorf("%q contains spaces or control characters; write a claim name, or names joined by dots", text)
-	}
-	if strings.Contains(text, "://") && !strings.Contains(text, `\`) {
-		return claimPath{text}, nil
-	}
-	var path claimPath
-	var name strings.Builder
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; c {
-		case '\\':
-			i++
-			if i == len(text) || text[i] != '.' && text[i] != '\\' {
-				return nil, fmt.Errorf(`%q has a backslash that escapes nothing; write \. for a dot in a name, \\ for a backslash`, text)
-			}
-			name.WriteByte(text[i])
-		case '.':
-			path = append(path, name.String())
-			name.Reset()
-		default:
-			name.WriteByte(c)
-		}
-	}
-	path = append(path, name.String())
-	if slices.Contains(path, "") {
-		return nil, fmt.Errorf(`%q has an empty name in it; write names joined by single dots, and \. for a dot in a name`, text)
-	}
-	if len(path) > maxClaimPath {
-		return nil, fmt.Errorf("%q is %d names deep; at most %d are read", text, len(path), maxClaimPath)
-	}
-	return path, nil
-}
-
-// lookup returns the claim.
-func (p claimPath) lookup(claims map[string]any) (any, bool) {
-	var v any = claims
-	for _, name := range p {
-		object, ok := v.(map[string]any)
-		if !ok {
-			return nil, false
-		}
-		if v, ok = object[name]; !ok {
-			return nil, false
-		}
-	}
-	return v, true
-}
 
 // principal reads the principal from verified claims. The scope is checked first, so that a token for another
 // API gets that error, whatever else it lacks.
@@ -100,7 +48,7 @@ func (i *issuer) nameIn(claims map[string]any) string {
 
 // tenantsOf reads the tenant claim.
 func (i *issuer) tenantsOf(claims map[string]any) ([]tenant.Name, error) {
-	claim, _ := i.tenant.lookup(claims)
+	claim, _ := i.tenant.Lookup(claims)
 	if claim == nil {
 		return nil, absentClaim(i.tenant, claims)
 	}
@@ -138,11 +86,11 @@ func readTenants(claim any) ([]tenant.Name, error) {
 }
 
 // readSelector is the selector's text where one is configured.
-func readSelector(path claimPath, claims map[string]any) (string, error) {
+func readSelector(path claimpath.Path, claims map[string]any) (string, error) {
 	if path == nil {
 		return "", nil
 	}
-	claim, ok := path.lookup(claims)
+	claim, ok := path.Lookup(claims)
 	if !ok {
 		return "", errors.New("absent")
 	}

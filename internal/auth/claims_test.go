@@ -98,37 +98,6 @@ func TestTenants(t *testing.T) {
 	}
 }
 
-// TestParseClaimPath guarantees the syntax that Issuer.TenantClaim describes.
-func TestParseClaimPath(t *testing.T) {
-	for _, tt := range []struct {
-		text string
-		want claimPath // nil: refused
-	}{
-		{"tenant_id", claimPath{"tenant_id"}},
-		{"a.b", claimPath{"a", "b"}},
-		{`a\.b.c`, claimPath{"a.b", "c"}},
-		{`a\\.b`, claimPath{`a\`, "b"}},
-		{"https://acme.example/a.b", claimPath{"https://acme.example/a.b"}},
-		{`https://acme\.example/a.b`, claimPath{"https://acme.example/a", "b"}},
-		{"urn:acme:tenant", claimPath{"urn:acme:tenant"}},
-		{"", nil},
-		{".", nil},
-		{"a.", nil},
-		{".a", nil},
-		{"a..b", nil},
-		{`a\`, nil},
-		{`a\b`, nil},
-		{"a b", nil},
-		{"a\n", nil},
-		{strings.Repeat("a.", 16) + "a", nil},
-	} {
-		got, err := parseClaimPath(tt.text)
-		if d := cmp.Diff(tt.want, got); d != "" || (err == nil) != (tt.want != nil) {
-			t.Errorf("parseClaimPath(%q), %v (-want +got):\n%s", tt.text, err, d)
-		}
-	}
-}
-
 // TestSelectorClaim guarantees that a configured selector is never left away in silence.
 func TestSelectorClaim(t *testing.T) {
 	for _, tt := range []struct {

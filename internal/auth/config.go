@@ -59,11 +59,10 @@ func Defaults() Config {
 }
 
 const (
-	maxLeeway    = 5 * time.Minute
-	maxGrace     = 24 * time.Hour
-	minMaxStale  = 2 * refreshInterval
-	maxRemember  = 1 << 20
-	maxClaimPath = 16
+	maxLeeway   = 5 * time.Minute
+	maxGrace    = 24 * time.Hour
+	minMaxStale = 2 * refreshInterval
+	maxRemember = 1 << 20
 )
 
 // Validate reports all mistakes at once, as [fielderror.Error]s joined. It opens no file and no connection.

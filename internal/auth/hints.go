@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/logfence/logfence/internal/claimpath"
 )
 
 // Hints explain common shapes of tokens that are refused. They are for the log and for `logfence check`, never for
@@ -74,7 +76,7 @@ func unknownKeyHint(claims map[string]any) string {
 }
 
 // absentClaim explains a tenant claim that the token does not have.
-func absentClaim(path claimPath, claims map[string]any) error {
+func absentClaim(path claimpath.Path, claims map[string]any) error {
 	if sources, ok := claims["_claim_names"].(map[string]any); ok && sources[path[0]] != nil || path[0] == "groups" && claims["hasgroups"] != nil {
 		return fmt.Errorf("the claim %s was left out of the token, since it is too long; assign fewer groups to the application, or use roles", path)
 	}
@@ -82,21 +84,12 @@ func absentClaim(path claimPath, claims map[string]any) error {
 		for n := len(path); n > 1; n-- {
 			name := strings.Join(path[:n], ".")
 			if _, ok := claims[name]; ok {
-				whole := append(claimPath{name}, path[n:]...)
+				whole := append(claimpath.Path{name}, path[n:]...)
 				return fmt.Errorf("the tenant claim is absent or null; the token has a claim with dots in its name: write %s", whole)
 			}
 		}
 	}
 	return fmt.Errorf("the tenant claim is absent or null; expected %s", path)
-}
-
-// String is the path in the syntax of [Issuer.TenantClaim].
-func (p claimPath) String() string {
-	names := make([]string, 0, len(p))
-	for _, name := range p {
-		names = append(names, strings.NewReplacer(`\`, `\\`, ".", `\.`).Replace(name))
-	}
-	return strings.Join(names, ".")
 }
 
 // identity is what a token claims to be, for the log.

@@ -3,6 +3,8 @@ package auth
 import (
 	"net/url"
 	"strings"
+
+	"github.com/logfence/logfence/internal/claimpath"
 )
 
 // An Issuer is one provider of tokens. Its keys come from JWKSURL or KeysFile or, where neither is
@@ -184,7 +186,7 @@ func (iss Issuer) fetchedFrom() string {
 func (iss Issuer) validateClaims(report reporter) {
 	if iss.TenantClaim == "" {
 		report("TenantClaim", "required; write the claim that names the caller's tenants, such as tenant_id")
-	} else if _, err := parseClaimPath(iss.TenantClaim); err != nil {
+	} else if _, err := claimpath.Parse(iss.TenantClaim); err != nil {
 		report("TenantClaim", "%s", err)
 	}
 	if _, err := parseShape(iss.TenantShape); err != nil {
@@ -192,7 +194,7 @@ func (iss Issuer) validateClaims(report reporter) {
 	}
 	iss.validateSource(report)
 	if iss.SelectorClaim != "" {
-		if _, err := parseClaimPath(iss.SelectorClaim); err != nil {
+		if _, err := claimpath.Parse(iss.SelectorClaim); err != nil {
 			report("SelectorClaim", "%s", err)
 		}
 	}

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/logfence/logfence/internal/claimpath"
 )
 
 // requirement is a claim that every token of an issuer must have, with its exact value.
 type requirement struct {
-	path  claimPath
+	path  claimpath.Path
 	value string
 }
 
@@ -18,14 +20,14 @@ func parseRequirement(text string) (requirement, error) {
 	if !ok || name == "" || value == "" {
 		return requirement{}, fmt.Errorf("%s is not a claim and its value; write one such as repository_owner_id=1234", shorten(text))
 	}
-	path, err := parseClaimPath(name)
+	path, err := claimpath.Parse(name)
 	return requirement{path: path, value: value}, err
 }
 
 // checkRequired checks the claims that the configuration requires. Numbers and booleans compare by their text.
 func (i *issuer) checkRequired(claims map[string]any) error {
 	for _, r := range i.required {
-		claim, _ := r.path.lookup(claims)
+		claim, _ := r.path.Lookup(claims)
 		if text, ok := scalarText(claim); !ok || text != r.value {
 			return fmt.Errorf("required_claims: %s is %s, expected %s", r.path, describe(claim), shorten(r.value))
 		}
@@ -89,7 +91,7 @@ var userControlled = []struct {
 
 // validateSource refuses a tenant claim whose value the token's owner can choose.
 func (iss Issuer) validateSource(report reporter) {
-	path, err := parseClaimPath(iss.TenantClaim)
+	path, err := claimpath.Parse(iss.TenantClaim)
 	if err != nil {
 		return // reported already
 	}
@@ -116,7 +118,7 @@ func (iss Issuer) validateSource(report reporter) {
 
 // sourceWarning returns what is dangerous about the tenant claim; empty: nothing.
 func (iss Issuer) sourceWarning() string {
-	path, err := parseClaimPath(iss.TenantClaim)
+	path, err := claimpath.Parse(iss.TenantClaim)
 	if err != nil {
 		return ""
 	}
