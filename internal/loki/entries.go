@@ -63,7 +63,7 @@ func (c *Client) Entries(ctx context.Context, options RequestOptions, q tenancy.
 		return nil, err
 	}
 	defer response.Body.Close() //nolint:errcheck // it has been read, or is not needed
-	entries, err := decodeEntries(&limitedReader{from: response.Body, remaining: maxBytes})
+	entries, err := c.decoding.entries(&limitedReader{from: response.Body, remaining: maxBytes})
 	if err != nil {
 		return nil, err
 	}

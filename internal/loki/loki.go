@@ -30,6 +30,7 @@ type Client struct {
 	org               orgID
 	timeout           time.Duration
 	disableKeepAlives bool
+	decoding          decoding
 	tls               *fileValue[*tls.Config]
 	credential        *fileValue[string] // Authorization header; "": the URL's credentials
 	transport         *http.Transport    // used unwrapped by health checks, which are no caller's requests
@@ -63,6 +64,7 @@ func New(c Config, options ...Option) (*Client, error) {
 		org:               orgID(c.OrgID),
 		timeout:           c.Timeout,
 		disableKeepAlives: c.DisableKeepAlives,
+		decoding:          newDecoding(),
 		wrap:              func(t http.RoundTripper) http.RoundTripper { return t },
 		log:               slog.New(slog.DiscardHandler),
 	}
