@@ -87,8 +87,18 @@ type Walk struct {
 	Source Source
 	// Window is the span; its end is not in it. Both are required.
 	Window loki.Window
+	// Backward reads from the end of the window to its start.
+	Backward bool
 	// Lines is how many lines a page has at most; 0 is DefaultLines. Loki refuses more than its own bound.
 	Lines int
+	// Want is how many lines the receiver wants; it may stop there. Pages request few more than that. 0 is all.
+	Want int
+	// Span is how much of the window the first page looks at; 0 is an hour.
+	Span time.Duration
+	// LineBytes is how many bytes a line is expected to have; 0 is 1 KiB.
+	LineBytes int64
+	// Step is called after each page with what of the window is left, and whether it goes on; nil: it does.
+	Step func(rest loki.Window) bool
 	// Bytes is how large a page is at most; 0 is DefaultBytes. Larger pages are requested again with
 	// fewer lines. LongBytes is how large one may be that cannot be divided; 0 is DefaultLongBytes.
 	Bytes, LongBytes int64
@@ -109,12 +119,15 @@ func (e *DenseError) Error() string {
 	return fmt.Sprintf("%d lines or more share the nanosecond %d: more than one page holds", e.Lines, e.Nanos)
 }
 
-// Pages returns the lines a page at a time. A page is the receiver's until the next one is requested; then its
-// memory is given back. An error is the last value.
+// Pages returns the lines a page at a time. A page has all lines of each of its nanoseconds. It is the receiver's until
+// the next one is requested; then its memory is given back. An error is the last value.
 func (w Walk) Pages(ctx context.Context) iter.Seq2[[]loki.Entry, error] {
 	return func(yield func([]loki.Entry, error) bool) {
 		s := newWalkState(w)
-		for s.start.Before(w.Window.End) && s.step(ctx, yield) {
+		for s.rest.Start.Before(s.rest.End) && s.step(ctx, yield) {
+			if w.Step != nil && !w.Step(s.rest) {
+				return
+			}
 		}
 	}
 }
@@ -122,11 +135,12 @@ func (w Walk) Pages(ctx context.Context) iter.Seq2[[]loki.Entry, error] {
 // walkState is the position of a walk.
 type walkState struct {
 	Walk
-	start time.Time
+	rest loki.Window // of the window
 	// span is how far the next page looks. Loki processes a complete span even for its first lines, and splits it
 	// by the hour to work in parallel: requesting all of the rest each time would cost the square of the span.
 	span  time.Duration
 	lines int
+	got   int // lines that were handed on
 	// dense is set while a page is of one nanosecond that fills it, and its lines grow; long while a page cannot
 	// be divided and is larger than others.
 	dense, long bool
@@ -142,14 +156,30 @@ func newWalkState(w Walk) *walkState {
 	if w.LongBytes == 0 {
 		w.LongBytes = DefaultLongBytes
 	}
-	s := &walkState{Walk: w, start: w.Window.Start, span: firstSpan, lines: w.Lines}
-	s.expect(guessedLine)
+	if w.Span == 0 {
+		w.Span = firstSpan
+	}
+	if w.LineBytes == 0 {
+		w.LineBytes = guessedLine
+	}
+	s := &walkState{Walk: w, rest: w.Window, span: w.Span}
+	s.expect(w.LineBytes)
 	return s
 }
+
+// leastWanted is how many lines a page requests at least of a receiver that has all that it said it wants, and goes on.
+const leastWanted = 100
 
 // expect sets the lines of the next page by the bytes of a line; a quarter is left for those that are longer.
 func (s *walkState) expect(bytes int64) {
 	s.lines = int(min(max(s.Bytes*3/4/max(bytes, 1), 1), int64(s.Lines)))
+	switch {
+	case s.Want == 0:
+	case s.got < s.Want:
+		s.lines = min(s.lines, s.Want-s.got+1) // one more ends the last nanosecond, where it is alone in it
+	default:
+		s.lines = min(s.lines, leastWanted)
+	}
 }
 
 // step requests a page, and hands its complete part on while its memory is reserved. It reports whether the walk
@@ -172,31 +202,67 @@ func (s *walkState) step(ctx context.Context, yield func([]loki.Entry, error) bo
 	return len(page) == 0 || yield(page, nil)
 }
 
+// next is what the next page looks at.
+func (s *walkState) next() loki.Window {
+	span := s.span
+	if s.dense {
+		span = 1
+	}
+	if left := s.rest.End.Sub(s.rest.Start); span >= left {
+		return s.rest
+	}
+	if s.Backward {
+		return loki.Window{Start: s.rest.End.Add(-span), End: s.rest.End}
+	}
+	return loki.Window{Start: s.rest.Start, End: s.rest.Start.Add(span)}
+}
+
+// passed moves on behind a window that was read completely.
+func (s *walkState) passed(w loki.Window) {
+	if s.Backward {
+		s.rest.End = w.Start
+	} else {
+		s.rest.Start = w.End
+	}
+}
+
+// leave moves on to a nanosecond, which is still to be read, and returns how much of the window was passed.
+func (s *walkState) leave(nanos int64) time.Duration {
+	before := s.rest
+	if s.Backward {
+		s.rest.End = time.Unix(0, nanos+1)
+		return before.End.Sub(s.rest.End)
+	}
+	s.rest.Start = time.Unix(0, nanos)
+	return s.rest.Start.Sub(before.Start)
+}
+
 // nextPage requests a page, returns its complete part and moves on; that may be empty, and the walk continues.
 func (s *walkState) nextPage(ctx context.Context, maxBytes int64) ([]loki.Entry, error) {
-	end := s.start.Add(s.span)
-	if end.After(s.Window.End) || end.Before(s.start) {
-		end = s.Window.End
+	w, direction := s.next(), "forward"
+	if s.Backward {
+		direction = "backward"
 	}
-	if s.dense {
-		end = s.start.Add(1)
-	}
-	page, err := s.Source(ctx, loki.RangeParams{
-		Window: loki.Window{Start: s.start, End: end}, Limit: s.lines, Direction: "forward",
-	}, maxBytes)
+	page, err := s.Source(ctx, loki.RangeParams{Window: w, Limit: s.lines, Direction: direction}, maxBytes)
 	switch {
 	case errors.Is(err, loki.ErrTooLarge):
 		return nil, s.shrink(err)
 	case err != nil:
 		return nil, err
 	case len(page) < s.lines:
-		s.start, s.span, s.dense, s.long = end, 2*s.span, false, false
-		if len(page) > 0 {
-			s.expect(Size(page) / int64(len(page)))
-		}
+		s.passed(w)
+		s.span, s.dense, s.long = 2*max(s.span, minSpan), false, false
+		s.handOn(page)
 		return page, nil
 	default:
 		return s.splitFullPage(page)
+	}
+}
+
+// handOn counts lines, and expects more like them.
+func (s *walkState) handOn(page []loki.Entry) {
+	if s.got += len(page); len(page) > 0 {
+		s.expect(Size(page) / int64(len(page)))
 	}
 }
 
@@ -208,9 +274,17 @@ func (s *walkState) shrink(err error) error {
 	case !s.long && s.LongBytes > s.Bytes:
 		s.long = true
 	default:
-		return &DenseError{Nanos: s.start.UnixNano(), Lines: s.lines}
+		return &DenseError{Nanos: s.edge(), Lines: s.lines}
 	}
 	return nil
+}
+
+// edge is the nanosecond that is to be read next.
+func (s *walkState) edge() int64 {
+	if s.Backward {
+		return s.rest.End.UnixNano() - 1
+	}
+	return s.rest.Start.UnixNano()
 }
 
 // FewerLines is how many lines to request after a page of so many was too large: half of them, or as many as fit
@@ -232,14 +306,15 @@ func (s *walkState) splitFullPage(page []loki.Entry) ([]loki.Entry, error) {
 		complete--
 	}
 	if complete > 0 {
-		elapsed := time.Unix(0, last).Sub(s.start)
-		s.start, s.span, s.dense, s.long = time.Unix(0, last), max(2*elapsed, minSpan), false, false
-		s.expect(Size(page) / int64(len(page)))
+		elapsed := s.leave(last)
+		s.span, s.dense, s.long = max(2*elapsed, minSpan), false, false
+		s.handOn(page[:complete])
 		return page[:complete], nil
 	}
 	if s.lines == s.Lines {
 		return nil, &DenseError{Nanos: last, Lines: len(page)}
 	}
-	s.start, s.lines, s.dense = time.Unix(0, last), min(2*s.lines, s.Lines), true // there is nothing before it
+	s.leave(last) // there is nothing before it
+	s.lines, s.dense = min(2*s.lines, s.Lines), true
 	return nil, nil
 }
