@@ -79,3 +79,55 @@ func TestDockerfileGo(t *testing.T) {
 		t.Errorf("the image is built by Go %s, and go.mod says %s", image, line)
 	}
 }
+
+// TestDataSources guarantees that Grafana's data sources in the compose file look for no rules in Loki, and that only the
+// one for alerts has a token of its own: the other forwards its user's.
+func TestDataSources(t *testing.T) {
+	t.Parallel()
+	var provisioned struct {
+		Datasources []struct {
+			UID            string            `yaml:"uid"`
+			URL            string            `yaml:"url"`
+			JSONData       map[string]any    `yaml:"jsonData"`
+			SecureJSONData map[string]string `yaml:"secureJsonData"`
+		}
+	}
+	read(t, "compose/datasource.yaml", &provisioned)
+	passThrough := map[string]bool{"logfence": true, "logfence-alerts": false}
+	if len(provisioned.Datasources) != len(passThrough) {
+		t.Fatalf("%d data sources", len(provisioned.Datasources))
+	}
+	for _, d := range provisioned.Datasources {
+		forwards, known := passThrough[d.UID]
+		header := d.JSONData["httpHeaderName1"] == "Authorization" && d.SecureJSONData["httpHeaderValue1"] == "Bearer $LOGFENCE_ALERTS_TOKEN"
+		if !known || d.JSONData["manageAlerts"] != false || (d.JSONData["oauthPassThru"] == true) != forwards || header == forwards {
+			t.Errorf("%s: %v", d.UID, d)
+		}
+	}
+}
+
+// TestDashboardRequires guarantees that the dashboard names the oldest Grafana that shows it, and has no panel that is newer.
+func TestDashboardRequires(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile("grafana/logfence.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dashboard struct {
+		Requires    []struct{ ID, Version string } `json:"__requires"`
+		Description string
+		Panels      []struct{ Type string }
+	}
+	if err := json.Unmarshal(content, &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	if len(dashboard.Requires) == 0 || dashboard.Requires[0].ID != "grafana" || dashboard.Requires[0].Version != "8.3.0" ||
+		!strings.Contains(dashboard.Description, "Grafana 8.3") {
+		t.Errorf("it requires %v and says %q", dashboard.Requires, dashboard.Description)
+	}
+	for _, p := range dashboard.Panels {
+		if !slices.Contains([]string{"row", "stat", "timeseries", "table", "text", "gauge", "bargauge", "heatmap", "logs", "piechart", "state-timeline"}, p.Type) {
+			t.Errorf("Grafana 8.3 may have no panel %s", p.Type)
+		}
+	}
+}

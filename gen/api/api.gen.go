@@ -294,6 +294,19 @@ func (e VectorDataResultType) Valid() bool {
 // AggregateBy Sum by each combination of values (`series`) or by each label name (`labels`).
 type AggregateBy string
 
+// Alerts Active alerts, of which there are none.
+type Alerts struct {
+	// Data Active alerts.
+	Data   AlertsData `json:"data"`
+	Status Success    `json:"status"`
+}
+
+// AlertsData Active alerts.
+type AlertsData struct {
+	// Alerts The alerts.
+	Alerts []map[string]interface{} `json:"alerts"`
+}
+
 // BuildInfo Build of the Loki behind logfence.
 type BuildInfo struct {
 	// Branch Branch of the build; empty when Loki does not report it.
@@ -349,6 +362,33 @@ type DetectedLabelsResponse struct {
 
 // Direction Sort order of log lines: `backward` is newest first, `forward` is oldest first. Loki's clients write it in upper or lower case; both mean the same.
 type Direction string
+
+// DrilldownLimitValues Limits of the caller's tenants, under Loki's names.
+type DrilldownLimitValues struct {
+	// MaxEntriesLimitPerQuery The most lines that a query may request.
+	MaxEntriesLimitPerQuery int `json:"max_entries_limit_per_query"`
+
+	// MaxQueryLength The widest span of time that a query may cover.
+	MaxQueryLength string `json:"max_query_length"`
+
+	// MaxQueryRange The longest range in brackets, such as `[5m]`.
+	MaxQueryRange string `json:"max_query_range"`
+
+	// QueryTimeout How long Loki may take to respond.
+	QueryTimeout string `json:"query_timeout"`
+}
+
+// DrilldownLimits Limits and features that Grafana's Logs Drilldown goes by, as Loki reports them.
+type DrilldownLimits struct {
+	// Limits Limits of the caller's tenants, under Loki's names.
+	Limits DrilldownLimitValues `json:"limits"`
+
+	// PatternIngesterEnabled Whether Loki detects patterns.
+	PatternIngesterEnabled bool `json:"pattern_ingester_enabled"`
+
+	// Version Version of Loki.
+	Version string `json:"version"`
+}
 
 // Duration Duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`, largest first.
 //
@@ -900,6 +940,19 @@ type RefusedQuery struct {
 
 // RefusedQueryValid defines model for RefusedQuery.Valid.
 type RefusedQueryValid bool
+
+// RuleGroups Groups of rules, of which there are none.
+type RuleGroups struct {
+	// Data Groups of rules.
+	Data   RuleGroupsData `json:"data"`
+	Status Success        `json:"status"`
+}
+
+// RuleGroupsData Groups of rules.
+type RuleGroupsData struct {
+	// Groups The groups.
+	Groups []map[string]interface{} `json:"groups"`
+}
 
 // Sample One point: its time in Unix seconds as a number with up to three decimals, and its value as a string, since JSON has no `NaN`, `+Inf` and `-Inf`.
 //
@@ -2053,6 +2106,12 @@ type LokiDetectedLabelsFormParams struct {
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
+// LokiDrilldownLimitsParams defines parameters for LokiDrilldownLimits.
+type LokiDrilldownLimitsParams struct {
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+}
+
 // LokiFormatQueryParams defines parameters for LokiFormatQuery.
 type LokiFormatQueryParams struct {
 	// Query LogQL query to format. An empty one is not valid, as Loki's parser reports.
@@ -2332,6 +2391,12 @@ type LokiQueryRangeFormParams struct {
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
 
+// LokiRulesParams defines parameters for LokiRules.
+type LokiRulesParams struct {
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+}
+
 // LokiSeriesParams defines parameters for LokiSeries.
 type LokiSeriesParams struct {
 	// MatchBrackets Same as `match`, under the name that Grafana uses. If both are given, the response has the streams of all selectors.
@@ -2382,6 +2447,18 @@ type LokiTailParams struct {
 	// XLokiResponseEncodingFlags With `categorize-labels`, the third element of each log line separates structured metadata from parsed labels, and the labels of a stream are its own alone. Without it, all of them are in the stream's labels. Metric queries ignore it.
 	XLokiResponseEncodingFlags *ResponseEncodingFlags `json:"X-Loki-Response-Encoding-Flags,omitempty"`
 
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+}
+
+// PrometheusAlertsParams defines parameters for PrometheusAlerts.
+type PrometheusAlertsParams struct {
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+}
+
+// PrometheusRulesParams defines parameters for PrometheusRules.
+type PrometheusRulesParams struct {
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
 }
@@ -3003,6 +3080,9 @@ type ServerInterface interface {
 	// LokiDetectedLabelsForm List detected labels (form)
 	// (POST /loki/api/v1/detected_labels)
 	LokiDetectedLabelsForm(ctx echo.Context, params LokiDetectedLabelsFormParams) error
+	// LokiDrilldownLimits Get the limits that Logs Drilldown goes by
+	// (GET /loki/api/v1/drilldown-limits)
+	LokiDrilldownLimits(ctx echo.Context, params LokiDrilldownLimitsParams) error
 	// LokiFormatQuery Format a query
 	// (GET /loki/api/v1/format_query)
 	LokiFormatQuery(ctx echo.Context, params LokiFormatQueryParams) error
@@ -3063,6 +3143,9 @@ type ServerInterface interface {
 	// LokiQueryRangeForm Query over a time range (form)
 	// (POST /loki/api/v1/query_range)
 	LokiQueryRangeForm(ctx echo.Context, params LokiQueryRangeFormParams) error
+	// LokiRules List rule groups
+	// (GET /loki/api/v1/rules)
+	LokiRules(ctx echo.Context, params LokiRulesParams) error
 	// LokiSeries List streams
 	// (GET /loki/api/v1/series)
 	LokiSeries(ctx echo.Context, params LokiSeriesParams) error
@@ -3075,6 +3158,12 @@ type ServerInterface interface {
 	// LokiTail Tail log lines live, by WebSocket
 	// (GET /loki/api/v1/tail)
 	LokiTail(ctx echo.Context, params LokiTailParams) error
+	// PrometheusAlerts List active alerts
+	// (GET /prometheus/api/v1/alerts)
+	PrometheusAlerts(ctx echo.Context, params PrometheusAlertsParams) error
+	// PrometheusRules List active rules
+	// (GET /prometheus/api/v1/rules)
+	PrometheusRules(ctx echo.Context, params PrometheusRulesParams) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -4627,6 +4716,35 @@ func (w *ServerInterfaceWrapper) LokiDetectedLabelsForm(ctx echo.Context) error 
 	return err
 }
 
+// LokiDrilldownLimits converts echo context to params.
+func (w *ServerInterfaceWrapper) LokiDrilldownLimits(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LokiDrilldownLimitsParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.LokiDrilldownLimits(ctx, params)
+	return err
+}
+
 // LokiFormatQuery converts echo context to params.
 func (w *ServerInterfaceWrapper) LokiFormatQuery(ctx echo.Context) error {
 	var err error
@@ -5614,6 +5732,35 @@ func (w *ServerInterfaceWrapper) LokiQueryRangeForm(ctx echo.Context) error {
 	return err
 }
 
+// LokiRules converts echo context to params.
+func (w *ServerInterfaceWrapper) LokiRules(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LokiRulesParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.LokiRules(ctx, params)
+	return err
+}
+
 // LokiSeries converts echo context to params.
 func (w *ServerInterfaceWrapper) LokiSeries(ctx echo.Context) error {
 	var err error
@@ -5806,6 +5953,64 @@ func (w *ServerInterfaceWrapper) LokiTail(ctx echo.Context) error {
 	return err
 }
 
+// PrometheusAlerts converts echo context to params.
+func (w *ServerInterfaceWrapper) PrometheusAlerts(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PrometheusAlertsParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PrometheusAlerts(ctx, params)
+	return err
+}
+
+// PrometheusRules converts echo context to params.
+func (w *ServerInterfaceWrapper) PrometheusRules(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PrometheusRulesParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PrometheusRules(ctx, params)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -5902,6 +6107,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/loki/api/v1/format_query", wrapper.LokiFormatQuery, options.OperationMiddlewares["lokiFormatQuery"]...)
 	router.POST(options.BaseURL+"/loki/api/v1/format_query", wrapper.LokiFormatQueryForm, options.OperationMiddlewares["lokiFormatQueryForm"]...)
 	router.GET(options.BaseURL+"/loki/api/v1/status/buildinfo", wrapper.LokiBuildInfo, options.OperationMiddlewares["lokiBuildInfo"]...)
+	router.GET(options.BaseURL+"/loki/api/v1/drilldown-limits", wrapper.LokiDrilldownLimits, options.OperationMiddlewares["lokiDrilldownLimits"]...)
+	router.GET(options.BaseURL+"/loki/api/v1/rules", wrapper.LokiRules, options.OperationMiddlewares["lokiRules"]...)
+	router.GET(options.BaseURL+"/prometheus/api/v1/rules", wrapper.PrometheusRules, options.OperationMiddlewares["prometheusRules"]...)
+	router.GET(options.BaseURL+"/prometheus/api/v1/alerts", wrapper.PrometheusAlerts, options.OperationMiddlewares["prometheusAlerts"]...)
 
 }
 
@@ -5910,461 +6119,478 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L17c9s4tiD+VfDjvVUd36EUSbbzUFdqN8++2U2n00m6c2uirAmLkMQxBagJyIon4639NPvB9pP8CucA",
-	"ICiSEiXLceJo/uiJRTwPDs4L5/ElGIrpTHDGlQz6X4IJozHL4J9vqWKvkmmi9B8xk8MsmalE8KAfvGVT",
-	"mvCEj0nG/pozqSQRI6ImjCjGKVfkTpRFB4TymEg2FDyWZM5VkkKTv+ZCUZJIkjGpRMZicidS0UGf6JWk",
-	"TLH0IiQiI6cXRHBmZyCLCeOE4y96dtkmL0RGJDtnGU3NxJIkSg+t50nFgknVJo8lSTiJMzpSrYSpUWui",
-	"1IzOklZGFUv1Bltm123y+FQybubytpNIwoUiZ1wsOLlgqh2EAftM9XKDfjAILBQGwc/Zo97Dhz+rR90g",
-	"DORwwqZUg09dzHRLqbKEj4PLyzCH7huRJsOLMoxfz6enLNNwdTBWE6r8ZQ0pJ5LxmFBFBB8ycif6y4Ad",
-	"WiVTRhYJj8VCQ8CexJ1oER3oHxaTZDipPpKvDbW/Hh12Oj8vHh2ugxp2efmsDK+XMeMqGSUIM70MizkJ",
-	"rkqy7JxlP0mSirFsk5d8mM5jBgjDCSUZm4lsaY2d7v98/Pb4z87Tw+cPfj16f+/vvd8ffuj+13/efx2E",
-	"sPwkY3HQV9mc+eue0s+vGB+rSdDv9h6EwTTh7u+wclcqu3g8UixbhQb2/JQgC5oocspGImOwNc4+K0KV",
-	"YtNZcQfdVcsciWxKVdAPEq4OewGsM5nOp/4qE67YmGVBGHxujUUr/xUW/uHDh8dzNdGAH1LFyqt/OqFp",
-	"yviYEQr49PbFU3Lv/nGnTV4CfkQsy0T2aBAk/JymSXyixBnjgyByyJQxsqCSUAJfQnI6V/rIYsEQuyS9",
-	"IAt9LxJJFpngY7JIFGI19Cge6BNGM5aRjNF0+mgQpGI8YnzIBkFIalay8qDLR7kEkXdDMdsALCGZZWzp",
-	"LullkJQOzzQQpB5viy3J+WiUDBPG1QkMAfuq38dlGMxoRqdMGV7weDzO2Jgq9qSCUr2bTzWxjiTLEiYj",
-	"cofR4URT89OEU91GY+85TecsZxM0GzNFUnrKUnlgqH2Ef9oB4C/C6ZSFRJyzjNA0JYmSZqiDIhhw8iAM",
-	"Er2kv+YsuwjCQPcO+gH1lu/v+98zNgr6wb/dzZngXfwq7/pb1gB5Krhin9Xaa8rZgmUkTTiDq5oxNc94",
-	"qEn0VEiffGtKpOkoiab08wl0iAp76tVsBlbQdBtm2a/08P4+ngD1WLURkcbXuxEkYFfeyTuVMTqtQEuW",
-	"sqESWU4QEL8sDuqF/iSJhO5FZPpCZ7NHg2A4YcMzMVdwl/j5o0Ewy0Ss/0rZOUsfDQK4YfoHzVySITvR",
-	"Wyv0vKxBSZx2JXVZBQy7ueBSU2Z76fU//krhNuSfDZjeJ1MmFZ3OypByn3zQAC0asYyepheaRv3Bk8+E",
-	"Uy4MHypCrHv/4fHRUad7/7hj/tet2bhy69h27/lONBY8Yym9eCGass6JSGOD1Kd0eBYSKVCuMoiu/0mz",
-	"LDnX6KIYoRkjUmSKxZpE6cU3Qe1YL+pkJIr3NGYjOk9V0O+EFcyXfkbme+wx4k5DRvwsydgQt126BiJT",
-	"RGQxQiIVY9wpcOCYDZOYSSMJIgQoieA2RyRl9FyT7PmSVKThtqBZXHPAsVtL0wPNV6/38pzH5V0857Hj",
-	"HVqszSgfs5Cwz8N0LvVhjUSWbw5E4IT736ZMZclQhk4apFP4MNXnLUkkFc1U1CbP8Iz6hItFJYofdh/W",
-	"bJzxONgOh59/1rJn5ca1jhPx+B9S8KhPQNh3ihJh0M8jcAlnJPoy0EsZBH3yZRAAPPS/X19eRqE56QlF",
-	"FYm7G2JuBIqUSfHA8W7W7PgkY0ORxdV4PqKpZA6FT4VIGeXejl+YS1DadJK6wzGnjlstngiCpeY0zAVr",
-	"eiCFBeUrrFGAf8XLWgKgEmahIbBPqcgoybQS+iFREwGiawhyjEHTzG6MxaDz5jvVRy3xZClHSa4o2QOR",
-	"rd463N9gtahvqU2ve3T/6MHhvaP7W8j/CKO3dFGDt5rvRH2yyBLFzJbnfDjRdzcOcXNDwVUmUiK1ssaH",
-	"RkRk2TThNJVt8kyAmD/LEq6InA8nhJKRRg8ltFJgGhZAY7CuCjIZXWyHqe9mGaOxnDCmavY6lOdRn8zm",
-	"Sp8XnQmpMjGbMHunUCZmaWpYDJH5iGQh5mmsRfiYgK6jj2ue0j4YQKD9KRsn3OBD9CgKSfQ3/Z+W/s9/",
-	"j0INCnqqMYgiETjNGD1reIu9lWwKnBcJS+PGd2SkW0tA9IJGQPFLmIuZbdJBc8RoLjWqUEleibPE/CCX",
-	"KVR3g6uwigh42ynu7re0gjT/BgKynkhvwnDNNnk5IqdCX9uMkXFyrpVWy1ETSfR+Gq4dgHJy9R28huFK",
-	"0pFZtyY5BvyGK6SJVPlxmRMpwTwAmcIS3xlVk3zl8H/binewXFg8EK3fASil5b8S499fEYCYRhskcG3y",
-	"mBM2nSk0HRoDFOjzDod+kmRGMwkqs77ZslL0X7DTQXD5L81f/kWWxf0ajmP/bHhSsGLYRo0Qj+NdhsFL",
-	"rlh2TtMqQ6w+GyJ4euFJP0aIZVpXSxkFZS2RZEQzQmc0U31CSTzPUDe/Ex12ZHSAtIMvi8whoafinJF/",
-	"sky0ya8gRAHUE30Lx7xCXAgOO3V6eGI30ljNUQwlpFdadVuPyKDhFVdDZ7PrRNJXVKrn54xX2iTfTxiJ",
-	"kjjKlycVYbp1bssdpon+O2NDlpyzuE3eg30kSYE1JlzTSFD5S3Cu0Llazxf3z37v8P+0W0Ybbb5pvdwW",
-	"rLf18llQY7TsdTVJmlGlWKYH+V8fO62Hn750w+7Dy5b+9+PW32nrnyetT//x70GVQbO51JTjbE76a7GM",
-	"PEamYXBytQXC4x/INo96PRIpIU6mlF9YM8VmfKa3CyaTU+dXCWfbgSpmig2VpdAJB21OMoUEXCb/dDdC",
-	"wtJDIITOLi5ngkt28/Ds1rNtzk6uAtaVXEODEiZsk+jLZUTQWiL1zcwujEGo+KC1xjx0Sf71iAyCmA31",
-	"wuO1HGI7mvNKjBuxC92o0faRCNndWwWyBsF2BKkbhcyvVA0nFSYS3If0DYZaWaNklsyYhkmbvGUzZii2",
-	"M42jYUETJ9tV9gs3zCnaCCkUdtPUQGxaVAvrYYpXShPHJdnxYxWAP+kGs1TEK4X+KYBiU3Pjq0QqDUip",
-	"LlKrZAdrLZAA9icZHZ4xfGVeAr9m4FRqYqOGkygkc64FazBQ6E+Apb9kdEQ51fKzrJSxm8DdHdNOofjx",
-	"0+7gOBYtM3QRaOthDExz5b2f5nwVX9gpJ+zzLGNSmkca5DaS0FRwFhp1W5LoHKa50z2Ilh5d8OXnDsjH",
-	"B+TOUMy5OhHnLDtRyZTd+eJbzS8/diefDg6uhQDg7hvRgN8AKDR1FvT+l4CmqVg813rDn5of2rk3pRKI",
-	"qZxmmVjIJVb7WiCvDZGQUh4D+EFXQSaMAzcnrQXY7kQlKYFm/ePCeu1MKxs5xwEtw0fE9ZyVaCWM/CvX",
-	"WAbzTueQkcNOZyqvi52sx6O35mif86GIEz5+kdJxBXH7ABabIVVsLLLkn6xlHjmRYKlJksWEpWyqdQAx",
-	"QjORFfWIZJrXKAavVPOhmmcs1tCjMVWUjDIxRV02Nk9bofP9yJ+6qMUlCkK0JGLB8YKXrZKGL2FT7lFQ",
-	"LRDCiE11wNKG6xSS/2ppAbFlodmy4GwhPBubb71TACHQv96bc/vthJ1NbuS1P/u9g/NprF7g+7n/0JvS",
-	"bOxZsH3Bvo9vQ86upcE3MuZrYzVsKudvJ+K/S/iwwhSACmzVQxGqLblPCZiG7KuPEdp0SwK/SDSYpIKP",
-	"rf02YjyO0C8Nf+BigQPCFz2guTGjub6nWrlyFMs90My5voHRVN//CP4z1f/RQk+kh48W+j8XS2y2O6l7",
-	"RAYwNH5mM8tBCOp9Vl0OmqkqALrXtD54qxweHj4EaMCzMDSkUnM082Cgh5jPNDp1OyROxnrbd4xN6SAE",
-	"lsB1M9v8jveybGxRMRsmU5paHHW9vTe6CAAQ+a5QjBdF5KDX6d1rdbut3uH7bq9/2Ol3On+vfZPXMNnu",
-	"CQ8sVSVwPkukonzIyClTC6axbyHITCRcyQojXEii42lDU5yDASW9404V0mt8HM1B6rX9rTmwS6TGT2TJ",
-	"1r5rHTu63bDT6ZhVkhnLDG1YwsnOtBaKbLa5ge89TdLGxIp9TqRKeMHeqazZzHsqCcEbJ6dhj93L2/I7",
-	"v9bltBB4HTYRH26HOyaEGmw1V1njp8UK8xiZC6kOWkPKEWIGYNXP4+AhaUwmDvMEZ2Qi5hmhY9EmL0EQ",
-	"MEQ2KtgZAU6gpt3I1XwPzmavUAwp8wyUlJQgqM2ETuoCj4+hmE6p9HbtSVfOsRS5bsnuHIJeVOcH46+q",
-	"8cb8TrA3wM2Ktynuzn5I0xT8Xo2LNFqYnaqs9HkNtc5muJ6xOSyJiHoklN1Iomz7XGasmOWxHUkZ90wu",
-	"nC8uejWWbk/nMNT4o1m0JoLQQeFthwGRkrl1lLp3lo4gnU3oKsHTiE8GiI0PAZq7FwCNbKtvH9MUBQj9",
-	"t8Q8Vzi4tHsPj1e4b211Dy+1zIs4B7fwCY2NN7f+ayi4YojIdDZLkyGA6+4sE6cpm/4N/Dz6X+xiYYCz",
-	"hMcn4PKr/zpHxV2PFOt1el+1Iq9pXdAPHmsYa5asrAWUnoHPU9E2Yg0fJXsGqqd0lgyCy4/H008HPy85",
-	"Hs0lI9TwX6ffGkf0kyRe51MuFVVzGfSPtMCsEgXnAjq2xnaDTujmrDeYP77cjcVQWnDJf/N2rwGfirPk",
-	"xNyVKmAVvnvgmtLPhHEFmgEyPy0OIOTY5yFjMYtD88Vo5Zo5mi5owD+ZsewEu9yBhyrbUv9xcHXoeO8L",
-	"sQlmQISthkxhqwVH5xPj+V0FoHIjD0qwzb69atO5VOTUe3vtahRwA3i8/oobf+PM0P47d+3Gy1vQuwdg",
-	"rdp5sUEYDEU6n/Kg373nQUBecKVRJctE1idzzj7P2FAz0H9nPA4J/qnltUtNncIghAceF56wi7vhAEDQ",
-	"elMHhuJ+chDMuZzP0BOrHgx+I2/77zXbHAqORhp9TdH+ZZbl+pA7v85TlfxJs4Ry9fzzLDvYJXkozLUG",
-	"AP5OgDY3I+hvcBTsUn7rthE3xhTwV+lwgOsVbmyiluQRzQmoFuC5ALoaU0Xb5KmImeyTj1Hh/KJPd1Yd",
-	"70HoOnj7revkNYGOOQ0t98i/QdPS3Sr3KDWBjj41KvfxvwKm1EXnVR2ZaXs3b+hHnbXysLNGnU3zyzD4",
-	"r5Zh2y30eFjZ3YVrAcI8YReCo3eS3JLpUy4XmhsLcQL2qaq7WmpTuKpLr0SH1neCnF4oJol50ftZC55T",
-	"ekEm9JyR3r0HR4fHR8f32sRsiaRMggovJxpjMmsmGeXRH1pQw7cAUKFzHWGL+97r5ffdmkohzlEIYvdY",
-	"fd1LwMhJ3ogm6SpqZ7570BuJOY9JPMezYtZoKFCoz5LxRJEJ5XFLJjH7WevALSVa+v8JvJRpFqBpAby3",
-	"sLif/2o0Kss85zz5a870wFrJ1KNdHW5IJ4eU6xWcOql8Lak0YMjhpmGJLtif64HnN/K4pgdMR7f1IZqm",
-	"ffgDADaac/CJl+SOBi6YZjQj5eDSbgIWSDckODbpHvxM5CxNlE96uVZrMUK2fUWuWwZlcelroOjDowjK",
-	"tEaCX2qxdIkdb+l5l1c3LN7c7r3DB0dt8g5uKTfPFLvcvVnbuq2nVhTPf1porF657wXifcW+5YxySQ67",
-	"sdut/oUcduLupE1eA9VBUza8CBmj6G4ukDEVaDzVapJRCNcBAPaiAaD/iBmXlXvPP/pKmyIVlqK2c3r7",
-	"u7Hp0wyVCqOKWd+M3BGKefFLIX5UE8qtQOLMoIIPmYOiu007gOB7e7lxhXICTpreqmoBmQPGwjC3MNYB",
-	"0mtRiUQurvyeA5pDJyvJaXi2ySuBXG2aKJDgeAWCwf9nuZfMrmD2e3GtqgDClfDy9l8AGlq2V0LNNFkN",
-	"tqPDXm4nt2+3yBJLcOx2AZC/0jNGpGIzcjg9vgc4iracWrDuDILgEmOB5/a3Bnqm3e41hERaheB0rowt",
-	"QULwAujSiZI5hbdkFtSKnOGE0Mp779DfNJnBD/Zc8hBW3DtAWjfILaBWiGqT34x2YqQEKyJ4CL2siVji",
-	"XqdV2O+eLuKxwlW9TJOljnqDq3rp79Bl6QzLfZYaFDvh00V9H/juugBlqm4Nn6DhsiRabr/cwts6CmF1",
-	"G8evt0JFEvHFeyFeWd1mCxXpVMQXqxWkpRZLVE5/1dcOPmbIIY86D+9ZKWtLitQ9zCnSEzPFevVlaam7",
-	"I0RVu8SnHfR6mAkpk9O0fO2LKypjZPH7rcDJeZLGL/lIrEDIKkRMxVmi/1/Op1OaXVhb7ek8SRU6L2ky",
-	"/IsgUxHPU40DDlFPM8qHk6AfBGGg28fPIL2I+/MPCZbUIAzG4k+WSTxXQMzzJP/r3H06bN9vP9gEffJN",
-	"VyCQmRItfWeJ7+fux0p95+duEgdseupWJM2P/TduQpPRTyPENE42j4U7dPyh//FTGFAV9D9+CVL3Zktn",
-	"s6Dv/AKDMGD8POiDr5XWa+GdtY/xWZroeNkYit3wSRLpFj4PXlq1OPgyCKZyPAj6g2BIs5jk7vzhAKPd",
-	"BkG/2+0+vAS6Zh3yTqxDHj4CKrB8nxSXpMXPPP9C4eH7sN/r9Y+PPXUmuPwU2uQY3y4UHuweCr0SFFQ2",
-	"50Ow0WAQ6gYX2GCvtZZVXeNXJggbrFrWeQZWdwtu7zNzBugs4MCw4WV2qJff5hfoM2P8FtztjQvzAeJq",
-	"/Ek4TRN1AVYn6ARpA86Dy3Dpey//rtG89N3rn6PvqlEK6F9qeJg3RCS9/KShxoWaJGiPyncMnuHeXjfA",
-	"wppTqEBG2zJ35V3iKRAx8v3j5fPPs5RiXqgNkdF7pczP5rFJjmA9S+zrr8NLJD3NHjSdfXTKpKRjtsXT",
-	"5iVMneQEy/1dWLV5qyytFhxS4orQiowqdueLw/xHAyTcgyCsdZkHB4WDIARfiKAfmBQowBlMHAxeUwOB",
-	"Xs+HAFXDCTMtbOYpCKUVmnY/yhedMxag2CAxVEXU6K8GFCqbb0LKfZSpuDlvwGPXmPny6JaKrHC3QizD",
-	"hBQr7s7nlkmMsnR/8veeJYkcP5goY3T6R287e8JfXOh7/8sANDWQD6qeK3EsEBZA24OG3izwBZXCQdA/",
-	"7vTCgVE/l1sSJcgsE0MmpZ/OsU3eZxeEjmnC8fEtvWjDoPp+wxjL68iVVfhcr64OgsvLAdfHs5iIlBUh",
-	"9X4hnM3Rg4sTGWDs1YIdrAbJO0KSzrCbl2hsoLkj/GhyjQ2QP8FPNt3YoMDcykM4MgGfDKG4BMCX5DVc",
-	"SVFi8yfT3fS+4bcvgwGKhwP952BZRBzo2QdWTBxYcXkQXA7414ZVwkfia4EK51oNKUzBNUvpcA2ggiJh",
-	"LNK6xyR6JcZacI2I4CZcKOHsZ0JJZEwekU3kAWkhIITXJNosJiKAFBkjkihz4dqVsfyaoN8dyvNlalJx",
-	"Raye590Qd+ShEWsqwBpiDFMIsMsGfDVihBq2gcEHALXJ1qGBF4Rh+Mvz9+TukGZKj7UEzJrtzVKa8AYb",
-	"rKIBmBtEYwCZMjUR8SO9gBlVk0ewCoLE7lHP2s8e9TpHDwYc+y1oxlf3O+ocmX6dtduptHSZVFPSJE4K",
-	"wX6eMen8Zsf/TGZ5wlGTj4IOh2ymKiwZT5HptJ4lciZkUp107jEnVCk6nEwZVybTE8Vo3imN2VJ4cyFh",
-	"Mdjyl/x43VA/wxZMksVUjGULbmxLo0y3C6+Dh51O5+/eD4fwQxtZ4sb5XL9HAQGS/kAg67ZqX0MtyPx7",
-	"ST/80+V1ioC8Rb58i76P/eO868dAk74g1P/3AP/vPv7fPfy/4+DTBrJi1earLHjl5FO3VN8CgGyLCJj/",
-	"YVn/h5wQYkT+x7vfXockFePRFC9xVZTqHfSQ4iw+KCg6ZuRlM0HvOFfMgeyh86xEVSTAyYJPfoK6CluB",
-	"ZwZQGR2yE1D13Dh8nqYlXrc8yMMw0CB5Q9VEzzyXmO0q1pPbwfWPS2N/hF7rVuiZH5aMZZsuUwPMXyem",
-	"5fLWaPN0bbjC5XFtrJo/tPtt1eiukVYAzf3vdjqd6zC3LCF7xcV/YXLQ3dbbLrLTJI4Z3/LxsJwqvOoB",
-	"saLV0iOin7YcNErdCGIlMkZj8PgT422fEjuHvktNKT967WNixbIRCU+UC6Na3mr+sXKHWhQBV2Ujyiwm",
-	"QjLYW+4BQqGcwhm5gFi5eJrwRKqMbu8NWt7/0jJqIZDvBmVf0H24UCd6bdUuMcttlsBgYrFK0VRmSXRd",
-	"EFib/CEZqCJWJtS/5nFkYMrBaHMvBM3kJL4q7Ap1KvwotnrPmGVw7O5F2sXEeY4xiVo+WsyeacM4Ey2h",
-	"SzlnGeCa3oZJmA9heuvun8s5a8AalY4xan6O7oXcIVn5cdx9AteO8n0s9yi3Qa+TpXOocD5ZavHNvMR/",
-	"+PChtVw1Y9UQlSUlrswlbGbNbQVDGEGxkl3bfSjbtvF1sJhhM0/vUs6xae9sIOfDIZMb3bWqHdbcu6UV",
-	"3wIh4CWP2ed3iq6Mstha7zNieb8TBsPJnJ/hP03MH/zbZN0K+iDjSbsQT4XQnNC2Ko8M3kb56Efe6EcP",
-	"/PGPNsAIDygViPBcqmRKFbu9kuFLjHu9yqWfMJqqSfEoTV62nyQBsypq1KD4STHPhiz0sof9Lc8jVqYL",
-	"X4KMSUg3/fGLearSsr9r99ELTz48vh8GveCT1iiw13vk1jhBUIV0eitsiMHanXan0z08vn/cDQMlFE2f",
-	"aMR7g48NmqZ1zO/PEe/emuR7mBldfwDXAb/DpUX1JYql0ZOmNFumkxgtGpKo+7fuamjc63budY+Oet2j",
-	"7v1D2PbSps0EzTZ9/+jw+N5X2PW5y76U7/pX9wDZ6OyDkvdIBSr0Hh6HQbfXCT5pDbbcNwEXrvquvaPa",
-	"rgua8fWzXgEFj+8ddo+Paw7j8Pjw8F7dgRzWHMjRg9oj2YBQVhCKCpJpTpNANnvwIQaBMDHiJ3UofmsJ",
-	"qmIZp+nz3MFgC3Ubx6hWss23UvgiutAPoWiACWabUB6nLIY8pSIDxcG8eMvc537LYIJjP9rY7ppYL7M6",
-	"Vdssfjf6UXFWkw4Z9BSMHvZr+7nkn96+c+XELqxK08Avt8Fl90pOX6DxLbkJuFpsFdT7o3EMYfzceSEu",
-	"eR/6LoefajhGM+GzmtmsfIag6FJVtXDPJ3LBTmuW1hiB1zt5vQZlWmSm+MWtpY16T7UJXuqfXCtTutxI",
-	"0pbLMIA4F4XxLv5ybjIIGpb1uRT2t/NELfdKeVrWZEppkARlRbYRfD0wxL0Y2ky69/pkCye8VVk9rpaw",
-	"YwN6IM4SlA62z5exFBq3dQKNx5LoewcJ3kwZFFMz5ZZQm/rAqXp6Uxsq1TAQaoeosGk80m0/zxfOWXEL",
-	"sdrzAKxNd1XObrGd7+GWInVvKYOVW86KtFVeJgr4e84zRocTepqy2m36bZb3mufCgDYMCombCsTXuNXS",
-	"tKt37e9gN9oErMKQWTe2fTMxvnC5xrC8iJo8PV6LPLVPXdiq9/HgtlzYmpfneuq78q15o1fkmkfcHb7T",
-	"rn4tvemX0B3yoe/9FfKb54vfwPOfua5Tqt7mOSGbGQi8iJqVQnt3c6Hd072NhtByxRY2fvSzOF7j4GsV",
-	"llxRIejMes5QNQ92dqGqhPpc64cKhCRRPxOBllJEXlVMleG63hJescp0uopflIylVzeI7oh0XtlAedvl",
-	"+V9ZnND3FzP2R1Elb3TyU935RMuIdRr9O2Z8yEGPopIUA6IWi0VLg7M1z1LGtXwcA6T/eP+i9QBcVzXa",
-	"5I7xu1ftJhQtVnFCid4IEZDl2ul5mpli11MonEeGE5rRoYLcgcpvDWu2vBXsGG7Vtx6LXgv1nGsRuznu",
-	"aHmN5X0swgD9xYuYSDJiVM0zRuJEQss6QRAKfMNgEBixQySxK0ikW4Q9xNt/rG7EDc4Vk6NSZepEFk/X",
-	"JboScyUV5SBr2sRdesF1Hd/nUSkSKrDnWeK6nU6e+4uaXPS+mpxw0kVlxKVJMlWSamaA/KO9vJQSJ6M0",
-	"GU+ULdOfSGBXsMw2ARKH+UVNjjogAhlT2UWuovuza11/1dx6R9CGiBnj1bM+TQVqJbvDdns2FpihTewF",
-	"v1po6N9gbWazfWsCraqNiNaLEdQMWDjlxKRn+Q7uz1t9iK3HmABl3fVR2QW2vPrFe59MmZirq5jZVD5E",
-	"pQHKfl82PsVJbAwwciZ4bH0Hihl2wXjtp9n1SxLtLL3ucedoyUSlhDhbn96zsL8dmqZqQVO0SZmZa6xL",
-	"5uttMS/9welcTaCiXHMeMV/qVLYLFZQr8gtTGqvYAsgHpKgCGSCJtfqtLsgsE+dJzLJdsn5XjQxTQhg7",
-	"RuFJJxbMvEzRC0Ol0dvOGitvu9VjNwh0TpPUGssb4Q+dx4k6mRd7+kgEDUjGhiKL8/LaRh11Zu5FlijF",
-	"+Drr+mUYnLELuWq+EiL+JInuA7lv4VHZ9mwwmTFbV07mm8g3GVOcsywVNF66b8vMXS93QROV8HH1SLsT",
-	"rFHzhvIpbm35K+ryFp0tciWkp4mUCR+7xgU0cPW1zMxgYtIowMoosRdN6u/rbJzRmL11wdpNaT72O8m8",
-	"joV3/4yhZ7I+e0o+sNN3YnjGVJv8pk/rP9+/fxOaYnDGPeT0gtyls+TuefduKsbyrpZi2qVY/J04Ahh0",
-	"BO4DPpRuecTs6/Yrg3/M0L+/8gV4jT5YevPd9lF39RPrls+nO0KYRs+XPwqWVGswa9CkrLNcq06yy3Ov",
-	"XeJtPvBfN3VhPcVnaD/gAkM7TSnehX3ILLizss+zJGPyhKql7JRHXnFKeOcM+sFEqZns372bxG0zc3so",
-	"poEJccdVzDOpgv5hp4Nueya/tYlyckVl8GPMZmoS9A97+CeDLF/W06+L2W/8TxgY5XkDHrsGNsE9JJ3H",
-	"n5whyo6P/nFmKVAlA38HPD4x5QKDfu/44fE9Owh+wwCHQpOem8fLLHfPjGisUFAD2pp8wNfQlDzAL+ZK",
-	"5sPe68CtETNMEiJmjBvn4fnpP9hQH5E+ZfsuD41swcdTpuhGWUN+rfTWfWlkwNAiC7wU4PkW617eiju2",
-	"9oGmqV1o7XONsxDVtPRsRTt/2NkueflxbiD6NX/DaVx0rWafO05n/nXemJwRqnpTZXNUdbvbYJiqfY5q",
-	"elOqH6e85BP552X76VXfrrYzlHbze/Aif7GCWhlunXWpJ/K97A7vVz6beRkJ3NxVOQncx9uAk2+oUizj",
-	"15r6y8bP1IXyzMwaytnz7BdyR+KcpDo9lJlgKY7TjbxV3j2IZxieYFiDxmq7648Y2nl4X0tq3d6n0P6t",
-	"JZ/uYf73Q/wO8aKFKNHywjZJ7LfDhV0xgqmEPJXpdrHNrQ1eukqI/JAqNs4fHPxEuzbaCLNdktMLEmHy",
-	"i8gkSMz7tirSq5tAaRByEj5+kdIxyLzlXi4iGS4QqsnXXj3ApfP7aOuId+8fu6ydQdi8ukI4cCnDoPXh",
-	"vaOphFZzyUwKYkjX2ru8DMIv6IYI0HaZxvrYKQj1lHrx/oRBaFKi9W3mQZvFrR/0wNnQZbH7tUFNg0sk",
-	"B5uC2dCza4RyIeHsVwCyP9+uYIzR+5efymH2efaQ9XH2hx0oh1YVZf/w+H5t1oNeTZB9t3uvPu/BlKos",
-	"+VyZ94DcMTXJVrG8jVIh+CwCtPRuL3BM4UHP/tIkNUJpqN7R8lD6lyapEhqvavlMDeyaHOn93r37vaO6",
-	"Uz3sHnfvb5w7ofeg/lgrxaLXIg8iXXmSV0Heo97xpuk6OlskKbEpdSp51ho0XUH7aqjmreA9awl/NTm7",
-	"BQzhavS41z3sdb8OPW4s+K7NdpLLbyIzgee3VwKu98dsatio8a90lo3C9+XMmlfzv9yuXurDiiq9zmG0",
-	"zqZR2EWhxqyz0a8oMmvbVG9/QiU5IqbNOt/QDzRR8GIMMVniKoVjqwBhV2FcMdfXjbVbu1ztDFuGiW1T",
-	"D5NdO8zuDkrOuaUplOxmL1c57ZZhhC3qIbShW+/uAGD8dTMGE6/fP25kR8bARl7FoUPlXboXOzujTw/K",
-	"hkb/a7Harlndinq7pkWxm9nLim6mRbEb7HtFJ/h+8CP7H71jKHncnAVVOlK5Pmums5WiALpgp5vJmNih",
-	"SrxsMKQxf2485LXYR67VxnVF0+oSTlWJmJBkSzJ8XDYHfWtlzPc0SZ+fM15KUgu+O0x/aeW6lX/BmOvl",
-	"+3dYTTwkcSZmMxajuB666jKMx17ZHhikb5MmDXgS90mFBtV6vrh/9nuH/+eAo9vPl4FVdQb6ztm/bqie",
-	"F6p/eiUfB1UKIPTetmhX+GVQYadbWy8MrHWXAz7gff0fA2hzKB4YIU/XAIp1DAKZisVJBphif0rFWTII",
-	"+p1LbxTG/REyRqVRV8Fr/gQdeBDKXlG53N1fi0emUZu81RoEZ0Pl6hOh43+7qgzX2lJL7wAP9M1F/Lwl",
-	"V/RFZrMBbpIdPAOCulwbzFbVLKTzM3anW2VGQgvJBszBQbrunXuWCSWGIiXDCeVjJrWS53yDf8Y6cAa8",
-	"GLeiCq7vlERuiugWYOaKaKCmFoqa2CCnbhW+V9b+2Dp2aLvCFd3loh+JtIEIBDQTs5Ravauwo525YOwi",
-	"fMkpUP4SyxqK//VgH9lkLkJNVFPTe7AqxsldhnKjpRux00Co7VyTvMIub0sz48pWuCeVd3i5Oh7LwabU",
-	"Zgk0u4vZujJcgG5IDyznLEtGyQqwlDZ3uTpwbDn5XCVUtgouu/LmK2ddl3quuPHK6Da3Ze+rjwKbxr5d",
-	"eaPvKiLeavfpNdmdV943HnPn2E2+ujKzyb/l6fw8fKjNAuhaQLfl+1PuttwCupWoUblfqckPbbH7U6Tz",
-	"KXurZeOvYLZb8bTfuPxDt3d0/7j78PjwK7zunwN0ilt7ckEiOptFV/FKWdLTqhxAjh8+bD98+DAMet3e",
-	"A88NpGt/Pzo+Lruo5GbHlWN27/d6VWMe3ntwdEUHk8N7naPe0YNND6e36eE0JrlVGF5BfmGl5PQCk4kD",
-	"/TU1OW6pHdHAZbtLbzwmly9G6sod2NrV43HGxlSxJxeP6n0zV9yRmjoyD7saWx/2HnSXi9CgYWPjbtYE",
-	"snHHJVvJxv19i0qTzlep3HR8/9697sZFjI43p5tfmyd0Op0Hh70HtX5tX40nUB6TCHAp2pYZhI3KNz3s",
-	"9sKg23kIVb7DRsOtqOhkRrv/8CioZSjNB3pw/8G9JuOsqBPlj3MVjO8+3Abjj66bGTXmQ7eU+zh4wfof",
-	"50wCnZlHFG6JfcwtvRjMpxpAYLsdiulpwoFRETEy5WHInQi7Rgda67Ftc+5E7kTIjSIQ/hmfT4P+x3y+",
-	"PCBguYh48GSepPFLfQNgqYWj05+sEQcO7ZRNEh7nKU2DMJhlYsYyZR6pTzPKh5OKoeB3O9apHvhnwjQB",
-	"JYsJwzit3DyY2VSt7aBixdD7mbGwFafRv+5wkj8kai7FSfSvZDERMIOCnL1bTjIWf7JMJiiOFCf5RZBz",
-	"/Lab/WTsPKme6amYet4uV5vlvG47f+Z7AVeZcudLNHdgppaPbqQcZQVGe1+GwVMt131Wr2zxG3fBup3Q",
-	"FKTFsmmHvQBCz5Opvg+97tH9oweH947uh8E04fhjxy9+z8ZQIP9zayxahZL4dkpfuqRxnOjd0fSNdwVG",
-	"NJWs9KAP/qI0g4JBFMRwqeh0Fpp7nEhFJBaaOb3ANA6lm0WtGl01dP5uaaR8GP5nONFRkknMJJNguhPO",
-	"aMYkHGCiGPp6r85FMdazQEZJBArNMgoEk6qVKwJDjCZPbklt8jzHLOU9GkDRpjRBP7SrLuuUjUTGVgOL",
-	"E5HGZWil9NqApbI5H1LjB1tc2IcJg5hrdCye0gty6gxdaNNaaFAZeyCLQyITPmTGum5eVxaQ9vqUYb5C",
-	"mo3RoIYtwX0Wh5cTmmFXt3d0rC3wZeMO593UUyFSRnnpqhpoAzaEBk/93VZd4WfmHRdcXcrw+I0z5G7l",
-	"ezCkWZxwmibqotzPVu+Nbf0px0Lb5PGpZFDwgXETzN7Ro/v04t5RsJI0XBpOWp74tcZyQ0LdwldTOBxp",
-	"LXDkljTHDmKKiUEyBC7IjGYqGc5TmhF4qG6Tx9xQe1yAfzXxYYJXUKO4sERIyt7kdhSP/RKA/RI7dpcv",
-	"zGUVZJKMDZXjMFauOqXDswXN4rJkpXkVhjtgJna8An0S2S4R0B+2YFIhpQxJNBKZ+6SJhP3Utvl0hmmi",
-	"t2UMywmUnpjPZnqWjKSQ9GdIJfuZnAo1IVNm0i5oUuiLZ96yzZRBGDx5/PR/fnj89lkQBi9+ewv/qhLb",
-	"nrnou5IMZL7kJHjOEyVJNJVRSCL4z1T/Z6L/E+v/LPR/LqLQFZnC7eqlujIJ3clhZ4rs9BXjYzXBxC55",
-	"uPP/+thpPaStf376279XiQbPvXhVtGsgECrDVlf2luU9QwYA/Sl/ALCPjpLB8UAtkbOkZW9Ty47YgiGj",
-	"En3Q/SzuN8LtwgYryL/Wyi5qSJ1BzD54ZkMaqYSTP3jymXDKhUmFA0lPCMIEK0Ogm5vW0eGsoxIsI+Bz",
-	"5l47jgxZ78C3UE83mmfIe6BH4dB34P+CgVEbhdF68Bac/TYC88IyRqw7C5VdGNp0+QmLJRo6c+gTnV7N",
-	"MeVkbRMpD6s2ihHID/ZMESPtE2/q2mjQo6NTmbrmQbZrq4y+Y6o+jLZZ7ypC+/wzJE3z6nauBERx+Vit",
-	"Zb2g9PurElPErp/qV8TiX6kaTlAU3uBwTC8sA+tniS4unRt/tc25exiIWaVyNaNZIrXqM2OmhlTOAR4F",
-	"YfD/6f88+t/6X/+7TPu0NqJbt85pZurxfgx+mz3/aw4FoX+bvRYq/wN3Ke0H++enS992V1TM9M9ECcjs",
-	"Ay/SiZqEZM7/mguFaZJWizGmrK+YOfvgytP73eLGBmf3hmbKFPBF3yJTm3X58MAmEVdzB1MwFkRpKycD",
-	"vVeiTiMNoQxtvbCOQiSFm47DQ6ZOvxitf9apGEOMvKl9X8XlvKRpX6q9Sl0LW+3KCTcYqvJZLWtYZmlD",
-	"wWUiEYwoG0tC0434mz3Cd2YNVUzOFXQ1u1bZnH1aq0FYdzWAtw+G0J7pSpxyC9oMrZZASkwxHpsfMBMg",
-	"2+HDj5grLxjoJ4m1elkFBRmKdD6tNLPo3y3lhyx2fExOMzpkIXoJdkFGd6m45LJ2gtYMq510mxkuNAuq",
-	"VoRXLmUncxsYNVcPSjS+Sotmn1X1FXcHmSe+FAvuJb9cTchgYAOw0B6jt4laFOQ1grhHtkxlapGRhSlY",
-	"B8WtbSWqn0kEVyAikl5I9IzUC87Fn0ZQ+91USVvd3JR6M40/4S5Epl6Y4/YVKx7DY+nyzXmRpMzAtQ/C",
-	"zv9499trK2fOjB0DwuTAvsW0SBVqDjOlLclmNAMV3ZY+N348eRluR5cs6XTLGMrzwKBAFf18kbA0rhax",
-	"R/rTN2dN0Nt6Q9WkCnmUM5fD2jVWUwQ0iv3Ou1vMlUxirTIUaHkJOss3qYEpA2aGN5uEW7+1Sk4JEmsV",
-	"33qDH5DzjhITguN2ZLWYnwmfpymgTC7KalYKsuzqfeme6H2ouU0FxbiYVT0VWPsIJkjE/ZrT9Z9QrBim",
-	"aVoYjFIBVi7LycI8DU4YYBLVT80MP6ZVDroq+gII7Z7CPDt3Z3NLd0OiDVOCVLit5Qk7I+HDa7edjSnN",
-	"913kXdPEFP5c2DSgKKiWANJkv9ap6MsKDNvQSgUglJqebi7oYmF9Az1rw9DXAiAJ4crny/AN0TKgt1+G",
-	"IuNrFcn31gysFw8jnqSrnl9dmc0cOy/DYKsunDWbynVpqlsa9TIMwPy91i5pLzE+h2dqI5BJxWZroz51",
-	"m+baLqLQlhcQO+/Y4ov411iUQ1a8+u6EX+WKV95QGAZxpDy7/tlXGBObQV2zC5tKOJub6BanEmDWgGgp",
-	"qXZEhpRrbRPtwi4HryHWJAVjKtHQbxfNq93Dbud+r8ogYN/f9T/+SoN+4OrjlirfboY5byGQkiwmF1Zo",
-	"9dymHQwqiIydq6zSGueS3OBbrOnbzODxDkZ5iT1Rcv20fJnMTKFZzKfaY4f+W1Dn3xEjhAHESqrbiEz5",
-	"WLgCTUtpKDdY82MPc2usJrlBtmRRL3Y1LpAg259mjJ5hGvSEx4wr8+SQi8Op4ONKUTHHiJX00vNQqzxl",
-	"WHbVIb/kMfv8zrpSLan8yT+drIfqIovzAHvm5H0nW+vNfa5wc8F0+V8qfZ38lyYj40pGhpM5P5Nb6AjY",
-	"sUJOdzoJtkBaBdEKdOaed7EexRbTmoD4VfPucpde3rm66UyTjQcvYZBNnGEgawX3fM/VaCUV5XgZn9kr",
-	"k+iVThNOjfVpSmcz6yc6pCnNatEbvsI4oXUArHOxg6/Q9NLh4cVrdM/1HAkvm9oLCgOuuYX5MsFS4ANh",
-	"B/ItchiqoOp6wpUtYrKStMb+G/BKoc41bCqdbiZlYjZPJ2iqZMo2EBsbi4I+zH0usPS+YVKLVgETzNJo",
-	"wviZRKBQ53izbHOqZg6rNlW6GZsT+RB8ZxM+Xtvlg223OWNwL161SFshv1Q+8Z1egNdl4a30mtMqV+9m",
-	"Ww1BUw9PlwyN91lT4cA3fvl6A0DFG3e13WalZrATKaESC6qsKddlTLHeYJudju8SYLzV0hSTtrk3+iVT",
-	"iXuvbvpgbN8Fqi15W749n0w3fnxGuok0sYRnb188JYeHhw+xkMvTkNB0AcRKw4QnUMVkmExpChhsfD/Y",
-	"Z3SmlL4vpTvemCrWAlK99j3Arcv5TxuwVaKVNTnUqJPukfArKY3ThLufNlMh12vF/TWPnt/+Dm1xtbLJ",
-	"X//sEqhQaZ5UH2OyfgLEmwwFVzThmEdxJiTca7/e2kJkseyTyO9EFd7nbkiGIiXde33y//7P/40qVaRf",
-	"ITzxWSXttYzeC+g7vSDSmeaXrX9LflNNPZiwOL4J72lo88FlvzO5LMs03Y96ye0BJhbzU42quJ4HQKPl",
-	"2+vN5fZhB6y6v4W1byjVYtis8fuRJr9kwXGwdC55IFFTMllhp14JFRRLLivs1T6YzDrc8JWg2ZR/bVYu",
-	"bQlhvdJ7JZuE1medXwPm3jHtm9L4vG7f8uAv4XfnSQGD34kSaUJqSuPk1f1WXomLV9jOq2FXMkrA74WZ",
-	"N3vIk57/w2oXB+CQGdNDDZUk7FwTcCTjp+xCmNc5c2rFR04vqULGaCzBTGwMJZBNpNrYY2v0lVaGH5bh",
-	"Leen0UFI5jz5a46yj3kkxGMrLylP52bN1mVw2bqAJXwy2LmYCAkSlymk5eWrgb1a8bhPFLRMvKnd8zXE",
-	"DOAHDBFDl1PDg3CqqLGzDbYHJb/gvQi1FFe+Rvm32+B6DgKHhKF/0RwyV9/+XMutEQq+K+bvbuSmITxl",
-	"6vWTQxXZJi9ERqS+UDS1FwiddPGyaXzCzklmSGGFWRHrhJZYvgFL7oXg0p+jc6nNUayhKhmP/eCNrR5F",
-	"y0VK69YkjUWV5nEoCcdyVug3AMZgTObz3GYP13TGpYgGt1hMhlxp2ivbCr0qqbWgYlIlfEygGazPxGQm",
-	"gsuQjOYcLEO4FuuZqSkeGU5oAm5a7lcCCSrl1SFaLOW6/pRNmYERodykq97B9I1mdsmxRzlyJZzMMjHO",
-	"mJRXWsaG2zcY7h6jTIDSlZZg6+KuX4NJiTKDypiQtQlAsuzjufVKvFT465Zi00YtnQkmvteYO2ILDPNa",
-	"UAxJAajN2ZUXeLGOCBh6DSvzX08tJbjSCpYKEdetIX/s8G3LCTf1IeQGtKW6vHGTzeP82DPEmEYqSfTx",
-	"ePopCrdbzAqf4DKOyAovYboDNHW1CNYtQMwYJ2lyzmzhgRxZt15AZa3osjwpFThBVnFJvL66404WVCpR",
-	"vRIn81NHWgZRlpqQKXoGnvemgnsjnFhW35ZuaNWN8aluBR/yD7ga1qGRS4oUq8hTfKa8jLcrLlWBHFeI",
-	"HWVYV4mor03Qhi8ndnpLwWm09c/Hrb+f9D+Zf3VaD0/6n/6jMlbttxlKhe9qFSukckvXzfOsAXXafLB6",
-	"lnSJoXMl69txIZGeV7+p7PnOPW0sa5U0UyaSRrGZi1UzZ5RnWucVT8UuDM0cDipNVMFQxeizpZqnuebU",
-	"jHTmMV4rA77sZmsY8W88Xyq4OyhJRnBN+PAit8JV2OTxwaeEOfpnF0xkwWIzLoiM0JJnsZaQz7hY8BrX",
-	"W4PkX2oqVZngwEJx2QjEuZQOgVuCl/Y5zRLIvzmjWXV2B5nny2qkxBbRaJ0pyu4jn6fqrtuiszt4fban",
-	"amjeTr0oGz0g+4E036ebYlWN6Y1OxBSB9ilESKZCKnvHai2o9plpI0ysNU1ft1OSzZNa8+DgdOc7b188",
-	"JQ+Pju8fVEUWxdXEGCq5g811lOQmzLMExR2TKDQEL2LQ4OgUNV0RM8I1b3LJ5DVxmzLKISXta7aANpAn",
-	"eMBPGaFxDFawjGmdjJM5B7KEI51emJhWDYv2gA/4UafTJxEyMuP1F5E7Lj85qgo/k0gfu0k1hmE3kUkQ",
-	"zjJ2ENoR5lzOZzMwxOEog/wHmw9DLyCRIkVvtNx1cZaJc2Or09LfdJZSxZxzJ2Qkt0PpCTXoTiBCJyJ3",
-	"4K1rwFGfWOBrd0EB1EOwzzNwJsvNgRAiuKAXBLK+6FFnlv54wMh/jExhrgHndArbhjyyGUbr6KaYSTgC",
-	"Y6cX32Qeqw7aGuDdPinmTm+To85hn0RcnKCUEYUkMh4GXKiTCzHPICVAwuV8NEqGCePqBKyEUTjgkciS",
-	"ccJPRiI7TeKYcRjwCAZUJyO9NfjluE8iLHIOo9JUiyrwqatnPxXxxYkS4gQSDMDP2CNO6Im+LIXT1Tvp",
-	"9RzqQD99FqH/i76eKftc/HGRxAw2aEtYoWhZ+AmIDOxN/xQzLqGLkTvzRbqBMTm9XnTvngbvbJzRmJ1Y",
-	"AoDLfdgnxapf/pS2rJf/m63Z5f+GBbna5BgujpZmMk5TPcExnKwGLeP6vsf4owaSSTcMxckgQ7BFHbfu",
-	"Y8AAL8ex3m4psbCGSClLcUjKCY/1gEd2YiOf6+UEJYEbZG0taNfI2etjJV0GIZBVrjNQ0ubpLkf7lgL2",
-	"/EcCk34BPA8EiUXNW1FtEGbiBen+hM/NhsjA1i+4op/xBRmtyZrQcKkV7BkI4ZlRJlaRtAFPpAvs9F5Q",
-	"cJJiCiaAMx7mlUHqaNvqIDNDDYlrXpPALM+FXuKBejQTvps/vuS5/KI1jshl1+f/fP/+jWVlwSrvoOOH",
-	"Dz3AHHU6TU0IKq304gPe654ZRMx+zu8ABFSCKml4ukVHqqBp9etXZfTbq4SfaYQ1KGWDWP2JC/ueZ0kr",
-	"YyOWsUJByzrXGXx2x02GnniEdyxEUaZwplVCU2NfW1trfZVbgvG1dX7GdfIvfN6ht21xxCYOFLm77dZx",
-	"HChVFo1/TYTJp1qQMzhgcQzfjOecYy4ym1AAsyigMb4s5YmsSmxrb88EDAksEzGefzbPwM4l5ysE0N/o",
-	"0mwZrdU8q03e5G5I+ORmmA64KdmUjD9J9HHK1kfKm9trp6+9ujvzEAcrC/VM/NfgIL6phg/S2TlNm2nU",
-	"1+KA/p3HOK7xaK8qtH4d7uvfvN96IWHDZtepQnit5Qguhm8tsJ57ebwL2V5gDc3TvdQH6tVZnsEYq1W6",
-	"ikxphSxpxvIMO57PUNLJmO8vbG25aKkvpFZDWwKkWjBkO3pNX2td6G8v+chYKlr6nxX2asz33Xt4HAbd",
-	"XidYmc0MV7k+CgcmgLD65Wxmy8ZtLjC8gV+YmZa9yNyUyyawL40dzj5V2M/8JZbDBQikTUj4uIWRKbiI",
-	"cAmsWmZwUPU0yTuv6et/ffxb69NLPvpX67997LQefvrbncGgjf86+G93mP763+yfB5W6phfKVLFAXFGb",
-	"PGFDOpfmCfl0PrZOveSwfb/9IPSwztQuQtzTP/WJ7uiySORZTK7HI7eZ82e1y62JTbthl9uNX9e+Tc8y",
-	"/+HMbmkLyeedS0PF46aSzrW8SpQeP7+GgHG5Aj9eJVVOcZU4AnZt8xvoLZi9SRLKL4y4PkV/NIz9beyP",
-	"6QPD88bsLFHCBgiSJUxeAT3kdeIHQKspKOBYbKePn76jExqLlom6gzxjTzI6PGPggLDm9G7oGhTqxW+R",
-	"k3S5lPwVH9MKwVtf+R2tJq7/qXDutQQzBub+X5DdEZk4jWNpE+lgDBlb2DILGEJmPhZytuJUpywGtgEM",
-	"RgyH86rcf3Q4YY2Y51MKiTlBj4zZ50Z9ILEBdhkzuaKo3lIv09jQ/6Rhv99NW3Did+Vo1nZ7Z9pWo7Lb",
-	"emVVDRtCA2CsSbrwlg1Zcl6V5ROTL2Tme57CwY3WwGsEpnhnaoZVDW9Thm46cCwWPBU0fp9U55fNkzzL",
-	"mZ4iY1TLfdvtwqQxeCHmVZ5ypjoQgce7zUZ8a+sP1I/qShRsNvI7JbJVw0r43nBMuPooxEEJ1Hg1xK1D",
-	"Vu5A6pKIA9Qx7KXp5NaDriKa1Tntb4o/q++SrL1MNl09tII4wZqrBZkwmhOuzeiW1wUSBWBEydtmmkxh",
-	"AAjD3aZjtkUfafnu5j31X9t0PLfVtDbsWY8f9lxLZZIokBikL3nSluU3guksg1JhT1blu8H6HyRmtn2F",
-	"fbuOLLKGc/gNtxj7VXXMQW5ivOL470rp15+syRBUkeVym0VMGI3hkFfOt3zUuXwjVZKm5JRpXmPLIm84",
-	"81rYXuvsu4H8dSxxJqR6kaSKZWshBLPNqD53kx41rfJrqJkISvs9m2OB06qJ3Lfcye5qbEfTj9/gJ7mK",
-	"uJxeWA6EhakYH0Oq13+yTEiXVjtRVQUQxuyJSV7fzN9X95DPjJSFHH/zXg51mnZ9N6ScN5/NYcRbsZAb",
-	"dHqTsRgO8FkVvdx0kG0nX3HVmgyVsatvo2aMTXZUM8TVNgdX8A0ds2dLcn7TvnoHj62HVaOOtZfzpRXM",
-	"KkXCVUntUiGmiJ9N1RTBCfTakGIBkX3LRvKVEGfzWdPZUiHONB2ez1blmVt1757W5NLD30nKRopAATOz",
-	"oQRzGDaYQ05oFsv6qkyVsMNOm5D5NRsAnc4+77tjbjr4u7ocfObD9sPP9UXP0UvWF9UooBNWvZvLQh0S",
-	"/1Wx7gbk9pGVgi9uAxvLEB+RyUSksUvTD350oHuSC1bBqDI2PP9AE1WNwpCwAk97QRMISB4Zjz1v2mJY",
-	"YOmdDqZvZnuBlvY0Pf65JAkZi6vTct1aME57Y3TEag1xLVY6smOn8Qy/8SbTgSBVbZ5ZEqautq23jFZv",
-	"6KUbEk1p8dXkqN9ze9xaPAU0qE40m7DsuSsTXbKgfGbDOfj2gYFDjCCZmOkmiRJjuHi7R8PaXb9TlcU5",
-	"8z1TWa+SNjdUQEuf2bxgajjZ1AC3KaXDhT/b0NxnzYN6xo1Y21AARiaCPxVcZSJ9RRXjw4vVk7orAof6",
-	"kyT5MJDcKhMpEKzmujBVVJz+o9HB+MqDZs7JjOmL+yGjsxnLkEE00NhNXoAFdvO92MyAhomwmIi52sRy",
-	"+Nb6uVYIhfWMK/eMnEswWFZWsVjmYWbKPySL/+w9B/2ofooKZYpk1HMgr57Bo9RFBamSWMeuyeaM4K0+",
-	"+t2KJvVUJH+UWGK6ej0mP5omdTke1jwpuIL4b1j2ria8vCKz88x288LLmxq9N6DWOV6tIdBpobj/ir28",
-	"2sUWILPECqnHkRjjLQzUxEtKsZ7fgGxcV1WpNLympCmkvVACEuK50opNhHfddfu5SkkmV8w0P61N+fEY",
-	"k1t2fiYZgzAMsKBEuDjjdYZQiTa5mk8KOL4Zam8yz3P7RqTmGWfxGodOk00lM603lgJXbOjV1fbx5qva",
-	"7WrsDk3Oq8qQudmOq4krmzUpKgwRKVhZmEoSgWtEVMg1DWvEG/4zoafinIHlr1hW+LAj1xYVftz6O239",
-	"s/23Vk1pYVRPN/WMyLHRJG6EUULLopwXeYEIl1mIdJNfUyZHrBu8LnreLGNlIkc/FGUFVheo5w2mEzXH",
-	"2jiRqA3tuWm3RuPc4q/M/FS1svc0SV9klWVnfzVpaHPZVtEk1XdciaGoqI0fZ2I2Y/FJbe2Gd8IrZJuT",
-	"MDCzgPFLzFVItHIupCLdTqfgfnXVnNMrMj0v17pub5CeueoQljHmaojrFae4EubWVKKo2sB7mo2ZyutQ",
-	"V7l1Qbb1kOQVFU8vsMhisYp3QGezELORFCjtUefhvUY5cu6EdV8OquN6veyVtZGfNguTrS5YyH3q++X2",
-	"HhQXidyg03rYPqljCO/rEe2NXxqhT2yGcWBczpUbfCo5MXxSrxZjCLodEidjzfLuGDw9CCEXNtfNbPM7",
-	"Hh4fIEM0YQeWMbrexXPqdXr3Wt1uq3f4vtvrH3b6nc7fGzLHfj139Mp9bFQ14lvJKo3r3zSrtKmpcsO8",
-	"oLD2zeST9xMT6lJMLL2zVNJNYwhWJoyu3jR4sewg+A/dYRrl57HpPdmTtW6Kj72mW8T9XUMc34143IeB",
-	"WmIxKzv6bSv1Bjz1t5SPWTWtsWnSXcYsjOe4mEEwTYQXNsK4WS6sgjihEpNaQiiHsPFfppayqz8CTzUD",
-	"bpOvmwwpGLVjlExJEoWJDXYUSv6Vyzb5weFh8wpPn4pns/Nr6Rci2F/QG4q5vcbLXB+ga7z/LrAqjYtL",
-	"2S4Kd5l8fKOxuH9aD81GMAkJpBKSa5OYNS7X9k0C5YM3xbJRAeuhmAaEnoq5FjWNQjyapy71GeYnM8Kw",
-	"fd1BOqmpO53NMvEZyjNuUhwB/HiH8yxRF+/0Ro3Zn9GMZY/nmEEc/7Ll74P/8eF9UC6jCdHAH9gpeY+V",
-	"Ct6+eHr/uPvwICQyGXPUvbTKYEpfQMaxJGaZ99aGxRNUNpdKhljQIHb+APj1J0noPE4YHzJXaBYT9cdt",
-	"8lKZ+lqFDPSuWAMsDPM7nLMsGSUMXlLfvnj64H7vmGRMq4aMx7JPBE8vCJUXU5PGjKZjkSVqMpWl5aYJ",
-	"rBbMflhOICwuEZZ3YSszQRkztD4CYsFTFMA3V00mSs2Cy0twCB8JdDTmimKVCBOYZcOwgjCYZ6npJPt3",
-	"744TNZmftodiete2cf8o12uzXwCDiOYpCwoPKaNMoGT98ZeMjiinIC98uuOmwV9hHiHl3VScJXcP2uQ5",
-	"HU4M7E0ZDJPGUw64S+8vFtyld/2P/3gtIAn2UpL8odAnCa/7tBAPFwuGbidDmkEB4tJZ/8d/hAO+mFAF",
-	"qfvyhwlJLzDv3r/9G9G4rTFxCOxH//gcEgdZps0ZizVIltB6qYDFY5NHDgbpkydwkAQTiYKubpKJGlEO",
-	"h5D5jRjwVVcCovy8O9EmL1chWMaWkYw8tvsZcOtNSk1uQVzMmClJjjrdNgHLF04nCU2lIHQ4ZDPlFREx",
-	"CaRmVMqFyCB3IqSBekJlMjRXgPKLAZ9LlsFVRJqFCZ3TRJNTk8oWM97oY5wkfExYKpk9GVN0RP+VxzOT",
-	"RC65e5jiIpie0f1qtqt37m8TJkXawIWzq5hkh/qPAcfEYJAeEercTOkFYBluw8DpUA+MQ8J3CjAr1LTA",
-	"o3ZorLGMDIWBakrESE/FpoWyKI6m1BdGwdW3SfTL8/fkLp0ld8+7d6cscrJ7Jc0zIH1NVXLOyOM3LwFh",
-	"9Hm0NIejKjlN4XfdMLLD/r//838jU9Mb6QCDtBE8Jkg6NCIq6efLsamQMH+V9LJ02pwaErNwRkMRs6it",
-	"JwOKsTSjl7Xx8ZuXiD2G/oSaiAzTBAtSuOd+i1flJaVUX1asTgaKD+TxpJxM6DkjiSL4sEbEaNQmT4Sa",
-	"4Af3dJNoPju1lZsxHwbSEWS6OI23Yk0q2paOzKhNPGac5JaCJO2xHXWOQpOzDDeFSSLJUefYnl6uXugf",
-	"PGXDy1T0x9tXSD81etDcj0DrGuRUxBf49c1v797bO5NwcirUBHJy2zylLsNcSKiGGWSEx2wNJiOw+W5Q",
-	"lp4xqTHYZLRmn1Vhz3gF/3j/ovUAFmtydSJOHHU6cFcGvAIfgR9JokTKMn39jb7ah4TPYy4yJt2igQZC",
-	"cmi3PIf5kIkF4PaYm0RTcw5XrIB6JkWOnwtmKWsheWMSw4KpMs/mightXSMBsgNemS324+M0dfXxYiY/",
-	"3bkbi6G8a+6OPAAQQa65hAPxtiv2eKKpq8cF5lwFrxm9u19pqo+axUiRgVoirDGNtbkKfQ11uFWUTF0X",
-	"Zz86OuyajxqfNASQIHnhHkqIAU81gHLHuOOO6ZYjksoolyMGW4Xdv4OqO2AJzr01ajDUHh6WFNJ/mOJC",
-	"dDZLL2x0oKPi1o9Ft9Ccx2QAwJpbOQuEJS4Ra1u5ho41WBXk+bZyyjRP055XKMKkGnodSXNqbKoZEasV",
-	"SUdpBtwCOHpLFYNtGkcG93frjUiT4UU04Hc+xhkdqVbC1KilBTE6S1oZVQwmaJmhchlNY4eC2P2srfu0",
-	"RTbWOHe3yTB3Dw7aA54vGe9s7yGs7rhziHuI3jKVXbQejxTLov5STnvnTSew4oqJg4NGmlRQpfS9zY/b",
-	"VMUAZuRDVouPdzG3r3kSgsD03B+DWkmpBfHH7BxZAg7iMxocBERIS+gH3GRP+8BO34nhGVN+pUr3lkge",
-	"G1Zja8QNBedQvEDfyoTP9TJGygicKZVmGYYgqgG3kdeONkGC2+rNYvLbCCKqGEoOqf8eTwvRuAKkiFGS",
-	"oonp9TPNikLy9N2fIGUAD3ypyITKAdekA5BYcOsEwjJbmuwxwZy4pr6R4RSpEGeSYD5hxXIJOk4UkiGU",
-	"1DwWq6GTxYavmfvXJ4uJwPjwRCFrR6LpioHZjFNirrT0D4kwjPwL/tBziVDUQyN5y+uLIX5qvKzI3Ksn",
-	"SoHnY8ZrlNEqE6HabP96IluuC3ElAYFXrw+XkB8jZuMHHcJo525VmmQiRZUTpmkUN5uOXv32y4vnr58+",
-	"j+z4NI4zJp0zOO7c1cgZ8Mhea40gbWMH0PpXhJCL3v/2P5+/jlCTw4fC4pLsTc7XZPS0QsENEkFJ7ajt",
-	"G4gnNL8v7gqOXG5dI7CbnriaU6ao0XsieP+JMFxwIjLFONwCqKs3ZMZOZBTbx7+8edU6bHdaWgcvabeL",
-	"xaI95nOgZKavvEvHs1R3aU/UNPWSx/pKskliEfSDTrvb7oBVecY4nSVBP9B9DzGn1gTsH4W7qO83+wzK",
-	"95ipqrD1nOYbcgQpzeFSpiYPptVh++alNEJiGPlFPyiHoqhoLAYjZ5gPihpcfgpeGw1vMypQoOKgxh3W",
-	"aw/VLNJEKlO20bnooTgmGc20Eo9KS++ITMQcKyVBR+f3A+gV4bYM2rk6mq4oNzpB+C4VP0nrPUOWuEs0",
-	"pIqNIS97C/tFIZZJ0npy7IquIZMl7DMdqhQsAJLZyt/kg9FzKwejFbLUaJ5pMWbAsZUV5XArTkOFhFjk",
-	"FdNMD4Y/OcFdnIDH4cmJkwHzRCpKuLtijmKSjCcDDkSdaI6LJM6vPWqz/VhBxQ6QlZDMBCoYYQUO43G+",
-	"vYlIY+kcVR6QX5MnrmRcn/Tg75UIdQhNDMvWPyBzAxS4c09/HHBMkQ3GMuHSvU5J4mW5OGiTV+g0Zcun",
-	"GkEy96aB9GN6lXEC6Q/QFgyrGPBIZXOujzJGQpnNGfCyxBgp9A/4zgWPYAgafSTM5ayATeHzGJyNBaWt",
-	"AQn8y1oZbGkEeNzHg+l7VO4naU4ogxXEMYutPOrOMeHE3QpP5LFiaJInSYHMO0AHsZZiIvjLOOhrMvPU",
-	"EB0vSbisfQHLm9w1/ZyDTdMO/rtK0z5PYHMbdAAxMbj8BK4BePM1Oe11OnXGd9fODqEJ91GT9k9obNg6",
-	"dumu7/KHVxcCOx2u7/TCFn6AHr1eg5XBTcjLHh/1Hq7v5NQBXNpxExC8NPURXDrS406D5WmkfAFSIHY5",
-	"bAQ4F5oLfY6aTfMeayMUXiEAyf33h4+fNMK4FEvBL8yknkGEQOZqheMgDBS43HwM0Dn5Uxh8bml9+52t",
-	"zfTReOYF/WCohYswSCkfB/3gnZbQgjCQYp4NmflMWq0xU2QQ/LsV2Kpkg0FABoMBJ6Rl1CcyCKptw/8O",
-	"UprXXitprXmWgssQIz8h5Xj0hc5mjwYBWHLFXA2CkDB+/mgQzDIR67/AX+3RAHPE6h+0wJgM2YmWowo9",
-	"L3+qncyRx0cmNWv3/nHH/K9b3w2p2qNefQtgFo96Pw04XHcvbRwKZMW0cZuROKTV+HC/rDSlNOGYH2Gr",
-	"ETEUuipEhw3PzCuP5v5acNZSgUZizfcx/Ijm5W7A8oWMNHeukFByCBmezXMujVKhxa5CAkNgOdaehrnk",
-	"T1mRc0BJZRYnrhNYONC03jY2L1s7AlYGRmdncHZvP+5FxfQNjTBXfoPsk16nY4Q1GLc/4OASEbXJb/Bm",
-	"Vi6Wbsvac5tbVK/UFKdJFECLWkvXnaNe7yCvVWTsiAMOidfjSk7dB18YfB8yjwShfRoEyW2Z34JK4g7K",
-	"JMNLkzNWn029aNMfcCc7guhTsPWIBTejoEUUHrkqWLzBVcxZ7ZJiPRHxhX3vM1G8YGvCV6q7/5AYOe88",
-	"Ir9Y9wxNH7XMcgfIwgG5o6XLOyUickn+RfQg5OPx9NPBARbdn7Dp2jf257hcx1GLb+BaCLvchqk/zytr",
-	"fOOMvdughz6990K8otmYYafj9Z1+ZXFC31/M2B95HYjvQpTYVC7YhMcbdLM30uPq5svV+XodRzcX8woc",
-	"3bV/ire4pU+3T5Yv8pIMQH76MsDbPAj6ZLDqQg+8Kz0oXWrN8OvZrinzX8E6RVZv4vhQZYYsFB63lVzh",
-	"0Opskx5XqKpiPuC6aamQuVEgwXq0ZK94ZTVhp8XmruXLHSYsN0bAG2ySuXyv6LaAtprhcJ5JZ1wADRHI",
-	"f8xGdJ4qf3PGcgfG3omYZ2gRwagyUFdRK9a/tkjEY31KUR9+Bb8C9BACAywGZAujYDOuNLem0ns2PL0g",
-	"0Ssx1luO2jDgUJ5H6KF/1H3QCWFcYx6dQQA0DgJ6OzXmzj6JnNAHxcusaSTKo+VObLRchEX5sLyet2IZ",
-	"arzFN7dlH1NgugdoA4S6hWDjmIEvyIQxZbxCKBmyNEUcOmVjzUxRrHgE+e71f1qY8f6/R7nb5DylMLUe",
-	"3bP+Z4zMOfhIwIPXbK4w13zkzftIM6nIGD41Olr89dcmZoxLBK4WvsyLhjcTpKwnj91PtraUkQfwFMF1",
-	"5JShB4s15GBWMWKyEBCJBXIZYiMhimXThEPhBVsVfShSkcnQvJxOxTmL2yTK6MJs5YyxmcyNPx8AfCBt",
-	"Ra4UmsiUM96KNMYnLL0TW/OBKpfa/7HtbWIRfavHgEfLhbEj/5XRvA71SmUEPYNczdKAqGCJ30QNOPga",
-	"WHMoSoUeimlY5N7O5TW1C0+9+XuMNx+4mbK48LZhxD/7xAH40SYvuXtKcdccTthAdMBlwscpw6TIJIJJ",
-	"wcoYmXKmEQySl7tE0iBtTTzrmQKD5sU4tbiKU8K7aCIHfDjXiu4IhF1YByTBQEn1P9+/f3O32+4a8yZT",
-	"rpC2+9rLv5lnK4jb9Hp3vPdmVO+ARiK0YMNaiPervqHBcZaJz1rcVwtmyjmZVzL3duo5XiSxu3Wws4XG",
-	"ctwZ1ls14DenBUeO9sdUigGHV3op+khPEd8Zj0+Q5uGtWD4qMTJnCD70XwYB47FmsF8GmA9A//v15SVS",
-	"VPA3ymiSLvngvEJ8txdpiXfBcyE+deH5hsVzAVDgMcAsuFHMqoaU6E70GHytWjYUqE/G/0xm0QHxbgN6",
-	"dcn5tE8i/ZW0WopJFZFRAkl6LTHygYpnBHMsJkIWAJO5rSaSTBMpjbKU8MJL3weNpXpwj7PCtVUkZXo0",
-	"Kom+7/lLbBUTJ3ciV2Q/ygMoj8NOp3MQ4mUyp27ugX1VJTM9SYIIlYPDq03aJq9plomFF4RcZ9KFrw3s",
-	"uYV69AXDLoxQsOs6VdJomejP0iaY9CmTfrJkeG5bZEIxrQ87oQX9w6WiqDWimwOVZMFSeHi2pXUFvEaa",
-	"/Qz4cvlejyCbk1+uwrvsgFOo5FujpopMvRJjubElWl8aVG8bGIihYn6Ths953Gi8BN1d148HGzS+zY3b",
-	"2+iIhs0bLhobv8vlkead3tLFlnZ17L83q//oZnXEg1zW/dqWdKQ0OzSkA9F7VGUCe0QGQcyGepvxIKg3",
-	"YoMZ8lF3Ut8C+f0j1OzyZmKuZnMjabfx41qNfGdWcKzQ0chbwS/mAU+jMVO5Fi/RccT5o2C9mRxD+lUJ",
-	"VsyzrT8yuEmC6mu0QjEeTVVkqmlKkF/a5CnNYq0AJSoxKh2TCsJZ5Ar9G4XUXAEvOl8b0zLoqUbXXtIl",
-	"uK1oshcZqth/mkj1AvFpY/Yvxt8+9zfBgY1kmcY8HwC2Revf0nhLHo5H5ILu9rz8B+flrxKIqDT31rJx",
-	"c5GvmY/jtF+Bjzfg21+b6d79wumUXd7NE1itZcHY1KawQENSI+67xig94B5T9CI8cAZTtRUn7xsfd6rm",
-	"UvfudTrOerOCle455kqO+SfiwJ5tfuNsE89pzzv3vNPjnUXKTJFq3hArvSuymGWGp9xSvgrwhNQvDa5+",
-	"LRPOE+6tZbsYC2y90vFZGCOTjb81BonypcJ3betBTGN8EIE8zVAYk2I08JBqniGmDGOSIdwhvbCsrPAm",
-	"5bkWNXlbxsr+6Gh/qtkg+F8vKbPGC/46XJrLTLneo9m9+WGnsDidlkPyoSVZxUtNEpZNEaoiIc1NsdOt",
-	"WBNue8+V9lzJ40ppntTSt87iDblmXoSEZffsx3dqvhrruQaHYtz0XbSKYqrp9RFghYAny05KnCQPhJlL",
-	"NpqnECw0EQv9/5TMWCYFD12EzoBbY2jsvT6jDxMKBoYzpYyeM4igtAtBhcYIM6kQZ+jsgElHRgnLiprk",
-	"gK/kQZubV28dR3pmsOEH5UzF7e851J5DeRzKUkpz62+ISzmC/WOyq6saIVHMMBzLMrBSDfCVqhCmjLlG",
-	"XcizaMJyB7yRSXNZhbptitKWRse9trTnRbfehodc5oY4Ep3Nrs2C9y3wJADmlQ14JnN/M6ZlG5fcV5jL",
-	"flZImVN4RjNszWhY+NYGrSZiMeBipJjJdgHhIBmL+1j8wKY0ghckzB5lGCF647tFOdOiVGTEFiaHhuDp",
-	"RZt8AP1I90K2pZfpOsaJ1JfEhIn6utZxp0siLtQJ49Ai6hMqz8iFmGeExtOEJ1JlFDJJCIJtMDoA03o0",
-	"jV+5SXZYydneWKzYFCm/AXbW9C1tK7ZnAbNnfDthfA2g8Fqo53j5bpll0aNAX/2Zy05885xxRVIGNnvU",
-	"7Uy/rj7nUu9X88I5lybzhQlbh6yOvsd/RSB7lFdWAD3IZKqRNjIuHw7T72C5B/vVH71NIGeM5bWOU9GM",
-	"keVqVZCgDzKQS3LHceUDW1PIphqFdmjflOQOTiYP2jbBXDPN0HwxNYcgTsylIcCIMWhwYqb0w9hMji2I",
-	"Y4M9nighThYJpqzde7uU2DOMslV0yLfv5NLYFeWZTYi2S9cZ4E/nNG3S1vL/pUJSW8kUv2OB571Asdek",
-	"tXTwezUf8WSE30213msWEkxmhK8QHYK5FP5FYlvRFXP4k8NOZyqvIkQAB1qVNMllVnx0SodnC5rF1+jB",
-	"WpfqaC9W7MWKrx6p+o5iTUk9zy/P3+cP315Kd4sRpyK+CA3i4HQ25bwSAhOMuxzm+KLwx9tXkDwYnLog",
-	"A3IhUXy9VAO1wDa9Yau4cZMkT59bi8WiNRLZNKcN8VLWJyj5FZicbYfdh4Gr6tVzFbuCMnELXJGtulKa",
-	"WFEr6HamzXNDAY8AUO0qLdT3JITsE0P9OGIPuaOv5cF1SD83Lfessn3QTD2qohf1fRiPH+XU6QoiUQPD",
-	"S01GK/j5bsIhpXCtEeX5OU3nFHJbFWUcSA7MiiV/K8QcU5QTEitGckhTmkUF3iRGA25FD8gelOf3ibp/",
-	"60Y2mVCzFA154U6b/z7Zx+HUWyZemtPflIVj1efGJgpNYm7OorBL7d8AbG8E2HPDEjcsl0C/ISuAJeo7",
-	"54rLKRfhefdESwEnert3iu8JH7uTTwcHN6Ch73nWXu29NrXXcIBvVvMtq7nb3FpNuRIoN5NLqe3ew+Pm",
-	"Sq/PKXeq+36HLHivAv9ATP+mdOBvi+uvrKjwqEhU1qu/Gyu3EiHeOB6JSKbWxySZylCCDxnktESOoZLh",
-	"PKUZgTDkDWKFduBLBstx3L2BB5lLNkvzegpX8Kl+h2DeWH3UW/nefKhxr3ulb0//Pb8wQyq+utc00rcd",
-	"knqgLrtOdnANLl9QKbFZBoO8zKr1ZYac0DKExO+QRI/HUFnf03CWHaBLeQ4G3AvFGSXjebacjQ+DeUx5",
-	"VAj66ZuZcRrNOVM6y8N60E3aZXdOL0yOQKh64JeLHqVzOWExuWCQBVjrTSYv8WYZ+L//gJ4xU+8AE360",
-	"SJ6XGp9w63sO9INzoKdANtZTN487/SnS+fT6zZBApX+w4FJFk7SWMb0z3KRQkVtN2AWhWZacY1nqqgrd",
-	"TzKxgCSwGaMxVg/F9O4jpoaTyJQCG/Doue7wDs4osiniJdaUh1rHP5useVBlGWp/mHPkonU6H41YZooR",
-	"G5uhX3MEC5IvmFQDbgqIQgGyCJ4+vXT1roSFKaUBhUqhHGleA3zOVZL6hRDiRNpS4W0C25CmgkFkUDnq",
-	"+4GpJHpPk/S5+4QrOrXWTtDM4kTOUnphdbLfuNuX5psQs5SXuk+mUKo+iSOXG5C4+nNWKTSLLUT9YiGU",
-	"OBOzGUQblRb5zH2qKuljK7yW6r4LKJpwyoZUH5Q3OwYTKyGITMUivdALBcUPW2KMF85p654AFONqCNqF",
-	"ZYxKwcliglWANCZDJQHw6rL+Zba0X1KuoOAVN5dQgQAqhUyhygVEMHePXWCYHYZyxPEVdeMd7mnpZcDx",
-	"gBD+tjT5KypVC3AGapPnWAYymMKixK8FVnRI9P2TyhS/wx8yNmNUsVhjzTCdxwkfWxwvVv/NverwmgCQ",
-	"5Dw7T86hyjpcBTAhwCkknnF8QaFyfF4OJ9N6O5NoZycpVcxWIcJS1IZCQAmUJIUsIRb9pK1PAktGsTBm",
-	"aXLOMqh+E7OUXpyMRBZBaSdpa2Pn2VSgrk1+HilUWXaYI235Gx5D8RcawzpcBcSMQRZ0r7AyVhKi3NWn",
-	"GIksr1Sikc7UWjDl06HQiRaqbV0MKGANlYWIqaLi+QzCx+hneLeBujblmjoPBzwvqoPtvSPCihgm6wqS",
-	"QsI+z5KM7VNa76wKhob09dfA0ESrsSyuGzf3J9C35kUzbUCTHKA4L59tKcMD8QU+t5fhf3QZXuOCJxVq",
-	"Qn4dhSWckLdGcNcX+SZKTHy9RNTnoAE1siChaagmMr7qdUAfKxYihNPpE0rQl6CYZIxmbMBh8I2sSH5c",
-	"PCSoxq0A2db6XnVg/IBfNTL+xzIroYb8PduVGjQEhGnMHd/TbMxsotEG7R+PxxkbU8WeXGzJIfEQ9m8t",
-	"+7D9rRnrL0wZAm7J8dc3gyGB/obD9pV3sx/R2SyEN/6vazdDIN3FsMmdsGV8FVdsVk7KVsmjMdZuwJeZ",
-	"NDE8usIIgu9vhQSf5+Yx3TrzHbbvtx+Y6o7g0odZZq6V2ZssOAO+Z/YbMPu3JmJ3z/F3wvGvNaWPd2J7",
-	"8WAvHuxQPMBotiW3/a8qKCAP/P7EhW8nK1BDxR5ze6sLq8OjxfUniebhPpFzSNYdGp4iQ823EiT3YOrP",
-	"Eog+Qhs9WJOtz4YLeTcGXTTSGobn5jGsTbbJiwxcvWNgUyRReZpzf51QbUoQARYceKAyKwNju/8g4hXl",
-	"RgBVR9BDnXRjuE7wcTE07yJqYupcr0s9N2bqV31XNifiv37zNPvrkd9NCeOmRK6AdwWEQjT1iN1L8/Va",
-	"HJW30YPqyQYXnF2RZKTiLLGLs3kxT6Ci0L5K3Q/4CAaao16NpoMOzg55oPD/mIuM4YNoDkV8R6aSjIWI",
-	"9f+7zNlll2lxltjyAPsaeLe/Bp5Gpy0YmO62FRMDoXtjRqZ7bcPMdL/tH+X+mCHJ2FBJMLDZSlGwU15f",
-	"2Ts9S0vPT1WiV3cNasMKtvU91MEDotmynDVQItUEkmkg1j7+FT4ZytzyKaY3zFeqrFebHGwvE+xlglUy",
-	"wfXGNMMGsesfb1/hQzM4jhpgoB+VHSPh5FSoybqCvdVCiwmAvtaUXV87URemc95ptPL3LT50G/baKnhZ",
-	"d6wPYN4LLtcuuJQjlXcuv3x3kss15vJaYQ29dqlotcGjmY0Dm5aqichmQk1fiwPzoZprbjllimrwGKOp",
-	"P3KiJIn+IQWPsCCV3uJURZo5QhzEKOFxmzylWZxwmiYqWX5LXSE9GfPsVao14lL3AtINGk329pJv3l6y",
-	"N5X88BLHyF7Vb8I2sreH7C7/+V4k2IsEe5vJZjaTvbnklksPe0vJrZJbvhnTyN4c8lXNIaYse+O8cetz",
-	"xpE88lqy0TzNHbwEoWTGMil4zs8G3AotsZcuQE1Ykhn7nYnVThk9ZxKyB5iFFLzXUyHOSJqcWR+yUcIy",
-	"uUFuui3EIFzG9+kbfgOmDONc/aPlLypuf28m+NHZratIndr7cNP2AlzIt5i8aDO26Dyrvx1zwZ5l7lnm",
-	"bVb1kal9VVW/QFXWqfmNNXsrXexUt//uWf9ex7+dQse3oOzftNRxdUX/ZuSVZU1enyRVJ6srw7+ARtJx",
-	"DcPGDLNL6YWYqzaxayAj0zxRBWYkscwpZMSjqRQEardohmOCtMMBhxxuiZr46eAw7qZpWBbKFc7gj2vR",
-	"uGt4ZMHAn6h1UVxfUdNFKP9urDMbeuV6fbd8h85H2IrVYP+3yPh/EEVzG8K9CfFFmNprd3O6nk8krsu+",
-	"umCng+DyX/+Qgv+LEAiUfTQImAZ2Zb6rzYglxL/drGK3J6J73adI5Xeu+Cw9aK68Uhs8Wy6teGdvl987",
-	"x/mh9Juvy+tuUMX4EZndslYAKZX2tUN+yNohX1Hj8Ypz7OuS7N/yfiCz2halSL6yzuexgP3b3jW87e1Z",
-	"5p5l3kb9Nmds+3e9W8T69295P47QcYPK9zchddyWtz0E5r6Awz6n803p9vviEN9vcYiblzmaMsViuuW9",
-	"wLAzgWFlTYgbsUfcngoR370BYy8s7IWFH8uqgYz02zVraNrsCRf9wNGf5hYPb4+7snf8aPLH3lRyGyWf",
-	"GzeK3LToc42hzd+U0LTKinKyr7q1r7p1Cy00+4peP0ZFr71NZy/ZNCvkdYPWnZMfqKzX7bcC7cWcvZiz",
-	"ty01tC0BV/+WDUxe2rvdWZvyXe/Y5PRjyUh7u9Ptls6+EQvUTYtnX98O9a0KdsuWKnPSTeJ16DSX2kxS",
-	"B2BcdW7FxHgVgwSkmZ6ELMOAFyGRglAYkwwpH/ChmDIUouREZCq9sIKE5qYjhSVZieen3ETMIZGGfgSs",
-	"H/i9FhH3CYK2svy8Mk/5P1bIzT6F3j6bTSJNMjMkgSERqeZdM6omN2f8gJH2QTbXEWSz53N71f8bVv2B",
-	"Je3jZG4Zv94r4rdbUrhBRfyGRYXbEhkDYLz7RZ/s5V07dQO9uViiGNHDZlkyEkXplWOlMAEDXqc04dU7",
-	"RtzhjQoeLwshe1GjiUqNdWv3ivVesd4XzSX0piNGkMjT2ezaCuXeTg0brvNXqPC/Z597Tf370tRvoJL/",
-	"Xl/f6+t7AeQqAshNa+vfhARyqxR3uX/j3tv+Gynke118r4v/8KbrG9bA93r3/mV7z91+SH15ryrvVeW9",
-	"qvytywc3rSDv1eIrq8UzqjT2NlOMbWOk6iAPuAJ/hhWkYkzShNdH9hkeJBEfdKuJWAy4GClmQv7EcDjP",
-	"Mhb3yR88+UwkGwoeY5JRihmljSxyxthM5otyIo1UZMQWIDpIInh64UfhoR1eL9N1XBmEt31+pwH/HoLw",
-	"vqJi/cbi2qby7feRJmD7wHwLmH1U/p4nb8eTPXJ2c0q7XcE3HIB/mwPq99x5z51vs2HAcsnvJMq9sZ2g",
-	"sK9d2Ql+PJFib2C4hcLMDVoYbl6aucZ49W8s/nx1EfnnejGQX4eSKVNZMjR8iCpgJTORaP7MgZO3SZQx",
-	"OU+VvqnwZBBhSp8oJCIjkRzSlGZRgZ+J0YBjVS1JaCo45BcaTjTDirp/60Zt8hiw0pU1NpwKueZRp0Oi",
-	"s4THJ4tM8HGU5w7CZpA1qE6QgCEbSBHsXE9tai2vESfcMo0wMeAgTZBfcVyvKFihGrPwiz6DkU8qeoFC",
-	"xWyWXlj+raGBU2CmJbefAR9SzoUip4zMMnHOeJGrf0VTw3a18H8F5DK18Bt4sCbNPF0bpw58lmRsCEjf",
-	"oLHl7M/1lU74+EWqKeS2NSWlovwKFZX3HgC3gwH/bukqLVLVmzMqXE81ZTmfaup7B9K0HJA7oLieiHOW",
-	"nejt3iny6I/dyaeDgyvzyr8MUbpJg8Gel+556W0zDADRMlaBza7LKh66K+tCCty/38uNCtsQH02ANR32",
-	"7RTt3sPj5mYGn8fvuCrldy08/P/sXd1u2zgTfRXCN20B23UboN+HALlIF+1ugS6Q3Qbbi1VR0dLYZi2T",
-	"BknZCdDusy9mhpJlR94qrWM7ie4SSxr9UDrnzA+Hbdzg4cqWA4YPjki3bO9ap2Zwto4n23cmHDt7eQgV",
-	"VBsu+N6KCrlGjbOSGsREa5KH+iPKtRrHG3on5EUKjbMyRwtZx9xzuNhatd4X+CaXXFnmLaQFzpxoqU2Z",
-	"PXEoR5QeO/G0zNE8w0vGXSNd2a/QVk/5ZO4Zy6HG0xLDFmRnKsaUITOEoyvimbzi5/o5nDKu8G+kWaO9",
-	"fBmU0mdvzOelSiFuNRlrMnyBxnA1j9eWN2fdNYTEzCCMiNIgRipDnRZ//ScOs46Kt4tVVZIpBErcFnpK",
-	"j5R1XlyDtO4A8ZQfW+uhcTjlYJUbdxOf4XqQ7+9HLL2Q2b5jPm2wp1VNtSx44FjPXXUJlvP5WdRJJpBM",
-	"Te6jzjfxVXxxRouvIs0Z7kSUDwYnIE4Gg5n7mTKTQitt3SEtkORsKJPpUtr0QUSXWtHViq5WdD2uwFt1",
-	"5Ynji77V1PbcDMjd5Ia7qfTZfeytDbq1Qbcjk4+HjrntTT8epnLnu9JyZ6U9OwjU8fpajeYWBXEAflWb",
-	"vH1BeK5E1gl0cas2yJFeJXkmrTA2Bbs2tzjSd1ziyyuVFfqpQWGvKGYJS5SZWVhy7Mj6YPC6l7cvosEH",
-	"9NrKZAq+0QKYdMB965bBD6cNnzz2YtUAUoeLmTDE7pDuCOD+/nQ7wnvA/TJaYmpbWNzSL2Zy2Mc8lfCx",
-	"Iu7UOrHhxyUMow6vSYb/Satx86fddboo73dXju295dfWs31YzH5Ad/YoqH3jmFokeQR9MrhT8/NhrrJU",
-	"6ZFptugDWIekHXQD1bEOYaJ0KooL6YtfrRxJLYkSMzNOMoWUKhSR8gj3RT5eTlQyESOQnpad9hO4psg4",
-	"7lurFE5RfYTQPjGWTLt0jrXECLKRVJoaU+M4UEhcXwe274tzsZCZQi0xLQLvDO2R1rAA6yeQgdtzMcJr",
-	"HIR3OAg/wiyro1un7XEukxvyOuHrPAiyb6DJ7TH+Z1FRGw17crI2odRLtX2t2ULux2WjJzN2dEhcoEvw",
-	"QebWeJOYjAV/HKCTZX+vx0cgzODWTC1AzJBdlI50QNxTIcVHGH4wyRR8SDvOwDk5Duv6x5dSZW/xhmJh",
-	"hl8g8Y7dN0LD7qYTUoBrSFWjM0EMC2nV88rnYytToMaJgJ9baLjoJ6Cs+O3y8iKsCoDgO5djYEgWxqox",
-	"+Sohy+rALsCK1AClOyMts8wsayZUnPTFL0VO00+K9PPQmqXDq3agU0R/tk9A/jH0VgyoP5FOwNUcUb9b",
-	"PbXzZu5oIggRm/Py2ol89VHzzonRmksdBFA2vWwCiZ5upMMTp6slx1MkGY7ECJ+rePpiMHhFQ0i26D6e",
-	"nW4maYWFcJrSvPTMdvy/Nmw10myWEr98Gzyi4Za4u6U2fqLQV7RmVjmvGOZezI0e81Ar76qX2he/V98d",
-	"GhL8MCw49BTFuYhJDMUinyOzvxiI0m8d5cjqYgaSmHi5nonmNzPJTDJl2xIx4iiS/+frtR01s3n2qwzw",
-	"g711wPq90tB8zqdUWeM4NO7cvLgQMnn9tlmTq4Z1gC+ayJQS5Nx9EkSvmmoFQts/i4BEK6Z2Kabw1an0",
-	"FEKW7SIElaz6o9qKyfw/1FVg+15Ppqk9q8isqCN6Pb7mHtEXblz3i6sSQTypqws8E1EnhQTvKo0696oy",
-	"j8cPyYyPW1dXFarjls/4N3qTyonUJPkMsbXT7aC0Pe08p2tW4XXunI5k5gCfRBjTTevvQyWVAmbICjco",
-	"cGhXS5rC9gf/Qki3YQKFGg5MFyWHsX7ls1Lg9MqvirZweCpGEcbrTH4IcZxgR9miU3TlUO74f/PYN86r",
-	"Gc2WNSP2jxcmy4sO10GMUiPsirW/aJc6c28VZKFX1tZmXUSV5TdVMcsH11i9kNZBGfEudJTNtUYRo3zF",
-	"xpureSaVrjFyWRbudStFfE9c0BB80VR7UL2mdyloj0hRM5IrpU4h9fOLdyxrwoagbvrionyLu0VehM9W",
-	"AhWJHk8qqBB8J/3/9f/fF29YQON2ujGBb0h1YDdA59unb/8GAAD//w==",
+	"7L3pchs5tiD8Kvjy3oiybidpkpK8sMIxI2/VnnG5XLarfKNNjwgxQTKvkgArAYpmuzUxTzMPNk/yBc4B",
+	"kMiNTFKUF1n9o9piYj04OBvO8jkYidlccMaVDPqfgymjEUvhn2+oYi/jWaz0HxGTozSeq1jwoB+8YTMa",
+	"85hPSMr+WjCpJBFjoqaMKMYpV+TOMB0eEMojItlI8EiSBVdxAk3+WghFSSxJyqQSKYvInaEaHvSJXknC",
+	"FEtWIREpOVsRwZmdgSynjBOOv+jZZZs8FymR7IKlNDETSxIrPbSeJxFLJlWbnEgScxKldKxaMVPj1lSp",
+	"OZ3HrZQqlugNtsyu2+TkTDJu5vK2E0vChSLnXCw5WTHVDsKAfaJ6uUE/GAQWCoPg5/RR7+HDn9WjbhAG",
+	"cjRlM6rBp1Zz3VKqNOaT4PIyzKD7WiTxaFWG8avF7IylGq4OxmpKlb+sEeVEMh4RqojgI0buDP8yYIdW",
+	"8YyRZcwjsdQQsCdxZ7gcHugfltN4NK0+ki8Ntb8eHXY6Py8fHW6CGnZ58bQMrxcR4yoexwgzvQyLOTGu",
+	"SrL0gqU/SZKIiWyTF3yULCIGCMMJJSmbi7Swxk73f568Of6z8+Tw2YNfj97d+0fv94fvu//59/uvghCW",
+	"H6csCvoqXTB/3TP66SXjEzUN+t3egzCYxdz9HVbuSqWrk7Fi6To0sOenBFnSWJEzNhYpg61x9kkRqhSb",
+	"zfM76K5b5likM6qCfhBzddgLYJ3xbDHzVxlzxSYsDcLgU2siWtmvsPD379+fLNRUA35EFSuv/smUJgnj",
+	"E0Yo4NOb50/IvfvHnTZ5AfgxZGkq0keDIOYXNImjUyXOGR8EQ4dMKSNLKgkl8CUkZwuljywSDLFL0hVZ",
+	"6nsRS7JMBZ+QZawQq6FH/kAfM5qylKSMJrNHgyARkzHjIzYIQlKzkrUHXT7KAkTejsR8C7CEZJ6ywl3S",
+	"yyAJHZ1rIEg93g5bkovxOB7FjKtTGAL2Vb+PyzCY05TOmDK84GQySdmEKva4glK9Xcw0sR5KlsZMDskd",
+	"RkdTTc3PYk51G429FzRZsIxN0HTCFEnoGUvkgaH2Q/zTDgB/EU5nLCTigqWEJgmJlTRDHeTBgJMHYRDr",
+	"Jf21YOkqCAPdO+gH1Fu+v+9/T9k46Af/djdjgnfxq7zrb1kD5Ingin1SG68pZ0uWkiTmDK5qytQi5aEm",
+	"0TMhffKtKZGmo2Q4o59OocMwt6dezWZgBU23YZb9Ug/v7+MxUI91GxFJdL0bQQJ25Z28VSmjswq0ZAkb",
+	"KZFmBAHxy+KgXuhPkkjonkemz3Q+fzQIRlM2OhcLBXeJXzwaBPNURPqvhF2w5NEggBumf9DMJR6xU721",
+	"XM/LGpTEaddSl3XAsJsLLjVltpde/+OvBG5D9tmA6V08Y1LR2bwMKffJBw3QojFL6Vmy0jTqDx5/Ipxy",
+	"YfhQHmLd+w+Pj4463fvHHfO/bs3GlVvHrnvPdqKx4ClL6Oq5aMo6pyKJDFKf0dF5SKRAucoguv4nTdP4",
+	"QqOLYoSmjEiRKhZpEqUX3wS1I72o07HI39OIjekiUUG/E1YwX/oJme+xx4g7DRnx0zhlI9x26RqIVBGR",
+	"RgiJRExwp8CBIzaKIyaNJIgQoGQIt3lIEkYvNMleFKQiDbclTaOaA47cWpoeaLZ6vZdnPCrv4hmPHO/Q",
+	"Ym1K+YSFhH0aJQupD2ss0mxzIALH3P82YyqNRzJ00iCdwYeZPm9JhlLRVA3b5CmeUZ9wsaxE8cPuw5qN",
+	"Mx4Fu+Hws09a9qzcuNZxhjz6Lyn4sE9A2HeKEmHQzyNwMWdk+HmglzII+uTzIAB46H+/urwchuakpxRV",
+	"JO5uiLkRKFLG+QPHu1mz49OUjUQaVeP5mCaSORQ+EyJhlHs7fm4uQWnTceIOx5w6bjV/IgiWmtMwF6zp",
+	"geQWlK2wRgH+FS9rCYBKmIWGwD6lIuM41Uro+1hNBYiuIcgxBk1TuzEWgc6b7VQftcSTpRwlubxkD0S2",
+	"eutwf4P1or6lNr3u0f2jB4f3ju7vIP8jjN7QZQ3ear4z7JNlGitmtrzgo6m+u1GImxsJrlKREKmVNT4y",
+	"IiJLZzGniWyTpwLE/Hkac0XkYjQllIw1eiihlQLTMAcag3VVkEnpcjdMfTtPGY3klDFVs9eRvBj2yXyh",
+	"9HnRuZAqFfMps3cKZWKWJIbFEJmNSJZikURahI8I6Dr6uBYJ7YMBBNqfsUnMDT4MHw1DMvyb/k9L/+e/",
+	"D0MNCnqmMYgiEThLGT1veIu9lWwLnOcxS6LGd2SsW0tA9JxGQPFLmImZbdJBc8R4ITWqUEleivPY/CCL",
+	"FKq7xVVYRwS87eR391tSQZp/AwFZT6Q3Ybhmm7wYkzOhr23KyCS+0Eqr5aixJHo/DdcOQDm9+g5ewXAl",
+	"6cisW5McA37DFZJYquy4zImUYB6ATGGJ75yqabZy+L9dxTtYLiweiNbvAJTS8l+Kye8vCUBMow0SuDY5",
+	"4YTN5gpNh8YABfq8w6GfJJnTVILKrG+2rBT9l+xsEFz+S/OXf5GiuF/DceyfDU8KVgzbqBHicbzLMHjB",
+	"FUsvaFJliNVnQwRPVp70Y4RYpnW1hFFQ1mJJxjQldE5T1SeURIsUdfM7w8OOHB4g7eBFkTkk9ExcMPJP",
+	"loo2+RWEKIB6rG/hhFeIC8Fhp04Pj+1GGqs5iqGE9FKrbpsRGTS8/GrofH6dSPqSSvXsgvFKm+S7KSPD",
+	"OBpmy5OKMN06s+WOklj/nbIRiy9Y1CbvwD4SJ8AaY65pJKj8JThX6FytZ8v75793+N/tltFGm21aL7cF",
+	"6229eBrUGC17XU2S5lQplupB/teHTuvhx8/dsPvwsqX/fdL6B23987T18T/+PagyaDaXmjKczUh/LZaR",
+	"E2QaBifXWyA8/oFs86jXI0MlxOmM8pU1U2zHZ3r7YDIZdX4Zc7YbqCKm2EhZCh1z0OYkU0jAZfxPdyMk",
+	"LD0EQujs4nIuuGRfH57derbN2elVwLqWa2hQwoRtMvx8OSRoLZH6ZqYrYxDKP2htMA9dkn89IoMgYiO9",
+	"8Ggjh9iN5rwUk0bsQjdqtH0kQnb3VoGsQbA9QeqrQuZXqkbTChMJ7kP6BkOtrFEyj+dMw6RN3rA5MxTb",
+	"mcbRsKCJk+0q+7kb5hRthBQKu0liIDbLq4X1MMUrpYljQXb8UAXgj7rBPBHRWqF/BqDY1tz4MpZKA1Kq",
+	"VWKV7GCjBRLA/jilo3OGr8wF8GsGTqUmNmo0HYZkwbVgDQYK/Qmw9JeUjimnWn6WlTJ2E7i7Y9orFD98",
+	"3B8cJ6Jlhs4DbTOMgWmuvfezjK/iCzvlhH2ap0xK80iD3EYSmgjOQqNuSzK8gGnudA+GhUcXfPm5A/Lx",
+	"AbkzEguuTsUFS09VPGN3PvtW88sP3enHg4NrIQC4+0Y04DcACk2cBb3/OaBJIpbPtN7wp+aHdu5tqQRi",
+	"KqdpKpaywGpfCeS1IRJSyiMAP+gqyIRx4OakNQfbvagkJdBsflzYrJ1pZSPjOKBl+Ii4mbMSrYSRf2Ua",
+	"y2DR6RwyctjpzOR1sZPNePTGHO0zPhJRzCfPEzqpIG7vwWIzoopNRBr/k7XMIycSLDWN04iwhM20DiDG",
+	"aCayoh6RTPMaxeCVajFSi5RFGno0ooqScSpmqMtG5mkrdL4f2VMXtbhEQYiWRCw5XvCyVdLwJWzKPQqq",
+	"BUIYsakOWNpwnULyny0tILYsNFsWnC2EZ2PzrXcKIAT613t7br+bsLPNjbz2Z7+3cD6N1Qt8P/cfehOa",
+	"TjwLti/Y9/FtyNm1NPjGxnxtrIZN5fzdRPy3MR9VmAJQga16KEK1JfMpAdOQffUxQptuSeAXiQaTRPCJ",
+	"td8OGY+G6JeGP3CxxAHhix7Q3JjxQt9TrVw5iuUeaBZc38DhTN//Ifxnpv+jhZ6hHn641P9ZFdhsd1r3",
+	"iAxgaPzMZpaDENT7rLocNFVVAHSvaX3wVjk8PHwI0IBnYWhIpeZo5sFAD7GYa3TqdkgUT/S27xib0kEI",
+	"LIHrZrb5He9l2diiIjaKZzSxOOp6e290QwDA0HeFYjwvIge9Tu9eq9tt9Q7fdXv9w06/0/lH7Zu8hslu",
+	"T3hgqSqB82ksFeUjRs6YWjKNfUtB5iLmSlYY4UIyPJ41NMU5GFDSO+5UIb3Gx/ECpF7b35oDu0Rq/ESW",
+	"bO271rGj2w07nY5ZJZmz1NCGAk52ZrVQZPPtDXzvaJw0JlbsUyxVzHP2TmXNZt5TSQjeOBkNO3Evb8V3",
+	"fq3LaSHwOmwiPtwO90wINdhqrrLGT4sV5jEyE1IdtEaUI8QMwKqfx8FD0phMHOYJzshULFJCJ6JNXoAg",
+	"YIjsMGdnBDiBmvZVruY7cDZ7iWJImWegpKQEQW0mdFIXeHyMxGxGpbdrT7pyjqXIdUt25xD0ojo/GH9V",
+	"jTfmd4K9AW5WvE1xd/YjmiTg92pcpNHC7FRlpc9rpHU2w/WMzaEgIuqRUHYjsbLtM5mxYpYTO5Iy7plc",
+	"OF9c9Gos3Z7OYajxR7NoTQShg8LbDgMiJXPrKHXvFI4gmU/pOsHTiE8GiI0PAZq7FwCNbOtvH9MUBQj9",
+	"t8Q81zi4tHsPj9e4b+10Dy+1zIs4hy6lCUvRGjQSXDFEYjqfJ/EIQHUXfDv6n+0CoSkXHGAtF7MZ1Ypn",
+	"8A7EOQoCGdcru0AN/nOgdSRU7nGiDx/B4ELVQoLpYjRiUuLCGnqE4kDQo/AEJQjO4lu84XHRKEZ1YRVV",
+	"05m2d7OGfrhAK4sXaNTZNL8Mg/9sGe/5Fj5Vre3u/Oxht49pZH5Zc17zVJwlbPa3qnM7j3l0Cu7Z+i93",
+	"RCMwr/lfNWQ1Xwr6wYm+D1p8UtZaTc/BPy1vx7JGqpLtCU0JdB4PgssPx7OPBz8XnMQWkhFqZCVnizBB",
+	"A6dxtMn/36LSkVZuVKzgDoE9RFMmc/XRJV1vMHsouxuJkbTgkv/m7V7DOhHn8amha1XAyn33wDWjnwjj",
+	"CrQ4FFS06IaQY59GjEUsCs0XY0HRgozpgo8tp3OWnmKXO/CoaFvqPw6uDh3vLSgygSdIXKohk9tqzin9",
+	"1HjpVwGo3MiDEmyzb8nibCEVOfPeybsaBdwAnlx2xY2/dk8Gvk9C7cbLW9C7B2Ct23m+QRiMRLKY8aDf",
+	"vedBQK640qiSpiLtkwVnn+ZspIWdf2c8Cgn+qWXrS81JwiCExzgXSrKPu+EAQNDSVgeG/H4yECy4XMzR",
+	"a64eDH4jb/vvtIgzEhwNavqaoq3SLMv1IXd+XSQq/pOmMeXq2ad5erBP8pCbawMA/J1swa5e4yhV/Oqd",
+	"Fx1lzDZ/lQ4HJJTcjY1VQXbUnIBqZYsLoKua5bbJExEx2ScfhrnzG368s+54D0LXwdtvXSevCXTMaGi5",
+	"R/YNmpbuVrlHqQl09KlRuY//9eAmsHy2Ehw9yeSOTJ9yudTcWIhTsCVW3dVSm9xVLbzoHVo/F3K2UkwS",
+	"8/r6s1YSZnRFpvSCkd69B0eHx0fH99rEbIkkTIK5RU41xqTWpDXOInW0UI3vNmDuyPS5He57r5fdd2vW",
+	"hphUIYjdY/V1LwEjI3ljGifrqJ357kFvLBY8ItECz4pZA69ABSyNJ1NFppRHLRlH7OcZ5auWEi39/wRe",
+	"NTUL0LQA3sZY1M9+NdqvZZ4LHv+1YHpgwRnRo10dbkgnR5TrFZw5DWojqTRgyOCmYYnu8p/qgec38rim",
+	"B0xHt/UhmqZ9+AMANl5wiF+Q5I4GLpjRNCPlEH5ggktINyQ4Nuke/EzkPImVT3q5EjaauX1FrlsGZX7p",
+	"G6DowyMPyqRGgi+0KFxix1t63uXVDfM3t3vv8MFRm7yFW8qN5rTP3Zu1bdp6YkXx7Kelxuq1+14i3lfs",
+	"W84pl+SwG7nd6l/IYSfqTtvkFVAdfHaA1ztjwN7PBTJmHY2nWk0yyvsmAMBeNAD0HxHjsnLv2UdfaVOk",
+	"wqrXdg6K/zDvL1ph10qFUcWsH03mtMa8WLMQP6op5VYgcSZrwUfMQdHdpj1A8J293LhCOQWHWm9VtYDM",
+	"AGNhmFmD6wDptahEIpcD4J4DmkMnK8lpeLbJS4FcbRYrkOB4BYLB/6eZR9O+YPZ7fq0qB8K18PL2nwMa",
+	"vkKshZppsh5sR4e97E3DvrMjSyzBsdsFQP5KzxmRis3J4ez4HuAo2t1qwbo3CIL7kgWe298G6Jl2+9cQ",
+	"YmkVgrOFMrYECYEmoEvHSmYU3pJZUCsyhhNCK+9tSn/TZAY/2HPJwo1x7wBp3SCzVlshqk1+M9qJkRKs",
+	"iOAhdFETscS9Tquw3z1dxGOF63qZJoWOeoPreunv0KVwhuU+hQb5TvjMVN8HvrsuQJmqW8MnaFiURMvt",
+	"iy28raMQVrdx/HojVCQRrd4J8dLqNjuoSGciWq1XkAotClROf9XXDj6myCGPOg/vWSlrR4rUPcwo0mMz",
+	"xWb1pbDU/RGiql3iMxx6qMyFlPFZUr72+RWVMTL//Ubg5CJOohd8LLZ8WEnEeZx/WAHaeraIE4WOZpoM",
+	"/yLITESLJPfOcpZSPpoG/SAIA90+egqpYNyff0iwpAZhMBF/slTiuQJiXsTZXxfu02H7fvvBNuiTbboC",
+	"gcyUaOk7j/0XGj+u7Ts/d5PkYdtTtyJpduy/cRNGjj41IabcsjlH3KHjD/0PH8OAqqD/4XOQuPd1Op8H",
+	"fefDGYQB4xdBH/zitF4Lb+J9jKXTRMfLnJHvhs/HSLfwKffSqsXB50Ewk5NB0B8EI5pGJAu9CAcYmTgI",
+	"+t1u9+El0DXrPHlqnSfxwVaB5fs0vyQtfma5MnJOCof9Xq9/fOypM8Hlx9AmMvl2ofBg/1DolaCg0gUf",
+	"gY0GA4a3uMAGe621rOoavzQB82DVso5OsLobcHufmjNAxw4Hhi0vs0O97DY/R/8m42OSPY3n5gPE1fgT",
+	"c5rEagVWJ+gEKR4ugsuw8L2XfddoXvru9c/Qd90oOfQvNTzMGiKSXn7UUONCTWO0R2U7Bi9+b69bYGHN",
+	"KVQgo22ZuV0XeApE99wAvEzjJInEkm98B6hCSOMJLEsOG9ZHGDXIHGYmbqI1j9NB/xiC5nUTVCoSE7ka",
+	"gFUt8D+BvolfAmfSi2dMU9d+0J0Fly7U9TTmWp5k6Snj9CzJnLOvIJsUQVhJ2vQXMCKMGdUUGtPUmGh1",
+	"OaWY8+07R6Znn+YJxYRwWyKS9+Sd4dGJyYpiXcqsK4FDJeRjzV7HnbF9xqSkgC/bvpNfwtRxxv3c37lV",
+	"m4fv0mrBEy2qiKlKqWJ3Pjsy+miAUsAgCGtjZcDb5SAIwbEm6Acm9xGIGSYADmm+gUCv50OAqtGUmRY2",
+	"5RzE0AstCDzKFp1JKcD+QfysCqXTXw0o9HXa4vL4KFNxcV6Dq76xGWdhbRXpIG+EjI+ZaNbcnU8tkxGp",
+	"cH+yx8OCeocfTHoBjPZBN1t7wp9dzov+5wGo/SBsVr1941ggeYLpABp6s8AXtDAMNAHvhQNjyyi2JEqQ",
+	"eSpGTEo/j2ubvEtXhE5ozPElN1m1YVB9v2GM4joyywd8rrd9DILLywHXx7OciqToYbgUzoDtwcXJnzD2",
+	"ei0BVoOyAkKSzrGbl2FwoEUt+NEkGRygsAM/2TyDg5ykVB7CkQn4ZAjFJQC+JPzjSvLivz+Z7qb3Db99",
+	"HgxQ1xjoPwdFfWOgZx9YnWNgda9BcDngXxpWMR+LLwUqnGs9pDD33jyhow2ACvKEMU/rTsjwpZhoLWhI",
+	"BDdxgjFnPxNKhsZ+NrQZfCAfDMTumwy7+QwkkBtnTGJlLly7MomHJuh3R/KiSE0qrog1Gng3xB15aGTk",
+	"CrCGGLwYAuzSAV+PGKGGbWDwAUBt0vRo4AVhGP7y7B25O6Kp0mMVgFmzvXlCY95gg1U0AJMCaQwgM6am",
+	"InqkFzCnavoIVkGQ2D3qWWPso17n6MGAY78lTfn6fkedI9Ovs3E7lWZTk2NOmoxpITzGpEw6h/nJP+N5",
+	"lmnYJKKhoxGbVzkuP0Gm03oay7mQcXW2yRNOqFJ0NJ0xrkyKN4ph/DMasUJeg1ymchDUCw78bqifYQsm",
+	"u2oiJrIFN7alUabbhafmw06n8w/vh0P4oY0scetEzt+jgADZviCCfVcbQkOV2vy7oNn96RK6DYG8DUuK",
+	"HSQ3tV0/BJr0BaH+vwf4f/fx/+7h/x0HH7eQFas2X2UOLmedu6HKOwBkV0TAxC9FYxIkgxFj8j/e/vYq",
+	"JImYjGd4iavC0++gux1n0UFO0TEjF21OvePMygNkDz2xJaoiAU4WfPQzU1YYnjybkkrpiJ2CqufG4Ysk",
+	"KfG64iAPw0CD5DVVUz3zQmKau0hPbgfXPxbG/gC9Nq3Qs2UVLK/bLlMDzF8n5uPz1mgT9G25wuK4NkjV",
+	"H9r9tm5010grgOb+dzudznXY7grIXnHxn5vkkzf1tov0LI4ixnd8iS7XCKh6ja5oVXiR9usVgEapG0Hg",
+	"TcpoBO6jYrLru3Tn0PfPKhVGqH2Zrlg2IuGpcvGTxa1mHyt3qEUR8Hs3osxyKiSDvWXuRBTqqJyTFQTJ",
+	"RrOYx1KldHfX4vL+C8uohUC2G5R9QffhQp3qtVX7VxXbFMBggjBLYZRmSXRT9Geb/CEZqCJWJtS/ZgGk",
+	"YMrBNBNe7KlJRn5V2OUK1Pjhq/VuVkVw7M+9wQXDel5WsSoeLabNtfHbsZbQpVywFHBNb8NUyoD43E33",
+	"zyWbNmAdlo5x2PwcnbuFQ7Kyp4X7BH5C5ftY7lFugy5MhXOo8GQqtPhm3Drev3/fKpbLWTdEZS2ZK3MJ",
+	"m1J3V8EQRlCsZNd2H8q2bXxqzqfWzfI6lZPrXiVIt2qHNfeusOIbIAS84BH79FbRHeKqG4hjRizvd8Jg",
+	"NF3wc/yneaODf5t0e0EfZDxpF+KpEJoT2lblkcF1LRv9yBv96IE//tEWGOEBpQIRnkkVz6hiN1cyfIFB",
+	"1Fe59FNGEzXNH6VJyPiTJGBWRY0aFD8pFumIhV7awL9lCQSrIvRTJiHP/IfP5qlKy/6u3QcvL8Hh8f0w",
+	"6AUftUaBvd4ht8YJgiqk01thI8zS0Gl3Ot3D4/vH3TBQQtHksUa81/jYoGlax/z+DPHujcm6iSUR9Afw",
+	"Q/E7XF5WpxXQ6EkTmhbpJIYeh2TY/Vt3PTTudTv3ukdHve5R9/4hbLuwaTNBs03fPzo8vvcFdn3h0q5l",
+	"u/7VPUA2Ovug5IpUgQq9h8dh0O11go9agy33jcEfsL5r76i265KmfPOsV0DB43uH3ePjmsM4PD48vFd3",
+	"IIc1B3L0oPZItiCUFYSigmSa0yRQxgIc0kEgjI34SR2K31iCqljKafIsczDYQd3GMaqVbPOtFAuL8Rgj",
+	"qBZiIiOnlEcJiyBBsUhBcTAv3jIL4NgxMuXYD123uybWZbFO1TaL349+lJ/V5EEHPQVD0f2ini7rr7fv",
+	"TDmxC6vSNPDLTfD/vpIHIWh8BTcBV4Sxgnp/MI4hjF84l9aCK6vvv/qxhmM0Ez6rmc3aZwiK/nlVC/cc",
+	"bJfsrGZpjRF4s8fgK1CmRWqq3txY2qj3VJstqP7JtTI/0FfJAHQZBhA0pTB4yl/O14yov0SXxmIM6d6z",
+	"/twrJf3ZkHanQUadNalr8PXAEPd8nDzp3uuTHZzw1qWIuVr2ly3ogTiPUTrYPflKIc5y52wsJ5Loe+d7",
+	"lJpiSTeE2tRH4dXTm9q4u4ZRdXtEhW2D2276eT53zoo7iNWeB2Bt7rRyqpTdfA93FKl7hXRobjlrcqB5",
+	"aU3g7wVPGR1N6VnCarfptynuNUusAm1YpGmvKT1+jVstTbt+1/4O9qNNwCoMmXVj2zcT4wuXaQzFRdQk",
+	"ffJaZHmi6mKgvY8HN+XC1rw811PftW/NW70i1zzi7vGddv1r6dd+Cd0jH/reXyG/eb74DTz/mes6o+pN",
+	"lmC0mYHAi6hZK7R3txfaPd3baAgtV2Vl60c/i+M1Dr5WYckUFYLOrBcMVfNgbxeqSqgvZwf+mQi0lCLy",
+	"qnzeFdf1hvCKdabTdfyiZCy9ukF0T6TzygbKmy7P/8qimL5bzdkfeZW80cnPdOdTLSPWafRvmfEhBz2K",
+	"SpIPiFouly0NztYiTRjX8nEEkP7j3fPWA3Bd1WiTOcbvX7WbUrRYRTEleiNEQHp7p+dpZopdz6BiJhlN",
+	"aUpHChJRKr81rNnyVrBjuFXfeCx6Jd4sDE5sQhzw3SPpImFkkorFXENiAena9nOsLt08zHFTU74j0NUz",
+	"Gwjd8MJqIZllfewtBfgg9YuljXImUSyhZZ30rZVxHAxgusebaVcQS7cIe3Nu/l1yI25xrpjemCpTlTd/",
+	"ui5VnVgoqSgHAd+m3tMLruv4LgsFkoxH0svz2O10sux91FT+8G0TMSdd1ABdojNTk65mBsgg3MsK13Ey",
+	"TuLJVIVkOY1HU6jgpYwVvU2Ar2CGYJNlEihvylS6yuwi/uyKxsm6ufWOoA0Rc8arZ32SCFQF94ft9mws",
+	"MEObmg9+tdDQv8HazGb71u5cVYkWTUZjqNCydBqhSbD0HdyfN/oQWyeYwmjT9VHpClte/eK9s2kndrdt",
+	"qmyISquf/V60+EVxZKxeci54ZB028jmy4cXAT5TtF4DbW4Ls485RwS6ohDjfnKA3t7892gNrQZM3BJqZ",
+	"a0x65utNsen9welCTaF+Z3MesSh0Khvjchot+YUpjVVsCeQDksyBDBBHjKtYrcg8FRdxxNJ9sn5X+xHz",
+	"cBjjUe4dLRLMPAfSlaHS6OJoLcQ33dS0HwS6oHFiXyga4Q9dRLE6XeR7+kgEDUjKRiKNLF9yNgD3trBM",
+	"Y6UY3/SkcRkG52wl181XQsSfJNF9jPyviOvZYDLzVlA5mf8usc2Y4oKliaBR4b4Vmbte7pLGKuaT6pH2",
+	"J1ijuQMKILm1ZU/XxS06A/BaSM9iKWM+cY1zaOCqGZqZwa6nUYCVUeJWNKm/r/NJSiP2xkXIN6X52O80",
+	"9TrmnC1Shu7g+uwpec/O3orROVNt8ps+rb+/e/c6NKU3jU/O2YrcpfP47kX3biIm8q6WYtqlBAh78b4w",
+	"6AjcBxxX3fKI2dfNVwb/mGNQReWz+wZ9sPTQvutL+vp37R3frPeEMI3ejH8ULKnWYDagSVlnuVadZJ/n",
+	"XrvEm3zgv27rN3yGb/9+lAvG05rC50v7epzzIWaf5nHK5ClVhfyyR14pYHhcDvrBVKm57N+9G0dtM3N7",
+	"JGZB6CWMPFukUgX9Q5sZ0mSoN6FlriwUfozYXE2D/mEP/2SQWs26V3Yx5ZD/CaPRPBfMLAOlLVEBZSOy",
+	"zJNgiLLjo1OiWQrUucHfAY9PTXHWoN87fnh8zw6C3zCqJNek5+bx0vndMyMaKxRU3LcmH3DwNEVL8Iu5",
+	"ktmw9zpwa8QcM7OIOePGY3tx9l9spI9In7J1hoBGtrzuGVN0q1Qtv1a6SL8wMmBokQWeZ/B881WGb8Qd",
+	"2/gq1tQutPGNzFmIalp6tqK9v6btVn7gODMQ/Zo9nDUum1izzz0XJPgyD3vOCFW9qbI5qrrdTTBM1T5H",
+	"Nb0p1Y9TXsaP7HPRfnrVt6vdDKXd7B48z16soNqNW2ddvo9sL/vD+7XPZl4aCDd3VSII9/Em4ORrzBx9",
+	"rfnWbNBSXfyUyV4tyykL7RdyR+KcpDonl5mgEDzrRt4p2SEEkYxOMZZEY7Xd9QeMpz28ryW1bu9jaP/W",
+	"kk/3MPv7IX6HIN1caG55YdtkU9zjwq4YNlZCnsocx9jmxkaMXSUvwYgqNskeHPzsxjbEC1OMkrMVGWLG",
+	"kaHJSpn1bVUUSDDR6SDkxHzyPKETkHnLvVwYOFwgVJOvvf6Hy6H4ITDB6d37xy5VahA2r48SDlyeNmh9",
+	"eO9oJqHVQjKT9xly5PYuL4PwM/p+ArRderc+dgpCPaVevD9hEJo8dH2b7tGmzusHPfDwdKkDf21QleQS",
+	"ycG2YDb07BqhnMvy+wWA7M+3LxhjyoTLj+XcBlnKls3JDQ47UNCwKrXBw+P7takmejWZDbrde/XJJmZU",
+	"pfGnymQT5I6pKriO5W2Vf8JnEaCld3uBYwoPevaXJvkoSkP1jopD6V+a5KdovKrimRrYNTnS+71793tH",
+	"dad62D3u3t86YUXvQf2xVopFr0QWubv2JK+CvEe9421zpHR2yAxj8xhV8qwNaLqG9tVQzRvBezYS/mpy",
+	"dgMYwtXoca972Ot+GXrcWPDdmGImk99EaqL9b64EXO+P2dSwUeNf6Swbue/FdKZX87/creLxw4o6285h",
+	"tM6mkdtFrkq0s9GvKRNt21Rvf0olOSKmzSbf0Pc0VvBiDIFw4iqln6sAYVdhXDE3V362W7tc7wxbholt",
+	"Uw+TfTvM7g9KzrmlKZTsZi/XOe2WYYQt6iG0pVvv/gBg/HVTBhNv3j9uZE/GwEZexaFD5X26Fzs7o08P",
+	"yoZG/2u+XrZZ3ZqK2aZFvpvZy5pupkW+G+x7TSf4fvAj+x+9WSTsF4jU2dp6ylmpuKALz+GsSpCemIk+",
+	"fLyiDOOtuirf082ODnrLUFj8ekZv6bjb5uyyzryNOsOSnW2nFmCHKo2gwZDGYr31kNdi0rpWs+QVreEF",
+	"nKrSCiAZnWToD2AO+saqBe9onDy7YFxVRj0y/aWVqcP+BWOul++SY40nIYlSMZ+zCDWs0FVhYhAkaV20",
+	"YJC+TS424HHUJxVKb+vZ8v757x3+9wFHT63PA6udDvSds399pbp3qLHrlXwYVOns0HvX4nbh50GFaXVj",
+	"XT0wsF4O+ID39X8MoM2heGCEfHYDKGozCGQilqcpYIr9KRHn8SDody69URj3R0gZlcbCAIEOp+hzhVD2",
+	"ii9mERpaojWN2uSNVvo4GylXxwtjNdpV5eo2liR7C3igby7i5w25os9TmzVzmyz6KRDUYg09W302l/bS",
+	"mApvlOUPjVpbMAcH6TrXhHkqlBiJhIymlE+Y1Hq5c+f+GeslGvBiqJHKRStQMnRTDG8AZq4J4GpqVKoJ",
+	"53Iacu57ZY2cncO9divw0i0Wx4mljR0hoEyapdSqyrkd7c1rZh8RZ07n9ZdYVir9rwe3wWjmItQEojW9",
+	"B+vC0txlKDcq3Ii9xq7t5k3mFUB6U5oZV7bGo6y8w8v1IXQONqU2BdDsL8zuynABuiE9sFywNB7Ha8BS",
+	"2tzl+li/YpLGSqjsFA945c1XzropRWN+45UBiW7L3lcfBbYNV7zyRt9WBCnW7tNrsj9Hym88TNKxm2x1",
+	"ZWaTfcvSXnr4UJst07WAbsX7U+5WbAHdStSo3K/U5Ic2sv4pksWMvdGy8Rcw263xxmhcJqXbO7p/3H14",
+	"fPgFHDIuADr5rT1ekSGdz4dXcSQq6GlVPjvHDx+2Hz58GAa9bu+B57nTtb8fHR+XvYoys+PaMbv3e72q",
+	"MQ/vPTi6ok/Q4b3OUe/owbaH09v2cBqT3CoMryC/sFJytsKk+0B/Te2aG2pHNHDZ7dIbJ9fixUhcWRBb",
+	"430ySdmEKvZ49ajenXbNHampt/Swq7H1Ye9Bt1isCQ0bW3ezJpCtOxZsJVv39y0qTTpfpcLZ8f1797pb",
+	"F/s63p5ufmme0Ol0Hhz2HtS6In4xnkB5RIaAS8NdmUHYqMzZw24vDLqdh1ANP2w03JrKZ2a0+w+PglqG",
+	"0nygB/cf3Gsyzpp6av44V8H47sNdMP7ouplRYz50Q7mPgxes/yRjEuh/PqZwS+xjbunFYDHTAALb7UjM",
+	"zmIOjIqIsSmjRO4MsevwQGs9tm3GncidIXKjIQj/jC9mQf9DNl8Ww1Esth+cJMy4lOUXdTKCZNEUPod6",
+	"LWiwUznXAz3bPBVzlirzTG1JwzqswTmf6pYe/m14NvVIVpaF5YPtHeLE2Q4FxnO7HT510QC1uyxvhtYA",
+	"Byxdrk+sGDo5l6ae0U8v8GPHLYymKV2VtmFmqlr/40WcRC80jSqtAz5ZMxtcqzM2jXmUJWcubekspXw0",
+	"rRgKfrdjnemBfyZMsziynDIMfswMuKlNOt0OKnAKej81NtD8NPrXPU7yh0TdMj+J/pUspwJmUJB9fMdJ",
+	"JuJPlsoYBcb8JL8IcoHf9rOflF3E1TM9ETPPhexqs1zUbefPbC/gf1buXMBYO1IVyj7Rkvcn9dKW8XIk",
+	"sNsJTWltLAB52AvglsQzTbF63aP7Rw8O7x3dD4NZzPHH7ObEXLEJ05zyU2siWtmv3pS+/E+jKNa7o8lr",
+	"7wqMaSJZyeUCnLBpCqXPKChKUtHZPDSUNpaKSCyZdbbC3ChlYmENHVVDZy/LRg+D4X+GEx3HqcT0TDHm",
+	"EOKMpkyqHG1Zn+BlomeBNK05IhMGVK1dEZjKNANxS2qTZxlmKe9ZB8rPJTHS/Ksu64yNRcrWA4sTkURl",
+	"aCX02oCl0gUfUeNcnl/Y+ymDRAborT+jK3LmTJFodVxqUBmLLYtCImM+Yub9w7x/LSGB/xnDJKA0naDJ",
+	"E1uCTzoOL6c0xa5u7+itnpOcjI+pd1PPhEgY5aWraqAN2BAaPPV3W3WFn5qXdnBGKsPjN85Q/ijfgxFN",
+	"o5jTJFarcj9bhzyylfSckNMmJ2eSQekaxk2GiI4e3acX946CtaTh0sg65YlfaSw3JNQtfD2Fw5E2Akfu",
+	"SHPsIKYsImQY4YLMaari0SKhKQFXgjY54Yba4wL8q7lGDsstEcpLNLkd+WO/BGAbEaZbIcKUIROnbKQc",
+	"h7GS7xkdnS9pGpVlX82rMIYIa0rgFeiToe0yBPrDlkwqpJQhGY5F6j5pImE/tW2SqlES620Z038MRXQW",
+	"87meJSUJZNIaUcl+JmdCTcmMmVwmmhT6ArS3bDNlEAaPT578z/cnb54GYfD8tzfwryrB+mkaJ0kklhyU",
+	"jD9dBdciwSvn/fFLIi24Bo3ZFRQJKh/1mkqX1aLrTEhlSA2QLmqKuGCZKMxfF1TdrSzHU8L4RE2rh1/G",
+	"cCJyTlE0imesPM9IXKALRAlw2SSQGqp6jkRwKBuIRU1jTs5SOjpnGmS2Turww/Hs47ByChzeS9iWn+Dv",
+	"YgkTIL3Vq1X0HEJgTIK0zbRj3ZlUwLG86+IiK8lQDsXqsYtCyArkNDEn/ktKx5TTn7QyPpHEDUQmArT1",
+	"sj+31dPzqJelJVtLVKquQpbR4zSGs2Spn7Wmmv2iqAs0Srq0H1UccJ+SrtnkmvWGa6Xhpy64vaQNmS+Z",
+	"MLbg+sCGMzkMyRD+M9P/mer/RPo/S/2f1TB0hTOR8Gmi5eqCdKeHnRni1EtzT+8d+dlE/teHTushbf3z",
+	"49/+vep6PPPSQaANGslhZVaItb1rdOex/pQ91loHEcmAUEN9tPO4Zflqy47YgiGHJUlB97NcsBGXy22w",
+	"QhB8xlUV7QShx7CoPgQ+AW2LOfmDx58Ip1yYTHOQU4wgTLDaFbok65sIZz0swXIIEq/h8E42h6SywB/0",
+	"dONFilIo9Mgd+h58FTHueKssFR68BWe/jcEUXMSITWeh0pWRUi4/5owmh7740as5pkzA2Ubfw0rUYgya",
+	"hD1Tw6WMO07i2mjQo1NqmQJmOSw2Vk5/y1R9lopmvatErmefICepV4t8LSDyy3dSwgaV6feXJbKIXT/W",
+	"r4hFv1I1mqJSvMXhmF5Y2t4vwpBfOje+xdvL+WEg5pVmljlNY6lZw5yZupiZLPgoCIP/T//n0f/W//rf",
+	"ZdoXBp9aunXrgqYcvaU/BL/Nn/21oEkQBr/NXwmV/YG7lPaD/fPjpf/Okmdc+mcthYxgpQzIhBYR/1oI",
+	"xRoIJQAx2LydY+3p/W5xY4uze01TFGep8QM19eaLhwfWyaiaO5gi+KBUW40Z6L0SdRw7hNL69XIDqpMU",
+	"bjoOD4mw/QL7/lknYgIpaDAiv5LLeTlJP1dHALgWtoKnU3MwEvSTKtpazNJGgstYIhhRS5aEJlvxN3uE",
+	"b80aqpicK1Jvdq3SBfu40ZZgXYsB3j4YQnuma3HKLWg7tCqAlJgCgzb9bipAy8NHerFQXqztT5LMkJ5U",
+	"WCpEsphVGlz175byQ5JYPgENg4Xo0d0Fbd1lupRFOwXaNa2dotvMhKlZULVJbO1S9jK3gVFzQ0GJxlfZ",
+	"09gnVX3F3UFmeaW19pHlll5PyGBgA7DQHqO3iVoU5DWCuEe24A6CXW5pivAuU60LmuqaP5MhXIEhkXQl",
+	"8VFMLzgTfxpB7XdT+XVD8C2WrzWNP+IuRKqem+P2TSw8AseW4s15HifMwLUPws7/ePvbKytnzo1FE6LQ",
+	"wdKtddZVqDnMjLYkm9MUjHVoonM+l85Ok9ElSzrdMkbyIjAoUEU/n8csiapF7LH+9M3ZFfW2XtMqm4f+",
+	"1ZJ1WLvGaoqARrHfReKIhZJxpFWGqofDDDrFm9TAqAkzg94ec+tjXMkpQWKt4luv8QNy3nFswiXdjqwW",
+	"8zPhiyQBlMlEWc1KQZZdvy/dEz3FNbepoBiredWjobWUYv5h3K85Xf+524phmqaFwTgRYO+2nCzMssyF",
+	"AeYo/9jMBGxaZaCroi+A0M5twXvx6mz/5tWQaMOUaE7Z0QaNnZHw4bXbzdqcZPsu2Z+MJGezbKOgWgJI",
+	"k/1eOCNqPYZtaa8GEEpNT7cXdOmMad6P0LM2DH0tAJKQDeSiCN8QLQN6+2UoMr5RkXxnH4T04mHE02Sd",
+	"q4wrHZ5h52UY7NSFs2ZTuS5NdUujXoYBPIRtNCbaS4yuI6naCmRSsflGVxPdprm2iyi04wXEznt++0H8",
+	"ayzKIStef3fCL3LFK28oDIM4Up5d/+wrjLEtUKLZhc3Uny5MJKJTCTApz7BQs2JIRpRrbRNfiFyKe0Os",
+	"CRrriYZ+O29e7R52O/d7VQYB64mj//FXEvQDV/O/VM1/O8x5A0HvZDlduXeVLMTFwaCCyNi5yiqtc8Sy",
+	"HDXmIOu2isi/zuDxFkZ5gT1Rcv1Y67SFi/lYe+zQfwfq/DtihDCAWEt1G5EpHwvXoGkpy/MWaz7xMLfG",
+	"ahJVOrGBRT3f1birg2x/ljJ6jo9AMY8YV+bJIROHE8EnlaLidbvmveAR+/TWur0WVP74n07WQ3WRRVky",
+	"FObkfSdb6819qnB4w2o0nyv9Uv03ZyPjSkZG0wU/lzvoCNixQk53Ogm2QFoFkWV07hw98DFzh2nNQ+O6",
+	"efe5Sy+ta910psnWg5cwyCY5MpC1gnu252q0kopyvIzO7zPWK53FnBrr04zO59anf0QTmtaiN3yFcULr",
+	"rF3nDg1frWOrwcPVKwyl8Jy+L5vaC3IDbriF2TLBUuADYQ/yLXIYeMSHODFbI2wtaY18b5C1Qp1r2FQ6",
+	"3U7KxGTZTtBU8YxtITY2FgV9mPtcoPC+YTJ3VwETzNJowviZDEGhzvCmaHPa3vO6dDO2J/IhxDnEfLKx",
+	"y3vbbnvG4F68apG2Qn6pfOI7W4HbTO6t9JqrFlTvZlcNQVMPT5cMjR9qU+HAN375egM6E2XjrrfbrNUM",
+	"9iIlVGJBlTXluowp1i90u9PxXQKM32qSYE5U90ZfMJW49+qmD8b2XaDakrfj2/PpbOvHZ6SbSBNLePbm",
+	"+RNyeHj4EOukPQkJTZZArDRMeAxFwkbxjCaAwcb3g31Ct2rpe1W7442oYi0g1RvfA9y6XKyLAVslWlmT",
+	"Q4066R4Jv5DSOIu5+2k7FXKzVtzf8Oj57e/Q1i4tm/z1zy7ZFZXmSfUEa+EQIN5kJLiiMcc0xXMh4V77",
+	"5UyXIo1knwz9ThS9I0k3JCORkO69Pvl//+f/VrsS/gqh5NXRRZbRe8HXZysinWm+aP0r+E019WCSGD6C",
+	"oZgNbT647LcmVXSZpvsRipk9wMTNf6xRFTfzAGhUvL3eXG4fdsCq+5tb+5ZSLaY4MH4/0qRvzrkQl91r",
+	"XdBnUzJZYadeCxUUSy43hIiZdbjhK0GzLf/arhppAWG9yrYlm4TWZ51fA+ZJM+2b0visLG5x8Bfwu/Ok",
+	"gMHvDGNpwh9L4zTzUv11ZdxovRKxJaME/J6bebuHPOn5P6x3cQAOmTI91EhJwi40AUcyfsZWwrzOmVPL",
+	"P3J6CXBSRiMJZmJjKIHMT9XGHlsCt7Qy/FCEt1ycDQ9CsuDxXwuUfcwjIR5beUlZ6k1rti6Dy5bdLeGT",
+	"wc7lVEiQuEydSi+3GOzVisd9oqBl7E3tnq8hegg/YDgvupwaHoRTDRs722B7UPJz3otQqnjta5R/uw2u",
+	"ZyBwSBj6F80hc/Xtz7TcGqHgu2L+7kZuG8xXGVNhc/i3yXOREqkvFE2ySAu4NHDZND5h5zg1pLDCrIhl",
+	"uEss34Al80Jw1UVMCIQpAaChKhmP/DCunR5FyzXA69YkjUWVZhFpMcdqkeg3AMZgTLz2zBbn0HTGVWAA",
+	"t1isNVBp2quOGDFFyGtBxaSK+YRAM1ifiZ+PBZchGS84WIZwLdYzU1M8MprSGNy03K8EkgnLq0M0Xyl9",
+	"8ymbKj5jQrmpBrGH6RvN7GpPjDPkijmZp2KSMimvtIwtt58L8kGKrBYpv9ISbNn5zWsw6avmUHgaMuwB",
+	"SIo+njuvxKs0s2kpNsVf4UywrozG3DFbYsDnkmJwGkBtwa68wNUmImDoNazMfz21lOBKKyjU+a9bQ/bY",
+	"4duWY27KL8ktaAvOiFb5zRP7m8f5sWcxaCzcbTFrfILLOCIrvITpHtDUlfrZtAAxZ5wk8QWzdX0yZN15",
+	"AZbZQbQbArBKnpQKnCCruCReX91xLwsy4XMNcTI7daRlEG6mCVlF/N9GnKiICPRvaNWN8aluBR/yD7ga",
+	"1qGRS/IUK89TfKZcxNs1lypHjivEjjKsq0TUVyZow5cTO71CcBpt/fOk9Y/T/kfzr07r4Wn/439Uxqr9",
+	"Nkep8G2tYoVUrnDdPM8aUKfNB6tnSZfEP1Oyvh0XEul59ZvC2W/d00ZRq6SpMpE0is1drJo5o6wqBq94",
+	"KnZhaOZwUGmiCobKR58VSopnmlMz0pnFeK0N+LKbrWHEv/FsqeDuoCQZwzXho1VmhauwyeODTwlz9M8u",
+	"mMiCxeZeESmhJc9iLSGfc7HkNa63Bsk/1xSCNMGBudrtQxDnEjoCbgle2hc0jSFX8pym1XleZJbbsJES",
+	"m0ejTaYou49snqq7bmu67+H12Z6qoXl79aJs9IDsB9J8n26KpSr8254Ids9RiBBTCZg7VmtBtc9MW2Fi",
+	"rWn6up2SbE7rmgcHpzvfefP8CXl4dHz/oCqyKKomxvrSYnrrcZyZMM9jFHdMUucQvIhBg6Mz1HRFxAjX",
+	"vMkV/tDEbcYoh/Thr9gS2kBO9wE/Y4RGEVjBUqZ1Mk4WHMgSjnS2MjGtGhbtAR/wo06nT4bIyIzX35Dc",
+	"cbUkUFX4mQz1sZu0kBh2MzTFHFjKDkI7woLLxXwOhjgcZZD9YDPj6AXEUiTojZa5Ls5TcWFsdVr6m80T",
+	"qphz7oTqEXYoPaEG3SlE6AzJHXjrGnDUJ5b42p1TAPUQ7NMcnMkycyCECC7pikD+Jz3q3NIfDxjZj0NT",
+	"93LAOZ3BtiHnd4rROropZn0fgrHTi28yj1UHbQ3wbp/k61y0yVHnsE+GXJyilDEMydB4GHChTldikUJK",
+	"gJjLxXgcj2LG1SlYCYfhgA9FGk9ifjoW6VkcRYzDgEcwoDod663BL8d9MpwxNRURjEoTLarAp66e/UxE",
+	"q1MlxCkkGICfsUcU01N9WXKnq3fS6znUgX76LEL/F309E/Yp/+Myjhhs0FaIRNEy9xMQGdib/iliXEIX",
+	"I3dmi3QDYyERvejePQ3e+SSlETu1BACX+7BP8kU1/Slt1Uz/N1sS0/8N6122yTFcHC3NpJwmeoJjOFkN",
+	"WpMeAn/UQDKp4aH2J2Rzt6jj1n0MGODlo9fbLSWB1xApZZQPSTk5vR7wyE5s5HO9nKAkcIOsrQXtGjl7",
+	"c6ykyyUGssp1BkramgrlaN9SwJ7/SGDSL4DngSCRqHkrqg3CjL0g3Z/wudkQGdj6iiv6CV+Q0ZqsCQ2X",
+	"WsGegxCeGmViHUkb8Fi6wE7vBQUnySdjAzjjYV4ZpI62rQ8yM9SQuOY1qQyzuhUlHqhHM+G72eNLlnd1",
+	"uMERuez6/Pd3715bVhas8w46fvjQA8xRp9PUhKCSSi8+4L3umUFE7OfsDkBAJaiShqdbdKQKmla/flVG",
+	"v72M+blGWINSNojVnzi370Uat1I2ZinL1Yuuc53BZ3fcZOiJR3jHQhRlcmdaJTQ19rU1LgRr3RKMr63z",
+	"M66Tf+HzHr1t8yM2caDI3G13juNAqTJv/GsiTD7RgpzBAYtj+Ga84ByzEtqEAphFAY3xZSlPpFViW3t3",
+	"JmBIYJmI8eyzeQZ2LjlfIID+qy7Nljxcz7Pa5HXmhoRPbobpgJuSTVn1k0Qfp3RzpLy5vXb62qu7Nw9x",
+	"sLJQz8R/DQ7i22r4IJ1d0KSZRn0tDujfeYzjBo/2l85kCB554PV2He7r37zfei5hw3bXqUJ4reUILoZv",
+	"I7CeeTUXctleYA3N073UB+rly9oXcmTD7/C+g1Xi95pGPpv5S6WSL8y4ab/lbU1qAKXlWPy2r4TyZqaq",
+	"XdS9FYD5XCvhFbntcnntzFsB4OhijrJpynwPb2t9x7eVXDI8tP5AcgzDaIev6Cutvf7tBR8b21JL/7Pi",
+	"hQGrafQeHodBt9cJ1uafw1VujpuCCSARQjH/XPE5ggsMSOErM1PxoNyURaPl58Yugh8rLJ7+EssBHgQS",
+	"XcR80sJYIlxEWACrlvIcVD3d/84r+upfH/7W+viCj//V+m8fOq2HH/92ZzBo478O/tsdpr/+N/vnQaV1",
+	"wAs+q1ggrqhNHrMRXUjz6H+2mFg3bHLYvt9+EHpYZyoDIu7pn/pEd3R5P7K8M9fjQ93MXbfaSdpEE35l",
+	"J+mt30O/TV9A/6nTbmkHWfWtSxzGo6ay6bW8I5Weq7+ESHi5Bj9exlVujJU4Ai8R5jfQNDHfliSUr4yC",
+	"NUMPQozWbuxB6wPD858tsrgGCJLGTF4BPeR14gdAqyko4Fhspw8fv6MTmoiWiZOEzHCPTV7uzaf3la4B",
+	"lsrarWoIFGCSDL0vvZj3Kzx/5sLtvvDLZ00mhifCOUQTzPGYeexBPk5k4jSKpE19hFF/bGlL5GDQn/mY",
+	"y7KLU52xCNgGMBgxGi2qsjXS0ZQ1Yp5PKKRSBc0/Yp8a9YFUFNgFk3s37GUaG/ofN+z3u2kLYReu2NvG",
+	"bm9N22pUdluvrIhkg54AjDVpMt6wEYsvqvKyYrqM1HzPkm640Rr4+cAUb01FzqrhbZLXbQeOxJIngkbv",
+	"4uqMwFlabjnXU6SMarlvt12YxBPPxaLKt9HU3iPw3LrdiG9s7Zj6UV15me1GfqtEum5YCd8bjglXH4U4",
+	"KDAerYe4daHLXH5d2neAOgYqNZ3c+jxWxB+7MItt8Wf9XZK1l8mWGoFWENlZc7Ugd0lzwrUd3fK6QGoH",
+	"jAF600yTyQ0AgdO7dEx36CMt392+p/5rl44Xtlbllj3r8cOea6nEHQUSg/QlS7NTfNWZzVMoxPl4XYYi",
+	"rN1EImbbV7xI1JFF1nAOv+EOY7+sjhLJjMJXHP9tKWH+4w05nSryku6yiCmjERzy2vmKR53JN1LFSULO",
+	"mOY1yzRWivFtZ94I22udfT+Qv44lzoVUz+NEsXQjhGC2OdXnbhLaJlWeKDUTQeHcpwssH141kfuWuUVe",
+	"je1o+vEb/CTXEZezlSsLBUUFGZ9Act5/slRIlwg9VlUlKybssSk30MxDW/eQT42UhRx/+14OdZp2fTui",
+	"nDefzWHEG7GUW3R6nbIIDvBpFb3cdpBdJ19z1ZoMlbKrb6NmjG12VDPE1TYHV/A1nbCnBTm/aV+9gxPr",
+	"E9eoY+3lfGEFs0qRcF0awkSIGeJnUzVFcAK9tqRYQGTfsLF8KcT5Yt50tkSIc02HF/N1mQHX3bsnNdkP",
+	"8XeSsLEiUHzSbCjGrJMN5pBTmkayvo5WJeyw0zZkfsMGQKezDhnumJsO/rYua6L5sPvwC33RM/SS9WVQ",
+	"cuiEFUsXMlc5xn8HrrsBmX1kreCL28DGMjTvvlORRK6wAng+gu5JVqyCUaVsdPGexqoahSHFCJ72ksYQ",
+	"Qj42PpbetPlAztI7HUzfzPYCLe1pevyzIAkZi6vTct1aMLJ+a3TE+hpRLVY6smOn8Qy/0TbTgSBVbZ4p",
+	"CFNX29YbRqs39MINiaa06Gpy1O+ZPW4jngIaVKcGjln67BMbVeOg/rIAb0wwcIgxpH8z3SRRYgIXb/9o",
+	"WLvrt6qysHK2ZyrrVdLmhgpo6TOb50yNptsa4LaldLjwp1ua+6x5UM+4FWsbYZHRWPAngqtUJC+pYny0",
+	"Wj+puyJwqD9Jkg0D6chSkQDBaq4LU0XF2X81OhhfedDMOZ4zfXHfp3Q+ZykyiAYau8nksMRuvt+hGdAw",
+	"ERYRsVDbWA7fWM/kCqGwnnFlvqwLCQbLyroj5SKg0OcPyaI/e89AP1pfWrSgTJGUei7/1TN4lDqvIFUS",
+	"68g12Z4RvNFHv1/RpJ6KZI8SBaar12My2mlSl+FhzZPC61SMQAd4zdK3NQkBKnJxz203LyFAU6P3FtQ6",
+	"w6sNBBpW1WQvL/exBcgFskbqcSTG+HcDNfHSiGzmNyAb19XBKg2vKWkCiUqUgBSGrhhmE+Fdd919rlJa",
+	"0DUzLc5qk7ScYDrSzs8kZRA4AxaUIS7OeJ0hVIbbXM3HORzfDrW3meeZfSNSi5SzaIMLrsl/k5rWW0uB",
+	"azb08mr7eP1F7XY1docm51VlyNxux9XElc2blIGGGCKsBU0lGYJrxDCXHRzWiDf8Z0LPxAUDy1++EPRh",
+	"R24sA33S+gdt/bP9t1ZNMWhUT7f1jMiw0aTahFFCy6Kc33+OCJdZiHSTX1PuTaz0vCnfgVnG2tSbfvDQ",
+	"GqzOUc+vmADWHGvj1K82GOtruzUa5xZ/ZeanqpW9o3HyPK0sFPyrSRycybaKxom+40qMRFLhxpOK+ZxF",
+	"p7XVNt4Kr/RwRsLAzALGL7FQIdHKuZCKdDudnPvVVbOEr8nNXaxO3t4ioXbVIRQx5mqI65UTuRLm1tQO",
+	"qdrAO5pOmMoqh1e5dUF+/JBkNTDPVlgWM193PaDzeYj5Y3KU9qjz8F6jrEZ3wrovB9WR2F6+0dpYXZs3",
+	"y9aDzGWr9f1yew/yi0Ru0Gk9bJ/WMYR39Yj22i9m0Sc2JzwwLufKDT6VnBg+qVeLMQTdDoniiWZ5dwye",
+	"HoSQvZzrZrb5HQ+PD5AhmrADyxhd7/w59Tq9e61ut9U7fNft9Q87/U7nHw2ZY7+eO3oFWraq8/Gt5AHH",
+	"9W+bB9xUwfnKvCC39u3kk3dTE+qSTwW+t+TfTWMI1qb4rt40eLHsIVwT3WEaZVSyCVnZ441uiide0x0i",
+	"Na8h8vKreNyHgSqwmLUd/baVegOe+hvKJ6ya1tjE9i7HGcZzrOYQTDPECzvESGcurII4pRLTkEIoh7Dx",
+	"X6b6tasYA081A27T5ZucNhi1Y5RMSWKFqSj2FPz/hQtt+eH8YfOaXB/zZ7P3a+mXjri9oF8pSvoaL3N9",
+	"SLXx/lthHSEXl7JbpGyRfHyj0dN/Wg/NRjAJCSR/khvTzjUusPdNAuW9N0XRqIAVbEwDQs/EQouaRiEe",
+	"LxKXrA4zyhlh2L7uIJ3U1J3O56n4BAU1tylnAX68o0Uaq9VbvVFj9mc0ZenJAnO+41/PrbHsf7x/F5QL",
+	"n0I08Ht2Rt5hbYk3z5/cP+4+PAiJjCccdS+tMphiJZAjLo5Y6r21YbkLlS6kkiGWoIicPwB+/UkSuohi",
+	"xkfMlQbG0gpRm7xQpiJarmaAK68BC8OMHBcsjccxg5fUN8+fPLjfOyYp06oh45HsE8GTFaFyNTOJ52gy",
+	"EWmspjNZWm4Sw2rB7IcFIML8EmF5K1tLCwrPofUREAueogC+mWoyVWoeXF6CQ/hYoKMxVxTrepjALBuG",
+	"FYTBIk1MJ9m/e3cSq+nirD0Ss7u2jftHucKe/QIYRDRPWVJ4SBmnAiXrD7+kdEw5BXnh4x03Df4K8wgp",
+	"7ybiPL570CbP6GhqYG8Kl5jEq3LAXUEGseQuIe9//McrAWnLC2UNRkKfJLzu01w8XCQYup2MaAolo0tn",
+	"/R//EQ74ckoVJFvMHiYkXWGmxH/7N6JxW2PiCNiP/vEZpHqyTJszFmmQFNC6UHLkxGT+g0H65DEcJMHU",
+	"r6Crm/SvRpTDIWR2IwZ83ZWAKD/vTrTJi3UIlrIikpETu58Bt96k1GSDxMVMmJLkqNNtE7B84XSS0EQK",
+	"QkcjNlde2ReT8mtOpVyKFLJdQuKux1TGI3MFKF8N+EKyFK4i0ixMwZ3Empya5MOYo0gf4zTmE8ISyezJ",
+	"mDIx+q8snpnEsuDuYcrBYEJN96vZrt65v02YFGkDF86uYtJT6j8GHFO5QUJLqEw0oyvAMtyGgdOhHhiH",
+	"hO8UYJarQoJH7dBYYxkZCQPVhIixnorNcoVsHE2pL2WDq2+T4S/P3pG7dB7fvejenbGhk90raZ4B6Suq",
+	"4gtGTl6/AITR59HSHI6q+CyB33XDoR32//2f/zs0VdiRDjBIG8EjgqRDI6KSfoYjm7wKM45JL6+qzYIi",
+	"MW/qcCQiNmzryYBiFGb08myevH6B2GPoT6iJyCiJsYSIe+63eFVeUkL1ZcV6cqD4QOZVysmUXjASK4IP",
+	"a0SMx23yWKgpfnBPN7HmszNbaxvzYSAdQaaL03gr1qSibenInNpUccZJrhAkaY/tqHMUmixzuClM60mO",
+	"Osf29DL1Qv/gKRtebqk/3rxE+qnRg2Z+BFrXIGciWuHX17+9fWfvTMzJmVBTyKJuM8u6nIAhoRpmkMMf",
+	"szWYHM7mu0FZes6kxmCTg5x9Urk94xX8493z1gNYrMmuijhx1OnAXRnwCnwEfiSJEglL9fU3+mofUnRP",
+	"uEiZdIsGGgjpvN3yHOZD7hyA2wk3qcEWHK5YDvVMUiM/e08hzyR5bVL5gqkyy7+LCG1dIwGyA16Z3/fD",
+	"SZK4ioYRkx/v3I3ESN41d0ceAIggO2DMgXjbFXs80VRC5AKz5ILXjN7drzTRR80ipMhALRHWmHjcXIW+",
+	"hjrcKkpmrouzHx0dds1HjU8aAkiQvHAPJcSAJxpAmWPcccd0yxBJpZTLMYOtwu7fQp0ksARn3ho1GGoP",
+	"D4tA6T9MOSg6nycrGx3oqLj1Y9EtNOcxGQCwSlrGAmGJBWJtaw3RiQargszsVk6ZZYn1s5pSmFRDryNu",
+	"To1N/SlitSLpKM2AWwAP31DFYJvGkcH93Xotkni0Gg74nQ9RSseqFTM1bmlBjM7jVkoVgwlaZqhMRtPY",
+	"oSB2P23rPm2RTjTO3W0yzN2Dg/aAZ0vGO9t7CKs77hziHoZvmEpXrZOxYumwX6hC4LzpBNbIMXFw0EiT",
+	"CqqUvrfZcZs6JsCMfMhq8fEuZmM2T0IQmJ75Y1ArKbUg/phdIEvAQXxGg4OACGkJ/YCbfHfv2dlbMTpn",
+	"yq8t6t4SyYlhNbaq30hwDuUm9K2M+UIvY6yMwJlQaZZhCKIacBt57WgTpCSu3iymKx5CRBVDySHx3+Np",
+	"LhpXgBQxjhM0Mb16qllRSJ68/ROkDOCBLxSZUjngmnQAEgtunUBYaovJnRDMYmwqUhlOkQhxLglmgFYs",
+	"k6CjWCEZQknNY7EaOmlk+Jq5f32ynAqMD48VsnaTR8yWb7MZp8RCaekfEmEY+Rf8oRcSoaiHRvKWVYRD",
+	"/NR4WZFrWU+UAM/HHOUoo1WmrrX1GfREtsAa4koMAq9eHy4hO0asnwA6hNHO3ao0yUSKKqdM0yhuNj18",
+	"+dsvz5+9evJsaMenUZQy6ZzBceeuqtGAD+211gjSNnYArX8NEXLDd7/9z2evhqjJ4UNhfkn2JmdrMnpa",
+	"rkQKGUIR9GHbNxBPaXZf3BUcu2zIRmA3PXE1Z0xRo/cM4f1niOGCU5EqxuEWQCXEETN2IqPYnvzy+mXr",
+	"sN1paR28pN0ul8v2hC+Akpm+8i6dzBPdpT1Vs8RL9+srySaJRdAPOu1uuwNW5TnjdB4H/UD3PcScWlOw",
+	"f+Tuor7f7BMo3xOmqsLWM5pvyBEkoYdLmZjMpVaH7ZuX0iESw6FfpoVyKGOLxmIwcobZoKjBZafgtdHw",
+	"NqMCBcoPatxhvfZQfySJpTKFNp2LHopjktFUK/GotPSOyFQssLYVdHR+P4BeQ9yWQTtX+dSVUUcnCN+l",
+	"4idpvWdIgbsMR1SxCWTSb2G/YYiFrbSeHLkyechkCftERyoBC4BktlY7eW/03MrBaIUsNV6kWowZcGxl",
+	"RTncitNQISEWeck004PhT09xF6fgcXh66mTALJGKEu6umKOYxpPpgANRJ5rjIonzq8XabD9WULEDpCUk",
+	"M4EKRliBwzjJtjcVSSSdo8oD8mv82BX565Me/L0WoQ6hiWHZ+gdkboACd+7pjwOOSc3BWCZcgt4Zib0s",
+	"Fwdt8hKdpmzBWyNIZt40kH5MrzKKIf0B2oJhFQM+VOmC66OMkFCmCwa8LDZGCv0DvnPBIxiCRh8Jczkr",
+	"YFP4PAZnY0Fpq3YC/7JWBlvMAh738WD6HpX7SZoTSmEFUcQiK4+6c4w5cbfCE3msGBpnSVIg8w7QQax+",
+	"GQv+Igr6msw8MUTHS+sua1/AsiZ3TT/nYNO0g/+u0rTPY9jcFh1ATAwuP4JrAN58TU57nU6d8d21s0No",
+	"wn3UpP1jGhm2jl26m7v84VXywE6Hmzs9t6U6oEev12BlcBOyQtVHvYebOzl1AJd23AQEL0xFC5dA9rjT",
+	"YHkaKZ+DFIhdDhsBzoXmQp+jZtO8w2oWuVcIQHL//eHDR40wLsVS8AszqWcQIZC5WuE4CAMFLjcfAnRO",
+	"/hgGn1pa335rq2l9MJ55QT8YaeEiDBLKJ0E/eKsltCAMpFikI2Y+k1ZrwhQZBP9uBbYq2WAQkMFgwAlp",
+	"GfWJDIJq2/C/g5TmtddKWmuRJuAyxMhPSDkefabz+aNBAJZcsVCDICSMXzwaBPNURPov8Fd7NMCsvvoH",
+	"LTDGI3aq5ahcz8ufaidz5PGRSc3avX/cMf/r1ndDqvaoV98CmMWj3k8DDtfdSxuHAlk+bdx2JA5pNT7c",
+	"F5WmhMYc8yPsNCKGQleF6LDRuXnl0dxfC85aKtBIrPk+hh/RrEARWL6QkWbOFRKKRCHDs5nppVEqtNiV",
+	"S2AILMfa0zD7/xnLcw4ogs2i2HUCCwea1tvG5mWrfcDKwOjsDM7u7ce9qJi+oRHmym+QfdLrdIywBuP2",
+	"BxxcIoZt8hu8mZXL2yemlDe3uUX1Sk05oVgBtKi1dN056vUOsupSxo444JAqP6rk1H3whcH3IfNIENqn",
+	"QZDcivwWVBJ3UCYZXhKfs/r893mb/oA72RFEn5ytRyy5GQUtovDIVcHiDa5ilnGXFOuxiFb2vc9E8YKt",
+	"CV+p7v6XxMh55xH52bpnaPqoZZY7QBYOyB0tXd4pEZFL8i+iByEfjmcfDw7gvRyetzf6KOJyHUfNv4Fr",
+	"IexyF6b+LKuF8o0z9m6DHvr03gnxkqYThp2ON3f6lUUxfbeasz+yyh3fhSixrVywDY836GZvpMfVzZer",
+	"8/U6jm4u5hU4umv/BG9xS59unxQvckEGID99HuBtHgR9Mlh3oQfelR6ULrVm+PVsF+F5WcE6RVpv4nhf",
+	"ZYbMlYq3tXfh0Opskx5XqKo7P+C6aan0vFEgwXpUsFe8tJqw02Iz1/JihynLjBHwBhunLt8rui2grWY0",
+	"WqTSGRdAQwTyH7ExXSTK35yx3IGxdyoWKVpEMKoM1FXUivWvLTLkkT6lYR9+Bb8C9BACAywGZAujYDOu",
+	"NLem0ns2PFuR4Usx0VsetmHAkbwYoof+UfdBJ4RxjXl0DgHQOAjo7dSYO/tk6IQ+KDdnTSPDLFru1EbL",
+	"DbGMIhZE9FYsQ423+OZW9DEFpnuANkCoNAk2jjn4gkwZU8YrhJIRSxLEoTM20cwUxYpHkO9e/6eFGe//",
+	"+zBzm1wkFKbWo3vW/5SRBQcfCXjwmi8U5pofevM+0kxqaAyfGh0t/vprE3PGJQJXC1/mRcObCVLWkxP3",
+	"k60GZuQBPEVwHTlj6MFiDTmYVYyYLAREYkljhthIiGLpLOZQeMHWsR+JRKQyNC+nM3HBojYZpnRptnLO",
+	"2Fxmxp/3AD6QtoaueJ1IlTPeiiTCJyy9E1vzgSqX2v/E9jaxiL7VY8CHxVLmQ/+V0bwO9UqFHz2DXM3S",
+	"gKhgUeZYDTj4GlhzKEqFHoppWGTezuU1tXNPvdl7jDcfuJmyKPe2YcQ/+8QB+NEmL7h7SnHXHE7YQHTA",
+	"ZcwnCcOkyGQIk4KVcWgK0A5hkKxAKZIGaasYWs8UGDQrn6rFVZwS3kVjOeCjhVZ0xyDswjogCQZKqn9/",
+	"9+713W67a8ybTLnS5+5rL/tmnq0gbtPr3fHem1G9AxqJ0IINayHer9OHBsd5Kj5pcV8tmSnAZV7J3Nup",
+	"53gRR+7Wwc6WGstxZ1gh14DfnBYcOdofEykGHF7ppegjPUV8Zzw6RZqHt6J4VGJszhB86D8PAsYjzWA/",
+	"DzAfgP73q8tLpKjgb5TSOCn44LxEfLcXqcC74LkQn7rwfMP8uQAo8BhgFtwoZlVDSnRneAK+Vi0bCtQn",
+	"k3/G8+EB8W4DenXJxaxPhvorabUUk2pIxjEk6bXEyAcqnhHMsZwKmQNM6rYaSzKLpTTKUsxzL33vNZbq",
+	"wT3OCtdWkYTp0agk+r5nL7FVTJzcgbtqisE6u/Rx2Ol0DkK8TObUzT2wr6pkrieJEaEycHjVZNvkFU1T",
+	"sfSCkOtMuvC1gT0XT7OQmR8MuzBCzq7rVEmjZaI/S5tg0qdU+smS4bltmQrFtD7shBb0D5eKotaIbg5U",
+	"kiVL4OHZFkMW8Bpp9jPgxYLLHkE2J1+sm1x0wMnVXq5RU0WqXoqJ3NoSrS8NqrcNDMRvwfe/QcNnPGo0",
+	"XozurpvHgw0a3+bG7W10RMPmDReNjd9m8kjzTm/ocke7Ova/Nav/6GZ1xINM1v3SlnSkNHs0pAPRe1Rl",
+	"AntEBkHERnqb0SCoN2KDGfJRd1rfAvn9I9TssmZioeYLI2m38eNGjXxvVnCs0NHIW8Ev5gFPoxFTmRYv",
+	"0XHE+aNgvZkMQ/pVCVbMs60/MrhJguprtEIxGc/U0NQ/lSC/tMkTmkZaAYpVbFQ6JhWEs8g1+jcKqZkC",
+	"nne+NqZl0FONrl3QJbitaHIrMlSx/ySW6jni09bsX0y+fe5vggMbyTKNeT4AbIfWvyXRjjwcj8gF3d3y",
+	"8h+cl7+MIaLS3FvLxs1FvmY+jtN+AT7egG9/aaZ79zOnM3Z5N0tgtZEFY1ObwgINSY247waj9IB7TNGL",
+	"8MAZTNVWnLxvfNypWkjdu9fpOOvNGlZ6yzHXcsw/EQdu2eY3zjbxnG555y3v9HhnnjJTpJpfiZXeFWnE",
+	"UsNTbihfBXhC6pcGV7+WCWcJ9zayXYwFtl7p+CyMkcnG3xqDRHmh8F3behDTCB9EIE8zFMakGA08oppn",
+	"iBnDmGQId0hWlpXl3qQ816Imb8tkCE+ywELPNBsE/+uCMmu84K/DpbnMlOs9mt2bH3YK89NpOSQbWpJ1",
+	"vNQkYdkWoSoS0nwtdroTa8Jt33KlW67kcaUkS2rpW2fxhlwzL0LCsn/24zs1X431XINDMW76LlpFMdX0",
+	"5giwXMCTZSclTpIFwiwkGy8SCBaaiqX+f0rmLJWChy5CZ8CtMTTyXp/RhwkFA8OZEkYvGERQ2oWgQmOE",
+	"mUSIc3R2wKQj45ileU1ywNfyoO3NqzeOIz012PCDcqb89m851C2H8jiUpZTm1n8lLuUI9o/Jrq5qhEQx",
+	"w3Asy8BKNcDXqkKYMuYadSHPognLHfBGJs2iCnXTFKUdjY632tItL7rxNjzkMl+JI9H5/NoseN8CTwJg",
+	"XtmAZzL3N2NatnHJfYW57Ge5lDm5ZzTD1oyGhW9t0GoqlgMuxoqZbBcQDpKyqI/FD2xKI3hBwuxRhhGi",
+	"N75blDMtSkXGbGlyaAierNrkPehHuheyLb1M1zGKpb4kJkzU17WOO10y5EKdMg4thn1C5TlZiUVKaDSL",
+	"eSxVSiGThCDYBqMDMK1H0/iVr8kOKznba4sV2yLlN8DOmr6l7cT2LGBuGd9eGF8DKLwS6hlevhtmWfQo",
+	"0Bd/5rITf33OuCYpA5s/6nZmX1afc6n3q3nhgkuT+cKErUNWR9/jvyKQfZhVVgA9yGSqkTYyLhsO0+9g",
+	"uQf71R+9TSBnjOW1jlPRlJFitSpI0AcZyCW547jyga0pZFONQju0b0pyByeTB22bYK6ZZmi+mJpDECfm",
+	"0hBgxBg0ODVT+mFsJscWxLHBHk+VEKfLGFPW3nq7lNgzjLJTdMi37+TS2BXlqU2Itk/XGeBPFzRp0tby",
+	"/0IhqZ1kit+xwPOtQHGrSWvp4PdqPuLJCL+bar3XLCSYzAhfIDoEcyn8i0S2oivm8CeHnc5MXkWIAA60",
+	"LmmSy6z46IyOzpc0ja7Rg7Uu1dGtWHErVnzxSNW3FGtK6nl+efYue/j2UrpbjDgT0So0iIPT2ZTzSghM",
+	"MO5ymOOLwh9vXkLyYHDqggzIuUTx9VIN1ALb9oat48ZNkjx9ai2Xy9ZYpLOMNkSFrE9Q8iswOdsOuw8D",
+	"V9Wr5yp2BWXiFrgiW3WlNLGiVtDtzJrnhgIeAaDaV1qo70kIuU0M9eOIPeSOvpYH1yH9fG25Z53tg6bq",
+	"URW9qO/DePQoo05XEIkaGF5qMlrBz3djDimFa40ozy5osqCQ2yov40ByYJYv+Vsh5piinJBYcShHNKHp",
+	"MMebxHjAregB2YOy/D7D7t+6Q5tMqFmKhqxwp81/H9/G4dRbJl6Y09+WhWPV58YmCk1ivp5FYZ/avwHY",
+	"rRHglhuWuGG5BPpXsgJYor53rlhMuQjPu6daCjjV272Tf0/40J1+PDj4Chr6Lc+6VXuvTe01HOCb1XzL",
+	"au4ut1ZTrhjKzWRSarv38Li50utzyr3qvt8hC75VgX8gpv+1dOBvi+uvrajwKE9UNqu/Wyu3EiHeOB6J",
+	"SKY2xySZylCCjxjktESOoeLRIqEpgTDkLWKF9uBLBstx3L2BB5lLNkuzegpX8Kl+i2DeWn3UW/nefKhx",
+	"r7dK3y399/zCDKn44l7TSN/2SOqBuuw72cE1uHxBpcRmGQyyMqvWlxlyQssQEr9DEj0eQWV9T8MpOkCX",
+	"8hwMuBeKM44ni7SYjQ+DeUx5VAj66ZuZcRrNORM6z8J60E3aZXdOViZHIFQ98MtFj5OFnLKIrBhkAdZ6",
+	"k8lLvF0G/u8/oGfC1FvAhB8tkueFxifc+i0H+sE50BMgG5upm8ed/hTJYnb9Zkig0j9YcKmicVLLmN4a",
+	"bpKryK2mbEVomsYXWJa6qkL341QsIQlsymiE1UMxvfuYqdF0aEqBDfjwme7wFs5oaFPES6wpD7WOfzZZ",
+	"86DKMtT+MOfIRetsMR6z1BQjNjZDv+YIFiRfMqkG3BQQhQJkQ3j69NLVuxIWppQGFCqFcqRZDfAFV3Hi",
+	"F0KIYmlLhbcJbEOaCgZDg8rDvh+YSobvaJw8c59wRWfW2gmaWRTLeUJXVif7jbt9ab4JMUtZqft4BqXq",
+	"42jocgMSV3/OKoVmsbmoXyyEEqViPodoo9Iin7pPVSV9bIXXUt13AUUTztiI6oPyZsdgYiUEkYlYJiu9",
+	"UFD8sCXGeOGctu4JQDGqhqBdWMqoFJwsp1gFSGMyVBIAry7rX2ZL+8XlCgpecXMJFQigUsgMqlxABHP3",
+	"2AWG2WEoRxxfUzfe4Z6WXgYcDwjhb0uTv6RStQBnoDZ5hmUggyksSvxKYEWHWN8/qUzxO/whZXNGFYs0",
+	"1oySRRTzicXxfPXfzKsOrwkASS7Si/gCqqzDVQATApxC7BnHlxQqx2flcFKttzOJdnaSUMVsFSIsRW0o",
+	"BJRAiRPIEmLRT9r6JLBkFAsjlsQXLIXqNxFL6Op0LNIhlHaStjZ2lk0F6tpk55FAlWWHOdKWv+ERFH+h",
+	"EazDVUBMGWRB9worYyUhyl19irFIs0olGulMrQVTPh0KnWih2tbFgALWUFmImCoqns8gfBz+DO82UNem",
+	"XFPn4YBnRXWwvXdEWBHDZF1BUkjYp3mcstuU1nurgqEhff01MDTRaiyL68bN/Qn0rXneTBvQJAcozoun",
+	"O8rwQHyBz93K8D+6DK9xwZMKNSG/jsISTsjbILjri/w1Skx8uUTUF6ABNbIgoWmoJjK+6nVAHysWIoTT",
+	"6RNK0Jcgn2SMpmzAYfCtrEh+XDwkqMatANnW+l51YPyAXzUy/scyK6GG/D3blRo0BIRpzB3f0XTCbKLR",
+	"Bu1PJpOUTahij1c7ckg8hNu3ltuw/Z0Z6y9MGQJuyfGXN4Mhgf6Gw/aVd7Mf0fk8hDf+L2s3QyDdxbDJ",
+	"vbBlfBVXbF5OylbJozHWbsCLTJoYHl1hBMH3t1yCzwvzmG6d+Q7b99sPTHVHcOnDLDPXyuxNFpwBv2X2",
+	"WzD7NyZi95bj74XjX2tKH+/EbsWDW/Fgj+IBRrMV3Pa/qKCAPPD7Exe+naxADRV7zO2tVlaHR4vrTxLN",
+	"w30iF5CsOzQ8RYaab8VI7sHUn8YQfYQ2erAmW58NF/JuDLpopDUMz81jWJtsk+cpuHpHwKZIrLI05/46",
+	"odqUIAIsOPBAZVYGxnb/QcQryo0Aqo6ghzrpxnAd4+NiaN5F1NTUud6Uem7C1K/6rmxPxH/95mn2lyO/",
+	"2xLGbYlcDu9yCIVo6hG7F+brtTgq76IH1ZMNLji7IslIxHlsF2fzYp5CRaHbKnU/4CMYaI56NZoOOjg7",
+	"5IHC/xMuUoYPohkU8R2ZSjIRItL/7zJnl12mxXlsywPc1sC7+TXwNDrtwMB0t52YGAjdWzMy3WsXZqb7",
+	"7f4o98ccScaWSoKBzU6Kgp3y+sre6Vlaen6qYr26a1Ab1rCt76EOHhDNluWsgRKJJpBMA7H28S/3yVDm",
+	"lk8xvWG+UGW92uRgtzLBrUywTia43phm2CB2/ePNS3xoBsdRAwz0o7JjxJycCTXdVLC3WmgxAdDXmrLr",
+	"SyfqwnTOe41W/r7Fh27DXjsFL+uO9QHMt4LLtQsu5Ujlvcsv353kco25vNZYQ69dKlpv8Ghm48CmpWoi",
+	"splQ09fiwGKkFppbzpiiGjzGaOqPHCtJhv8lBR9iQSq9xZkaauYIcRDjmEdt8oSmUcxpEqu4+Ja6Rnoy",
+	"5tmrVGvEpd4KSF/RaHJrL/nm7SW3ppIfXuIY26v6TdhGbu0h+8t/fisS3IoEtzaT7Wwmt+aSGy493FpK",
+	"bpTc8s2YRm7NIV/UHGLKsjfOG7c5ZxzJIq8lGy+SzMFLEErmLJWCZ/xswK3QEnnpAtSUxamx35lY7YTR",
+	"CyYhe4BZSM57PRHinCTxufUhG8cslVvkpttBDMJlfJ++4V/BlGGcq3+0/EX57d+aCX50dusqUif2Pnxt",
+	"ewEu5FtMXrQdW3Se1d+OueCWZd6yzJus6iNT+6Kqfo6qbFLzG2v2VrrYq27/3bP+Wx3/Zgod34Ky/7Wl",
+	"jqsr+l9HXilp8mmcJJHuYcJbNqnyJljLZvlzkWAmvgrzoEFmPjpj/lPHlLroq1mombtm7flXEFu4Pxxw",
+	"zQBNfPcFS2UseJv8ktIx5fQnSV6KiSRP7dJB2MFMaKOpiEdMEjoaiTSK+SRZtclLL74M5oMaNLAgLVjY",
+	"tIIN5Aq76kwqsUvWXG8sFpBClFAnPOCGNR+1ofVWTABBCJPKhVAgZzmNR1M/ngxD4b+4vm2h+tKGO+3A",
+	"uQpj3GqrPx7jsLF0Se7y5a7tREA48VfhIwWyt49Yu29a3SzSfc3BqTo1cnENzX8OjaTTFgwFMkpOQlea",
+	"ahK7eDI2zWOVU0IklreGTKg0kYJAzS5NGU1yDkPudR8/DSieTNNwXNQn3UMvrkXLLEY3yj3sxmpT9O4X",
+	"pLgI5d+NVX7LaAyv747+R9kIO6kY2P8NKnw/CMnehe5uQzsRpvbafT0bn08krutdbcnOBsHlv/5LCv4v",
+	"QiBBwqNBwDSwK/McbkdlIe756xr0bonorc0rT+X3bvAqOLKsvVJbuKsUVrw3n5XvneP8UHatL8vrvqJp",
+	"6UdkdkWtAFLp3daM+iFrRn1BjccrynRbj+rWKvYDWcV2KEH1hXU+jwXc+nRcg0/HLcu8ZZk3Ub/NGNut",
+	"P8cNYv23Phw/jtDxFZXvb0LquCk+HQjM28I9t7n8v5Zuf1sU6PstCvT1ZY6mTDGfZv9WYNir705tLaCv",
+	"Yo+4OZWBvnsDxq2wcCss/FhWDWSk365ZQ9NmT7joB47+NLd4eHvcl73jR5M/bk0lN1Hy+epGka8t+lxj",
+	"SotvSmhaZ0U5va22eFtt8QZaaG4rOf4YlRxvbTq3kk2zAo5f0bpz+gOVc7z5VqBbMedWzLm1LTW0LQFX",
+	"/5YNTF660/1Zm7Jd79nk9GPJSLd2p5stnX0jFqivLZ59eTvUtyrYFS1V5qSbxOtAThYjkJlkPsC46tyK",
+	"ifEqBglIMz1MswJ4ERIpCIUxyYjyAR+JGUMhSk5FqpKVFSQ0Nx0rkxfG81NuIuaQoYb+EFg/8HstIt4m",
+	"htvJ8vPSPOX/WCE3t6lTb7OYxdIksUQSGBKRaN41p2r69YwfMNJtkM11BNnc8rlb1f8bVv2BJd3Gyfz/",
+	"7F3fc9u4Ef5XMHqpPZUVOUmvrWf84GuTa2Yundxd2ns4ZkyIgiScKYAFQMueJv3bO7sLUqQs2ZQsm5KM",
+	"t8QkIZIAv+/bxf44ML4OhvhhK4UWDfGWpcKhZMbga3z1X5jZb6+Kn25gN9db09PyKKoseUVxZ5fjXjGB",
+	"Az6lmqj0uae1oxo1ul8UIUFqNDGpqV95MKyDYR2apTPedsYIgTzPsidrkH6YFjZ+zv/k00ZhVWuZ44E+",
+	"A33us6VO/B7s9WCvB3t9bwRI29b6TiiQgzLcbdjjDr7/RgZ5sMWDLf7iXdctW+DB7g4724HdXqS9HEzl",
+	"YCoHU3nX9UHbBnIwix9tFhfdJxsZxmWrynkjzLKxq6eCVI9ZKtXqzD7PQZbWA5w10bNI6ZETPuVPJ0lu",
+	"jBiesX8peeM7XFKRUU4Vpb0WuRIim7f8nEsa69hIzFA6WKZVelvNwiM/PNxmeeG9SXib13eK1D4k4T2j",
+	"Yf2pWGvr6tv9KBOweWJ+8WJCVn7g5M04uQJn7RntxR3scAL+ISfUB3YO7HzIjoGCJfcky72xn6D2XNvy",
+	"E7w8SREcDAcoZlr0MLSvZp4wX33H8s/vbyL/Dm4G6+twNhXOyMTzEHdIJZmWwM8KmbzHYiNsnjr4UnHL",
+	"IKaSPnGXacNim/CUm7jGZ3oUKeqqZRlPtcL6QskECCs+/eNp3GMXuCrLtsaeqYg13/b7LL6Sang5M1qN",
+	"43ntIDoNqwatEhI4ZAMVIa7hp32v5QfkRHmbXkxECtUE+0jjVpqC1box62rTZ3TyWcdvSVRkWXpb8De8",
+	"DfoJqrRUPk+kEq6UdmwgWGb0tVB1Vn9GV8NmvfA/4uLyvfAbRLDKZpGujUsH/l0akeCib3Bywezv4JOW",
+	"avw+BYTctKekdVw9oqNyiAA4DAL+qcBVXkfV9pwKT9NN2eZTQN8jLNNyzI7QcL3U18JcwuMe1Tn6t9PJ",
+	"l+PjR3PlfzwotekwCFwauPTQHAMIWt4rsN7nch+Hbsu7kCL7n72eOxU2AR8AYMDhqp+i9/qvf2ruZqhy",
+	"/Ja7Uu61eAh+g8OVLS26D3ZIt6yuWien4ryOJ6tPRhw7f92GClrqLnioo0KuQOPMpQYyUU3yYH1EXotx",
+	"vKN3/L5IoXHmw2Ej65hqDhdHq6P3GKzkkivLfQtuBO2cKK50uXtiQY5INbbsqNyjOYZbhlMjVTmv0FZH",
+	"9GP2mORQ47REfwTYGYMxud8Zgtll8ZTf0Hu99D8ZV/g3UqTRXr/2SunSaX05k0MRB01GmgwW0FjcZHGt",
+	"vTnproFI9FT4GZFKsJFMQafFX/8X+6yjYnWRqkpSCUAJx3xN6ZE01rFbwY1twZ+yWa+Hxu6U1iI3nsY/",
+	"Q/EgD5+HLH3N0+f2+QRnT1BNS1mwZV/PU1UJ5ll2HnWSiUiudO6izjf2lf1utWJf2TAnuGNR3u+/EexN",
+	"vz+1jwkzKbTSyhOGBZKcD3hyNeNmeBDepSC6gugKoutlOd6qnSd2z/u2JLbnrkPuLjc8TaTP9n1vwekW",
+	"nG47Jh/b9rk9m35sJ3LnQWm5tdCeLTjqTJ42qI/5tv+W2M4TrhM3js0wJriW4YujUdawFQbWHZXUUuKM",
+	"jhWkjRcAuaepF0A2Uk6PBQzXYx+c12hGIE/+YPiIK95ls4lMJizV+srigXJQEkrwphmtxKXS6wxu0qsp",
+	"JE8+7KICUNpNpBq3m33zM87FAskcXEgoPWVLQL8JWq8dHgmLko2NzjPbBsbiN7E+uj4WjOArfybjdhHE",
+	"qElgowRJb+EIN0+wmPczXGxhSOkUKhFdOKo0fPNOJnnKDdNmCEhVsTAj9cR5CtRusTACG2QnsKLUAQdb",
+	"OfV9E3esmA81710/EhBe0PeGJ1fCNeriixfsW8kfejnBB/zSI+49SLXn+CWI3aJmR4D77ct6qv2Ai/4E",
+	"Ygp1eNZ07hE5PEeynf9YAXeWeuL8H2diEHWosSL8jxsFh79sr1xP+bzb8s7tLb8G99xhMXuLPrmdoPaF",
+	"a5YiyQso9kPl5l8NcpkOpRrpZp1rhLFA2l43oH9tICZSDVlxI73ChYaUmOpxkkqgVCaRlEdwLvAx+ddG",
+	"gjvsne8m4ha39+Dc9Txqtd1dYCMuFVbXRx+dHjGubj3b99gFu+apBC1xVeweErRHSolrYdxEpMI+c0TV",
+	"9zAJH2ASNmGW+dXBaHuZvb69r9x/na0g+wKavCinoONydcPsQu7HZbU6PbZ4SVygi7dBMqOdTnRKgj/2",
+	"0Emy/+SErgCYgaOpvBZsCuwiVaQ84p4xzn4Vg190ciWcj52YCmv5WFjcBok/c5m+hweKmR78LhLnt1AQ",
+	"DbuLRkgBrj7eBowJZFgxrFpeeTY2fCiw+quAz81XjXUTIQ37x+fPn3xrEwDfjI9pN0YxbeQYbRUfKuK3",
+	"cYZaYMxGpHia6tmSrLA3Pfa3IjDDTYoYmoHRMwt3bQXusvjxEch/9QViPepPuGXiJgPU71Z/2jqdWcxm",
+	"Q2Kzjt9als8/ajo50UpRvBYTGBJUVrIFSzdS/o3j3aLhyZIUZmIE75Udnfb73+EU4lj4HMdni5EmzAj/",
+	"M+Xw3BHb0f+VplEjRcNi9Ao9Rm1TjEr0FntOWIt3/rtskDuWaTWmqZbOVm+1xz5W1w5OCXwYRliwFNkF",
+	"i1EMxSzPgNlP+6y0W0c5sDqbCo5MPKuH09DKTFKdXNHYHDBiJyKYLuoBaktSEp9XGcAHu7bD+kepRPPE",
+	"dS7Txn5oOLl5hLRI+e37ZpX6GgYznzaRKSXI2X0SRN811QqItj8XDokgprYppmDpVAqjAct2AYJKVt1U",
+	"WxGZ36OuPNufnPDh0JxXZFbUYScndM8nSF9wsG4XVyUC+8Oy4OZzFnWGIoGnGkadvQovBrGVGT0VbiJy",
+	"W4gongrjHt6HLXE3ldYtiRZhNA6QC1DS6pARtjJipFRfd0NGaPBDiBmZT8AFvfhN7FR/aTBS244a4YkD",
+	"84EXU/ks1uKqb/jgLcW7D94sEu5B7MJhngi6Dibabf72l8a8NQIuuPIHCrIK4LUj4GX8bLaEXS8g8g1n",
+	"BvCGrquDVAWNqF8Q/BugRVo21Ek+hc+x0+3Aiz7rvMJ7ln7FdM5GPLUCXoSfvcXRf/RpOFKQZ6Jik0th",
+	"YVzFsf7JT/QXtDAXhoBFAoK4y8RNpo2b7xXghvWNm2f8gCyuDArm87Ihf/H7Z34caYo2Q5VLqV3c3Wvf",
+	"WSenWGpJjwhNr3WaF+2RvBMQuyhVRvs3nrJsuPdSpL7Q8spKz4iupS1TGZYuXjLqJ26sKCMNCv+VyZVC",
+	"CHeVMd7dZCmXaskgn8usr24lAwwjuYmOcFsIAKd6Tx+GQjnAgCUzOfeQYijDxacP5E7yB7xXqcc+lau4",
+	"W8Sj0K+V8IPsWOfLN70/9/7SY+/IcQnH8cEw7rw6sQvw8u3Lt/8HAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -63,6 +63,12 @@ var settingsBefore = []setting{
 		target:  func(d *loader) any { return &d.LokiKeepAlive },
 	},
 	{
+		name: "DANGEROUSLY_STORED_PATTERNS", kind: kindSwitch, fallback: "false",
+		meaning: "let Loki return stored patterns to Grafana's Logs Drilldown; only where your collectors control all values of labels: " +
+			"Loki stores these values unescaped, so that one tenant's can pass for another's, see docs/isolation.md",
+		target: func(d *loader) any { return &d.Loki.DangerouslyStoredPatterns },
+	},
+	{
 		name: "LOKI_COMPAT", kind: kindSwitch, fallback: "true",
 		meaning: "serve Loki's own paths, `/loki/api/v1/…`, for logcli and Grafana",
 		target:  func(d *loader) any { return &d.LokiCompat },

@@ -195,7 +195,7 @@ func (d *description) checkNowhere(req *http.Request, a reply) error {
 		return fmt.Errorf("%d outside of the spec: %w", a.status, errUndeclared)
 	case req.Method == http.MethodHead:
 		return nil
-	case strings.HasPrefix(at, "/loki/"):
+	case strings.HasPrefix(at, "/loki/"), strings.HasPrefix(at, "/prometheus/"):
 		if media != "text/plain; charset=UTF-8" || len(a.body) == 0 {
 			return fmt.Errorf("%d is %q: %w", a.status, media, errUndeclared)
 		}
@@ -214,7 +214,7 @@ func (d *description) checkRedirect(req *http.Request, a reply) error {
 		_, _, err = d.router.FindRoute(to)
 	}
 	get := req.Method == http.MethodGet || req.Method == http.MethodHead
-	if err != nil || !get || !exact(to) || !strings.HasPrefix(location, "/loki/") {
+	if err != nil || !get || !exact(to) || !strings.HasPrefix(location, "/loki/") && !strings.HasPrefix(location, "/prometheus/") {
 		return fmt.Errorf("%s is redirected to %q: %w", req.Method, location, errors.Join(errUndeclared, err))
 	}
 	return nil

@@ -47,7 +47,8 @@ var drilldown = http.Header{"X-Query-Tags": {"Source=grafana-lokiexplore-app"}}
 
 // TestStoredPatternsOfOthers guarantees that no stored pattern of beta's reaches alpha, although beta's label
 // values make Loki take it for alpha's: Loki returns stored patterns only to requests with Drilldown's tag,
-// which logfence does not send, also when the caller sends it.
+// which logfence does not send with requests for patterns, also when the caller sends it. It does so with queries, which
+// the fence keeps from the streams of stored patterns.
 func TestStoredPatternsOfOthers(t *testing.T) {
 	t.Parallel()
 	l, err := demo.StartLoki(t.Context(), demo.LokiOptions{
@@ -74,6 +75,13 @@ func TestStoredPatternsOfOthers(t *testing.T) {
 		t.Fatalf("Loki does not take beta's stored patterns for alpha's; this test shows nothing: %d %s", r.status, r.body)
 	})
 
+	// So it does for a query of these streams.
+	around := url.Values{"start": {nanoseconds(w.start.Add(-12 * time.Hour))}, "end": {nanoseconds(w.end.Add(12 * time.Hour))}}
+	lines := sendToLoki(t, l, request{path: "/loki/api/v1/query_range", params: with(clone(around), "query", `{__pattern__=~".+"}`), header: drilldown})
+	if !bytes.Contains(lines.body, []byte(mark)) {
+		t.Fatalf("Loki does not return the streams of stored patterns to Drilldown; this test shows nothing: %d %s", lines.status, lines.body)
+	}
+
 	reach := func(d route, params url.Values, query string) {
 		for _, header := range []http.Header{nil, drilldown} {
 			r := g.send(t, request{method: d.method, path: d.path, params: with(clone(params), "query", query), header: header})
@@ -90,7 +98,7 @@ func TestStoredPatternsOfOthers(t *testing.T) {
 	}
 	// The stored patterns are streams without the tenant's label.
 	for i, query := range []string{`{__pattern__=~".+"}`, `{__pattern__=~".+"} | logfmt | tenant_id="alpha"`, `{__pattern__!=""} |= "pretended"`} {
-		reach(rangeRoutes[i], w.between(), query)
+		reach(rangeRoutes[i], around, query)
 	}
 	for i, query := range []string{
 		`sum by (detected_pattern) (sum_over_time({__pattern__=~".+"} | logfmt | tenant_id="alpha" | unwrap count [3h]))`,

@@ -90,7 +90,7 @@ func TestBuildInfo(t *testing.T) {
 func TestNothingElse(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{
-		"/loki/api/v1/push", "/otlp/v1/logs", "/loki/api/v1/delete", "/loki/api/v1/rules", "/loki/api/v1/index/shards", "/flush",
+		"/loki/api/v1/push", "/otlp/v1/logs", "/loki/api/v1/delete", "/loki/api/v1/rules/x", "/ruler/rule_groups", "/loki/api/v1/index/shards", "/flush",
 		"/ingester/shutdown", "/ring", "/config", "/metrics", "/services", "/memberlist", "/api/prom/query", "/debug/pprof/", "/loki",
 	} {
 		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {

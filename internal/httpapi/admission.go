@@ -32,6 +32,9 @@ var classes = map[string]limits.Class{
 	"exportLogs":          limits.ClassExport,
 	"tailLogs":            limits.ClassTail,
 	"lokiTail":            limits.ClassTail,
+	"lokiRules":           limits.ClassRequest,
+	"prometheusRules":     limits.ClassRequest,
+	"prometheusAlerts":    limits.ClassRequest,
 }
 
 func classOf(operation string) limits.Class {

@@ -139,7 +139,7 @@ func (t operationTable) withoutDoubleSlashes(r *http.Request) string {
 		return ""
 	}
 	clean := path.Clean(r.URL.Path)
-	if !strings.HasPrefix(clean, compatPrefix) || strings.HasSuffix(r.URL.Path, "/") {
+	if !isCompat(clean) || strings.HasSuffix(r.URL.Path, "/") {
 		return ""
 	}
 	for _, op := range t {

@@ -23,8 +23,9 @@ import (
 )
 
 const (
-	// compatPrefix is where Loki's own paths are.
-	compatPrefix = "/loki/"
+	// compatPrefix is where Loki's own paths are; those that it has in common with Prometheus are under prometheusPrefix.
+	compatPrefix     = "/loki/"
+	prometheusPrefix = "/prometheus/"
 	// maxParameters bounds the parameters of one request: repeated selectors, and no more than one
 	// of each other.
 	maxParameters = 64
@@ -51,6 +52,11 @@ type operation struct {
 	headers []string
 	body    bodyKind
 	class   limits.Class
+}
+
+// isCompat reports whether a path is one of the Loki-compatible surface.
+func isCompat(path string) bool {
+	return strings.HasPrefix(path, compatPrefix) || strings.HasPrefix(path, prometheusPrefix)
 }
 
 type bodyKind int

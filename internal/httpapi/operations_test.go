@@ -360,7 +360,7 @@ func TestUnknownIsRefused(t *testing.T) {
 		{http.MethodPost, "/flush", 404, "not_found"},
 		{http.MethodPost, "/loki/api/v1/push", 404, ""},
 		{http.MethodPost, "/loki/api/v1/delete", 404, ""},
-		{http.MethodGet, "/loki/api/v1/rules", 404, ""},
+		{http.MethodGet, "/loki/api/v1/rules/x", 404, ""},
 		{http.MethodGet, "/loki/api/v1/index/shards", 404, ""},
 		{http.MethodGet, "/otlp/v1/logs", 404, "not_found"},
 		{http.MethodPost, "/api/v1/logs/labels", 405, "method_not_allowed"},

@@ -336,7 +336,7 @@ func sentence(s string) string {
 // send writes the problem: as RFC 9457 on logfence's own paths, as Loki writes its errors on Loki's,
 // where Loki's clients look for plain text.
 func (p *problem) send(c echo.Context) error {
-	compat := strings.HasPrefix(c.Request().URL.Path, compatPrefix)
+	compat := isCompat(c.Request().URL.Path)
 	if compat {
 		p.Status = p.statusInLoki()
 	}

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"io"
+	"net/http"
 
 	"github.com/labstack/echo/v4"
 
@@ -25,7 +26,21 @@ func requestOptions(c echo.Context) loki.RequestOptions {
 		Timeout:          callerOf(c).limits.Timeout,
 		AcceptGzip:       web.AcceptsGzip(r.Header),
 		CategorizeLabels: r.Header.Get(headerEncodingFlags) == flagCategorize,
+		Drilldown:        isDrilldown(r),
 	}
+}
+
+// drilldownTags is what Grafana's Logs Drilldown sends in X-Query-Tags.
+const (
+	headerQueryTags = "X-Query-Tags"
+	drilldownTags   = "Source=grafana-lokiexplore-app"
+)
+
+// isDrilldown reports whether a request on Loki's surface has exactly the tag of Grafana's Logs Drilldown. Nothing of
+// the header is passed on: package loki writes a constant of its own.
+func isDrilldown(r *http.Request) bool {
+	tags := r.Header[headerQueryTags]
+	return len(tags) == 1 && tags[0] == drilldownTags && isCompat(r.URL.Path)
 }
 
 // copyResponse streams Loki's response to the client as it arrives, without parsing it.

@@ -21,7 +21,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -190,7 +189,7 @@ func (r *registrar) add(method, path string, h echo.HandlerFunc) *echo.Route {
 		r.errs = append(r.errs, fmt.Errorf("%s %s is not in the spec", method, path))
 		return nil
 	}
-	if !r.compat && strings.HasPrefix(path, compatPrefix) {
+	if !r.compat && isCompat(path) {
 		return nil
 	}
 	return r.echo.Add(method, path, r.server.authenticated(op, h))

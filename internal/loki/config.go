@@ -44,6 +44,10 @@ type Config struct {
 	// fixed text (`logs`, or `a|b` for several), or a template that holds {tenant}. Empty sends none.
 	// A template with several tenants needs multi_tenant_queries_enabled in Loki.
 	OrgID string
+	// DangerouslyStoredPatterns sends Logs Drilldown's tag with its requests for patterns too, so that Loki returns stored
+	// patterns to it. Loki selects those by label values that it has stored unescaped: the label values of
+	// one tenant can then make its patterns another's. It is safe only where collectors control all values of labels.
+	DangerouslyStoredPatterns bool
 }
 
 // Validate reports every mistake as one error, with what to write instead.

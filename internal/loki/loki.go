@@ -31,6 +31,7 @@ type Client struct {
 	timeout           time.Duration
 	disableKeepAlives bool
 	decoding          decoding
+	storedPatterns    bool // Config.DangerouslyStoredPatterns
 	tls               *fileValue[*tls.Config]
 	credential        *fileValue[string] // Authorization header; "": the URL's credentials
 	transport         *http.Transport    // used unwrapped by health checks, which are no caller's requests
@@ -65,6 +66,7 @@ func New(c Config, options ...Option) (*Client, error) {
 		timeout:           c.Timeout,
 		disableKeepAlives: c.DisableKeepAlives,
 		decoding:          newDecoding(),
+		storedPatterns:    c.DangerouslyStoredPatterns,
 		wrap:              func(t http.RoundTripper) http.RoundTripper { return t },
 		log:               slog.New(slog.DiscardHandler),
 	}

@@ -64,15 +64,22 @@ type FieldParams struct {
 	Limit     int // most fields or values
 }
 
+// Paths under apiPrefix that are named elsewhere as well.
+const (
+	pathQueryRange = "query_range"
+	pathQuery      = "query"
+	pathPatterns   = "patterns"
+)
+
 // QueryRange requests lines or samples over a span of time.
 func (c *Client) QueryRange(ctx context.Context, options RequestOptions, q tenancy.Query, p RangeParams) (*Response, error) {
-	return c.get(ctx, options, "query_range", query(q).window(p.Window).integer("limit", p.Limit).
+	return c.get(ctx, options, pathQueryRange, query(q).window(p.Window).integer("limit", p.Limit).
 		oneOf("direction", p.Direction, "forward", "backward").duration("step", p.Step).duration("interval", p.Interval))
 }
 
 // QueryInstant requests samples at one time.
 func (c *Client) QueryInstant(ctx context.Context, options RequestOptions, q tenancy.Query, p InstantParams) (*Response, error) {
-	return c.get(ctx, options, "query", query(q).time("time", p.Time).integer("limit", p.Limit).
+	return c.get(ctx, options, pathQuery, query(q).time("time", p.Time).integer("limit", p.Limit).
 		oneOf("direction", p.Direction, "forward", "backward"))
 }
 
@@ -128,7 +135,7 @@ func volume(s tenancy.Selector, p VolumeParams) *params {
 // (pkg/pattern parses matchers), and makes a query of its own from the selector, which [tenancy.PatternSelector]
 // takes into account.
 func (c *Client) Patterns(ctx context.Context, options RequestOptions, s tenancy.PatternSelector, p PatternParams) (*Response, error) {
-	return c.get(ctx, options, "patterns", newParams().logQL("query", s).window(p.Window).duration("step", p.Step).integer("line_limit", p.LineLimit))
+	return c.get(ctx, options, pathPatterns, newParams().logQL("query", s).window(p.Window).duration("step", p.Step).integer("line_limit", p.LineLimit))
 }
 
 // DetectedLabels requests the labels of the streams selected and how many values each has.

@@ -37,7 +37,7 @@ const apiPrefix = "/loki/api/v1/"
 
 // optional are the paths for which Loki 3.7.8 returns 404 where their feature is off: volume_enabled in limits_config
 // (pkg/querier/queryrange/roundtrip.go), pattern_ingester.enabled (pkg/querier/querier.go).
-var optional = []string{"patterns", "index/volume", "index/volume_range"}
+var optional = []string{pathPatterns, "index/volume", "index/volume_range"}
 
 func (c *Client) send(ctx context.Context, options RequestOptions, path string, params encoded, media string) (*Response, error) {
 	if options.Slot != nil {

@@ -450,6 +450,85 @@ export type ExplainedQuery = {
 export type Explanation = ExplainedQuery | RefusedQuery;
 
 /**
+ * Active alerts.
+ */
+export type AlertsData = {
+    /**
+     * The alerts.
+     */
+    alerts: Array<{
+        [key: string]: unknown;
+    }>;
+};
+
+/**
+ * Active alerts, of which there are none.
+ */
+export type Alerts = {
+    status: Success;
+    data: AlertsData;
+};
+
+export type Success = 'success';
+
+/**
+ * Groups of rules.
+ */
+export type RuleGroupsData = {
+    /**
+     * The groups.
+     */
+    groups: Array<{
+        [key: string]: unknown;
+    }>;
+};
+
+/**
+ * Groups of rules, of which there are none.
+ */
+export type RuleGroups = {
+    status: Success;
+    data: RuleGroupsData;
+};
+
+/**
+ * Limits of the caller's tenants, under Loki's names.
+ */
+export type DrilldownLimitValues = {
+    /**
+     * The most lines that a query may request.
+     */
+    max_entries_limit_per_query: number;
+    /**
+     * The widest span of time that a query may cover.
+     */
+    max_query_length: string;
+    /**
+     * The longest range in brackets, such as `[5m]`.
+     */
+    max_query_range: string;
+    /**
+     * How long Loki may take to respond.
+     */
+    query_timeout: string;
+};
+
+/**
+ * Limits and features that Grafana's Logs Drilldown goes by, as Loki reports them.
+ */
+export type DrilldownLimits = {
+    limits: DrilldownLimitValues;
+    /**
+     * Whether Loki detects patterns.
+     */
+    pattern_ingester_enabled: boolean;
+    /**
+     * Version of Loki.
+     */
+    version: string;
+};
+
+/**
  * Build of the Loki behind logfence.
  */
 export type BuildInfo = {
@@ -744,8 +823,6 @@ export type FormatQueryResponse = {
      */
     data: string;
 };
-
-export type Success = 'success';
 
 /**
  * One label.
