@@ -21,6 +21,9 @@ export interface Line {
   /** What the query's own parsers read from the line. */
   parsed: Labels;
   text: string;
+  /** How many lines this row stands for: lines of a stack trace, or equal lines up to another moment. */
+  joined?: number;
+  equal?: { count: number; until: string };
   /** Unique, and increasing in the order of arrival. */
   key: number;
 }
@@ -39,6 +42,14 @@ export interface View {
   zone: Zone;
   tenant?: string;
   wrap: boolean;
+  /** Times with all nine digits of the second. */
+  nanoseconds: boolean;
+  /** Equal lines that follow one another are one row with their count. */
+  fold: boolean;
+  /** The lines of a stack trace are one row. */
+  join: boolean;
+  /** Labels and fields that rows show in columns; the labels that differ where there are none. */
+  columns: string[];
 }
 
 /** In the query, from 1, as problems tell it. */

@@ -1,12 +1,14 @@
 // All tests in a browser, one after the other, with one stack for all of them. `--test-name-pattern` picks some.
 import './app/draft.spec';
 import './app/hostile.spec';
+import './app/layout.spec';
 import './app/many.spec';
 import './app/reach.spec';
 import './app/signin.spec';
 import './app/view.spec';
 import './query/query.spec';
 import './results/charts.spec';
+import './results/display.spec';
 import './results/levels.spec';
 import './results/lines.spec';
 import './results/opened.spec';

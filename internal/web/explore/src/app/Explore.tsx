@@ -2,18 +2,19 @@ import type { Me } from '@logfence/client';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
 import type { Client, Line, OnFilter, Span, View } from '../model';
-import { addFilter, addPattern } from '../query';
+import { addFilter, addPattern, recentQueries } from '../query';
 import { needsSignIn } from './advice';
 import { Header } from './Header';
+import { Palette, type Command } from './Palette';
 import { Panels, type Panel } from './Panels';
 import { QueryBar } from './QueryBar';
-import { isoOf, moved, spanOf } from './range';
+import { described, isoOf, moved, relative, spanOf } from './range';
 import { useRefresh } from './refresh';
 import { Results } from './Results';
 import { useSearch, type Search } from './search';
 import type { Session } from './session';
-import { ShortcutsDialog, useShortcuts, type Shortcut } from './Shortcuts';
-import { Toolbar } from './Toolbar';
+import { shortcuts, ShortcutsDialog, useShortcuts, type Shortcut } from './Shortcuts';
+import { Toolbar, type Opened } from './Toolbar';
 import { useView } from './useView';
 import { searchOf } from './view';
 
@@ -34,8 +35,8 @@ export function Explore({ connect, me, session, signIns, onSignIn, onSignOut }: 
   const { view, draft, followed, run, look } = state;
   const live = followed !== undefined;
   const [panel, setPanel] = useState<Panel>();
-  const [rangeOpen, setRangeOpen] = useState(false);
-  const [help, setHelp] = useState(false);
+  const [opened, setOpened] = useState<Opened>();
+  const [dialog, setDialog] = useState<'help' | 'palette'>();
   const [every, setEvery] = useState(0);
   const main = useRef<HTMLElement>(null);
   const client = useMemo(() => connect(view.tenant), [view.tenant]);
@@ -57,7 +58,11 @@ export function Explore({ connect, me, session, signIns, onSignIn, onSignOut }: 
   const actions: Record<Shortcut, () => boolean | void> = {
     'Ctrl+Enter': submit,
     '/': () => focusEditor(main.current),
-    T: () => setRangeOpen(true),
+    T: () => setOpened('range'),
+    D: () => setOpened('display'),
+    J: () => focusLine(main.current),
+    K: () => focusLine(main.current),
+    'Ctrl+K': () => setDialog('palette'),
     '[': () => shift(-1),
     ']': () => shift(1),
     '-': () => shift(0),
@@ -75,9 +80,23 @@ export function Explore({ connect, me, session, signIns, onSignIn, onSignOut }: 
       else return false;
       return true;
     },
-    '?': () => setHelp(true),
+    '?': () => setDialog('help'),
   };
   useShortcuts((keys) => actions[keys]() !== false);
+
+  /** What the palette offers: all shortcuts, ranges, tenants, and queries that were run. */
+  const commands = (): Command[] => [
+    ...shortcuts
+      .filter(({ keys }) => keys !== 'Ctrl+K' && keys !== 'Esc')
+      .map(({ keys, does }) => ({ name: does, keys, run: () => void actions[keys]() })),
+    ...relative.map((from) => ({ name: `Time range: ${described(from, 'now', view.zone)}`, run: () => run({ from, to: 'now' }) })),
+    ...(me.tenants.length > 1 ? [undefined, ...me.tenants] : []).map((tenant) => ({
+      name: `Tenant: ${tenant ?? 'all'}`,
+      run: () => run({ tenant }),
+    })),
+    { name: 'Sign out', run: onSignOut },
+    ...recentQueries().map((query) => ({ name: `Query: ${query}`, run: () => state.runQuery(query) })),
+  ];
 
   const expires = session.renews() ? undefined : Date.parse(me.expires_at);
   return (
@@ -90,7 +109,7 @@ export function Explore({ connect, me, session, signIns, onSignIn, onSignOut }: 
         onTenant={(tenant) => run({ tenant })}
         onSignIn={onSignIn}
         onSignOut={onSignOut}
-        onHelp={() => setHelp(true)}
+        onHelp={() => setDialog('help')}
       />
       <main class="a-main" ref={main}>
         <QueryBar
@@ -111,10 +130,11 @@ export function Explore({ connect, me, session, signIns, onSignIn, onSignOut }: 
           every={every}
           client={client}
           request={search.result?.kind === 'lines' ? search.result.request : undefined}
+          lines={search.result?.kind === 'lines' ? search.result.lines : noLines}
           mostLines={me.limits.max_lines}
           mostExported={me.limits.max_export_lines}
-          rangeOpen={rangeOpen}
-          onRangeOpen={setRangeOpen}
+          open={opened}
+          onOpen={setOpened}
           onChange={run}
           onLook={look}
           onLive={() => actions.L()}
@@ -155,7 +175,8 @@ export function Explore({ connect, me, session, signIns, onSignIn, onSignOut }: 
           />
         </div>
       </main>
-      {help && <ShortcutsDialog onClose={() => setHelp(false)} />}
+      {dialog === 'help' && <ShortcutsDialog onClose={() => setDialog(undefined)} />}
+      {dialog === 'palette' && <Palette commands={commands()} onClose={() => setDialog(undefined)} />}
     </div>
   );
 }
@@ -189,6 +210,15 @@ function linkTo(view: View, span: Span | undefined, line: Line): string {
   const from = isoOf(span?.start ?? BigInt(line.ns) - 3_600_000_000_000n);
   const at = searchOf({ ...view, from, to: isoOf(BigInt(line.ns) + 1n), direction: 'backward' });
   return `${location.origin}${location.pathname}${at}`;
+}
+
+const noLines: Line[] = [];
+
+/** Puts the focus on the list's current line, the first that is seen; the list has keys of its own from there on. */
+function focusLine(main: HTMLElement | null): boolean {
+  const line = main?.querySelector<HTMLElement>('.r-scroller [data-key][tabindex="0"]');
+  line?.focus({ preventScroll: true });
+  return line !== undefined && line !== null;
 }
 
 /** Puts the focus into the editor: into its shadow root, or the field that stands in for it. */

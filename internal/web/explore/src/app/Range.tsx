@@ -1,6 +1,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
 import type { Span, Zone } from '../model';
+import { usePopover } from './popover';
 import { described, moved, relative, shown, spanOf } from './range';
 import { typed } from './typed';
 
@@ -17,18 +18,7 @@ export interface RangeProps {
 
 /** The time range: a button that tells it, and what opens under it to choose another. */
 export function Range({ from, to, zone, onChange, onZone, open, onOpen }: RangeProps) {
-  const box = useRef<HTMLDivElement>(null);
-  const button = useRef<HTMLButtonElement>(null);
-  const close = (): void => {
-    onOpen(false);
-    button.current?.focus();
-  };
-  useEffect(() => {
-    if (!open) return;
-    const outside = (e: Event): void => void (box.current?.contains(e.target as Node) || onOpen(false));
-    document.addEventListener('pointerdown', outside);
-    return () => document.removeEventListener('pointerdown', outside);
-  }, [open]);
+  const { box, button, close, onKeyDown } = usePopover(open, onOpen);
   const move = (by: -1 | 0 | 1): void => {
     const span = spanOf(from, to, Date.now());
     if (!span) return;
@@ -36,15 +26,7 @@ export function Range({ from, to, zone, onChange, onZone, open, onOpen }: RangeP
     onChange(next.from, next.to);
   };
   return (
-    <div
-      class="a-range"
-      ref={box}
-      onKeyDown={(e) => {
-        if (!open || e.key !== 'Escape') return;
-        e.stopPropagation();
-        close();
-      }}
-    >
+    <div class="a-range" ref={box} onKeyDown={onKeyDown}>
       <div class="a-group">
         <button type="button" aria-label="Earlier" title="Earlier  [" onClick={() => move(-1)}>
           ‹

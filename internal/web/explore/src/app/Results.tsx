@@ -128,8 +128,7 @@ function ShownLines({
       <VolumeChart query={request.query} client={client} span={request.span} zone={view.zone} onZoom={onZoom} />
       <Lines
         lines={lines}
-        wrap={view.wrap}
-        zone={view.zone}
+        view={view}
         terms={terms}
         direction={request.direction}
         loadOlder={search.loadMore}
@@ -138,7 +137,6 @@ function ShownLines({
         onFilter={onFilter}
         client={client}
         tenants={tenants}
-        span={request.span}
         linkTo={linkTo}
       />
       {search.more.failure && (

@@ -5,6 +5,7 @@ import { Dialog } from './Dialog';
 /** What keys do, by what they are called here. */
 export const shortcuts = [
   { keys: 'Ctrl+Enter', does: 'Run the query' },
+  { keys: 'Ctrl+K', does: 'Find a command' },
   { keys: '/', does: 'Edit the query' },
   { keys: 'T', does: 'Choose a time range' },
   { keys: '[', does: 'Earlier' },
@@ -12,6 +13,9 @@ export const shortcuts = [
   { keys: '-', does: 'Zoom out' },
   { keys: 'R', does: 'Run again, up to now' },
   { keys: 'L', does: 'Live tail, on or off' },
+  { keys: 'J', does: 'To the lines, and to the next one' },
+  { keys: 'K', does: 'To the lines, and to the one before' },
+  { keys: 'D', does: 'Choose how lines are shown, and columns' },
   { keys: 'W', does: 'Wrap long lines, or not' },
   { keys: 'U', does: 'UTC or local time' },
   { keys: 'B', does: 'Browse labels' },
@@ -24,12 +28,12 @@ export const shortcuts = [
 
 export type Shortcut = (typeof shortcuts)[number]['keys'];
 
-/** Calls back for keys that are pressed outside of fields; Ctrl+Enter and Esc count everywhere. */
+/** Calls back for keys that are pressed outside of fields; Ctrl and another key, and Esc, count everywhere. */
 export function useShortcuts(pressed: (keys: Shortcut) => boolean): void {
   useEffect(() => {
     const onKey = (e: KeyboardEvent): void => {
-      const keys = e.key === 'Enter' && (e.ctrlKey || e.metaKey) ? 'Ctrl+Enter' : e.key === 'Escape' ? 'Esc' : e.key;
-      const everywhere = keys === 'Ctrl+Enter' || keys === 'Esc';
+      const keys = nameOf(e);
+      const everywhere = keys.startsWith('Ctrl+') || keys === 'Esc';
       if (e.defaultPrevented || document.querySelector('dialog[open]')) return;
       if (!everywhere && (e.ctrlKey || e.metaKey || e.altKey || isField(e.composedPath()[0]))) return;
       const known = shortcuts.find((s) => s.keys === (keys.length === 1 ? keys.toUpperCase() : keys));
@@ -38,6 +42,12 @@ export function useShortcuts(pressed: (keys: Shortcut) => boolean): void {
     document.addEventListener('keydown', onKey);
     return () => document.removeEventListener('keydown', onKey);
   });
+}
+
+function nameOf({ key, ctrlKey, metaKey }: KeyboardEvent): string {
+  if ((ctrlKey || metaKey) && key === 'Enter') return 'Ctrl+Enter';
+  if ((ctrlKey || metaKey) && key.toLowerCase() === 'k') return 'Ctrl+K';
+  return key === 'Escape' ? 'Esc' : key;
 }
 
 /** Whether the key belongs to what is written into. The editor is in a shadow root, so the path tells. */

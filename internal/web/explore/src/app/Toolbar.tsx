@@ -1,11 +1,13 @@
-import type { Client, Direction, View } from '../model';
+import type { Client, Line, View } from '../model';
 import { ExportButton } from '../results';
+import { Display } from './Display';
 import type { SearchRequest } from './runQuery';
 import type { Panel } from './Panels';
 import { panels } from './Panels';
 import { isRelative } from './range';
 import { Range } from './Range';
-import { limits } from './view';
+
+export type Opened = 'range' | 'display';
 
 export interface ToolbarProps {
   view: View;
@@ -17,10 +19,12 @@ export interface ToolbarProps {
   every: number;
   /** The lines that are shown, which may be exported. */
   request: SearchRequest | undefined;
+  lines: readonly Line[];
   mostLines: number;
   mostExported: number;
-  rangeOpen: boolean;
-  onRangeOpen: (open: boolean) => void;
+  /** What is open under its button. */
+  open: Opened | undefined;
+  onOpen: (open: Opened | undefined) => void;
   /** Changes the request, and runs it. */
   onChange: (change: Partial<View>) => void;
   /** Changes how it looks. */
@@ -37,39 +41,23 @@ const intervals = [
   [300, 'Every 5 min'],
 ] as const;
 
-/** The request, and how its result is shown. */
+/** The request, and how its result is shown: what is used most comes first. */
 export function Toolbar(props: ToolbarProps) {
-  const { view, client, panel, onPanel, live, every, request, mostLines, mostExported, onChange, onLook } = props;
-  const choices = [...new Set([...limits, view.limit])].filter((n) => n <= mostLines).sort((a, b) => a - b);
+  const { view, client, panel, onPanel, live, every, request, onChange, onLook } = props;
   return (
     <div class="a-toolbar" role="toolbar" aria-label="View">
-      <div class="a-group a-panel-buttons">
-        {panels.map(({ name, title, key }) => (
-          <button key={name} type="button" aria-pressed={panel === name} title={`${title}  ${key}`} onClick={() => onPanel(name)}>
-            {title}
-          </button>
-        ))}
-      </div>
       <Range
         from={view.from}
         to={view.to}
         zone={view.zone}
         onChange={(from, to) => onChange({ from, to })}
         onZone={(zone) => onLook({ zone })}
-        open={props.rangeOpen}
-        onOpen={props.onRangeOpen}
+        open={props.open === 'range'}
+        onOpen={(open) => props.onOpen(open ? 'range' : undefined)}
       />
-      <select aria-label="Limit" value={view.limit} onChange={(e) => onChange({ limit: Number(e.currentTarget.value) })}>
-        {choices.map((n) => (
-          <option key={n} value={n}>
-            {n} lines
-          </option>
-        ))}
-      </select>
-      <select aria-label="Order" value={view.direction} onChange={(e) => onChange({ direction: e.currentTarget.value as Direction })}>
-        <option value="backward">Newest first</option>
-        <option value="forward">Oldest first</option>
-      </select>
+      <button type="button" class="a-live" aria-pressed={live} title="Live tail  L" onClick={props.onLive}>
+        Live
+      </button>
       <select
         aria-label="Refresh"
         title="Refresh automatically while the range ends now"
@@ -83,14 +71,24 @@ export function Toolbar(props: ToolbarProps) {
           </option>
         ))}
       </select>
-      <button type="button" aria-pressed={view.wrap} title="Wrap long lines  W" onClick={() => onLook({ wrap: !view.wrap })}>
-        Wrap
-      </button>
+      <div class="a-group a-panel-buttons">
+        {panels.map(({ name, title, key }) => (
+          <button key={name} type="button" aria-pressed={panel === name} title={`${title}  ${key}`} onClick={() => onPanel(name)}>
+            {title}
+          </button>
+        ))}
+      </div>
       <span class="a-spring" />
-      <button type="button" class="a-live" aria-pressed={live} title="Live tail  L" onClick={props.onLive}>
-        Live
-      </button>
-      {request && !live && <ExportButton query={request.query} client={client} span={request.span} limit={mostExported} />}
+      <Display
+        view={view}
+        lines={props.lines}
+        mostLines={props.mostLines}
+        open={props.open === 'display'}
+        onOpen={(open) => props.onOpen(open ? 'display' : undefined)}
+        onChange={onChange}
+        onLook={onLook}
+      />
+      {request && !live && <ExportButton query={request.query} client={client} span={request.span} limit={props.mostExported} />}
     </div>
   );
 }

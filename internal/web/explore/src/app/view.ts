@@ -12,9 +12,24 @@ export const fallback: View = {
   direction: 'backward',
   zone: 'local',
   wrap: false,
+  nanoseconds: false,
+  fold: false,
+  join: true,
+  columns: [],
 };
 
+/** More would leave no room for the lines. */
+export const mostColumns = 12;
+
 export const limits = [100, 500, 1000, 2000, 5000];
+
+/** What is on or off, by its name in the URL. */
+const switches = [
+  ['wrap', 'wrap'],
+  ['ns', 'nanoseconds'],
+  ['fold', 'fold'],
+  ['join', 'join'],
+] as const;
 
 /** A view, and a sentence for each part of the URL that could not be read. */
 export interface ReadView {
@@ -56,7 +71,13 @@ export function readView(search: string): ReadView {
     });
   choice('dir', ['backward', 'forward'], (direction) => (view.direction = direction));
   choice('tz', ['local', 'utc'], (zone) => (view.zone = zone));
-  choice('wrap', ['0', '1'], (wrap) => (view.wrap = wrap === '1'));
+  for (const [name, part] of switches) choice(name, fallback[part] ? ['1', '0'] : ['0', '1'], (on) => (view[part] = on === '1'));
+  read('cols', 'no column', (text) => {
+    const columns = [...new Set(text.split(','))].filter(Boolean);
+    const valid = columns.length <= mostColumns && columns.every((name) => /^[\p{L}_][\p{L}\p{N}_.-]{0,199}$/u.test(name));
+    if (valid) view.columns = columns;
+    return valid;
+  });
   const tenant = params.get('tenant');
   if (tenant) view.tenant = tenant;
   return { view, problems };
@@ -68,7 +89,8 @@ export function searchOf(view: View): string {
   if (view.limit !== fallback.limit) params.set('limit', String(view.limit));
   if (view.direction !== fallback.direction) params.set('dir', view.direction);
   if (view.zone !== fallback.zone) params.set('tz', view.zone);
-  if (view.wrap) params.set('wrap', '1');
+  for (const [name, part] of switches) if (view[part] !== fallback[part]) params.set(name, view[part] ? '1' : '0');
+  if (view.columns.length > 0) params.set('cols', view.columns.join(','));
   if (view.tenant) params.set('tenant', view.tenant);
   return `?${params.toString()}`;
 }

@@ -19,6 +19,8 @@ export interface LineListProps {
   follow?: boolean;
   /** Told when the reader leaves the last row or comes back to it. */
   onBottom?: (at: boolean) => void;
+  /** What stands above the rows, and is scrolled sideways with them. */
+  heading?: ComponentChildren;
   /** What comes after the last row. */
   children?: ComponentChildren;
 }
@@ -27,9 +29,10 @@ const rowHeight = 20;
 const padding = 4;
 
 /** A list of any number of lines, of which those are in the page that are seen. */
-export function LineList({ items, look, label, busy, open, follow = false, onBottom, children }: LineListProps) {
+export function LineList({ items, look, label, busy, open, follow = false, onBottom, heading, children }: LineListProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const rows = useRef<HTMLDivElement>(null);
+  const head = useRef<HTMLDivElement>(null);
   const view = useMemo(() => new Viewport(), []);
   const measured = useRef(new WeakMap<Item, number>());
   const [, redraw] = useReducer((n: number) => n + 1, 0);
@@ -130,6 +133,7 @@ export function LineList({ items, look, label, busy, open, follow = false, onBot
   const onScroll = (): void => {
     const element = scroller.current;
     if (!element) return;
+    if (head.current) head.current.scrollLeft = element.scrollLeft;
     const before = view.top;
     scrollTo(view.scrolled(element.scrollTop));
     remember();
@@ -200,45 +204,52 @@ export function LineList({ items, look, label, busy, open, follow = false, onBot
   const drawn = items.slice(slice.first, slice.last);
   const tabbed = current && drawn.includes(current) ? current : items[view.heights.at(view.top)];
   return (
-    <div
-      ref={scroller}
-      class={look.wrap ? 'r-scroller r-wrap' : 'r-scroller'}
-      onScroll={onScroll}
-      onKeyDown={onKeyDown}
-      onCopy={onCopy}
-      tabIndex={-1}
-      style={{ '--seen': `${box.width}px` }}
-    >
-      <div class="r-space" style={{ height: `${view.extent}px` }}>
-        <div
-          ref={rows}
-          class="r-rows"
-          // A feed without articles is none.
-          {...(drawn.length > 0 && { role: 'feed', 'aria-label': label })}
-          aria-busy={busy}
-          style={{ transform: `translateY(${slice.offset}px)` }}
-        >
-          {drawn.map((item, i) =>
-            isNotice(item) ? (
-              <article class="r-row r-notice" key={item.key} data-key={item.key} tabIndex={item === tabbed ? 0 : -1}>
-                {item.notice}
-              </article>
-            ) : (
-              <Row
-                key={item.key}
-                line={item}
-                look={look}
-                index={slice.first + i}
-                total={open ? -1 : items.length}
-                current={item === tabbed}
-                open={expanded.size > 0 && expanded.has(identity(item))}
-                onToggle={toggle}
-              />
-            ),
-          )}
+    <>
+      {heading && (
+        <div class="r-heading" ref={head}>
+          {heading}
         </div>
+      )}
+      <div
+        ref={scroller}
+        class={look.wrap ? 'r-scroller r-wrap' : 'r-scroller'}
+        onScroll={onScroll}
+        onKeyDown={onKeyDown}
+        onCopy={onCopy}
+        tabIndex={-1}
+        style={{ '--seen': `${box.width}px` }}
+      >
+        <div class="r-space" style={{ height: `${view.extent}px` }}>
+          <div
+            ref={rows}
+            class="r-rows"
+            // A feed without articles is none.
+            {...(drawn.length > 0 && { role: 'feed', 'aria-label': label })}
+            aria-busy={busy}
+            style={{ transform: `translateY(${slice.offset}px)` }}
+          >
+            {drawn.map((item, i) =>
+              isNotice(item) ? (
+                <article class="r-row r-notice" key={item.key} data-key={item.key} tabIndex={item === tabbed ? 0 : -1}>
+                  {item.notice}
+                </article>
+              ) : (
+                <Row
+                  key={item.key}
+                  line={item}
+                  look={look}
+                  index={slice.first + i}
+                  total={open ? -1 : items.length}
+                  current={item === tabbed}
+                  open={expanded.size > 0 && expanded.has(identity(item))}
+                  onToggle={toggle}
+                />
+              ),
+            )}
+          </div>
+        </div>
+        {children}
       </div>
-      {children}
-    </div>
+    </>
   );
 }

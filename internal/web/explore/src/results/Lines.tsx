@@ -1,18 +1,17 @@
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
 
-import type { Client, Direction, Line, OnFilter, Span, Term, Zone } from '../model';
+import type { Client, Direction, Line, OnFilter, Term, View } from '../model';
+import { arranged } from './arrange';
 import { LineList } from './LineList';
 import { marker } from './highlights';
 import type { Item } from './items';
 import { useStable } from './memo';
-import { tagsOf, type Tag } from './tags';
+import type { Look } from './Row';
+import { columnsOf, tagsOf, type Tag } from './tags';
 
 export interface LinesProps {
   lines: Line[];
-  /** How many there are, where that is known. */
-  total?: number;
-  wrap: boolean;
-  zone: Zone;
+  view: Pick<View, 'wrap' | 'zone' | 'nanoseconds' | 'fold' | 'join' | 'columns'>;
   terms: Term[];
   direction: Direction;
   /** Loads more on reaching the end; missing where there are none. */
@@ -22,45 +21,62 @@ export interface LinesProps {
   onFilter: OnFilter;
   client: Client;
   tenants: readonly string[];
-  span: Span;
   /** The address at which a colleague sees a line; without it none is offered. */
   linkTo?: (line: Line) => string;
 }
 
 /** The lines of a result, and more of them on reaching the end. */
 export function Lines(props: LinesProps) {
-  const { lines, total, wrap, zone, terms, direction, loading, atEnd, client } = props;
-  const [digits, setDigits] = useState<3 | 9>(3);
+  const { lines, view, terms, direction, loading, atEnd, client, tenants } = props;
+  const { wrap, zone, fold, join } = view;
+  const digits = view.nanoseconds ? 9 : 3;
   const mark = useMarker(terms);
   const onFilter = useStable(props.onFilter);
   const link = useStable((line: Line) => props.linkTo?.(line) ?? '');
   const linkTo = props.linkTo && link;
-  const tags = useTags(lines, props.tenants);
+  const rows = useMemo(() => arranged(lines, { join, fold, direction }), [lines, join, fold, direction]);
+  const differing = useTags(rows, tenants);
+  const columns = useColumns(rows, view.columns);
+  const tags = columns.length > 0 ? columns : differing;
   const look = useMemo(
-    () => ({ wrap, zone, digits, mark, client, onFilter, linkTo, tags }),
+    () => ({ wrap, zone, digits, mark, client, onFilter, linkTo, tags }) satisfies Look,
     [wrap, zone, digits, mark, client, onFilter, linkTo, tags],
   );
   const order = direction === 'backward' ? 'newest first' : 'oldest first';
   return (
     <section class="r-lines" aria-label="Lines">
-      <div class="r-bar">
-        {total !== undefined && (
-          <span class="r-muted">
-            {lines.length.toLocaleString('en')} of {total.toLocaleString('en')}
-          </span>
-        )}
-        <label>
-          <input type="checkbox" checked={digits === 9} onChange={(e) => setDigits(e.currentTarget.checked ? 9 : 3)} />
-          Nanoseconds
-        </label>
-        <span class="r-muted r-keys">
-          <kbd>J</kbd> <kbd>K</kbd> move, <kbd>Enter</kbd> opens
-        </span>
-      </div>
-      <LineList items={lines} look={look} label={`Log lines, ${order}`} busy={loading} open={!atEnd}>
+      <LineList
+        items={rows}
+        look={look}
+        label={`Log lines, ${order}`}
+        busy={loading}
+        open={!atEnd}
+        heading={columns.length > 0 && <Heading columns={columns} digits={digits} />}
+      >
         <Ending {...props} />
       </LineList>
     </section>
+  );
+}
+
+/** The names of the columns, where rows have their values. */
+function Heading({ columns, digits }: { columns: readonly Tag[]; digits: 3 | 9 }) {
+  return (
+    <div class="r-line">
+      <span class="r-toggle" />
+      <span class="r-head">
+        <span class="r-time" style={{ width: `${15 + digits}ch` }}>
+          Time
+        </span>
+        <span class="r-level">Level</span>
+        {columns.map(({ name, width }) => (
+          <span key={name} class="r-tag" title={name} style={{ width: `${width + 1}ch` }}>
+            <bdi>{name}</bdi>
+          </span>
+        ))}
+      </span>
+      <span class="r-body">Line</span>
+    </div>
   );
 }
 
@@ -73,6 +89,12 @@ export function useMarker(terms: Term[]): ReturnType<typeof marker> {
 export function useTags(items: readonly Item[], tenants: readonly string[]): readonly Tag[] {
   const tags = useMemo(() => tagsOf(items, tenants), [items, tenants]);
   return useMemo(() => tags, [JSON.stringify(tags)]);
+}
+
+/** Columns of these names; another list only when they are other ones. */
+function useColumns(items: readonly Item[], names: readonly string[]): readonly Tag[] {
+  const columns = useMemo(() => columnsOf(items, names), [items, names]);
+  return useMemo(() => columns, [JSON.stringify(columns)]);
 }
 
 function Ending({ lines, loadOlder, loading, atEnd, direction }: LinesProps) {

@@ -2,6 +2,7 @@ import { useRef } from 'preact/hooks';
 
 import type { Client, Line, OnFilter, Zone } from '../model';
 import { Actions } from './Actions';
+import { momentsOf } from './arrange';
 import { Details } from './Details';
 import { levelOf } from './level';
 import type { Range } from './highlights';
@@ -78,6 +79,7 @@ export const Row = memo(function Row({ line, look, index, total, current, open, 
         <div class="r-body">
           {open && <Actions line={line} zone={zone} client={client} linkTo={linkTo} />}
           <span id={`${id}-text`}>
+            <Counts line={line} zone={zone} />
             <Text text={line.text} mark={mark} wrap={wrap || open} longest={open ? longestOpened : longestDrawn} />
           </span>
         </div>
@@ -86,6 +88,27 @@ export const Row = memo(function Row({ line, look, index, total, current, open, 
     </article>
   );
 });
+
+/** How many lines the row stands for. */
+function Counts({ line, zone }: { line: Line; zone: Zone }) {
+  const { joined, equal } = line;
+  if (!joined && !equal) return null;
+  const [first, last] = momentsOf(line).map((ns) => stamp(ns, zone, 3));
+  return (
+    <>
+      {equal && (
+        <span class="r-count" title={`${equal.count} equal lines, from ${first} to ${last}`}>
+          ×{equal.count.toLocaleString('en')}
+        </span>
+      )}
+      {joined && (
+        <span class="r-count" title={`${joined} lines of one stack trace are joined`}>
+          {joined} lines
+        </span>
+      )}
+    </>
+  );
+}
 
 /** A click means the row unless it meant a button in it, or ended a selection. */
 function meansRow(event: MouseEvent): boolean {

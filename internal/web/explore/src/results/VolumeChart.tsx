@@ -1,5 +1,6 @@
 import 'uplot/dist/uPlot.min.css';
 
+import type { ComponentChildren } from 'preact';
 import uPlot from 'uplot';
 import { useEffect, useRef, useState } from 'preact/hooks';
 
@@ -23,11 +24,34 @@ export interface VolumeChartProps {
   onZoom: (span: Span) => void;
 }
 
-/** Lower where there is little room. */
-const heightOf = (width: number): number => (width < 600 ? 100 : 132);
+const height = 66;
+const kept = 'logfence.histogram';
 
-/** How many lines there are over time, by level. */
-export function VolumeChart({ query, client, span, zone, onZoom }: VolumeChartProps) {
+/** How many lines there are over time, by level; folded by the user or where there is little room, none are counted. */
+export function VolumeChart(props: VolumeChartProps) {
+  const [open, setOpen] = useState(() => (localStorage.getItem(kept) ?? (innerHeight < 600 ? 'folded' : 'open')) === 'open');
+  const toggle = (): void => {
+    localStorage.setItem(kept, open ? 'folded' : 'open');
+    setOpen(!open);
+  };
+  const fold = (
+    <button type="button" class="r-fold" aria-expanded={open} onClick={toggle}>
+      Histogram
+    </button>
+  );
+  if (open) return <OpenChart {...props} fold={fold} />;
+  return (
+    <section class="r-volume" aria-label="Lines over time">
+      <div class="r-bar">
+        {fold}
+        <span class="r-space-between" />
+        <ZoomBar span={props.span} onZoom={props.onZoom} />
+      </div>
+    </section>
+  );
+}
+
+function OpenChart({ query, client, span, zone, onZoom, fold }: VolumeChartProps & { fold: ComponentChildren }) {
   const { counts, state, count } = useCounts(query, client, span);
   const [point, setPoint] = useState<number>();
   const [table, setTable] = useState(false);
@@ -42,7 +66,7 @@ export function VolumeChart({ query, client, span, zone, onZoom }: VolumeChartPr
   useEffect(() => {
     if (!element.current) return;
     const drawn = plot(element.current, dataOf(counts), {
-      height: heightOf(innerWidth),
+      height,
       zone,
       from: counts.begin(0),
       to: counts.begin(counts.length),
@@ -79,6 +103,7 @@ export function VolumeChart({ query, client, span, zone, onZoom }: VolumeChartPr
   return (
     <section class="r-volume" aria-label="Lines over time">
       <div class="r-bar">
+        {fold}
         <Told counts={counts} point={point} zone={zone} state={state} />
         <span class="r-space-between" />
         <button type="button" aria-pressed={table} onClick={() => setTable(!table)}>

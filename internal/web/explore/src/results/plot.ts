@@ -53,6 +53,8 @@ export function plot(element: HTMLElement, data: PlotData, options: PlotOptions)
 }
 
 function settings({ height, zone, series, from, to, value, increments, onSelect, onPoint }: PlotOptions): Omit<uPlot.Options, 'width'> {
+  // Two rows under the axis would be half of a low chart.
+  const low = height < 100;
   const font = `11px ${getComputedStyle(document.body).fontFamily}`;
   const axis: uPlot.Axis = {
     font,
@@ -64,7 +66,7 @@ function settings({ height, zone, series, from, to, value, increments, onSelect,
     height,
     ms: 1,
     tzDate: (ms) => (zone === 'utc' ? uPlot.tzDate(new Date(ms), 'Etc/UTC') : new Date(ms)),
-    padding: [8, 20, 0, 0],
+    padding: [low ? 4 : 8, 20, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { show: series.length < 40, size: 6 } },
     scales: {
@@ -74,15 +76,15 @@ function settings({ height, zone, series, from, to, value, increments, onSelect,
     axes: [
       {
         ...axis,
-        size: 36,
-        space: 76,
+        size: low ? 20 : 36,
+        space: low ? 96 : 76,
         grid: { show: false },
-        values: (_, splits, __, ___, increment) => splits.map((ms, i) => tick(ms, splits[i - 1], zone, increment)),
+        values: (_, splits, __, ___, increment) => splits.map((ms, i) => tick(ms, splits[i - 1], zone, increment, low ? ' ' : '\n')),
       },
       {
         ...axis,
         size: gap,
-        space: 28,
+        space: low ? 18 : 28,
         values: (_, splits) => splits.map((n) => value(n)),
         ...(increments && { incrs: increments }),
       },

@@ -1,6 +1,6 @@
 import type { Labels, Line } from '../model';
-import type { Item } from './items';
-import { isNotice } from './items';
+import { fieldsOf } from './fields';
+import { isNotice, type Item } from './items';
 
 /** A label whose value each row shows, since it tells rows apart. */
 export interface Tag {
@@ -13,8 +13,20 @@ export interface Tag {
 const mostTags = 3;
 const widest = 20;
 
-/** What a row shows by itself, what Loki adds, and what differs from line to line. */
-const left = new Set(['level', 'detected_level', 'lvl', 'severity', 'loglevel', 'log_level', '__stream_shard__', 'service_name']);
+/** What differs from line to line of one source: levels, and the label by which Loki itself splits streams. */
+export const perLine: ReadonlySet<string> = new Set([
+  'level',
+  'detected_level',
+  'lvl',
+  'severity',
+  'severity_text',
+  'loglevel',
+  'log_level',
+  '__stream_shard__',
+]);
+
+/** What a row shows by itself, and what Loki adds. */
+const left = new Set([...perLine, 'service_name']);
 
 /**
  * The labels that tell the streams of these lines apart: that of the tenant first, then those with the fewest values.
@@ -43,8 +55,58 @@ export function tagsOf(items: readonly Item[], tenants: readonly string[]): Tag[
     .map(({ name, distinct }) => ({ name, width: Math.min(widest, Math.max(...distinct.map((value) => value.length))) }));
 }
 
-/** The values of a line's tags, by name. */
+/** The label's or field's value of a line, empty where it has none. */
 export function tagValue(line: Line, { name }: Tag): string {
-  const labels: Labels = line.stream;
-  return labels[name] ?? '';
+  return own(line.stream, name) ?? own(line.metadata, name) ?? own(line.parsed, name) ?? fieldsIn(line).get(name) ?? '';
 }
+
+function own(labels: Labels, name: string): string | undefined {
+  return Object.hasOwn(labels, name) ? labels[name] : undefined;
+}
+
+const read = new WeakMap<Line, Map<string, string>>();
+
+/** The fields that a line's text has, each by its first value. */
+function fieldsIn(line: Line): Map<string, string> {
+  let fields = read.get(line);
+  if (!fields) {
+    fields = new Map(
+      fieldsOf(line.text)
+        ?.fields.reverse()
+        .map(({ name, value }) => [name, value]),
+    );
+    read.set(line, fields);
+  }
+  return fields;
+}
+
+/** How many lines are looked at for the names and widths of columns. */
+const sampled = 200;
+const widestColumn = 32;
+
+/** Columns of these names, as wide as the values of the first lines need. */
+export function columnsOf(lines: readonly Item[], names: readonly string[]): Tag[] {
+  const some = lines.slice(0, sampled).flatMap((item) => (isNotice(item) ? [] : [item]));
+  return names.map((name) => {
+    const lengths = some.map((line) => tagValue(line, { name, width: 0 }).length);
+    return { name, width: Math.min(widestColumn, Math.max(name.length, 4, ...lengths)) };
+  });
+}
+
+/** The labels and fields of the first lines, those of the streams first. */
+export function namesIn(lines: readonly Line[]): string[] {
+  const some = lines.slice(0, sampled);
+  const sorted = (names: string[]): string[] => [...new Set(names)].sort();
+  const of = (sets: (line: Line) => Labels): string[] => sorted(some.flatMap((line) => Object.keys(sets(line))));
+  const fields = sorted(some.flatMap((line) => [...fieldsIn(line).keys()]));
+  return [
+    ...new Set([
+      ...of(({ stream }) => stream),
+      ...of(({ metadata }) => metadata),
+      ...of(({ parsed }) => parsed),
+      ...fields.slice(0, mostFields),
+    ]),
+  ].filter((name) => name !== '__stream_shard__');
+}
+
+const mostFields = 200;

@@ -129,14 +129,14 @@ export function offsetOf(ms: number, zone: Zone): string {
   return `${minutes < 0 ? '−' : '+'}${two(Math.floor(abs / 60))}:${two(abs % 60)}`;
 }
 
-/** For an axis: the time, and below the first mark of a day its date. */
-export function tick(ms: number, previous: number | undefined, zone: Zone, step: number): string {
+/** For an axis: the time, and at the first mark of a day its date, behind a break. */
+export function tick(ms: number, previous: number | undefined, zone: Zone, step: number, between = '\n'): string {
   const p = partsOf(ms, zone);
   const date = `${two(p.month)}-${two(p.day)}`;
   if (step >= 86_400_000) return date;
   const clock = step >= 60_000 ? clockOf(p).slice(0, 5) : clockOf(p);
   const before = previous === undefined ? undefined : partsOf(previous, zone);
-  return before?.day === p.day && before.month === p.month ? clock : `${clock}\n${date}`;
+  return before?.day === p.day && before.month === p.month ? clock : `${clock}${between}${date}`;
 }
 
 /** A length of time for users: `3 h 20 min`. */

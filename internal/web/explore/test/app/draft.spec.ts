@@ -18,8 +18,10 @@ test('range, limit, order and refresh act on the query that was run, while anoth
   await page.getByLabel('Refresh').selectOption('5');
   await push({ tenant_id: 'alpha', app: 'typed' }, ['second']);
   await statusShows(page, /^2 lines/);
+  await page.getByRole('button', { name: 'Display' }).click();
   await page.getByLabel('Limit').selectOption('1000');
   await page.getByLabel('Order', { exact: true }).selectOption('forward');
+  await page.keyboard.press('Escape');
   await page.getByRole('toolbar').getByRole('button', { name: 'Zoom out' }).click();
   await page.waitForURL(/limit=1000&dir=forward/);
   await statusShows(page, /^2 lines/);

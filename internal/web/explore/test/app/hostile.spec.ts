@@ -44,7 +44,7 @@ test('hostile lines do nothing but show', async (t) => {
     assert.equal(await page.evaluate(() => 'taken' in {}), false);
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     assert.ok(wide <= 0, `${state}: the page is ${wide} pixels too wide`);
-    await page.getByRole('button', { name: 'Wrap', exact: true }).click();
+    await page.locator('body').press('w');
   }
 });
 

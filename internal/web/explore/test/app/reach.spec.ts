@@ -141,7 +141,7 @@ test('by keyboard alone: sign in, run, open a line, filter by it, choose a range
   await tabTo(/^Filter for app/);
   const outline = await page.evaluate(() => document.activeElement && getComputedStyle(document.activeElement).outlineStyle);
   assert.notEqual(outline, 'none', 'the focus is seen');
-  await page.getByRole('toolbar').getByRole('button', { name: 'Wrap' }).focus();
+  await page.getByRole('toolbar').getByRole('button', { name: 'Display' }).focus();
   await page.keyboard.press('t');
   await page.keyboard.press('Shift+Tab');
   await page.keyboard.press('Enter');

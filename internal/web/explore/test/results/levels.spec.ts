@@ -29,10 +29,10 @@ test('a row has the word of its level, a bar its pattern: in forced colors and w
   }
   await accessible(page, 'levels');
   await page.emulateMedia({ forcedColors: 'active' });
-  const wrap = page.getByRole('button', { name: 'Wrap' });
-  const border = (): Promise<string> => wrap.evaluate((e) => getComputedStyle(e).borderTopWidth);
+  const table = page.getByRole('button', { name: 'Table' });
+  const border = (): Promise<string> => table.evaluate((e) => getComputedStyle(e).borderTopWidth);
   const before = await border();
-  await wrap.click();
+  await table.click();
   assert.notEqual(await border(), before, 'what is pressed is seen without its color');
 });
 
