@@ -23,6 +23,7 @@ var mayImport = map[string][]string{
 	"internal/audit":   {"internal/fielderror", "internal/tenant"},
 	"internal/limits":  {"internal/fielderror", "internal/refresh", "internal/tenant"},
 	"internal/tenancy": {"internal/fielderror", "internal/tenant"},
+	"internal/access":  {"internal/claimpath", "internal/fielderror", "internal/tenancy", "internal/tenant"},
 	"internal/loki":    {"internal/fielderror", "internal/refresh", "internal/tenancy", "internal/tenant"},
 	"internal/pages":   {"internal/loki"},
 	"internal/tail":    {"internal/loki", "internal/pages", "internal/tenancy"},
