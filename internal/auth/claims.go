@@ -61,23 +61,23 @@ func readTenants(claim any) ([]tenant.Name, error) {
 	var names []any
 	switch claim := claim.(type) {
 	case nil:
-		return nil, errors.New("the tenant claim is absent or null")
+		return nil, errClaimNull
 	case string:
 		names = []any{claim}
 	case []any:
 		names = claim
 	default:
-		return nil, errors.New("the tenant claim is neither a string nor an array")
+		return nil, typeError(claim, "text or a list of texts")
 	}
 	if len(names) == 0 || len(names) > tenant.MaxNames {
-		return nil, fmt.Errorf("the tenant claim holds %d names; 1 to %d are accepted", len(names), tenant.MaxNames)
+		return nil, countError(len(names))
 	}
 	tenants := make([]tenant.Name, 0, len(names))
 	for _, n := range names {
 		text, _ := n.(string)
 		name, ok := tenant.Parse(text)
 		if !ok {
-			return nil, fmt.Errorf("a name in the tenant claim is not %s", tenant.Grammar)
+			return nil, nameError(n)
 		}
 		tenants = append(tenants, name)
 	}

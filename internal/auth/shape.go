@@ -2,7 +2,6 @@ package auth
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -82,13 +81,13 @@ func compileNaming(pattern string) (*regexp.Regexp, error) {
 // match: there the other values of the claim, and names that are not valid, name no tenant.
 func (s shape) tenants(claim any) ([]tenant.Name, error) {
 	if claim == nil {
-		return nil, errors.New("the tenant claim is absent or null")
+		return nil, errClaimNull
 	}
 	switch s.kind {
 	case shapeKeys:
 		object, ok := claim.(map[string]any)
 		if !ok {
-			return nil, errors.New("the tenant claim is not an object, whose keys name tenants")
+			return nil, typeError(claim, "an object, whose keys name tenants")
 		}
 		return readTenants(texts(slices.Collect(maps.Keys(object))))
 	case shapeField:
@@ -128,7 +127,7 @@ func readEach(claim any, text func(any) (any, bool)) ([]tenant.Name, error) {
 	for _, item := range items {
 		name, ok := text(item)
 		if !ok {
-			return nil, errors.New("the tenant claim does not have its configured shape")
+			return nil, claimError("has %s where this server expects another type", jsonType(item))
 		}
 		if names = append(names, name); len(names) > tenant.MaxNames {
 			break // readTenants refuses it
@@ -156,7 +155,7 @@ func booleanText(item any) (any, bool) {
 func (s shape) split(claim any) ([]tenant.Name, error) {
 	text, ok := claim.(string)
 	if !ok {
-		return nil, errors.New("the tenant claim is not a string to split")
+		return nil, typeError(claim, "one text with the names")
 	}
 	switch s.field {
 	case "space":
@@ -170,10 +169,10 @@ func (s shape) split(claim any) ([]tenant.Name, error) {
 	}
 	object, err := strictjson.Object([]byte(`{"names":` + text + `}`))
 	if err != nil {
-		return nil, errors.New("the tenant claim is not JSON in a string")
+		return nil, claimError("is not JSON in a text")
 	}
 	if len(object) != 1 { // `[],"a":[]` would end the value and begin another member
-		return nil, errors.New("the tenant claim is not one JSON value in a string")
+		return nil, claimError("is not one JSON value in a text")
 	}
 	return readTenants(object["names"])
 }
@@ -185,7 +184,7 @@ func (s shape) matches(claim any) ([]tenant.Name, error) {
 		items = []any{claim}
 	}
 	if len(items) > maxClaimValues {
-		return nil, fmt.Errorf("the tenant claim holds %d values; at most %d are read", len(items), maxClaimValues)
+		return nil, claimError("holds %d values; at most %d are read", len(items), maxClaimValues)
 	}
 	group := s.pattern.SubexpIndex("tenant")
 	found := make(map[tenant.Name]bool)
@@ -199,9 +198,9 @@ func (s shape) matches(claim any) ([]tenant.Name, error) {
 	}
 	switch {
 	case len(found) == 0:
-		return nil, fmt.Errorf("none of the %d values of the tenant claim matches the pattern", len(items))
+		return nil, claimError("holds %d values, none of which names a tenant", len(items))
 	case len(found) > tenant.MaxNames:
-		return nil, fmt.Errorf("the values of the tenant claim name %d tenants; 1 to %d are accepted", len(found), tenant.MaxNames)
+		return nil, countError(len(found))
 	}
 	return slices.Sorted(maps.Keys(found)), nil
 }

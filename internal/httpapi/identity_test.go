@@ -600,3 +600,36 @@ func TestTailsAreRecorded(t *testing.T) {
 		t.Errorf("on a full disk: %d %v", status, err)
 	}
 }
+
+// TestClaimShapes guarantees that a caller whose tenant claim has a shape that is refused gets a 403 that names the shape, on both
+// surfaces, and no value of the claim.
+func TestClaimShapes(t *testing.T) {
+	t.Parallel()
+	issuer := startIssuer(t)
+	c := auth.Defaults()
+	c.DangerouslyAllowHTTPJWKS = true
+	c.Issuers = []auth.Issuer{{URL: issuer.URL(), Audiences: []string{demo.Audience}, JWKSURL: issuer.JWKSURL(), TenantClaim: "tenant_id"}}
+	verifier, err := auth.New(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(verifier.Close)
+	g := newGateway(t, func(c *Config, _ *loki.Config) { c.Verifier = verifier })
+	for _, tt := range []struct {
+		claim any
+		says  string
+	}{
+		{4711, "The tenant claim is a number, and not text or a list of texts."},
+		{"/4711", "The tenant claim has a name that begins with a slash, as the paths of groups do."},
+		{"4711,4712", "The tenant claim has a name with a comma;"},
+		{strings.Split(strings.Repeat("4711 ", 65), " ")[:65], "The tenant claim holds 65 names; 1 to 64 are accepted."},
+	} {
+		for _, path := range []string{"/api/v1/logs/labels", "/loki/api/v1/labels"} {
+			a := g.send(tokenOf(t, issuer, tt.claim), g.request(http.MethodGet, path))
+			if a.StatusCode != http.StatusForbidden || !strings.Contains(a.text, tt.says) || strings.Contains(a.text, "4711") ||
+				!strings.Contains(a.text, "Ask your administrator.") {
+				t.Errorf("%v at %s: %d %s", tt.claim, path, a.StatusCode, a.text)
+			}
+		}
+	}
+}

@@ -157,6 +157,7 @@ func asProblem(err error) *problem {
 }
 
 func ofToken(err error) *problem {
+	var claim *auth.ClaimError
 	switch {
 	case errors.Is(err, auth.ErrNoToken):
 		// RFC 6750 section 3.1: the response to a request without a token has the scheme and no error.
@@ -165,6 +166,8 @@ func ofToken(err error) *problem {
 	case errors.Is(err, auth.ErrInvalidToken):
 		return codeUnauthorized.problem(err, "The token is not valid. Get a new one from your identity provider.").
 			with(echo.HeaderWWWAuthenticate, `Bearer realm="logfence", error="invalid_token"`)
+	case errors.As(err, &claim):
+		return codeNoTenant.problem(err, "%s. Ask your administrator.", sentence(claim.Error()))
 	case errors.Is(err, auth.ErrNoTenant), errors.Is(err, tenancy.ErrTenant):
 		return codeNoTenant.problem(err, "The token names no tenant whose logs it may read. Ask your administrator.")
 	case errors.Is(err, auth.ErrInvalidSelectorClaim), errors.Is(err, tenancy.ErrExtra):
