@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -14,12 +15,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
+	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/logfence/logfence/gen/api"
 	"github.com/logfence/logfence/internal/auth"
@@ -84,7 +87,14 @@ type gateway struct {
 	config Config // of the server
 	url    string
 	log    *syncBuffer
-	held   sync.Map // operations and statuses that validate has found to be as the spec says
+	// serve serves a handler, transport connects to it, and toLoki to Loki where that is not by its URL.
+	serve     func(http.Handler) *httptest.Server
+	transport func() *http.Transport
+	toLoki    http.RoundTripper
+	// finish stops the server, when all its requests have ended.
+	finish func()
+
+	held sync.Map // operations and statuses that validate has found to be as the spec says
 }
 
 // syncBuffer is a buffer that may be read while it is written.
@@ -121,7 +131,39 @@ type option func(*Config, *loki.Config)
 
 func newGateway(t *testing.T, options ...option) *gateway {
 	t.Helper()
-	g := &gateway{T: t, loki: lokitest.New(t, streams()...), log: &syncBuffer{}}
+	return startGateway(t, &gateway{loki: lokitest.New(t, streams()...), serve: httptest.NewServer}, options)
+}
+
+// inBubble runs a test in a bubble of testing/synctest, where synctest.Wait waits until everything that its requests
+// caused has been done. All connections are in memory: real ones are not known to be idle there.
+func inBubble(t *testing.T, test func(g *gateway), options ...option) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const buffered = 64 << 10
+		atLoki, public := bufconn.Listen(buffered), bufconn.Listen(buffered)
+		dial := func(l *bufconn.Listener) *http.Transport {
+			transport := &http.Transport{DisableCompression: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return l.DialContext(ctx) }}
+			t.Cleanup(transport.CloseIdleConnections)
+			return transport
+		}
+		g := &gateway{loki: lokitest.NewOn(t, atLoki, streams()...), toLoki: dial(atLoki)}
+		g.transport = func() *http.Transport { return dial(public) }
+		g.serve = func(h http.Handler) *httptest.Server {
+			server := &httptest.Server{Listener: public, Config: &http.Server{Handler: h}}
+			server.Start()
+			return server
+		}
+		test(startGateway(t, g, options))
+	})
+}
+
+func startGateway(t *testing.T, g *gateway, options []option) *gateway {
+	t.Helper()
+	g.T, g.log = t, &syncBuffer{}
+	if g.transport == nil {
+		g.transport = func() *http.Transport { return &http.Transport{DisableCompression: true} }
+	}
 	g.loki.Now = func() time.Time { return now }
 	log := telemetry.NewLogger(slog.LevelDebug, telemetry.FormatJSON, g.log)
 	fence, err := tenancy.New(tenancy.Config{})
@@ -141,17 +183,23 @@ func newGateway(t *testing.T, options ...option) *gateway {
 	for _, o := range options {
 		o(&c, &l)
 	}
-	if c.Loki, err = loki.New(l, loki.WithTransport(c.Recorder.Transport)); err != nil {
+	around := func(real http.RoundTripper) http.RoundTripper {
+		if g.toLoki != nil {
+			real = g.toLoki
+		}
+		return c.Recorder.Transport(real)
+	}
+	if c.Loki, err = loki.New(l, loki.WithTransport(around)); err != nil {
 		t.Fatal(err)
 	}
 	s, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(s.Public())
+	server := g.serve(s.Public())
 	t.Cleanup(server.Close)
 	t.Cleanup(c.Loki.Close)
-	g.server, g.config, g.url = s, c, server.URL
+	g.server, g.config, g.url, g.finish = s, c, server.URL, server.Close
 	return g
 }
 
@@ -189,7 +237,7 @@ func (g *gateway) send(token string, r *http.Request) apiResponse {
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
-	transport := &http.Transport{DisableCompression: true}
+	transport := g.transport()
 	defer transport.CloseIdleConnections()
 	response, err := transport.RoundTrip(r)
 	if err != nil {

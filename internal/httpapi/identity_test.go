@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
@@ -23,7 +24,6 @@ import (
 	"github.com/logfence/logfence/internal/auth"
 	"github.com/logfence/logfence/internal/demo"
 	"github.com/logfence/logfence/internal/loki"
-	"github.com/logfence/logfence/internal/poll"
 	"github.com/logfence/logfence/internal/telemetry"
 	"github.com/logfence/logfence/internal/tenant"
 )
@@ -545,15 +545,12 @@ func TestRecordedWriter(t *testing.T) {
 // TestTailsAreRecorded guarantees the same of a connection that is given away: no WebSocket without a
 // record, and a record that counts what went over it.
 func TestTailsAreRecorded(t *testing.T) {
-	t.Parallel()
 	dial := func(g *gateway, tenant string) (*websocket.Conn, int, error) {
 		r := g.request(http.MethodGet, "/loki/api/v1/tail", "query", `{app="api"}`)
 		r.Header.Set("Authorization", "Bearer "+bothToken)
 		r.Header.Set(headerTenant, tenant)
-		transport := &http.Transport{}
-		t.Cleanup(transport.CloseIdleConnections)
-		conn, response, err := websocket.Dial(t.Context(), r.URL.String(), &websocket.DialOptions{
-			HTTPHeader: r.Header, HTTPClient: &http.Client{Transport: transport},
+		conn, response, err := websocket.Dial(g.Context(), r.URL.String(), &websocket.DialOptions{
+			HTTPHeader: r.Header, HTTPClient: &http.Client{Transport: g.transport()},
 		})
 		if err != nil {
 			return nil, response.StatusCode, err
@@ -561,36 +558,39 @@ func TestTailsAreRecorded(t *testing.T) {
 		return conn, response.StatusCode, nil
 	}
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	g := newGateway(t, withPrincipals(several()), audited(t, path, true))
-	if _, status, err := dial(g, "alpha-2"); err == nil || status != http.StatusForbidden {
-		t.Errorf("of another tenant: %d %v", status, err)
-	}
-	conn, _, err := dial(g, "alpha")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, frame, err := conn.Read(t.Context())
-	if err != nil || !strings.Contains(string(frame), "alpha one") || strings.Contains(string(frame), "beta one") {
-		t.Errorf("the frame: %v %s", err, frame)
-	}
-	_ = conn.Close(websocket.StatusNormalClosure, "")
-	var last string
-	poll.Wait(t, "the tail is recorded", func() bool {
-		content, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		records := strings.Split(strings.TrimSpace(string(content)), "\n")
-		last = records[len(records)-1]
-		return len(records) == 3
+	t.Run("", func(t *testing.T) {
+		inBubble(t, func(g *gateway) {
+			if _, status, err := dial(g, "alpha-2"); err == nil || status != http.StatusForbidden {
+				g.Errorf("of another tenant: %d %v", status, err)
+			}
+			conn, _, err := dial(g, "alpha")
+			if err != nil {
+				g.Fatal(err)
+			}
+			_, frame, err := conn.Read(g.Context())
+			if err != nil || !strings.Contains(string(frame), "alpha one") || strings.Contains(string(frame), "beta one") {
+				g.Errorf("the frame: %v %s", err, frame)
+			}
+			_ = conn.Close(websocket.StatusNormalClosure, "")
+			synctest.Wait()
+			content, err := os.ReadFile(path)
+			if err != nil {
+				g.Fatal(err)
+			}
+			records := strings.Split(strings.TrimSpace(string(content)), "\n")
+			last := records[len(records)-1]
+			if len(records) != 3 {
+				g.Errorf("%d records", len(records))
+			}
+			var record struct {
+				Operation, Outcome string
+				Bytes              int
+			}
+			if err := json.Unmarshal([]byte(last), &record); err != nil || record.Bytes < len(frame) || record.Operation != "lokiTail" || record.Outcome != "granted" {
+				g.Errorf("recorded %s, after a frame of %d bytes: %v", last, len(frame), err)
+			}
+		}, withPrincipals(several()), audited(t, path, true))
 	})
-	var record struct {
-		Operation, Outcome string
-		Bytes              int
-	}
-	if err := json.Unmarshal([]byte(last), &record); err != nil || record.Bytes < len(frame) || record.Operation != "lokiTail" || record.Outcome != "granted" {
-		t.Errorf("recorded %s, after a frame of %d bytes: %v", last, len(frame), err)
-	}
 
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Skip("no /dev/full")

@@ -9,11 +9,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/lokitest"
-	"github.com/logfence/logfence/internal/poll"
 	"github.com/logfence/logfence/internal/tenant"
 )
 
@@ -95,8 +95,10 @@ func TestLokisOwnRefusalIsReported(t *testing.T) {
 // TestQueriesAtOnce guarantees that no more of a tenant's queries are in flight at Loki than its limit, that
 // some more wait and the rest are refused, and that no other tenant, export or tail is in the way of them.
 func TestQueriesAtOnce(t *testing.T) {
-	t.Parallel()
-	g := newGateway(t, withLimits(t, func(c *limits.Config) { c.Queries, c.Queue, c.Exports, c.Wait = 1, 1, 1, time.Minute }))
+	inBubble(t, testQueriesAtOnce, withLimits(t, func(c *limits.Config) { c.Queries, c.Queue, c.Exports, c.Wait = 1, 1, 1, time.Minute }))
+}
+
+func testQueriesAtOnce(g *gateway) {
 	begun, end := make(chan struct{}, 10), make(chan struct{})
 	g.loki.Instead(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begun <- struct{}{}
@@ -115,45 +117,50 @@ func TestQueriesAtOnce(t *testing.T) {
 	first := send(alphaToken)
 	<-begun
 	second := send(alphaToken)
-	poll.Wait(g, "the second waits", func() bool { _, waiting := g.server.limits.Queries(); return waiting == 1 })
-	refusedAs(t, g.get(alphaToken, "/api/v1/logs/labels"), http.StatusTooManyRequests, "too_many_queries", "The tenant has 1 queries in flight")
+	synctest.Wait()
+	refusedAs(g.T, g.get(alphaToken, "/api/v1/logs/labels"), http.StatusTooManyRequests, "too_many_queries", "The tenant has 1 queries in flight")
 	other := send(betaToken)
 	<-begun
 	if a := g.get(alphaToken, "/api/v1/me"); a.StatusCode != http.StatusOK {
-		t.Errorf("an operation without Loki: %d %s", a.StatusCode, a.text)
+		g.Errorf("an operation without Loki: %d %s", a.StatusCode, a.text)
 	}
 	export, leave := cancelable(g.request(http.MethodGet, "/api/v1/logs/export", "query", `{app="api"}`))
 	export.Header.Set("Authorization", "Bearer "+alphaToken)
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		if response, err := http.DefaultTransport.RoundTrip(export); err == nil {
+		if response, err := g.transport().RoundTrip(export); err == nil {
 			response.Body.Close()
 		}
 	}()
 	<-begun
-	refusedAs(t, g.get(alphaToken, "/api/v1/logs/export", "query", `{app="api"}`), http.StatusTooManyRequests, "too_many_exports", "Wait for one to end.")
+	refusedAs(g.T, g.get(alphaToken, "/api/v1/logs/export", "query", `{app="api"}`), http.StatusTooManyRequests, "too_many_exports", "Wait for one to end.")
 	leave()
 	<-gone
 	close(end)
 	for _, done := range []<-chan apiResponse{first, second, other} {
 		if a := <-done; a.StatusCode != http.StatusOK {
-			t.Errorf("%d %s", a.StatusCode, a.text)
+			g.Errorf("%d %s", a.StatusCode, a.text)
 		}
 	}
-	poll.Wait(g, "nothing is held", func() bool { held, waiting := g.server.limits.Queries(); return held+waiting == 0 })
+	synctest.Wait()
+	if held, waiting := g.server.limits.Queries(); held+waiting != 0 {
+		g.Errorf("%d are held, %d wait", held, waiting)
+	}
 }
 
 // TestFloodWaitsForItself guarantees fairness up to Loki itself: however many queries of one tenant wait, the
 // next of another is sent after one of them at most, and no more than the limit are in flight at once.
 func TestFloodWaitsForItself(t *testing.T) {
-	t.Parallel()
-	g := newGateway(t, withLimits(t, func(c *limits.Config) { c.AtOnce, c.Queries, c.Queue, c.Wait = 1, 4, 50, time.Hour }))
+	inBubble(t, testFloodWaitsForItself, withLimits(t, func(c *limits.Config) { c.AtOnce, c.Queries, c.Queue, c.Wait = 1, 4, 50, time.Hour }))
+}
+
+func testFloodWaitsForItself(g *gateway) {
 	arrived, next := make(chan string), make(chan struct{})
 	var atOnce atomic.Int32
 	g.loki.Instead(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if n := atOnce.Add(1); n > 1 {
-			t.Errorf("%d at once", n)
+			g.Errorf("%d at once", n)
 		}
 		defer atOnce.Add(-1)
 		arrived <- r.URL.Query().Get("query")
@@ -164,7 +171,10 @@ func TestFloodWaitsForItself(t *testing.T) {
 	var all sync.WaitGroup
 	send := func(token string) { all.Go(func() { g.get(token, "/api/v1/logs/labels") }) }
 	waiting := func(n int) {
-		poll.Wait(g, "they wait", func() bool { _, waiting := g.server.limits.Queries(); return waiting == n })
+		synctest.Wait()
+		if _, waiting := g.server.limits.Queries(); waiting != n {
+			g.Fatalf("%d wait, want %d", waiting, n)
+		}
 	}
 	send(alphaToken)
 	<-arrived
@@ -178,12 +188,12 @@ func TestFloodWaitsForItself(t *testing.T) {
 		next <- struct{}{}
 		if strings.Contains(<-arrived, "beta") {
 			if served > 2 {
-				t.Errorf("beta was served as number %d", served)
+				g.Errorf("beta was served as number %d", served)
 			}
 			break
 		}
 		if served > 21 {
-			t.Fatal("beta was not served")
+			g.Fatal("beta was not served")
 		}
 	}
 	go func() {
@@ -198,29 +208,38 @@ func TestFloodWaitsForItself(t *testing.T) {
 
 // TestWhoLeavesWaitsNoLonger guarantees that a place in the queue ends with its caller.
 func TestWhoLeavesWaitsNoLonger(t *testing.T) {
-	t.Parallel()
-	g := newGateway(t, withLimits(t, func(c *limits.Config) { c.Queries, c.Queue, c.Wait = 1, 1, time.Hour }))
-	first, err := g.server.limits.Admit(t.Context(), g.server.limits.Of([]tenant.Name{"alpha"}), limits.ClassQuery)
-	if err != nil || first.Acquire(t.Context()) != nil {
-		t.Fatal(err)
+	inBubble(t, testWhoLeavesWaitsNoLonger, withLimits(t, func(c *limits.Config) { c.Queries, c.Queue, c.Wait = 1, 1, time.Hour }))
+}
+
+func testWhoLeavesWaitsNoLonger(g *gateway) {
+	waiting := func(want int) {
+		g.Helper()
+		synctest.Wait()
+		if _, n := g.server.limits.Queries(); n != want {
+			g.Fatalf("%d wait, want %d", n, want)
+		}
+	}
+	first, err := g.server.limits.Admit(g.Context(), g.server.limits.Of([]tenant.Name{"alpha"}), limits.ClassQuery)
+	if err != nil || first.Acquire(g.Context()) != nil {
+		g.Fatal(err)
 	}
 	defer first.Release()
 	r, leave := cancelable(g.request(http.MethodGet, "/api/v1/logs/labels"))
 	r.Header.Set("Authorization", "Bearer "+alphaToken)
 	gone := make(chan error, 1)
 	go func() {
-		response, err := http.DefaultTransport.RoundTrip(r)
+		response, err := g.transport().RoundTrip(r)
 		if err == nil {
 			response.Body.Close()
 		}
 		gone <- err
 	}()
-	poll.Wait(g, "it waits", func() bool { _, waiting := g.server.limits.Queries(); return waiting == 1 })
+	waiting(1)
 	leave()
 	if err := <-gone; err == nil {
-		t.Error("done after all")
+		g.Error("done after all")
 	}
-	poll.Wait(g, "its place is free", func() bool { _, waiting := g.server.limits.Queries(); return waiting == 0 })
+	waiting(0)
 }
 
 // TestQueriesAreBounded guarantees each limit on what a query requests, on the tenant's own terms, wherever

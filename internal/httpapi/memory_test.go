@@ -12,11 +12,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/lokitest"
-	"github.com/logfence/logfence/internal/poll"
 	"github.com/logfence/logfence/internal/tenant"
 )
 
@@ -83,14 +83,14 @@ func TestMemoryIsReserved(t *testing.T) {
 	g.nothingReserved()
 }
 
-// nothingReserved holds when all requests have ended.
+// nothingReserved ends a test: all requests have ended, and none holds memory.
 func (g *gateway) nothingReserved() {
 	g.Helper()
+	g.finish()
 	for use := range limits.MemoryUses {
-		poll.Wait(g, "no memory is reserved for "+use.String(), func() bool {
-			s := g.server.limits.Memory().Stats(use)
-			return s.Reserved == 0 && s.Used == 0 && s.Waiting == 0
-		})
+		if s := g.server.limits.Memory().Stats(use); s.Reserved != 0 || s.Used != 0 || s.Waiting != 0 {
+			g.Errorf("%s: %+v", use, s)
+		}
 	}
 }
 
@@ -217,8 +217,10 @@ func TestTinyBudget(t *testing.T) {
 // TestSlowBodiesHoldLittle guarantees that bodies which are announced and never come hold no more than the budget has
 // for bodies, that another tenant's is read all the same, and that all is given back when they end.
 func TestSlowBodiesHoldLittle(t *testing.T) {
-	t.Parallel()
-	g := newGateway(t, tinyBudget(t, 100*time.Millisecond))
+	inBubble(t, testSlowBodiesHoldLittle, tinyBudget(t, 100*time.Millisecond))
+}
+
+func testSlowBodiesHoldLittle(g *gateway) {
 	var slow []*io.PipeWriter
 	var all sync.WaitGroup
 	for range 20 {
@@ -227,24 +229,23 @@ func TestSlowBodiesHoldLittle(t *testing.T) {
 		all.Go(func() {
 			r, err := http.NewRequestWithContext(g.Context(), http.MethodPost, g.url+"/api/v1/logs/query", body)
 			if err != nil {
-				t.Error(err)
+				g.Error(err)
 				return
 			}
 			r.ContentLength = 350 << 10
 			r.Header.Set("Authorization", "Bearer "+alphaToken)
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-			if response, err := http.DefaultTransport.RoundTrip(r); err == nil {
+			if response, err := g.transport().RoundTrip(r); err == nil {
 				response.Body.Close()
 			}
 		})
 	}
-	memory := g.server.limits.Memory()
-	poll.Wait(g, "bodies wait for memory", func() bool {
-		s := memory.Stats(limits.MemoryBodies)
-		return s.Reserved > s.Size/2
-	})
+	synctest.Wait()
+	if s := g.server.limits.Memory().Stats(limits.MemoryBodies); s.Reserved <= s.Size/2 || s.Reserved > s.Size {
+		g.Errorf("%+v", s)
+	}
 	if a := g.post(betaToken, "/api/v1/logs/query", "query", `{app="api"}`); a.StatusCode != http.StatusOK {
-		t.Errorf("another tenant's body: %d %s", a.StatusCode, a.text)
+		g.Errorf("another tenant's body: %d %s", a.StatusCode, a.text)
 	}
 	for _, end := range slow {
 		end.CloseWithError(io.ErrUnexpectedEOF)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
@@ -19,7 +20,6 @@ import (
 	"github.com/logfence/logfence/internal/auth"
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/lokitest"
-	"github.com/logfence/logfence/internal/poll"
 )
 
 // sse is a client of a tail. It reads as a browser does.
@@ -44,7 +44,7 @@ func (g *gateway) tail(token, lastID string, params ...string) *sse {
 		r.Header.Set("Last-Event-ID", lastID)
 	}
 	r, leave := cancelable(r)
-	transport := &http.Transport{}
+	transport := g.transport()
 	response, err := transport.RoundTrip(r)
 	if err != nil {
 		leave()
@@ -327,7 +327,7 @@ func (g *gateway) tryDial(token string, header http.Header, params ...string) (*
 		r.Header[name] = values
 	}
 	r.Header.Set("Authorization", "Bearer "+token)
-	return websocket.Dial(g.Context(), r.URL.String(), &websocket.DialOptions{HTTPHeader: r.Header, HTTPClient: &http.Client{Transport: &http.Transport{}}})
+	return websocket.Dial(g.Context(), r.URL.String(), &websocket.DialOptions{HTTPHeader: r.Header, HTTPClient: &http.Client{Transport: g.transport()}})
 }
 
 // TestLokiTailIsLokis guarantees the frames of Loki's own protocol, with all labels on the stream unless the
@@ -509,25 +509,26 @@ func TestTailRefusals(t *testing.T) {
 
 // TestTailsPerTenant guarantees that a tenant's tails are counted by both doors, given back when they end,
 // and never another tenant's.
-func TestTailsPerTenant(t *testing.T) {
-	t.Parallel()
-	g := newGateway(t)
+func TestTailsPerTenant(t *testing.T) { inBubble(t, testTailsPerTenant) }
+
+func testTailsPerTenant(g *gateway) {
 	var open []*sse
 	for range 3 {
 		open = append(open, g.tail(alphaToken, "", "query", `{app="api"}`))
 	}
 	g.dial(alphaToken, nil, "query", `{app="api"}`)
 	if a := g.get(alphaToken, "/api/v1/logs/tail", "query", `{app="api"}`); a.StatusCode != http.StatusTooManyRequests || a.Header.Get("Retry-After") == "" || !strings.Contains(a.text, "too_many_tails") {
-		t.Errorf("a fifth: %d %s", a.StatusCode, a.text)
+		g.Errorf("a fifth: %d %s", a.StatusCode, a.text)
 	}
 	if _, response, err := g.tryDial(alphaToken, nil, "query", `{app="api"}`); err == nil || response.StatusCode != http.StatusTooManyRequests {
-		t.Errorf("a fifth WebSocket: %v", err)
+		g.Errorf("a fifth WebSocket: %v", err)
 	}
 	g.tail(betaToken, "", "query", `{app="api"}`)
 	open[0].leave()
-	poll.Wait(g, "a slot is free", func() bool {
-		return g.get(alphaToken, "/api/v1/logs/tail", "query", `{app="api"}`).StatusCode == http.StatusOK
-	})
+	synctest.Wait()
+	if a := g.get(alphaToken, "/api/v1/logs/tail", "query", `{app="api"}`); a.StatusCode != http.StatusOK {
+		g.Errorf("after one has ended: %d %s", a.StatusCode, a.text)
+	}
 }
 
 // TestStalledClientsAreCutOff guarantees that a client that stops reading holds neither its tail nor its
@@ -546,14 +547,18 @@ func TestStalledClientsAreCutOff(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			g := newGateway(t, func(c *Config, _ *loki.Config) { c.ClientTimeout = 300 * time.Millisecond })
-			open(g)
-			// It reads no more.
-			poll.Wait(g, "the tail has ended", func() bool {
-				g.loki.Push(lokitest.Lines(labels("alpha", "live"), now, line, line, line, line))
-				return len(g.loki.Tails()) == 0
-			})
+			inBubble(t, func(g *gateway) {
+				open(g)
+				// It reads no more.
+				for range 10 {
+					g.loki.Push(lokitest.Lines(labels("alpha", "live"), now, line, line, line, line))
+				}
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				if tails := g.loki.Tails(); len(tails) != 0 {
+					g.Errorf("%d tails are open", len(tails))
+				}
+			}, func(c *Config, _ *loki.Config) { c.ClientTimeout = 300 * time.Millisecond })
 		})
 	}
 }

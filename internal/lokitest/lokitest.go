@@ -21,6 +21,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -93,9 +94,24 @@ type stream struct {
 // New starts a Loki that holds the streams, until the test ends.
 func New(t testing.TB, streams ...Stream) *Loki {
 	t.Helper()
+	return start(t, func(h http.Handler) *httptest.Server { return httptest.NewServer(h) }, streams)
+}
+
+// NewOn starts a Loki that listens there, for example in memory.
+func NewOn(t testing.TB, listener net.Listener, streams ...Stream) *Loki {
+	t.Helper()
+	return start(t, func(h http.Handler) *httptest.Server {
+		server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: h}} //nolint:gosec // a test's own clients
+		server.Start()
+		return server
+	}, streams)
+}
+
+func start(t testing.TB, serve func(http.Handler) *httptest.Server, streams []Stream) *Loki {
+	t.Helper()
 	l := &Loki{}
 	l.add(streams)
-	l.server = httptest.NewServer(l)
+	l.server = serve(l)
 	l.URL = l.server.URL
 	t.Cleanup(l.Close)
 	return l
