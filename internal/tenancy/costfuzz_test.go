@@ -146,7 +146,7 @@ func TestCostFigures(t *testing.T) {
 	t.Logf("calibration: %.0f µs here", slices.Min(r.calibrated[:]))
 	show := func(name, text string) {
 		_, err := coldScope.fenceText(text, wantQuery)
-		t.Logf("%-34s %6d bytes: %8.0f µs, %v", name, len(text), r.measure(text), err)
+		t.Logf("%-34s %6d bytes: %8.0f µs, %.200v", name, len(text), r.measure(text), err)
 	}
 	for _, tt := range costly.Texts {
 		show(tt.Name, longestTaken(tt.Of))

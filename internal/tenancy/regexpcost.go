@@ -33,6 +33,7 @@ const (
 	priceUnfolded   = 0.18   // each once counted repetitions are unfolded
 	priceFoldVisit  = 0.0215 // each rune of a range under (?i), which syntax.Parse visits one by one
 	priceFlagVisit  = 0.0148 // each rune of a class, which Regexp.String visits one by one
+	priceSearched   = 0.0016 // each byte that is searched for the end of a named class, for each `[:` without one
 	priceTable      = 45     // \p{…}: a table of Unicode is copied
 	priceFoldTable  = 120    // the same under (?i), where two are merged
 	priceSetString  = 0.09   // each string that FastRegexMatcher makes to find what a set of strings would match

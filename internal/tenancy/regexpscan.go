@@ -10,14 +10,17 @@ import (
 type regexpScan struct {
 	foldVisits         float64 // runes of ranges under (?i)
 	tables, foldTables float64 // \p{…}, and those under (?i)
+	searched           float64 // bytes that are searched for the end of a named class that has none
+	endless            bool    // no named class ends in what is left
 }
 
 func (r regexpScan) price() float64 {
-	return r.foldVisits*priceFoldVisit + r.tables*priceTable + r.foldTables*priceFoldTable
+	return r.foldVisits*priceFoldVisit + r.tables*priceTable + r.foldTables*priceFoldTable + r.searched*priceSearched
 }
 
 // scanRegexp reads a regular expression as regexp/syntax.Parse would, for what costs the parser more
-// than a constant for each byte: \p{…}, and ranges under (?i). What it takes wrong is not valid.
+// than a constant for each byte: \p{…}, ranges under (?i), and `[:` in a class, for which it searches all of
+// the rest for `:]`. What it takes wrong is not valid.
 func scanRegexp(s string) (r regexpScan) {
 	fold := false
 	var groups []bool
@@ -89,8 +92,8 @@ func (r *regexpScan) class(s string, fold bool) string {
 	s = strings.TrimPrefix(s, "^")
 	for first := true; s != "" && (s[0] != ']' || first); first = false {
 		if strings.HasPrefix(s, "[:") {
-			if i := strings.Index(s, ":]"); i > 0 {
-				s = s[i+2:]
+			if rest, found := r.namedClass(s); found {
+				s = rest
 				continue
 			}
 		}
@@ -109,6 +112,18 @@ func (r *regexpScan) class(s string, fold bool) string {
 		}
 	}
 	return strings.TrimPrefix(s, "]")
+}
+
+// namedClass passes over a named class. Without an end it is none, here and wherever else one seems to begin.
+func (r *regexpScan) namedClass(s string) (rest string, found bool) {
+	if !r.endless {
+		if i := strings.Index(s, ":]"); i > 0 {
+			return s[i+2:], true
+		}
+		r.endless = true
+	}
+	r.searched += float64(len(s))
+	return s, false
 }
 
 // foldWidth is how many runes of a range the parser visits under (?i).

@@ -41,6 +41,7 @@ var Texts = []Text{
 	{"calls of ip", func(n int) string { return fill(n, `{a="b"}`, `|=ip("::1")`, ``) }},
 	{"wide classes", func(n int) string { return fill(n, `{a=~"`, `\\D`, `"}`) }},
 	{"wide folded classes", func(n int) string { return fill(n, `{a=~"(?i)`, `[^a-z]x`, `"}`) }},
+	{"named classes without an end", func(n int) string { return fill(n, `{a=~"[`, `[:abcdef`, `]"}`) }},
 	{"wide named classes", func(n int) string { return fill(n, `{a=~"(?i)`, `[[:^digit:]]x`, `"}`) }},
 	{"folded ranges", func(n int) string { return fill(n, `{a=~"(?i)`, `[B-\\x{1E942}]`, `"}`) }},
 	{"wide class in many filters", func(n int) string { return fill(n, `{a="b"}`, `|x=~"\\S"`, ``) }},
