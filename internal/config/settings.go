@@ -69,6 +69,11 @@ var settingsBefore = []setting{
 		target: func(d *loader) any { return &d.Loki.DangerouslyStoredPatterns },
 	},
 	{
+		name: "LOKI_ACTOR_LEVELS", kind: kindNumber, fallback: "2", field: "Loki.ActorLevels",
+		meaning: "segments of `X-Loki-Actor-Path`, by which Loki's query scheduler serves tenants (1), and users within a tenant (2), in turn; 0 sends none",
+		target:  func(d *loader) any { return &d.Loki.ActorLevels },
+	},
+	{
 		name: "LOKI_COMPAT", kind: kindSwitch, fallback: "true",
 		meaning: "serve Loki's own paths, `/loki/api/v1/…`, for logcli and Grafana",
 		target:  func(d *loader) any { return &d.LokiCompat },

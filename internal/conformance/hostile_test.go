@@ -126,10 +126,13 @@ func (g *gateway) arrivals(r request) (errs []error) {
 		if !ok || !known {
 			errs = append(errs, fmt.Errorf("a request arrived at %s", arrived.Path))
 		}
-		for _, name := range []string{"Authorization", "Cookie", "X-Scope-Orgid", "X-Query-Tags", "X-Prom-Label-Policy", "X-Loki-Disable-Pipeline-Wrappers", "Accept"} {
+		for _, name := range []string{"Authorization", "Cookie", "X-Scope-Orgid", "X-Prom-Label-Policy", "X-Loki-Disable-Pipeline-Wrappers", "Accept"} {
 			if len(arrived.Header.Values(name)) > 0 {
 				errs = append(errs, fmt.Errorf("the header %s arrived at %s", name, arrived.Path))
 			}
+		}
+		if err := taggedAs(arrived.Header.Get("X-Query-Tags"), r.may); err != nil {
+			errs = append(errs, fmt.Errorf("at %s: %w", arrived.Path, err))
 		}
 		texts := append(slices.Clone(arrived.Params["query"]), arrived.Params["match[]"]...)
 		for _, text := range append(texts, arrived.Params["match"]...) {
@@ -142,6 +145,21 @@ func (g *gateway) arrivals(r request) (errs []error) {
 		}
 	}
 	return errs
+}
+
+// taggedAs refuses tags that are not logfence's own, or that name other tenants than those that may be read.
+func taggedAs(tags string, may []string) error {
+	named, ok := strings.CutPrefix(tags, "Source=logfence,tenant=")
+	if tags == "" {
+		return nil // of a request that reads no logs
+	}
+	for _, name := range strings.Split(named, " ") {
+		ok = ok && slices.Contains(may, name)
+	}
+	if !ok {
+		return fmt.Errorf("the tags %q arrived", tags)
+	}
+	return nil
 }
 
 // tally counts what was sent, by operation and status.

@@ -108,6 +108,8 @@ func registerLoki(m *telemetry.Metrics, client *loki.Client) {
 		func() float64 { return float64(client.Stats().Retries) })
 	m.Counter("logfence_upstream_refused_total", "Requests that were not sent, since every URL of Loki is down.", nil,
 		func() float64 { return float64(client.Stats().Refused) })
+	m.Gauge("logfence_upstream_actor_levels", "Segments of X-Loki-Actor-Path sent to Loki: fewer than LOGFENCE_LOKI_ACTOR_LEVELS when Loki has refused as many.", nil,
+		func() float64 { return float64(client.Stats().ActorLevels) })
 	registerFiles(m, "loki", func() int { return client.Stats().StaleFiles })
 }
 

@@ -20,10 +20,11 @@ const (
 
 // requestOptions is what of a request's headers changes the request to Loki.
 func requestOptions(c echo.Context) loki.RequestOptions {
-	r := c.Request()
+	r, who := c.Request(), callerOf(c)
 	return loki.RequestOptions{
 		Slot:             requestStateOf(c),
-		Timeout:          callerOf(c).limits.Timeout,
+		Subject:          who.Issuer + "\n" + who.Subject, // unique within an issuer only
+		Timeout:          who.limits.Timeout,
 		AcceptGzip:       web.AcceptsGzip(r.Header),
 		CategorizeLabels: r.Header.Get(headerEncodingFlags) == flagCategorize,
 		Drilldown:        isDrilldown(r),

@@ -100,7 +100,7 @@ func TestMalformedQueriesStayHere(t *testing.T) {
 // TestOnlyListedHeadersReachLoki guarantees that no header of the caller's travels on but those listed.
 func TestOnlyListedHeadersReachLoki(t *testing.T) {
 	t.Parallel()
-	g := newGateway(t, func(_ *Config, l *loki.Config) { l.OrgID = "{tenant}" })
+	g := newGateway(t, func(_ *Config, l *loki.Config) { l.OrgID, l.ActorLevels = "{tenant}", 1 })
 	r := g.request(http.MethodGet, "/loki/api/v1/query_range", "query", `{app="api"}`)
 	for _, name := range []string{
 		"X-Scope-OrgID", "X-Prom-Label-Policy", "X-Query-Tags", "X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "Cookie",
@@ -115,7 +115,10 @@ func TestOnlyListedHeadersReachLoki(t *testing.T) {
 		t.Fatalf("%d %s", a.StatusCode, a.text)
 	}
 	arrived := g.loki.Requests()[0].Header
-	want := map[string]string{"X-Scope-Orgid": "alpha", "X-Loki-Response-Encoding-Flags": flagCategorize, "Accept-Encoding": "identity"}
+	want := map[string]string{
+		"X-Scope-Orgid": "alpha", "X-Loki-Response-Encoding-Flags": flagCategorize, "Accept-Encoding": "identity",
+		"X-Query-Tags": "Source=logfence,tenant=alpha", "X-Loki-Actor-Path": "alpha",
+	}
 	for name, values := range arrived {
 		if name == "User-Agent" {
 			continue

@@ -48,6 +48,10 @@ type Config struct {
 	// patterns to it. Loki selects those by label values that it has stored unescaped: the label values of
 	// one tenant can then make its patterns another's. It is safe only where collectors control all values of labels.
 	DangerouslyStoredPatterns bool
+	// ActorLevels is how many segments X-Loki-Actor-Path has, which Loki's scheduler queues requests by, so that
+	// its queriers serve tenants (1), and users within a tenant (2), in turn; 0 sends none. A Loki whose
+	// query_scheduler.max_queue_hierarchy_levels is lower refuses every query; then fewer are sent.
+	ActorLevels int
 }
 
 // Validate reports every mistake as one error, with what to write instead.
@@ -61,6 +65,9 @@ func (c Config) Validate() error {
 	}
 	if err := orgID(c.OrgID).validate(); err != nil {
 		errs = append(errs, err)
+	}
+	if c.ActorLevels < 0 || c.ActorLevels > MaxActorLevels {
+		errs = append(errs, fielderror.New("ActorLevels", "must be 0 to %d (got %d)", MaxActorLevels, c.ActorLevels))
 	}
 	errs = append(errs, c.validateTLS(), c.validateCredentials())
 	return errors.Join(errs...)

@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -31,7 +32,8 @@ type Client struct {
 	timeout           time.Duration
 	disableKeepAlives bool
 	decoding          decoding
-	storedPatterns    bool // Config.DangerouslyStoredPatterns
+	storedPatterns    bool          // Config.DangerouslyStoredPatterns
+	actorLevels       *atomic.Int64 // lowered when Loki refuses as many
 	tls               *fileValue[*tls.Config]
 	credential        *fileValue[string] // Authorization header; "": the URL's credentials
 	transport         *http.Transport    // used unwrapped by health checks, which are no caller's requests
@@ -67,9 +69,11 @@ func New(c Config, options ...Option) (*Client, error) {
 		disableKeepAlives: c.DisableKeepAlives,
 		decoding:          newDecoding(),
 		storedPatterns:    c.DangerouslyStoredPatterns,
+		actorLevels:       &atomic.Int64{},
 		wrap:              func(t http.RoundTripper) http.RoundTripper { return t },
 		log:               slog.New(slog.DiscardHandler),
 	}
+	client.actorLevels.Store(int64(c.ActorLevels))
 	for _, option := range options {
 		option(client)
 	}

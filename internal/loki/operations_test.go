@@ -93,7 +93,7 @@ func with(more ...string) url.Values {
 // parameter or header does but those listed here.
 func TestOperationsSendNothingElse(t *testing.T) {
 	fake := twoTenants(t)
-	c := client(t, loki.Config{URL: fake.URL, OrgID: "org-{tenant}"})
+	c := client(t, loki.Config{URL: fake.URL, OrgID: "org-{tenant}", ActorLevels: 1})
 	f := fenced{query(t, `sum(count_over_time({app="web"}[2h]))`), selector(t, `{app="web"}`), patternSelector(t, `{app="web"}`)}
 	for _, op := range operations {
 		t.Run(op.name, func(t *testing.T) {
@@ -123,6 +123,8 @@ func TestOperationsSendNothingElse(t *testing.T) {
 				"Accept-Encoding":                {"gzip"},
 				"X-Loki-Response-Encoding-Flags": {"categorize-labels"},
 				"X-Scope-Orgid":                  {"org-alpha"},
+				"X-Loki-Actor-Path":              {"alpha"},
+				"X-Query-Tags":                   {"Source=logfence,tenant=alpha"},
 			}, got.Header); diff != "" {
 				t.Errorf("headers: %s", diff)
 			}
@@ -158,7 +160,7 @@ func TestOptionalParametersAreAbsent(t *testing.T) {
 	if diff := cmp.Diff(url.Values{"query": {`{tenant_id="alpha",app="web"}`}}, got.Params); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(http.Header{"User-Agent": {"logfence"}, "Accept-Encoding": {"identity"}}, got.Header); diff != "" {
+	if diff := cmp.Diff(http.Header{"User-Agent": {"logfence"}, "X-Query-Tags": {"Source=logfence,tenant=alpha"}, "Accept-Encoding": {"identity"}}, got.Header); diff != "" {
 		t.Error(diff)
 	}
 }

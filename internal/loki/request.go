@@ -20,6 +20,8 @@ type RequestOptions struct {
 	// Drilldown marks the request as one of Grafana's Logs Drilldown, for which Loki returns the series up to its limit,
 	// with a warning, where others get an error. It has an effect on queries alone; see queryTags.
 	Drilldown bool
+	// Subject tells apart the callers with the same tenants, for Loki's queues; it is sent as a hash.
+	Subject string
 	// Slot is acquired before anything is sent; nil: none is needed. The client's timeout begins after it, and its
 	// error is returned as it is.
 	Slot Slot
@@ -35,7 +37,6 @@ type Slot interface {
 const (
 	headerOrgID         = "X-Scope-Orgid" // canonical for net/http; header names have no case
 	headerEncodingFlags = "X-Loki-Response-Encoding-Flags"
-	headerQueryTags     = "X-Query-Tags"
 	headerIdempotency   = "Idempotency-Key"
 	userAgent           = "logfence"
 
@@ -80,39 +81,12 @@ func (c *Client) newRequest(ctx context.Context, e *upstream, options RequestOpt
 	if options.CategorizeLabels {
 		r.Header.Set(headerEncodingFlags, "categorize-labels")
 	}
-	if tags := c.queryTags(options, path); tags != "" {
-		r.Header.Set(headerQueryTags, tags)
-	}
+	c.label(r.Header, options, path, params.tenants)
 	c.authorize(r, e)
 	if org != "" {
 		r.Header.Set(headerOrgID, org)
 	}
 	return r, nil
-}
-
-// drilldownTag is how Loki 3.7.8 knows Grafana's Logs Drilldown (IsLogsDrilldownRequest in its pkg/util/httpreq).
-const drilldownTag = "Source=grafana-lokiexplore-app"
-
-// queryTags returns the value of X-Query-Tags, a constant of ours whatever the caller has sent; "": none.
-//
-// Drilldown's tag also opens Loki's streams of aggregated metrics and stored patterns
-// (ValidateAggregatedMetricQuery in its pkg/querier/limits). Those have no tenant label, so that no fenced selector of
-// a query selects them. Patterns are different: Loki selects stored patterns by labels that it reads from lines into
-// which it wrote them without escaping, so that another tenant's label value could pass for the caller's.
-// Without the tag it returns none of them.
-func (c *Client) queryTags(options RequestOptions, path string) string {
-	if !options.Drilldown {
-		return ""
-	}
-	switch path {
-	case apiPrefix + pathQueryRange, apiPrefix + pathQuery:
-		return drilldownTag
-	case apiPrefix + pathPatterns:
-		if c.storedPatterns {
-			return drilldownTag
-		}
-	}
-	return ""
 }
 
 // makeRetryable makes a POST that net/http sends again by itself, as it does a GET. A connection that idled

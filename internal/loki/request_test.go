@@ -37,7 +37,7 @@ func TestLongQueriesGoAsForms(t *testing.T) {
 	got.Header.Del("Content-Length")
 	if diff := cmp.Diff(http.Header{
 		"User-Agent": {"logfence"}, "Accept-Encoding": {"identity"}, "X-Scope-Orgid": {"logs"},
-		"Content-Type": {"application/x-www-form-urlencoded"},
+		"Content-Type": {"application/x-www-form-urlencoded"}, "X-Query-Tags": {"Source=logfence,tenant=alpha"},
 	}, got.Header); diff != "" {
 		t.Error(diff)
 	}

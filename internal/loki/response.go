@@ -45,6 +45,15 @@ func (c *Client) send(ctx context.Context, options RequestOptions, path string, 
 			return nil, err
 		}
 	}
+	response, err := c.sendOnce(ctx, options, path, params, media)
+	if c.actorRefused(err) {
+		return c.sendOnce(ctx, options, path, params, media)
+	}
+	return response, err
+}
+
+// sendOnce sends a request that has its slot.
+func (c *Client) sendOnce(ctx context.Context, options RequestOptions, path string, params encoded, media string) (*Response, error) {
 	timed, cancel := c.withDeadline(ctx, options)
 	var response *http.Response
 	e, err := c.doWithRetry(timed, func(attempt context.Context, e *upstream) error {

@@ -217,6 +217,8 @@ type Stats struct {
 	// StaleFiles counts the certificate and credential files whose current content is invalid, so that
 	// the previous content is in use.
 	StaleFiles int
+	// ActorLevels is how many segments of X-Loki-Actor-Path are sent: fewer than configured where Loki has refused them.
+	ActorLevels int
 }
 
 // UpstreamStats is the state of one URL.
@@ -233,7 +235,7 @@ func (c *Client) Stats() Stats {
 	p := c.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := Stats{Retries: p.retries.Load(), Refused: p.refused.Load()}
+	s := Stats{Retries: p.retries.Load(), Refused: p.refused.Load(), ActorLevels: int(c.actorLevels.Load())}
 	for _, e := range p.upstreams {
 		s.Upstreams = append(s.Upstreams, UpstreamStats{
 			URL: e.name(), Up: e.health != down, InFlight: e.inFlight.Load(),
