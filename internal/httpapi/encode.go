@@ -93,7 +93,7 @@ func appendValue(b *bytes.Buffer, e loki.Entry, categorized bool) {
 }
 
 // appendFrame appends a message of Loki's tail.
-func appendFrame(b *bytes.Buffer, batch tail.Batch, labels func(loki.Entry) string) {
+func appendFrame(b *bytes.Buffer, batch *tail.Batch, labels func(loki.Entry) string) {
 	b.WriteString(`{"streams":`)
 	appendStreams(b, batch.Entries, labels)
 	for i, d := range batch.Drops.Named {

@@ -24,9 +24,16 @@ func memoryOwner(c echo.Context) limits.MemoryOwner {
 	return limits.MemoryOwner{Tenants: who.own, Class: who.limits.Class()}
 }
 
+// streamOwner is who the memory of a shared tail counts for: the tenants whose lines it reads.
+func streamOwner(c echo.Context) limits.MemoryOwner {
+	who := callerOf(c)
+	return limits.MemoryOwner{Tenants: who.scope.Tenants(), Class: who.limits.Class()}
+}
+
 // pageMemory reserves memory for pages of the caller's.
-func (s *Server) pageMemory(c echo.Context) pages.Reserve {
-	owner := memoryOwner(c)
+func (s *Server) pageMemory(c echo.Context) pages.Reserve { return s.pageMemoryOf(memoryOwner(c)) }
+
+func (s *Server) pageMemoryOf(owner limits.MemoryOwner) pages.Reserve {
 	return func(ctx context.Context, bytes int64) (pages.Reservation, error) {
 		r, err := s.limits.Memory().Reserve(ctx, limits.MemoryPages, owner, bytes)
 		if err != nil {
@@ -41,14 +48,16 @@ func (s *Server) longBytes() int64 {
 	return min(pages.DefaultLongBytes, s.limits.Memory().Size(limits.MemoryPages)/pages.Cost(2)*2)
 }
 
-// tailMemory reserves what a tail has from its start to its end. The caller releases it.
-func (s *Server) tailMemory(c echo.Context) (*limits.Reservation, error) {
-	r, err := s.limits.Memory().Reserve(c.Request().Context(), limits.MemoryTails, memoryOwner(c), tail.BaseBytes)
-	if err != nil {
-		return nil, err
+// tailMemory reserves what a tail, or a viewer of one, has from its start to its end.
+func (s *Server) tailMemory(owner limits.MemoryOwner, bytes int64) func(context.Context) (tail.Room, error) {
+	return func(ctx context.Context) (tail.Room, error) {
+		r, err := s.limits.Memory().Reserve(ctx, limits.MemoryTails, owner, bytes)
+		if err != nil {
+			return nil, err
+		}
+		r.Fill(bytes)
+		return r, nil
 	}
-	r.Fill(tail.BaseBytes)
-	return r, nil
 }
 
 // leastBody is what is reserved at least for a body while it is read. It bounds how many are, of a tenant and in

@@ -37,12 +37,12 @@ func (s *Server) TailLogs(c echo.Context, p api.TailLogsParams) error {
 		return err
 	}
 	defer f.close()
-	e := &events{Context: c, mark: r.after}
+	e := &events{Context: c}
 	h := c.Response().Header()
 	h.Set(echo.HeaderContentType, "text/event-stream")
 	h.Set("X-Accel-Buffering", "no") // otherwise nginx buffers events until it has a page of them
 	c.Response().WriteHeader(http.StatusOK)
-	end, err := e.run(f, s.tails.heartbeat)
+	end, err := e.run(f)
 	switch {
 	case clientGone(c):
 		return nil // as every tail ends
@@ -57,22 +57,21 @@ func (s *Server) TailLogs(c echo.Context, p api.TailLogsParams) error {
 type events struct {
 	echo.Context
 
-	mark   tail.Cursor
-	buffer bytes.Buffer
+	received bool // whether the client has an id
 }
 
 // run forwards a tail until it ends or the client can't be written to.
-func (e *events) run(f *tailSession, heartbeat time.Duration) (closeReason, error) {
+func (e *events) run(f *tailSession) (closeReason, error) {
 	// Send the header now, and the delay before a client reconnects.
 	if err := e.send(":\nretry: 1000\n\n"); err != nil {
 		return closeReason{}, err
 	}
 	for {
-		batch, ok, err := f.next(time.Now().Add(heartbeat))
+		batch, err := f.next()
 		switch {
 		case err != nil:
 			return f.closeReason(err), nil
-		case ok:
+		case batch != nil:
 			err = e.sendBatch(batch)
 		default:
 			err = e.sendHeartbeat(f)
@@ -90,38 +89,39 @@ func (e *events) send(text string) error {
 // sendHeartbeat writes a comment. A client that has received no line yet also gets the ID to resume from, so that it
 // does not start over after a reconnect.
 func (e *events) sendHeartbeat(f *tailSession) error {
-	if !e.mark.IsZero() {
+	if e.received || f.ID() == "" {
 		return e.send(":\n\n")
 	}
-	return e.send(": no line yet\nid: " + tail.CursorAt(f.began).String() + "\n\n")
+	return e.send(": no line yet\nid: " + f.ID() + "\n\n")
 }
 
-func (e *events) sendBatch(b tail.Batch) error {
-	e.buffer.Reset()
+// sendBatch writes a batch. The lines are encoded once for all clients; the rest is short.
+func (e *events) sendBatch(b *tail.Batch) error {
+	var head []byte
 	if n := b.Drops.Count(); n > 0 {
-		fmt.Fprintf(&e.buffer, "event: dropped\ndata: {\"count\":%d,\"slow_reader\":%d,\"loki\":%d}\n\n", n, b.Drops.Slow, b.Drops.Loki)
+		head = fmt.Appendf(head, "event: dropped\ndata: {\"count\":%d,\"slow_reader\":%d,\"loki\":%d}\n\n", n, b.Drops.Slow, b.Drops.Loki)
 	}
-	if len(b.Entries) > 0 {
-		for _, entry := range b.Entries {
-			e.mark.Add(entry)
-		}
-		e.buffer.WriteString("event: entries\nid: " + e.mark.String() + "\ndata: {\"streams\":")
-		appendStreams(&e.buffer, b.Entries, nil)
-		e.buffer.WriteString("}\n\n")
+	if len(b.Entries) == 0 {
+		return e.write(head)
 	}
-	err := e.write(e.buffer.Bytes())
-	shed(&e.buffer)
-	return err
+	head = append(head, "event: entries\n"...)
+	if b.ID() != "" {
+		e.received = true
+		head = append(append(append(head, "id: "...), b.ID()...), '\n')
+	}
+	if _, err := e.Response().Write(head); err != nil {
+		return err
+	}
+	return e.write(b.Encoded(tail.FormatEvents, encodeEntries))
 }
 
-// keptBuffer is how large a tail's buffer for encoding may be between two batches.
-const keptBuffer = 64 << 10
-
-// shed frees the buffer of a large batch.
-func shed(b *bytes.Buffer) {
-	if b.Cap() > keptBuffer {
-		*b = bytes.Buffer{}
-	}
+// encodeEntries writes the data of an event of lines, to its end.
+func encodeEntries(b *tail.Batch) []byte {
+	var out bytes.Buffer
+	out.WriteString("data: {\"streams\":")
+	appendStreams(&out, b.Entries, nil)
+	out.WriteString("}\n\n")
+	return out.Bytes()
 }
 
 func (e *events) write(b []byte) error {
@@ -172,11 +172,11 @@ func (s *Server) LokiTail(c echo.Context, p api.LokiTailParams) error {
 	conn.SetReadLimit(1 << 10)            // nothing is expected but control frames, which are shorter
 	client := conn.CloseRead(r.Context()) // ends when the client disconnects
 	defer context.AfterFunc(client, f.disconnect)()
-	w := &frames{conn: conn, response: c.Response(), timeout: s.clientTimeout, cache: map[string]string{}}
+	w := &frames{conn: conn, response: c.Response(), timeout: s.clientTimeout, format: tail.FormatCategorized, encode: encodeCategorized}
 	if p.XLokiResponseEncodingFlags == nil {
-		w.labels = func(e loki.Entry) string { return mergedLabels(e, w.cache) }
+		w.format, w.encode = tail.FormatMerged, encodeMerged
 	}
-	end, err := w.run(client, f, s.tails.heartbeat)
+	end, err := w.run(client, f)
 	if client.Err() != nil || err != nil {
 		return nil // it has disconnected, or nothing can be sent any more: the connection breaks
 	}
@@ -269,25 +269,38 @@ type frames struct {
 	conn     *websocket.Conn
 	response *echo.Response
 	timeout  time.Duration
-	labels   func(loki.Entry) string // nil: as with categorize-labels
-	cache    map[string]string
-	buffer   bytes.Buffer
+	format   tail.Format
+	encode   func(*tail.Batch) []byte
+}
+
+func encodeCategorized(b *tail.Batch) []byte {
+	var out bytes.Buffer
+	appendFrame(&out, b, nil)
+	return out.Bytes()
+}
+
+func encodeMerged(b *tail.Batch) []byte {
+	var out bytes.Buffer
+	cache := map[string]string{}
+	appendFrame(&out, b, func(e loki.Entry) string { return mergedLabels(e, cache) })
+	return out.Bytes()
 }
 
 // errPing is the error of a client that does not respond to a ping.
 var errPing = errors.New("the client does not respond")
 
-// run forwards a tail until it ends or the client can't be written to.
-func (w *frames) run(ctx context.Context, f *tailSession, heartbeat time.Duration) (closeReason, error) {
+// run forwards a tail until it ends or the client can't be written to. Loki's protocol has no frame for what happens to
+// a tail beside lines.
+func (w *frames) run(ctx context.Context, f *tailSession) (closeReason, error) {
 	for {
-		batch, ok, err := f.next(time.Now().Add(heartbeat)) //nolint:contextcheck // it ends with the client, the token or the server
+		batch, err := f.next() //nolint:contextcheck // it ends with the client, the token or the server
 		switch {
 		case err != nil:
 			return f.closeReason(err), nil
-		case ok:
-			err = w.send(ctx, batch)
-		default:
+		case batch == nil:
 			err = w.ping(ctx)
+		case batch.Event == nil:
+			err = w.send(ctx, batch)
 		}
 		if err != nil {
 			return closeReason{}, err
@@ -295,14 +308,12 @@ func (w *frames) run(ctx context.Context, f *tailSession, heartbeat time.Duratio
 	}
 }
 
-func (w *frames) send(ctx context.Context, b tail.Batch) error {
-	w.buffer.Reset()
-	appendFrame(&w.buffer, b, w.labels)
+func (w *frames) send(ctx context.Context, b *tail.Batch) error {
+	text := b.Encoded(w.format, w.encode)
 	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
-	w.response.Size += int64(w.buffer.Len())
-	defer shed(&w.buffer)
-	return w.conn.Write(ctx, websocket.MessageText, w.buffer.Bytes())
+	w.response.Size += int64(len(text))
+	return w.conn.Write(ctx, websocket.MessageText, text)
 }
 
 func (w *frames) ping(ctx context.Context) error {

@@ -30,16 +30,21 @@ const DefaultDrainSpread = 5 * time.Second
 type tailRegistry struct {
 	heartbeat time.Duration
 	spread    time.Duration // see Config.DrainSpread
+	hub       *tail.Hub
 
 	mu       sync.Mutex
 	draining context.Context // ends when tails must end
 	drain    context.CancelFunc
+	sessions map[*tailSession]struct{}
 	open     sync.WaitGroup
 	count    atomic.Int64 // a WaitGroup does not expose its count
 }
 
 func newTailRegistry(c Config) *tailRegistry {
-	l := &tailRegistry{heartbeat: c.Heartbeat, spread: c.DrainSpread}
+	l := &tailRegistry{
+		heartbeat: c.Heartbeat, spread: c.DrainSpread, sessions: map[*tailSession]struct{}{},
+		hub: tail.NewHub(tail.HubConfig{Now: c.Now}),
+	}
 	l.draining, l.drain = context.WithCancel(context.Background())
 	if l.heartbeat == 0 {
 		l.heartbeat = DefaultHeartbeat
@@ -63,6 +68,7 @@ func (s *Server) Drain(ctx context.Context) {
 	go func() {
 		defer close(ended)
 		s.tails.open.Wait()
+		s.tails.hub.Close() // what was shared has no end of its own either
 	}()
 	select {
 	case <-ended:
@@ -83,21 +89,39 @@ func (l *tailRegistry) drainDelay() time.Duration {
 // Tails returns the number of open tails.
 func (s *Server) Tails() int { return int(s.tails.count.Load()) }
 
-// enter counts a tail, unless the server drains.
-func (l *tailRegistry) add() bool {
+// add counts a tail, unless the server drains.
+func (l *tailRegistry) add(f *tailSession) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.draining.Err() != nil {
 		return false
 	}
+	l.sessions[f] = struct{}{}
 	l.open.Add(1)
 	l.count.Add(1)
 	return true
 }
 
-func (l *tailRegistry) remove() {
+func (l *tailRegistry) remove(f *tailSession) {
+	l.mu.Lock()
+	delete(l.sessions, f)
+	l.mu.Unlock()
 	l.count.Add(-1)
 	l.open.Done()
+}
+
+// endWhere ends the tails that match, each with the cause, which [tailSession.closeReason] turns into what the client is
+// told. It does not wait for them; the other viewers of the same query go on.
+func (l *tailRegistry) endWhere(match func(*caller) bool, cause error) (ended int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for f := range l.sessions {
+		if match(f.caller) {
+			f.end(cause)
+			ended++
+		}
+	}
+	return ended
 }
 
 // The causes that end a tail beside the client and Loki.
@@ -106,15 +130,19 @@ var (
 	errDraining     = errors.New("the server is shutting down")
 )
 
-// tailSession is one open tail.
+// tailSession is one open tail: a viewer of lines that others may view as well.
 type tailSession struct {
-	*tail.Tail
+	*tail.Viewer
 
+	caller *caller
 	// ctx ends with the client, and with the token or the server as its cause.
-	ctx        context.Context
-	began      time.Time
+	ctx context.Context
+	// end ends the tail with a cause; the first one counts.
+	end        func(cause error)
 	disconnect func() // ends ctx, as a disconnected client does
 	close      func()
+	heartbeat  time.Duration
+	silence    *time.Timer
 }
 
 // tailRequest holds the parameters of a tail, from either endpoint.
@@ -138,20 +166,19 @@ func (s *Server) startTail(c echo.Context, r tailRequest) (*tailSession, error) 
 	if err != nil {
 		return nil, err
 	}
-	reserved, err := s.tailMemory(c)
-	if err != nil {
+	if err := s.shareTail(c, q, &config); err != nil {
 		return nil, err
 	}
-	config.Room = reserved
-	if !s.tails.add() {
-		reserved.Release()
-		return nil, codeOverloaded.problem(errDraining, "The server is shutting down. Try again shortly.").
-			with(echo.HeaderRetryAfter, retryLater)
-	}
 	ctx, cancel := context.WithCancelCause(c.Request().Context())
-	f := &tailSession{ctx: ctx, began: s.now(), disconnect: func() { cancel(context.Canceled) }}
+	f := &tailSession{
+		caller: callerOf(c), ctx: ctx, end: cancel, disconnect: func() { cancel(context.Canceled) },
+		heartbeat: s.tails.heartbeat, silence: time.NewTimer(s.tails.heartbeat),
+	}
+	if !s.tails.add(f) {
+		cancel(nil)
+		return nil, ofTailStart(errDraining)
+	}
 	expiry := time.AfterFunc(callerOf(c).Expiry.Add(s.leeway).Sub(s.now()), func() { cancel(errTokenExpired) })
-	f.Tail = tail.Start(ctx, tail.NewSource(s.loki, requestOptions(c), q), config)
 	drained := context.AfterFunc(s.tails.draining, func() {
 		time.AfterFunc(s.tails.drainDelay(), func() { cancel(errDraining) })
 	})
@@ -159,15 +186,34 @@ func (s *Server) startTail(c echo.Context, r tailRequest) (*tailSession, error) 
 		expiry.Stop()
 		drained()
 		cancel(nil)
-		f.Close()
-		reserved.Release()
-		s.tails.remove()
+		f.silence.Stop()
+		if f.Viewer != nil {
+			f.Close()
+		}
+		s.tails.remove(f)
 	}
-	if err := f.Open(ctx); err != nil {
+	if f.Viewer, err = s.tails.hub.Open(ctx, config); err != nil {
 		f.close()
 		return nil, ofTailStart(err)
 	}
 	return f, nil
+}
+
+// shareTail configures what the tail shares with others of the same tenants, organization and fenced text. It reads
+// with what these have in common: nothing of the caller's token or request is in it.
+func (s *Server) shareTail(c echo.Context, q tenancy.Query, config *tail.ViewerConfig) error {
+	organization, err := s.loki.Organization(q)
+	if err != nil {
+		return err
+	}
+	owner := streamOwner(c)
+	config.Key = tail.Key{Query: q, Organization: organization}
+	config.Source = tail.NewSource(s.loki, requestOptions(c), q)
+	config.Stream = tail.StreamConfig{
+		Source:    tail.NewSource(s.loki, loki.RequestOptions{Timeout: callerOf(c).limits.Timeout}, q),
+		PageLines: pageLines(c), LongBytes: s.longBytes(), Reserve: s.pageMemoryOf(owner), Room: s.tailMemory(owner, tail.BaseBytes),
+	}
+	return nil
 }
 
 // ofTailStart returns the error of a tail that ended before it began.
@@ -175,7 +221,7 @@ func ofTailStart(err error) error {
 	switch {
 	case errors.Is(err, errTokenExpired):
 		return tokenExpired()
-	case errors.Is(err, errDraining):
+	case errors.Is(err, errDraining), errors.Is(err, tail.ErrClosed):
 		return codeOverloaded.problem(err, "The server is shutting down. Try again shortly.").
 			with(echo.HeaderRetryAfter, retryLater)
 	}
@@ -185,18 +231,18 @@ func ofTailStart(err error) error {
 // maxClockSkew is how far ahead of ours the clock of a client may be that tails from now on.
 const maxClockSkew = 10 * time.Second
 
-func (s *Server) tailConfig(c echo.Context, r tailRequest) (tail.Config, error) {
+func (s *Server) tailConfig(c echo.Context, r tailRequest) (tail.ViewerConfig, error) {
 	now := s.now()
-	config := tail.Config{Now: s.now, After: r.after, PageLines: pageLines(c), LongBytes: s.longBytes(), Reserve: s.pageMemory(c)}
+	config := tail.ViewerConfig{After: r.after, Reserve: s.pageMemory(c), Room: s.tailMemory(memoryOwner(c), tail.ViewerBytes)}
 	start, err := optionalTime("start", r.start)
 	if err != nil {
-		return tail.Config{}, err
+		return tail.ViewerConfig{}, err
 	}
 	if start.After(now) && start.Sub(now) <= maxClockSkew {
 		start = now
 	}
 	if start.After(now) {
-		return tail.Config{}, parameterInvalid("start", "start lies in the future.")
+		return tail.ViewerConfig{}, parameterInvalid("start", "start lies in the future.")
 	}
 	if start.IsZero() {
 		start = now.Add(-defaultSince)
@@ -206,10 +252,10 @@ func (s *Server) tailConfig(c echo.Context, r tailRequest) (tail.Config, error) 
 		start = time.Unix(0, r.after.Nanos())
 	}
 	if err := callerOf(c).limits.CheckRange(start, now); err != nil {
-		return tail.Config{}, err
+		return tail.ViewerConfig{}, err
 	}
 	if config.Lines, err = s.lineLimit(c, r.limit); err != nil {
-		return tail.Config{}, err
+		return tail.ViewerConfig{}, err
 	}
 	if r.delayFor != nil {
 		config.Delay = time.Duration(*r.delayFor) * time.Second
@@ -265,15 +311,10 @@ func (e closeReason) note(c echo.Context) {
 	}
 }
 
-// next waits for the next batch until a time. When it has passed, ok is false and err is nil.
-func (f *tailSession) next(until time.Time) (batch tail.Batch, ok bool, err error) {
-	ctx, cancel := context.WithDeadline(f.ctx, until)
-	defer cancel()
-	batch, err = f.Next(ctx)
-	if err != nil && errors.Is(err, context.DeadlineExceeded) && f.ctx.Err() == nil {
-		return tail.Batch{}, false, nil
-	}
-	return batch, err == nil, err
+// next waits for the next batch. After a heartbeat's time without one it returns nil.
+func (f *tailSession) next() (*tail.Batch, error) {
+	f.silence.Reset(f.heartbeat)
+	return f.Next(f.ctx, f.silence.C)
 }
 
 // clientGone reports whether the client has disconnected.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/logfence/logfence/internal/fielderror"
+	"github.com/logfence/logfence/internal/tenancy"
 	"github.com/logfence/logfence/internal/tenant"
 )
 
@@ -101,3 +102,7 @@ func checkOrg(name string) error {
 func isOrgByte(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("!-_.*'()", c) >= 0
 }
+
+// Organization is the organization that requests with a query are sent to: the value of Loki's header, or "" where none
+// is sent.
+func (c *Client) Organization(q tenancy.Query) (string, error) { return c.org.forTenants(q.Tenants()) }

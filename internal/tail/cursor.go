@@ -21,11 +21,12 @@ type Cursor struct {
 	// seen are fingerprints of 48 bits, one for each line, while they are few. Beyond that they are in sums.
 	seen []uint64
 	sums *lineSums
+	text string // that it was parsed from
 }
 
 const (
 	// maxSeen bounds a list of lines: 2 KiB fit into a header anywhere.
-	maxSeen = 256
+	maxSeen = 255
 	// seenBytes are 48 bits: one in 10^12 for a line to be taken for one of 256 others of its nanosecond.
 	seenBytes = 6
 )
@@ -35,11 +36,12 @@ func (m *Cursor) Add(e loki.Entry) {
 	if e.Nanos < m.nanos {
 		return
 	}
+	m.text = ""
 	if e.Nanos > m.nanos {
 		*m = Cursor{nanos: e.Nanos, seen: m.seen[:0]}
 	}
 	f := fold48(fingerprint(e))
-	if m.sums == nil && len(m.seen) == maxSeen {
+	if m.sums == nil && len(m.seen) >= maxSeen {
 		m.sums = &lineSums{}
 		for _, earlier := range m.seen {
 			m.sums.add(earlier)
@@ -74,6 +76,16 @@ func (m Cursor) String() string {
 	if m.IsZero() {
 		return ""
 	}
+	return m.encode(nil)
+}
+
+// textWith is the cursor as text that no other position has, by a number of 48 bits. Where it is parsed, the number
+// stands for a line that does not occur.
+func (m Cursor) textWith(unique uint64) string {
+	return m.encode(binary.BigEndian.AppendUint64(nil, unique)[8-seenBytes:])
+}
+
+func (m Cursor) encode(unique []byte) string {
 	var packed []byte
 	if m.sums != nil {
 		packed = m.sums.pack()
@@ -83,7 +95,7 @@ func (m Cursor) String() string {
 			packed = append(packed, binary.BigEndian.AppendUint64(nil, f)[8-seenBytes:]...)
 		}
 	}
-	return strconv.FormatInt(m.nanos, 10) + "-" + base64.RawURLEncoding.EncodeToString(packed)
+	return strconv.FormatInt(m.nanos, 10) + "-" + base64.RawURLEncoding.EncodeToString(append(packed, unique...))
 }
 
 // ErrCursor means that a text is not a cursor.
@@ -101,12 +113,12 @@ func ParseCursor(text string) (Cursor, error) {
 		return Cursor{}, ErrCursor
 	}
 	if sums, ok := unpackSums(packed); ok {
-		return Cursor{nanos: n, sums: sums}, nil
+		return Cursor{nanos: n, sums: sums, text: text}, nil
 	}
-	if len(packed)%seenBytes != 0 || len(packed) > maxSeen*seenBytes {
+	if len(packed)%seenBytes != 0 || len(packed) > (maxSeen+1)*seenBytes { // one more than lines: the number of textWith
 		return Cursor{}, ErrCursor
 	}
-	m := Cursor{nanos: n}
+	m := Cursor{nanos: n, text: text}
 	for ; len(packed) > 0; packed = packed[seenBytes:] {
 		var wide [8]byte
 		copy(wide[8-seenBytes:], packed)

@@ -26,6 +26,7 @@ type fake struct {
 	tails   map[*upstream]bool
 	away    bool
 	opens   int
+	queried int
 	refuse  error // of Entries
 }
 
@@ -104,6 +105,7 @@ func (f *fake) sorted() []loki.Entry {
 func (f *fake) Entries(_ context.Context, p loki.RangeParams, _ int64) ([]loki.Entry, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.queried++
 	if f.away {
 		return nil, errAway
 	}
@@ -130,6 +132,13 @@ func (f *fake) take(entries ...loki.Entry) {
 	for u := range f.tails {
 		u.frames <- loki.Frame{Entries: slices.Clone(entries)}
 	}
+}
+
+// queries is how many have been sent.
+func (f *fake) queries() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.queried
 }
 
 func (f *fake) drop(dropped ...loki.Dropped) {
@@ -166,19 +175,59 @@ func line(at time.Time, text string, args ...any) loki.Entry {
 	return loki.Entry{Nanos: at.UnixNano(), Line: fmt.Sprintf(text, args...), Labels: `{"app":"web"}`}
 }
 
+// watch is a viewer with a hub of its own.
+type watch struct {
+	*tail.Viewer
+
+	hub    *tail.Hub
+	events []tail.Event // that have come between the batches
+}
+
+func (w *watch) Close() {
+	w.Viewer.Close()
+	w.hub.Close()
+}
+
+// Next returns the next batch that is no event.
+func (w *watch) Next(ctx context.Context) (*tail.Batch, error) {
+	for {
+		b, err := w.Viewer.Next(ctx, nil)
+		if err != nil || b.Event == nil {
+			return b, err
+		}
+		w.events = append(w.events, *b.Event)
+	}
+}
+
+func hub() *tail.Hub { return tail.NewHub(tail.HubConfig{}) }
+
+func open(ctx context.Context, h *tail.Hub, f *fake, c tail.ViewerConfig) (*watch, error) {
+	c.Source, c.Stream.Source = f, f
+	v, err := h.Open(ctx, c)
+	return &watch{Viewer: v, hub: h}, err
+}
+
 // start starts a tail that has begun to follow.
-func start(t *testing.T, f *fake, c tail.Config) *tail.Tail {
+func start(t *testing.T, f *fake, c tail.ViewerConfig) *watch {
 	t.Helper()
-	tl := tail.Start(t.Context(), f, c)
-	t.Cleanup(tl.Close)
-	if err := tl.Open(t.Context()); err != nil {
+	h := hub()
+	t.Cleanup(h.Close)
+	return join(t, h, f, c)
+}
+
+// join joins the tail of a hub.
+func join(t *testing.T, h *tail.Hub, f *fake, c tail.ViewerConfig) *watch {
+	t.Helper()
+	w, err := open(t.Context(), h, f, c)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return tl
+	t.Cleanup(sync.OnceFunc(w.Viewer.Close))
+	return w
 }
 
 // texts gives the next lines, in the order they come.
-func texts(t *testing.T, tl *tail.Tail, n int) []string {
+func texts(t *testing.T, tl *watch, n int) []string {
 	t.Helper()
 	var got []string
 	for len(got) < n {
@@ -196,7 +245,7 @@ func texts(t *testing.T, tl *tail.Tail, n int) []string {
 }
 
 // nothing fails if anything comes within a minute.
-func nothing(t *testing.T, tl *tail.Tail) {
+func nothing(t *testing.T, tl *watch) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

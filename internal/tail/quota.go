@@ -1,29 +1,54 @@
 package tail
 
-import "sync"
+import (
+	"context"
+	"sync"
+)
 
-// Room is memory that is reserved for a tail, which has [BaseBytes] from the start: [limits.Reservation]. Neither
-// method waits.
+// Room is memory that is reserved for a stream or a viewer, which have [BaseBytes] and [ViewerBytes] from the start:
+// [limits.Reservation]. No method waits.
 type Room interface {
 	// TryGrow reserves more, and reports whether it has.
 	TryGrow(bytes int64) bool
 	// Fill keeps so many bytes, and gives back the rest.
 	Fill(bytes int64)
+	// Release gives back all.
+	Release()
 }
 
-// BaseBytes is what is reserved for a tail from its start to its end: it can always deliver, with more drops
-// where there is no room for more. With more lines than fit, it grows in pieces of the same size.
-const BaseBytes = 32 << 10
+const (
+	// BaseBytes is what is reserved for a stream from its start to its end: it can always deliver, with more drops
+	// where there is no room for more. With more lines than fit, it grows in pieces of the same size.
+	BaseBytes = 32 << 10
+	// ViewerBytes is what is reserved for a viewer from its start to its end: its connection and its position. It
+	// grows in pieces of the same size with what is held for this viewer alone.
+	ViewerBytes = 8 << 10
+)
 
-// quota counts what a tail holds in memory, which is that of its room.
+// roomOf reserves memory; without a function, there is as much as is wanted.
+func roomOf(ctx context.Context, reserve func(context.Context) (Room, error)) (Room, error) {
+	if reserve == nil {
+		return unbounded{}, nil
+	}
+	return reserve(ctx)
+}
+
+type unbounded struct{}
+
+func (unbounded) TryGrow(int64) bool { return true }
+func (unbounded) Fill(int64)         {}
+func (unbounded) Release()           {}
+
+// quota counts what a stream or a viewer holds in memory, which is that of its room.
 type quota struct {
-	room Room // nil: there is no bound
+	room  Room
+	piece int64
 
 	mu            sync.Mutex
 	held, granted int64
 }
 
-func newQuota(r Room) *quota { return &quota{room: r, granted: BaseBytes} }
+func newQuota(r Room, piece int64) *quota { return &quota{room: r, piece: piece, granted: piece} }
 
 // take counts so many bytes more, where there is room for them.
 func (q *quota) take(bytes int64) bool {
@@ -50,8 +75,8 @@ func (q *quota) grow(bytes int64) bool {
 	if missing <= 0 {
 		return true
 	}
-	missing = (missing + BaseBytes - 1) / BaseBytes * BaseBytes
-	if q.room != nil && !q.room.TryGrow(missing) {
+	missing = (missing + q.piece - 1) / q.piece * q.piece
+	if !q.room.TryGrow(missing) {
 		return false
 	}
 	q.granted += missing
@@ -63,12 +88,10 @@ func (q *quota) give(bytes int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.held -= bytes
-	needed := max(q.held+BaseBytes-1, BaseBytes) / BaseBytes * BaseBytes
-	if q.granted <= needed+BaseBytes && (q.held > 0 || q.granted == BaseBytes) {
+	needed := max(q.held+q.piece-1, q.piece) / q.piece * q.piece
+	if q.granted <= needed+q.piece && (q.held > 0 || q.granted == q.piece) {
 		return
 	}
 	q.granted = needed
-	if q.room != nil {
-		q.room.Fill(needed)
-	}
+	q.room.Fill(needed)
 }

@@ -23,7 +23,16 @@ type room struct {
 	pages, pagesRequests int64
 }
 
-func newRoom(size int64) *room { return &room{size: size, held: tail.BaseBytes} }
+func newRoom(size int64) *room { return &room{size: size} }
+
+func (r *room) get(context.Context) (tail.Room, error) {
+	if !r.TryGrow(tail.BaseBytes) {
+		return nil, errors.New("no room")
+	}
+	return r, nil
+}
+
+func (r *room) Release() { r.Fill(0) }
 
 func (r *room) TryGrow(bytes int64) bool {
 	r.mu.Lock()
@@ -79,7 +88,7 @@ func TestTailWithinItsRoom(t *testing.T) {
 	for _, size := range []int64{tail.BaseBytes, 10 * tail.BaseBytes} {
 		inBubble(t, fmt.Sprint(size), func(t *testing.T) {
 			f, r := &fake{}, newRoom(size)
-			tl := start(t, f, tail.Config{Room: r, Reserve: r.reserve})
+			tl := start(t, f, tail.ViewerConfig{Reserve: r.reserve, Stream: tail.StreamConfig{Room: r.get, Reserve: r.reserve}})
 			time.Sleep(2 * begins)
 			const n = 2000
 			text := strings.Repeat("x", 1000)
@@ -97,13 +106,16 @@ func TestTailWithinItsRoom(t *testing.T) {
 					t.Fatal(err)
 				}
 				got += len(b.Entries) + b.Drops.Slow
-				last = b.Entries[len(b.Entries)-1].Line
+				if len(b.Entries) > 0 {
+					last = b.Entries[len(b.Entries)-1].Line
+				}
 			}
 			if got != n || !strings.HasPrefix(last, fmt.Sprint(n-1)) {
 				t.Errorf("%d lines and drops, the last %.10s", got, last)
 			}
 			nothing(t, tl)
-			if held, _, pages := r.state(); held != tail.BaseBytes || pages != 0 {
+			tl.Close()
+			if held, _, pages := r.state(); held != 0 || pages != 0 {
 				t.Errorf("%d are held, %d of pages", held, pages)
 			}
 		})
@@ -122,7 +134,7 @@ func TestTailResumesWithinItsRoom(t *testing.T) {
 		}
 		cursor := tail.CursorAt(began.Add(tailLookback))
 		time.Sleep(time.Second)
-		tl := start(t, f, tail.Config{Room: r, Reserve: r.reserve, After: cursor})
+		tl := start(t, f, tail.ViewerConfig{Reserve: r.reserve, After: cursor, Stream: tail.StreamConfig{Room: r.get, Reserve: r.reserve}})
 		synctest.Wait() // the reader is slow from the beginning
 		if held, most, held1 := r.state(); most > 20*tail.BaseBytes || held1 == 0 {
 			t.Errorf("%d are held, %d of a page", held, held1)
@@ -137,7 +149,7 @@ func TestTailResumesWithinItsRoom(t *testing.T) {
 		}
 		nothing(t, tl)
 		tl.Close()
-		if held, _, pages := r.state(); held != tail.BaseBytes || pages != 0 || r.pagesRequests < 3 {
+		if held, _, pages := r.state(); held != 0 || pages != 0 || r.pagesRequests < 3 {
 			t.Errorf("%d are held, %d of pages, after %d", held, pages, r.pagesRequests)
 		}
 	})
@@ -155,7 +167,7 @@ func TestTailBeginsWithManyLines(t *testing.T) {
 		for i := range 1000 {
 			f.take(line(time.Now().Add(time.Duration(i-1000)), "%d %s", i, text))
 		}
-		tl := start(t, f, tail.Config{Lines: 1000})
+		tl := start(t, f, tail.ViewerConfig{Lines: 1000})
 		if got := texts(t, tl, 1000); !strings.HasPrefix(got[0], "0 ") {
 			t.Errorf("begins with %.10s", got[0])
 		}
@@ -169,20 +181,20 @@ func TestTailWithoutMemory(t *testing.T) {
 	inBubble(t, "", func(t *testing.T) {
 		full := errors.New("no memory")
 		refused := func(context.Context, int64) (pages.Reservation, error) { return nil, full }
-		tl := tail.Start(t.Context(), &fake{}, tail.Config{Reserve: refused})
-		defer tl.Close()
-		if err := tl.Open(t.Context()); !errors.Is(err, full) {
+		h := hub()
+		defer h.Close()
+		if _, err := open(t.Context(), h, &fake{}, tail.ViewerConfig{Reserve: refused}); !errors.Is(err, full) {
 			t.Errorf("got %v", err)
 		}
 		f, r := &fake{}, newRoom(1<<30)
 		var failures atomic.Int64
-		open := start(t, f, tail.Config{Reserve: func(ctx context.Context, bytes int64) (pages.Reservation, error) {
+		open := start(t, f, tail.ViewerConfig{Stream: tail.StreamConfig{Reserve: func(ctx context.Context, bytes int64) (pages.Reservation, error) {
 			if failures.Load() > 0 {
 				failures.Add(-1)
 				return nil, full
 			}
 			return r.reserve(ctx, bytes)
-		}})
+		}}})
 		time.Sleep(2 * begins)
 		failures.Store(3)
 		f.endTails()

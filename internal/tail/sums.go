@@ -121,7 +121,7 @@ func (s *lineSums) pack() []byte {
 }
 
 func unpackSums(packed []byte) (*lineSums, bool) {
-	if len(packed) != sumsBytes || packed[0] != sumsVersion {
+	if len(packed) != sumsBytes && len(packed) != sumsBytes+seenBytes || packed[0] != sumsVersion {
 		return nil, false
 	}
 	s := &lineSums{}

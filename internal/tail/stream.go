@@ -1,0 +1,376 @@
+package tail
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/logfence/logfence/internal/loki"
+	"github.com/logfence/logfence/internal/pages"
+)
+
+const (
+	// startTimeout is how long to wait for Loki's first ping, which comes after a second; a proxy that drops
+	// pings forwards none.
+	startTimeout = 1500 * time.Millisecond
+	// lookback is how far a query goes back each time that a tail of Loki's begins: lines written before the
+	// last one ended may have been ingested after.
+	lookback = 10 * time.Second
+	// lookahead is how far a query goes into the future: not all clocks agree.
+	lookahead = 10 * time.Second
+	// clockSkew is how far Loki's clock may be behind ours: it refuses to tail from its future.
+	clockSkew = 5 * time.Second
+	// overlap is how long a line may take from a query that has it to Loki's tail.
+	overlap = lookahead + startTimeout + clockSkew
+	// batchInterval is how long lines are collected while others have just been delivered: each batch is written to
+	// each viewer.
+	batchInterval = 100 * time.Millisecond
+
+	minRetryDelay, maxRetryDelay = 250 * time.Millisecond, 5 * time.Second
+)
+
+// stream reads the lines of one query for all of its viewers, and puts them into a ring.
+type stream struct {
+	config StreamConfig
+	hub    *Hub
+	key    Key
+	ring   *ring
+	quota  *quota
+	room   Room
+	cancel context.CancelFunc
+	done   chan struct{} // closed when nothing runs any more
+
+	open   chan struct{} // closed when Loki has taken the tail, or the first poll
+	opened sync.Once
+
+	// Held by hub.mu.
+	viewers int
+	used    bool // whether one has joined
+	linger  *time.Timer
+
+	// What follows belongs to run alone.
+	dedup  dedupWindow
+	cursor Cursor
+	// lastSeen is when Loki last sent anything: all that it ingested before was requested or has arrived.
+	lastSeen time.Time
+	// fetched are the lines of the query for missed lines, until no line of Loki's tail can be one of them.
+	fetched      map[uint64]struct{}
+	fetchedUntil time.Time
+	lastPush     time.Time
+	interrupted  time.Time // since when; the zero time while it is not
+	missed       int       // lines that were missed since
+	from         time.Time // where the query for them began
+	batches      uint64
+	epoch        uint64
+}
+
+// EndError is the end of a tail that its reader did not request.
+type EndError struct{ Cause error }
+
+func (e *EndError) Error() string { return "the tail ended: " + e.Cause.Error() }
+
+// Unwrap returns the cause: an error of package loki or of package pages.
+func (e *EndError) Unwrap() error { return e.Cause }
+
+func newStream(h *Hub, key Key, c StreamConfig, room Room) *stream {
+	s := &stream{
+		config: c, hub: h, key: key, quota: newQuota(room, BaseBytes), room: room,
+		open: make(chan struct{}), done: make(chan struct{}), epoch: rand.Uint64(), //nolint:gosec // no secret
+	}
+	// Lines are the stream's from shortly before it began.
+	s.cursor = CursorAt(h.now())
+	s.dedup.oldest, s.dedup.newest = s.cursor.nanos, s.cursor.nanos
+	s.ring = newRing(s.quota, s.cursor.nanos-1, s.nextID())
+	// Of no viewer's: it outlives them, and carries nothing of their requests.
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	go func() {
+		defer close(s.done)
+		s.ring.end(s.run(ctx))
+		h.forget(s)
+		room.Release()
+	}()
+	return s
+}
+
+// run keeps a tail of Loki's open.
+func (s *stream) run(ctx context.Context) error {
+	pause, since := minRetryDelay, time.Now()
+	for {
+		started := time.Now()
+		begun, err := s.session(ctx)
+		now := time.Now()
+		switch {
+		case ctx.Err() != nil:
+			return &EndError{context.Cause(ctx)}
+		case !s.isOpen(), isPermanent(err):
+			return &EndError{err}
+		case begun:
+			since = now
+		case now.Sub(since) >= s.hub.config.GiveUp:
+			return &EndError{err}
+		}
+		if begun && now.Sub(started) > maxRetryDelay {
+			pause = minRetryDelay
+		}
+		// Randomized: when Loki stops, every tail ends at once.
+		wait := pause/2 + rand.N(pause) //nolint:gosec // no secret
+		s.interrupt(wait)
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+		}
+		pause = min(2*pause, maxRetryDelay)
+	}
+}
+
+// isPermanent reports whether a retry would fail with the same error.
+func isPermanent(err error) bool {
+	var refused *loki.RefusedError
+	var dense *pages.DenseError
+	return errors.As(err, &refused) || errors.As(err, &dense) || errors.Is(err, loki.ErrOrgID) ||
+		errors.Is(err, loki.ErrNotFenced) || errors.Is(err, loki.ErrParameter)
+}
+
+func (s *stream) isOpen() bool {
+	select {
+	case <-s.open:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *stream) markOpen() { s.opened.Do(func() { close(s.open) }) }
+
+// interrupt tells the viewers that nothing is read, and when it is tried next.
+func (s *stream) interrupt(wait time.Duration) {
+	now := s.hub.now()
+	if s.interrupted.IsZero() {
+		s.interrupted, s.from, s.missed = now, time.Time{}, 0
+	}
+	e := &Event{Kind: EventInterrupted, Since: s.interrupted, NextTry: now.Add(wait)}
+	s.ring.setState(e, false)
+	s.pushEvent(e)
+}
+
+// live tells the viewers that all that was missed has been delivered.
+func (s *stream) live() {
+	if !s.interrupted.IsZero() {
+		s.pushEvent(&Event{Kind: EventResumed, Since: s.interrupted, From: s.from, Lines: s.missed})
+		s.interrupted = time.Time{}
+	}
+	s.ring.setState(nil, true)
+}
+
+func (s *stream) pushEvent(e *Event) {
+	b := &Batch{Event: e}
+	b.size = sizeOfBatch(b)
+	s.ring.push(b)
+}
+
+// session is one tail of Loki's, from what was missed before it to its end. It has begun when live lines
+// can have come.
+func (s *stream) session(ctx context.Context) (begun bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if s.isOpen() {
+		// All that was missed, before Loki's tail is opened: it would not wait for this query.
+		if err := s.catchUp(ctx, time.Time{}); err != nil {
+			return false, err
+		}
+	}
+	opened := s.hub.now()
+	upstream, err := s.config.Source.Open(ctx, loki.TailParams{Start: opened.Add(-clockSkew), Limit: 1})
+	if err != nil {
+		return false, fmt.Errorf("open tail: %w", err)
+	}
+	r := startReader(ctx, upstream, s.quota)
+	defer r.close()
+	s.markOpen()
+	if err := r.waitStarted(ctx); err != nil {
+		return false, err
+	}
+	// What was taken in between the query before and the beginning of Loki's tail.
+	if err := s.catchUp(ctx, opened.Add(-clockSkew)); err != nil {
+		return false, err
+	}
+	s.live()
+	return true, s.follow(ctx, r)
+}
+
+// catchUp requests the lines that were not delivered yet. Loki's tail begins with a line since a time, which may be
+// earlier: lines from then on are recorded as fetched, and not delivered.
+func (s *stream) catchUp(ctx context.Context, since time.Time) error {
+	now := s.hub.now()
+	from := s.dedup.resumeFrom(s.lastSeen)
+	if s.from.IsZero() {
+		s.from = time.Unix(0, from)
+	}
+	start := from
+	if !since.IsZero() {
+		start = min(start, since.UnixNano())
+	}
+	walk := pages.Walk{
+		Source: s.config.Source.Entries, Lines: s.config.PageLines, LongBytes: s.config.LongBytes, Reserve: s.config.Reserve,
+		Window: loki.Window{Start: time.Unix(0, start), End: now.Add(lookahead)},
+	}
+	known := s.dedup.deliveredSince(start)
+	s.fetched, s.fetchedUntil = map[uint64]struct{}{}, time.Now().Add(overlap)
+	for page, err := range walk.Pages(ctx) {
+		if err != nil {
+			return fmt.Errorf("request missed lines: %w", err)
+		}
+		var fresh []loki.Entry
+		var prints []uint64
+		for _, e := range page {
+			f := fingerprint(e)
+			s.addFetched(f)
+			if e.Nanos >= from && !known.take(f) {
+				fresh, prints = append(fresh, e), append(prints, f)
+			}
+		}
+		s.missed += len(fresh)
+		for b := range s.split(fresh, prints, Drops{}) {
+			b.caughtUp = true
+			if err := s.ring.pushWait(ctx, b); err != nil {
+				return err
+			}
+		}
+	}
+	s.lastSeen = now
+	return nil
+}
+
+// maxFetched bounds the lines recorded: 65,536 within the lookback. Beyond it some may be repeated.
+const maxFetched = 1 << 16
+
+func (s *stream) addFetched(f uint64) {
+	if len(s.fetched) < maxFetched {
+		s.fetched[f] = struct{}{}
+	}
+}
+
+// split records entries as delivered, and returns them as batches.
+func (s *stream) split(entries []loki.Entry, prints []uint64, drops Drops) func(yield func(*Batch) bool) {
+	return func(yield func(*Batch) bool) {
+		for len(entries) > 0 || drops.Count() > 0 {
+			n := batchEnd(entries)
+			b := &Batch{Entries: entries[:n:n], prints: prints[:n:n], Drops: drops}
+			for i, e := range b.Entries {
+				s.dedup.add(e.Nanos, prints[i])
+				s.cursor.Add(e)
+			}
+			b.id = s.nextID()
+			b.size = sizeOfBatch(b)
+			entries, prints, drops = entries[n:], prints[n:], Drops{}
+			if !yield(b) {
+				return
+			}
+		}
+	}
+}
+
+// nextID is the id of the position after the lines so far. It is no other position's.
+func (s *stream) nextID() string {
+	s.batches++
+	return s.cursor.textWith(mix(s.epoch + s.batches))
+}
+
+// batchEnd is how many of the entries a batch holds.
+func batchEnd(entries []loki.Entry) int {
+	size := 0
+	for i, e := range entries {
+		if size += e.Size(); i == batchEntries || i > 0 && size > batchBytes {
+			return i
+		}
+	}
+	return len(entries)
+}
+
+// follow delivers the frames of Loki's tail until it ends. Where many come, those of a short time are one batch.
+func (s *stream) follow(ctx context.Context, r *reader) (err error) {
+	var p pending
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	defer func() { s.flush(&p, r) }()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+			s.flush(&p, r)
+		case frame, ok := <-r.frames:
+			if !ok {
+				return r.err
+			}
+			first := p.size == 0
+			s.collect(&p, frame)
+			wait := batchInterval - time.Since(s.lastPush)
+			switch {
+			case wait <= 0 || len(p.entries) >= batchEntries || p.size >= batchBytes:
+				s.flush(&p, r)
+			case first:
+				timer.Reset(wait)
+			}
+		}
+	}
+}
+
+// pending are lines of Loki's tail that are about to be delivered.
+type pending struct {
+	entries []loki.Entry
+	prints  []uint64
+	drops   Drops
+	size    int64 // as the reader counts them
+}
+
+// collect takes the lines of a frame that were not fetched.
+func (s *stream) collect(p *pending, frame loki.Frame) {
+	p.size += sizeOf(frame)
+	if s.fetched != nil && time.Now().After(s.fetchedUntil) {
+		s.fetched = nil
+	}
+	for _, e := range frame.Entries {
+		f := fingerprint(e)
+		if _, fetched := s.fetched[f]; !fetched {
+			p.entries, p.prints = append(p.entries, e), append(p.prints, f)
+		}
+	}
+	p.drops.Loki += len(frame.Dropped)
+	room := max(0, maxNamedDrops-len(p.drops.Named))
+	p.drops.Named = append(p.drops.Named, frame.Dropped[:min(room, len(frame.Dropped))]...)
+	s.lastSeen = s.hub.now()
+}
+
+// flush delivers what is pending.
+func (s *stream) flush(p *pending, r *reader) {
+	if p.size == 0 {
+		return
+	}
+	for b := range s.split(p.entries, p.prints, p.drops) {
+		s.ring.push(b)
+	}
+	r.done(p.size)
+	*p = pending{}
+	s.lastPush = time.Now()
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// sortByTime sorts entries by time, those of one nanosecond as they are.
+func sortByTime(entries []loki.Entry) {
+	slices.SortStableFunc(entries, func(a, b loki.Entry) int { return cmp.Compare(a.Nanos, b.Nanos) })
+}
