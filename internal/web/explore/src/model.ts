@@ -39,6 +39,10 @@ export interface View {
   to: string;
   limit: number;
   direction: Direction;
+  /** A metric query is evaluated at the end of the range alone. */
+  instant: boolean;
+  /** The line that a link is about, as mark.ts names it. */
+  line?: string;
   zone: Zone;
   tenant?: string;
   wrap: boolean;

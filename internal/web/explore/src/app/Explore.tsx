@@ -1,8 +1,9 @@
 import type { Me } from '@logfence/client';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
-import type { Client, Line, OnFilter, Span, View } from '../model';
+import type { Client, Line, OnFilter, View } from '../model';
 import { addFilter, addPattern, recentQueries } from '../query';
+import { nameOf } from '../results/mark';
 import { needsSignIn } from './advice';
 import { Header } from './Header';
 import { Palette, type Command } from './Palette';
@@ -168,7 +169,8 @@ export function Explore({ connect, me, session, signIns, onSignIn, onSignOut }: 
             onZoom={({ start, end }) => run({ from: isoOf(start), to: isoOf(end) })}
             onRange={(from, to) => run({ from, to })}
             onRetry={() => run()}
-            linkTo={(line) => linkTo(view, search.result?.request.span, line)}
+            onInstant={(instant) => run({ instant })}
+            linkTo={(line) => linkTo(view, line)}
             onSignIn={onSignIn}
             onLabels={() => setPanel('labels')}
             onStop={stop}
@@ -205,10 +207,12 @@ function useSignInAgain(signIns: number, search: Search, rerun: () => void): voi
   }, [signIns]);
 }
 
-/** The address at which a line is the first that is shown. */
-function linkTo(view: View, span: Span | undefined, line: Line): string {
-  const from = isoOf(span?.start ?? BigInt(line.ns) - 3_600_000_000_000n);
-  const at = searchOf({ ...view, from, to: isoOf(BigInt(line.ns) + 1n), direction: 'backward' });
+const fiveMinutes = 300_000_000_000n;
+
+/** The address at which a line is among those of some minutes around it, opened and marked. */
+function linkTo(view: View, line: Line): string {
+  const [from, to] = [-fiveMinutes, fiveMinutes].map((more) => isoOf(BigInt(line.ns) + more));
+  const at = searchOf({ ...view, from: from ?? '', to: to ?? '', direction: 'backward', line: nameOf(line) });
   return `${location.origin}${location.pathname}${at}`;
 }
 

@@ -2,7 +2,8 @@ import { useEffect, useMemo, useState } from 'preact/hooks';
 
 import type { Client, Line, OnFilter, Span, View, Zone } from '../model';
 import { isMetric, logQuery, searchTerms, streamSelector } from '../query';
-import { Lines, LiveTail, MetricChart, VolumeChart } from '../results';
+import { Lines, LiveTail, MetricChart, VectorTable, VolumeChart } from '../results';
+import { nameOf } from '../results/mark';
 import { coarseStamp, msOf } from '../results/time';
 import { mostLines, type SearchResult, type SearchRequest, type LinesResult } from './runQuery';
 import { FailureBox } from './FailureBox';
@@ -23,6 +24,8 @@ export interface ResultsProps {
   onZoom: (span: Span) => void;
   onRange: (from: string, to: string) => void;
   onRetry: () => void;
+  /** Chooses between values over time, and those at the end of the range. */
+  onInstant: (instant: boolean) => void;
   linkTo: (line: Line) => string;
   onSignIn: () => void;
   onLabels: () => void;
@@ -101,12 +104,42 @@ function Shown(props: ResultsProps & { result: SearchResult }) {
           span={result.request.span}
           step={result.step}
           zone={view.zone}
+          kind={<Kind instant={false} onInstant={props.onInstant} />}
           onZoom={props.onZoom}
+        />
+      );
+    case 'vector':
+      return (
+        <VectorTable
+          vector={result.series}
+          query={result.request.query}
+          at={msOf(result.request.span.end)}
+          zone={view.zone}
+          kind={<Kind instant={true} onInstant={props.onInstant} />}
         />
       );
     case 'lines':
       return result.lines.length === 0 ? <Empty {...props} /> : <ShownLines {...props} result={result} />;
   }
+}
+
+/** Whether a metric query is evaluated over time, or once. */
+function Kind({ instant, onInstant }: { instant: boolean; onInstant: (instant: boolean) => void }) {
+  return (
+    <span class="a-group" role="group" aria-label="Kind of query">
+      <button type="button" aria-pressed={!instant} title="Values over the time range" onClick={() => onInstant(false)}>
+        Range
+      </button>
+      <button
+        type="button"
+        aria-pressed={instant}
+        title="One value for each series, at the end of the time range"
+        onClick={() => onInstant(true)}
+      >
+        Instant
+      </button>
+    </span>
+  );
 }
 
 function ShownLines({
@@ -123,8 +156,15 @@ function ShownLines({
 }: ResultsProps & { result: LinesResult }) {
   const { request, lines } = result;
   const terms = useMemo(() => searchTerms(request.query), [request]);
+  const linked = request.line;
+  const missing = useMemo(() => linked !== undefined && !lines.some((line) => nameOf(line) === linked), [linked, lines]);
   return (
     <>
+      {missing && (
+        <p class="a-older" role="note">
+          The line of this link is not among these lines: it may have been deleted, or the query does not find it.
+        </p>
+      )}
       <VolumeChart query={request.query} client={client} span={request.span} zone={view.zone} onZoom={onZoom} />
       <Lines
         lines={lines}
@@ -138,6 +178,7 @@ function ShownLines({
         client={client}
         tenants={tenants}
         linkTo={linkTo}
+        linked={linked}
       />
       {search.more.failure && (
         <FailureBox failure={search.more.failure} onRetry={() => void search.loadMore()} onSignIn={onSignIn} expires={expires} />
@@ -160,7 +201,7 @@ function Summary({ result, zone }: { result: SearchResult | undefined; zone: Zon
           : `, more ${request.direction === 'backward' ? 'before' : 'after'}: a page has ${request.limit.toLocaleString('en')}`;
     text = `${n.toLocaleString('en')} ${n === 1 ? 'line' : 'lines'}${rest} · ${seconds(took)}`;
     if (crowded) text += ` · some lines of ${crowded === 1 ? 'one moment' : `${crowded} moments`} are missing: too many at once`;
-  } else if (result?.kind === 'matrix') {
+  } else if (result?.kind === 'matrix' || result?.kind === 'vector') {
     text = `${result.series.length} series · ${seconds(result.took)}`;
   }
   return (

@@ -1,8 +1,9 @@
 // Requests for lines or numbers, and for the page after the lines that are there.
-import type { MatrixSeries } from '@logfence/client';
+import type { MatrixSeries, VectorSeries } from '@logfence/client';
 
 import type { Client, Direction, Failure, Line, Span } from '../model';
 import { isMetric } from '../query/logql';
+import { momentIn } from '../results/mark';
 import { linesOf, nextPage, past, without } from './paging';
 import { stepOf } from './range';
 
@@ -15,6 +16,10 @@ export interface SearchRequest {
   span: Span;
   limit: number;
   direction: Direction;
+  /** A metric query is evaluated at the end of the span alone. */
+  instant: boolean;
+  /** The line that is to be among the lines, as mark.ts names it. */
+  line?: string | undefined;
   /** When, in milliseconds since 1970. */
   at: number;
 }
@@ -39,27 +44,69 @@ export interface MatrixResult {
   step: number;
 }
 
+export interface VectorResult {
+  kind: 'vector';
+  request: SearchRequest;
+  took: number;
+  series: VectorSeries[];
+}
+
 export interface FailedResult {
   kind: 'failed';
   request: SearchRequest;
   failure: Failure;
   /** The result that the same query had before: it stays. */
-  before?: LinesResult | MatrixResult | undefined;
+  before?: Exclude<SearchResult, FailedResult> | undefined;
 }
 
-export type SearchResult = LinesResult | MatrixResult | FailedResult;
+export type SearchResult = LinesResult | MatrixResult | VectorResult | FailedResult;
 
 export async function runQuery(client: Client, request: SearchRequest, signal: AbortSignal): Promise<SearchResult> {
-  const { query, span, limit, direction } = request;
   const began = performance.now();
+  if (!isMetric(request.query)) return await linesIn(client, request, began, signal);
+  if (request.instant) return await valuesAt(client, request, began, signal);
+  const { query, span } = request;
   const step = stepOf(span);
-  const params = isMetric(query) ? { query, ...span, step: `${step}s` } : { query, ...span, limit, direction };
-  const { data, error } = await client.queryLogs(params, { signal, categorizeLabels: true });
+  const { data, error } = await client.queryLogs({ query, ...span, step: `${step}s` }, { signal });
+  if (error) return { kind: 'failed', request, failure: error };
+  const series = data.data.resultType === 'matrix' ? data.data.result : [];
+  return { kind: 'matrix', request, took: performance.now() - began, series, step: step * 1000 };
+}
+
+async function linesIn(client: Client, given: SearchRequest, began: number, signal: AbortSignal): Promise<SearchResult> {
+  const request = await aroundLine(client, given, signal);
+  const { query, span, limit, direction } = request;
+  const { data, error } = await client.queryLogs({ query, ...span, limit, direction }, { signal, categorizeLabels: true });
   const took = performance.now() - began;
   if (error) return { kind: 'failed', request, failure: error };
-  if (data.data.resultType === 'matrix') return { kind: 'matrix', request, took, series: data.data.result, step: step * 1000 };
+  if (data.data.resultType === 'matrix') return { kind: 'matrix', request, took, series: data.data.result, step: 1000 };
   const lines = linesOf(data.data.result, direction, 0);
   return { kind: 'lines', request, took, lines, atEnd: lines.length < limit, crowded: 0 };
+}
+
+async function valuesAt(client: Client, request: SearchRequest, began: number, signal: AbortSignal): Promise<SearchResult> {
+  const { data, error } = await client.queryInstant({ query: request.query, time: request.span.end }, { signal });
+  if (error) return { kind: 'failed', request, failure: error };
+  const { resultType, result } = data.data;
+  const series = resultType === 'vector' ? result : resultType === 'scalar' ? [{ metric: {}, value: result }] : [];
+  return { kind: 'vector', request, took: performance.now() - began, series };
+}
+
+/**
+ * The request with its span cut, so that the line which a link is about is on its first page: the range of a link has
+ * some minutes, and those after the line may have more lines than a page.
+ */
+async function aroundLine(client: Client, request: SearchRequest, signal: AbortSignal): Promise<SearchRequest> {
+  const ns = request.line && momentIn(request.line);
+  if (!ns || request.direction !== 'backward') return request;
+  const limit = Math.max(1, Math.floor(request.limit / 2));
+  const params = { query: request.query, start: ns, end: request.span.end, limit, direction: 'forward' as const };
+  const { data } = await client.queryLogs(params, { signal });
+  if (data?.data.resultType !== 'streams') return request; // the request itself then says what is wrong
+  const after = linesOf(data.data.result, 'forward', 0);
+  const last = after.at(-1);
+  if (after.length < limit || !last) return request;
+  return { ...request, span: { ...request.span, end: String(BigInt(last.ns) + 1n) } };
 }
 
 /** The result with the next page, which begins where it ends. */

@@ -44,6 +44,8 @@ export function useSearch(client: Client, most: number): Search {
       span,
       limit: Math.min(view.limit, most),
       direction: view.direction,
+      instant: view.instant,
+      line: view.line,
       at: Date.now(),
     };
     loading.current = false;

@@ -55,6 +55,7 @@ export function useView(): ViewState {
   const run = (change: Partial<View> = {}): void => {
     const next = { ...view, ...change };
     if ('tenant' in change && change.tenant === undefined) delete next.tenant;
+    if (!('line' in change)) delete next.line; // a link's line is of what the link opened
     show(next);
     setRuns((n) => n + 1);
   };
@@ -96,7 +97,7 @@ export function useView(): ViewState {
       const query = change(ran);
       setDraft(draft === ran ? query : change(draft));
       if (followed === undefined) return run({ query });
-      show({ ...view, query });
+      show(withoutLine({ ...view, query }));
       setFollowed(query);
     },
     submit: (live) => {
@@ -106,7 +107,7 @@ export function useView(): ViewState {
       setDraft(query);
       if (note) setNotice({ kind: 'note', text: note });
       if (!live) return run({ query });
-      show({ ...view, query });
+      show(withoutLine({ ...view, query }));
       setFollowed(query);
     },
     unfollow: () => setFollowed(undefined),
@@ -115,4 +116,8 @@ export function useView(): ViewState {
       history.replaceState(null, '', searchOf({ ...readView(location.search).view, ...change }));
     },
   };
+}
+
+function withoutLine({ line: _, ...view }: View): View {
+  return view;
 }

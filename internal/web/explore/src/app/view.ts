@@ -1,5 +1,6 @@
 // The view in the URL: a link shows a colleague the same thing.
 import type { View } from '../model';
+import { momentIn } from '../results/mark';
 import { prepare } from './draft';
 import { momentOf, spanOf } from './range';
 
@@ -10,6 +11,7 @@ export const fallback: View = {
   to: 'now',
   limit: 500,
   direction: 'backward',
+  instant: false,
   zone: 'local',
   wrap: false,
   nanoseconds: false,
@@ -25,6 +27,7 @@ export const limits = [100, 500, 1000, 2000, 5000];
 
 /** What is on or off, by its name in the URL. */
 const switches = [
+  ['instant', 'instant'],
   ['wrap', 'wrap'],
   ['ns', 'nanoseconds'],
   ['fold', 'fold'],
@@ -78,6 +81,7 @@ export function readView(search: string): ReadView {
     if (valid) view.columns = columns;
     return valid;
   });
+  read('line', 'no line', (text) => momentIn(text) !== undefined && ((view.line = text), true));
   const tenant = params.get('tenant');
   if (tenant) view.tenant = tenant;
   return { view, problems };
@@ -90,6 +94,7 @@ export function searchOf(view: View): string {
   if (view.direction !== fallback.direction) params.set('dir', view.direction);
   if (view.zone !== fallback.zone) params.set('tz', view.zone);
   for (const [name, part] of switches) if (view[part] !== fallback[part]) params.set(name, view[part] ? '1' : '0');
+  if (view.line) params.set('line', view.line);
   if (view.columns.length > 0) params.set('cols', view.columns.join(','));
   if (view.tenant) params.set('tenant', view.tenant);
   return `?${params.toString()}`;

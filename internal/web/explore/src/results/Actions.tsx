@@ -1,19 +1,18 @@
 import { useState } from 'preact/hooks';
 
-import type { Client, Line, Zone } from '../model';
+import type { Line } from '../model';
 import { Context } from './Context';
 import { asJson, copy } from './copy';
+import type { Look } from './Row';
 
 export interface ActionsProps {
   line: Line;
-  zone: Zone;
-  client: Client;
-  /** The address at which a colleague sees this line; missing where there is none. */
-  linkTo: ((line: Line) => string) | undefined;
+  look: Pick<Look, 'zone' | 'client' | 'linkTo' | 'varying'>;
 }
 
 /** What can be done with a line: above its text, which may be long. */
-export function Actions({ line, zone, client, linkTo }: ActionsProps) {
+export function Actions({ line, look }: ActionsProps) {
+  const { zone, client, linkTo, varying } = look;
   const [said, say] = useState('');
   const [context, setContext] = useState(false);
   const take = (text: string, what: string): void => {
@@ -38,7 +37,7 @@ export function Actions({ line, zone, client, linkTo }: ActionsProps) {
       <span role="status" class="r-said">
         {said}
       </span>
-      {context && <Context line={line} zone={zone} client={client} onClose={() => setContext(false)} />}
+      {context && <Context line={line} zone={zone} client={client} varying={varying} onClose={() => setContext(false)} />}
     </div>
   );
 }

@@ -19,6 +19,10 @@ export interface LineListProps {
   follow?: boolean;
   /** Told when the reader leaves the last row or comes back to it. */
   onBottom?: (at: boolean) => void;
+  /** What is found, and is scrolled to. */
+  hit?: Item | undefined;
+  /** What a link is about: it is opened and scrolled to. */
+  marked?: Item | undefined;
   /** What stands above the rows, and is scrolled sideways with them. */
   heading?: ComponentChildren;
   /** What comes after the last row. */
@@ -29,7 +33,7 @@ const rowHeight = 20;
 const padding = 4;
 
 /** A list of any number of lines, of which those are in the page that are seen. */
-export function LineList({ items, look, label, busy, open, follow = false, onBottom, heading, children }: LineListProps) {
+export function LineList({ items, look, label, busy, open, follow = false, onBottom, hit, marked, heading, children }: LineListProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const rows = useRef<HTMLDivElement>(null);
   const head = useRef<HTMLDivElement>(null);
@@ -128,6 +132,29 @@ export function LineList({ items, look, label, busy, open, follow = false, onBot
     for (const element of rows.current?.children ?? []) observer.observe(element);
     return () => observer.disconnect();
   });
+
+  /** Shows a row with some of those above it. */
+  const reveal = (item: Item): void => {
+    const index = find(items, item);
+    if (index < 0) return;
+    scrollTo(view.goTo(heights.top(index) - box.height / 3));
+    setCurrent(items[index]);
+    redraw(undefined);
+  };
+  const drawable = box.height > 0;
+  const linked = marked && identity(marked);
+  useLayoutEffect(() => {
+    if (!marked || !drawable) return;
+    setExpanded((old) => new Set(old).add(identity(marked)));
+    reveal(marked);
+  }, [linked, drawable]);
+  useLayoutEffect(() => {
+    const index = hit ? find(items, hit) : -1;
+    if (!hit || index < 0) return;
+    const [top, end] = [heights.top(index), heights.top(index) + heights.height(index)];
+    if (top < view.top || end > view.top + box.height) reveal(hit);
+    else setCurrent(hit);
+  }, [hit]);
 
   const wasAtBottom = useRef(true);
   const onScroll = (): void => {
@@ -242,6 +269,7 @@ export function LineList({ items, look, label, busy, open, follow = false, onBot
                   total={open ? -1 : items.length}
                   current={item === tabbed}
                   open={expanded.size > 0 && expanded.has(identity(item))}
+                  marked={item === hit ? 'hit' : item === marked ? 'linked' : undefined}
                   onToggle={toggle}
                 />
               ),

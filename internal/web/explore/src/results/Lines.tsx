@@ -2,12 +2,14 @@ import { useEffect, useMemo, useRef } from 'preact/hooks';
 
 import type { Client, Direction, Line, OnFilter, Term, View } from '../model';
 import { arranged } from './arrange';
+import { FindBar, useFind } from './Find';
 import { LineList } from './LineList';
 import { marker } from './highlights';
 import type { Item } from './items';
+import { nameOf } from './mark';
 import { useStable } from './memo';
 import type { Look } from './Row';
-import { columnsOf, tagsOf, type Tag } from './tags';
+import { columnsOf, tagsOf, varyingIn, type Tag } from './tags';
 
 export interface LinesProps {
   lines: Line[];
@@ -23,6 +25,8 @@ export interface LinesProps {
   tenants: readonly string[];
   /** The address at which a colleague sees a line; without it none is offered. */
   linkTo?: (line: Line) => string;
+  /** The line that a link is about: it is opened, marked and scrolled to. */
+  linked?: string | undefined;
 }
 
 /** The lines of a result, and more of them on reaching the end. */
@@ -30,17 +34,20 @@ export function Lines(props: LinesProps) {
   const { lines, view, terms, direction, loading, atEnd, client, tenants } = props;
   const { wrap, zone, fold, join } = view;
   const digits = view.nanoseconds ? 9 : 3;
-  const mark = useMarker(terms);
   const onFilter = useStable(props.onFilter);
   const link = useStable((line: Line) => props.linkTo?.(line) ?? '');
   const linkTo = props.linkTo && link;
   const rows = useMemo(() => arranged(lines, { join, fold, direction }), [lines, join, fold, direction]);
+  const found = useFind(rows);
+  const mark = useMarker(found.term ? [...terms, found.term] : terms);
+  const marked = useMemo(() => props.linked && rows.find((row) => nameOf(row) === props.linked), [rows, props.linked]) || undefined;
   const differing = useTags(rows, tenants);
   const columns = useColumns(rows, view.columns);
+  const varying = useMemo(() => varyingIn(rows), [rows]);
   const tags = columns.length > 0 ? columns : differing;
   const look = useMemo(
-    () => ({ wrap, zone, digits, mark, client, onFilter, linkTo, tags }) satisfies Look,
-    [wrap, zone, digits, mark, client, onFilter, linkTo, tags],
+    () => ({ wrap, zone, digits, mark, client, onFilter, linkTo, tags, varying }) satisfies Look,
+    [wrap, zone, digits, mark, client, onFilter, linkTo, tags, varying],
   );
   const order = direction === 'backward' ? 'newest first' : 'oldest first';
   return (
@@ -51,10 +58,13 @@ export function Lines(props: LinesProps) {
         label={`Log lines, ${order}`}
         busy={loading}
         open={!atEnd}
+        hit={found.hit}
+        marked={marked}
         heading={columns.length > 0 && <Heading columns={columns} digits={digits} />}
       >
         <Ending {...props} />
       </LineList>
+      {found.open && <FindBar found={found} more={!atEnd} />}
     </section>
   );
 }

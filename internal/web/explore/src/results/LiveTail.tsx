@@ -5,6 +5,7 @@ import type { Client, Failure, OnFilter, Term, Zone } from '../model';
 import { LineList } from './LineList';
 import { useMarker, useTags } from './Lines';
 import { useStable } from './memo';
+import { perLine } from './tags';
 import { Keys, linesOf } from './store';
 import { Tailing } from './tailing';
 
@@ -47,7 +48,7 @@ export function LiveTail(props: LiveTailProps) {
   const onFilter = useStable(props.onFilter);
   const tags = useTags(tail.items, props.tenants);
   const look = useMemo(
-    () => ({ wrap, zone, digits: 3 as const, mark, client, onFilter, linkTo: undefined, tags }),
+    () => ({ wrap, zone, digits: 3 as const, mark, client, onFilter, linkTo: undefined, tags, varying: perLine }),
     [wrap, zone, mark, client, onFilter, tags],
   );
   const onBottom = useCallback((at: boolean) => setAway(!at), []);

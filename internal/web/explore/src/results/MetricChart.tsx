@@ -1,32 +1,28 @@
 import 'uplot/dist/uPlot.min.css';
 
-import type { MatrixSeries, VectorSeries } from '@logfence/client';
+import type { MatrixSeries } from '@logfence/client';
+import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
 import type { Span, Zone } from '../model';
 import { selectsPerStep, unitOf, type Unit } from '../query/logql';
 import { color } from '../theme';
 import { byteIncrements, plot, wholeIncrements, type Plot } from './plot';
-import { chartOf, isolated, isWhole, namesOf, numberOf, shortNumber, withUnit, type Chart, type Series } from './series';
+import { chartOf, isolated, isWhole, withUnit, type Chart, type Series } from './series';
 import { coarseStamp, msOf, nsOfMs } from './time';
 import { ZoomBar } from './ZoomBar';
 
 export interface MetricChartProps {
-  matrix?: MatrixSeries[];
-  vector?: VectorSeries[];
+  matrix: MatrixSeries[];
   query: string;
   /** The requested range, which is the axis whatever the series have. */
   span: Span;
   /** Between points, in milliseconds. */
   step: number;
   zone: Zone;
+  /** What chooses between this and a table. */
+  kind: ComponentChildren;
   onZoom: (span: Span) => void;
-}
-
-/** The result of a metric query: lines over time, or a table of what is now. */
-export function MetricChart({ matrix, vector, ...props }: MetricChartProps) {
-  if (matrix && matrix.length > 0) return <LinesOverTime matrix={matrix} {...props} />;
-  return vector && vector.length > 0 ? <VectorTable vector={vector} /> : <p class="r-note">No series.</p>;
 }
 
 const height = 300;
@@ -37,7 +33,8 @@ const most = 500;
 /** How many colors there are. */
 const hues = 10;
 
-function LinesOverTime({ matrix, query, span, step, zone, onZoom }: MetricChartProps & { matrix: MatrixSeries[] }) {
+/** The result of a metric query: series over time. */
+export function MetricChart({ matrix, query, span, step, zone, kind, onZoom }: MetricChartProps) {
   const chart = useMemo(() => chartOf(matrix, step), [matrix, step]);
   const unit = useMemo(() => unitOf(query), [query]);
   const [all, setAll] = useState(false);
@@ -89,6 +86,7 @@ function LinesOverTime({ matrix, query, span, step, zone, onZoom }: MetricChartP
   return (
     <section class="r-metric" aria-label="Series over time">
       <div class="r-bar">
+        {kind}
         <span class="r-told">
           {time === undefined
             ? `${chart.series.length.toLocaleString('en')} series${unitWords[unit]}`
@@ -144,7 +142,7 @@ function LinesOverTime({ matrix, query, span, step, zone, onZoom }: MetricChartP
   );
 }
 
-const unitWords: Record<Unit, string> = {
+export const unitWords: Record<Unit, string> = {
   lines: ', in lines',
   'lines/s': ', in lines per second',
   bytes: ', in bytes',
@@ -164,33 +162,4 @@ function hueOf({ level }: Series, index: number): `--${string}` {
 
 function value(number: number | null | undefined, unit: Unit): string {
   return number === null || number === undefined || number === -Infinity ? '–' : withUnit(number, unit);
-}
-
-function VectorTable({ vector }: { vector: VectorSeries[] }) {
-  const rows = useMemo(() => {
-    const names = namesOf(vector.map(({ metric }) => metric));
-    return vector
-      .map(({ value: sample }, i) => ({ name: names[i] ?? '', text: sample[1], number: numberOf(sample) }))
-      .sort((a, b) => b.number - a.number);
-  }, [vector]);
-  return (
-    <table class="r-series">
-      <thead>
-        <tr>
-          <th scope="col">Series</th>
-          <th scope="col">Value</th>
-        </tr>
-      </thead>
-      <tbody>
-        {rows.slice(0, most).map(({ name, text, number }, i) => (
-          <tr key={i}>
-            <th scope="row">
-              <bdi>{name}</bdi>
-            </th>
-            <td title={text}>{shortNumber(number)}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
-  );
 }

@@ -25,6 +25,8 @@ export interface Look {
   linkTo: ((line: Line) => string) | undefined;
   /** Labels that tell the rows apart. */
   tags: readonly Tag[];
+  /** Labels whose values are many: what is around a line is looked for without them. */
+  varying: ReadonlySet<string>;
 }
 
 export interface RowProps {
@@ -37,10 +39,12 @@ export interface RowProps {
   current: boolean;
   open: boolean;
   onToggle: (line: Line) => void;
+  /** What it is marked for: a search in the lines has found it, or a link is about it. */
+  marked: 'hit' | 'linked' | undefined;
 }
 
-export const Row = memo(function Row({ line, look, index, total, current, open, onToggle }: RowProps) {
-  const { wrap, zone, digits, mark, client, onFilter, linkTo, tags } = look;
+export const Row = memo(function Row({ line, look, index, total, current, open, onToggle, marked }: RowProps) {
+  const { wrap, zone, digits, mark, onFilter, tags } = look;
   const level = levelOf(line);
   const id = `r-${line.key}`;
   const [date, clock] = stamp(line.ns, zone, digits).split(' ');
@@ -55,7 +59,8 @@ export const Row = memo(function Row({ line, look, index, total, current, open, 
   };
   return (
     <article
-      class={`r-row r-${level}${open ? ' r-open' : ''}`}
+      class={`r-row r-${level}${open ? ' r-open' : ''}${marked ? ` r-${marked}` : ''}`}
+      aria-current={marked ? true : undefined}
       data-key={line.key}
       tabIndex={current ? 0 : -1}
       aria-posinset={index + 1}
@@ -77,7 +82,7 @@ export const Row = memo(function Row({ line, look, index, total, current, open, 
           ))}
         </span>
         <div class="r-body">
-          {open && <Actions line={line} zone={zone} client={client} linkTo={linkTo} />}
+          {open && <Actions line={line} look={look} />}
           <span id={`${id}-text`}>
             <Counts line={line} zone={zone} />
             <Text text={line.text} mark={mark} wrap={wrap || open} longest={open ? longestOpened : longestDrawn} />

@@ -1,9 +1,9 @@
 import type { Labels } from '../model';
 
-/** The selector of one stream, without the label by which Loki itself splits streams. */
-export function selectorOf(stream: Labels): string {
+/** The selector of all streams that have these labels in common with one. */
+export function selectorOf(stream: Labels, names: ReadonlySet<string>): string {
   const matchers = Object.entries(stream)
-    .filter(([name]) => name !== '__stream_shard__')
+    .filter(([name]) => names.has(name))
     .map(([name, value]) => `${name}=${quoted(value)}`);
   return `{${matchers.join(', ')}}`;
 }

@@ -55,6 +55,17 @@ export function tagsOf(items: readonly Item[], tenants: readonly string[]): Tag[
     .map(({ name, distinct }) => ({ name, width: Math.min(widest, Math.max(...distinct.map((value) => value.length))) }));
 }
 
+/** Labels of which nearly each stream has a value of its own, such as that of a request. */
+export function varyingIn(items: readonly Item[]): ReadonlySet<string> {
+  const streams = [...new Set(items.flatMap((item) => (isNotice(item) ? [] : [item.stream])))];
+  const values = new Map<string, Set<string>>();
+  for (const stream of streams) {
+    for (const [name, value] of Object.entries(stream)) values.set(name, (values.get(name) ?? new Set()).add(value));
+  }
+  const varying = [...values].filter(([, { size }]) => size >= 20 && size > streams.length / 2).map(([name]) => name);
+  return new Set([...perLine, ...varying]);
+}
+
 /** The label's or field's value of a line, empty where it has none. */
 export function tagValue(line: Line, { name }: Tag): string {
   return own(line.stream, name) ?? own(line.metadata, name) ?? own(line.parsed, name) ?? fieldsIn(line).get(name) ?? '';

@@ -33,7 +33,7 @@ async function readAll(all: Stored[], limit: number, most: number, direction: Di
   };
   const client = { queryLogs } as unknown as Client;
   const { signal } = new AbortController();
-  const request = { query: '{}', span: { start: '0', end: '1000' }, limit, direction, at: 0 };
+  const request = { query: '{}', span: { start: '0', end: '1000' }, limit, direction, instant: false, at: 0 };
   let result = await runQuery(client, request, signal);
   for (let pages = 0; pages < 200; pages++) {
     assert.equal(result.kind, 'lines');

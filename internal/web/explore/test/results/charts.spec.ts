@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 
 import type { Page } from 'playwright-core';
@@ -112,6 +113,41 @@ test('a metric query draws series that are shown and hidden by a legend', async 
   await series.nth(1).click({ modifiers: ['Shift'] });
   assert.deepEqual(await series.evaluateAll((all) => all.map((e) => e.getAttribute('aria-pressed'))), ['false', 'true', 'false']);
   await accessible(page, 'a metric chart');
+});
+
+test('an instant query is a table with exact values, sorted by any column, and a CSV file', async (t) => {
+  for (const [pod, count] of Object.entries({ 'p-2': 3, 'p-10': 1, '=1+1': 2 })) {
+    await push(
+      { tenant_id: 'alpha', app: 'instant', pod },
+      Array.from({ length: count }, (_, i) => `line ${i}`),
+    );
+  }
+  const query = 'sum by (pod) (count_over_time({app="instant"}[1h])) / 7';
+  const page = await openAs(t, 'ana', { search: searchFor(query) });
+  await statusShows(page, /^3 series/);
+  await page.getByRole('button', { name: 'Instant' }).click();
+  await statusShows(page, /^3 series/);
+  const table = page.getByRole('region', { name: 'Values' }).getByRole('table');
+  const pods = (): Promise<string[]> => table.locator('tbody td:first-child').allTextContents();
+  await table.waitFor();
+  assert.match(page.url(), /instant=1/);
+  assert.deepEqual(await pods(), ['p-2', '=1+1', 'p-10']);
+  assert.equal(await table.locator('tbody td:last-child').first().textContent(), '0.42857142857142855', 'all digits of 3/7');
+  await table.getByRole('button', { name: 'pod' }).click();
+  assert.deepEqual(
+    (await pods()).filter((pod) => pod.startsWith('p')),
+    ['p-2', 'p-10'],
+    'numbers in names count as numbers',
+  );
+  assert.equal(await table.getByRole('columnheader', { name: 'pod' }).getAttribute('aria-sort'), 'ascending');
+  await accessible(page, 'a table of values');
+  const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'CSV' }).click()]);
+  const csv = await readFile(await file.path(), 'utf8');
+  assert.match(csv, /^pod,Value\r\n/);
+  assert.ok(csv.includes("'=1+1,0.2857142857142857\r\n"), csv);
+  await page.getByRole('button', { name: 'Range', exact: true }).click();
+  await page.getByRole('region', { name: 'Series over time' }).waitFor();
+  assert.doesNotMatch(page.url(), /instant=1/);
 });
 
 test('the time axis is the requested range, whatever the series have', async (t) => {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 
 import type { Page } from 'playwright-core';
 
-import { accessible, statusShows, open, openAs, push, run, signIn } from '../stack';
+import { accessible, statusShows, now, open, openAs, push, run, signIn } from '../stack';
 
 const rows = (page: Page) => page.getByRole('feed').getByRole('article');
 const row = (page: Page, text: string | RegExp) => rows(page).filter({ hasText: text });
@@ -86,6 +86,100 @@ test('a line is copied as it is, as JSON, and as a link that shows it', async (t
   const there = await open(t, { search: new URL(await copied('Copy link')).search });
   await signIn(there, 'ana');
   await statusShows(there, /^1 line/);
+});
+
+test('a link opens some minutes around its line, which is opened, marked and scrolled to', async (t) => {
+  const at = now() - 600_000_000_000n;
+  // 3,000 lines after it and 3,000 before: more than a page on both sides, and one at the same nanosecond.
+  const lines = Array.from({ length: 6000 }, (_, i) => ({ ns: at + BigInt(i - 3000) * 50_000_000n, text: `number ${i} of many` }));
+  await push(streamOf('linked'), [...lines, { ns: at, text: 'the twin' }]);
+  const iso = (ns: bigint): string => new Date(Number(ns / 1_000_000n)).toISOString();
+  const search = searchFor('{app="linked"}', `&from=${iso(at - 500_000_000n)}&to=${iso(at + 500_000_000n)}`);
+  const page = await openAs(t, 'ana', { search, permissions: ['clipboard-read', 'clipboard-write'] });
+  await row(page, 'number 3000 of many').click();
+  await page.getByRole('button', { name: 'Copy link' }).click();
+  await page.locator('.r-said').getByText('Copied').waitFor();
+  const link = new URL(await page.evaluate(() => navigator.clipboard.readText()));
+  const minutes = (Date.parse(link.searchParams.get('to') ?? '') - Date.parse(link.searchParams.get('from') ?? '')) / 60_000;
+  assert.equal(minutes, 10);
+  const there = await openAs(t, 'ana', { search: link.search });
+  await statusShows(there, /^500 lines, more before/);
+  const linked = there.locator('.r-linked');
+  await linked.getByRole('button', { name: 'Show context' }).waitFor();
+  assert.match((await linked.locator('.r-text').textContent()) ?? '', /^number 3000 of many/);
+  assert.equal(await linked.getAttribute('aria-current'), 'true');
+  const box = await linked.boundingBox();
+  assert.ok(box && box.y > 150 && box.y + 40 < 900, `it is seen, at ${box?.y}`);
+  await accessible(there, 'the line of a link');
+  await there.getByRole('toolbar').getByRole('button', { name: 'Zoom out' }).click();
+  await there.waitForFunction(() => !location.search.includes('line='));
+  const gone = new URLSearchParams(link.search);
+  gone.set('line', `${at + 7n}.00000000`);
+  const other = await openAs(t, 'ana', { search: `?${gone.toString()}` });
+  await other.getByRole('note').getByText('The line of this link is not among these lines').waitFor();
+});
+
+test('a text is found in all loaded lines, one hit after the other', async (t) => {
+  await push(
+    streamOf('sought'),
+    Array.from({ length: 450 }, (_, i) => `line ${i}${i % 100 === 7 ? ' has a Needle (x)' : ''}`),
+  );
+  const page = await openAs(t, 'ana', { search: searchFor('{app="sought"}') });
+  await statusShows(page, /^450 lines/);
+  await page.keyboard.press('Control+f');
+  const find = page.getByRole('search');
+  await page.keyboard.type('needle (X)');
+  const steps: [keys: string, count: string, line: number][] = [
+    ['', '1 of 5', 407],
+    ['Enter', '2 of 5', 307],
+    ['Enter', '3 of 5', 207],
+    ['Shift+Enter', '2 of 5', 307],
+    ['Shift+Enter', '1 of 5', 407],
+    ['Shift+Enter', '5 of 5', 7],
+    ['Enter', '1 of 5', 407],
+  ];
+  for (const [keys, count, line] of steps) {
+    if (keys) await page.keyboard.press(keys);
+    await find.getByRole('status').getByText(count).waitFor();
+    await page.locator('.r-hit', { hasText: `line ${line} has` }).waitFor();
+    assert.equal(await page.locator('.r-hit mark').textContent(), 'Needle (x)');
+  }
+  await accessible(page, 'a search in the lines');
+  await page.keyboard.type('zzz');
+  await find.getByText('not found').waitFor();
+  for (let i = 0; i < 3; i++) await page.keyboard.press('Backspace');
+  await page.locator('.r-hit', { hasText: 'line 407' }).waitFor();
+  await page.keyboard.press('Escape');
+  await find.waitFor({ state: 'detached' });
+  assert.equal(await page.evaluate(() => document.activeElement?.querySelector('.r-text')?.textContent), 'line 407 has a Needle (x)');
+  assert.equal(await page.locator('.r-hit').count(), 0);
+});
+
+test('a context crosses streams: without levels at first, and without each label that is taken out', async (t) => {
+  const at = now() - 60_000_000_000n;
+  for (const [i, [level, node]] of [
+    ['info', 'a'],
+    ['error', 'a'],
+    ['info', 'b'],
+  ].entries()) {
+    await push({ ...streamOf('crossed'), level: level ?? '', node: node ?? '' }, [{ ns: at + BigInt(i), text: `${level} of ${node}` }]);
+  }
+  const page = await openAs(t, 'ana', { search: searchFor('{app="crossed", level="error"}') });
+  await rows(page).first().click();
+  await page.getByRole('button', { name: 'Show context' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Context' });
+  const texts = (): Promise<string[]> => dialog.locator('.r-text').allTextContents();
+  await dialog.locator('li[aria-current=true]').waitFor();
+  assert.deepEqual(await texts(), ['info of a', 'error of a']);
+  assert.equal(await dialog.getByRole('checkbox', { name: /^level=/ }).isChecked(), false);
+  await dialog.getByRole('checkbox', { name: /^node=/ }).uncheck();
+  await dialog.getByText('info of b').waitFor();
+  assert.deepEqual(await texts(), ['info of a', 'error of a', 'info of b']);
+  await dialog.getByRole('checkbox', { name: /^level=/ }).check();
+  await dialog.getByText('info of b').waitFor({ state: 'detached' });
+  await dialog.locator('li[aria-current=true]').waitFor();
+  assert.deepEqual(await texts(), ['error of a']);
+  await accessible(page, 'a context of several streams');
 });
 
 test('the context of a line grows before and after it', async (t) => {

@@ -170,7 +170,8 @@ describe('marks', () => {
 });
 
 describe('selectors', () => {
-  test('of a stream', () => assert.equal(selectorOf({ app: 'a', b: 'c"d\\' }), '{app="a", b="c\\"d\\\\"}'));
-  test('without the label of shards', () => assert.equal(selectorOf({ a: 'b', __stream_shard__: '3' }), '{a="b"}'));
+  const all = new Set(['app', 'b']);
+  test('of a stream', () => assert.equal(selectorOf({ app: 'a', b: 'c"d\\' }, all), '{app="a", b="c\\"d\\\\"}'));
+  test('of all streams with some of its labels', () => assert.equal(selectorOf({ app: 'a', b: 'c', pod: 'p' }, all), '{app="a", b="c"}'));
   test('half a character', () => assert.equal(quoted('a\ud800b'), '"a\ufffdb"'));
 });
