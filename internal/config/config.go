@@ -53,6 +53,8 @@ type Config struct {
 
 	UI     bool          // serve the log explorer
 	SignIn web.OIDCLogin // how users sign in to it
+	// UILinks are the rules by which it makes links of what lines hold.
+	UILinks web.Links
 
 	MaxBodyBytes, MaxHeaderBytes              int           // of a request
 	HeaderTimeout, ClientTimeout, IdleTimeout time.Duration // of clients that are slow

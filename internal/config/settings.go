@@ -124,6 +124,11 @@ var settingsBefore = []setting{
 		meaning: "further parameters of the authorization request at sign-in, such as `audience=logfence`",
 		target:  func(d *loader) any { return &d.SignIn.Parameters },
 	},
+	{
+		name: "UI_LINKS", kind: kindList, field: "UILinks",
+		meaning: "links that the log explorer shows at an opened line, each `FIELD=TEMPLATE` or `/REGEXP/=TEMPLATE`, such as `trace_id=https://tempo.example.com/trace/{value}`",
+		target:  func(d *loader) any { return (*[]string)(&d.UILinks) },
+	},
 
 	{
 		name: "DRAIN_DELAY", kind: kindDuration, fallback: "0s", field: "DrainDelay",

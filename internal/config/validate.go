@@ -22,7 +22,7 @@ func (d *loader) validate() {
 		fielderror.Within("Loki", d.Loki.Validate()), d.validateListeners(), d.validateClients(),
 		fielderror.Within("Auth", d.Auth.Validate()), fielderror.Within("Tenancy", d.Tenancy.Validate()),
 		fielderror.Within("Limits", d.Limits.Validate()), fielderror.Within("Audit", d.Audit.Validate()),
-		fielderror.Within("SignIn", d.SignIn.Validate()),
+		fielderror.Within("SignIn", d.SignIn.Validate()), fielderror.Within("UILinks", d.UILinks.Validate()),
 	))
 	d.validateIssuerFiles()
 	d.validateLimitsFile()

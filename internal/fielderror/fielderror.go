@@ -7,6 +7,7 @@ package fielderror
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Error is one mistake.
@@ -51,11 +52,15 @@ func All(err error) []*Error {
 }
 
 // Within returns the mistakes in a part of a configuration, as those of the field that holds the part; nil if err is.
+// The part may be a list, whose fields are items such as `[2]`.
 func Within(field string, err error) error {
 	var within []error
 	for _, e := range All(err) {
 		path := field
-		if e.Field != "" {
+		switch {
+		case strings.HasPrefix(e.Field, "["):
+			path += e.Field
+		case e.Field != "":
 			path += "." + e.Field
 		}
 		within = append(within, &Error{Field: path, Problem: e.Problem})

@@ -14,10 +14,10 @@ func explorePage(c config.Config) *httpapi.Explore {
 		return nil
 	}
 	if c.SignIn.ClientID == "" {
-		return &httpapi.Explore{} // nothing about the provider is anybody's business then
+		return &httpapi.Explore{Links: c.UILinks} // nothing about the provider is anybody's business then
 	}
 	endpoints := auth.NewEndpoints(c.SignIn.Issuer, c.Auth.DangerouslyAllowHTTPJWKS)
-	return &httpapi.Explore{SignIn: c.SignIn, Origins: func(ctx context.Context) []string {
+	return &httpapi.Explore{SignIn: c.SignIn, Links: c.UILinks, Origins: func(ctx context.Context) []string {
 		var origins []string
 		for _, origin := range []string{endpoints.Origin(), endpoints.TokenOrigin(ctx)} {
 			if origin != "" && (len(origins) == 0 || origins[0] != origin) {

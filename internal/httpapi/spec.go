@@ -17,6 +17,8 @@ var loadSpec = sync.OnceValues(api.GetSpec)
 // Explore configures the log explorer.
 type Explore struct {
 	SignIn web.OIDCLogin
+	// Links are the rules by which it makes links of what lines hold.
+	Links web.Links
 	// Origins returns the origins of the identity provider, to which the page sends requests; nil: there are none.
 	Origins func(context.Context) []string
 }
@@ -34,7 +36,7 @@ func registerPages(e *echo.Echo, explore *Explore) error {
 	if explore == nil {
 		return nil
 	}
-	if pages, err = web.Explore(explore.SignIn, explore.Origins); err != nil {
+	if pages, err = web.Explore(web.Settings{OIDCLogin: explore.SignIn, Links: explore.Links}, explore.Origins); err != nil {
 		return fmt.Errorf("make the log explorer: %w", err)
 	}
 	for path, page := range pages {

@@ -29,12 +29,19 @@ func explorePolicy(connect []string) string {
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
+// Settings are what the page is told. All of it is public.
+type Settings struct {
+	OIDCLogin
+
+	Links Links `json:"links,omitempty"`
+}
+
 // settingsPlaceholder is replaced by the server's settings in the built page.
 const settingsPlaceholder = `<meta name="logfence" content="{}" />`
 
 // Explore returns the handlers of the log explorer by path. connect returns the origins besides its own that the
 // page may connect to, the provider's; nil: there are none.
-func Explore(login OIDCLogin, connect func(context.Context) []string) (map[string]http.Handler, error) {
+func Explore(settings Settings, connect func(context.Context) []string) (map[string]http.Handler, error) {
 	dist, err := fs.Sub(explore.Files, "dist")
 	if err != nil {
 		return nil, fmt.Errorf("read what is built in: %w", err)
@@ -53,7 +60,7 @@ func Explore(login OIDCLogin, connect func(context.Context) []string) (map[strin
 			return fmt.Errorf("%s: unknown media type", name)
 		}
 		if name == "index.html" {
-			all[ExplorePath], err = newExplorePage(content, login, connect)
+			all[ExplorePath], err = newExplorePage(content, settings, connect)
 			return err
 		}
 		all[ExplorePath+"/"+name] = newExploreFile(name, mediaType, content)
@@ -83,8 +90,8 @@ type explorePage struct {
 	connect func(context.Context) []string
 }
 
-func newExplorePage(content []byte, login OIDCLogin, connect func(context.Context) []string) (http.Handler, error) {
-	content, err := withSettings(content, login)
+func newExplorePage(content []byte, settings Settings, connect func(context.Context) []string) (http.Handler, error) {
+	content, err := withSettings(content, settings)
 	if err != nil {
 		return nil, fmt.Errorf("index.html: %w", err)
 	}
@@ -109,14 +116,14 @@ var mediaTypes = map[string]string{
 }
 
 // withSettings puts the settings into the page, as the escaped text of an attribute.
-func withSettings(content []byte, login OIDCLogin) ([]byte, error) {
+func withSettings(content []byte, settings Settings) ([]byte, error) {
 	if bytes.Count(content, []byte(settingsPlaceholder)) != 1 {
 		return nil, errors.New("the page has no place for settings, or several")
 	}
-	settings, err := json.Marshal(login)
+	text, err := json.Marshal(settings)
 	if err != nil {
 		return nil, fmt.Errorf("write the settings: %w", err)
 	}
-	meta := `<meta name="logfence" content="` + html.EscapeString(string(settings)) + `" />`
+	meta := `<meta name="logfence" content="` + html.EscapeString(string(text)) + `" />`
 	return bytes.Replace(content, []byte(settingsPlaceholder), []byte(meta), 1), nil
 }

@@ -13,7 +13,7 @@ import (
 
 func explorePages(t *testing.T, login OIDCLogin, origins ...string) map[string]http.Handler {
 	t.Helper()
-	all, err := Explore(login, func(context.Context) []string { return origins })
+	all, err := Explore(Settings{OIDCLogin: login}, func(context.Context) []string { return origins })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,8 +131,8 @@ func TestExploreIsLight(t *testing.T) {
 		}
 	}
 	t.Logf("%d bytes, %d of them at first", total, first)
-	if total == 0 || total > 250_000 || first > 130_000 {
-		t.Errorf("script and style are %d bytes, %d of them at first; 250,000 and 130,000 are allowed", total, first)
+	if total == 0 || total > 250_000 || first > 120_000 {
+		t.Errorf("script and style are %d bytes, %d of them at first; 250,000 and 120,000 are allowed", total, first)
 	}
 }
 

@@ -5,6 +5,7 @@ import { Actions } from './Actions';
 import { momentsOf } from './arrange';
 import { Details } from './Details';
 import { levelOf } from './level';
+import { LinkList } from './LinkList';
 import type { Range } from './highlights';
 import { memo } from './memo';
 import { tagValue, type Tag } from './tags';
@@ -83,6 +84,7 @@ export const Row = memo(function Row({ line, look, index, total, current, open, 
         </span>
         <div class="r-body">
           {open && <Actions line={line} look={look} />}
+          {open && <LinkList line={line} />}
           <span id={`${id}-text`}>
             <Counts line={line} zone={zone} />
             <Text text={line.text} mark={mark} wrap={wrap || open} longest={open ? longestOpened : longestDrawn} />

@@ -72,16 +72,16 @@ const group = /\((?:\?:|\?P?<\w+>)?|\)\??|\|/y;
 /**
  * The same pattern for JavaScript, if it is simple enough for an engine that goes back: only single atoms are
  * repeated, two of them at most without a bound, and those are given one. Undefined for all else, which is then
- * not marked; Loki, whose engine is linear, has found the line all the same.
+ * not marked; Loki, whose engine is linear, has found the line all the same. Groups capture only on demand.
  */
-export function simplePattern(source: string, caseless: boolean): RegExp | undefined {
+export function simplePattern(source: string, caseless: boolean, captures = false): RegExp | undefined {
   const flags = /^\(\?i\)/.exec(source)?.[0] ?? '';
   const rest = source.slice(flags.length);
   if (rest.length > 500) return undefined;
   const unbounded = countUnbounded(rest);
   const most = repetitions[unbounded];
   if (most === undefined && unbounded > 0) return undefined;
-  const written = rewritten(rest, most ?? 0);
+  const written = rewritten(rest, most ?? 0, captures);
   if (written === undefined) return undefined;
   try {
     return new RegExp(written, caseless || flags ? 'gi' : 'g');
@@ -95,7 +95,7 @@ function countUnbounded(source: string): number {
   return source.match(/[*+]|\{\d+,/g)?.length ?? 0;
 }
 
-function rewritten(source: string, most: number): string | undefined {
+function rewritten(source: string, most: number, captures: boolean): string | undefined {
   let written = '';
   let at = 0;
   const take = (pattern: RegExp): RegExpExecArray | null => {
@@ -107,7 +107,8 @@ function rewritten(source: string, most: number): string | undefined {
   while (at < source.length) {
     const grouping = take(group);
     if (grouping) {
-      written += grouping[0].startsWith('(') ? '(?:' : grouping[0];
+      const opens = grouping[0].startsWith('(');
+      written += opens ? (captures && grouping[0] !== '(?:' ? '(' : '(?:') : grouping[0];
       continue;
     }
     const one = take(atom);

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 
 import type { Page } from 'playwright-core';
 
-import { accessible, openAs, push, statusShows } from '../stack';
+import { accessible, open, openAs, push, startLogfence, statusShows, token } from '../stack';
 
 const searchFor = (query: string): string => `?q=${encodeURIComponent(query)}`;
 const rows = (page: Page) => page.getByRole('feed').getByRole('article');
@@ -41,6 +41,25 @@ test('an opened line has its actions first, arrays in its tree, links, and no va
   await tree.getByRole('button', { name: 'show all (190,000 characters)' }).click();
   await tree.getByRole('button', { name: 'show all' }).waitFor({ state: 'detached' });
   await accessible(page, 'an opened line on a phone');
+});
+
+test('an opened line has the links of the operator, each to its host alone', async (t) => {
+  const links = 'trace_id=https://tempo.example/trace/{value},/(SHOP)-(\\d+)/=https://jira.example/{1}/{2}';
+  const at = await startLogfence({ LOGFENCE_UI_LINKS: links });
+  await push({ tenant_id: 'alpha', app: 'leads' }, [{ text: 'see SHOP-12', metadata: { trace_id: '../a b' } }]);
+  const page = await open(t, { at, search: searchFor('{app="leads"}') });
+  await page.getByLabel('Access token').fill(await token('alpha'));
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await statusShows(page, /^1 line /);
+  await rows(page).first().focus();
+  await page.keyboard.press('Enter');
+  const found = page.getByRole('list', { name: 'Links' }).getByRole('link');
+  await found.first().waitFor();
+  assert.deepEqual(await found.evaluateAll((all) => all.map((link) => [link.getAttribute('href'), link.getAttribute('rel')])), [
+    ['https://tempo.example/trace/..%2Fa%20b', 'noopener noreferrer'],
+    ['https://jira.example/SHOP/12', 'noopener noreferrer'],
+  ]);
+  await accessible(page, 'links by rule');
 });
 
 test('a double click selects a word and opens nothing; several rows are copied as lines', async (t) => {
