@@ -51,8 +51,10 @@ func (g *gateway) addLines(app string, n, length int, first time.Time, interval 
 // TestMemoryIsReserved guarantees that whatever buffers for a caller is refused while there is no memory, clearly
 // and in time; that what is streamed is not; and that nothing is left reserved afterwards.
 func TestMemoryIsReserved(t *testing.T) {
-	t.Parallel()
-	g := newGateway(t, tinyBudget(t, 50*time.Millisecond))
+	inBubble(t, testMemoryIsReserved, tinyBudget(t, 50*time.Millisecond))
+}
+
+func testMemoryIsReserved(g *gateway) {
 	at := fmt.Sprint(now.Add(-time.Minute).UnixNano())
 	for _, tt := range []struct {
 		use  limits.MemoryUse
@@ -68,12 +70,12 @@ func TestMemoryIsReserved(t *testing.T) {
 	} {
 		all := g.fill(tt.use)
 		a := tt.send()
-		refusedAs(t, a, http.StatusServiceUnavailable, "overloaded", "no memory free")
+		refusedAs(g.T, a, http.StatusServiceUnavailable, "overloaded", "no memory free")
 		if a.Header.Get("Retry-After") == "" {
-			t.Errorf("%s: no Retry-After", tt.use)
+			g.Errorf("%s: no Retry-After", tt.use)
 		}
 		if a := g.get(alphaToken, "/api/v1/logs/query", "query", `{app="api"}`); a.StatusCode != http.StatusOK {
-			t.Errorf("a streamed response waits for %s: %d %s", tt.use, a.StatusCode, a.text)
+			g.Errorf("a streamed response waits for %s: %d %s", tt.use, a.StatusCode, a.text)
 		}
 		all.Release()
 	}
