@@ -199,6 +199,7 @@ func startGateway(t *testing.T, g *gateway, options []option) *gateway {
 	server := g.serve(s.Public())
 	t.Cleanup(server.Close)
 	t.Cleanup(c.Loki.Close)
+	t.Cleanup(func() { s.Drain(context.Background()) }) // what tails share would end later
 	g.server, g.config, g.url, g.finish = s, c, server.URL, server.Close
 	return g
 }
