@@ -91,8 +91,11 @@ func (c *contract) unmet() error {
 	operations := c.operations()
 	for _, id := range slices.Sorted(maps.Keys(operations)) {
 		works := http.StatusOK
-		if slices.Contains(operations[id], "101") {
+		switch {
+		case slices.Contains(operations[id], "101"):
 			works = http.StatusSwitchingProtocols
+		case !slices.Contains(operations[id], "200"):
+			works = http.StatusNotFound // lokiRules: there are none
 		}
 		if c.met[id][works] == 0 {
 			errs = append(errs, fmt.Errorf("no test got a %d from %s", works, id))

@@ -38,6 +38,10 @@ func TestDrilldown(t *testing.T) {
 		t.Errorf("with the tag: %d %.300s", a.status, a.body)
 	}
 
+	if a := g.send(t, request{path: "/loki/api/v1/drilldown-limits", header: drilldown}); a.status != http.StatusOK || !bytes.Contains(a.body, []byte(`"pattern_ingester_enabled":true`)) {
+		t.Errorf("limits: %d %.300s", a.status, a.body)
+	}
+
 	// Without streams of aggregated metrics, what follows shows nothing.
 	now := url.Values{"start": {nanoseconds(time.Now().Add(-time.Hour))}, "end": {nanoseconds(time.Now().Add(time.Hour))}}
 	const aggregated = `{__aggregated_metric__=~".+"}`

@@ -86,6 +86,27 @@ func TestBuildInfo(t *testing.T) {
 	}
 }
 
+// TestNoRules guarantees that Grafana's alerting finds no rules, in the words of a Loki that has none.
+func TestNoRules(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		path, want string
+		status     int
+	}{
+		{"/prometheus/api/v1/rules", `"groups":[]`, http.StatusOK}, {"/prometheus/api/v1/alerts", `"alerts":[]`, http.StatusOK},
+		{"/loki/api/v1/rules", "no rule groups found", http.StatusNotFound},
+	} {
+		r := request{path: tt.path}
+		if a := on.gateway.send(t, r); a.status != tt.status || !strings.Contains(string(a.body), tt.want) {
+			t.Errorf("%s: %d %s", tt.path, a.status, a.body)
+		}
+		// The demo's Loki has no folder of rules, for which it reports that instead.
+		if a := sendToLoki(t, on.alone, r); tt.status == http.StatusOK && (a.status != tt.status || !strings.Contains(string(a.body), tt.want)) {
+			t.Errorf("%s of Loki: %d %s", tt.path, a.status, a.body)
+		}
+	}
+}
+
 // TestNothingElse guarantees that what Loki has besides its read API is not reached, by any method.
 func TestNothingElse(t *testing.T) {
 	t.Parallel()

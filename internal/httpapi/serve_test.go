@@ -420,6 +420,16 @@ func TestCORS(t *testing.T) {
 			t.Errorf("preflight of %s: %v", origin, got.Header)
 		}
 	}
+	// Browsers send a preflight for each of these, which clients and tracing libraries set by themselves.
+	for header, allowed := range map[string]bool{"baggage": true, "x-requested-with": true, "x-scope-orgid": false, "x-query-tags": false, "cookie": false} {
+		r := g.request(http.MethodOptions, "/loki/api/v1/query_range")
+		r.Header.Set("Origin", "https://logs.example")
+		r.Header.Set("Access-Control-Request-Method", http.MethodGet)
+		r.Header.Set("Access-Control-Request-Headers", header)
+		if got := g.send("", r).Header.Get("Access-Control-Allow-Headers"); strings.Contains(got, header) != allowed {
+			t.Errorf("a request with %s: Access-Control-Allow-Headers %q", header, got)
+		}
+	}
 }
 
 // TestSpecIsServed guarantees that the server serves the specification and its reference without a token.

@@ -142,6 +142,9 @@ func (s Scope) fenceText(text string, w want) (fenced, error) {
 	if _, isSelector := original.(*syntax.MatchersExpr); w != wantQuery && !isSelector {
 		return fenced{}, ErrNotSelector
 	}
+	if err := seen.checkStray(); err != nil {
+		return fenced{}, err
+	}
 	if err := seen.checkLater(text, original); err != nil {
 		return fenced{}, err
 	}

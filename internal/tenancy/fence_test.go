@@ -136,6 +136,13 @@ func TestScopeQueryRefuses(t *testing.T) {
 		{"variants", `variants(count_over_time({a="b"}[1m])) of ({a="b"}[1m])`, `this construct of LogQL is not supported (MultiVariantExpr)`},
 		{"internal operation", `__count_min_sketch__({a="b"})`, `invalid query`},
 		{"prose", `give me everything`, `invalid query`},
+		// Loki's parser takes a lone character as a name, and its querier refuses what it has taken (loki#21738).
+		{"a backslash as a label", `{app="web"} | \!=""`, `invalid query at line 1, column 15: syntax error: unexpected '\\'`},
+		{"a backslash in a selector", `{\="a"}`, `invalid query at line 1, column 2`},
+		{"a backslash to group by", `sum by (\) (rate({app="web"}[5m]))`, `invalid query at line 1, column 9`},
+		{"a backslash to keep, further down", "{app=\"web\"}\n| keep \\", `invalid query at line 2, column 8`},
+		{"another character as a label", `{app="web"} | $!=""`, `invalid query at line 1, column 15`},
+		{"another character in a selector", `{§="a"}`, `invalid query at line 1, column 2`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -1,6 +1,7 @@
 package tenancy
 
 import (
+	"strconv"
 	"strings"
 	"sync"
 	"unicode"
@@ -51,6 +52,7 @@ type compiledString struct {
 // parsing would cost. It is trusted about cost alone; that the insertions are right is for [prove].
 type scan struct {
 	braces    []brace
+	stray     *InvalidError // the first character that is no token of LogQL; nil: there is none
 	comments  []span
 	hasAbsent bool
 
@@ -157,8 +159,29 @@ func (q *scan) take(s *syntax.Scanner, text string, token rune) {
 		q.str(text[s.Offset:min(s.Pos().Offset, len(text))], s.Offset)
 	case syntax.Ident:
 		q.ident(s.TokenText(), text[min(s.Pos().Offset, len(text)):], s.Offset)
+	default:
+		q.strayCharacter(s, token)
 	}
 	q.follow(token)
+}
+
+// operators are the characters of LogQL's operators that are no case of their own in take.
+const operators = ",.}=()<>]+*/%^~"
+
+// strayCharacter notes a character that is no token of LogQL. Loki's lexer takes each as the name of a label, `\` for
+// example; what Loki then does with the query depends on which of its parts parses it again (loki#21738).
+func (q *scan) strayCharacter(s *syntax.Scanner, token rune) {
+	if token >= 0 && q.stray == nil && !strings.ContainsRune(operators, token) {
+		q.stray = &InvalidError{Message: "syntax error: unexpected " + strconv.QuoteRune(token), Line: s.Line, Column: s.Column}
+	}
+}
+
+// checkStray refuses a text that Loki's parser takes although it has a character that is no token of LogQL.
+func (q *scan) checkStray() error {
+	if q.stray != nil {
+		return q.stray
+	}
+	return nil
 }
 
 // follow keeps what later tokens are judged by.
