@@ -68,6 +68,7 @@ type liveTail struct {
 	events *bufio.Scanner
 	leave  func()
 	last   string
+	told   []liveEvent // interruptions, and their ends
 }
 
 // liveEvent is one event of it.
@@ -123,6 +124,9 @@ func (l *liveTail) next() (liveEvent, error) {
 		name, value, _ := strings.Cut(l.events.Text(), ":")
 		value = strings.TrimPrefix(value, " ")
 		switch {
+		case l.events.Text() == "" && (e.name == "interrupted" || e.name == "resumed"):
+			l.told = append(l.told, e)
+			e = liveEvent{}
 		case l.events.Text() == "" && e.name != "":
 			return e, nil
 		case name == "event":

@@ -97,6 +97,9 @@ func (e *events) sendHeartbeat(f *tailSession) error {
 
 // sendBatch writes a batch. The lines are encoded once for all clients; the rest is short.
 func (e *events) sendBatch(b *tail.Batch) error {
+	if b.Event != nil {
+		return e.write(b.Encoded(tail.FormatEvents, encodeEvent))
+	}
 	var head []byte
 	if n := b.Drops.Count(); n > 0 {
 		head = fmt.Appendf(head, "event: dropped\ndata: {\"count\":%d,\"slow_reader\":%d,\"loki\":%d}\n\n", n, b.Drops.Slow, b.Drops.Loki)

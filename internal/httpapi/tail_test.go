@@ -91,10 +91,10 @@ func (s *sse) texts(n int) (texts []string) {
 	s.Helper()
 	for len(texts) < n {
 		e, ok := s.next()
-		if !ok || e.name != "" && e.name != "entries" {
+		if !ok || !slices.Contains([]string{"", "entries", "interrupted", "resumed"}, e.name) {
 			s.Fatalf("after %d of %d lines: %+v %v", len(texts), n, e, ok)
 		}
-		if e.name == "" {
+		if e.name != "entries" {
 			continue
 		}
 		texts = append(texts, linesOf(s.T, e.data)...)
@@ -581,6 +581,39 @@ func TestTailsLeaveNothing(t *testing.T) {
 	})
 	if err := goleak.Find(before); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestTailTellsInterruptions guarantees that the end of Loki's tail is told before the next attempt, and its end after
+// what was missed.
+func TestTailTellsInterruptions(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t)
+	s := g.tail(alphaToken, "", "query", `{app="live"}`)
+	g.following(s, "live")
+	g.loki.Instead(lokitest.Fail(http.StatusServiceUnavailable, "away"))
+	g.loki.CutTails()
+	s.await("interrupted", `"next_try":"2026-`)
+	g.loki.Add(lokitest.Lines(labels("alpha", "live"), now.Add(time.Second), "while it was away"))
+	g.loki.Behave()
+	if got := s.texts(1); got[0] != "while it was away" {
+		t.Errorf("got %v", got)
+	}
+	s.await("resumed", `"lines":1,`)
+	s.quiet()
+}
+
+// await reads until an event comes, past heartbeats and interruptions.
+func (s *sse) await(name, part string) {
+	s.Helper()
+	for {
+		e, ok := s.next()
+		if ok && e.name == name && strings.Contains(e.data, part) {
+			return
+		}
+		if !ok || e.name != "" && e.name != "interrupted" {
+			s.Fatalf("got %+v, want %s with %s", e, name, part)
+		}
 	}
 }
 

@@ -40,6 +40,9 @@ const (
 	// tailIdleTimeout is how long a tail may be silent, pings included, before it is closed: a proxy between
 	// logfence and Loki may have dropped the connection.
 	tailIdleTimeout = 30 * time.Second
+	// tailSuspect is how long a tail that has sent pings may send none before the health of its URL is checked. A tail of
+	// an upstream that is down ends.
+	tailSuspect = 3 * time.Second
 )
 
 // TailParams are the optional parameters of a tail. Zero values are not sent.
@@ -70,10 +73,11 @@ type Tail struct {
 	started   chan struct{} // closed when Loki has begun
 	startOnce sync.Once
 
-	idleCtx    context.Context // ends when Loki has been silent for too long
-	cancelIdle context.CancelFunc
-	idleTimer  *time.Timer
-	release    func() // releases the upstream
+	idleCtx   context.Context // ends when Loki has been silent for too long, or is down
+	fail      context.CancelCauseFunc
+	idleTimer *time.Timer
+	suspect   *time.Timer // runs from the first ping on
+	release   func()      // releases the upstream
 }
 
 // errIdleTimeout is the cause of the end of idleCtx.
@@ -97,7 +101,7 @@ func (c *Client) Tail(ctx context.Context, options RequestOptions, q tenancy.Que
 	// Only its headers are used. A long query stays in the URL: a WebSocket has no form.
 	options.AcceptGzip, options.CategorizeLabels = false, true
 	t := &Tail{started: make(chan struct{})}
-	t.idleCtx, t.cancelIdle = context.WithCancel(context.Background())
+	t.idleCtx, t.fail = context.WithCancelCause(context.Background())
 	e, err := c.doWithRetry(opening, func(attempt context.Context, e *upstream) error {
 		request, err := c.newRequest(attempt, e, options, "/loki/api/v1/tail", encoded{tenants: params.tenants})
 		if err != nil {
@@ -112,12 +116,18 @@ func (c *Client) Tail(ctx context.Context, options RequestOptions, q tenancy.Que
 		return nil
 	})
 	if err != nil {
-		t.cancelIdle()
+		t.fail(nil)
 		return nil, err
 	}
 	t.conn.SetReadLimit(maxTailFrame)
-	t.release = sync.OnceFunc(e.release)
-	t.idleTimer = time.AfterFunc(tailIdleTimeout, t.cancelIdle)
+	t.idleTimer = time.AfterFunc(tailIdleTimeout, func() { t.fail(&Error{Kind: ErrTimeout, Cause: errIdleTimeout}) })
+	t.suspect = time.AfterFunc(tailSuspect, func() { c.pool.triggerHealthCheck(e) })
+	t.suspect.Stop()
+	c.pool.enter(e, t)
+	t.release = sync.OnceFunc(func() {
+		c.pool.leave(e, t)
+		e.release()
+	})
 	return t, nil
 }
 
@@ -128,6 +138,7 @@ func (c *Client) dial(request *http.Request, t *Tail) (*websocket.Conn, *http.Re
 		CompressionMode: websocket.CompressionDisabled, // each message's dictionary costs more memory than it saves
 		OnPingReceived: func(context.Context, []byte) bool {
 			t.idleTimer.Reset(tailIdleTimeout)
+			t.suspect.Reset(tailSuspect)
 			t.startOnce.Do(func() { close(t.started) })
 			return true
 		},
@@ -196,7 +207,7 @@ func (t *Tail) closeReason(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("tail loki: %w", ctx.Err())
 	case t.idleCtx.Err() != nil:
-		return &Error{Kind: ErrTimeout, Cause: errIdleTimeout}
+		return context.Cause(t.idleCtx)
 	case errors.As(err, &closed) && strings.Contains(closed.Reason, "max concurrent tail requests limit"):
 		return &Error{Kind: ErrRateLimited, Cause: closed}
 	default:
@@ -207,7 +218,8 @@ func (t *Tail) closeReason(ctx context.Context, err error) error {
 // Close closes the tail without waiting for Loki.
 func (t *Tail) Close() {
 	t.idleTimer.Stop()
-	t.cancelIdle()
+	t.suspect.Stop()
+	t.fail(nil)
 	t.release()
 	t.conn.CloseNow() //nolint:errcheck,gosec // it is closed either way
 }

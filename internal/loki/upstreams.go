@@ -54,6 +54,7 @@ type upstream struct {
 	lastHealthy time.Time // time of the last successful probe
 	nextProbe   time.Time // when the next probe is due, while down
 	lastError   error     // error of the last failed probe
+	tails       map[*Tail]struct{}
 }
 
 // pool holds Loki's URLs. Those that fail are probed until they succeed. The goroutines that probe end with
@@ -177,6 +178,9 @@ func (p *pool) markFailed(e *upstream, times int, err error) time.Duration {
 	went := e.health != down && times >= failuresUntilDown
 	if went {
 		e.health = down
+		for t := range e.tails {
+			t.fail(&Error{Kind: ErrUnavailable, Cause: err})
+		}
 	}
 	p.mu.Unlock()
 	if went {
@@ -194,6 +198,25 @@ func (p *pool) markHealthy(e *upstream) {
 	if was == down {
 		p.log.Info("Loki is back", "url", e.name())
 	}
+}
+
+// enter has a tail end when its upstream is down: its connection may stay silent for as long as its timeout.
+func (p *pool) enter(e *upstream, t *Tail) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if e.tails == nil {
+		e.tails = map[*Tail]struct{}{}
+	}
+	e.tails[t] = struct{}{}
+	if e.health == down {
+		t.fail(&Error{Kind: ErrUnavailable, Cause: e.lastError})
+	}
+}
+
+func (p *pool) leave(e *upstream, t *Tail) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(e.tails, t)
 }
 
 // name is the configured URL without credentials.

@@ -349,3 +349,50 @@ func changingViewer(t *testing.T, r *rand.Rand, hubs []*tail.Hub, f *fake, n int
 		}
 	}
 }
+
+// TestViewersAreToldOfInterruptions guarantees that viewers are told of a break at once and in order, with what is certain
+// about the gap, and that one which comes meanwhile is told as well.
+func TestViewersAreToldOfInterruptions(t *testing.T) {
+	inBubble(t, "", func(t *testing.T) {
+		f, h := &fake{}, hub()
+		defer h.Close()
+		w := join(t, h, f, tail.ViewerConfig{})
+		time.Sleep(time.Minute)
+		f.take(line(time.Now(), "before"))
+		texts(t, w, 1)
+		broke := time.Now()
+		f.leave()
+		kind := func(w *watch) *tail.Event {
+			t.Helper()
+			b, err := w.Viewer.Next(t.Context(), nil)
+			if err != nil || b.Event == nil {
+				t.Fatal(b, err)
+			}
+			return b.Event
+		}
+		if e := kind(w); e.Kind != tail.EventInterrupted || time.Since(broke) > 2*time.Second || e.Since != broke || !e.NextTry.After(broke) {
+			t.Errorf("got %+v after %s", e, time.Since(broke))
+		}
+		f.take(line(time.Now(), "meanwhile"))
+		after, err := tail.ParseCursor(w.ID())
+		if err != nil {
+			t.Fatal(err)
+		}
+		late := join(t, h, f, tail.ViewerConfig{After: after})
+		if e := kind(late); e.Kind != tail.EventInterrupted || e.Since != broke {
+			t.Errorf("the late one got %+v", e)
+		}
+		time.Sleep(20 * time.Second)
+		f.back()
+		for _, w := range []*watch{w, late} {
+			if got := texts(t, w, 1); got[0] != "meanwhile" {
+				t.Errorf("got %v", got)
+			}
+			w.events = nil
+			nothing(t, w)
+			if n := len(w.events); n != 1 || w.events[0].Kind != tail.EventResumed || w.events[0].Lines != 1 || w.events[0].From.After(broke.Add(-5*time.Second)) {
+				t.Errorf("got %+v", w.events)
+			}
+		}
+	})
+}

@@ -1,5 +1,15 @@
 // What comes over the network is unknown until it has been looked at.
-import type { LogLine, Problem, Stream, TailDropped, TailEnd, TailEntries } from './gen/types.gen.js';
+import type {
+  LogLine,
+  Problem,
+  Stream,
+  TailDropped,
+  TailEnd,
+  TailEntries,
+  TailInterrupted,
+  TailMode,
+  TailResumed,
+} from './gen/types.gen.js';
 
 type Fields = { readonly [name: string]: unknown };
 
@@ -63,6 +73,18 @@ export function isTailDropped(v: unknown): v is TailDropped {
 
 export function isTailEnd(v: unknown): v is TailEnd {
   return isObject(v) && isText(v.reason) && isText(v.detail);
+}
+
+export function isTailInterrupted(v: unknown): v is TailInterrupted {
+  return isObject(v) && [v.since, v.next_try, v.detail].every(isText);
+}
+
+export function isTailResumed(v: unknown): v is TailResumed {
+  return isObject(v) && [v.since, v.from, v.detail].every(isText) && isNumber(v.lines);
+}
+
+export function isTailMode(v: unknown): v is TailMode {
+  return isObject(v) && (v.mode === 'tail' || v.mode === 'poll') && isText(v.detail);
 }
 
 /** Parses JSON into nothing known. */

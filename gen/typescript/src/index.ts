@@ -5,7 +5,7 @@ export type { Export } from './export.js';
 export { LogfenceError } from './failure.js';
 export type { Code, Failure, Foreign, NoAnswer, NoResponse, Refusal, Unrecognized } from './failure.js';
 export type { Result } from './result.js';
-export type { DroppedEvent, EntriesEvent, InterruptedEvent, TailEvent } from './tail.js';
+export type { DroppedEvent, EntriesEvent, InterruptedEvent, ModeEvent, ResumedEvent, TailEvent } from './tail.js';
 export type {
   ContextResponse,
   DetectedLabel,
@@ -43,6 +43,9 @@ export type {
   TailDropped,
   TailEnd,
   TailEntries,
+  TailInterrupted,
+  TailMode,
+  TailResumed,
   VectorData,
   VectorSeries,
   VolumeRangeData,

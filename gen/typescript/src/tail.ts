@@ -1,7 +1,7 @@
 import { eventsOf, type ServerSentEvent } from './events.js';
 import { foreign, LogfenceError, noResponse, ofThrown, type Failure } from './failure.js';
-import type { TailDropped, TailEnd, TailEntries } from './gen/types.gen.js';
-import { isTailDropped, isTailEnd, isTailEntries, parse } from './guards.js';
+import type { TailDropped, TailEnd, TailEntries, TailInterrupted, TailMode, TailResumed } from './gen/types.gen.js';
+import { isTailDropped, isTailEnd, isTailEntries, isTailInterrupted, isTailMode, isTailResumed, parse } from './guards.js';
 import type { Result } from './result.js';
 
 /** Lines, in the order they are to be shown. A client that resumes with `id` continues after them. */
@@ -12,11 +12,18 @@ export type DroppedEvent = { type: 'dropped' } & TailDropped;
 
 /**
  * The tail was interrupted, and goes on by itself after `retry_in` milliseconds, without losing or repeating
- * a line. The reason is that of a `TailEnd`, or the code of a {@link Failure}.
+ * a line. The reason is that of a `TailEnd`, or the code of a {@link Failure}. With `since`, logfence itself is
+ * reached and receives nothing from Loki since then: a {@link ResumedEvent} follows when it does.
  */
-export type InterruptedEvent = { type: 'interrupted'; retry_in: number } & TailEnd;
+export type InterruptedEvent = { type: 'interrupted'; retry_in: number; since?: string } & TailEnd;
 
-export type TailEvent = EntriesEvent | DroppedEvent | InterruptedEvent;
+/** Loki is back: the lines that were missed have been sent. */
+export type ResumedEvent = { type: 'resumed' } & TailResumed;
+
+/** How logfence reads new lines: as they arrive, or by a query every few seconds. */
+export type ModeEvent = { type: 'mode' } & TailMode;
+
+export type TailEvent = EntriesEvent | DroppedEvent | InterruptedEvent | ResumedEvent | ModeEvent;
 
 /** Requests the events after an id; the request lasts until the signal is aborted. */
 export type OpenTail = (lastEventId: string, signal: AbortSignal) => Promise<Result<ReadableStream<Uint8Array>>>;
@@ -85,6 +92,9 @@ async function* connection(
           break;
         case 'entries':
         case 'dropped':
+        case 'interrupted':
+        case 'resumed':
+        case 'mode':
           at.inVain = 0;
           yield told;
           break;
@@ -127,7 +137,7 @@ async function withTimeout<T>(own: AbortController, what: Promise<T>): Promise<T
   }
 }
 
-type Told = EntriesEvent | DroppedEvent | ({ type: 'end' } & TailEnd) | { type: 'unreadable' };
+type Told = TailEvent | ({ type: 'end' } & TailEnd) | { type: 'unreadable' };
 
 function read({ event, data, id }: ServerSentEvent): Told | undefined {
   const value = data === '' ? undefined : parse(data);
@@ -136,11 +146,22 @@ function read({ event, data, id }: ServerSentEvent): Told | undefined {
       return isTailEntries(value) ? { type: 'entries', id, streams: value.streams } : { type: 'unreadable' };
     case 'dropped':
       return isTailDropped(value) ? { ...value, type: 'dropped' } : { type: 'unreadable' };
+    case 'interrupted':
+      return isTailInterrupted(value) ? interruption(value) : { type: 'unreadable' };
+    case 'resumed':
+      return isTailResumed(value) ? { ...value, type: 'resumed' } : { type: 'unreadable' };
+    case 'mode':
+      return isTailMode(value) ? { ...value, type: 'mode' } : { type: 'unreadable' };
     case 'end':
       return isTailEnd(value) ? { ...value, type: 'end' } : { type: 'unreadable' };
     default:
       return undefined;
   }
+}
+
+function interruption({ since, next_try, detail }: TailInterrupted): InterruptedEvent {
+  const retry_in = Math.max(0, Date.parse(next_try) - Date.now()) || 0;
+  return { type: 'interrupted', reason: 'loki_interrupted', detail, retry_in, since };
 }
 
 /** Whether to try again may help. */

@@ -201,11 +201,32 @@ test('the events of a tail are read however they are cut, and what is new to the
     const told: string[] = [];
     for await (const event of client.tailLogs({ query: '{}' }, { signal: aborter.signal })) {
       if (event.type === 'interrupted') break;
-      told.push(event.type === 'dropped' ? `${event.count} dropped` : `${event.id} ${event.streams[0]?.values[0]?.[1]}`);
+      if (event.type === 'dropped') told.push(`${event.count} dropped`);
+      if (event.type === 'entries') told.push(`${event.id} ${event.streams[0]?.values[0]?.[1]}`);
     }
     assert.deepEqual(told, ['1-a one — ☕', '12 dropped', '2-b two']);
   }
 });
+
+test('what Loki interrupts is told, with its end and the mode, over one connection', async (t) => {
+  const next = new Date(Date.now() + 60_000).toISOString();
+  const stream =
+    `event: interrupted\ndata: {"since":"2026-11-23T12:31:02.5Z","next_try":"${next}","detail":"away"}\n\n` +
+    'event: resumed\ndata: {"since":"2026-11-23T12:31:02.5Z","from":"2026-11-23T12:30:52Z","lines":3,"detail":"back"}\n\n' +
+    'event: mode\ndata: {"mode":"poll","detail":"many"}\n\n';
+  const client = await clientOf(t, send(200, 'text/event-stream', stream));
+  const [interrupted, resumed, mode] = await take(client.tailLogs({ query: '{}' }), 3);
+  assert.ok(interrupted?.type === 'interrupted' && interrupted.since === '2026-11-23T12:31:02.5Z');
+  assert.ok(interrupted.retry_in > 0 && interrupted.retry_in <= 60_000 && interrupted.detail === 'away');
+  assert.ok(resumed?.type === 'resumed' && resumed.lines === 3);
+  assert.ok(mode?.type === 'mode' && mode.mode === 'poll');
+});
+
+async function take(events: AsyncGenerator<TailEvent>, n: number): Promise<TailEvent[]> {
+  const taken: TailEvent[] = [];
+  for await (const event of events) if (taken.push(event) === n) break;
+  return taken;
+}
 
 test('a tail goes on after the last id, be it that of a heartbeat, for as long as it takes', async (t) => {
   const ids: (string | string[] | undefined)[] = [];

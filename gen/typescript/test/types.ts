@@ -108,6 +108,13 @@ export function eventsAreTold(event: TailEvent): void {
       return;
     case 'interrupted':
       same<Same<typeof event.retry_in, number>>();
+      same<Same<typeof event.since, string | undefined>>();
+      return;
+    case 'resumed':
+      same<Same<typeof event.lines, number>>();
+      return;
+    case 'mode':
+      same<Same<typeof event.mode, 'tail' | 'poll'>>();
       return;
     default:
       event satisfies never;

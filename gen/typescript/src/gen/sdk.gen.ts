@@ -292,15 +292,24 @@ export const listFieldValues = <ThrowOnError extends boolean = false>(options: O
  * position of the client in the stream.
  * - `dropped`: `data` is a `TailDropped`: the number of lines left out before the next ones, because the client reads too slowly
  * or because Loki dropped them.
+ * - `interrupted`: `data` is a `TailInterrupted`: the server receives nothing from Loki at present. It comes within two seconds,
+ * and again with each failed attempt.
+ * - `resumed`: `data` is a `TailResumed`: the lines that were missed have been sent, and the tail continues.
+ * - `mode`: `data` is a `TailMode`: Loki accepts no more tails, so that new lines are queried every one to five seconds, or
+ * it accepts them again.
  * - `end`: `data` is a `TailEnd`: the reason why the tail ends. A response without it was cut off.
+ *
+ * Clients ignore events that they do not know.
  *
  * The server sends a comment after 15 seconds without an event. A client that reconnects with the last
  * `id` in the header `Last-Event-ID` continues from there. No line is lost and none is repeated, including
- * lines with the same nanosecond. The tail survives restarts of Loki in the same way. A line that reaches
- * Loki late, after newer lines and while no client is connected, is not delivered. `delay_for` sorts lines
+ * any number of lines with the same nanosecond. The tail survives restarts of Loki in the same way, and ends after two minutes
+ * without Loki. A line that reaches
+ * Loki late, after newer lines and while no client is connected, may not be delivered. `delay_for` sorts lines
  * that are up to 5 seconds late. Loki drops lines under load and does not report all of them: use an
  * export for complete data.
  *
+ * Tails of the same query share what is read from Loki.
  * A tenant can have as many tails open as its limit `max_tails`; one more is refused with 429
  * `too_many_tails`. The tail ends when the token expires.
  *

@@ -633,6 +633,60 @@ export type TailEnd = {
 };
 
 /**
+ * Data of an event `mode`.
+ */
+export type TailMode = {
+    /**
+     * `poll` - new lines are queried every one to five seconds; a line that reaches Loki more than ten seconds late may be missing. `tail` - lines come as they arrive, as at the beginning of each response.
+     */
+    mode: 'tail' | 'poll';
+    /**
+     * The state, for a person.
+     */
+    detail: string;
+};
+
+/**
+ * Data of an event `resumed`. All lines with timestamps from `from` on that Loki had when the tail resumed have been sent. Lines with earlier timestamps that reached Loki during the interruption have not.
+ */
+export type TailResumed = {
+    /**
+     * Time at which the interruption was noticed.
+     */
+    since: string;
+    /**
+     * Timestamp from which on no line is missing.
+     */
+    from: string;
+    /**
+     * Number of lines that were missed and have been sent.
+     */
+    lines: number;
+    /**
+     * The state, for a person.
+     */
+    detail: string;
+};
+
+/**
+ * Data of an event `interrupted`.
+ */
+export type TailInterrupted = {
+    /**
+     * Time at which the interruption was noticed.
+     */
+    since: string;
+    /**
+     * Time of the next attempt.
+     */
+    next_try: string;
+    /**
+     * The state, for a person.
+     */
+    detail: string;
+};
+
+/**
  * Data of an event `dropped`.
  */
 export type TailDropped = {

@@ -31,7 +31,11 @@ const live: Link = { state: 'live' };
 /** How many lines are shown of what was before. */
 const earlier = 100;
 
-type Link = { state: 'waiting' | 'live' } | { state: 'interrupted'; detail: string } | { state: 'failed'; failure: Failure };
+/** Of what is interrupted: since when, in milliseconds, and whether it is logfence that receives nothing. */
+type Link =
+  | { state: 'waiting' | 'live' }
+  | { state: 'interrupted'; detail: string; since: number; byLoki: boolean }
+  | { state: 'failed'; failure: Failure };
 
 /** Lines as they arrive, the newest at the bottom, until the reader looks up or pauses. */
 export function LiveTail(props: LiveTailProps) {
@@ -40,7 +44,7 @@ export function LiveTail(props: LiveTailProps) {
   const [away, setAway] = useState(false);
   const [again, retry] = useReducer((n: number) => n + 1, 0);
   const held = paused || away;
-  const { tail, link, clear } = useTail(query, client, limit, held, again);
+  const { tail, link, polled, clear } = useTail(query, client, limit, held, again);
   useEffect(() => {
     if (link.state === 'failed') retry(undefined);
   }, [props.signIns]);
@@ -62,6 +66,12 @@ export function LiveTail(props: LiveTailProps) {
         <span role="status" class={`r-link-state r-${link.state}`}>
           {stateOf(link, paused, away)}
         </span>
+        {link.state === 'interrupted' && <Elapsed since={link.since} />}
+        {polled && (
+          <span class="r-muted" title="Loki takes no more live tails at present">
+            every few seconds
+          </span>
+        )}
         <button type="button" aria-pressed={paused} onClick={() => (paused ? resume() : setPaused(true))}>
           {paused ? 'Resume' : 'Pause'}
         </button>
@@ -109,13 +119,23 @@ function stateOf(link: Link, paused: boolean, away: boolean): string {
     case 'waiting':
       return 'Waiting for lines…';
     case 'interrupted':
-      return `Reconnecting: ${link.detail}`;
+      return link.byLoki ? `Interrupted: ${link.detail}` : `Reconnecting: ${link.detail}`;
     case 'failed':
       return 'Ended';
     case 'live':
       if (paused) return 'Paused';
       return away ? 'Paused while you scroll' : 'Live';
   }
+}
+
+/** The seconds since a time. They are no part of the status, which a screen reader would read each second. */
+function Elapsed({ since }: { since: number }) {
+  const [, tick] = useReducer((n: number) => n + 1, 0);
+  useEffect(() => {
+    const timer = setInterval(tick, 1000);
+    return () => clearInterval(timer);
+  }, []);
+  return <span class="r-warning r-elapsed">for {Math.max(0, Math.round((Date.now() - since) / 1000))} s</span>;
 }
 
 /** A tail, whose lines are shown once a frame however many arrive. */
@@ -125,9 +145,10 @@ function useTail(
   limit: number,
   held: boolean,
   again: number,
-): { tail: Tailing; link: Link; clear: () => void } {
+): { tail: Tailing; link: Link; polled: boolean; clear: () => void } {
   const tail = useMemo(() => new Tailing(new Keys(), limit), [query, client, limit, again]);
   const [link, setLink] = useState<Link>(waiting);
+  const [polled, setPolled] = useState(false);
   const [, redraw] = useReducer((n: number) => n + 1, 0);
   const holding = useRef(held);
   const frame = useRef(0);
@@ -147,7 +168,8 @@ function useTail(
   useEffect(() => {
     const aborter = new AbortController();
     setLink(waiting);
-    void follow(tail, query, client, setLink, soon, aborter.signal);
+    setPolled(false);
+    void follow(tail, query, client, setLink, setPolled, soon, aborter.signal);
     return () => {
       aborter.abort();
       cancelAnimationFrame(frame.current);
@@ -158,7 +180,7 @@ function useTail(
     tail.clear();
     redraw(undefined);
   };
-  return { tail, link, clear };
+  return { tail, link, polled, clear };
 }
 
 async function follow(
@@ -166,23 +188,42 @@ async function follow(
   query: string,
   client: Client,
   setLink: (link: Link) => void,
+  setPolled: (polled: boolean) => void,
   soon: () => void,
   signal: AbortSignal,
 ): Promise<void> {
   const keys = tail.keys;
+  /** Since when nothing comes, and whether that is Loki's. */
+  let since: number | undefined;
+  let byLoki = false;
   try {
     for await (const event of client.tailLogs({ query, limit: earlier }, { signal })) {
       switch (event.type) {
         case 'entries':
-          setLink(live);
+          // Lines that were missed come before Loki is told to be back.
+          if (!byLoki) {
+            since = undefined;
+            setLink(live);
+          }
           tail.take(linesOf(event.streams, 'forward', keys));
           break;
         case 'dropped':
           tail.missing(event.count, event.slow_reader > 0 ? 'they arrived faster than this page could read' : 'the server dropped them');
           break;
         case 'interrupted':
-          setLink({ state: 'interrupted', detail: event.detail });
-          tail.remark(`interrupted: ${event.detail}`);
+          if (since === undefined || byLoki !== (event.since !== undefined)) tail.remark(`interrupted: ${event.detail}`);
+          byLoki = event.since !== undefined;
+          since ??= event.since === undefined ? Date.now() : Date.parse(event.since);
+          setLink({ state: 'interrupted', detail: event.detail, since, byLoki });
+          break;
+        case 'resumed':
+          since = undefined;
+          byLoki = false;
+          setLink(live);
+          tail.remark(`resumed: ${event.lines === 1 ? '1 line was' : `${event.lines.toLocaleString('en')} lines were`} sent later`);
+          break;
+        case 'mode':
+          setPolled(event.mode === 'poll');
       }
       soon();
     }

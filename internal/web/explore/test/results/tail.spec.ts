@@ -57,6 +57,22 @@ test('what the server leaves out and where it was interrupted is said among the 
   await page.getByText(/left out by the server/).waitFor();
 });
 
+test('while Loki is away the tail is not live, and the seconds are counted', async (t) => {
+  const page = await openAs(t, 'ana', { search: searchFor('{app="checkout"}') });
+  const since = new Date(Date.now() - 60_000).toISOString();
+  const interrupted = JSON.stringify({ since, next_try: since, detail: 'Loki does not send lines at present.' });
+  const data = JSON.stringify({ streams: [{ stream: { app: 'a' }, values: [['1795440175000000001', 'a line']] }] });
+  let body = `event: interrupted\ndata: ${interrupted}\n\nevent: entries\nid: 1-a\ndata: ${data}\n\n`;
+  await page.route('**/api/v1/logs/tail?*', (route) => route.fulfill({ contentType: 'text/event-stream', body }));
+  await page.getByRole('button', { name: 'Live', exact: true }).click();
+  await page.locator('.r-link-state.r-interrupted').waitFor();
+  await page.getByText(/^for (6|7|8|9)\d s$/).waitFor();
+  assert.equal(await page.locator('.r-link-state.r-live').count(), 0);
+  const resumed = JSON.stringify({ since, from: since, lines: 3, detail: 'The tail continues.' });
+  body += `event: resumed\ndata: ${resumed}\n\n`;
+  await page.getByText('resumed: 3 lines were sent later').first().waitFor();
+});
+
 // Not from Loki, which leaves out lines of a tail that is too fast for it.
 test('a flood does not freeze the page, and all of it is counted', async (t) => {
   const page = await openAs(t, 'ana', { search: searchFor('{app="checkout"}') });
