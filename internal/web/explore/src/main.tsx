@@ -1,3 +1,4 @@
+import 'uplot/dist/uPlot.min.css';
 import './app/theme.css';
 import './app/app.css';
 import './query/query.css';

@@ -2,12 +2,17 @@ import { useEffect, useMemo, useState } from 'preact/hooks';
 
 import type { Client, Line, OnFilter, Span, View, Zone } from '../model';
 import { isMetric, logQuery, searchTerms, streamSelector } from '../query';
-import { Lines, LiveTail, MetricChart, VectorTable, VolumeChart } from '../results';
+import { Lines, LiveTail, VectorTable } from '../results';
+import { lazily } from './lazily';
 import { nameOf } from '../results/mark';
 import { coarseStamp, msOf } from '../results/time';
 import { mostLines, type SearchResult, type SearchRequest, type LinesResult } from './runQuery';
 import { FailureBox } from './FailureBox';
 import type { Search } from './search';
+
+// Lines are shown before the charts, which are as large as all the rest.
+const MetricChart = lazily(async () => (await import('../results/MetricChart')).MetricChart, <p class="r-note">Loading the chart…</p>);
+const VolumeChart = lazily(async () => (await import('../results/VolumeChart')).VolumeChart, <div class="r-volume-room" />);
 
 export interface ResultsProps {
   view: View;

@@ -1,5 +1,3 @@
-import 'uplot/dist/uPlot.min.css';
-
 import type { MatrixSeries } from '@logfence/client';
 import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
@@ -8,7 +6,7 @@ import type { Span, Zone } from '../model';
 import { selectsPerStep, unitOf, type Unit } from '../query/logql';
 import { color } from '../theme';
 import { byteIncrements, plot, wholeIncrements, type Plot } from './plot';
-import { chartOf, isolated, isWhole, withUnit, type Chart, type Series } from './series';
+import { chartOf, isolated, isWhole, unitWords, withUnit, type Chart, type Series } from './series';
 import { coarseStamp, msOf, nsOfMs } from './time';
 import { ZoomBar } from './ZoomBar';
 
@@ -141,15 +139,6 @@ export function MetricChart({ matrix, query, span, step, zone, kind, onZoom }: M
     </section>
   );
 }
-
-export const unitWords: Record<Unit, string> = {
-  lines: ', in lines',
-  'lines/s': ', in lines per second',
-  bytes: ', in bytes',
-  'bytes/s': ', in bytes per second',
-  s: ', in seconds',
-  '': '',
-};
 
 function nearest({ times, step }: Chart, ms: number): number | undefined {
   const index = times.findIndex((time) => Math.abs(time - ms) <= step / 2);

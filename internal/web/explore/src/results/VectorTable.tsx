@@ -5,9 +5,9 @@ import { useMemo, useState } from 'preact/hooks';
 import type { Zone } from '../model';
 import { unitOf } from '../query/logql';
 import { download } from './exporting';
+import { unitWords } from './series';
 import { csvOf, sorted, tableOf, valueColumn, type Sorting } from './table';
 import { coarseStamp } from './time';
-import { unitWords } from './MetricChart';
 
 export interface VectorTableProps {
   vector: VectorSeries[];

@@ -1,5 +1,3 @@
-import 'uplot/dist/uPlot.min.css';
-
 import type { ComponentChildren } from 'preact';
 import uPlot from 'uplot';
 import { useEffect, useRef, useState } from 'preact/hooks';

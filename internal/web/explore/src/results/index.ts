@@ -1,7 +1,5 @@
-/** Showing results: lines, charts, live tail and exports. */
+/** Showing results: lines, live tail and exports. The charts are loaded when they are shown. */
 export { Lines } from './Lines';
-export { VolumeChart } from './VolumeChart';
-export { MetricChart } from './MetricChart';
 export { VectorTable } from './VectorTable';
 export { LiveTail } from './LiveTail';
 export { ExportButton } from './ExportButton';

@@ -47,6 +47,16 @@ export function namesOf(metrics: LabelSet[]): string[] {
   });
 }
 
+/** What values measure, behind a number of series. */
+export const unitWords: Record<Unit, string> = {
+  lines: ', in lines',
+  'lines/s': ', in lines per second',
+  bytes: ', in bytes',
+  'bytes/s': ', in bytes per second',
+  s: ', in seconds',
+  '': '',
+};
+
 /** A value with its unit, as charts and tables write it. */
 export function withUnit(value: number, unit: Unit): string {
   const amount = unit.startsWith('bytes') && Number.isFinite(value) ? shortBytes(value) : shortNumber(value);
