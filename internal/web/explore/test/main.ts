@@ -1,5 +1,6 @@
 // All tests in a browser, one after the other, with one stack for all of them. `--test-name-pattern` picks some.
 import './app/draft.spec';
+import './app/firefox.spec';
 import './app/hostile.spec';
 import './app/layout.spec';
 import './app/many.spec';

@@ -35,4 +35,15 @@ if [ -z "$CHROMIUM" ]; then
 	skip "Chromium is not installed"
 	exit
 fi
+# Firefox, for a smoke test of a second engine.
+firefox() {
+	command -v firefox-esr || command -v firefox || true
+}
+if [ -z "${MAIN:-}" ] && [ -z "$(firefox)" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+	echo "installing firefox-esr by apt-get (once)"
+	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends firefox-esr; } >/dev/null || true
+fi
+FIREFOX="$(firefox)"
+export FIREFOX
+[ -n "$FIREFOX" ] || printf '\n*** SKIPPED: the test of the log explorer in Firefox: firefox-esr is not installed\n\n' >&2
 exec node --import tsx --test --test-timeout=900000 --test-reporter=spec "$@" "${MAIN:-test/main.ts}"

@@ -19,7 +19,71 @@ const states: [string, (page: Page) => Promise<void>][] = [
       await page.getByRole('button', { name: 'Show context' }).waitFor();
     },
   ],
-  ['the time range', (page) => openBy(page, 't', page.getByRole('dialog', { name: 'Time range' }))],
+  [
+    'a context',
+    async (page) => {
+      await page.getByRole('button', { name: 'Show context' }).click();
+      await page.getByRole('dialog', { name: 'Context' }).locator('li[aria-current=true]').waitFor();
+    },
+  ],
+  [
+    'a search in the lines',
+    async (page) => {
+      await page.keyboard.press('Escape');
+      await page.getByRole('dialog', { name: 'Context' }).waitFor({ state: 'detached' });
+      await page.keyboard.press('Control+f');
+      await page.keyboard.type('e');
+      await page.getByRole('search').getByText(/^1 of/).waitFor();
+    },
+  ],
+  [
+    'the display',
+    async (page) => {
+      await page.keyboard.press('Escape');
+      await openBy(page, 'd', page.getByRole('dialog', { name: 'Display' }));
+    },
+  ],
+  [
+    'columns, folded and wrapped',
+    async (page) => {
+      for (const name of ['Wrap long lines', 'Fold equal lines that follow one another', 'app']) {
+        await page.getByRole('checkbox', { name, exact: true }).check();
+      }
+      await page.keyboard.press('Escape');
+      await page.locator('.r-heading').waitFor();
+    },
+  ],
+  [
+    'the table of the histogram',
+    async (page) => {
+      await page.getByRole('button', { name: 'Table' }).click();
+      await page.getByRole('region', { name: 'Lines by interval' }).waitFor();
+    },
+  ],
+  [
+    'the histogram folded',
+    async (page) => {
+      await page.getByRole('button', { name: 'Histogram' }).click();
+      await page.locator('.r-plot').waitFor({ state: 'detached' });
+    },
+  ],
+  ['commands', (page) => openBy(page, 'Control+k', page.getByRole('dialog', { name: 'Commands' }))],
+  [
+    'the export',
+    async (page) => {
+      await page.keyboard.press('Escape');
+      await page.getByRole('dialog', { name: 'Commands' }).waitFor({ state: 'detached' });
+      await page.getByRole('toolbar').getByRole('button', { name: 'Export' }).click();
+      await page.getByRole('dialog', { name: 'Export' }).waitFor();
+    },
+  ],
+  [
+    'the time range',
+    async (page) => {
+      await page.keyboard.press('Escape');
+      await openBy(page, 't', page.getByRole('dialog', { name: 'Time range' }));
+    },
+  ],
   [
     'shortcuts',
     async (page) => {
@@ -46,6 +110,13 @@ const states: [string, (page: Page) => Promise<void>][] = [
     },
   ],
   [
+    'values at one moment',
+    async (page) => {
+      await page.getByRole('button', { name: 'Instant' }).click();
+      await page.getByRole('region', { name: 'Values' }).waitFor();
+    },
+  ],
+  [
     'nothing',
     async (page) => {
       await run(page, '{app="nothing"}');
@@ -57,6 +128,13 @@ const states: [string, (page: Page) => Promise<void>][] = [
     async (page) => {
       await run(page, '{app="checkout"');
       await page.getByRole('alert', { name: 'Error' }).waitFor();
+    },
+  ],
+  [
+    'a query that is not run',
+    async (page) => {
+      await run(page, '{app=~"a("}');
+      await page.getByRole('alert').getByText('cannot be used').waitFor();
     },
   ],
   [
@@ -88,6 +166,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
       const page = await open(t, { search: checkout, colorScheme, viewport: { width, height: 900 }, expected: /400/ });
       await page.getByRole('button', { name: 'Sign in' }).waitFor();
       await accessible(page, 'signed out');
+      const seen = new Set(['signed out']);
       await signIn(page, 'ben');
       for (const [state, reach] of states) {
         if (width === 390 && state === 'fields') await page.getByRole('button', { name: 'Close Labels' }).click();
@@ -95,9 +174,11 @@ for (const colorScheme of ['light', 'dark'] as const) {
         if (width === 390 && state === 'history') await page.getByRole('button', { name: 'Close Patterns' }).click();
         await reach(page);
         await accessible(page, state);
+        seen.add(state);
         const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         assert.ok(wide <= 0, `${state}: the page is ${wide} pixels too wide`);
       }
+      assert.ok(seen.size >= 20, `${seen.size} states`);
     });
   }
 }

@@ -103,6 +103,7 @@ test('a metric query draws series that are shown and hidden by a legend', async 
   await statusShows(page, /^3 series/);
   const metric = page.getByRole('region', { name: 'Series over time' });
   const series = metric.getByRole('button', { name: /^app=/ });
+  await series.first().waitFor();
   assert.equal(await series.count(), 3);
   const drawn = (): Promise<string> => metric.locator('canvas').evaluate((c) => (c as HTMLCanvasElement).toDataURL());
   const before = await drawn();

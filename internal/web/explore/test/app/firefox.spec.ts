@@ -1,0 +1,73 @@
+// A second engine: Firefox, by WebDriver BiDi, does what users do most.
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+
+import puppeteer, { type Page } from 'puppeteer-core';
+
+import { push, url } from '../stack';
+
+async function openFirefox(t: TestContext, executablePath: string): Promise<{ page: Page; faults: string[] }> {
+  const browser = await puppeteer.launch({ browser: 'firefox', executablePath, headless: true });
+  t.after(() => browser.close());
+  const page = await browser.newPage();
+  page.setDefaultTimeout(120_000); // a machine may be busy: nothing is timed here
+  await page.setViewport({ width: 1280, height: 900 });
+  const faults: string[] = [];
+  page.on('pageerror', (error) => faults.push(`uncaught: ${String(error)}`));
+  page.on('console', (message) => message.type() === 'error' && faults.push(`console: ${message.text()}`));
+  return { page, faults };
+}
+
+const status = (page: Page, text: string): Promise<unknown> =>
+  page.waitForFunction((wanted) => document.querySelector('.a-status')?.textContent?.startsWith(wanted), {}, text);
+
+test('Firefox signs in, shows, finds and opens lines, draws charts and completes queries', async (t) => {
+  const firefox = process.env['FIREFOX'];
+  if (!firefox) return t.skip('Firefox is not installed');
+  await push(
+    { tenant_id: 'alpha', app: 'firefox' },
+    Array.from({ length: 300 }, (_, i) => `level=${i % 7 ? 'info' : 'error'} msg="number ${i}"`),
+  );
+  const { page, faults } = await openFirefox(t, firefox);
+  await page.goto(`${url}/explore?q=${encodeURIComponent('{app="firefox"}')}`);
+  await page.locator('::-p-aria(Sign in[role="button"])').click();
+  await page.locator('::-p-aria(Name)').fill('ana');
+  await page.locator('::-p-aria(Password)').fill('ana');
+  await page.locator('::-p-aria(Sign in[role="button"])').click();
+  await status(page, '300 lines');
+  await page.waitForSelector('.r-volume canvas');
+  await page.waitForSelector('.cm-content, ::-p-aria(Query in LogQL)');
+  await page.locator('h1').click();
+  for (const key of ['j', 'j', 'Enter'] as const) await page.keyboard.press(key);
+  await page.waitForSelector('::-p-text(Show context)');
+  const opened = await page.$eval('.r-open .r-text', (text) => text.textContent);
+  assert.equal(opened, 'level=info msg="number 298"');
+  await page.keyboard.down('Control');
+  await page.keyboard.press('f');
+  await page.keyboard.up('Control');
+  await page.keyboard.type('number 7"');
+  await page.waitForFunction(() => document.querySelector('.r-hit .r-text')?.textContent === 'level=error msg="number 7"');
+  await page.keyboard.press('Escape');
+  await page.keyboard.down('Control');
+  await page.keyboard.press('k');
+  await page.keyboard.up('Control');
+  await page.keyboard.type('3 hours');
+  await page.keyboard.press('Enter');
+  await page.waitForFunction(() => location.search.includes('from=now-3h'));
+  await status(page, '300 lines');
+  await page.locator('h1').click();
+  await page.keyboard.press('/');
+  await page.keyboard.down('Control');
+  await page.keyboard.press('a');
+  await page.keyboard.up('Control');
+  await page.keyboard.type('sum(count_over_time({app="firefox"');
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('End');
+  await page.keyboard.type(' [5m]))');
+  await page.keyboard.down('Control');
+  await page.keyboard.press('Enter');
+  await page.keyboard.up('Control');
+  await status(page, '1 series');
+  await page.waitForSelector('.r-metric canvas');
+  assert.deepEqual(faults, []);
+});
