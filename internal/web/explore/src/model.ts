@@ -1,5 +1,7 @@
 import type { Logfence } from '@logfence/client';
 
+import type { Zone } from './zone';
+
 export type { Failure } from '@logfence/client';
 
 /** Sends all requests; the token and the tenant are in it. */
@@ -29,7 +31,7 @@ export interface Line {
 }
 
 export type Direction = 'backward' | 'forward';
-export type Zone = 'local' | 'utc';
+export type { Zone } from './zone';
 
 /** What is looked at: all of it is in the URL. */
 export interface View {

@@ -1,6 +1,9 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
 import type { Span, Zone } from '../model';
+import { recentRanges, rememberRange } from '../query/queryHistory';
+import { isZone, zoneNames } from '../zone';
+import { Calendar, dayIn, textOf } from './Calendar';
 import { usePopover } from './popover';
 import { described, moved, relative, shown, spanOf } from './range';
 import { typed } from './typed';
@@ -40,7 +43,7 @@ export function Range({ from, to, zone, onChange, onZone, open, onOpen }: RangeP
           title="Time range  T"
           onClick={() => onOpen(!open)}
         >
-          {described(from, to, zone)} <span class="a-muted">{zone === 'utc' ? 'UTC' : localZone()}</span>
+          {described(from, to, zone)} <span class="a-muted">{zoneLabel(zone)}</span>
         </button>
         <button type="button" aria-label="Later" title="Later  ]" onClick={() => move(1)}>
           ›
@@ -78,6 +81,7 @@ interface RangeFormProps {
 function RangeForm({ from, to, zone, onZone, onChoose }: RangeFormProps) {
   const [texts, setTexts] = useState({ from: shown(from, zone), to: shown(to, zone) });
   const [problem, setProblem] = useState('');
+  const [recent] = useState(recentRanges);
   const first = useRef<HTMLDivElement>(null);
   // In the same moment as it is drawn: keys that follow at once are meant for it.
   useLayoutEffect(() => {
@@ -91,8 +95,16 @@ function RangeForm({ from, to, zone, onZone, onChoose }: RangeFormProps) {
     const span: Span | undefined = a && b ? spanOf(a, b, now) : undefined;
     if (!a || !b) setProblem(`${a ? 'The end' : 'The start'} cannot be read. ${forms}`);
     else if (!span) setProblem('The end must be after the start.');
-    else onChoose(a, b);
+    else {
+      rememberRange(a, b);
+      onChoose(a, b);
+    }
   };
+  const chooseDays = (first: number, last: number): void => {
+    setProblem('');
+    setTexts({ from: textOf(first), to: `${textOf(last + 86_400_000)} 00:00:00` });
+  };
+  const last = dayIn(texts.to);
   const field = (name: 'from' | 'to', label: string) => (
     <label>
       {label}
@@ -114,6 +126,12 @@ function RangeForm({ from, to, zone, onZone, onChoose }: RangeFormProps) {
             {described(ago, 'now', zone)}
           </button>
         ))}
+        {recent.length > 0 && <h3 class="a-muted a-small-text">Recent</h3>}
+        {recent.map(([a, b]) => (
+          <button key={`${a} ${b}`} type="button" onClick={() => onChoose(a, b)}>
+            {described(a, b, zone)}
+          </button>
+        ))}
       </div>
       <form
         class="a-absolute"
@@ -122,6 +140,12 @@ function RangeForm({ from, to, zone, onZone, onChoose }: RangeFormProps) {
           take();
         }}
       >
+        <Calendar
+          from={dayIn(texts.from)}
+          to={last === undefined ? undefined : / 00:00(:00)?$/.test(texts.to) ? last - 86_400_000 : last}
+          zone={zone}
+          onChoose={chooseDays}
+        />
         {field('from', 'From')}
         {field('to', 'To')}
         <p class="a-muted a-small-text">{forms}</p>
@@ -130,21 +154,54 @@ function RangeForm({ from, to, zone, onZone, onChoose }: RangeFormProps) {
             {problem}
           </p>
         )}
-        <fieldset class="a-zone">
-          <legend>Times are shown in</legend>
-          {(['local', 'utc'] as const).map((z) => (
-            <label key={z}>
-              <input type="radio" name="zone" checked={zone === z} onChange={() => onZone(z)} />{' '}
-              {z === 'utc' ? 'UTC' : `Local time (${localZone()})`}
-            </label>
-          ))}
-        </fieldset>
+        <ZoneChoice zone={zone} onZone={onZone} />
         <button type="submit" class="a-primary">
           Apply
         </button>
       </form>
     </div>
   );
+}
+
+/** The zone that times are shown in: two that are chosen often, and any other by its name. */
+function ZoneChoice({ zone, onZone }: { zone: Zone; onZone: (zone: Zone) => void }) {
+  const usual = zone === 'local' || zone === 'utc';
+  const [text, setText] = useState(usual ? '' : zone);
+  return (
+    <fieldset class="a-zone">
+      <legend>Times are shown in</legend>
+      {(['local', 'utc'] as const).map((z) => (
+        <label key={z}>
+          <input type="radio" name="zone" checked={zone === z} onChange={() => onZone(z)} />{' '}
+          {z === 'utc' ? 'UTC' : `Local time (${localZone()})`}
+        </label>
+      ))}
+      <input
+        list="a-zones"
+        aria-label="Another time zone"
+        placeholder="Another, such as Asia/Tokyo"
+        autocomplete="off"
+        spellcheck={false}
+        value={text}
+        aria-invalid={text !== '' && !isZone(text)}
+        onInput={(e) => {
+          const name = e.currentTarget.value;
+          setText(name);
+          if (isZone(name)) onZone(name);
+        }}
+      />
+      <datalist id="a-zones">
+        {zoneNames().map((name) => (
+          <option key={name} value={name} />
+        ))}
+      </datalist>
+    </fieldset>
+  );
+}
+
+/** A zone as the range's button tells it. */
+function zoneLabel(zone: Zone): string {
+  return zone === 'utc' ? 'UTC' : zone === 'local' ? localZone() : zone;
 }
 
 /** The browser's zone, such as `UTC+1`. */

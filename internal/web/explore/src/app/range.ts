@@ -1,5 +1,6 @@
 // Times as they are chosen, shown and put into URLs; typed.ts reads those that users type. Nanoseconds are BigInt: a number cannot hold them.
 import type { Span, Zone } from '../model';
+import { clockAt } from '../zone';
 
 const second = 1_000_000_000n;
 const units: Record<string, bigint> = {
@@ -60,15 +61,11 @@ export function isoOf(ns: bigint | string): string {
 export function shown(text: string, zone: Zone): string {
   const ns = isRelative(text) ? undefined : momentOf(text, 0);
   if (ns === undefined) return text;
-  const at = new Date(Number(ns / 1_000_000n));
   const two = (n: number): string => String(n).padStart(2, '0');
   const fraction = String(ns % second)
     .padStart(9, '0')
     .replace(/0+$/, '');
-  const [y, mo, d, h, mi, s] =
-    zone === 'utc'
-      ? [at.getUTCFullYear(), at.getUTCMonth(), at.getUTCDate(), at.getUTCHours(), at.getUTCMinutes(), at.getUTCSeconds()]
-      : [at.getFullYear(), at.getMonth(), at.getDate(), at.getHours(), at.getMinutes(), at.getSeconds()];
+  const [y, mo, d, h, mi, s] = clockAt(Number(ns / 1_000_000n), zone);
   return `${y}-${two(mo + 1)}-${two(d)} ${two(h)}:${two(mi)}:${two(s)}${fraction && `.${fraction}`}`;
 }
 

@@ -1,5 +1,6 @@
 // Times as users type them: `15m`, `last 2 hours`, `yesterday`, `14:00`, `now/d`, epochs, dates. Pure.
 import type { Zone } from '../model';
+import { clockAt, momentAt, type Clock } from '../zone';
 import { isoOf, isRelative, momentOf } from './range';
 
 const units: Record<string, string> = {
@@ -45,25 +46,17 @@ export function typed(text: string, zone: Zone, now: number, end = false): strin
 
 function lastAt([, h = '', mi = '', s = '0']: RegExpExecArray, zone: Zone, now: number): string | undefined {
   if (Number(h) > 23 || Number(mi) > 59 || Number(s) > 59) return undefined;
-  const at = (days: number): number => timeOf(partsOf(now, zone, days, [Number(h), Number(mi), Number(s)]), zone);
+  const at = (days: number): number => momentAt(partsOf(now, zone, days, [Number(h), Number(mi), Number(s)]), zone);
   return isoOf(BigInt(at(0) > now ? at(-1) : at(0)) * 1_000_000n);
 }
 
 function dayAt(now: number, zone: Zone, days: number): string {
-  return isoOf(BigInt(timeOf(partsOf(now, zone, days, [0, 0, 0]), zone)) * 1_000_000n);
+  return isoOf(BigInt(momentAt(partsOf(now, zone, days, [0, 0, 0]), zone)) * 1_000_000n);
 }
 
-type Parts = [year: number, month: number, day: number, hour: number, minute: number, second: number];
-
-function partsOf(now: number, zone: Zone, days: number, clock: [number, number, number]): Parts {
-  const at = new Date(now);
-  return zone === 'utc'
-    ? [at.getUTCFullYear(), at.getUTCMonth(), at.getUTCDate() + days, ...clock]
-    : [at.getFullYear(), at.getMonth(), at.getDate() + days, ...clock];
-}
-
-function timeOf(parts: Parts, zone: Zone): number {
-  return zone === 'utc' ? Date.UTC(...parts) : new Date(...parts).getTime();
+function partsOf(now: number, zone: Zone, days: number, time: [number, number, number]): Clock {
+  const [year, month, day] = clockAt(now, zone);
+  return [year, month, day + days, ...time];
 }
 
 function dateOf(text: string, zone: Zone): string | undefined {
@@ -71,8 +64,8 @@ function dateOf(text: string, zone: Zone): string | undefined {
   if (!found) return undefined;
   const [y, mo, d, h = 0, mi = 0, s = 0] = found.slice(1, 7).map((part) => (part === undefined ? undefined : Number(part)));
   if (y === undefined || mo === undefined || d === undefined || h > 23 || mi > 59 || s > 59) return undefined;
-  const at = new Date(timeOf([y, mo - 1, d, h, mi, s], zone));
-  const back = zone === 'utc' ? [at.getUTCMonth() + 1, at.getUTCDate()] : [at.getMonth() + 1, at.getDate()];
-  if (back[0] !== mo || back[1] !== d) return undefined; // the 30th of February
-  return isoOf(BigInt(at.getTime()) * 1_000_000n + BigInt((found[7] ?? '').padEnd(9, '0')));
+  const at = momentAt([y, mo - 1, d, h, mi, s], zone);
+  const [, month, day] = clockAt(at, zone);
+  if (month !== mo - 1 || day !== d) return undefined; // the 30th of February
+  return isoOf(BigInt(at) * 1_000_000n + BigInt((found[7] ?? '').padEnd(9, '0')));
 }

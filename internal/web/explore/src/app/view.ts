@@ -1,6 +1,7 @@
 // The view in the URL: a link shows a colleague the same thing.
 import type { View } from '../model';
 import { momentIn } from '../results/mark';
+import { isZone } from '../zone';
 import { prepare } from './draft';
 import { momentOf, spanOf } from './range';
 
@@ -73,7 +74,7 @@ export function readView(search: string): ReadView {
       return value !== undefined;
     });
   choice('dir', ['backward', 'forward'], (direction) => (view.direction = direction));
-  choice('tz', ['local', 'utc'], (zone) => (view.zone = zone));
+  read('tz', fallback.zone, (text) => isZone(text) && ((view.zone = text), true));
   for (const [name, part] of switches) choice(name, fallback[part] ? ['1', '0'] : ['0', '1'], (on) => (view[part] = on === '1'));
   read('cols', 'no column', (text) => {
     const columns = [...new Set(text.split(','))].filter(Boolean);

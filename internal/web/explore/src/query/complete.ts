@@ -109,20 +109,58 @@ async function stageOptions(
   if (!context.piped) {
     // Behind a blank only: after a closing brace the query may be complete.
     if (!at.explicit && !/\s$/.test(before)) return [];
-    const range: words.Word = { name: '[', signature: '5m]', about: 'The time range of each value.', text: '[‸5m]' };
-    return [
-      ...words.lineFilters.map(word('operator', true)),
-      { label: '|', displayLabel: '| …', detail: 'parse, filter, format', type: 'keyword', apply: '| ', boost: -10 },
-      ...(context.metric ? [word('keyword', true)(range, 9)] : []),
-    ];
+    return besidePipe(context, before, await known.fields(selectorAt(before), signal));
   }
   const fields = await known.fields(selectorAt(before), signal);
-  const filter = (field: Field): Completion => {
-    const parser = field.parsers?.[0];
-    const missing = parser && !new RegExp(`\\|\\s*${parser}\\b`).test(before);
-    return { ...fieldOption(field), ...(missing && { apply: `${parser} | ${field.label}` }), boost: -1 };
-  };
-  return [...words.stages.map(word('keyword')), ...(context.metric ? [word('keyword')(words.unwrap, 0)] : []), ...fields.map(filter)];
+  const piped = (name: string): Completion => ({ ...word('keyword')(stageNamed(name), 0), boost: 50 });
+  return [
+    ...parsersOf(before, fields).map((name, i) => ({ ...piped(name), boost: 60 - i })),
+    ...words.stages.filter(({ name }) => !parsers.includes(name)).map((stage, i) => ({ ...word('keyword')(stage, i), boost: 10 - i })),
+    ...(context.metric ? [word('keyword')(words.unwrap, 0)] : []),
+    ...fields.slice(0, mostFields).map((field, i) => ({ ...filterOf(field, before), boost: Math.max(11, 40 - i) })),
+  ];
+}
+
+const parsers = ['json', 'logfmt', 'pattern', 'regexp', 'unpack'];
+const mostFields = 100;
+
+const stageNamed = (name: string): words.Word => words.stages.find((stage) => stage.name === name) ?? { name, signature: '', about: '' };
+
+/** The parsers: those first that find fields in these lines. None where one has read the fields already. */
+function parsersOf(before: string, fields: Field[]): string[] {
+  if (/\|\s*(?:json|logfmt|unpack)\b/.test(before)) return [];
+  const finding = (name: string): number => fields.filter((field) => field.parsers?.includes(name)).length;
+  return [...parsers].sort((a, b) => finding(b) - finding(a) || parsers.indexOf(a) - parsers.indexOf(b));
+}
+
+/** What may follow a selector or a stage: a parser, a field, then a line filter. The range of a metric comes first. */
+function besidePipe(context: Of<'stage'>, before: string, fields: Field[]): Completion[] {
+  const range: words.Word = { name: '[', signature: '5m]', about: 'The time range of each value.', text: '[‸5m]' };
+  const behind = (option: Completion, text: string, boost: number): Completion => ({
+    ...option,
+    label: `| ${option.label}`,
+    apply: `| ${text}`,
+    boost,
+  });
+  return [
+    ...(context.metric ? [{ ...word('keyword')(range, 0), boost: 70 }] : []),
+    ...parsersOf(before, fields)
+      .slice(0, 2)
+      .map((name, i) => behind(word('keyword')(stageNamed(name), 0), name, 60 - i)),
+    ...fields.slice(0, 10).map((field, i) => behind(fieldOption(field), textOf(field, before), 40 - i)),
+    ...words.lineFilters.map(word('operator', true)),
+    { label: '|', displayLabel: '| …', detail: 'parse, filter, format', type: 'keyword', apply: '| ', boost: -10 },
+  ];
+}
+
+/** A field, behind the parser that finds it where the query has none yet. */
+function textOf({ label, parsers: finding }: Field, before: string): string {
+  const parser = finding?.[0];
+  return parser && !new RegExp(`\\|\\s*${parser}\\b`).test(before) ? `${parser} | ${label}` : label;
+}
+
+function filterOf(field: Field, before: string): Completion {
+  return { ...fieldOption(field), apply: textOf(field, before) };
 }
 
 function labelOption(name: string): Completion {

@@ -7,6 +7,9 @@
  */
 const stored = 'logfence.history';
 const owned = 'logfence.history.owner';
+/** Time ranges that were typed, the last first: each its beginning and its end, as a URL has them. */
+const ranges = 'logfence.ranges';
+const mostRanges = 5;
 const most = 100;
 /** Longer ones are not kept: storage is small, and nobody finds them again. */
 const longest = 4096;
@@ -27,6 +30,7 @@ export function remember(query: string): void {
 /** Forgets everything: for signing out. */
 export function forgetHistory(): void {
   put(stored, undefined);
+  put(ranges, undefined);
   put(owned, undefined);
 }
 
@@ -101,4 +105,23 @@ function load(): HistoryEntry[] {
 function isHistoryEntry(entry: unknown): entry is HistoryEntry {
   if (typeof entry !== 'object' || entry === null) return false;
   return 'query' in entry && typeof entry.query === 'string' && 'pinned' in entry && typeof entry.pinned === 'boolean';
+}
+
+export function rememberRange(from: string, to: string): void {
+  const others = recentRanges().filter(([a, b]) => a !== from || b !== to);
+  put(ranges, JSON.stringify([[from, to], ...others].slice(0, mostRanges)));
+}
+
+/** The ranges that were typed, the last first. */
+export function recentRanges(): [from: string, to: string][] {
+  try {
+    const kept: unknown = JSON.parse(get(ranges) ?? '[]');
+    return Array.isArray(kept) ? kept.flatMap((one) => (isRange(one) ? [one] : [])) : [];
+  } catch {
+    return [];
+  }
+}
+
+function isRange(one: unknown): one is [string, string] {
+  return Array.isArray(one) && one.length === 2 && one.every((part) => typeof part === 'string');
 }

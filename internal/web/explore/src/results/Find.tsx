@@ -25,7 +25,8 @@ export function useFind(items: readonly Item[]): Found {
   const [text, setText] = useState('');
   const [hit, setHit] = useState<Item>();
   const places = useMemo(() => (open ? placesOf(items, text) : []), [items, open, text]);
-  const at = hit ? places.findIndex((place) => items[place] === hit) : -1;
+  // By its key: a row is another object once more lines of its stack trace are loaded.
+  const at = hit ? places.findIndex((place) => items[place]?.key === hit.key) : -1;
   useEffect(() => {
     const onKey = (event: KeyboardEvent): void => {
       if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== 'f' || document.querySelector('dialog[open]')) return;

@@ -269,7 +269,7 @@ export function LineList({ items, look, label, busy, open, follow = false, onBot
                   total={open ? -1 : items.length}
                   current={item === tabbed}
                   open={expanded.size > 0 && expanded.has(identity(item))}
-                  marked={item === hit ? 'hit' : item === marked ? 'linked' : undefined}
+                  marked={item.key === hit?.key ? 'hit' : item.key === marked?.key ? 'linked' : undefined}
                   onToggle={toggle}
                 />
               ),

@@ -65,7 +65,7 @@ function settings({ height, zone, series, from, to, value, increments, onSelect,
   return {
     height,
     ms: 1,
-    tzDate: (ms) => (zone === 'utc' ? uPlot.tzDate(new Date(ms), 'Etc/UTC') : new Date(ms)),
+    tzDate: (ms) => (zone === 'local' ? new Date(ms) : uPlot.tzDate(new Date(ms), zone === 'utc' ? 'Etc/UTC' : zone)),
     padding: [low ? 4 : 8, 20, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { show: series.length < 40, size: 6 } },

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { shown } from '../../src/app/range';
 import { typed } from '../../src/app/typed';
+import { isZone } from '../../src/zone';
 
 const now = Date.UTC(2026, 10, 23, 14, 0, 0);
 
@@ -39,4 +41,30 @@ test('times are read as users type them', () => {
     assert.equal(typed(text, 'utc', now), want, text);
     assert.equal(typed(text, 'utc', now, true), end, `${text} as an end`);
   }
+});
+
+test('times are read and shown in any zone, over the hours that clocks are moved', () => {
+  // Berlin's clocks go from 02:00 to 03:00 on 29 March 2026, and from 03:00 to 02:00 on 25 October.
+  const berlin = 'Europe/Berlin';
+  for (const [text, want] of [
+    ['2026-03-29 01:59:59', '2026-03-29T00:59:59Z'],
+    ['2026-03-29 03:00:00', '2026-03-29T01:00:00Z'],
+    ['2026-10-25 01:59:59', '2026-10-24T23:59:59Z'],
+    ['2026-10-25 03:00:00', '2026-10-25T02:00:00Z'],
+    ['2026-07-01 00:00', '2026-06-30T22:00:00Z'],
+  ] as const) {
+    assert.equal(typed(text, berlin, now), want, text);
+    assert.ok(shown(want, berlin).startsWith(text), `${want} is shown as ${shown(want, berlin)}`);
+  }
+  assert.equal(typed('today', 'Asia/Kathmandu', now), '2026-11-22T18:15:00Z');
+  assert.equal(shown('2026-11-23T14:00:00Z', 'America/St_Johns'), '2026-11-23 10:30:00');
+  assert.deepEqual(['UTC', 'Asia/Tokyo', 'local', 'utc', 'Mars/Olympus', '+01:00', ''].map(isZone), [
+    true,
+    true,
+    true,
+    true,
+    false,
+    false,
+    false,
+  ]);
 });

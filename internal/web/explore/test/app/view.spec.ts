@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { statusShows, openAs, push, run, startLogfence, token, open, url } from '../stack';
+import { accessible, statusShows, openAs, push, run, startLogfence, token, open, url } from '../stack';
 
 const checkout = `?q=${encodeURIComponent('{app="checkout"}')}`;
 
@@ -50,6 +50,41 @@ test('a range is chosen, typed, moved and told in UTC or local time', async (t) 
   await page.getByLabel('To', { exact: true }).fill('now');
   await page.keyboard.press('Enter');
   await page.getByRole('button', { name: 'Last 2 hours UTC' }).waitFor();
+});
+
+test('days are chosen in a calendar, ranges come again, and times are those of any zone', async (t) => {
+  const page = await openAs(t, 'ana', { search: `${checkout}&from=2026-01-10T00:00:00Z&to=2026-01-11T00:00:00Z&tz=utc` });
+  await statusShows(page, /^0 lines/);
+  const opened = page.getByRole('dialog', { name: 'Time range' });
+  await page.locator('body').press('t');
+  const calendar = opened.getByRole('group', { name: 'Calendar' });
+  await calendar.getByText('January 2026').waitFor();
+  assert.equal(await calendar.getByRole('button', { pressed: true }).getAttribute('aria-label'), '10 January 2026');
+  await calendar.getByRole('button', { name: 'Month before' }).click();
+  await calendar.getByRole('button', { name: '30 December 2025' }).click();
+  await page.keyboard.press('ArrowRight');
+  await page.keyboard.press('ArrowRight');
+  await calendar.getByText('January 2026').waitFor();
+  await page.keyboard.press('Enter');
+  assert.equal(await opened.getByLabel('To', { exact: true }).inputValue(), '2026-01-02 00:00:00');
+  await opened.getByLabel('Another time zone').fill('Asia/Tokyo');
+  await opened.getByRole('button', { name: 'Apply' }).waitFor();
+  await accessible(page, 'the time range with its calendar');
+  await page.keyboard.press('Escape');
+  await page.getByRole('button', { name: /Asia\/Tokyo/ }).waitFor();
+  assert.match(page.url(), /tz=Asia%2FTokyo/);
+  await page.locator('body').press('t');
+  await opened.getByLabel('From').fill('2025-12-30');
+  await opened.getByLabel('To', { exact: true }).fill('2026-01-02');
+  await opened.getByRole('button', { name: 'Apply' }).click();
+  await page.waitForURL(/from=2025-12-29T15%3A00%3A00Z&to=2026-01-01T15%3A00%3A00Z/);
+  await page.locator('body').press('t');
+  await opened.getByRole('button', { name: 'Last 2 days' }).click();
+  await page.getByRole('button', { name: /^Last 2 days/ }).click();
+  await opened.getByRole('button', { name: '2025-12-30 00:00:00 – 2026-01-02 00:00:00' }).click();
+  await page.waitForURL(/from=2025-12-29T15%3A00%3A00Z/);
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  assert.equal(await page.evaluate(() => localStorage.getItem('logfence.ranges')), null, 'signing out forgets them');
 });
 
 test('where there is nothing, it is said what to try', async (t) => {

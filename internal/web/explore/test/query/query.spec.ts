@@ -123,6 +123,26 @@ test('a value with quotes, backslashes and metacharacters is completed as it is'
   }
 });
 
+test('behind a selector come the parser of its lines, their fields, and then filters of text', async (t) => {
+  const page = await openAs(t, 'ana');
+  for (const [app, first] of [
+    ['checkout', '| json'],
+    ['payments', '| logfmt'],
+  ] as const) {
+    await editor(page).click();
+    await page.keyboard.press('Control+A');
+    await page.keyboard.insertText(`{app="${app}"}`);
+    await page.keyboard.press('Space');
+    await page.keyboard.press('Control+Space');
+    await option(page, first).waitFor();
+    const labels = (await page.getByRole('option').locator('.cm-completionLabel').allTextContents()).map((label) => label.trim());
+    assert.equal(labels[0], first);
+    const [field, filter] = [labels.findIndex((label) => /^\| (order|level|ts|customer)/.test(label)), labels.indexOf('|=')];
+    assert.ok(field > 0 && field < filter, labels.join(', '));
+    await page.keyboard.press('Escape');
+  }
+});
+
 test('a mistake is underlined where it is, whatever precedes it', async (t) => {
   const page = await openAs(t, 'ana', { expected: /400/ });
   await statusShows(page, /lines/);
