@@ -21,7 +21,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -30,6 +29,7 @@ import (
 	"github.com/logfence/logfence/internal/gateway"
 	"github.com/logfence/logfence/internal/lokitest"
 	"github.com/logfence/logfence/internal/poll"
+	"github.com/logfence/logfence/internal/testlog"
 )
 
 // proxied is logfence behind a reverse proxy: the gateway runs in this process, the proxy is the real program with the
@@ -37,7 +37,7 @@ import (
 type proxied struct {
 	loki    *lokitest.Loki
 	token   string
-	log     *lockedBuffer
+	log     *testlog.Buffer
 	url     string
 	clients map[string]*http.Client // by protocol; they connect from 127.0.0.2
 }
@@ -174,7 +174,7 @@ func startProxy(t *testing.T, p proxyProgram, upstreams ...replica) (listen stri
 	listen = free.Addr().String()
 	free.Close()
 	roots = certificate(t, filepath.Join(dir, "tls.pem"))
-	output := &lockedBuffer{}
+	output := &testlog.Buffer{}
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), binary, p.configure(t, dir, listen, upstreams)...)
 	cmd.Stdout, cmd.Stderr = output, output
 	if err := cmd.Start(); err != nil {
@@ -241,7 +241,7 @@ func behind(t *testing.T, p proxyProgram, relayed func(upstream string) (listen 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = issuer.Close() })
-	x := &proxied{log: &lockedBuffer{}, loki: lokitest.New(t, stream("alpha"), stream("beta"))}
+	x := &proxied{log: &testlog.Buffer{}, loki: lokitest.New(t, stream("alpha"), stream("beta"))}
 	if x.token, err = issuer.Token(demo.Claims{Subject: "ana", Tenant: "alpha"}); err != nil {
 		t.Fatal(err)
 	}
@@ -315,24 +315,6 @@ func (x *proxied) read(t *testing.T, protocol, path string, params ...string) (t
 		t.Errorf("%s %s: %d %s", protocol, path, response.StatusCode, body)
 	}
 	return string(body), response.Trailer.Get("X-Logfence-Lines"), err
-}
-
-// lockedBuffer is a buffer for several goroutines.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // each runs a test for every protocol of the client.

@@ -12,6 +12,7 @@ import (
 	"github.com/logfence/logfence/internal/demo"
 	"github.com/logfence/logfence/internal/lokitest"
 	"github.com/logfence/logfence/internal/poll"
+	"github.com/logfence/logfence/internal/testlog"
 )
 
 // TestRollingRestart guarantees that no request fails while a replica behind the documented haproxy stops, with the
@@ -23,7 +24,7 @@ func TestRollingRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = issuer.Close() })
-	x := &proxied{log: &lockedBuffer{}, loki: lokitest.New(t, stream("alpha")), url: "https://logs.example.com"}
+	x := &proxied{log: &testlog.Buffer{}, loki: lokitest.New(t, stream("alpha")), url: "https://logs.example.com"}
 	if x.token, err = issuer.Token(demo.Claims{Tenant: "alpha"}); err != nil {
 		t.Fatal(err)
 	}

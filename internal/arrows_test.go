@@ -102,6 +102,7 @@ var notInBinary = []string{
 	module + "internal/demo",     // a real Loki and an identity provider that signs any token
 	module + "internal/lokitest", // the fake Loki
 	module + "internal/poll",     // what waits for other processes
+	module + "internal/testlog",  // a log that is read while it is written
 	"github.com/zitadel/oidc",    // the demo's OpenID Connect provider
 	"github.com/go-jose/go-jose", // its JOSE library; logfence verifies tokens with one alone, jwx
 	"github.com/oauth2-proxy/mockoidc",

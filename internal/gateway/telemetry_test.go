@@ -29,6 +29,7 @@ import (
 	"github.com/logfence/logfence/internal/config"
 	"github.com/logfence/logfence/internal/demo"
 	"github.com/logfence/logfence/internal/lokitest"
+	"github.com/logfence/logfence/internal/testlog"
 )
 
 var update = flag.Bool("update", false, "write the table of metrics into deploy/prometheus/README.md")
@@ -42,25 +43,7 @@ type running struct {
 	url, admin string
 	token      string
 	stop       func() // sends the signal and waits for the end
-	stderr     *syncBuffer
-}
-
-// syncBuffer is a buffer that several goroutines write to.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
+	stderr     *testlog.Buffer
 }
 
 // runGateway starts one, with everything on that shows something.
@@ -71,7 +54,7 @@ func runGateway(t *testing.T) *running {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = issuer.Close() })
-	r := &running{T: t, stderr: &syncBuffer{}}
+	r := &running{T: t, stderr: &testlog.Buffer{}}
 	if r.token, err = issuer.Token(demo.Claims{Subject: "alice", Tenant: "acme"}); err != nil {
 		t.Fatal(err)
 	}

@@ -32,6 +32,7 @@ import (
 	"github.com/logfence/logfence/internal/telemetry"
 	"github.com/logfence/logfence/internal/tenancy"
 	"github.com/logfence/logfence/internal/tenant"
+	"github.com/logfence/logfence/internal/testlog"
 )
 
 // now is the time of every test.
@@ -86,7 +87,7 @@ type gateway struct {
 	server *Server
 	config Config // of the server
 	url    string
-	log    *syncBuffer
+	log    *testlog.Buffer
 	// serve serves a handler, transport connects to it, and toLoki to Loki where that is not by its URL.
 	serve     func(http.Handler) *httptest.Server
 	transport func() *http.Transport
@@ -95,24 +96,6 @@ type gateway struct {
 	finish func()
 
 	held sync.Map // operations and statuses that validate has found to be as the spec says
-}
-
-// syncBuffer is a buffer that may be read while it is written.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 // streams are those of two tenants, of one that looks like the first, and of none.
@@ -160,7 +143,7 @@ func inBubble(t *testing.T, test func(g *gateway), options ...option) {
 
 func startGateway(t *testing.T, g *gateway, options []option) *gateway {
 	t.Helper()
-	g.T, g.log = t, &syncBuffer{}
+	g.T, g.log = t, &testlog.Buffer{}
 	if g.transport == nil {
 		g.transport = func() *http.Transport { return &http.Transport{DisableCompression: true} }
 	}

@@ -224,22 +224,10 @@ func (p *memoryPool) wait(ctx context.Context, maxWait time.Duration, q *memoryQ
 	if isGranted(place) {
 		return nil
 	}
-	var timeout <-chan time.Time // nil waits for ever
-	if maxWait > 0 {
-		timer := time.NewTimer(maxWait)
-		defer timer.Stop()
-		timeout = timer.C
-	}
-	select {
-	case <-place.value.granted:
-		return nil
-	case <-ctx.Done():
-		p.leave(q, place)
-		return ctx.Err()
-	case <-timeout:
+	return waitUntil(ctx, place.value.granted, maxWait, func() error {
 		p.leave(q, place)
 		return ErrNoMemory
-	}
+	})
 }
 
 // leave gives up a place in the queue, or the memory if it was given meanwhile.

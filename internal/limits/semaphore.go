@@ -165,6 +165,17 @@ func (h *slot) release() {
 }
 
 func (s *FairSemaphore) wait(ctx context.Context, maxWait time.Duration, g *group, place *node[*waiter]) error {
+	return waitUntil(ctx, place.value.granted, maxWait, func() error {
+		if s.leave(g, place) {
+			return ErrOverloaded
+		}
+		return ErrKeyOverloaded
+	})
+}
+
+// waitUntil waits until something is granted. Where the wait is over before, or the context, it gives up the place in
+// the queue; the error is the context's, or what giving up returns. A maxWait of 0 is for ever.
+func waitUntil(ctx context.Context, granted <-chan struct{}, maxWait time.Duration, giveUp func() error) error {
 	var timeout <-chan time.Time // nil waits for ever
 	if maxWait > 0 {
 		timer := time.NewTimer(maxWait)
@@ -172,16 +183,13 @@ func (s *FairSemaphore) wait(ctx context.Context, maxWait time.Duration, g *grou
 		timeout = timer.C
 	}
 	select {
-	case <-place.value.granted:
+	case <-granted:
 		return nil
 	case <-ctx.Done():
-		s.leave(g, place)
+		_ = giveUp()
 		return ctx.Err()
 	case <-timeout:
-		if s.leave(g, place) {
-			return ErrOverloaded
-		}
-		return ErrKeyOverloaded
+		return giveUp()
 	}
 }
 

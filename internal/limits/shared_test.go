@@ -2,7 +2,6 @@ package limits
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,6 +20,7 @@ import (
 
 	"github.com/logfence/logfence/internal/poll"
 	"github.com/logfence/logfence/internal/tenant"
+	"github.com/logfence/logfence/internal/testlog"
 )
 
 // replica is a limiter that shares with others by a Redis.
@@ -217,7 +216,7 @@ func TestRedisAway(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := miniredis.RunT(t)
-			var log syncBuffer
+			var log testlog.Buffer
 			few := func(c *Config) { c.Burst, c.MaxTails, c.Rate = 5, 1, 1 }
 			a := replica(t, m.Addr(), few, WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 			b := replica(t, m.Addr(), few)
@@ -356,7 +355,7 @@ func TestTheURLIsNeverShown(t *testing.T) {
 	}
 	m := miniredis.RunT(t)
 	m.RequireAuth("another")
-	var log syncBuffer
+	var log testlog.Buffer
 	l := replica(t, m.Addr(), func(c *Config) { c.Redis.URL = "redis://:" + secret + "@" + m.Addr() }, WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 	if _, err := admit(t.Context(), l, ClassQuery, "acme"); err != nil {
 		t.Error(err)
@@ -375,24 +374,6 @@ func TestInvalidRepliesAreRefused(t *testing.T) {
 			t.Errorf("%v: taken", reply)
 		}
 	}
-}
-
-// syncBuffer is a buffer that may be read while it is written.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 // BenchmarkShared is what a request costs with a Redis next door, in this process's own time and round trip.
