@@ -130,7 +130,7 @@ func valueSchema(t *testing.T, s *setting) []byte {
 	case kindNumber:
 		value["type"], value["pattern"] = []string{"integer", "string"}, "^[0-9]+$"
 	case kindSize:
-		value["type"], value["pattern"] = []string{"integer", "string"}, "^[0-9]+(KiB|MiB)?$"
+		value["type"], value["pattern"] = []string{"integer", "string"}, "^[0-9]+(KiB|MiB|GiB|TiB)?$"
 	case kindLabel: // as package tenancy takes them
 		value["type"], value["pattern"] = "string", "^([a-zA-Z]|_[a-zA-Z0-9])[a-zA-Z0-9_]*$"
 	case kindSwitch:

@@ -54,7 +54,7 @@ func readSize(s string) (int, string) {
 // readLargeSize reads a size that may be larger than 2 GiB.
 func readLargeSize(s string) (int64, string) {
 	digits, factor := s, int64(1)
-	for unit, f := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20} {
+	for unit, f := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40} {
 		if cut, ok := strings.CutSuffix(s, unit); ok {
 			digits, factor = cut, f
 		}
@@ -66,7 +66,7 @@ func readLargeSize(s string) (int64, string) {
 	case n < 0:
 		return 0, fmt.Sprintf("%q is negative; write bytes, KiB or MiB, such as 16KiB", s)
 	case n > math.MaxInt64/factor:
-		return 0, fmt.Sprintf("%q is too large; write less than 2048MiB", s)
+		return 0, fmt.Sprintf("%q is too large; write less than 8388608TiB", s)
 	default:
 		return n * factor, ""
 	}

@@ -56,6 +56,8 @@ func (s *telemetrySetup) register(v *auth.Verifier, client *loki.Client, server 
 	m := s.metrics
 	registerLoki(m, client)
 	m.Gauge("logfence_tails_open", "Live tails that are open.", nil, func() float64 { return float64(server.Tails()) })
+	m.Counter("logfence_query_estimate_failures_total", "Queries that ran without an estimate of the bytes that they read, since Loki gave none within two seconds.", nil,
+		func() float64 { return float64(server.EstimateFailures()) })
 	for i, issuer := range v.Stats().Issuers {
 		labels := map[string]string{"issuer": issuer.Issuer} // the operator's settings, not a caller's choice
 		of := func(read func(auth.IssuerStats) float64) func() float64 {

@@ -26,7 +26,6 @@ var (
 // Loki can be forgotten.
 var classes = map[string]limits.Class{
 	"getMe":               limits.ClassRequest,
-	"explainQuery":        limits.ClassRequest,
 	"lokiFormatQuery":     limits.ClassRequest,
 	"lokiFormatQueryForm": limits.ClassRequest,
 	"exportLogs":          limits.ClassExport,

@@ -10,8 +10,8 @@ import (
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
-// ExplainQuery handles POST /api/v1/logs/explain, without a request to Loki. For a query that is not
-// valid the response is 200 with the error, since editors send those; one that is too expensive to parse is refused.
+// ExplainQuery handles POST /api/v1/logs/explain, without a request to Loki unless a time range is given. For a query that is
+// not valid the response is 200 with the error, since editors send those; one that is too expensive to parse is refused.
 func (s *Server) ExplainQuery(c echo.Context, _ api.ExplainQueryParams) error {
 	var request api.ExplainRequest
 	if err := readJSON(c.Request(), &request); err != nil {
@@ -38,10 +38,30 @@ func (s *Server) ExplainQuery(c echo.Context, _ api.ExplainQueryParams) error {
 		return err
 	}
 	d.Fenced = []string{explained.Query.LogQL()}
+	estimate, err := s.explainReads(c, request, explained.Query)
+	if err != nil {
+		return err
+	}
 	return c.JSON(http.StatusOK, api.ExplainedQuery{
 		Valid: api.True, Kind: api.ExplainedQueryKind(explained.Query.Kind().String()),
-		Fenced: explained.Query.LogQL(), Selectors: selectorsOf(explained.Selectors),
+		Fenced: explained.Query.LogQL(), Selectors: selectorsOf(explained.Selectors), Estimate: estimate,
 	})
+}
+
+// explainReads is what a query would read over the time range of the request; nil where there is none, or no estimate.
+func (s *Server) explainReads(c echo.Context, r api.ExplainRequest, q tenancy.Query) (*api.ReadEstimate, error) {
+	if r.Start == nil && r.End == nil && r.Since == nil {
+		return nil, nil //nolint:nilnil // none was requested
+	}
+	w, err := s.window(c, r.Start, r.End, r.Since)
+	if err != nil {
+		return nil, err
+	}
+	found, complete, err := s.estimate(c, q, w)
+	if err != nil || !complete {
+		return nil, err
+	}
+	return &api.ReadEstimate{Streams: found.Streams, Chunks: found.Chunks, Bytes: found.Bytes, Entries: found.Entries}, nil
 }
 
 func queryError(p *problem) api.QueryError {

@@ -38,6 +38,9 @@ func (s *Server) ExportLogs(c echo.Context, p api.ExportLogsParams) error {
 	if err != nil {
 		return err
 	}
+	if err := s.checkBytesRead(c, q, w); err != nil {
+		return err
+	}
 	x := &export{Context: c, format: f, left: most, limited: p.Limit != nil}
 	x.name = fileName(callerOf(c).Tenants, w, f.extension)
 	return x.finish(x.run(c.Request().Context(), pages.Walk{

@@ -192,6 +192,7 @@ func newLimiter(t testing.TB, change func(*limits.Config)) *limits.Limiter {
 	t.Helper()
 	c := limits.Config{Limits: limits.Defaults(), AtOnce: 64, Wait: time.Second, Parsing: limits.FairSemaphoreConfig{AtOnce: 1}}
 	c.Rate, c.Burst, c.Queries, c.Queue, c.MaxTails, c.MaxLines, c.MaxExportLines = 10_000, 10_000, 64, 64, 4, 1000, 10_000
+	c.MaxQueryBytesRead = limits.NoReadBudget // so that Loki gets a query's own requests alone
 	if change != nil {
 		change(&c)
 	}

@@ -82,6 +82,7 @@ var (
 	codeTooManyLines         = code{"too_many_lines", http.StatusUnprocessableEntity, "Query requests too many lines"}
 	codeTooDense             = code{"too_dense", http.StatusUnprocessableEntity, "Too many lines share a nanosecond"}
 	codeAnswerTooLarge       = code{"answer_too_large", http.StatusUnprocessableEntity, "Response is too large"}
+	codeQueryReadsTooMuch    = code{"query_reads_too_much", http.StatusUnprocessableEntity, "Query reads too much"}
 	codeQueryFailed          = code{"query_failed", http.StatusUnprocessableEntity, "Query cannot be evaluated"}
 	codeUpgradeRequired      = code{"upgrade_required", http.StatusUpgradeRequired, "Not a WebSocket"}
 	codeTooManyQueries       = code{"too_many_queries", http.StatusTooManyRequests, "Too many queries at once"}
@@ -218,7 +219,7 @@ var codesOfLimits = func() map[string]code {
 	codes := map[string]code{}
 	for _, c := range []code{
 		codeRateLimited, codeTooManyQueries, codeTooManyExports, codeTooManyTails, codeQueryTooLong, codeQueryTooComplex,
-		codeQueryTooWide, codeTooManyPoints, codeTooManyLines, codeAnswerTooLarge,
+		codeQueryTooWide, codeTooManyPoints, codeTooManyLines, codeAnswerTooLarge, codeQueryReadsTooMuch,
 	} {
 		codes[c.name] = c
 	}

@@ -41,6 +41,9 @@ func (s *Server) QueryLogs(c echo.Context, p api.QueryLogsParams) error {
 			return err
 		}
 	}
+	if err := s.checkBytesRead(c, q, w); err != nil {
+		return err
+	}
 	response, err := s.loki.QueryRange(c.Request().Context(), requestOptions(c), q, loki.RangeParams{
 		Window: w, Limit: lines, Direction: lowerOr(p.Direction, ""), Step: step, Interval: interval,
 	})
@@ -72,10 +75,21 @@ func (s *Server) QueryInstant(c echo.Context, p api.QueryInstantParams) error {
 		return codeKindWrong.problem(nil, "An instant query takes a metric query, such as count_over_time({app=\"api\"}[5m]); for log lines use a range query.").
 			inLoki("log queries are not supported as an instant query type, please change your query to a range query type")
 	}
+	if err := s.checkBytesRead(c, q, instant(at, s.now())); err != nil {
+		return err
+	}
 	response, err := s.loki.QueryInstant(c.Request().Context(), requestOptions(c), q, loki.InstantParams{
 		Time: at, Limit: lines, Direction: lowerOr(p.Direction, ""),
 	})
 	return s.copyResponse(c, response, err)
+}
+
+// instant is the window of a query at one time, which is now where there is none.
+func instant(at, now time.Time) loki.Window {
+	if at.IsZero() {
+		at = now
+	}
+	return loki.Window{Start: at, End: at}
 }
 
 // QueryInstantForm handles POST /api/v1/logs/query/instant.

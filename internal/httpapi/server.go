@@ -52,6 +52,7 @@ type Server struct {
 	now           func() time.Time
 	origins       []string
 	tails         *tailRegistry
+	estimates     *estimator
 	leeway        time.Duration
 	inflightGrace time.Duration
 	clientTimeout time.Duration
@@ -97,6 +98,9 @@ func New(c Config) (*Server, error) {
 	s.maxBody = int64(c.MaxBody)
 	if s.maxBody == 0 {
 		s.maxBody = DefaultMaxBody
+	}
+	if s.estimates, err = newEstimator(s.loki, s.now); err != nil {
+		return nil, err
 	}
 	if err := s.bodiesFit(); err != nil {
 		return nil, err

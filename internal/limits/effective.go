@@ -142,3 +142,14 @@ func (s *Effective) CheckResponse(bytes int64) error {
 	}
 	return nil
 }
+
+// CheckBytesRead refuses a query that would read more than MaxQueryBytesRead, by an estimate.
+func (s *Effective) CheckBytesRead(bytes int64) error {
+	if bytes > s.MaxQueryBytesRead {
+		would, may := binaryBytes(bytes), binaryBytes(s.MaxQueryBytesRead)
+		return s.refuse(exceeded(LimitQueryBytesRead,
+			"The query would read about %s; it may read %s. Narrow start and end, shorten the range in brackets, or select fewer streams by more labels.", would, may).
+			inLoki("the query would read too many bytes (query: %s, limit: %s); consider adding more specific stream selectors or reduce the time range of the query", would, may))
+	}
+	return nil
+}

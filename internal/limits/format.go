@@ -30,9 +30,25 @@ func days(d time.Duration) string {
 	return b.String() + rest
 }
 
+// binaryBytes prints bytes as Loki does in its errors: 1.5 GiB.
+func binaryBytes(n int64) string {
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
+	value, i := float64(n), 0
+	for ; value >= 1024 && i < len(units)-1; i++ {
+		value /= 1024
+	}
+	digits := 0
+	if i > 0 && value < 10 {
+		digits = 1
+	}
+	return strconv.FormatFloat(value, 'f', digits, 64) + " " + units[i]
+}
+
 // text is a value in the unit, as an operator writes it.
 func (u Unit) text(value int64) string {
 	switch {
+	case u == UnitBytes && value > 0 && value%(1<<40) == 0:
+		return strconv.FormatInt(value>>40, 10) + "TiB"
 	case u == UnitBytes && value > 0 && value%(1<<20) == 0:
 		return strconv.FormatInt(value>>20, 10) + "MiB"
 	case u == UnitBytes && value > 0 && value%(1<<10) == 0:

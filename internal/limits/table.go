@@ -25,6 +25,7 @@ type Limits struct {
 	MaxLines               int
 	MaxExportLines         int
 	MaxAnswerBytes         int
+	MaxQueryBytesRead      int64
 	Timeout                time.Duration
 }
 
@@ -42,6 +43,7 @@ const (
 	LimitLines
 	LimitExportLines
 	LimitAnswerBytes
+	LimitQueryBytesRead
 	LimitTimeout
 	LimitRate
 	LimitBurst
@@ -86,7 +88,7 @@ type Descriptor struct {
 	// Meaning is for operators, Description for callers.
 	Meaning, Description string
 
-	field func(*Limits) any // *int or *time.Duration
+	field func(*Limits) any // *int, *int64 or *time.Duration
 }
 
 // maxQueryBytes is the longest text that Loki's parser takes (maxInputSize in its parser.go, v3.7.8), which
@@ -99,6 +101,9 @@ const (
 	codeTooWide    = "query_too_wide"
 	codeTooMany    = "too_many_lines"
 )
+
+// NoReadBudget is the value of MaxQueryBytesRead from which on no estimate is requested of Loki.
+const NoReadBudget = 1 << 50
 
 var table = [limitCount]Descriptor{
 	LimitQueryBytes: {
@@ -165,6 +170,13 @@ var table = [limitCount]Descriptor{
 		Meaning:     "longest response passed on, as Loki sends it (compressed, where it is); not for exports and tails",
 		Description: "The longest response, as it is sent; not for exports and tails.",
 		field:       func(l *Limits) any { return &l.MaxAnswerBytes },
+	},
+	LimitQueryBytesRead: {
+		Key: "max_query_bytes_read", Setting: "MAX_QUERY_BYTES_READ", Me: "max_query_bytes_read", Class: ClassQuery,
+		Unit: UnitBytes, Default: 1 << 40, Min: 1, Code: "query_reads_too_much",
+		Meaning:     "most bytes that a query may have Loki read, by Loki's own estimate (`index/stats`); the estimate is requested before metric queries, and before queries and exports of lines with a filter; 1024TiB or more: none is requested",
+		Description: "The most bytes that a query may read, by Loki's estimate.",
+		field:       func(l *Limits) any { return &l.MaxQueryBytesRead },
 	},
 	LimitTimeout: {
 		Key: "loki_timeout", Setting: "LOKI_TIMEOUT", Me: "timeout_seconds", Class: ClassQuery,
@@ -241,7 +253,7 @@ func (l Limit) Code() string {
 	return table[l].Code
 }
 
-// Field is where the limits hold the value: an *int or a *[time.Duration].
+// Field is where the limits hold the value: an *int, an *int64 or a *[time.Duration].
 func (d *Descriptor) Field(l *Limits) any { return d.field(l) }
 
 // Get is the value in l.
@@ -249,6 +261,8 @@ func (d *Descriptor) Get(l *Limits) int64 {
 	switch field := d.field(l).(type) {
 	case *int:
 		return int64(*field)
+	case *int64:
+		return *field
 	case *time.Duration:
 		return int64(*field)
 	default:
@@ -261,6 +275,8 @@ func (d *Descriptor) Set(l *Limits, value int64) {
 	switch field := d.field(l).(type) {
 	case *int:
 		*field = int(value)
+	case *int64:
+		*field = value
 	case *time.Duration:
 		*field = time.Duration(value)
 	}

@@ -111,6 +111,36 @@ func (c *Client) IndexStats(ctx context.Context, options RequestOptions, s tenan
 	return c.get(ctx, options, "index/stats", selector(s).window(w))
 }
 
+// IndexEstimate is Loki's estimate of what is selected, by its index: chunks that ingesters have not yet written to the store are not all in
+// it, and bytes are those before compression.
+type IndexEstimate struct {
+	Streams int64 `json:"streams"`
+	Chunks  int64 `json:"chunks"`
+	Bytes   int64 `json:"bytes"`
+	Entries int64 `json:"entries"`
+}
+
+const maxIndexEstimate = 4 << 10
+
+// EstimateIndex requests [Client.IndexStats] and reads it.
+func (c *Client) EstimateIndex(ctx context.Context, options RequestOptions, s tenancy.Selector, w Window) (IndexEstimate, error) {
+	options.AcceptGzip, options.CategorizeLabels = false, false
+	response, err := c.IndexStats(ctx, options, s, w)
+	if err != nil {
+		return IndexEstimate{}, err
+	}
+	defer response.Body.Close() //nolint:errcheck // it has been read, or is not needed
+	raw, err := io.ReadAll(io.LimitReader(response.Body, maxIndexEstimate))
+	if err != nil {
+		return IndexEstimate{}, err
+	}
+	var found IndexEstimate
+	if err := json.Unmarshal(raw, &found); err != nil {
+		return IndexEstimate{}, failed("decode index statistics: %w", err)
+	}
+	return found, nil
+}
+
 // Volume requests the bytes of the streams selected, added up by labels.
 func (c *Client) Volume(ctx context.Context, options RequestOptions, s tenancy.Selector, p VolumeParams) (*Response, error) {
 	return c.get(ctx, options, "index/volume", volume(s, p))

@@ -176,7 +176,7 @@ func (s Scope) fenceText(text string, w want) (fenced, error) {
 			return fenced{}, &UnsupportedError{Reason: unproven, Proof: err.Error()}
 		}
 	}
-	return fenced{query: Query{logql: fencedText, tenants: s.joined, kind: kindOf(result), shape: shapeOf(original)}, original: original, seen: seen}, nil
+	return fenced{query: Query{logql: fencedText, tenants: s.joined, kind: kindOf(result), readsAll: filters(result), shape: shapeOf(original)}, original: original, seen: seen}, nil
 }
 
 // checkSelectors bounds how many selectors a text has, each of which gains the matchers of the scope.

@@ -39,6 +39,8 @@ type Query struct {
 	tenants string // as in [Scope.joined]
 	kind    Kind
 	shape   Shape
+	// readsAll is as [Query.ReadsAll].
+	readsAll bool
 }
 
 // Shape is what a query's cost to Loki is judged by, which is not this package's to do.
@@ -63,6 +65,10 @@ func (q Query) Shape() Shape { return q.shape }
 
 // Kind is whether the query responds with lines or with samples.
 func (q Query) Kind() Kind { return q.kind }
+
+// ReadsAll reports whether Loki may have to read all that the query selects: false for lines without a filter, where it
+// stops at the last line that it returns.
+func (q Query) ReadsAll() bool { return q.readsAll }
 
 // Selector is one stream selector that carries the matchers of the [Scope] that made it.
 // Only [Scope.Selector] and [Scope.All] make one; the zero Selector must be refused.

@@ -98,6 +98,7 @@ func checkLabel(name string) error {
 type Fence struct {
 	label   string
 	queries *cache[queryKey, Query]
+	reads   *cache[Query, []Read]
 	// scopes are by what they were made of: one page makes many requests.
 	scopes *cache[string, Scope]
 }
@@ -121,7 +122,11 @@ func New(c Config) (*Fence, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Fence{label: c.Label, queries: queries, scopes: scopes}, nil
+	reads, err := newCache(maxReadsBytes, readsWeight)
+	if err != nil {
+		return nil, err
+	}
+	return &Fence{label: c.Label, queries: queries, reads: reads, scopes: scopes}, nil
 }
 
 // Label is the stream label that tells tenants apart.

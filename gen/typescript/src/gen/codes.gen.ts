@@ -20,6 +20,7 @@ export const statusOfCode = {
     media_type_unsupported: 415,
     answer_too_large: 422,
     query_failed: 422,
+    query_reads_too_much: 422,
     query_too_complex: 422,
     query_too_long: 422,
     query_too_wide: 422,

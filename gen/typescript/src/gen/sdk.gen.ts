@@ -404,15 +404,16 @@ export const getContext = <ThrowOnError extends boolean = false>(options: Option
 /**
  * Explain a query
  *
- * Checks, without calling Loki, whether a query is valid, and returns its kind, the positions of its
- * selectors and the text that would be sent to Loki. For editors and for support.
+ * Checks whether a query is valid, and returns its kind, the positions of its
+ * selectors and the text that would be sent to Loki. For editors and for support. With a time range (`start`, `end` or `since`) it also
+ * returns what the query would read over that range, by the estimate of Loki's index; without one, Loki is not called.
  *
  * An invalid query, or one that logfence does not support, is a successful response: 200 with `valid:
  * false`. Only a query beyond the limits on length and complexity is an error (422), since it is not
  * parsed.
  *
- * Tenant isolation: no stream is read, and nothing is sent to Loki. The query is fenced like a query over a time range. The response
- * contains only the caller's own query and tenant.
+ * Tenant isolation: the query is fenced like a query over a time range, and the estimate is that of the streams of the caller's tenants. No
+ * line is read. The response contains only the caller's own query and tenant.
  *
  */
 export const explainQuery = <ThrowOnError extends boolean = false>(options: Options<ExplainQueryData, ThrowOnError>) => (options.client ?? client).post<ExplainQueryResponses, ExplainQueryErrors, ThrowOnError>({

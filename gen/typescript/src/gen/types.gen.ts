@@ -330,7 +330,7 @@ export type Problem = {
      * 401: `unauthorized`. 403: `no_tenant`, `tenant_not_yours`, `insufficient_scope`,
      * `origin_forbidden`. 404: `not_found`. 405: `method_not_allowed`. 413: `body_too_large`. 415: `media_type_unsupported`.
      * 422: `query_too_long`, `query_too_complex`, `query_too_wide`, `too_many_points`, `too_many_lines`,
-     * `too_dense`, `answer_too_large`, `query_failed`. 426: `upgrade_required`.
+     * `too_dense`, `answer_too_large`, `query_reads_too_much`, `query_failed`. 426: `upgrade_required`.
      * 429: `rate_limited`, `too_many_queries`, `too_many_exports`, `too_many_tails`. 500: `internal`.
      * 501: `not_enabled`.
      * 502: `loki_unreachable`, `loki_failed`. 503: `overloaded`, `audit_unavailable`,
@@ -426,6 +426,28 @@ export type ExplainedSelector = {
 };
 
 /**
+ * What the query would read over the requested time range: the sum over its selectors, ranges in brackets and offsets included. Loki estimates it by its index; lines of the last minutes may not be counted. A query for lines without a filter stops at its limit, and usually reads less. Absent without a time range, and when Loki returns no estimate within 2 seconds.
+ */
+export type ReadEstimate = {
+    /**
+     * Number of streams.
+     */
+    streams: number;
+    /**
+     * Number of chunks.
+     */
+    chunks: number;
+    /**
+     * Bytes of log lines, uncompressed. The limit `max_query_bytes_read` applies to it.
+     */
+    bytes: number;
+    /**
+     * Number of log lines.
+     */
+    entries: number;
+};
+
+/**
  * Parts of a valid query.
  */
 export type ExplainedQuery = {
@@ -442,6 +464,7 @@ export type ExplainedQuery = {
      * The query that would be sent to Loki.
      */
     fenced: string;
+    estimate?: ReadEstimate;
 };
 
 /**
@@ -817,6 +840,10 @@ export type MyLimits = {
      * Maximum size of a response in bytes, as it is sent. Exports and tails are not limited.
      */
     max_answer_bytes: number;
+    /**
+     * Maximum number of bytes that a query can read, by the estimate of Loki's index.
+     */
+    max_query_bytes_read: number;
     /**
      * Maximum time in seconds that Loki can take to respond.
      */
@@ -1330,6 +1357,9 @@ export type LogQl = string;
 
 export type ExplainRequest = {
     query: LogQl;
+    start?: Timestamp;
+    end?: Timestamp;
+    since?: Duration;
 };
 
 export type Name = string;
@@ -1598,7 +1628,7 @@ export type QueryLogsErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_reads_too_much`](/docs/problems#query_reads_too_much), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -1673,7 +1703,7 @@ export type QueryLogsFormErrors = {
      */
     415: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_reads_too_much`](/docs/problems#query_reads_too_much), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -1757,7 +1787,7 @@ export type QueryInstantErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_reads_too_much`](/docs/problems#query_reads_too_much), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -1832,7 +1862,7 @@ export type QueryInstantFormErrors = {
      */
     415: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_reads_too_much`](/docs/problems#query_reads_too_much), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -1912,7 +1942,7 @@ export type ListLabelsErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_reads_too_much`](/docs/problems#query_reads_too_much), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -1997,7 +2027,7 @@ export type ListLabelValuesErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_reads_too_much`](/docs/problems#query_reads_too_much), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -2077,7 +2107,7 @@ export type ListDetectedLabelsErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_reads_too_much`](/docs/problems#query_reads_too_much), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -2157,7 +2187,7 @@ export type ListSeriesErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_reads_too_much`](/docs/problems#query_reads_too_much), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -2237,7 +2267,7 @@ export type GetStatsErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_reads_too_much`](/docs/problems#query_reads_too_much), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -2329,7 +2359,7 @@ export type GetVolumeErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_reads_too_much`](/docs/problems#query_reads_too_much), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -2429,7 +2459,7 @@ export type GetVolumeRangeErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_reads_too_much`](/docs/problems#query_reads_too_much), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -2517,7 +2547,7 @@ export type ListPatternsErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_reads_too_much`](/docs/problems#query_reads_too_much), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -2617,7 +2647,7 @@ export type ListFieldsErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_reads_too_much`](/docs/problems#query_reads_too_much), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -2718,7 +2748,7 @@ export type ListFieldValuesErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_reads_too_much`](/docs/problems#query_reads_too_much), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -2802,7 +2832,7 @@ export type TailLogsErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_reads_too_much`](/docs/problems#query_reads_too_much), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -2902,7 +2932,7 @@ export type ExportLogsErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_reads_too_much`](/docs/problems#query_reads_too_much), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -2982,7 +3012,7 @@ export type GetContextErrors = {
      */
     403: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_reads_too_much`](/docs/problems#query_reads_too_much), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
@@ -3053,7 +3083,7 @@ export type ExplainQueryErrors = {
      */
     415: Problem;
     /**
-     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_failed`](/docs/problems#query_failed).
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_reads_too_much`](/docs/problems#query_reads_too_much), [`query_failed`](/docs/problems#query_failed).
      */
     422: Problem;
     /**
