@@ -51,6 +51,7 @@ func TestCostlyToLokiIsRefused(t *testing.T) {
 		"one repeated class":        "{a=\"b\"} |~ `\\D{1000}`",
 		"one repeated class, not":   "{a=\"b\"} !~ `\\D{1000}`",
 		"behind or":                 "{a=\"b\"} |~ `x` or `\\D{1000}`",
+		"tables in alternatives":    "{a=\"b\"} |~ `" + strings.Repeat(`\pL|`, 450) + "`",
 		"named classes, no end":     "{a=\"b\"} |~ `x` or `" + strings.Repeat(`[[:\(a|b`, 2000) + "`",
 		"in a metric":               "rate({a=\"b\"} |~ `\\D{1000}` [1m])",
 		"under label_replace":       "label_replace(rate({a=\"b\"} |~ `\\D{1000}` [1m]), \"a\", \"b\", \"c\", \"d\")",

@@ -36,6 +36,7 @@ const (
 	priceSearched   = 0.0016 // each byte that is searched for the end of a named class, for each `[:` without one
 	priceTable      = 45     // \p{…}: a table of Unicode is copied
 	priceFoldTable  = 120    // the same under (?i), where two are merged
+	priceMerged     = 1.8    // times what tables cost, where alternatives may be merged into one class and sorted
 	priceSetString  = 0.09   // each string that FastRegexMatcher makes to find what a set of strings would match
 	priceSetByte    = 0.0003 // each byte of them
 	priceLiteral    = 0.15   // each byte of an alternation of plain strings, which is not compiled

@@ -12,10 +12,15 @@ type regexpScan struct {
 	tables, foldTables float64 // \p{…}, and those under (?i)
 	searched           float64 // bytes that are searched for the end of a named class that has none
 	endless            bool    // no named class ends in what is left
+	alternatives       bool
 }
 
 func (r regexpScan) price() float64 {
-	return r.foldVisits*priceFoldVisit + r.tables*priceTable + r.foldTables*priceFoldTable + r.searched*priceSearched
+	tables := r.tables*priceTable + r.foldTables*priceFoldTable
+	if r.alternatives {
+		tables *= priceMerged
+	}
+	return r.foldVisits*priceFoldVisit + tables + r.searched*priceSearched
 }
 
 // scanRegexp reads a regular expression as regexp/syntax.Parse would, for what costs the parser more
@@ -50,6 +55,8 @@ func scanRegexp(s string) (r regexpScan) {
 				fold, groups = groups[n-1], groups[:n-1]
 			}
 			s = s[1:]
+		case s[0] == '|':
+			r.alternatives, s = true, s[1:]
 		default:
 			s = s[1:]
 		}
