@@ -1,7 +1,8 @@
 #!/bin/sh
 # Runs the tests of the log explorer in a real browser: the logfence that $1 names and the rest of the stack that $2
 # names, before the Loki that $3 names. Further arguments go to Node's test runner. What they need beyond Node is
-# installed where that is possible; where it is not, they are skipped, and it is said. In CI nothing is skipped.
+# installed where that is possible; where it is not, they are skipped, and it is said. In CI nothing is skipped but
+# the one test in Firefox, where that cannot be had.
 set -eu
 export LOGFENCE_BIN="$1" STACK_BIN="$2" LOGFENCE_DEMO_LOKI="$3"
 shift 3

@@ -7,7 +7,7 @@ import puppeteer, { type Page } from 'puppeteer-core';
 import { push, url } from '../stack';
 
 async function openFirefox(t: TestContext, executablePath: string): Promise<{ page: Page; faults: string[] }> {
-  const browser = await puppeteer.launch({ browser: 'firefox', executablePath, headless: true });
+  const browser = await puppeteer.launch({ browser: 'firefox', executablePath, headless: true, timeout: 120_000 });
   t.after(() => browser.close());
   const page = await browser.newPage();
   page.setDefaultTimeout(120_000); // a machine may be busy: nothing is timed here

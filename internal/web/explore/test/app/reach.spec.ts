@@ -160,27 +160,33 @@ async function panel(page: Page, name: string): Promise<void> {
   await page.waitForLoadState('networkidle');
 }
 
-for (const colorScheme of ['light', 'dark'] as const) {
-  for (const width of [1440, 390]) {
-    test(`axe finds no serious fault in any state: ${colorScheme}, ${width} pixels`, async (t) => {
-      const page = await open(t, { search: checkout, colorScheme, viewport: { width, height: 900 }, expected: /400/ });
-      await page.getByRole('button', { name: 'Sign in' }).waitFor();
-      await accessible(page, 'signed out');
-      const seen = new Set(['signed out']);
-      await signIn(page, 'ben');
-      for (const [state, reach] of states) {
-        if (width === 390 && state === 'fields') await page.getByRole('button', { name: 'Close Labels' }).click();
-        if (width === 390 && state === 'patterns') await page.getByRole('button', { name: 'Close Fields' }).click();
-        if (width === 390 && state === 'history') await page.getByRole('button', { name: 'Close Patterns' }).click();
-        await reach(page);
-        await accessible(page, state);
-        seen.add(state);
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-        assert.ok(wide <= 0, `${state}: the page is ${wide} pixels too wide`);
-      }
-      assert.ok(seen.size >= 20, `${seen.size} states`);
-    });
-  }
+const looks = [
+  { colorScheme: 'light', width: 1440 },
+  { colorScheme: 'light', width: 390 },
+  { colorScheme: 'dark', width: 1440 },
+  { colorScheme: 'dark', width: 390 },
+  { colorScheme: 'dark', width: 1440, forcedColors: 'active' },
+] as const;
+
+for (const { width, ...look } of looks) {
+  test(`axe finds no serious fault in any state: ${'forcedColors' in look ? 'forced colors' : look.colorScheme}, ${width} pixels`, async (t) => {
+    const page = await open(t, { search: checkout, ...look, viewport: { width, height: 900 }, expected: /400/ });
+    await page.getByRole('button', { name: 'Sign in' }).waitFor();
+    await accessible(page, 'signed out');
+    const seen = new Set(['signed out']);
+    await signIn(page, 'ben');
+    for (const [state, reach] of states) {
+      if (width === 390 && state === 'fields') await page.getByRole('button', { name: 'Close Labels' }).click();
+      if (width === 390 && state === 'patterns') await page.getByRole('button', { name: 'Close Fields' }).click();
+      if (width === 390 && state === 'history') await page.getByRole('button', { name: 'Close Patterns' }).click();
+      await reach(page);
+      await accessible(page, state);
+      seen.add(state);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(wide <= 0, `${state}: the page is ${wide} pixels too wide`);
+    }
+    assert.ok(seen.size >= 20, `${seen.size} states`);
+  });
 }
 
 test('by keyboard alone: sign in, run, open a line, filter by it, choose a range, and find what keys there are', async (t) => {
