@@ -85,7 +85,8 @@ interface ColumnsProps {
 function Columns({ chosen, lines, onChange }: ColumnsProps) {
   const [sought, setSought] = useState('');
   const names = useMemo(() => namesIn(lines), [lines]);
-  const all = [...chosen, ...names.filter((name) => !chosen.includes(name))];
+  // A name keeps its place when it is chosen: the focus would be lost with it.
+  const all = [...chosen.filter((name) => !names.includes(name)), ...names];
   const shown = all.filter((name) => name.toLowerCase().includes(sought.trim().toLowerCase()));
   const full = chosen.length >= mostColumns;
   return (

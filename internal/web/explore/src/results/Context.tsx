@@ -2,7 +2,7 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/ho
 
 import type { Client, Failure, Line, Zone } from '../model';
 import { joined, type Around } from './contextLines';
-import { levelOf } from './level';
+import { levelOf, wordOf } from './level';
 import { marker } from './highlights';
 import { quoted, selectorOf } from './selector';
 import { tagsOf, tagValue } from './tags';
@@ -131,6 +131,7 @@ function AroundLines({ lines, line, zone }: { lines: Line[]; line: Line; zone: Z
         return (
           <li key={one.key} ref={same ? center : undefined} class={`r-row r-${levelOf(one)}`} aria-current={same}>
             <time>{stamp(one.ns, zone, 3)}</time>
+            <span class="r-level">{wordOf(levelOf(one))}</span>
             {tags.map((tag) => (
               <span key={tag.name} class="r-tag" title={`${tag.name}=${tagValue(one, tag)}`} style={{ width: `${tag.width + 1}ch` }}>
                 <bdi>{tagValue(one, tag)}</bdi>

@@ -4,7 +4,7 @@ import type { Client, Line, OnFilter, Zone } from '../model';
 import { Actions } from './Actions';
 import { momentsOf } from './arrange';
 import { Details } from './Details';
-import { levelOf } from './level';
+import { levelOf, wordOf } from './level';
 import { LinkList } from './LinkList';
 import type { Range } from './highlights';
 import { memo } from './memo';
@@ -75,7 +75,7 @@ export const Row = memo(function Row({ line, look, index, total, current, open, 
             <span class="r-date">{date} </span>
             {clock}
           </time>
-          <span class="r-level">{level === 'unknown' ? '' : level === 'critical' ? 'crit' : level}</span>
+          <span class="r-level">{wordOf(level)}</span>
           {tags.map((tag) => (
             <span key={tag.name} class="r-tag" title={`${tag.name}=${tagValue(line, tag)}`} style={{ width: `${tag.width + 1}ch` }}>
               <bdi>{tagValue(line, tag)}</bdi>

@@ -5,6 +5,11 @@ export const levels = ['critical', 'error', 'warn', 'info', 'debug', 'trace', 'u
 
 export type Level = (typeof levels)[number];
 
+/** A level as rows say it, in five letters at most. */
+export function wordOf(level: Level): string {
+  return level === 'unknown' ? '' : level === 'critical' ? 'crit' : level;
+}
+
 const words: Record<string, Level> = {
   emerg: 'critical',
   emergency: 'critical',

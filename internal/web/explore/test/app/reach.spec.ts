@@ -133,8 +133,8 @@ const states: [string, (page: Page) => Promise<void>][] = [
   [
     'a query that is not run',
     async (page) => {
-      await run(page, '{app=~"a("}');
-      await page.getByRole('alert').getByText('cannot be used').waitFor();
+      await run(page, ' ');
+      await page.getByRole('alert').getByText('The query is empty').waitFor();
     },
   ],
   [

@@ -21,6 +21,7 @@ test('labels, metadata and fields are columns, which are part of the link', asyn
   for (const name of ['zone', 'pod', 'ms']) await display.getByRole('checkbox', { name, exact: true }).check();
   await accessible(page, 'columns');
   await page.keyboard.press('Escape');
+  await display.waitFor({ state: 'detached' });
   assert.deepEqual(await page.locator('.r-heading .r-tag').allTextContents(), ['zone', 'pod', 'ms']);
   assert.deepEqual(await rows(page).first().locator('.r-tag').allTextContents(), ['a', 'p-2', '']);
   assert.deepEqual(await rows(page).last().locator('.r-tag').allTextContents(), ['a', 'p-1', '12']);

@@ -171,6 +171,7 @@ test('a context crosses streams: without levels at first, and without each label
   const texts = (): Promise<string[]> => dialog.locator('.r-text').allTextContents();
   await dialog.locator('li[aria-current=true]').waitFor();
   assert.deepEqual(await texts(), ['info of a', 'error of a']);
+  assert.deepEqual(await dialog.locator('.r-level').allTextContents(), ['info', 'error'], 'levels are words here, too');
   assert.equal(await dialog.getByRole('checkbox', { name: /^level=/ }).isChecked(), false);
   await dialog.getByRole('checkbox', { name: /^node=/ }).uncheck();
   await dialog.getByText('info of b').waitFor();
