@@ -346,6 +346,11 @@ type ContextResponse struct {
 	Truncated bool `json:"truncated"`
 }
 
+// Cursor Opaque position in the lines of a query.
+//
+// Example: AQEY6qxwWZfQABjqr7aKUHAAGOqvU5ZXFgEtcRZCtyawRAFifKn7rDL17VpFkoIQW58Qz4sf62FLAwAAAAEAAAAAAAAAAA
+type Cursor = string
+
 // DetectedLabel One label.
 type DetectedLabel struct {
 	// Cardinality Estimated number of values. Absent when it is 0.
@@ -658,6 +663,76 @@ type LabelsResponse struct {
 // Limit defines model for Limit.
 type Limit = int
 
+// LinesForm Parameters of a list of log lines, as a form.
+type LinesForm struct {
+	// Cursor Opaque position in the lines of a query.
+	//
+	// Example: AQEY6qxwWZfQABjqr7aKUHAAGOqvU5ZXFgEtcRZCtyawRAFifKn7rDL17VpFkoIQW58Qz4sf62FLAwAAAAEAAAAAAAAAAA
+	Cursor *Cursor `json:"cursor,omitempty"`
+
+	// Direction Sort order of log lines: `backward` is newest first, `forward` is oldest first. Loki's clients write it in upper or lower case; both mean the same.
+	Direction *Direction `json:"direction,omitempty"`
+
+	// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
+	//
+	// Example: 2026-11-23T12:30:00Z
+	End *Timestamp `json:"end,omitempty"`
+
+	// Limit Example: 100
+	Limit *int `json:"limit,omitempty"`
+
+	// Query LogQL log query. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
+	Query LogLogQL `json:"query"`
+
+	// Since Duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`, largest first.
+	//
+	// Example: 1h30m
+	Since *Duration `json:"since,omitempty"`
+
+	// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
+	//
+	// Example: 2026-11-23T12:30:00Z
+	Start *Timestamp `json:"start,omitempty"`
+}
+
+// LinesPage A page of log lines.
+type LinesPage struct {
+	// Complete Whether no lines follow this page. False when there is a `next`.
+	Complete bool         `json:"complete"`
+	Lines    []ListedLine `json:"lines"`
+
+	// Next Opaque position in the lines of a query.
+	//
+	// Example: AQEY6qxwWZfQABjqr7aKUHAAGOqvU5ZXFgEtcRZCtyawRAFifKn7rDL17VpFkoIQW58Qz4sf62FLAwAAAAEAAAAAAAAAAA
+	Next *Cursor `json:"next,omitempty"`
+
+	// Previous Opaque position in the lines of a query.
+	//
+	// Example: AQEY6qxwWZfQABjqr7aKUHAAGOqvU5ZXFgEtcRZCtyawRAFifKn7rDL17VpFkoIQW58Qz4sf62FLAwAAAAEAAAAAAAAAAA
+	Previous *Cursor `json:"previous,omitempty"`
+}
+
+// ListedLine One log line.
+type ListedLine struct {
+	// Id Unique among the lines of a query, and the same in every response to it.
+	Id string `json:"id"`
+
+	// Labels Labels by name.
+	//
+	// Example: {"app":"checkout","env":"prod","level":"error","service_name":"checkout","tenant_id":"alpha"}
+	Labels LabelSet `json:"labels"`
+	Line   string   `json:"line"`
+
+	// Metadata The line's structured metadata; `{}` when there is none.
+	Metadata LabelSet `json:"metadata"`
+
+	// Parsed Labels that the query's parsers found in the line; absent when there are none.
+	Parsed *LabelSet `json:"parsed,omitempty"`
+
+	// Timestamp RFC 3339 in UTC, always with nine decimals, so that text sorts by time.
+	Timestamp time.Time `json:"timestamp"`
+}
+
 // LogLine One log line with all its labels.
 type LogLine struct {
 	// Labels Labels by name.
@@ -780,6 +855,9 @@ type MyLimits struct {
 	// MaxSelectors Maximum number of stream selectors in a query.
 	MaxSelectors int `json:"max_selectors"`
 
+	// MaxStreams Maximum number of streams of lines of a tenant in flight.
+	MaxStreams int `json:"max_streams"`
+
 	// MaxTails Maximum number of open live tails of a tenant.
 	MaxTails int `json:"max_tails"`
 
@@ -851,12 +929,12 @@ type Problem struct {
 	// 400: `query_invalid` (not valid LogQL; `line` and `column` say where), `query_unsupported` (not
 	// supported, since its isolation cannot be proven, or a template that is not supported), `kind_wrong` (a log
 	// query where a metric query is expected, or the other way round), `parameter_invalid` (`parameter` is its
-	// name), `loki_refused` (`detail` has Loki's own message).
+	// name), `cursor_invalid` (malformed, or of another query), `loki_refused` (`detail` has Loki's own message).
 	// 401: `unauthorized`. 403: `no_tenant`, `tenant_not_yours`, `insufficient_scope`,
-	// `origin_forbidden`. 404: `not_found`. 405: `method_not_allowed`. 413: `body_too_large`. 415: `media_type_unsupported`.
+	// `origin_forbidden`. 404: `not_found`. 405: `method_not_allowed`. 406: `not_acceptable`. 413: `body_too_large`. 415: `media_type_unsupported`.
 	// 422: `query_too_long`, `query_too_complex`, `query_too_wide`, `too_many_points`, `too_many_lines`,
 	// `too_dense`, `answer_too_large`, `query_reads_too_much`, `query_failed`. 426: `upgrade_required`.
-	// 429: `rate_limited`, `too_many_queries`, `too_many_exports`, `too_many_tails`. 500: `internal`.
+	// 429: `rate_limited`, `too_many_queries`, `too_many_exports`, `too_many_tails`, `too_many_streams`. 500: `internal`.
 	// 501: `not_enabled`.
 	// 502: `loki_unreachable`, `loki_failed`. 503: `overloaded`, `audit_unavailable`,
 	// `keys_unavailable`, `loki_unavailable`. 504: `loki_timeout`.
@@ -1570,6 +1648,19 @@ type LineLimit = Limit
 // LineQuery LogQL log query. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
 type LineQuery = LogLogQL
 
+// LinesCursor Opaque position in the lines of a query.
+//
+// Example: AQEY6qxwWZfQABjqr7aKUHAAGOqvU5ZXFgEtcRZCtyawRAFifKn7rDL17VpFkoIQW58Qz4sf62FLAwAAAAEAAAAAAAAAAA
+type LinesCursor = Cursor
+
+// LinesLastEventID Opaque position in the lines of a query.
+//
+// Example: AQEY6qxwWZfQABjqr7aKUHAAGOqvU5ZXFgEtcRZCtyawRAFifKn7rDL17VpFkoIQW58Qz4sf62FLAwAAAAEAAAAAAAAAAA
+type LinesLastEventID = Cursor
+
+// LinesLimit Example: 100
+type LinesLimit = int
+
 // LogQuery LogQL log query. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
 type LogQuery = LogLogQL
 
@@ -1617,6 +1708,9 @@ type Tenant = TenantName
 // Example: 2026-11-23T12:30:00Z
 type Time = Timestamp
 
+// BadCursorRequest Error response (RFC 9457).
+type BadCursorRequest = Problem
+
 // BadRequest Error response (RFC 9457).
 type BadRequest = Problem
 
@@ -1635,6 +1729,9 @@ type Forbidden = Problem
 // InternalError Error response (RFC 9457).
 type InternalError = Problem
 
+// Lines A page of log lines.
+type Lines = LinesPage
+
 // LokiFailed Error response (RFC 9457).
 type LokiFailed = Problem
 
@@ -1646,6 +1743,9 @@ type LokiTimeout = Problem
 
 // MediaTypeUnsupported Error response (RFC 9457).
 type MediaTypeUnsupported = Problem
+
+// NotAcceptable Error response (RFC 9457).
+type NotAcceptable = Problem
 
 // NotEnabled Error response (RFC 9457).
 type NotEnabled = Problem
@@ -1828,6 +1928,45 @@ type ListLabelValuesParams struct {
 
 	// Since Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+}
+
+// ListLinesParams defines parameters for ListLines.
+type ListLinesParams struct {
+	// Query LogQL log query. `{}` selects every stream of the tenant.
+	Query LineQuery `form:"query" json:"query"`
+
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+	Start *Start `form:"start,omitempty" json:"start,omitempty"`
+
+	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
+	End *End `form:"end,omitempty" json:"end,omitempty"`
+
+	// Since Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// Limit Maximum number of lines: of a page, at most the tenant's limit `max_lines`, 100 by default; of a stream in all, at most the tenant's limit `max_export_lines`, which is the default. A larger value is refused with 422 `too_many_lines`.
+	Limit *LinesLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Direction Sort order of log lines. It decides which lines a `limit` leaves out.
+	Direction *Direction `form:"direction,omitempty" json:"direction,omitempty"`
+
+	// Cursor Cursor from an earlier response to the same query. It replaces `start`, `end`, `since` and `direction`.
+	Cursor *LinesCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// LastEventID The `id` of the last event of a stream that the client received. The stream continues behind it.
+	LastEventID *LinesLastEventID `json:"Last-Event-ID,omitempty"`
+
+	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+}
+
+// ListLinesFormParams defines parameters for ListLinesForm.
+type ListLinesFormParams struct {
+	// LastEventID The `id` of the last event of a stream that the client received. The stream continues behind it.
+	LastEventID *LinesLastEventID `json:"Last-Event-ID,omitempty"`
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
@@ -2502,6 +2641,9 @@ type PrometheusRulesParams struct {
 // ExplainQueryJSONRequestBody defines body for ExplainQuery for application/json ContentType.
 type ExplainQueryJSONRequestBody = ExplainRequest
 
+// ListLinesFormFormdataRequestBody defines body for ListLinesForm for application/x-www-form-urlencoded ContentType.
+type ListLinesFormFormdataRequestBody = LinesForm
+
 // QueryLogsFormFormdataRequestBody defines body for QueryLogsForm for application/x-www-form-urlencoded ContentType.
 type QueryLogsFormFormdataRequestBody = QueryForm
 
@@ -3065,6 +3207,12 @@ type ServerInterface interface {
 	// ListLabelValues List the values of a label
 	// (GET /api/v1/logs/labels/{name}/values)
 	ListLabelValues(ctx echo.Context, name LabelName, params ListLabelValuesParams) error
+	// ListLines List log lines
+	// (GET /api/v1/logs/lines)
+	ListLines(ctx echo.Context, params ListLinesParams) error
+	// ListLinesForm List log lines (form)
+	// (POST /api/v1/logs/lines)
+	ListLinesForm(ctx echo.Context, params ListLinesFormParams) error
 	// ListPatterns List log patterns
 	// (GET /api/v1/logs/patterns)
 	ListPatterns(ctx echo.Context, params ListPatternsParams) error
@@ -3730,6 +3878,142 @@ func (w *ServerInterfaceWrapper) ListLabelValues(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListLabelValues(ctx, name, params)
+	return err
+}
+
+// ListLines converts echo context to params.
+func (w *ServerInterfaceWrapper) ListLines(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListLinesParams
+	// ------------- Required query parameter "query" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "query", ctx.QueryParams(), &params.Query, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter query: %s", err))
+	}
+
+	// ------------- Optional query parameter "start" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "start", ctx.QueryParams(), &params.Start, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter start: %s", err))
+	}
+
+	// ------------- Optional query parameter "end" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "end", ctx.QueryParams(), &params.End, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter end: %s", err))
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", ctx.QueryParams(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "direction" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "direction", ctx.QueryParams(), &params.Direction, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter direction: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Last-Event-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Last-Event-ID")]; found {
+		var LastEventID LinesLastEventID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Last-Event-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Last-Event-ID", valueList[0], &LastEventID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Last-Event-ID: %s", err))
+		}
+
+		params.LastEventID = &LastEventID
+	}
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListLines(ctx, params)
+	return err
+}
+
+// ListLinesForm converts echo context to params.
+func (w *ServerInterfaceWrapper) ListLinesForm(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListLinesFormParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Last-Event-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Last-Event-ID")]; found {
+		var LastEventID LinesLastEventID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Last-Event-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Last-Event-ID", valueList[0], &LastEventID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Last-Event-ID: %s", err))
+		}
+
+		params.LastEventID = &LastEventID
+	}
+	// ------------- Optional header parameter "X-Logfence-Tenant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Tenant")]; found {
+		var XLogfenceTenant Tenant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Tenant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Tenant", valueList[0], &XLogfenceTenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Tenant: %s", err))
+		}
+
+		params.XLogfenceTenant = &XLogfenceTenant
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListLinesForm(ctx, params)
 	return err
 }
 
@@ -6108,6 +6392,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v1/logs/patterns", wrapper.ListPatterns, options.OperationMiddlewares["listPatterns"]...)
 	router.GET(options.BaseURL+"/api/v1/logs/fields", wrapper.ListFields, options.OperationMiddlewares["listFields"]...)
 	router.GET(options.BaseURL+"/api/v1/logs/fields/:name/values", wrapper.ListFieldValues, options.OperationMiddlewares["listFieldValues"]...)
+	router.GET(options.BaseURL+"/api/v1/logs/lines", wrapper.ListLines, options.OperationMiddlewares["listLines"]...)
+	router.POST(options.BaseURL+"/api/v1/logs/lines", wrapper.ListLinesForm, options.OperationMiddlewares["listLinesForm"]...)
 	router.GET(options.BaseURL+"/api/v1/logs/tail", wrapper.TailLogs, options.OperationMiddlewares["tailLogs"]...)
 	router.GET(options.BaseURL+"/api/v1/logs/export", wrapper.ExportLogs, options.OperationMiddlewares["exportLogs"]...)
 	router.GET(options.BaseURL+"/api/v1/logs/context", wrapper.GetContext, options.OperationMiddlewares["getContext"]...)
@@ -6155,490 +6441,533 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rchs5siD8KvjqnIi2zhRpkpJsix2OXfnW412322272yfG9IoQCyTrqAiwC6Bojkcb+zT7YPskXyAT",
-	"QKFuZJGibLda86PHYuGaSOQNefkSjMRsLjjjSgb9L8GU0Yil8M+3VLFX8SxW+o+IyVEaz1UseNAP3rIZ",
-	"jXnMJyRlfyyYVJKIMVFTRhTjlCtyb5gODwjlEZFsJHgkyYKrOIEmfyyEoiSWJGVSiZRF5N5QDQ/6RK8k",
-	"YYolq5CIlJyviODMzkCWU8YJx1/07LJNXoiUSHbJUpqYiSWJlR5az5OIJZOqTU4liTmJUjpWrZipcWuq",
-	"1JzO41ZKFUv0Bltm121yei4ZN3N524kl4UKRCy6WnKyYagdhwD5TvdygHwwCC4VB8GP6uHdy8qN63A3C",
-	"QI6mbEY1+NRqrltKlcZ8ElxdhRl034gkHq3KMH69mJ2zVMPVwVhNqfKXNaKcSMYjQhURfMTIveEfBuzQ",
-	"Kp4xsox5JJYaAvYk7g2XwwP9w3Iaj6bVR/K1ofbH48NO58fl48NNUMMuL5+V4fUyYlzF4xhhppdhMSfG",
-	"VUmWXrL0B0kSMZFt8pKPkkXEAGE4oSRlc5EW1tjp/s/Tt8e/d54ePn/089H7B//o/Xryofuff3/4Oghh",
-	"+XHKoqCv0gXz1z2jn18xPlHToN/tPQqDWczd32HlrlS6Oh0rlq5DA3t+SpAljRU5Z2ORMtgaZ58VoUqx",
-	"2Ty/g+66ZY5FOqMq6AcxV4e9ANYZzxYzf5UxV2zC0iAMPrcmopX9Cgv/8OHD6UJNNeBHVLHy6p9OaZIw",
-	"PmGEAj69ffGUPHh43GmTl4AfQ5amIn08CGJ+SZM4OlPigvFBMHTIlDKypJJQAl9Ccr5Q+sgiwRC7JF2R",
-	"pb4XsSTLVPAJWcYKsRp65A/0CaMpS0nKaDJ7PAgSMRkzPmKDICQ1K1l70OWjLEDk3UjMtwBLSOYpK9wl",
-	"vQyS0NGFBoLU4+2wJbkYj+NRzLg6gyFgX/X7uAqDOU3pjCnDC04nk5RNqGJPKijVu8VME+uhZGnM5JDc",
-	"Y3Q01dT8POZUt9HYe0mTBcvYBE0nTJGEnrNEHhhqP8Q/7QDwF+F0xkIiLllKaJKQWEkz1EEeDDh5EAax",
-	"XtIfC5augjDQvYN+QL3l+/v+95SNg37wb/czJngfv8r7/pY1QJ4KrthntfGacrZkKUlizuCqpkwtUh5q",
-	"Ej0T0iffmhJpOkqGM/r5DDoMc3vq1WwGVtB0G2bZr/Tw/j6eAPVYtxGRRDe7ESRg197JO5UyOqtAS5aw",
-	"kRJpRhAQvywO6oX+IImE7nlk+kLn88eDYDRlowuxUHCX+OXjQTBPRaT/StglSx4PArhh+gfNXOIRO9Nb",
-	"y/W8qkFJnHYtdVkHDLu54EpTZnvp9T/+SOA2ZJ8NmN7HMyYVnc3LkHKffNAALRqzlJ4nK02jfuPxZ8Ip",
-	"F4YP5SHWfXhyfHTU6T487pj/dWs2rtw6dt17thONBc9YQlcvRFPWORVJZJD6nI4uQiIFylUG0fU/aZrG",
-	"lxpdFCM0ZUSKVLFIkyi9+CaoHelFnY1F/p5GbEwXiQr6nbCC+dLPyHyPPUbcaciIn8UpG+G2S9dApIqI",
-	"NEJIJGKCOwUOHLFRHDFpJEGEACVDuM1DkjB6qUn2oiAVabgtaRrVHHDk1tL0QLPV670851F5F8955HiH",
-	"FmtTyicsJOzzKFlIfVhjkWabAxE45v63GVNpPJKhkwbpDD7M9HlLMpSKpmrYJs/wjPqEi2Ulih92T2o2",
-	"zngU7IbDzz9r2bNy41rHGfLov6Tgwz4BYd8pSoRBP4/AxZyR4ZeBXsog6JMvgwDgof/9+upqGJqTnlJU",
-	"kbi7IeZGoEgZ5w8c72bNjs9SNhJpVI3nY5pI5lD4XIiEUe7t+IW5BKVNx4k7HHPquNX8iSBYak7DXLCm",
-	"B5JbULbCGgX4Z7ysJQAqYRYaAvuUiozjVCuhH2I1FSC6hiDHGDRN7cZYBDpvtlN91BJPlnKU5PKSPRDZ",
-	"6q3D/Q3Wi/qW2vS6Rw+PHh0+OHq4g/yPMHpLlzV4q/nOsE+WaayY2fKCj6b67kYhbm4kuEpFQqRW1vjI",
-	"iIgsncWcJrJNngkQ8+dpzBWRi9GUUDLW6KGEVgpMwxxoDNZVQSaly90w9d08ZTSSU8ZUzV5H8nLYJ/OF",
-	"0udF50KqVMynzN4plIlZkhgWQ2Q2IlmKRRJpET4ioOvo41oktA8GEGh/ziYxN/gwfDwMyfBv+j8t/Z//",
-	"Pgw1KOi5xiCKROA8ZfSi4S32VrItcF7ELIka35Gxbi0B0XMaAcUvYSZmtkkHzRHjhdSoQiV5JS5i84Ms",
-	"UqjuFldhHRHwtpPf3S9JBWn+BQRkPZHehOGabfJyTM6FvrYpI5P4UiutlqPGkuj9NFw7AOXs+jt4DcOV",
-	"pCOzbk1yDPgNV0hiqbLjMidSgnkAMoUlvnOqptnK4f92Fe9gubB4IFq/AlBKy38lJr++IgAxjTZI4Nrk",
-	"lBM2mys0HRoDFOjzDod+kGROUwkqs77ZslL0X7LzQXD1L81f/kWK4n4Nx7F/NjwpWDFso0aIx/GuwuAl",
-	"Vyy9pEmVIVafDRE8WXnSjxFimdbVEkZBWYslGdOU0DlNVZ9QEi1S1M3vDQ87cniAtIMXReaQ0HNxycg/",
-	"WSra5GcQogDqsb6FE14hLgSHnTo9PLYbaazmKIYS0iutum1GZNDw8quh8/lNIukrKtXzS8YrbZLvp4wM",
-	"42iYLU8qwnTrzJY7SmL9d8pGLL5kUZu8B/tInABrjLmmkaDyl+BcoXO1ni8fXvza4X+3W0YbbbZpvdwW",
-	"rLf18llQY7TsdTVJmlOlWKoH+V8fO62TT1+6YffkqqX/fdr6B23986z16T/+PagyaDaXmjKczUh/LZaR",
-	"U2QaBifXWyA8/oFs86jXI0MlxNmM8pU1U2zHZ3r7YDIZdX4Vc7YbqCKm2EhZCh1z0OYkU0jAZfxPdyMk",
-	"LD0EQujs4nIuuGTfHp7derbN2dl1wLqWa2hQwoRtMvxyNSRoLZH6ZqYrYxDKP2htMA9dkX89JoMgYiO9",
-	"8Ggjh9iN5rwSk0bsQjdqtH0kQnb3VoGsQbA9QeqbQuZnqkbTChMJ7kP6BkOtrFEyj+dMw6RN3rI5MxTb",
-	"mcbRsKCJk+0q+7kb5hRthBQKu0liIDbLq4X1MMUrpYljQXb8WAXgT7rBPBHRWqF/BqDY1tz4KpZKA1Kq",
-	"VWKV7GCjBRLA/iSlowuGr8wF8GsGTqUmNmo0HYZkwbVgDQYK/Qmw9KeUjimnWn6WlTJ2E7i7Y9orFD9+",
-	"2h8cJ6Jlhs4DbTOMgWmuvfezjK/iCzvlhH2ep0xK80iD3EYSmgjOQqNuSzK8hGnudQ+GhUcXfPm5B/Lx",
-	"Abk3EguuzsQlS89UPGP3vvhW86uP3emng4MbIQC4+0Y04BcACk2cBb3/JaBJIpbPtd7wu+aHdu5tqQRi",
-	"KqdpKpaywGpfC+S1IRJSyiMAP+gqyIRx4OakNQfbvagkJdBsflzYrJ1pZSPjOKBl+Ii4mbMSrYSRf2Ua",
-	"y2DR6RwyctjpzORNsZPNePTWHO1zPhJRzCcvEjqpIG4fwGIzoopNRBr/k7XMIycSLDWN04iwhM20DiDG",
-	"aCayoh6RTPMaxeCVajFSi5RFGno0ooqScSpmqMtG5mkrdL4f2VMXtbhEQYiWRCw5XvCyVdLwJWzKPQqq",
-	"BUIYsakOWNpwnULyny0tILYsNFsWnC2EZ2PzrXcKIAT613t7br+bsLPNjbzxZ793cD6N1Qt8P/cfehOa",
-	"TjwLti/Y9/FtyNm1NPjGxnxtrIZN5fzdRPx3MR9VmAJQga16KEK1JfMpAdOQffUxQptuSeAXiQaTRPCJ",
-	"td8OGY+G6JeGP3CxxAHhix7Q3JjxQt9TrVw5iuUeaBZc38DhTN//Ifxnpv+jhZ6hHn641P9ZFdhsd1r3",
-	"iAxgaPzMZpaDENT7rLocNFVVAHSvaX3wVjk8PDwBaMCzMDSkUnM082Cgh1jMNTp1OySKJ3rb94xN6SAE",
-	"lsB1M9v8nveybGxRERvFM5pYHHW9vTe6IQBg6LtCMZ4XkYNep/eg1e22eofvu73+Yaff6fyj9k1ew2S3",
-	"JzywVJXA+SyWivIRI+dMLZnGvqUgcxFzJSuMcCEZHs8amuIcDCjpHXeqkF7j43gBUq/tb82BXSI1fiJL",
-	"tvZd69jR7YadTsesksxZamhDASc7s1oosvn2Br73NE4aEyv2OZYq5jl7p7JmM++pJARvnIyGnbqXt+I7",
-	"v9bltBB4EzYRH26HeyaEGmw1V1njp8UK8xiZCakOWiPKEWIGYNXP4+AhaUwmDvMEZ2QqFimhE9EmL0EQ",
-	"MER2mLMzApxATfsmV/M9OJu9QjGkzDNQUlKCoDYTOqkLPD5GYjaj0tu1J105x1LkuiW7cwh6UZ0fjL+q",
-	"xhvzO8HeADcr3qa4O/sRTRLwezUu0mhhdqqy0uc10jqb4XrG5lAQEfVIKLuRWNn2mcxYMcupHUkZ90wu",
-	"nC8uejWWbk/nMNT4o1m0JoLQQeFthwGRkrl1lLp3CkeQzKd0neBpxCcDxMaHAM3dC4BGtvW3j2mKAoT+",
-	"e2Keaxxc2r2T4zXuWzvdwyst8yLOoUtpwlK0Bo0EVwyRmM7nSTwCUN0H347+F7tAaMoFB1jLxWxGteIZ",
-	"vAdxjoJAxvXKLlGD/xJoHQmVe5zo4ycwuFC1kGC6GI2YlLiwhh6hOBD0KDxBCYKz+BZveFw0ilFdWEXV",
-	"dKbt/ayhHy7QyuIFGnU2za/C4D9bxnu+hU9Va7s7P3vY7RMamV/WnNc8FecJm/2t6twuYh6dgXu2/ssd",
-	"0QjMa/5XDVnNl4J+cKrvgxaflLVW0wvwT8vbsayRqmR7QlMCnceD4Orj8ezTwY8FJ7GFZIQaWcnZIkzQ",
-	"wFkcbfL/t6h0pJUbFSu4Q2AP0ZTJXH10SdcbzB7K7kdiJC245L95u9ewTsRFfGboWhWwct89cM3oZ8K4",
-	"Ai0OBRUtuiHk2OcRYxGLQvPFWFC0IGO64GPL2ZylZ9jlHjwq2pb6j4PrQ8d7C4pM4AkSl2rI5Laac0o/",
-	"M176VQAqN/KgBNvsW7I4W0hFzr138q5GATeAJ5ddc+Nv3JOB75NQu/HyFvTuAVjrdp5vEAYjkSxmPOh3",
-	"H3gQkCuuNKqkqUj7ZMHZ5zkbaWHn3xmPQoJ/atn6SnOSMAjhMc6FkuzjbjgAELS01YEhv58MBAsuF3P0",
-	"mqsHg9/I2/57LeKMBEeDmr6maKs0y3J9yL2fF4mKf6dpTLl6/nmeHuyTPOTm2gAAfydbsKs3OEoVv3rv",
-	"RUcZs80fpcMBCSV3Y2NVkB01J6Ba2eIC6KpmuW3yVERM9snHYe78hp/urTveg9B18PZb18lrAh0zGlru",
-	"kX2DpqW7Ve5RagIdfWpU7uN/PbgNLJ+tBEdPMrkj06dcLjU3FuIMbIlVd7XUJndVCy96h9bPhZyvFJPE",
-	"vL7+qJWEGV2RKb1kpPfg0dHh8dHxgzYxWyIJk2BukVONMak1aY2zSB0tVOO7DZg7Mn1uh/ve62X33Zq1",
-	"ISZVCGL3WH3dS8DISN6Yxsk6ame+e9AbiwWPSLTAs2LWwCtQAUvjyVSRKeVRS8YR+3FG+aqlREv/P4FX",
-	"Tc0CNC2AtzEW9bNfjfZrmeeCx38smB5YcEb0aNeHG9LJEeV6BedOg9pIKg0YMriBZytAdLbAp/9q+BXa",
-	"FbAQiaPvpXuudeLDdo+8j584/INP3XZH/9gmrwGf0KAM7zLAXxEHuWdxjjk5N8+8QHLNOyBip33APl+h",
-	"o4F5hdkXhGHbgJlm2+uAW4BRBmT9E8YkfK6HsN/IE008SDvmqNdjmvZxcRorxwsOQSKS3NPAA1ulllY4",
-	"xHiYCB7SDQmOTboHPxI5T2Ll8zeuhA0Zb19TtClDM7/0DdD04ZEHZVKjJhVaVOJoLEnPo5C6YZ48dh8c",
-	"Pjpqk3cGDVE93efuzdo2bT2x+k7201KTjrX7XiJxqdi3nFMuyWE3crvVv5DDTtSdVl/Fve3b2s7MJSLG",
-	"QrIJALAXDQD9R8S4rNx79tHXjBWpMJ22nRfoP8wjF01RczP6rnVWyjwDmRfQF+JHNaXcSn3uXUDwEXNQ",
-	"dLdpDxB8by83rlBOwWvZW1UtIDPAWBhmJvc6QHotKpHIJVp44IDm0XaUJTQ82+SVQNFhFiug2bwCweD/",
-	"08xtbF8w+zW/VpUD4Vp4efvPAQ2fetZCzTRZD7ajw172cGSdGVDuKMGx2wVA/kwvGJGKzcnh7PgB4Cga",
-	"N2vBujcIgo+YBZ7b3wbomXb7V8NiabWu84UyBhsJ0TxgsIiVzCi8JbOgu2UMJ4RW3gOg/qbJDH6w55LF",
-	"dOPeAdK6QfYkYCXVNvnFqIBGFLNymIfQRXXPEvc61c1+9xQ+jxWu62WaFDrqDa7rpb9Dl8IZlvsUGuQ7",
-	"4VtefR/47roAZapuDZ+gYVHcL7cvtvC2nhfG6gCQb+V1R0G5rht+vRVqrIhW74V4ZfXPHdTYcxGt1iux",
-	"hRYFIqm/6lsLH1NksEedkwdWSNuRoHUPM4L2xEyxWcUsLHV/dKxql/hUil5EcyFlfJ6UqUZ+RWWMzH+/",
-	"FTi5iJPoJR+LLR+/EnER5x+/gDSfL+JEoTOgpuI/CTIT0SLJvYWdp5Rr9TcIwkC3j55Buh73528SrN1B",
-	"GEzE7yyVeK6AmJdx9tel+3TYfth+tA36ZJuuQCAzJVpjL2L/Fc2PPfyTn7tJxLHtqVuJNjv2X7gJ9Ue/",
-	"pxDTotm8MO7Q8Yf+x09hQFXQ//glSJwPBJ3Pg77zsw3CgPHLoA++i1otBr+FPsY7aqLjZTfJd8MnfqRb",
-	"+Nx+ZbXq4MsgmMnJIOgPghFNI5KFx4QDjB4dBP1ut3tyBXTNOrieWQdXfFRX8Dpxll+Sll6zfCY5R5LD",
-	"fq/XPz72tKHg6lNok818v1B4tH8o9EpQUOmCj8COhkHdW1xgg73Woll1jV+ZpAZgebTOaLC6W3B7n5kz",
-	"QOcbB4YtL7NDvew2v0AfNOMHlLkv5OYDxNX4E3OaxGoFRivoBGk4LoOrsPC9l33XaF767vXP0HfdKDn0",
-	"LzU8zBoikl590lDjQk1jNGdlO4ZIC2+vW2BhzSlUIKNtmbnGF3gKRGDdArxM4ySJxJJvfKupQkjjrS1L",
-	"TjXWjxsV0BxmJm6iNQ4EQf8YEhvoJqhUJCa6OACjXOB/AnUVvwTOIhjPmKau/aA7C65cOPJZzLU8ydIz",
-	"xul5kjnQX0M2KYKwkrTpL2CDGDOqKTSmEjIZBeSUYl6+PzkyPf88Tygm7dsSkTy3hAyPTk3mGuv2Z909",
-	"HCohH2vmweBs9TMmJQV82daX4QqmjjPu5/7Ordo4J5RWC96CUUXcW0oVu/fFkdHHA5QCBkFYG88EHkkH",
-	"QQjOT0E/MPmpQMwwQYpI8w0Eej0fAlSNpsy0sGkBIc+B0ILA42zRmZQC7B/Ez6pwR/3VgEJfpy0uj48y",
-	"FRfnDYRTGJNzFnpYkbLzVsj4mC1ozd353DJZqwr3J3vgLah3+MGkgMCILHSFtif8xeUl6X8ZgNoPwmaV",
-	"fwKOBZInmA6goTcLfEELw0AT8F44MLaMYkuiBJmnYsSk9HPttsn7dEXohMYcXzqTVRsG1fcbxiiuI7N8",
-	"wOd628cguLoacH08y6lIil6gS+Hs3x5cnPwJY6/XEmA1KCsgJOkcu3lZIAda1IIfTSLIAQo78JPNBTnI",
-	"SUrlIRyZgE+GUFwB4EvCP64kL/77k+luet/w25fBAHWNgf5zUNQ3Bnr2gdU5Blb3GgRXA/61YRXzsfha",
-	"oMK51kMK8yPOEzraAKggTxjztO6UDF+JidaChkRwE8sZc/YjoWRo7GdDm2UJcvZAfgWTBTmfJQbyF41J",
-	"rMyFa1cmWtEE/f5IXhapScUVsUYD74a4Iw+NjFwB1hADTEOAXTrg6xEj1LANDD4AqE0qJQ28IAzDn56/",
-	"J/dHNFV6rAIwa7Y3T2jMG2ywigZg4iaNAWTG1FREj/UC5lRNH8MqCBK7xz1rjH3c6xw9GnDst6QpX9/v",
-	"qHNk+nU2bqfSbGryAEqT1S6Et5yUSRfUMPlnPM+yQZtkQXQ0YvMq5/KnyHRaz2I5FzKuzgh6yglVio6m",
-	"M8aVScNHMdXCjEaskHsil00eBPVCkIUb6kfYgsmAm4iJbMGNbWmU6Xbhpfqw0+n8w/vhEH5oI0vcOtn2",
-	"n1FAgIxskGVgVxtCQ5Xa/Lug2f3uku4NgbwNS4odJKC1XT8GmvQFof6/R/h/D/H/HuD/HQeftpAVqzZf",
-	"ZQ4uZwa8pco7AGRXRMDkPEVjEiTsEWPyP9798jokiZiMZ3iJq1II3DPuaCw6yCk6ZuSizal3nFl5gOyh",
-	"t7xEVSTAyYJPfvbQCsOTZ1NSKR2xM1D13Dh8kSQlXlcc5CQMNEjeUDXVMy8kpiKM9OR2cP1jYeyP0GvT",
-	"Cj1bVsHyuu0yNcD8dWLORG+NNonilissjmsDif2h3W/rRneNtAJo7n+30+nchO2ugOwVF/+FSRB6W2+7",
-	"SM/jKGJ8x5foch2HqtfoilaFF2m/pgRolLoRBEeljEbg4ismu75Ldw59965S8Yral+mKZSMSnikX41rc",
-	"avaxcodaFIHYBCPKLKdCMtib77HbJqfygqwgkDmaxTyWKqW7u3+X919YRi0Est2g7Au6DxfqTK+t2j2r",
-	"2KYABhMoWwp1NUuimyJ02+Q3yUAVsTKh/jUL8gVTDqYC8eKDTcL468IuV0TIDzGu99IqgmN/7g0uYNlz",
-	"0opV8WgxtbGNsY+1hC7lgqWAa3obppoJxFBvun8uIbgB67B0jMPm5+jcLRySlT0t3CfwEyrfx3KPchv0",
-	"gCqcQ4UjVKHFd+PW8eHDh1axpNG6ISrr/VybS9i0x7sKhjCCYiW7tvtQtm3jU3M+/XGWe6ucAPk6gdRV",
-	"O6y5d4UV3wIh4CWP2Od3iu4Q+95AHDNieb8TBqPpgl/gP80bHfzbRJQEfZDxpF2Ip0JoTmhblUcG17Vs",
-	"9CNv9KNH/vhHW2CEB5QKRHguVTyjit1eyfAlBrpf59JPGU3UNH+UJmnmD5KAWRU1alD8pFikIxZ6qR3/",
-	"liV5rMqikDIJtQA+fjFPVVr2d+0+erkjDo8fhkEv+KQ1Cuz1Hrk1ThBUIZ3eChthJo1Ou9PpHh4/PO6G",
-	"gRKKJk804r3BxwZN0zrm9+eId29NZlQsW6E/gB+K3+Hqqjr1g0ZPmtC0SCcxPDwkw+7fuuuh8aDbedA9",
-	"Oup1j7oPD2HbhU2bCZpt+uHR4fGDr7DrS5caL9v1z+4BstHZByVXpApU6J0ch0G31wk+aQ223DcGf8D6",
-	"rr2j2q5LmvLNs14DBY8fHHaPj2sO4/D48PBB3YEc1hzI0aPaI9mCUFYQigqSaU6TQKkR8GcHgTA24id1",
-	"KH5rCapiKafJ88zBYAd1G8eoVrLNt1K8MoZzjCBW1ESvTimPEhZBEmmRguJgXrxlFv+xY2DLsZ9ewO6a",
-	"WJfFOlXbLH4/+lF+VpOrHvQUTBfgF151mZm9fWfKiV1YlaaBX26D//e1PAhB4yu4CbhCmRXU+6NxDGH8",
-	"0rm0FlxZff/VTzUco5nwWc1s1j5DUPTPq1q452C7ZOc1S2uMwJs9Bl+DMi1SU5no1tJGvafajE71T66V",
-	"OZy+SZamqzCAmCuFsVf+cr5l1oMrdGkshqDuPTPTg1Jipg2pkRpkPVqTXghfDwxxz4fZk+6DPtnBCW9d",
-	"Gp/rZejZgh6Iixilg90T5BTCNHfOmHMqib53vkepKWh1S6hNfRRePb2pjbtrGFW3R1TYNrjttp/nC+es",
-	"uINY7XkA1ua3K6ez2c33cEeRuldIWeeWsyZPnZd6Bv5e8JTR0ZSeJ6x2m36b4l6z5DfQhkWa9pry8De4",
-	"1dK063ft72A/2gSswpBZN7Z9MzG+cJnGUFxETWIur0WWy6suBtr7eHBbLmzNy3M99V371rzVK3LNI+4e",
-	"32nXv5Z+65fQPfKhP/sr5HfPF7+D5z9zXWdUvc2SwDYzEHgRNWuF9u72QrunexsNoeUq4Wz96GdxvMbB",
-	"1yosmaJC0Jn1kqFqHuztQlUJ9eUMzj8SgZZSRF6VT9viut4SXrHOdLqOX5SMpdc3iO6JdF7bQHnb5fmf",
-	"WRTT96s5+y2vkjc6+ZnufKZlxDqN/h0zPuSgR1FJ8gFRy+WypcHZWqQJ41o+jgDSv71/0XoErqsabTLH",
-	"+P2rdlOKFqsopkRvhAgoQeD0PM1Mses5VDUloylN6UhBslDlt4Y1W94Kdgy36luPRa/F24XBiU2IA757",
-	"JF0kjExSsZhrSCwg29t+jtWVBIA5bmtafgS6em4DoRteWC0ks6yPvaUAH6R+sbRRziSKJbSsk761Mo6D",
-	"AUz3eDPtCmLpFmFvzu2/S27ELc4VU1BTZSon50/XZboTCyUV5SDg28x9esF1Hd9noUCS8Uh6aSK7nU6W",
-	"/I+a6iy+bSLmpIsaoMuTZuoG1swAWZ57WXFBTsZJPJmqkCyn8WgKVdaUsaK3CfAVzJNrklQC5U2ZSleZ",
-	"XcSfXdE4WTe33hG0IWLOePWsTxOBquD+sN2ejQVmaDP7wa8WGvo3WJvZbN/anauqBaPJaAxVdJZOIzQJ",
-	"lv4E9+etPsTWKaYw2nR9VLrClte/eO9t2ondbZsqG6LS6me/Fy1+URwZq5ecCx5Zh418HnN4MfCTmftF",
-	"+vaWxPy4c1SwCyohLjbn983tb4/2wFrQ5A2BZuYak575eltser9xulBTqLHanEcsCp3KxricRkt+Ykpj",
-	"FVsC+YAkcyADxBHjKlYrMk/FZRyxdJ+s39XnxDwcxniUe0eLBDPPgXRlqDS6OFoL8W03Ne0HgS5pnNgX",
-	"ikb4QxdRrM4W+Z4+EkEDkrKRSCPLl5wNwL0tLNNYKcY3PWlchcEFW8l185UQ8QdJdB8j/yviejaYzLwV",
-	"VE7mv0tsM6a4ZGkiaFS4b0Xmrpe7pLGK+aR6pP0J1mjugCJVbm3Z03Vxi84AvBbSs1jKmE9c4xwauIqT",
-	"Zmaw62kUYGWUuBNN6u/rfJLSiL11EfJNaT72O0u9jjlni5ShO7g+e0o+sPN3YnTBVJv8ok/r7+/fvwlN",
-	"eVTjk3O+IvfpPL5/2b2fiIm8r6WYdikBwl68Lww6AvcBx1W3PGL2dfuVwd/mGFRR+ey+QR8sPbTv+pK+",
-	"/l17xzfrPSFMozfjvwqWVGswG9CkrLPcqE6yz3OvXeJtPvCft/UbPse3fz/KBeNpTXH6pX09zvkQs8/z",
-	"OGXyjKpCftkjr1wzPC4H/WCq1Fz279+Po7aZuT0SsyD0EkaeL1Kpgv6hzQxpEtyb0DJXugs/RmyupkH/",
-	"sId/MkitZt0ru5hyyP+E0WieC2aWgdJWuICqE1nmSTBE2fHRKdEsBcrklH6HfPp67pOT4273Qe/hw4dm",
-	"rYDsZ6bKbtDvHZ8cP7Az4TcMPck16bnFeDn/Hphpjamqq5tYuxB4gZrCKPjF3Nts2AcduFpijulbxJxx",
-	"49a9OP8vNtLnqFHBekxAI1sn+ZwpulU+l58r/ahfGkExtBgFbziIBPly0bfiIm58OmtqPNr4kObMSDUt",
-	"PYPS3p/cdqtRcJxZkX7OXtca17+s2eeeqxZ8ndc/Z6mq3lTZZlXd7jZYr2rfrJrelOoXLC8tSPa5aGS9",
-	"7gPXbtbUbnYPXmTPWlBRx62zLilItpf94f3atzUvV4SbuypbhPt4G3DyDaaXvtGkbDayqS7IyqS4luW8",
-	"hvYLuSdxTlKduMtMUIiwdSPvlBERIk1GZxhworHa7vojBt0ePtTiXLf3KbR/a8mne5j9fYLfIZI3F79b",
-	"Xtg2KRf3uLBrxpaVkKcyETK2ubVhZddJXjCiik2yVwk/BbKNA8M8pOR8RYaYlmRoUldmfVsVVRRMCDsI",
-	"OTGfvEjoBGTeci8XKw4XCHXpGy8S4hItfgxMBHv34bHLpxqEzYuohAOXzA1aHz44mklotZDMJIeGRLq9",
-	"q6sg/IIOogBtlwOuj52CUE+pF+9PGIQmWV3f5oS0+fX6QQ/cQF1+wZ8blC65QnKwLZgNPbtBKOdSAX8F",
-	"IPvz7QvGmFfh6lM5AUKW12VzBoTDDhRNrMp/cHL8sDYfRa8m/UG3+6A+I8WMqjT+XJmRgtwzlQvXsbyt",
-	"klT4LAK09G4vcEzhUc/+0iRpRWmo3lFxKP1LkyQWjVdVPFMDuyZH+rD34GHvqO5UD7vH3YdbZ7XoPao/",
-	"1kqx6LXIwnvXnuR1kPeod7xtIpXODuljbLKjSp61AU3X0L4aqnkreM9Gwl9Nzm4BQ7gePe51D3vdr0OP",
-	"Gwu+G/PQZPKbSE1KgNsrAdc7bTY1bNQ4YTrLRu57Mefp9Zw0d6uqfFJRy9t5ldbZNHK7yFWidob8NaWo",
-	"bZvq7U+pJEfEtNnkQPqBxgqelSFaTlynvHQVIOwqjL/m5urSdmtX6z1myzCxbephsm+v2v1ByXnANIWS",
-	"3ezVOs/eMoywRT2EtvT93R8AjFNvymDizfvHjezJGNjI9Th0qLxPH2RnZ/TpQdnQ6H/N1+Q2q1tTldu0",
-	"yHcze1nTzbTId4N9r+kE3w/+yk5KbxcJ+wnCeba2nnJWqkDoYng4qxKkJ2aij5+uKcN4q65KCnW7Q4je",
-	"MRQWv53RWzrutjkFrTNvo86wZOfbqQXYoUojaDCksVhvPeSNmLRu1Cx5TWt4AaeqtALIWCcZ+gOYg761",
-	"asF7GifPLxlXlaGRTH9pZeqwf8GY6+X77VjjSUiiVMznLEINK3SlmhhEUlo/LhikbzOQDXgc9UmF0tt6",
-	"vnx48WuH/33A0Z3ry8BqpwN95+xf36g4HmrseiUfB1U6O/TetQJe+GVQYVrdWHwPDKxXAz7gff0fA2hz",
-	"KB4YIendACrfDAKZiCX4EaENQf+UiIt4EPQ7V94oEE+fLuYqN5KM+YiVCvT1+ofdfqfXPsbCfJx9Vmcq",
-	"XdW2e4jtipUds5gKxiNbmcz339TiHY0TSGIW8wU6AsdKsmTchup4bvUpk4vZ9isfp2JW1abTP+6ZooN6",
-	"VYOgf5hff3lpuFzcBPifu9d/CGIBh3YL4lhwMqWXjJwzxglsNr8dxv2tpIxKY+6B0JQz9JKLikDNYmr0",
-	"tKZRm7zVGjhnI+Uqr2F0TbuqwODGInLv4FJqMorE4pbQyxepzXO6Td2DFLhbseqhrRecS1Rq7La3ygyL",
-	"FsYtOLWDdJ2fyDwVSoxEQkZTyif6KonMAf9HrHBpwJvdqyy+hJKhm2J4CzBzTchdUwtfTQCeM1fkvldW",
-	"Ndo5QG+3kjzdYjmjWNpoHwKavVlKrd0it6O9uTDtI0bQGSD8JZY1fP/rwV34oLkINaGDTe/BukBCdxnK",
-	"jQo3Yq/Rhru59nklq96WZsaVrXHvK+/wan3Qo4NNqU0BNPsLjLw2XIBuSA8slyyNx/EasJQ2d7U+OrOY",
-	"VrMSKjtFcF5785Wzbkqqmd94ZQip27L31UeBbQNMr73RdxVhpbX79Jrsz6v1Ow9sdewmW12Z2WTfskSl",
-	"Hj7U5jd1LaBb8f6UuxVbQLcSNSr3KzX5S1u8fxfJYsbeatn4K9hQ17jGNC5s0+0dPTzunhwffgXvmEuA",
-	"Tn5rT1ZkSOfz4XW8ugp6WpUD1fHJSfvk5CQMet3eI8+Nqmt/Pzo+Lrt4ZTbgtWN2H/Z6VWMePnh0dE0H",
-	"rcMHnaPe0aNtD6e37eE0JrlVGF5BfmGl5HyFZRKA/ppqQ7fUqGvgstulNx7HxYuRuEIutir/ZJKyCVXs",
-	"yepxvW/zmjtSUyHrpKux9aT3qFssr4WGja27WRPI1h0LtpKt+/sWlSadr1OT7vjhgwfdrcuzHW9PN782",
-	"T+h0Oo8Oe49q/UK/Gk+gPCJDwKXhrswgbFSY7qTbC4Nu56R7HFSygIrh1tSqM6M9PDkKahlK84EePXz0",
-	"oMk4ayrg+eNcB+O7J7tg/NFNM6PGfOiWch8HL1j/acYkMBhgTOGW2Jf10ovBYqYBBLbbkZidxxwYFRFj",
-	"U/iK3Bti1+GB1nps24w7kXtD5EZDEP4ZX8yC/sdsviygpvB8EQanCTP+fflFnY4gvTeFz6FeCxrsVM4P",
-	"RM82T8Wcpcr4DFjSsA5rcM5nuqWHfxvesD2SleXN+Wh7hzhxtkOBwfVuh89caEbtLsuboTXAAUuX6xMr",
-	"hh7npaln9PNL/NhxC6NpSlelbZiZqtb/ZBEn0UtNo0rrgE/WzAbX6pxNYx5l6bRLWzpPKR9NK4aC3+1Y",
-	"53rgHwnTLI4spwwjUTMDbmrThLeDCpyC3s+MDTQ/jf51j5P8JlG3zE+ifyXLqYAZFOSL33GSifidpTJG",
-	"gTE/yU+CXOK3/ewnZZdx9UxPxczz57veLJd12/k92ws4A5Y7FzDWjlSFsk+15P1ZvbKF1xwJ7HZCUwwd",
-	"S3Ye9gK4JfFMU6xe9+jh0aPDB0cPw2AWc/wxuzkxV2zCNKf83JqIVvarN6Uv/9MoivXuaPLGuwJjmkhW",
-	"8n/Bt/UUitVRUJSkorN5aChtLBWRWOTsfIXZbMrEwho6qobOXpaNHgbD/wgnOo5TiQm1Ysz6xBlNmVQ5",
-	"2rI+Jc9EzwKJdXNEJgyoWrsiMJVpBuKW1CbPM8xS3rMOFAxMYqT5113WORuLlK0HFiciicrQSuiNAUul",
-	"Cz6ixtM/v7APUwZZJdB/YUZX5NyZItHquNSgMhZbFoUE/CvM+4d5/1pCyYVzhmlbaTpBkye2hAABHF5O",
-	"aYpd3d4xdCAnORmHX++mnguRMMpLV9VAG7AhNHjq77bqCj8zL+3gGVaGxy+cofxRvgcjmkYxp0msVuV+",
-	"tnJ8ZGsfOiGnTU7PJYNiQ4ybdB0dPbpPLx4cBWtJw5WRdcoTv9ZYbkioW/h6CocjbQSO3JHm2EFMIUtI",
-	"98IFmdNUxaNFQlMCrgRtcsoNtccF+FdzjRyWWyIUBGlyO/LHfgXANiJMt0KEKUMmTtlIOQ5jJd9zOrpY",
-	"0jQqy76aV2FAF1YBwSvQJ0PbZQj0hy2ZVEgpQzIci9R90kTCfmrbtGKjJNbbMqb/GMoeLeZzPUtKEsh9",
-	"NqKS/UjOhZqSGTOJZTQp9AVob9lmyiAMnpw+/Z8fTt8+C8LgxS9v4V9VgvWzNE6SSCw5KBm/u5q7RYJX",
-	"TsLkF7FacA0asyso61Q+6jW1SatF15mQyvfEoqbsDhb2woyDQdXdyrJvJYxP1LR6+GUMJyLnFEWjeMbK",
-	"84zEJbpAlACXTQJ5uqrnSASHQo9Yhjbm5DylowumQWYr2w4/Hs8+DSunwOG9FHv5Cf4uljAB0lu9WkUv",
-	"IB7JpLTbTDvWnUkFHMu7Li6ykgzlUKweuyjED0GCGXPiP6V0TDn9QSvjE0ncQGQiQFsvO9dbPT2Pelki",
-	"ubVEpeoqZOlVzmI4S5b6KYSq2S+KukCjpMvBUsUB9ynpmk2uWW+4Vhp+5jINlLQh8yUTxhZcH9hwJoch",
-	"GcJ/Zvo/U/2fSP9nqf+zGoau1CkSPk20XCWX7vSwM0OcemXu6YMjP7XL//rYaZ3Q1j8//e3fq67Hcy83",
-	"B9qgkRxWpuhY27tGdx7rT9ljrXUQkQwINVS0u4hblq+27IgtGHJYkhR0P8sFG3G53AYrBMHnXFXRThB6",
-	"DIvqQxQa0LaYk994/JlwyoVJ+wcJ3gjCBOuToX+4volw1sMSLIcg8RoO72RzSAMM/EFPN16kKIVCj9yh",
-	"78FXEYPAt0oZ4sFbcPbLGEzBRYzYdBYqXRkp5epTzmhy6IsfvZpjygScbfQ9rB0uxqBJ2DM1XMq44ySu",
-	"jQY9OqWWKWCWUGRjrft3TNWnDGnWu0rkev4Zssh61ePXAiK/fMY3rv291UEc52ygYv36CraqNZuN3MGS",
-	"R7QFpmqLBRUoNa7uUz2QWPQzVaMp6ulb4IvppZGB5ip55KHJjbvz9qpHGIh5peVnTtNYam41Z6a4aiae",
-	"Pg7C4P/T/3n8v/W//neZHIfB55Zu3bqkKUcH7o/BL/PnfyxoEoTBL/PXQmV/4C6l/WD//HTlP/3kean+",
-	"WQtGI1gpA8qlpdY/FkKxBnISQAw2b+dYe3q/WvTb4uze0BQlbGpcU7EmeOnwmFFNN4YnMhpZNVYvDgyt",
-	"UTWjQ3kX7QNW+QfWpUSd8BEGFzFfIwKhZkyBaOHwkIUdn6ayvVkcScQEUhthpodKhu3luv1SHczgWtjy",
-	"sU5jwwjjz6poNjJLGwkuY4ngR4VfEppsxart0b8za6ji1+jvnEkqKl2wTxvNItZLGuDtg8Gd6VpcdAva",
-	"Dh0LICWmuqXN/ZwKUFjR30AslBfD/YMkM6RDFUYXkSxmlbZj/btlYpB8mE9AWWIhOqd3wfDgMqjKoskF",
-	"TbTW5NJtZo3V3LTaurd2KXuZ28Couc2jxBuqTIPss6q+4u4gs6TmWpHKEpuvJ4AwsAFYaI/R20QtCvIa",
-	"ncIjd3AHwcS4NBWgl6lWa01p1x/JEK7AkEi6kvi+pxecSXKNoParKTu8iWpC7WTT+BPuQqTqhTlu31rE",
-	"I/DRKd6cF3HCDFz7ILf9j3e/vLYi89wYZyG7ARjttfq9CjVnmtGWZHOagt0RrY3OfdSZnDK6ZEmnW8ZI",
-	"XgYGBaro54uYJVG1tjDWn747E6ne1htaZb7Rv1qyDmvXWE0R0KjBuKAisVAyjrT2U/UGmkGneJMa2Gdh",
-	"ZjBBxNy6S1dyShC+q/jWG/yAnHccmzBctyOrkP1I+CJJAGUyqVyzUhDL1+9L90Snd81tKijGal71/mmN",
-	"vpjXGvdrTtd/ubfim6ZpYTBOBJjuLScLs+yFYYAJ8j81s2abVhnoqugLILTzwPAe7zrbP981JNowJVqG",
-	"djSnY2ckfHjtdjOcJ9m+S6Y0I8nZ7O0o4JYA0mS/l84eXI9hW5reAYRS09PtBWQ6Y5r3I/SsOUZfC4Ak",
-	"ZJm5LMI3RCOH3n6FML2lXgkjniXrvH5c3foMO6/CYKcunDWbynVpqvZ+Pc1X92DzjV4zuk1zLRlRaMcL",
-	"iJ33/IyF+NdYlENWvP7uhF/lilfeUBgGcaQ8u/7ZVxhjWx1HswtbASJdmKBKpxJgsqdhoTDKkIwo19om",
-	"Pna50gmGWBN8dyAa+u28pbh72O087FUZEqxTkf7HH0nQN4jkNgayHZYG2g5z3kL8PllOV+6JKIvWcTCo",
-	"IDJ2rrJK63zKLEeNOci6rSLyrzOUvINRXmJPlFw/1fqf4WI+1R479N+BOv+KGCEMINZS3UZkysfCNWha",
-	"yh6+xZpPPcytsbZElf548DiQ72o870G2P08ZvcD3rJhHjCvzepKJw4ngk0pR8aa9DF/yiH1+Zz14Cyp/",
-	"/E8n66G6yKIsyQ5z8r6XCCNinyt897AU0pdKF1v/+dzIuJKR0XTBL+QOOgJ2rJDTnU6CLZBWQZAcnTuf",
-	"FXyX3WFa82a6bt597tJLF1w3nWmy9eAlDLLJswxkreCe7bkaraSiHC+jc2GN9UpnMafG+jSj87kNTxjR",
-	"hKa16A1fYZzQ+p3XeXbDV+uja/Bw9RqjQjz/9aum9oLcgBtuYbZMsBT4QNiDfIscBvwRIOTNFqhbS1oj",
-	"37FlrVDnGjaVTreTMjEJuxM0VTxjN/Fg4sPc5wKFdxGTEb4KmGCWRhPGj2QICnWGN0Wb0/ZO5KWbsT2R",
-	"DyFkI+aTjV0+2HbbMwb3eFeLtBXyS+Vr5fkKPIByz743XA2jeje7agiaeni6ZGhcapsKB77xy9cb0C8q",
-	"G3e93WatZrAXKaESC6qsKTdlTLEurtudju/dYFxwkwRz7Tp3g4KpxD29N337tu8C1Za8HZ/Rz2Zbv6Mj",
-	"3USaWMKzty+eksPDwxOsv/c0JDRZArHSMOExFJ8bxTOaAAYbNxb2GT3Epe8g7o43ooq1gFRvfA9w63Jh",
-	"OwZslWhlTQ416qR7JPxKSuMs5u6n7VTIzVpxf8Oj5/e/Q1s4t2zy1z+7vF1UmifVU6yxRIB4QyY9GnNM",
-	"fz0XEu61X0t3KdJI9snQ70TR0ZN0QzISCek+6JP/93/+b7VX5M8QFV8dKGUZvRdHfr4i0pnmi9a/ggtY",
-	"U2csiZEwGFXa0OaDy35nUpCXabofbJnZA0wKgE81quJmHgCNirfXm8vtww5YdX9za99SqsVsDcaFSZq0",
-	"4Dlv6LKnsItfbUomK+zUa6GCYsnVhmg3sw43fCVotuVf21W5LSCsV1a5ZJPQ+qzza8CUb6Z9Uxqf1WQu",
-	"Dv4SfneeFDD4vWEsTSRnaZxmDrc/r4xHsFd6uGSUgN9zM2/3kCc9/4f1Lg7AIVOmhxopSdilJuBIxs/Z",
-	"SpjXOXNq+UdOL5dPymgkwUxsDCWQxKra2GNLK5dWhh+K8JaL8+FBSBY8/mOBso95JMRjKy8pyyJqzdZl",
-	"cNlyziV8Mti5nAoJEpepf+qlSYO9WvG4TxS0jL2p3fM1BELhB4xMRu9Zw4NwqmFjZxtsD0p+zhETSmCv",
-	"fY3yb7fB9QwEDglD/6I5ZK6+/ZmWWyMU/KmYv7uR28YlVoaH2NoQbfJCpETqC0WTLGgELg1cNo1P2DlO",
-	"DSmsMCtiDfgSyzdgybwQXNUaE81hSktoqEKGYi8ibadH0XIB+ro1SWNRpVlwXcyxCin6DYAxGHPIPbdF",
-	"XzSdcZU9wMMXa1hUmvaqg19MBfxaUDGpYj4h0AzWZ1IBxILLkIwXHCxDuBbr0akpHhlNaQxuWu5XAkmq",
-	"5fUhmi/Tv/mUTXWoMaHcVBnZw/SNZnY1TcYZcsWczFMxSZmU11rGltvPxSshRVaLlF9rCZhfq8kaTCau",
-	"ORQ0h2SBAJKij+fOK/EqGG1ais1WWDgTrFekMXfMlhi7uqQYZwdQW7BrL3C1iQgYeg0r819PLSXY1wog",
-	"OXwTWEHrKtTRzPx8haUAzGuPDT/6QWavPQ2JELytnJlIk/p1Ze8wvtk75qbimNx6Rnww2Dyxfy44P/Ys",
-	"huaFuy1mjbty+UhkhQMz3cMNctWtNi1AzBknSXzJbCmr7B7tvADLhyGmEAFYJepKBf6ZVQwcKYvuuJcF",
-	"mSDFhjiZnbpXCEBflIooy404URF36ROPqhvjM4QKFukfcDWsQyMy5Ylpnt358kIRb9dcqhynqJCIaohT",
-	"+QiqhOrXJjzFl2w7vUJkIG3987T1j7P+J/OvTuvkrP/pPyoDBX+Zoxz7rlYVRLpcuIWeLxAYAMwHqxlK",
-	"V0EhUwu/H6cX6cUhmBLy79xjTFEPpqkyMUOKzV2goDmjrD4Mr3jcdjGA5nBQzaMKhsqH/hWK62e6XjOK",
-	"mgXYrY22s5utER1+4dlSwUFDSTKG28NHq8xuWPGKgE9UJczRP7uwKQsWm/hGpISWfKG1TH/BxZLXOAsb",
-	"JP9SUxLVRGYOFp3O4egM/o8NQQBN6AiYKPiVX9I0hkTVc5pWJ9mRWWLJRmp3Ho02Gc/sPrJ5qu66GXMf",
-	"/qD2VA0p3KvfZ6Mnbz/058/pWGlPY8eHU9s9RyFCzONg7litzdc+jG2FibXG9Jt2o7IJxWueSJy2f+/t",
-	"i6fk5Oj44UFVLFRUTYz1pcXc4uM4M7pexCgFmYzaIfg9g85JZ6ibi4gRrnmTq7qiiduMUQ6521+zJbSB",
-	"hPoDfs4IjSKw26VMqwKcLDiQJRwJSzQRhEV7wAf8qNPpkyEyMuOnOCT3XCEPVG5+JEN97CYnJwYKDU0l",
-	"DZayg9COsOByMZ+D6RBHGWQ/2LREegGxFAn6z2XOlvNUXBrrohYKZ/NEqyrWHRVKd9ih9IQadGcQUzQk",
-	"9+B1bsBRzVji+3xOZdVDsM9zcH/LDJgQ1LikKwLJt/Soc0t/PGBkPw5NBdgB53QG24aE6ynGF+mmmHJ/",
-	"COZZLyLLPK8dtDXAu32SLzLSJkedwz4ZcnGGUsYwJEPjE8GFOluJRQr5GGIuF+NxPIoZV2dg1xyGAz4U",
-	"aTyJ+dlYpOdxFDEOAx7BgOpsrLcGvxz3yXDG1FREMCpNtKgCn7p69nMRrc6UEGeQ3QF+xh5RTM/0Zcmd",
-	"rt5Jr+dQB/rpswj9X/T1TNjn/I/LOGKwQVsrFSXO3E9AZGBv+qeIcQldjDiaLdINDAZ6+DBbjKbZ71jd",
-	"RW+m90CDfT5JacTOLGHAbZz0Sb7srL8UW1fW/80WjfV/w4qwbXIMFwrKiXGa6AmO4cQ1yE3ODvxRA8/k",
-	"64fquJBi36KUW/cxYIZXJECDoZSZX0OqlOY/JOWKAXrAIzuxkdv1coKSIA4yuBbAa+TvzVGfLsEbyDA3",
-	"GfJpC12U45ZLoYf+c4fJiQE+FIJEoubVqzacNPbCjX/Ah3NDfGDrK67oZ3wLR7u4JkBcan18DsJ5apSM",
-	"daRuwGPpQlS9tyCcJJ8hD+CMh3ltkDqatz5czlBJ4prX5JfMiomUeKMezQQiZ89IWTLc4QaX6rIT99/f",
-	"v39jWVywzs/p+OTEA8xRp9PU4qCSSn9E4MnuwURE7MfsDkBoKKiYhtdbdKQKmla/41XG8b2K+YVGWINS",
-	"NhzXnzi370Uat1I2ZinLVVSvcwJCBwLcZOiJTXjHQhRxcmdaJUw19ho2zhBrHSyM17DzmK6Ti+HzHv2G",
-	"8yM2cQXJHId3jkhBaTNvK2wiZD7VAp7BAYtj+Pq94BxTRdrUCJgPAp8VytKfSKvEufbuTMCQwDIR49ln",
-	"86DtnIu+QiqAb7o0W4dyPc9qkzeZQxU+HhqmAw5XniEfY2o3x/yb22unr726e/N1B+sL9V4EbsDVfVvN",
-	"H6SzS5o007RvxJX+Tx6tucE3/5UzJYJvIfjv3YQj/nfvgZ9L2LPddfpgU9TlaTaNjEFz6qX89a5XH2WO",
-	"xQybgbpvrf8hNpF+0kr0BxiPoQB7zEfJImIRJjN1D4bg1GBsB/Bi+GP2Uu/yIs9ivlAmQbFR6cGNQI92",
-	"ajahpaDMxCwWCgK6E8VSIpWYQzAHeH3ru4Ti+UIuaJKsjAtWwqTnpeXGyFEXkOlZIWMxF9nzp3Gy6vkP",
-	"gDtGu4VkwTXGpFDWwtaZrnogABV1aCJ7oXZurG4wNu6G499uY7xbLk3MDnc1r2jWSm8ucngjYXvuFa3J",
-	"5ZiCNTRPMlUfHvx2kbCfUrGYVxwL/g5Pt4uE7bsORzbz16rFUZhx037L25rUAErfefy2r4ocZqaqXdS9",
-	"98ETmIi5qkgOmksMat77AEcXc9QjU+bHldgXNHwfzWUTRQsupOQxQvHwNX09DMnwby/52NiHW/qfFa+E",
-	"WI6od3IcBt1eJ1ibwBNXuTlaEyaA9CvFBJ7FJ0UuMAyOr8xMxYNyUxYfHr40dkz+VPFq4S+xHFZGIL1O",
-	"zCctjGDERYQFsGqNzEHVs9Pde01f/+vj31qfXvLxv1r/7WOndfLpb/cGgzb+6+C/3WP663+zfx5UWvK8",
-	"kNeKBeKK2uQJG9GFNP4854uJDf4gh+2H7Uehh3WmtCrinv6pT3RHl20oy3Z1M5EbzYIEqkMzTAzzNw7N",
-	"2Nqn4fv0QPbdFeyWdtAr37l0hTxqqkfeyFtwyeXkK6WZrcWPV3GV83QljsBrovkNrEKY5U+L/ysjxs/Q",
-	"bxlzRDT22/eB4XntF1lcAwTRgtk10EPeJH4AtJqCAo7Fdvr46U90QhPRMtHZkI/yidERN5/eN7oGWGtw",
-	"t7JLUMEOtN685nENF4ZckO9X9l6oyf/yVLgwDIKZZTNnXMgCjEycRpG0Cdcw1pgtbY0xDDU2H3NpynGq",
-	"cxYB2wAGI0ajRVWOWDqaskbM8ymFxM9gpYvY50Z9IAEOdsHqCA17mcaG/scN+/1q2kKwl6uWubHbO9O2",
-	"GpXd1itLytlQSwBjjbniLRux+LIqGzSaLVLzPUv140Zr4KsHU7wzJY2rhreppbcdOBJLnggavY+r85dn",
-	"dQ3kXE+RMqrlvt12YdT/F2JR5bZsipcScJnYbsS31hJXP6oz1m038jsl0nXDSvjecEy4+ijEvWNpJbL4",
-	"ELdusJk3v6ubAVDH8Mimk1t35oqsBy64a1v8WX+XZO1lsrWaoBUESNRcLbAgNSdc29EtrwsklMHIw7fN",
-	"NJncAJCuYZeO6Q59pOW72/fUf+3S8dIW+92yZz1+2HMt1QilaGQH+pLZUosvsNbk+2SdpRiL35GI2fYV",
-	"r4d1ZJE1nMNvuMPYr6pj07IHnGuO/65UceTJBtt6RTbkXRYxZTSCQ147X/GoM/lGqjhJyDnTvGaZxkox",
-	"vu3MG2F7o7PvB/I3scS5kOoFvPpshBDMNqf63E0a7aTKa6xmIqg8/mwxT+IRrdy6+7bhZaMx29H04xf4",
-	"Sa4jLucrV1cPqrIyPoGU4P9kqcjexmJVVfNnwp6Y4ijNoix0D/nMSFnI8bfv5VCnadd3I8p589kcRrwV",
-	"S7lFpzcpi+AAn1XRy20H2XXyNVetyVApu/42asbYZkc1Q1xvc3AF39AJe1aQ85v21Ts4tf6rjTrWXs6X",
-	"VjCrFAnXJT9NhJghfjZVUwQn0GtLigVE9i0by1dCXCzmTWdLhLjQdHgxX/f8u+7ePa15V8bfScLGikD1",
-	"XrOhGHPdNphDTmkayfpChJWww07bkPkNGwCdzjpPbRP1DIO/q3u7Nh92H36hL3qGXrK++FIOnbDk80Lm",
-	"6lz578B1NyCzj6wVfHEb2FiG5t13KpLIlXMBL2XQPcmKVTCqlI0uP9BYVaMwJDbC017SGBJXjI0/tDdt",
-	"Pka79E4H0zezvUBLe5oe/yxIQsbi6rRctxbM57E1OmJVn6gWKx3ZsdN4ht9om+lAkKo2zxSEqett6y2j",
-	"1Rt66YZEU1p0PTnq18wetxFPAQ2qE5LHLH3+mY2qcVB/WYDnNBg4xBiSTppukigxgYu3fzSs3fU7VVmZ",
-	"PtszlfUqaXNDBbT0mc0LpkbTbQ1w21I6XPizLc191jyoZ9yKtY2wSnMs+FPBVSqSV1QxPlqtn9RdETjU",
-	"HyTJhoEkiKlIgGA114WpouL8vxodjK88aOYcz5m+uB9SOp+zFBlEA43dJAFZYjffR9gMaJgIi4hYqG0s",
-	"h29tFEGFUFjPuDIfxoUEg2VltaNyFWXo85tk0e+956Afra/NXFCmSEq98JzqGTxKnVeQKol15Jpszwje",
-	"6qPfr2hST0WyR4kC09XrMXk0NanL8LDmSeFNKkagA7xh6buaXB8VFQDmtpuX66Op0XsLap3h1QYCDatq",
-	"spdX+9gCZCBaI/Wogl8vUBMvedFmfgOycV31vdLwmpImkB5JCUic6qoJNxHeddfd5yolI14z0+K8NjXU",
-	"KSZB7vxIUgZBbmBBGeLijNcZQmW4zdV8ksPx7VB7m3me2zcitUg5iza4y5usW6lpvbUUuGZDr663jzdf",
-	"1W5XY3docl5VhsztdlxNXNm8SR19iPfDYvpUkiG4RgxzNQlgjXjDfyT0XFwysPzlK+kfduTGOvqnrX/Q",
-	"1j/bf2vVVNNH9XRbz4gMG02CXxgltCzKxejkiHCZhUg3+Q1l/MVS+ZtylphlrE346wf6rcHqHPX8hmmn",
-	"zbE2TjhtHeK/tVujcW7xV2Z+qlrZexonL9LKsuY/m3TlmWyraJzoO67ESCQVbjypmM9ZdFYb4/BOeIXS",
-	"MxIGZhYwfomFColWzoVUpNvp5NyvrlubYE1FAPCi5ZmK0t4ijX/VIRQx5nqI6wV1XAtzayI4qjbwnqYT",
-	"pl45GFe5dUFVjpBklXfPV1iMV+ZpLJ3PQ8wBlaO0R52TB40yk90L674cVGdN8LIc18bV25R4tgptLke2",
-	"75fbe5RfJHKDTuukfVbHEN7XI9obv4ROn9hKFMC4nCs3+FRyYvikXi3GEHQ7JIonmuXdM3h6EELNBK6b",
-	"2eb3PDw+QIZowg4sY3S98+fU6/QetLrdVu/wfbfXP+z0O51/NGSO/Xru6JWF2qq60PdSfQDXv231AVN7",
-	"6xvzgtzat5NP3k9NqEu+AMHeSg40jSFYW1igetPgxbKH0Gp0h2mUFc2mgWZPNropnnpNd4iqvoEo6W/i",
-	"cR8GqsBi1nb021bqDXjqbymfsGpaY8tpuDyFGM+xmkMwzRAv7BCDWrmwCuKUSkx+DKEcwsZ/mZr7rk4V",
-	"PNUMuC3SYfJSYdSOi46NFaaN2VOijq9c3s9PvRE2rwT4KX82e7+WfsGauwv6jTIa3OBlrk9/YLz/Vli9",
-	"zMWl7BYpWyQf32mmg9+th2YjmIQEErjJjakjG5f1/C6B8sGbomhUwLpZpgGh55jJwCjE40XiEk5iVkgj",
-	"DNvXHaSTmrrT+TwVnyGzwTZFdMCPd7RIY7V6pzdqzP6Mpiw9XWClCfzrhTWW/Y8P74NyuWWIBv7Azsl7",
-	"rGjz9sXTh8fdk4OQyHjCUffSKoMpkQR5HuOIpd5bGxbZUelCKhli4ZvI+QPg1x8koYsoZnzEXEFyLOgS",
-	"tclLZeow5iqVuKI+sDDMnnPJ0ngcM3hJffvi6aOHvWOSMq0aMh7JPhE8WREqVzOTPJImE5HGajqTpeUm",
-	"MawWzH5YdibMLxGWt7IV/KDcJVofAbHgKQrgm6kmU6XmwdUVOISPBToac0WxmpAJzLJhWEEYLNLEdJL9",
-	"+/cnsZouztsjMbtv27h/lOt62i+AQUTzlCWFh5RxKlCy/vhTSseUU5AXPt1z0+CvMI+Q8n4iLuL7B23y",
-	"nI6mBvYmV4dJniwH3JWBEUvukmr/x3+8FlC2oFBMZST0ScLrPs3Fw0WCodvJiKbpquqs/+M/wgFfTqli",
-	"l7l3R0lXmO303/6NaNzWmDgC9qN/fA5p2SzT5oxFGiQFtC4UOjo12TthkD55AgdJMH0z6OomhbMR5XAI",
-	"md2IAV93JSDKz7sTbfJyHYKlrIhk5NTuZ8CzLCmYqg8XM2FKkqNOt03A8oXTSUITKQgdjdhcecWmTHq+",
-	"OZVyKVLIWAtJ9p5QGY/MFaB8NeALyVK4ikizMLt+EmtyahKIYz4xfYzTmE8ISySzJ2OKU+m/snhmEsuC",
-	"u4cpQoVJcd2vZrt65/42YVKkDVw4u4pJMav/GHBMuwhJaaEems1fg9swcDrUA+OQ8J0CzHK1j/CoHRpr",
-	"LCMjYaCaEDHWU7FZrnyWoyn1BbRw9W0y/On5e3KfzuP7l937MzZ0snslzTMgfU1VfMnI6ZuXgDD6PFqa",
-	"w1EVnyfwu244tMP+v//zfyHFrT47oAMM0kbwiCDp0IiopJ+NzCaaw+yA0suNbLOgSMx9PByJiA3bejKg",
-	"GIUZvVy5p29eIvYY+hNqIjJKYkxU5J77LV6Vl5RQfVmxiiUoPpA9mXIypZeMxIrgwxoR43GbPBFqih/c",
-	"002s+ezMVvjHfBhIR5Dp4jTeijWpaFs6Mqc2raNxkisESdpjO+ochSYjJG4KU/OSo86xPb1MvdA/eMqG",
-	"lwfut7evkH5q9KCZH4HWNci5iFb49c0v797bOxNzci7UFCoh2OzQLn9nSKiGGZTnwGwNJg+7+W5Qll4w",
-	"qTHY1BFgn1Vuz3gFf3v/ovUIFmsyJCNOHHU6cFcGvAIfgR9JokTCUn39jb7ahzT7Ey5SJt2igQZCSn63",
-	"PIf5kDsH4HbKTRq/BYcrlkM9k4DMz95TyAlL3ph03GCqzHJoI0Jb10iA7IBX5uj+eJokro5qxOSne/cj",
-	"MZL3zd2RBwAiyOQZcyDedsUeTzT1V7nATNfgNaN39zNN9FGzCCkyUEuENRYPMFehr6EOt4qSmevi7EdH",
-	"h13zUeOThgASJC/cQwkx4IkGUOYYd9wx3TJEUinlcsxgq7D7d1CdDSzBmbdGDYbaw8PSc/oPU4SOzufJ",
-	"ykYHOipu/Vh0C815TAYArM2YsUBYYoFY2wpndKLBqqC6gpVTZllxjKySHSbVMNm7mlJjU/WOWK1IOkoz",
-	"4BbAw7dUMdimcWRwf7feiCQerYYDfu9jlNKxasVMjVtaEKPzuJVSxWCClhkqk9E0diiI3U/buk9bpBON",
-	"c/ebDHP/4KA94NmS8c72TmB1x51D3MPwLVPpqnU6Viwd9guVRJw3ncDKXCYODhppUkGV0vc2O25TogiY",
-	"kQ9ZLT7ex4zq5kkIAtMzfwxqJaUWxB+zS2QJOIjPaHAQECEtoR9wk5vyAzt/J0YXTPkVjd1bIjk1rMbW",
-	"Eh0JzqFkjL6VMV/oZYyVETghFR4swxBENeA28trRJkgfXr1ZTC0+hIgqhpJD4r/H01w0rgApYhwnaGJ6",
-	"/UyzopA8ffc7SBnAA18qMqVywDXpACQW3DqBsNSWsDwlmHHc1MEznCIR4kISzOKuWCZBR7FCMoSSmsdi",
-	"NXTSyPA1c//6ZDkVGB8eK2TtJo+YLRppM06JhdLSPyTCMPIv+EMvJEJRD43kLatDifip8bIiL7qeKAGe",
-	"j3UGUEarTDNta6zoiWxZR8SVGARevT5cQnaMWAMFdAijnbtVaZKJFFVOmaZR3Gx6+OqXn148f/30+dCO",
-	"T6MoZdI5g+POXcGyAR/aa60RpG3sAFr/GiLkhu9/+Z/PXw9Rk8OHwvyS7E3O1mT0tFyZIzKkyXxKh23f",
-	"QDyl2X1xV3DsMpcbgd30xNWcM0WN3jOE958hhgtORaoYh1sA9VdHzNiJjGJ7+tObV63DdqeldfCSdrtc",
-	"LtsTvgBKZvrK+3QyT3SX9lTNEi81t68kmyQWQT/otLvtDliV54zTeRz0A933EHNqTcH+kbuL+n6zz6B8",
-	"T5iqClvPaL4hR1BIAi5lYrIMWx22b15Kh0gMh36pJcqheDYai8HIGWaDogaXnYLXBvJj4qhAgfKDGndY",
-	"rz3UEEpiqUx5X+eih+KYZDTVSjwqLb0jMhULLFsHHZ3fD6DXELdl0M7VW8apNdUCI6rvUvGDtN4zpMBd",
-	"hiOq2ASqYbSw3zDEmnVaT45ccU5ksoR9piOVgAVAMjNRm3wwem7lYLRClhovUi3GDDi2sqIcbsVpqJAQ",
-	"i7ximunB8GdnuIsz8Dg8O3MyYJZIRQl3V8xRTOPJdMCBqBPNcZHE+TWqbbYfK6jYAdISkplABSOswGGc",
-	"ZtubiiSSzlHlEfk5fuJKi/ZJD/5ei1CH0MSwbP0DMjdAgXsP9McBxwIEYCwTLpn2jMRelouDNnmFTlO2",
-	"zLYRJDNvGkg/plcZxZD+AG3BsIoBH6p0wfVRRkgo0wUDXhYbI4X+Ad+54BEMQaOPhLmcFbApfB7L5YK1",
-	"tYKBf1krgy1IA4/7eDB9j8r9IM0JpbCCKGKRlUfdOcacuFvhiTxWDI2zJCmQeQfoINbcjQV/GQV9TWae",
-	"GqLjlWCQtS9gWZP7pp9zsGnawX9XadrnCWxuiw4gJgZXn8A1AG++Jqe9TqfO+O7a2SE04T5q0v4JjQxb",
-	"xy7dzV1+86rxYKfDzZ1e2HI70KPXa7AyuAlZefyj3snmTk4dwKUdNwHBS1N9xiWQPe40WJ5GyhcgBWKX",
-	"w0aAc6G50Oeo2TTvsfJM7hUCkNx/f/j4SSOMS7EU/MRM6hlECGSuVjgOwkCBy83HAJ2TP4XB55bWt9/Z",
-	"ingfjWde0A9GWrgIg4TySdAP3mkJLQgDKRbpiJnPpNWaMEUGwb9bga1KNhgEZDAYcEJaRn0ig6DaNvzv",
-	"IKV57bWS1lqkCbgMMfIDUo7HX+h8/ngQgCVXLNQgCAnjl48HwTwVkf4L/NUeDzCrr/5BC4zxiJ1pOSrX",
-	"8+qH2skceXxsUrN2Hx53zP+69d2Qqj3u1bcAZvG498OAw3X30sahQJZPG7cdiUNajQ/3RaUpoTHH/Ag7",
-	"jYih0FUhOmx0ITWfARsdzaqJgYkLOWbmRSGhohtyNlsuQhrtQctXuUyFwFus4QzTu5+zPIuAGvssil0n",
-	"MGWgDR0lnrxCeG8Ib+nDkAwZN6U80P/8QCtBmnFq/QaXu9yUYF5ru5hJcUMB6R9dygowCQKzje1bTZIY",
-	"zfeUu3JBMCNYwp0V3D1IuWces8/QSJjlh9E+6XU6RoKEcfsDDn4awzb5BR7yzNacCGKSs0vQgTHhqYaq",
-	"qVMWKzhZas1v9456vYOsbJ3Z0oBDrY2oUnzo+1FJ0mbcS+ILtrYghlmcg29sDG9WJTSyoK3wU3rhfC0G",
-	"HBQO81pSeItwIi9IbLkhxJKbdaEhF97mKiQTc8UwObrL5fVERCv7TGmCj8FEho9r9/9LYsC/c+T8Yr1K",
-	"NFnXWHUPqNkBuaeF4nsl2ndF/kX0IOTj8ezTwQE888Or/EbXSlyuEwTyT/dadrzaRRZ5npVb+s7lkW6D",
-	"Hvr03gvxiqYThp2ON3f6mUUxfb+as9+y4kB/CgloW3FmG9HEoJu9454wYr5cXxypE0TMxbyGIOLaP8Vb",
-	"3NKn2yfFi1wQXcgPXwZ4mwdBnwzWXeiBd6UHpUut5ZR6aQHheVXB8UVab5n5UGU9NZ4zxiXAlP2GQ6sz",
-	"qXp8wyuT7QYbcN0Ux0Pjp2asVu8Fo1fBzPLKr5oCynfmEV/sMGWZDQWejuPUpalFbws0MY1Gi1Q6mwgo",
-	"tkD9Izami0T5mzMGR7BRT8UiRUMOBsOBlo3KvP61RYY80qc07MOv4A6Bjk1gN8Y4cmHsAowrzc+p9F47",
-	"z1dk+EpM9JaHbRhwJC+HGFhw1H3UCWFcY9WdQ9w2DgLmBmqstH0ydLIqVLS0Fp1hFuR3ZoP8hljBFWux",
-	"eiuWocZbfCosusaClecATZdQ5BZMM3NwYZkypowzCyUjliSIQ+dsopkpCh6PIU2//k8L5a3/Psy8PRcJ",
-	"han16N6jRcrIgoNrB7zTzRcKU+QPvXkfayY1NPZajY4Wf/21iTnjEoGrRUnzEOPNBJn2yan7yRYcNPIA",
-	"niJ4vJwzdLyx9idMhkZM8gQisZo6Q2wkRLF0FnOoF2EM1WQkEqgxhA++M3HJojYZpnRptnLB2FxmNiuQ",
-	"Xocgjw1dfUyRKmdzFkmEL296J7ZUBVWuIsGp7W1CKH1jzYBD/nsc0ZST9R9HzaNWr1Rz1rMj1iwNiArW",
-	"g4/VgIOLhLXiotzooZiGReakXV5TO/dCnT0jefOBRM+i3JOMESjtywzgR5u85O4FyF1zOGED0QGXMZ8k",
-	"DHM5kyFMCsbRoal9PYRBstrISBqkV1QJZfUYchHbys1aZcEp4Tk3lgM+0rrAeNyHB2u9DsjdgbLv39+/",
-	"f3O/2+4aqyxT1ssr+9rLvpnXNgg39Xp3vGdy1EqBRiK0YMNazPdLgaKddJ6Kz1ohUEtmavyZxz335Ov5",
-	"i8SRu3Wws6XGctwZFuc24DenBUeOZlNQtMC5QIo+0lPEd8ajM6R5eCuKRyXG5gzB9f/LIGA80gz2ywDT",
-	"GOh/v766QooKblIpjZOC69ArxHd7kQq8C1458YUOzzfMnwuAAo8BZsGNYjI4pET3hqfgItayEUx9Mvln",
-	"PB8eEO82oDOaXMz6ZKi/klZLMamGZBxDbmFLjHyg4hnBHMupkDnApG6rsSSzWGpchnrcPPdA+UFjqR7c",
-	"46xwbRVJmB6NSqLve/aAXMXEyT24q6YOtTOnH4edTucgxMtkTt3cA/sYTOZ6khgRKgOHV8i6TV7TNBVL",
-	"L3a6zhINXxuYofE0CwUFwB4NI+TM0U45NZYGdMNpE8xVlUo/xzO8Ei5ToVV+ngkt6NYuFUWtEb0zqCRL",
-	"liRZsTc8QbefAS/WevcIsjn5Ysn2ot9Qrux7jZoqUvVKTOTWBnR9aVC9bWDXfgchCw0aPudRo/Fi9NLd",
-	"PB5s0LhkN25vgzoaNm+4aGz8LpNHmnd6S5c7Pgdg/7vXgL/6awDiQSbrfu0HAKQ0e7T/A9F7XGUCe0wG",
-	"QcRGepvRIKi3vYOh8nF3Wt8C+f1j1OyyZmKh5gsjabfx40aNfG/Geyws0sjJwq9BAkbmiKlMi5fo7+Lc",
-	"aLBMToYh/aq8MOa12R8ZvDtB9TVaoZiMZ2poSixLkF/a5ClNI60AxSo2Kp2rlrpG/0YhNVPA83ZaY3wG",
-	"PdXo2gVdgttCLHciQxX7T2KpXiA+bc3+xeT75/4mprGRLNOY5wPAdmj9SxLtyMPxiFys4B0v/4vz8lcx",
-	"BIKae2vZuLnIN8zHcdqvwMcb8O2vzXTvf+F0xq7uZ3m3NrJgbGozb6AhqRH33WCUHnCPKXqBKTiDKTaL",
-	"k5sK52DV0b17nY6z3qxhpXcccy3H/B1x4I5tfudsE8/pjnfe8U6Pd+YpM0Wq+Y1Y6X2RRiw1POWW8lWA",
-	"J2SsaXD1a5lwlidwI9vFEGbrTI/PwhhQbVyDMLaVF+r1ta3jM43wQQTctaCeJ8Ug5hHVPEPMGIZSQ5RG",
-	"srKsLPcmZUZs+rZMhvAkCyz0XLNBcBsvKLPGef8mPLHLTLneEdu9+WGnMD+dlkOyoSVZx0tN7phtEaoi",
-	"j863Yqc7sSbc9h1XuuNKHldKslycvnUWb8gN8yIkLPtnP74v9vVYzw34QeOm76NVFDNkbw5cy8VpWXZS",
-	"4iRZ/M5CsvEigRinqVjq/6dkzlIpeOgCiwbcGkMj7/UZfZhQMDCcKWH0kkHgp10IKjRGmEmEuEBnB8yV",
-	"Mo5ZmtckB3wtD9revHrrONIzgw1/Uc6U3/4dh7rjUB6HspTS3PpvxKUcwf5rsqvrGiFRzDAcqxAq0VAV",
-	"wkw3N6gLeRZNWO6ANzJpFlWo26Yo7Wh0vNOW7njRrbfhIZf5RhyJzuc3ZsH7HngSAPPaBjxTcKAZ07KN",
-	"S+4rzCVty2X6yT2jGbZmNCx8a4NWU7EccDFWzCTpgHCQlEV9rNlgMzHBCxImvTKMEL3x3aKcaVEqMmZL",
-	"k/pD8GTVJh9AP9K9kG3pZbqOUSz1JTFBr76uddzpkiEX6oxxaDHsEyovyEosUkKjWcxjqVIKCTAEwTYY",
-	"HYDZSJrGr3xLdljJ2d5YrNgWKb8Ddtb0LW0ntmcBc8f49sL4GkDhtVDP8fLdMsuiR4G++jOXnfjbc8Y1",
-	"uSTY/HG3M/u6+pyrGFDNCxdcmoQdJhAeklH6Hv+l0Pg2GWYFIUAPMgl2pI2My4bDrEFYpcJ+9UdvE0h1",
-	"Y3mt41Q0ZaRYZAvyCkLidEnuOa58YEsh2Qyp0A7tm5Lcw8nkQdvmxWumGZovplQSxIm5RAUYMQYNzsyU",
-	"fhibSQ0GcWywxzMlxNkyxky7d94uJfYMo+wUHfL9O7k0dkV5ZvO47dN1BvjTJU2atLX8v1D/aieZ4les",
-	"S30nUNxp0lo6+LWaj3gywq+myPANCwkmM8JXiA7BXAr/IpEtRIulB8hhpzOT1xEigAOty/XkEkI+Pqej",
-	"iyVNoxv0YK3L0HQnVtyJFV89UvUdxVKYep6fnr/PHr69TPQWI85FtAoN4uB0NlO+EgLzorvU6/ii8Nvb",
-	"V5DzGJy6IHFzLr99vVQDJcy2vWHruHGTJE+fW8vlsjUW6SyjDVEh6xNUKgtMqrnD7kngipH1XKGxoEzc",
-	"AlcbrK4CKBYCC7qdWfPcUMAjAFT7Sgv1ZxJC7hJD/XXEHnJPX8uDm5B+vrXcs872QVP1uIpe1PdhPHqc",
-	"UadriEQNDC81Ga3g5/sxh0zItUaU55c0WVDIbZWXcSCnMctXKq4Qc0wt0RAzQ45oQtNhjjeJ8YBb0QOy",
-	"B2X5fYbdv3WHNplQsxQNWb1Rm7Y/vovDqbdMvDSnvy0Lx2LVjU0UmsR8O4vCPrV/A7A7I8AdNyxxw3Ll",
-	"9m9kBbBEfe9csZhyEZ53z7QUcKa3ey//nvCxO/10cPANNPQ7nnWn9t6Y2ms4wHer+ZbV3F1uraZcMVTJ",
-	"yaTUdu/kuLnS63PKveq+f0IWfKcC/4WY/rfSgb8vrr+2EMTjPFHZrP5urdxKhHjjeCQimdock2QKWgk+",
-	"YpDTEjmGikeLhKYEwpC3iBXagy8ZLMdx9wYeZC7ZLM2qQ1zDp/odgnlr9VFv5c/mQ417vVP67ui/5xdm",
-	"SMVX95pG+rZHUg/UZd/JDm7A5QsKPDbLYJBVh7W+zJATWoaQ+B2S6PGInK8U8zScogN0Kc/BgHuhOON4",
-	"skiL2fgwmMcvV9M3M5saK5csTeg8C+tBN2mX3TlZmRyBUPXAr3I9ThZyyiKyYpAFWOtNJi/xdhn4//wB",
-	"PROm3gEm/NUieV5qfMKt33GgvzgHegpkYzN187jT7yJZzG7eDAlU+i8WXKponNQypneGm+QKiaspWxGa",
-	"pvElVtOuKiz+JBVLSAILddKg6Cmmdx8zNZoOTbGwAR8+1x3ewRkNbYp4iaXwoUTzjyZrHhSHhtof5hy5",
-	"aJ0vxmOWmhrKxmbo1xzBOupLJhVW/ZKmRJkr/mbT1bsSFqaUBtRXhSqqWenyBVdx4hdCiGJpK5y3CWxD",
-	"mgoGQ4PKw74fmEqG72mcPHefcEXn1toJmlkUy3lCV1Yn+4W7fWm+CTFLWYX+eAYV9uNo6HIDEldNz9VA",
-	"w8Xmon6xEEqUivkcoo1Ki3zmPlWV9LGFaUvl6gUUTThnI6oPypsdg4mVEEQmYpms9EJB8cOWGOOFc9q6",
-	"Jy0yjDX1SxdzVb3Il7nPXkkKU0beFa3JBBt94POUQYQwnu7MlFbW8FkKGwbmatHQCY05IhPorKb4e1aX",
-	"v4Vm+Fn1Et+6T1lVYqzlwFKUgViEkto5Y9zUB3E1D2mcZPiHc81ExKom+hl/xz1CyQkImsaKKjSG6jO2",
-	"KgxbeuV1/gAbjy1ED7UmBBnHl8yBgohUQyNWbmC4zQCZtsH2qBrT7cZTRqXgZDldZRtjPJLgfWf9AG1l",
-	"xLhc6eIpYJEk8YTrDSGNcbLvikQCxMwLLpbtQq19CZUloALMDKqXQGR699gF/NlpKcdxoV4JYi0WdmT2",
-	"kmc0RUulA44XD++VrZT/ikrVAloApfIz6gEoqLBG9mtBbA3CRFMffeBQIQteEeaMKhZpajBKFlHMJwNO",
-	"+ap0CfOlqTPfSSSGAGK5SC/hHqQMCJ605SgdNdBdlxTldqzBYSL3l4LMYr5Qtqq6hhAaYk698kipvhO6",
-	"CaaooYrZqlRYUd2gGZTEiRPIGmPJkbT1avRWZ3RFzHtKxJL4kqVQESliCV2djUU6hHJf0pZ5zzLsQK2j",
-	"7CwTKBjuqIm0JZF4BAWBaARrcXUzUwaZ8b0a4VhdinJXs2Qs0qx6jUZwxC99o3LVyUytNKiqvTSaD3A+",
-	"R3raA35q9AWsmaNvvS2xonDAOePEFOTx3E/h4/BHuJxwocvlmU4GPKvPhO09PMDiKiaBD3JVwj7P45Td",
-	"ZUffW0EVDembL6eiMa+xWqcbN3dN0ZftRTPFUlM5IHIvn+2oDgJ/ADJ+pw7+1dVBjQuegqHp/03UKHH6",
-	"wgYdUF/kb1Gt5OvlNL8EZbqRMRKtjDVJFqoemvSxYk1LOJ0+oQTdUvL56mjKBhwG38og6adYgFznuBUj",
-	"xdblWBjw6yZZ+GtZKNHY8mc2UTZoCAjTmDu+p+mE2Zy1DdqfTiYpm1DFnqx25JB4CHfPdncZIHZmrD8x",
-	"ZQi4Jcdf36KKBPo7zgChvJv9mM7nIbiLfF0TLALpPkbg7oUto4OFYvNyfr9KHo1hmwNeZNLE8OgKOw0+",
-	"5eZyxV4avwzrF3rYfth+ZAqFgncoJiy6UWZvEioN+B2z34LZvzXB33ccfy8c/0azQ3kndice3IkHexQP",
-	"MDCyEAHyVQUF5IF/PnHh+0kw1VCxxzTxamV1eLS4/iDRPNwncgF530PDU2So+VaM5B7eE9IYAtnQvA/W",
-	"ZOv+47InGIMuGmkNw3PzGNYm2+RFClEDEbApEqssY76/TngVE0SABQfeOs3KwEbvv8F49d0RQNXJGKDk",
-	"vjFcG2t9aJ5i8NWwQRbDCVM/67uyPRH/+bun2V+P/G5LGLclcjm8yyEUoqlH7F6arzfi876LHlRPNrjg",
-	"7JokIxEXsV2cTbF6BsWp7goe/gUfwUBz1KvRdNDB2SGPbo8v8PiOmkERn66pJBMhIv3/Lgl72fteXMS2",
-	"0sRdOcXbX05Ro9MODEx324mJgdC9NSPTvXZhZrrf7o9yv82RZGypJBjY7KQo2ClvroKinqWl56cq1qu7",
-	"AbVhDdv6M5RUBKLZspw1UCLRBJJpINY+/uU+Gcrc8immN8xXKtJYm2fuTia4kwnWyQQ3Gx4PG8Suv719",
-	"hQ/N4IllgIF+VHaMmJNzoaabaj9XCy0mlv5Gs7997ZxvmBl8r4Hvf27xoduw105x8LpjfSz8neBy44JL",
-	"Oeh97/LLn05yucG0cGusoTcuFa03eDSzcWDTUmEa2Uyo6WtxYDFSC80tZ0xRDR5jNPVHjpUkw/+Sgg+x",
-	"tpne4kwNNXOEkJpxzKM2eUrTKOY0iVVcfEtdIz0Z8+x1Cn/iUu8EpG9oNLmzl3z39pI7U8lfXuIY26v6",
-	"XdhG7uwh+0ulfycS3IkEdzaT7Wwmd+aSWy493FlKbpXc8t2YRu7MIV/VHGIq/DdOQbg5/SDJArYlGy+S",
-	"zMFLEErmLJWCZ/zs/2fv6prctq3oX8HoJfZUltd2mrY7sw9OY6eecTpO4jYPoWeJpSAJWQhQCWi1O7X7",
-	"2zv3XoAitdIuJUuiROHNXpIQ+IF7zj24H4kOpKVfSnp3IyFzr9/5FG8l+I2wWIjCT6QSva6MuWZKXocY",
-	"soEUuV2jzOEGNIimcZyx4Q1IGT64+tRKYVVvP8oEpw63RXNzFdZD03oBTeQQ62CtB4tFZPXhyAURMiNk",
-	"ttnVJ1Dbq6tfsSqPufm1PfvALrbq2x899Ecfv52k4xCc/aZZx9c7+s3wlXuefC6V6sMVPr3lMVfeJ2uF",
-	"gpFFJpjPr6LyaVjkkY9FeatjxIvsq3EXwB2gvboLMuEO1pXtJhoA0Od334jcSqN77MecD7jm31j23gwt",
-	"+yFMHckOVULLRkZmwjKeZSbvSz1Udz32vpRfRkUPFeAWTAiIRahQWYNXhFnPWUmYMqDewEyxGi3jBXmg",
-	"GwYcDan1gSYgEaJadF3stTQbyWxUziejVPi9+9vhqb4P6U4bINfCGNFbPT3gCLl0qrL4Kst2aDCduBEc",
-	"WTB728i1O2h3c9HuA4Jzd+l58Qqb/xZPsoW34C2Qd3IUvwOrycLk2cCfLl3FCbHUKR2LtXJlDcP2b2AZ",
-	"fXEOb+5DZd1ixxXfTN10XPIni41emgtwFu8bVTZ2pXsse3ePFpee8s9elV8zG6N07YbxR/MRNnIx6Ppf",
-	"yOE7EZO9id1dx3bSMw3LrjmNr2wkdrWvNhNXSefL5z+s0Z8ZwwIJF0lHwMNeWudwPSuLec/NCnrRiEbN",
-	"q2rlty54LQSyPLik1ghXWZjx1mJWjh1xTkrX2i/WNSgtnSLYLXoFWEovth87yfZje/R4Sv29YmuzqIqd",
-	"kCq2QTezPft8JQiIMR07iOmIkBkhs43+7RzYYjxHi6A/xnCcDulo0Pk+CNbRlpgOepixcU+s5d+Ubx+b",
-	"Ah1vU6DmOUddUKyW2Y+EYauxOyt7ATWiR7SnM9DRCxiRLESycFqqBgHp4coaYJtL5OK8U9if+opH6R63",
-	"pXecGv+IUkkbmU/jokjT1GeHJS0OijQ9pKJcxm6LsdtiCxWa2MnxNDo5Rk0nMpt6DRwbVHcuT6idY/tV",
-	"oEhzIs2J2lJNbQlR/ZAFplK50+2pTfO73rLkdFocKepO7WZnB6JANU3P9q9DHSqxW1Sq/Juuk6+DNVk8",
-	"IfPFfBC4VoUVMx9VjAwIQI/KrOB30WXWMI5jsozrRGdmLIhE2ZHJnboLRALQdOB8XZhSnHIdmsNSePop",
-	"Qj/iPVDEWBhuI+Xnvd/KP62Um1g6NVYxk9YXsSQT2GVGAXZNuBs1J37gSDHJZhdJNhHnout/wK4/QlLM",
-	"k2kZXkdHvN1MoUFHvGGq0JbMGHyMz/8Lb/bL8/DTNfzmamt6+jxClSXPKO7tcjxIJnDAXbKJUp97+nZ0",
-	"rUb3iyQkUo06LjX1K4+OdXSsY7N0xpvOGCEjzyeTnTVIb6eHjcv5n3xcK6xqLXc8wmeEz2P21Anfo78e",
-	"/fXorx8NAWnaWz8IBtIqx93GPe6o/ddyyKMvHn3xk5euG/bAo98dd7Yjup2kvxxd5egqR1f50PlB0w5y",
-	"dIu/2i0O3SdrOcZFq8p5I8yisauHAmWGTEm9OrPPY5Cl7wHOGplZos3ACZ/yZ7Jsmueif87+peWt73BJ",
-	"RUY5VZT2XORaiMm85eec0ljHBmKG1MEyo9VdOQuPdHiYZnHhg0l4m9d3SvQxJOHt0bH+EL61dfntcZQJ",
-	"2DwxPzyYmJUfMXkzTC6Zs+ac9jCDA07Ab3NCfUTniM5tFgYCSh5JlnttnaByX9vSCU6PUkSBoYVkpkGF",
-	"oXk2s8N89QPLP3+4ifwbmAzW1+FsLFwuM49D3CGUTIwEfNaI5D2W5sJOlYOVilsGKZX0SbvM5Cy1GVc8",
-	"Tyt4ZgaJpq5alnFlNNYXykYAWOmLP71Ie+w1fpVFW2OPVISa356dsfRa6v7lLDd6mM5rB9FpWDVoFZHA",
-	"IWuwCHEDP+17LT9CJ4ppejKRaGQT7Ccat9QUrNKN2ZSbPqPIZx2/I1Ixmai7gN/wNOgnqNJScT+JzrjW",
-	"xrErwSa5uRG6iup7lBo264X/E35cvhd+jQhWWS/StXbpwB9kLjL86GucHJD9DSxpqYdvFVjITXtKWsf1",
-	"V3RUjhEA7QDgn4Nd5VWr2pyosJtuynY6Buv7BMu0PGVP0HG9NDciv4TbfVLF6N9fjD49ffrVWPkfb5Sa",
-	"FAwilkYsbZswgEbLqwLrLZeHMHRb6oJC9D9/ORcVNjE+YIDBDpd1it7Lv/25vsxQxvgtd6U8avIQdYP2",
-	"0pYG5YMD4i2rq9bJsbio2pPVJ6Mdu3jZBAtaKhc81lFhqoHjzKkGIlGF8mB9RF6JcbzHd/y+SOA48+Gw",
-	"kXVKNYfD0fLoPQZfcoGVxb4FzwXtnGiuTbF7YoGOSD207EmxR/MUpgynJrp0XuBWT+jH7FOiQ7XTEv0R",
-	"QGcMxuR+ZwjeLkvH/Jae66X/ybSEv4kmjvbypWdKl86Yy5nsizRyMuJk8AENxe0krbQ3J951JTIzFv6N",
-	"SC3YQCrgaenn/6U+6yh8XcSqMiXBUMIxX1N6IHPr2J3guW1AT9ms10NtOaWxyI3d6DMUD/L4eYjSN1zt",
-	"W/OJYk9kTUtRsGGtZ1dVgvlkcpF0spHIrs3UJZ0v7DP7wxrNPrP+lMwdS6ZnZ68Ee3V2NrZfE2YSuNLK",
-	"E/rBklxc8ex6xvN+K9SlSLoi6Yqk67SEt3LnicNT35bE9twX5O5jw24ifbavvUXRLYpuB0Yfm9bc9sYf",
-	"m4nceZRabi20ZwtCXT5VNepjfnv2LaGdB1wnbh2bYUxwJcMXR6OsYSty+O6opJYW53QsgDZeAOCulCdA",
-	"NtHODAUM12PvnOdouUCc/DHnA655l81GMhsxZcy1xQPFoESU4Ekz+hKXUq9zmKRnUwievN9FBqCNG0k9",
-	"bDb75hd8Fwsg07qQULrLhgz9JtZ67fBI+CjZMDfTiW3CxuKaWN+6fq0xglW+J+d20YhRk8BaCZLewxFu",
-	"nmAx72e42MKQ0il0JrpwVBtY805mU8VzZvI+WKqSh5noHecpULvF4ATWyE5godQBB19Z+b6JB1bMh5r3",
-	"rh8JCA/o+5xn18LV6uKLFxxbyR96OFEDPvWIe2+kmhN+ycRukbOjgfv903qsvcVFfyIwxTo8a4p7BA77",
-	"SLbzixXszlIlzv9xJq6SDjVWhP/xXMPhT9sr11Pc77bUuaPF1yjPtQvZG9TkDgLaF65ZaklOoNgPlZt/",
-	"fjWVqi/1wNTrXCNyC6DteQPqa1diJHWfhYn0goSGkKjMMFMSIJVJBOUBnAt4TPraQHCHvfPdSNzh9h6c",
-	"u56iVtndBTTiUmN1fdTozIBxfefRvsdesxuuJHCJ67B7SKY90VrciNyNhBJ2zxFV38NLeAcvYRNkmV8d",
-	"nbbT7PXttXK/Ohux7AvW5KREQcfl6obZge6nRbU6M7R4SRqsi/dBJrlxJjOKCH/qTSfR/mfP6AowM3BU",
-	"yRvBxoAuUifaW9xzxtlv4upXk10L52MnxsJaPhQWt0HSj1yqt3BDKTNXf4jM+S0UtIbdRSckGFcfbwPO",
-	"BCKs6Jc9r+lkmPO+wOqvApabrxrrRkLm7B8fP37wrU3A+E74kHZjNDO5HKKv4kNF/DZO3wiM2Ug0V8rM",
-	"lmSFveqxv4fADDcKMTRXuZlZmLUVuMvix0dD/psvEOut/ohbJm4nYPW75Z+2zkwsZrMhsFnH7yybzhc1",
-	"nZwZrSleiwkMCSoq2YKnm2j/xHG26HiyTMGbGMBzZU9enJ19h68Qx8L7eHq+GGnCcuF/phieO0I7+r82",
-	"NGqiaViMXqHbqGyKUYnesOeEtXjnv8uupo5NjB7Sq5bOlqfaYz+Vvx18JbAwcmHBU2SvWYpkKGXTCSD7",
-	"izNW+K2DKaA6GwuOSDyrhtPQl5kpk13T2BxsxEFEML2uBqgtSUncLzOABbu2YP1ealE/cZ1LVVuHhpPr",
-	"R0gLxe/e1qvUVzOY+UUdmlIYOXtMhOi7ulwBre0vQZCIZGqbZAo+nVJhNEDZLpigAlU35VYE5g+wK4/2",
-	"z57xfj+/KNGspMOePaM5P0P4goNVv7hMEdg3y4KbL1jS6YsM7qqfdI4qvBjI1iQ3Y+FGYmoDieJK5O7x",
-	"fdjC7ipp3ZJoEUbjALgAJK0OGWErI0YK9nU/ZIQGb0PMyPwFvKYHv4mf6i+NTmrTUSM8c+A+8PAq9+It",
-	"rlrDrfcU7994vUi4R20XDrMj09WaaLf5018a81bLcMGVP1KQVTReB2K8cv82G7JdJxD5hm8G7A1dVzVS",
-	"JWtE/YLg32BapGV9k03HsBw73Q486PPOc5yz9F9M53zAlRXwIPzbWxz9vU/DkYKUiZJPLoWFcTXH+ic/",
-	"01/Qw1wYAj4SIMRdJm4nJnfzvQLcsL5184wfoMWlQcF9Xjbkr37/zI8j89BmqHQptYu7f+0b6+QYSy2Z",
-	"AVnTG6OmoT2SFwGxi1JptH/jKcuGeyuF8oWWV1Z6Ruta+DKlYeniJaN+4LkVRaRB0K/yqdZowl1pjDe3",
-	"E8WlXjLIxyLrq1vKAMNIboIj3BYCg1Oe07u+0A5swJI3OVdIMZTh9Yd3JCf5A15V6rEPxVfcDfEo9GuF",
-	"+UF0rOLlq95fen/tsTckXMJxvDGMOy+/2AXz8uXTl/8HAAD//w==",
+	"7L3rdhs3tiD8KvjqnLVidRdpkpJsi15eM/It7TmO49hOfCamRwRZIFlHRYApgKIYt2bN08yDzZN8C3sD",
+	"KNSNLFKSk6jdP9IWC9eNjX3DvnwJxmK+EJxxJYP+l2DGaMRS+Oc7qtjreB4r/UfE5DiNFyoWPOgH79ic",
+	"xjzmU5Ky35ZMKknEhKgZI4pxyhW5N0yHB4TyiEg2FjySZMlVnECT35ZCURJLkjKpRMoicm+ohgd9oleS",
+	"MMWSdUhESkZrIjizM5DVjHHC8Rc9u2yTlyIlkl2wlCZmYklipYfW8yRixaRqk1NJYk6ilE5UK2Zq0pop",
+	"taCLuJVSxRK9wZbZdZucjiTjZi5vO7EkXChyzsWKkzVT7SAM2CXVyw36wSCwUBgEj9MnvZOTx+pJNwgD",
+	"OZ6xOdXgU+uFbilVGvNpcHUVZtB9K5J4vC7D+M1yPmKphquDsZpR5S9rTDmRjEeEKiL4mJF7w98M2KFV",
+	"PGdkFfNIrDQE7EncG66GB/qH1Swez6qP5GtD7bcnh53O49WTw21Qwy6vnpfh9SpiXMWTGGGml2ExJ8ZV",
+	"SZZesPQ7SRIxlW3yio+TZcQAYTihJGULkRbW2On+x+m74186zw5fPPrh6MODX3s/nXzs/uc/Hr4JQlh+",
+	"nLIo6Kt0yfx1z+nla8anahb0u71HYTCPufs7rNyVStenE8XSTWhgz08JsqKxIiM2ESmDrXF2qQhVis0X",
+	"+R10Ny1zItI5VUE/iLk67AWwzni+nPurjLliU5YGYXDZmopW9iss/OPHj6dLNdOAH1PFyqt/NqNJwviU",
+	"EQr49O7lM/Lg4XGnTV4BfgxZmor0ySCI+QVN4uhMiXPGB8HQIVPKyIpKQgl8CcloqfSRRYIhdkm6Jit9",
+	"L2JJVqngU7KKFWI19Mgf6FNGU5aSlNFk/mQQJGI6YXzMBkFIalay8aDLR1mAyPuxWOwAlpAsUla4S3oZ",
+	"JKHjcw0EqcfbY0tyOZnE45hxdQZDwL7q93EVBgua0jlThhecTqcpm1LFnlZQqvfLuSbWQ8nSmMkhucfo",
+	"eKap+SjmVLfR2HtBkyXL2ARNp0yRhI5YIg8MtR/in3YA+ItwOmchERcsJTRJSKykGeogDwacPAiDWC/p",
+	"tyVL10EY6N5BP6De8v19/3vKJkE/+Lf7GRO8j1/lfX/LGiDPBFfsUm29ppytWEqSmDO4qilTy5SHmkTP",
+	"hfTJt6ZEmo6S4ZxenkGHYW5PvZrNwAqabsMs+7Ue3t/HU6AemzYikuh2N4IE7No7ea9SRucVaMkSNlYi",
+	"zQgC4pfFQb3Q7ySR0D2PTF/oYvFkEIxnbHwulgruEr94MggWqYj0Xwm7YMmTQQA3TP+gmUs8Zmd6a7me",
+	"VzUoidNupC6bgGE3F1xpymwvvf7HbwnchuyzAdOHeM6kovNFGVLukw8aoEUTltJRstY06mceXxJOuTB8",
+	"KA+x7sOT46OjTvfhccf8r1uzceXWse/es51oLHjOErp+KZqyzplIIoPUIzo+D4kUKFcZRNf/pGkaX2h0",
+	"UYzQlBEpUsUiTaL04pugdqQXdTYR+XsasQldJirod8IK5ksvkfkee4y405ARP49TNsZtl66BSBURaYSQ",
+	"SMQUdwocOGLjOGLSSIIIAUqGcJuHJGH0QpPsZUEq0nBb0TSqOeDIraXpgWar13t5waPyLl7wyPEOLdam",
+	"lE9ZSNjlOFlKfVgTkWabAxE45v63OVNpPJahkwbpHD7M9XlLMpSKpmrYJs/xjPqEi1Ulih92T2o2zngU",
+	"7IfDLy617Fm5ca3jDHn0X1LwYZ+AsO8UJcKgn0fgYs7I8MtAL2UQ9MmXQQDw0P9+c3U1DM1JzyiqSNzd",
+	"EHMjUKSM8weOd7Nmx2cpG4s0qsbzCU0kcyg8EiJhlHs7fmkuQWnTceIOx5w6bjV/IgiWmtMwF6zpgeQW",
+	"lK2wRgH+AS9rCYBKmIWGwD6lIpM41Urox1jNBIiuIcgxBk1TuzEWgc6b7VQftcSTpRwlubxkD0S2eutw",
+	"f4PNor6lNr3u0cOjR4cPjh7uIf8jjN7RVQ3ear4z7JNVGitmtrzk45m+u1GImxsLrlKREKmVNT42IiJL",
+	"5zGniWyT5wLE/EUac0XkcjwjlEw0eiihlQLTMAcag3VVkEnpaj9Mfb9IGY3kjDFVs9exvBj2yWKp9HnR",
+	"hZAqFYsZs3cKZWKWJIbFEJmNSFZimURahI8I6Dr6uJYJ7YMBBNqP2DTmBh+GT4YhGf5d/6el//Pfh6EG",
+	"BR1pDKJIBEYpo+cNb7G3kl2B8zJmSdT4jkx0awmIntMIKH4JMzGzTTpojpgspUYVKslrcR6bH2SRQnV3",
+	"uAqbiIC3nfzufkwqSPOPICDrifQmDNdsk1cTMhL62qaMTOMLrbRajhpLovfTcO0AlLPr7+ANDFeSjsy6",
+	"Nckx4DdcIYmlyo7LnEgJ5gHIFJb4LqiaZSuH/9tXvIPlwuKBaP0EQCkt/7WY/vSaAMQ02iCBa5NTTth8",
+	"odB0aAxQoM87HPpOkgVNJajM+mbLStF/xUaD4Oqfmr/8kxTF/RqOY/9seFKwYthGjRCP412FwSuuWHpB",
+	"kypDrD4bIniy9qQfI8QyrasljIKyFksyoSmhC5qqPqEkWqaom98bHnbk8ABpBy+KzCGhI3HByO8sFW3y",
+	"AwhRAPVY38IprxAXgsNOnR4e2400VnMUQwnptVbdtiMyaHj51dDF4jaR9DWV6sUF45U2yQ8zRoZxNMyW",
+	"JxVhunVmyx0nsf47ZWMWX7CoTT6AfSROgDXGXNNIUPlLcK7QuVovVg/Pf+rwf9gto40227RebgvW23r1",
+	"PKgxWva6miQtqFIs1YP8r0+d1snnL92we3LV0v8+bf1KW7+ftT7/7d+DKoNmc6kpw9mM9NdiGTlFpmFw",
+	"crMFwuMfyDaPej0yVEKczSlfWzPFbnymdxNMJqPOr2PO9gNVxBQbK0uhYw7anGQKCbiMf3c3QsLSQyCE",
+	"zi4uF4JL9sfDs1vPtjk7uw5YN3INDUqYsE2GX66GBK0lUt/MdG0MQvkHrS3moSvyzydkEERsrBcebeUQ",
+	"+9Gc12LaiF2AhezZMpVVRhH8nUxSMQfFgqZJDLwQcUIjl1OPDYxeaeq0SKgWzo2eHJIh45H+PxnzMRuC",
+	"wj10mn/e/Bec/vTifz747XL18dfJT6dP/+u39CH9j5//cXr6/Y+/Xfx8/Ot/vpy+UON3vz5Ta7p6d/oy",
+	"nvwHf5g+f919+Mvi5bl49dPH40c//X4kJw96L1+frk5PT09fnGb/q4H1GAHQ2LqIzS3+yH3pOoizBoU2",
+	"03jTKKPyIzaLeVQi818Hes0ZxU5Q3El97iP0FnTKmtqZQ9LtdMhoTYyy8jh3ADHXyvb2sVDldkOikcQ8",
+	"I5uBNbFMaDplqaGZjcjhXswjTx5vSXXXlKQRjUQstiTSWplquNANkdM/lHz+QNV4VmFHxX1I/1VBaG2f",
+	"LOIF0zBpk3dswcyVd+9naH3UEoztKvs5NuyscQgp1IiTxEBsnrcd1cMUEVJLUAUF81MVgD/rBotERBst",
+	"A3MAxa5vEq9jqTQgpVon1hIXbH2mALA/Ten4nKErSgH8miFRqe+rGs+GIVlyrX2DFVN/Aiz9PqUTyqlW",
+	"smWlIt4E7u6YbhSKnz7fHBynomWGzgNtO4xBst547+eZ8I1uOFpIuFykTErzkotEWxKaCM5CY5OTZHgB",
+	"09zrHhS4v8Tn4XugRB+Qe2Ox5OpMXLD0TMVzdu+L/7R29ak7+3xwcCsEAHffiAb8CEChiXtm638JaJKI",
+	"1Yv5Qq1/0QzAzr0rlUBM5TRNxUoW5PE3AplLiIRUC1XUGjSQ6+DAzUlrDrY3YrcogWb7C+R2E06fUI/j",
+	"gCnCR8Tt4jf5Lyk4+Wdm1hgsO51DRg47nbm8LXayHY/emaN9wcciivn0ZUKnFcTtI5h1x1SxqUjj31nL",
+	"eEIgwVKzOI0IS9jcCJjoHmH0QSKZ5jWKwVP2cqyWKYs09GhEFUVBHwxekXn/Dp2DWPYe7iQmCpq2JGLF",
+	"8YKXny4MX8Km3KOgWqaCEZsaikobrhNG/7OltciWhWbLgrOF8Gz8xuOdAghB/vXendvvJ+zsciNv3Tfg",
+	"PZxPYykdnWx8bxAQibNnLl/77+MDsjN+a/BNzBuXFaobGgP2swO816ppBdkBK1fVazIK85njGdiPrcpr",
+	"hDbdksAvEq2qieBT+8hjlGKR2h+4WOGA8EUPaG7MZKnvqVYqHMVyr7hLrm/gcC5Bv9b/mev/aKFnCDr3",
+	"Sv9nXWCz3VmdpwmAofFbvFkOQlDvs+py0FRVAdA9uffBpe3w8PAEoAG+I9CQSs3RjGqih1guNDp1OySK",
+	"p3rb94zh+SAElsB1M9v8nud+YgzWERvHc5pYHHW9vYd8a6Lw/CUZz4vIQa/Te9Dqdlu9ww/dXv+w0+90",
+	"fq113NEw2e+dH8zZJXA+j6WifMzIiKkV09i3EmQhYq5khaU+JMPjeUN7vYMBJb3jThXSa3ycLEHqtf3t",
+	"m0GXSI2fyJLtI5DVpLvdsNPpmFWSBUsNbSjgZGdeC0W22P0V4AONk8bEil3GUsU89yiirG3de08NwWUv",
+	"o2Gn7nm+6AykdTktBN6G4dSH2+ENE0INtpqrrPHTYoXxWMiEVAetMeUIMQOwah8acKM2NkOHeYIzMhPL",
+	"lNCpaJNXIAgYIjvM2ZgATqCm/SFX8wN4pL5GMaTMM1BSUoKgNhM6qQvcwsZiPqfS27UnXTnvc+S6pcep",
+	"EPSiOmc5f1WNN+Z3gr0BblY8YHN39mOaJOAcb+Io0ESZWYX1eY21zma4nrE5FEREPRLKbiRWtn0mM1bM",
+	"cmpHUsaHmwvnsI+uz6Xb0zkMNf5oFq2JIHRQeNthQKRkbh2l7p3CESSLGd0keBrxyQCx8SFAc/dMqJFt",
+	"8+1jmqIAof8zMc8NXnDt3snxBh/Pve7hlZZ5EefQ7zxhKVqDxoIrhkhMF4skHgOo7oMDWGYzhaZccIC1",
+	"XM7nVCuewQcQ5ygIZFyv7AI1+C+B1pFQuceJPn0GgwtVSwmmi/GYSYkLa+g2jgNBj8I7tSA4i/8sBh4I",
+	"RjGqi72qms60vZ819GOKWllQUaPOpvlVGPxny4TYtPDdY2N3F4wDu31KIzT/m983nNoiFaOEzf9edXr4",
+	"bnNmwjD0L+6wxmBoK7bQcNZcyrzL4Fd977VeywXQCWdXEBOCvzgK5NlssRW7pGNlYtCAo3jKHw6uD8vZ",
+	"d/2nJhNxdKbXvTl4yKLYkVZ6VKzgbj1zS3duK9nz+v1IjKWFnPy3AhD0AZzHPDqDGJgqqHlfPYidanqi",
+	"xU9lrf30HJyA83ZAa+Qr2e7QFEMX8SC4+nQ8/3zwuOCJu5SMUCNrOlvONeEE9iRzwvrcMO5Hb7AWXN7u",
+	"NagScR6fGb5QBazcdw9cc3pJGFegBaOgt3DYxS7HjEUsCs0XY4GC9yXsgi/aZwuWnmGXe+C5YVvqPw6u",
+	"Dx3vwT3K0LoWMrmt5iJ/Nt3BciMPSrDNvmUr86VUZOQ5I3WL98fKtdfc+Fv35NLoBpW3oHcPwNq083yD",
+	"MBiLZDnnQb/7wIOAXHOlUSVNRdonS84uF2yshcV/ZzwKCf6pdZMrTWXCIASPBxevdxN3wwGAoKWyDgz5",
+	"/WQgWHK5XKBrcj0Y/EY5OhxrWsHRIKmvKdp6zbJcH3Lvh2Wi4l9oGlOuXlwu0oObJA+5ubYAwN/JDuz+",
+	"LY5Sxe8/eCGoxuz1W+lwgMvkbmysCrK35qFUK6tcAF3VIkubPBMRk33yaZg7v+Hne5uO9yB0Hbz91nXy",
+	"mkDHjIaWe2TfoGnpbpV7lJpAxzxbK/fKf4cuPgErd/C/HtwNKet68tU3KeGblPBNSvgmJXyTEr5JCX9V",
+	"KeFfjOWzteAY1CP3ZPqUy5XmxkKcwYtt1V0ttSkYVnJ+U4c25ICM1opJYnzcHpNYkTldkxm9YKT34NHR",
+	"4fHR8YM2MVsiCZPwqCVnGmNS+3A4yZImhIQa7xh4VMqs5nvc914vu+/WeQD8OoUgdo/V170EjIzkTWic",
+	"bKJ25rsHvYlY8ohESzwrZp/RBZq503g6U2RGedSSccQezylft5Ro6f8n4DumWYCmBeCBxKJ+9qt5Y7DM",
+	"c8nj35ZMDyw4I3q068MN6eSYcr2CkbNTbyWVBgwZ3CDIECA6X6KDZTX8Cu0KWIjE0Q+YHImlIoftHvkQ",
+	"P3X4B5+67Y7+sU3eAD4Zax7lEQH+ijjIvXf9mJORcaZD8x96WyF2WjfB0RrdOY2vy01BGLYNmGm2vQm4",
+	"BRhlQNY/YXj4ZT2E/UaeaOJB2jFHvR7TtI+L01g5WXLw85fkngYevAhraYVDuL1JpkC6IcGxSffgMZGL",
+	"JPbNrDFXwmbval9TtClDM7/0LdD04ZEHZVKjJhVaVOJoLEnPo5C6YZ48dh8cPjpqk/cGDfER4CZ3b9a2",
+	"beuJ1Xeyn1aadGzc9wqJS8W+5YJySQ67kdut/oUcdqLurPoq3ti+7QuluUTEvENtAwDsRQNA/xExLiv3",
+	"nn30NWNFKh6o2y4g71fjSkRT1NyMvmtdwrMgLeblVgnxo5pRbqU+530h+Jg5KLrbdAMQ/GAvN65QziCA",
+	"1FtVLSAzwFgYZo4NdYD0WlQikct598ABzaPtKEtoeLbJa4GiwzxWQLN5BYLB/6eFh54bpNw2P18OhBvh",
+	"5e0/BzR0qNkINdNkM9iODnuZe451GUW5owTHbhcA+QM9Z0QqtiCH8+MHgKP4hFwL1huDIHjiW+C5/W2B",
+	"nml382pYLK3WNVoqY7CRkFgBDBaxkhmFt2QWdLeM4YTQynOz0t80mcEP9lyy9Fq4d4C0buCF4xlJtU1+",
+	"NCqgEcWsHOYhdFHds8S9TnWz3z2Fz2OFm3qZJoWOeoObeunv0KVwhuU+hQb5TugxVd8HvrsuQJmqW8Mn",
+	"aFgU98vtiy28reeFsToA5Ft53VFQruuGX++EGiui9QchXlv9cw81diSi9WYlttCiQCT1V31rTSAfMNij",
+	"zskDK6TtSdC6hxlBe2qm2K5iFpZ6c3SsapfokIa+2gshZTxKylQjv6IyRua/3wmcXMZJ9IpPxI4uRok4",
+	"j/MuRkCaR8s4URhyoan494LMRbRMch5Ho5Ryrf4GQRjo9tFzyJzq/vxZgrU7CIOp+IWlEs8VEPMizv66",
+	"cJ8O2w/bj3ZBn2zTFQhkpkRr7Hns+yr5aWD+4uduciLueupWos2O/Udusq6hd3mIGaptik536PhD/9Pn",
+	"MKAq6H/6EiTO05QuFkHfRTMFYcD4RdCHCBGtFoN3aB9Tz2ii4yWazHdDjyakW+jUeGW16uDLIJjL6SDo",
+	"D4IxTSOSZSoIB5jIZxD0u93uyRXQNRtGdGbDiNB1UcHrxFl+SVp6zVJL5tx1D/u9Xv/42NOGgqvPoc37",
+	"+eeFwqObh0KvBAWVLvkY7GiYX2uHC2yw11o0q67xa5NfDiyP1uUfVncHbu9zcwbo4uzAsONldqiX3eaX",
+	"6OlvvK0zJ9HcfIC4Gn9iTpNYrcFoBZ0gI+JFcBUWvvey7xrNS9+9/hn6bholh/6lhodZQ0TSq88aalyo",
+	"WYzmrGzHEM/q7XUHLKw5hQpktC2zAMQCT4E49zuAl2mcJJFY8a1vNVUIaWLiZMl12UbLoQKaw8zETbTB",
+	"gSDoH0OOOd0ElYrEJHoKwCgX+J9AXcUvgbMIxnOmqWs/6M6DK5cZ6izmWp5k6RnjdJRkYYrXkE2KIKwk",
+	"bfoL2CAmjGoKjVldTXI3OaOYIv0vjkwvLhcJxfzpOyKS55aQ4dGpSSJqgyusu4dDJeRjzTwYnK1+zqSk",
+	"gC+7+jJcwdRxxv3c37lVG+eE0mohJiOqyC6QUsXufXFk9MkApYBBENZGjYNH0kGADtRBPzCpgkHMMKkg",
+	"kOYbCPR6PgSoGs+YaWEztEPKOaEFgSfZojMpBdg/iJ9VSSX0VwMKfZ12uDw+ylRcnLcQtGpMzlmCh4rq",
+	"CXdCxsfErRvuzmXLJBAu3J/sgbeg3uEHk40P494x4Mye8BeXIrL/ZQBqPwibVf4JOBZInmA6gIbeLPAF",
+	"LQwDTcB74cDYMootiRJkkYoxk9Ive9ImH9I1oVMac3zpTNZtGFTfbxijuI7M8gGf620fg+DqasD18axm",
+	"IinG2qyEs397cHHyJ4y9WUuA1aCsgJCkC+zmJeQfaFELfjQ5+Qco7MBPNi3/ICcplYdwZAI+GUJxBYAv",
+	"Cf+4krz470+mu+l9w29fBgPUNQb6z0FR3xjo2QdW5xhY3WsQXA3414ZVzCfia4EK59oMKUxVD+nmNgMq",
+	"yBPGPK07JcPXYqq1oCER3GTMiDl7TCgZGvvZ0Ca8hfSpkMXKFKTJJ3aDVLITEitz4dqVOS81Qb8/lhdF",
+	"alJxRazRwLsh7shDIyNXgDXENB4hwC4d8M2IEWrYBgYfANQmq60GXhCG4fcvPpD7Y5oqPVYBmDXbWyQ0",
+	"5g02WEUDMIeuxgAyZ2omoid6AQuqZk9gFQSJ3ZOeNcY+6XWOHg049lvRlG/ud9Q5Mv06W7dTaTY1Kdml",
+	"STAewltOyqQLHZ3+Hi+ywjwmpx8dj9miKoTvGTKd1vNYLoSMq4sznHJClaLj2ZxxZTKiU0xoNacRK2T4",
+	"yhX2AkG9EMrqhnoMWzDFSBIxlS24sS2NMt0uvFQfdjqdX70fDuGHNrLEnese/RUFBEiODbmc9rUhNFSp",
+	"zb8Lmt0vLv/5EMjbsKTYQS0Q2/VToElfEOr/e4T/9xD/7wH+33HweQdZsWrzVebgcpL2O6q8A0D2RQRM",
+	"gVg0JkFaRDEh/+P9j29CkojpZI6XuCpR0z3jjsaig5yiY0Yu2px6x5mVB8geestLVEUCnCz47GeDrDA8",
+	"eTYlldIxOwNVz43Dl0lS4nXFQU7CQIPkLVUzPfNSYlb4SE9uB9c/Fsb+BL22rdCzZRUsr7suUwPMXyem",
+	"r/fWaPPZ77jC4rg2XYs/tPtt0+iukVYAzf3vdjqd27DdFZC94uK/NLUa7uptF+kojiLG93yJLpfUq3qN",
+	"rmhVeJH2y/uBRqkbQXBUymgELr5iuu+7dOfQd+8q1RGsfZmuWDYi4ZlymUSKW80+Vu5QiyIQm2BEmdVM",
+	"SAZ78z122+RUnpM1pIuJ5jGPpUrp/u7f5f0XllELgWw3KPuC7sOFOtNrq3bPKrYpgMGkIyklFDFLotvy",
+	"oLTJz5KBKmJlQv1rlkoFTDmYcM3LwmJqd10Xdrl6rn4il3ovrSI4bs69waWF8Zy0YlU8WqwyYzMZxVpC",
+	"l3LJUsA1vQ1TWBIy1Wy7f642kwHrsHSMw+bn6NwtHJKVPS3cJ/ATKt/Hco9yG/SAKpxDhSNUocWfxq3j",
+	"48ePrWJ12U1DVJZevTaXsBVo9hUMYQTFSnZt96Fs28an5nwlmizDabkWzXXS1VTtsObeFVZ8B4SAVzxi",
+	"l+8V3SPDUANxzIjl/U4YjGdLfo7/NG908G8TURL0QcaTdiGeCqE5oW1VHhlc17LRj7zRjx754x/tgBEe",
+	"UCoQ4YVU8Zwqdnclw1cY6H6dSz9jNFGz/FGa1OTfSQJmVdSoQfGTYpmOWegl0P57lkq7KldVyiSUZfv0",
+	"xTxVadnftfvkZeg6PH4YBr3gs9YosNcH5NY4QVCFdHorbIz5yjrtTqd7ePzwuBsGSiiaPNWI9xYfGzRN",
+	"65jfXyDevTP557EMgf4Afih+h6ur6gRbGj1pQtMincTw8JAMu3/vbobGg27nQffoqNc96j48hG0XNm0m",
+	"aLbph0eHxw++wq4vXALibNc/uAfIRmcflFyRKlChd3IcBt1eJ/isNdhy3xj8Aeu79o5qu65oyrfPeg0U",
+	"PH5w2D0+rjmMw+PDwwd1B3JYcyBHj2qPZAdCWUEoKkimOU0CVR/Bnx0EwtiIn9Sh+J0lqIqlnCYvMgeD",
+	"PdRtHKNayTbfSvHKGM4xhlhRE706ozxKWARp30QKioN58ZZZ/MeegS3HfnoBu2tiXRbrVG2z+JvRj/Kz",
+	"mrJhoKeYmkMsvYAEnImYuvoX3r4z5cQurErTwC93wf/7Wh6EoPEV3AT0eKgKlqn3J+MYwviFc2ktuLL6",
+	"/qufazhGM+GzmtlsfIag6J9XtXDPwXbFRjVLa4zA2z0G34AyLUytpbsrbL62HuU7oN2CTsvpTTF5NZTO",
+	"8s/PVgp3NXyNC/unLwHQtaoSkov3yeF//fLz/zyOfv5l1U1Pf7z8/ffOaRD+mV3Wb8VPnaOL1i3XX9vl",
+	"3oAUQ002iiauTFicXRaFag3IrAwI1q33fZguGFfWX2SaMikB6J5rhwDvjU6Y1ZfX/wa11Pzb5BIegPAL",
+	"Xi3ZqKZPOAiMO8ntgriweLviT3t52lzXw+eP9mzaxZ3J9G5OJAbgal44bcajwglYqjQwngWDIGUUvA76",
+	"/serJk4++jDfAZbnHX02OOnA0lpoHCleGPhWd1/IlC7qrg107BN3Ybjebp/sflkGfMDNYNicx1Gf3PIN",
+	"yVb77Xbc7u3wjndKFx7gJ6mYl+BsCx7gqkXF96Nj9z3v2Gmc9vHqFRxHoxgVIgwzj6w+mk/TRHBpWa4m",
+	"v9JLVY4m8Mpzu9PXPtudd+VREsnd+SldyCqfvq1+W6cg8bgCou6dBi/3XRAQxXlcm/Kz3ievMsnnH5LG",
+	"8yoMIChfYXC+v5w/Mi3WFca8FHOU3HjqzgelzJ1bcmc2SIu5If8kupcY7T+fh4l0H/TJHlEam/I8Xi+F",
+	"4w6CrziP0Xy0fwbFQh6PvVMqnkqi750fcoQvY3eF2tSnaainN7WJGRqmXbhBVNg1+8FdP8+XLpplD7ur",
+	"FyJSmwC5nO9wv+CUPW2uvUJOY7ecDYmMvdyE8PeSp1pxoKOE1W7Tb1Pca5YdEdqwSNPeRcok47e51dK0",
+	"m3ft7+BmzM2wCkNm3djWqcYES2Qm5eIiajK3ei2yZK91SXK8jwd35cLWuCbWU9+Nzog7uRnWePndoCPf",
+	"Zne6P9pV7gb50F/dTe1Pzxf/BP5h5rrOqXqXVQloZsr3Qq43Cu3d3YV273HGaAgtV5B6Z68wi+M1EWBW",
+	"YckUFYLRThcM326CG7tQVUJ9uZDaYyLwKR2RV+Xz+rmud4RXbHpb38QvSq/p138xvyHSee0X7Lsuz//A",
+	"oph+WC/Yz3mVvNHJz3XnMy0j1mn075kxb4MeRSXJPzOtVquWBmdrmSaMa/k4Akj//OFl6xGYxjXaZJGT",
+	"N6/azSharKKYEr0RW8/P6nmamWLXkV4bJeMZTelYgaVS+a1hzZa3gh3DrfrOY9Eb8W6ZlJ6e60g8FyRd",
+	"JoxMU7FcaEgs4e3jZo7VVeaEOe5qdUwEunphM+U0vLBaSGZZH3tLAT5I/WJp0+CQKJbQsk761so4DgYw",
+	"vcGbaVcQS7cIe3Pu/l1yI+5wrlijhCqGJuP86bpUyGKppKIcBHyb2lkvuK7jhyxWXDIeSS+PeLfTybJD",
+	"U1Mk2bdNxJx0UQN0iXS1xBUzWTMDlAHpEdMICskn8XSmQrKaxeOZxgUtI8Ay2wT4ChZSMFnMgfKmTKXr",
+	"zC7iz+6812tn73VcUQb7ArRtGR9prEBvAp1LYCEIKPQqFvq3/BIUjZNNC9BAhTZELBivnvFZIlAbvbkL",
+	"Z9HDnmdos0/Dr/ZA9G+wNgPvvjV9F7IKQIVstFpNoJ72yimlJgnoX+AKv9N41DrFNJvbbrBK19jy+nf/",
+	"g02Ntr95VWVDVBoe7fei0fF2HnH3NE0eFUyTSojz7TUocvu7QZNkLWjytkgzc41V0Xy9K2bFnzldqplI",
+	"4993YFPLQqeyPTCnVJPvmdJYxVZAPiARMoghccS4itWaLFJxEUcsvUnpA+UOLkyuOGO/yj3lRYKZF0m6",
+	"NlQaw3CskfquW7tuBoEuaJzYR5JG+EOXUazOlvmePhJBA4JuipYvOTOEe95YpbFSjG97VbkKg3O2lpvm",
+	"KyHid5LoPkYFUcT1bDCZea6onMx/GtllTHHB0kTQqHDfisxdL3dFYxXzafVINyfbo8UFCqm6tWWv58Ut",
+	"Ohv0RkjPYyljPnWNc2gANmmVzQymRY0CrIwS30ST+vu6mKY0Yu9cFqemNB/7naVex5y/R8owZFGfPSUf",
+	"2ei9GJ8z1SY/6tP6x4cPb0MyEUkiVkYmH63JfbqI71907ydiKu9rKaZdcva6EQcQg47AfSC4yi2PmH3d",
+	"fX305wVqRZUv/1tU0tJb/76P+Zuf1vd8Nr8hhGn0bP2vgiXVGswWNCnrLLeqk9zkudcu8S4f+A+7xraN",
+	"0P3Ad4LHnC/4+KNW9gE7F+fGLhdxyuQZVYUImyPjxxyEAb5vB/1gptRC9u/fj6O2mbk9FvMg9JKaj5ap",
+	"VEH/0GYvN0WYTPoDV14WP0ZsoWZB/7CHfzJI/2s9PLvomu1/wowJnhdoliXdVmGDymhZdnSwhdnx0S/S",
+	"LAVKOZZ+h5pPeu6Tk+Nu90Hv4cOHZq2A7GfG7T/o945Pjh/YmfAbhkfnmvTcYry81A/MtM5a1jNtjO2q",
+	"q/tYQxF4pppqfvjFXORsngcduGtigTkHxYJxE4u4HP0XG+uD1bhhvTigEYZuhcGIKbpTEsIfKoP/XhnJ",
+	"MbQoBu9KiBVWR0BkvBM3c+tzXlNr0tbHPWdXqmnpWZhu/Blwv8Jax5lZ6Yfsxa9x0faafd5wqa2v8yLp",
+	"TFfVmyobsarb3QVz1huhTiHtboUtoull4UKd0dwg5Yx2uRbV+dxwHRiCILH4k5iQIncNSSnwDC5JVQjn",
+	"vvnaHmRX5Y0g2cI9xNyQ7i631Zu7H0OEz9CCqwAneIVYL5h0Oj8+BueSpPlLq8qU5n+/I9hd/Uq8C2qX",
+	"34xzeG0/F98UrvukvN/jQTdD3ZfZQzIUOXXrrEdc2+bmsHbja3YOM83c1WhpPt4FnHyLFX9uNU+2TTZR",
+	"l/fCVB2S5VTz9gu5J3FOUp1L2UxQSHrkRt4rST3Edo3PMMRLY7Xd9SfMg3T4UGsv3d7n0P6tBf3uYfb3",
+	"CX6H5Eq5lErlhe2SBf8GF3bNdB8l5KmsTYNt7mymj+vkkxtTxabZI5xflcZGXmJpCDJakyFmihyaagJZ",
+	"31ZFYTuTMgNE+JhPXyZ0ChpduZdL3wUXKAuev9VUIC73/aeqMOsgbJ4kJBy4/NrQ+vDB0RxTUCwlM/V6",
+	"IKC7d3UVhF/QJRug7dJy97FTEOop9eL9CYPQ5A/v2zT9NuV5P+iB47VL+f5Dg1wlV0gOdgWzoWe3COVc",
+	"dZavAGR/vpuCMaa6u/pczkmXpdrcnpTusAN17KtS0p0cP6xNEdiryUjX7T6oTxI4pyqNLyuTBJJ7ppj8",
+	"Jpa3U95An0WAUarbCxxTeNSzvzTJI1gaqndUHEr/0iSvYONVFc/UwK7JkT7sPXjYO6o71cPucffhzokG",
+	"e4/qj7VSLHojsoD6jSd5HeQ96h3vmtuys0dGz8yDr4JnbUHTDbSvhmreCd6zlfBXk7M7wBCuR4973cNe",
+	"9+vQ48aC79bUoJn8JlKThOPuSsD1btJNDRs1bs/OspH7XixDcT236L1scr0Tv/5EwWm31qaR28WV747s",
+	"3q0qyk8U21Rvf0YlOSKmzR6+0jcJCLsK455cX0qiuLWrzT7qZZjYNvUwuWk/9puDknP4agolu9mrzb70",
+	"ZShlxLYOSrfib39zoLJrawwqu+OrTT7/ZUBhi3ow7RgVcHMAMO7+KYOJt+8fN3JDdtNGQQmhvfWhhVBa",
+	"PLbrhCk426xPQ8vGWf8rVkkpXJ6KKimFFvluZlMbupkW+W4Agg2d4Hu+iwHWhk6mxcG/svvju2XCvodY",
+	"xZ0N1bycW9cFKHJWpbNMzUSfPl9TXPRWXZUS+W7HR75nKJf/ce8L0gkS2wuwuJcEVM9WbLSbBoYdqpSv",
+	"BkOax4Gdh7wV6+GtWoCv+fBQwKkqBQzytUuGjkXmoO+sBvaBxskLl+C26O25R1pco76GJErFYsEim4Vz",
+	"Y4pckysR89pWZU99sXp4/lOH/8NLH2pOxuSlxb/+oBSxaBzRK/lUmfwVeu+d//bLoMKKvTUbLdiyIflq",
+	"38vAag4ll4V1CUmZuz29/0SswEMRzTX6p0Scx8UkxJAsJF0uVG4kGfMxq0pX2+13eu1jTEjL2aU6U+m6",
+	"tt3DX6vT07poLcYjW5fb9wzXUiGNE8jQGPMlhhjESrJkUshCmzK5nO++8vpkvMe9LNWxxoLD/PrLS8Pl",
+	"4ibAy8U5WkB4HITKWBDHgpMZvWBkxBgnsNlNSXW9DLoQ9HaG/rdREahZtJ6e1jRqk3dsLDhnY+XqjmPc",
+	"XnuvVLzv0a1JTAgSiztCL1+mtsrHLlX/UuBuxZr/cyZloUCDU8zvlMUbjbk7cGoH6TqXnEUqlBiLhIxn",
+	"lE/1VRJZaM9jTPtuwJvdqyxyjZKhm2J4BzBzQzBvU2NqTWivM3fkvlfW9N079Hc/B8dusZhvLG0cIQGD",
+	"gFlKrd0jt6Mb8xa7iehjZ7fwl1jW8f2vB98Ck81FqAlKbnoPNoUou8tQblS4ETcax7yfF6VXsPldaWZc",
+	"2QZPyvIOrzaHUzvYlNoUQHNzIdfXhgvQDemB5YKl8STeAJbS5q42x30XcwZXQmWv2PBrb75y1m0Zg/Mb",
+	"rwxOd1v2vvoosGvo+rU3+r4iYL12n16Tm3Mg/pOHzDt2k62uzGyyb1kWZg8fapM3uxbQrXh/yt2KLaBb",
+	"iRqV+5Wa/EtbvH8RyXLO3mnZ+CvYUDd4ITUu69rtHT087p4cH34FR6QLgE5+a0/XZEgXi+F1HOgKelqV",
+	"r9rxyUn75OQkDHrd3iPPY61rfz86Pi5702U24I1jdh/2elVjHj54dHRNX7jDB52j3tGjXQ+nt+vhNCa5",
+	"VRheQX5hpWS0xhowQH9Nrd07atQ1cNnv0mclHXMXI3FlTI0XOZ1OUzalij1dP6l3I99wR2rqQ590Nbae",
+	"9B51i8Wl0bCxczdrAtm5Y8FWsnN/36LSpPN1KrIfP3zwoLtzcfLj3enm1+YJnU7n0WHvUa0L7lfjCZRH",
+	"ZAi4NNyXGYSNyrKfdHth0O2cdI+DShZQMdyGSu1mtIcnR0EtQ2k+0KOHjx40GWdD/Xd/nOtgfPdkH4w/",
+	"um1m1JgP3VHu4+AF6z/NmATGXUwo3BL7sl56MVjONYDAdjsW81HMgVERMTFln8m9IXYdHmitx7bNuBO5",
+	"N0RuNAThn/HlPOh/yubLYpcKzxdhcJow40pZqCg4htoFFD6Hei1osFM5PxA92yIVC5Yq4zNgScMmrME5",
+	"n+uWHv5tecP2SFaWkeuT7R3ixNkOBWbpcDt87qJgandZ3gytAQ5YulyfWDF0KSxNPaeXr/Bjxy2Mpild",
+	"l7ZhZqpa/9NlnESvNI0qrQM+WTMbXKsRm8U8ymoFlLY0SikfzyqGgt/tWCM98GPCNIsjqxnDoN/MgJva",
+	"GggV5WXDAHo/NzbQ/DT61xuc5GeJumV+Ev0rWc0EzKCgGMaek0zFLyyVMQqM+Um+F+QCv93MflJ2EVfP",
+	"9EzMPTfA681yUbedX7K9gA9hZdlgH2PtSFUo+0xL3pfKVXV3JLDbCQNMJgV8Vx32Argl8VxTrF736OHR",
+	"o8MHRw/DYB5z/DG7OTFXbMo0p7xsTUUr+9Wb0pf/aRTFenc0eetdAVMAvuD/gm/rKVTipMQV/A1tIWWp",
+	"iMQKjqM15skqEwtr6KgaOntZNnoYDP8YThRL1gsODyj6B85oyqTK0ZbNyb6mehZI2Z0jMmFA1cYVgalM",
+	"MxC3pDZ5kWGW8p51oBqqrSh93WWN2ESkbDOwOBFJVIZWQm8NWCpd8jE1QRX5hX2cMUhPg/4Lc7omI2eK",
+	"RKvjSoPKWGxZFBLwrzDvH+b9awX1ZEYME0LTdIomT2wJsRg4vJzRFLu6vWOURk5yMn7C3k0dCZEwyktX",
+	"1UAbsCE0eOrvtvIKL1MpKtD5xwX9bclMcSPBbbEsE70zIdQWvA29uhm3W7UbSchrxqdqpklM78jPGPC/",
+	"PnVaJ6etX2nr97PW57//exVVfG7cCsANrmLPnKGwVb70Y5pGMadJrNblfi+kiucawraKrZPo2uR0JBmU",
+	"jWPcJDnq6NF94vjgKNhIB6+MYFee+I2+0oZfuIVvJuc4UhUm5IAj9ySwdhBTkhiSZHFBFjRV8XiZ0JSA",
+	"30SbnHLD2nABPh3aIHTmlgilnZqQgvyxXwGwjbzWrZDXypCJUzZWjp1aMX9Ex+crmkZlQV8zZgwUxHpO",
+	"eG36ZGi7DIHYshWTCtlCSIYTkbpPmiLaT22bnXGcxHpb5p0jhgJ2y8VCz5KSBFJIjqlkj8lIqBmZM5OO",
+	"S9N9X1vwlm2mDMLg6emz//h4+u55EAYvf3wH/6rSIp6ncZJEYsVBo/rFGGrL1L2cus4vR7jkGjRmV1Cg",
+	"r3zUG6pMV8vpcyGV73ZmCJQp0YiJW4Oqu5UlMUwMaakafhXDicgFRTkwnrPyPGNxgf4eJcBlk0C6w+o5",
+	"EsGhZC8WFI85GaV0fM40yGyN8uGn4/nnYeUUOLyXqTQ/wT/ECiZA5qJXq+g5xCiZzKDbacemM6mAY3nX",
+	"xUVWkqEcitVjF4W4NEhcZE78+5ROKKffSfJaTCVxA5GpANNEOZLAGiXyqJfl49xIVKquQpa25yyGs2Sp",
+	"n5qqWtZAuR5olHS5farY/U2K9WaTG9YbbhT9n7sMFiXVz3zJJM8l1wc2nMthSIbwn7n+z0z/J9L/Wen/",
+	"rIehK1qNhC8nW3Rnh515XgR4UBYAaOv3Gt7/wsv5ggZ3JIeVqV829q4xFEz0p+xl2nrDSAaEGmqTnsct",
+	"y1dbdsQWDDksSQq6n+WCjbhcboMVUu8LrqpoJwg9hkX1IWQPaFvMyc88viSccmGSpUJaTIIwCZ00iN7v",
+	"cNbDEiyHIN4bDu8UEcimDvxBTzdZpihyQ4/cod+AYyYmF9gpFY0Hb8HZjxOwexcxYttZqHRtpJSrzzkL",
+	"0aEvfvRqjikTcHZRbqGTBqvwztRwKeN7lLg2GvTogVumgFmimo0alh7rPVP1qWia9a4SuV5cQjJuY33d",
+	"Coj88hnfuvYPVuFynLOBPvnTa9iqVuO2cgdLHtHwmaodFlSg1Li6z/VAYtEPVI1naJTYAV9ML9Tm/IJI",
+	"eWhy49u9u+oRBmJRaeZa0DSWmlstmCmTnYmnT4Iw+P/0f578b/2v/10mx2Fw2dKtWxc05eit/in4cfHi",
+	"tyVNgjD4cfFGqOwP3KW0H+yfn6/8d648L9U/a8FoDCtlQLm01PrbUijWQE4CiMHm7RwbT+8ni347nN1b",
+	"miqjh6MfrtPGC1fBqKZbYzEZjawaqxcHVuWomtGhvIvGEGvpANalRJ3wEQbnMd8gAqFmTIFo4fBQzALf",
+	"4TxLg8GRREwhZRZmEKlk2F7K8C/VkRuuhbVtOI0No7AvVdFGZpY2FlzGEsGPCr8kNNmJVdujf2/WUMWv",
+	"0bk7k1RUumSft9qArEs4wNsHgzvTjbjoFrQbOhZASkydYptCPxWgsKJzhVgqL879O0nmSIcqjC4iWc4r",
+	"DeX6d8vEIGU7n4KyxEL0xO+C4cHlnZZFkwvao63JpdvM9Ky5abUpc+NSbmRuA6PmNo8Sb6iyg7JLVX3F",
+	"3UFmtSG0IpXVh9hMAGFgA7DQHqO3iVoU5DU6hUfu4A6CPXVlavmvUq3WmiLdj8kQrsCQSLqW+JipF5xJ",
+	"co2g9pMpIL+NakIVfNP4M+5CpOqlOW7fWoTZrku2opdxwgxc+yC3/Y/3P76xIvPCWKIhAwS8UGj1ex1q",
+	"zjSnLckWNAW7I1obna+sMzlldMmSTreMsbwIDApU0c+XMUuiam1hoj/96UykeltvaZX5Rv9qyTqsXWM1",
+	"RUCjBuMiqMRSyTjS2k/Vg28GneJNamCfhZnBBBFz6xteySlB+K7iW2/xA3LeSWxijt2OrEL2mPBlkgDK",
+	"ZFK5ZqUglm/el+6JHv6a21RQDPj7S53RF6sB4H7N6fpuClZ80zQtDCaJgHcKy8nCLCtmGGCdkc/NrNmm",
+	"VQa6KvoCCO3cTbyXys7ub5UNiTZMiZahPc3p2BkJH167/QznSbbvkinNSHK25gUKuCWANNnvhbMH12PY",
+	"jqZ3AKHU9HR3AZnOmeb9CD1rjtHXAiAJuXguivAN0ciht18hTO+oV8KIZ8kmFyfbz8POqzDYqwtnzaZy",
+	"XZqqvV9P89U92GKri5Bu01xLRhTa8wJi5xt+xkL8ayzKISvefHfCr3LFK28oDIM4Up5d/+wrjLEtMqbZ",
+	"ha2bky5NBKlTCTAh1rBQX2pIxpRrbRMfu1zBGUOsCb47EA39duGx+LDbedirMiRYDyr9j9+SoG8QyW0M",
+	"ZDussLYb5ryDZAVkNVu7J6IsNMnBoILI2LnKKq1zoLMcNeYg67aKyL/JUPIeRnmFPVFy/VzrbIeL+Vx7",
+	"7NB/D+r8E2KEMIDYSHUbkSkfCzegaSkr/Q5rPvUwt8baElU6H8LjQL6rCTMA2X6UMnqO71kxjxhX5vUk",
+	"E4cTwaeVouJtu1S+4hG7fG/dlQsqf/y7k/VQXWRRllGIOXnfy/oRscsKR0WsKPel0p/Yfz43Mq5kZDxb",
+	"8nO5h46AHSvkdKeTYAukVRARSBfOQQffZfeY1ryZbpr3JnfpJb+sm8402XnwEgbZTGEGslZwz/ZcjVZS",
+	"UY6X0fnrxnql85hTY32a08XCxmKMaULTWvSGrzBOaJ3s69zY4at1SDZ4uH6DITCes/5VU3tBbsAttzBb",
+	"JlgKfCDcgHyLHAb8ESC+z9b53EhaI9+xZaNQ5xo2lU53kzIxub8TNFU8Z7fxYOLD3OcChXcRU2mgCphg",
+	"lkYTxmMyBIU6w5uizWl3j/nSzdidyIcQnxLz6dYuH2273RmDe7yrRdoK+aXytXK0Bg+g3LPvLVdZqd7N",
+	"vhqCph6eLhka/+GmwoFv/PL1BvSLysbdbLfZqBnciJRQiQVV1pTbMqaAy/ANEErw8fY57kYKOXbusZtg",
+	"Z5xoNY7vRVF3NSw4CuyuzC0C/s9nJmhM7zEQjk53F/UXdMpyWFL1OqVBXxX8Yl81uTAy3UQkiVhhpUE9",
+	"cpu81NMWnO8pGXJ2qYbVrl+JDbJo5v0eS8WiOgd4bh5+muH0ImUXsdhOQWyPkqcZFj9x8Ko+Kbfe3Y7K",
+	"d18qn1Fc8YTxM49/WzJC5wJc+ss+7Vk+TwiZiDlhF1q4cv79StSF3WTx5U0dZ+yjYpmke340NEkaCKPZ",
+	"sJ+rkrTomb6TVW8Cj8nwy9WwFAqiAWrfI6IbWYbh+c5HDsD9nanmlup7suSFtwxawx/N4lzgRPmc3718",
+	"Rg4PD0+wTvOzkNBkBeKZ1rx5DEWKx/GcJsCzzaLYJQYAST/+x9HViCrWAuF06wuoW5d7BnV5BNzJhkFc",
+	"/RxvY1f2vwomtiZJMAm/c60rPAvcHLpex2XsbL6zz9hf5OTtkQPY6k56k+nUOcR8JQPpPObup93Mpdst",
+	"wP0tDj5//h2ex84SXHje1j+7hJxUGvehU6RsBBQVSJFLY451MWxgVei5WKxEGsk+GfqdKAY1kG5IxiIh",
+	"3Qd98v/+z/+tjgD4AdLdVEdAW6XWSxAzWhPpnqGLL10Fd+emjscSQ1wxXURDWQWX/d6UcSlLK34Whcz2",
+	"bXL7fK4xi27Xd6BR8fZ6c7l92AGr7m9u7TsqJpiGybjrSlMvJBf5U46KcYkpmpLJijfZjVBBfeJqSxi7",
+	"WYcbvhI0u/KvVyYdXGgjhUAOSyqCiSoQFpI8y7OqOFitOWQ+fJjL1bRvSuPDIJZyWRX2+wp+d16DMPi9",
+	"YSxNioayhNgouOSHtYl+gYwTYlFlPH4Pv+dm3s1pRXq+fpvd+YBDpkwPNVbSiMNIxkdsLYy0bE4t79Dj",
+	"JelLGY1MLXx8FIDslNUPG0tEo/LK8EMR3nI5Gh6EZImivebzRojEYysvKUsPbp9oy+DC7VTgk8HO1UxI",
+	"kLhMDXkv/yns1ZqC+kRBy9ib2rlqQYQzfsCUIxgpYngQTjVs7FiK7cGgnQs6eHC0zfPCv90G1zMQOCQM",
+	"/YvmkLn69mcW3Rqh4C/F/N2N3DXhQGUopC0a1SYvRUqkvlA0yQIk4dLAZWPS4nqcGlJY8YS2TGXFXfnB",
+	"gCXzuHOV/0zkoik1paEKpQe8UPO9HID0eVEuVyw9q3nWs2uS5vWQZlp1zLGSO/rIwcMnJod9YQvnaTrj",
+	"Sn5BNAvWtKp8xqoO9IzYospF0IGKSRXzKYFmsD6T4ycWXIZksuRgs8O12OgFTfHIeEZjcEl2vxKoPiGv",
+	"D1GspXWWZFk2Np9yZs/gpvzYDUzfaGZb4hAO1tYx42SRimnKpLzWMnbcfi42FymyWqb8WkvAxJlN1mBS",
+	"bC5YagQ7BEkxnmHvlXhVILctxaYhLpwJFjHUmDthK0xKsaIYUw5QW7JrL3C9jQgYeg0r8z2FLCW4qRVA",
+	"1ZcmsILWVaijmflojTV+jGeDDbX9TmaeDQ2JEPgRnJmoyvp1ZT4H/hNvzE3VVrnzjPg4vn1i/1xwfuxZ",
+	"DEMP91vMhtCc8pHIimAdegM3qNZJom4JMk9ay1fpOqtxRTi3rUUsGCdJfMFsPclsKXsvwEoFEM2Px1kl",
+	"eEsFkRFV4gTSOd3xRhZk0gM0vCEZDnr1hvS1rchvsBVDKzIe+KSs6v767KmCYfsHnEe9asiHRpzLE/o8",
+	"K/ZlmeKd2nDhc1ysQlqrIZzlA6kS+N+YMNGNKXpo6/fT1q9n/c/mX53WyVn/898qA/Z/XKCM/b5WTUWe",
+	"UaAQnk8uGCfMB6u1Sle2KVNZ/zzOp9KLB3yLcHvvnCKKOjpNlYndVWzhAvbNGWWPWLzCyczF4pvDQRWU",
+	"KhgqH4JvcnAfdjpht+fHxjej9lmg+8aod7vZGrHmR54tFRwllSQTuD18vM5smhUvHOgqUsIc/bMLX7Zg",
+	"sdn2RJp7dkJdROsb51yseE3QjkHyLzUl702GhMGy0zkcn8H/sSEIxwkdA4OH+K4LmsZQHWNB0+onRpll",
+	"s25kEsij0TbDnt1HNk/VXTdj3oQ7hj1VQwpvNP6ikeeCH4L71wxwsKexpwOT7V5wioF8SuaO1dqj7aPd",
+	"TphYa+i/bXdmW8Wk5vnGWSLuvXv5jJwcHT88qPL6iKqJsb60WNBkEmcG4fMYZSJTxiOE+CPQh+kc7QYi",
+	"YoRr3uRKvWniNmeUQ8GYN2wFbaCKz4CPGKFRBDbFlGk1hZMlB7KEI2FdSIKwaA/4gB91On0yREZm4gWG",
+	"5J6rHoaK12My1MduEoFjwO7QlO9iKTsI7QhLLpeLBZg1cZRB9oPNhagXEEuRoB97FvSwSMWFsXxqEXG+",
+	"SLQaZcNCoF6YHUpPqEF3BrG9Q3IPXg4HHFWgFfoB5NRpPQS7XIAbemZcBTecFV0TyPipR11Y+uMBI/tx",
+	"aMrWDzinc9g2OoB5jec00dTJzAJWFpwGlqG7QGGYFEOD9ehYGmgI1mYvmNq8Fh609Rl1+yRfDK1NjjqH",
+	"fTLk4gwFk2FIhsadkQt1thbLFFIpxVwuJ5N4HDOuzsBMOwwHfCjSeBrzs4lIR3EUMQ4DHsGA6gz8LOCX",
+	"4z4ZzpmaiQhGpYmWbvDTA9OYjsdsAfitf+7qRY1EtD5TQpxBvib4GQeKYnqmr10OT/QGez2HhNBPn2ro",
+	"/4LeQZf5H1dxxGDfttg7yq65n4BcwZb1TxHjEroYwTZbpBsYniHgw3w5nmW/Y3E6vZme3vpyMU1pxM4s",
+	"icFtnPRJvti+vxRbTd//zZbK93/DOvj+L7bMfZscw3WFCqmcJnrSY0AOfRImMxf+qAFqShClWnSAA7LY",
+	"5/ZyDEjk1T3SoCkVG9LQK1UuCkm5CJIe8MhObLQCvZygJOaDhK/F+xrpfntuB+eABRLSbSZ2sLW7yn58",
+	"pQQD/kOPyXwF3iOCRKLmva82aUTMc05Q4IGCpA22vuaKXqIXAL4IaPLGpdb9FyD6p0aF2URIBzyWLhGF",
+	"9wqGk+ST/gKc8TCvDVJHUTcHxRuySlzzmpTZWX20EufVo5l0I9kDWpbff7glcKrsJ/ePDx/eWgYabHKq",
+	"PT458QBz1Ok0tW6opDLqADi+eyoSEXuc3QFIAAEKrJEkLDpSBU2rXzAro/Vfx/xcI6xBKZt0w584t+9l",
+	"GrdSNmGp1lS3uz+h6wRuMvSEMrxjIQpQuTOtEtUaxwYZN5CNriUmNsiZ/Oqkbvh8g9FB+RGbOMFk4UF7",
+	"x52iLJu3kjYRYZ9p8dHggMUxfPdfch4bV1kjf0HWJ3xQKcuWIq0SFtv7MwFDAstEjGefzVO+c6v6Cgl/",
+	"/tCl2dLam3lWm7zNXMnw2dQwHXA1854w0AN3e2Yfc3vt9LVX98Yi2sC2Q723kFsIaNvVrgDS2QVNmunx",
+	"txIw9xfPybAlAu+1M1SCVyV4Lt5GuN2fPs4ul5Zvt+v0Medk72g2jYy5dOZVMfCuVx9ljuUcm4Exwb4t",
+	"hNhE+qmp0RNiMpH63zEfJ8uIRZiy3D2VgjuHsUzAW+nj7CHNlXqYx3ypTM0FYzAABwo92qnZhJaCMgO2",
+	"WCpI25IolhKpxAJCNsHfXd8lFM+XckmTZG2czxImPf80N0aOuoBMzwpFGLjIHn6Ne1nPf/rcM6Y9JEuu",
+	"MSaFSl34DlH9/ABq69Dk75BZCMotRcDfcpT7XYxqzyWD2+Ou5hXNWunN5QfZStheeHX4cpkkYQ3NU0nW",
+	"JwF5t0zY96lYLiqOBX+HZ+Jlwm66tFg289cqL1aYcdt+y9ua1gBK33n8dlNFxsxMVbuoe02EBzYRc1WR",
+	"AjyX/tu8JgKOLheoR6bMj6ix73P4+prLGY72YUi8Z4Ti4Rv6ZhiS4d9f8YmxPrf0PyveILHCYu/kOAy6",
+	"vU6wMU03rnJ7TgaYAJKsFdN0Fx8sucBgd742MxUPyk1ZfNb40tgl+3PFm4i/xHLwOIEkejGftjBPAS4i",
+	"LIBVa2QOqp6d7t4b+uafn/7e+vyKT/7Z+m+fOq2Tz3+/Nxi08V8H/+0e01//m/3zoNKS5yW2qFggrqhN",
+	"nrIxXUrjyTRaTm3YCzlsP2w/Cj2sM9XiEff0T32iO7qcgllOy9uJWWkWHlEdlGIylfzBQSk7e0z8OX2v",
+	"fWcIu6U99Mr3Likxj5rqkbfy0lxyaPlKsfK1+PE6rnIbr8QReKs0v4FVCHP5avF/bcT4OXpsYyaoxhEL",
+	"PjC8eIUii2uAIFowuwZ6yNvED4BWU1DAsdhOnz7/hU5oKlomBwtknX5qdMTtp/cHXQMsn7xfJUkoygta",
+	"b17zuIaDRC68+Sv7RtRkeXsmXAAKwfzxmRsy5PpHJk6jSNq0qhhlzVa2bCoGWZuPuWIkONWIRcA2gMGI",
+	"8XhZlQmejmesEfN8RqG8A1jpInbZqA+kucMuWAOpYS/T2ND/uGG/n0xbCHNzBcC3dntv2lajstt6ZZVc",
+	"G2QKYKwxV7xjYxZfVNV8QLNFar5nCf3caA08AWGK94yruuFtAYldB47EiieCRh/i6iolWfUiudBTpIxq",
+	"uW+/XRj1/6VYVrlIm3rsmMVitxHfWUtc/ajOWLfbyO+VSDcNK+F7wzHh6qMQ956llcjiQ9w62WZxDC7z",
+	"B0AdA0ObTm6dpSvyPbiwtl3xZ/NdkrWXyVZkhFYQGlJztcCC1Jxw7Ua3vC6QNg5jLt8102RyA0Ciin06",
+	"pnv0kZbv7t5T/7VPxwuRLOds9571+GHPtVT2nKKRHehLZkstp45Ck+/TTZZirOdLImbbV7we1pFF1nAO",
+	"v+EeY7+ujsrLHnCuOf77Ul2xp1ts6xX5jfZZxIzRCA5543zFo87kG6niJCEjpnnNKo2VYnzXmbfC9lZn",
+	"vxnI38YSF0Kql/DqsxVCMNuC6nM3xTKSKq+xmomUUDR5vlwk8ZhWbt192/Ky0ZjtaPrxI/wkNxGX0dpV",
+	"z4VC84xPIVnW7ywV2dtYrKoq+03ZU1MCrVkMh+4hnxspCzn+7r0c6jTt+n5MOW8+m8OId2Ild+j0NmUR",
+	"HODzKnq56yD7Tr7hqjUZKmXX30bNGLvsqGaI620OruBbOmXPC3J+0756B6fWf7VRx9rL+coKZpUi4aYU",
+	"54kQc8TPpmqK4AR67UixgMi+YxP5Wojz5aLpbIkQ55oOLxebnn833btnNe/K+DtJ2EQROlEsNRuKMaN9",
+	"gznkjKaRrC83XAk77LQLmd+ygVxmwl3ivWHw93Vv1+bD/sMv9UXP0EvWJyPNoRNZsZSRpcxVs/Tfgetu",
+	"QGYf2Sj44jawsQzNu+9MJJEr2gZeyqB7kjWrYFQpG198pLGqRmFI6YSnvaIxpOyYGH9ob9p8dHrpnQ6m",
+	"b2Z7gZb2ND3+WZCEjMXVabluLZjJZGd0xNp9US1WOrJjp/EMv9Eu04EgVW2eKQhT19vWO0arN/TKDYmm",
+	"tOh6ctRPmT1uK54CGlSXHYlZ+uKSjatxUH9Zguc0GDjEBNJtmm6SKDGFi3fzaFi76/d2pLo9U1mvkjY3",
+	"VEBLn9m8ZGo829UAtyulw4U/39HcZ82DesadWNtYAEbGgj8TXKUieU0V4+P15kndFYFD/U6SbBhI/5iK",
+	"BAhWc12YKipG/9XoYHzlQTPneMH0xf2Y0sWCpcggGmjsJv3JCrv5PsJmQMNEWETEUu1iOXxnowgqhMJ6",
+	"xpX5MC4lk3U1DcsJs6HPz5JFv/RegH5UP0WFMkVS6oXnVM/gUeq8glRJrCPXZHdG8E4f/c2KJvVUJHuU",
+	"KDBdvR6TQVSTugwPa54U3qZiDDrAW5a+r8krUlHnZ2G7eXlFmhq9d6DWGV5tIdCwqiZ7eX0TW4DcSxuk",
+	"HlXw6wVq4qVt2s5vQDauq7FbGl5T0gQSQykBKWNBZG0qvOuu+89VSsO8YablqDYp1immf+48JimDIDew",
+	"oAxxccbrDKEy3OVqPs3h+G6ovcs8L+wbkVqmnEVb3OVNvrHUtN5ZCtywodfX28fbr2q3q7E7NDmvKkPm",
+	"bjuuJq5sUWVCTE29N5uSBeL9ljxW4HE5BNeIYa7yEKwRb/hjQkfigoHlL+czGRx2ZN4P60EhF0+ndXLa",
+	"+pW2fm//vfX579WufXDXd/WMyLDRpDaGUULLolyMTo4Il1mIdJPfUq5jfa/WWzOimGVsTHXsB/ptwOoc",
+	"9fwDE26bY22cats6xP/Rbo3GucVfmfmpamUfaJy8TOm8MtYWE7Vnsq2icaLvuBJjkVS48aRisWDRWW2M",
+	"w3uRCRUeCQMzCxi/xFKFRCvnQirS7XRy7lfXrcqwoRYCeNHyTEVp71DAoOoQihhzPcT1gjquhbk1ERxV",
+	"G/hA0ylTrx2Mq9y6oPZWSLL6+qM1ltyXeRpLF4sQM0zlKO1R5+RBo7xn98K6LwfVWRO8/M61cfU2/Z6t",
+	"NZ/LDu775fYe5ReJ3KDTOmmf1TGED/WI9tYvlNcntgYHMC7nyg0+lZwYPqlXizEE3Q6J4qlmefcMnh6E",
+	"UC2C62a2+T0Pjw+QIZqwA8sYXe/8OfU6vQetbrfVO/zQ7fUPO/1O59eGzLFfzx294o871RD8s9RdwPXv",
+	"WnfBVNj8g3lBbu27yScfZibUJV964caKLTSNIdhYUqF60+DFcgOh1egO0yjnmk2AzZ5udVM89Zpep6jd",
+	"zUVJ/yEe92GgCixmY0e/baXegKf+jvIpq6Y1tpCIy4KI8RzrBQTTDPHCmvJeXFgFcUYlpn2GUA5h47+A",
+	"XhcrgQ24LU9iUlhh1I6Ljo0Vpo25oUQdX7mIr596I2xe7/dz/mxu/Fr6pXq+XdA/KKPBLV7m+vQHxvtv",
+	"jXXbXFzKfpGyRfLxJ8108Iv10GwEk5BAUje5NTFl4+Ldf0qgfPSmKBoVsGKYaUDoCDMZGIV4skxcOkvM",
+	"OWmEYfu6g3QSqo4uFqm4hMwGu5QPAj/e8TKN1fq93qgx+zOasvR0iTU28K+X1lj2Pz5+CMqVViEa+CMb",
+	"kQ9Yy+fdy2cPj7snByGR8ZSj7qVVBlMcCrJIxhFLvbc2LC+k0qVUMsSSP5HzB8Cv30lCl1HM+JjBfeJC",
+	"mRpQUZu8Uqbacq5GiytnBAvD7DkXLI0nMYOX1Hcvnz162DsmKdOqIeOR7BPBkzWhcj03qSlpMhVprGZz",
+	"WVpuEsNqweyHBXfC/BJheWtbuxCKWqP1ERALnqIAvplqMlNqEVxdgUP4RKCjMVcU6yiZwCwbhhWEwTJN",
+	"TCfZv39/GqvZctQei/l928b9o1y9237BurWap6woPKRMUoGS9afvUzqhnIK88PmemwZ/hXmElPcTcR7f",
+	"P2iTF3Q8M7A3uTpMamY54K4Ajlhxl7L7b397I6BgQ6GMzFjok4TXfZqLh4sEQ7eTMU3TddVZ/+1v4YCv",
+	"ZlSxi9y7o6RrzKX6b/9GNG5rTBwD+9E/vjDFYZFpc8YiDZICWhdKPJ2aRJ8wSJ88hYMkmBwadHWTINqI",
+	"cjiEzG7EgG+6EhDl592JNnm1CcFSVkQycmr3M+BZlhRM1YeLmTIlyVGn2yZg+cLpJKGJFAQThnpltkx6",
+	"vgWVciVSyIcLSfaeUhmPzRWgfD3gS8lSuIpIszCTfxJrcmrSk2M+MX2Ms5hPCUsksydjynLpv7J4ZhLL",
+	"gruHKb+FKXfdr2a7euf+NmFSpA1cOLuKSWCr/xhwTLsIKW+hEpzNX4PbMHA61APjkPCdAsxyVZ/wqLMa",
+	"w1oEHwsD1YSIiZ6KzXOFwxxNqS8dhqtvk+H3Lz6Q+3QR37/o3p+zoZPdK2meAekbquILRk7fvgKE0efR",
+	"0hyOqniUwO+64dAO+//+z/+FBLr67IAOMEgbwSOCpEMjopJ+NjKbaA6zA0ov87LNgiIxs/JwLCI2bOvJ",
+	"gGIUZvTS6p6+fYXYY+hPqInIOIkxUZF77rd4VV5SQvVlxfqdoPhAbmbKyYxeMBIrgg9rREwmbfJUqBl+",
+	"yOpFaz47Z1xRrO+p50U6gkwXp/FWrElF29KRBbVpHY2TXCFI0h7bUecoNBkhcVOYxZccdY7t6WXqhf7B",
+	"Uza8PHA/v3uN9FOjB838CLSuQUYiWuPXtz++/2DvTMzJSKgZ1Fmwuadd/s6QUA0zKAWC2RpMlnfz3aAs",
+	"PWdSY7CpUsAuVW7PeAV//vCy9QgWa5IpI04cdTpwVwa8Ah+BH0miRMJSff2NvtqHJP5TLlIm3aKBBkLC",
+	"f7c8h/mQOwfgdspNGr8lhyuWQz2TgMzP3lPICUvemmTfYKrMMnQjQlvXSIDsgFdmAP90miSugmzE5Od7",
+	"9yMxlvfN3ZEHACLI5BlzIN52xR5PNJVnucA82uA1o3f3g81mjRQZqCXCGksTmKvQ11CHW0WJS4Cd2Y+O",
+	"Drvmo8YnDQEkSF64hxJiwBMoue4c4447pluGSCqlXE4YbBV2/x7q0oElOPPWqMFQe3hYdE//Ycrv0cUi",
+	"WdvoQEfFrR+LbrGE+uOAjFiVMmOBsMQCsba13ehUg1VB7QYrp8y9+vGuhh8m1TDZu5pSY1Pvj1itSDpK",
+	"M+AWwMN3VDHYpnFkcH+33ookHq+HA37vU5TSiWrFTE1aWhCji7iVUsVggpYZKpPRNHYoiN1P27pPW6RT",
+	"jXP3mwxz/+CgPeDZkvHO9k5gdcedQ9zD8B1T6bp1OlEsHfYLdUqcN53AmmQmDg4aaVJBldL3NjtuUw4J",
+	"mJEPWS0+3sfk67aIE2crzx+DWkmpBfHH7AJZAg7iMxocBERIS+gH3OSm/MhG78X4nCm/lrN7SySnhtXY",
+	"KqpjwTkUpNG3MuZLvYyJMgInpMKDZRiCqAbcRl472gQpxas3i+nGhxBRxVBySPz3eJqLxhUgRUziBE1M",
+	"b55rVhSSZ+9/ASkDeOArRWZUDrgmHYDEglsnEJv0HqrIQcZxUwHQcIpEiHNJMLO7cnKaew+v3gHmc3cX",
+	"Ilv9JIF6B5GrqqopFJ1aFKMEU/WjeCYz4X81i0HvZVpqTpkJzwZpy6bQmImVJDOxIvPleGafcRFGsSSR",
+	"Y1SYONugTsrIPJZSUymnG0SxQgKLMqgnPOhzTyPDsQ1l6ZPVTGDke6xQaDEZ0mwhUJtLSyyV1msgxYeR",
+	"7MHTeykRP/TQSLiz2qIIFn3jKjK+G6jEytRnQHhUJtC2tWn0RLZUJ96CGER5vT5cQoagWDsGtCNjd3Cr",
+	"wiPQ90bOmKa+3Gx6+PrH71++ePPsxdCOT6MoZdK5uePOXRG6AR9agqURp20sHFqzHCLkhh9+/I8Xb4ao",
+	"o+ITaH5JlkZlazIaaK48FBnSZDGjw7Zv+p7RjBI44jJxOdmNKmJ64mpGTFGj0Q3hZWuIgZAzjc8c7jfU",
+	"1B0zYwEzKvvp929ftw7bnZbgybqkt69Wq/aUL4FGm77yPp0uEt2lPVPzxEs67qv/Jj1H0A867W67A/by",
+	"BeN0EQf9QPc9xGxhM7Ds5O6oplzsEswKU6aqAvIzbmZvC3ipanKTmPzJ9oL2zRvwEMn80C9RRTkUREcz",
+	"OJhvw2xQ1E2zU/DaQOZPHBVoa35Q4+jrtYfaS0kslSEuzvkQBU3JaDqeWXWsd0RmYomlCKGj82gC9Bri",
+	"tgzauRraOLWmx2Ae9p1FvpPWL4gU+OZwTBWbQkmQFvYbhlj5b8CNCg8FV5FaEnZJxyoB24ZkZqI2+Wg0",
+	"+MrBaIWUOFmmWkAbcGxlhVTcitO9IdUXec00O4fhz0wZizPwpTw7c9JtliJGCXdXzFHM4ulswIFdES1L",
+	"IInz647bPEZWBLMDpCUkMyEYRgyDwzjNtjcTSSSdC84j8kP81JV07JMe/L0RoQ6hiRFG9A/ItgEF7j3Q",
+	"HwccOQSYAYVLEz4nsZe/46BNXqM7mC2dbkTkzE8IEqvpVUYxJHZAKzesYsCHKl1yfZQREsp0yYBLx8b8",
+	"on/AFzx43kPQ6CNhLhsHbAof/nJZbm39Z+Bf1n5iC/mA2wIeTN+jct9Jc0IprCCKWGQlbXeOMSfuVnjC",
+	"nBWw4yz9C+QUAjqIdZRjwV9FQV+TmWeG6HjFJWTt217W5L7p51yHmnbwX4ya9nkKm9uhAwjAwdVncHrA",
+	"m6/Jaa/TqXtWcO3sEJpwHzVp/5RGhq1jl+72Lj97JYmw0+H2Ti9tzSHo0es1WBncBFNgHTqdbO/kFB1c",
+	"2nETELwydXVcatzjToPlaaR8CfItdjlsBDgXdAx9jppN8wFr6uTeVwDJ/ZeVT581wrjkUcH3zCTVQYRA",
+	"5moF5yAMFDgTfQrQ7fpzGFy2xiJi720lwU/G5zDoB2MtXIRBQvk06AfvtYQWhIEUy3TMzGfSak2ZIoPg",
+	"363AViUbDAIyGAw4IS2jGJJBUG31/neQ0rz2Wv1sLdMEnKEY+Q4px5MvdLF4MgjARi2WahCEhPGLJ4Ng",
+	"kYpI/wWeeE8GmK9Y/6AFxnjMzrQclet59V3tZI48PjFJZ7sPjzvmf936bkjVnvTqWwCzeNL7bsDhunsJ",
+	"8VAgyyfE243EIa1Gl4SiOpjQmGPmh71GxCDvquAjNj6Xms+A9ZFmVdjAeIccM/MPkVAJDzmbLYQhjfag",
+	"5atcDkbgLdYkiInrRyzPIshLkRIWxa4TGGnwdQAlnryqe28IXgLDkAwZN0VK0LP+QCtBmnFq/QaXu9qW",
+	"Ol/r8ZgjcktR8McuGQfokMBsY/sKlSRGpz/lrhASzIiV5ax93z21uQcss8/QSJjlJ98+6XU6RoKEcfsD",
+	"Dh4owzb5EZ4ozdacCGLSzkvQ7jGVq4aqqcoWKzhZag2L9456vYOs3J/Z0oBDFZGoUnzo+/FW0uYSTOJz",
+	"trHUh1mcg29sTIpWJcxKc1e/3b4RAw4Kh3kHKryyOJEXJLbcEGLFzbrQRA2vjhWSiblimPbdZSl7KqK1",
+	"fYA1YdVg/MNnw/v/JTGVgXNR/WL9ZTRZ11h1D6jZAbmnheJ7Jdp3Rf5J9CDk0/H888EBODCAv8FWp1Fc",
+	"rhME8k4JWna82kcWeZEVkvqTyyPdBj306X0Q4jVNpww7HW/v9AOLYvphvWA/Z2WP/hIS0K7izC6iiUE3",
+	"e8c9YcR8ub44UieImIt5DUHEtX+Gt7ilT7dPihe5ILqQ774M8DYPgj4ZbLrQA+9KD0qXWssp9dICwvOq",
+	"guOLtN4y87HKLmx8goyzgymXDodWZyz2+IZXXtwNNuC6KY6Hxk/NWK3eC0avgpnltV8PBpTvzNe/2GHG",
+	"MhsKPIrHqUvAi34kaGIaj5epdDYRUGyB+kdsQpeJ8jdnDI5gfZ+JZYqGHAzzAy0blXn9a4sMeaRPadiH",
+	"X8HRA122wCKOEfLC2AUYV5qfU+m9447WZPhaTPWWh20YcCwvhhgycdR91AlhXGPVXUBEOg4C5gZqrLR9",
+	"MnSyKtTqtBadYRa+eGbDF4dY+RYL0norlqHGW3wELTr9gpXnAE2XUBwYTDMLcM6ZMaaMmw4lY5YkiEMj",
+	"NtXMFAWPJ1CAQP+nhfLWfx9mfqzLhMLUenTvOSZlZMnBaQVeIBdLhcn/h968TzSTGhp77STOfNr8tYkF",
+	"4xKBq0VJ88TkzQQ1BMip+8mWUjTyAJ4i+PKMGLoUWfsTpnkjJi0EkViFniE2EqJYOo85VMIwhmoyFglU",
+	"T8Kn7Lm4YFGbDFO6Mls5Z2whM5sVSK9DkMeGrvKnSJWzOYskwjdFvRNbhIMqV2vh1PY2waG+sWbAIbM/",
+	"jmiK5/rPvua5rleqsOvZEWuWBkQF6+jHasDB+cNacVFu9FAMnk+c+3l5Te3c23v2QObNBxI9i3KPTUag",
+	"tG9OgB9t8oq7ty13zeGEDUQHXMZ8mjDMUk2GMCkYR4emZvgQBslqSiNpkF65KJTVY8iybCtea5UFp4SH",
+	"6lgO+FjrApNJH57i9TogKwnKvv/48OHt/W67a6yyTNkHquxrL/tm3hEhkNbr3fEcAFArBRqJ0IINazHf",
+	"L3KKdtJFKi61QqBWzFQvNM+W7jHb84SJI3frYGcrjeW4MyxqbsBvTguOHM2moGiB24QUfaSniO+MR2dI",
+	"8/BWFI9KTMwZQlDDl0HAeKQZ7JcBJmjQ/35zdYUUFRzAUhonBaeo14jv9iIVeBe83+ILHZ5vmD8XAAUe",
+	"A8yCG8U0d0iJ7g1PwfmtZWOz+mT6e7wYHhDvNqCbnVzO+2Sov5JWSzGphmQSQ9ZkS4x8oOIZwRyrmZA5",
+	"wKRuq7G0T5JQx5znnl4/aizVg3ucFa6tIgnTo1FJ9H3PnsarmDi5B3fVVN125vTjsNPpHIR4mcypm3tg",
+	"n7nJQk8SI0Jl4PDKdrfJG5qmYuVFhddZouFrAzM0nmahVALYo2GEnDnaKafG0oAORm2CWbhS6WevhlfC",
+	"VSq0ys8zoQUd9qWiqDWi3wmVZMWSJCtjhyfo9jPgxRr5HkE2J18sdV/0iMqVy69RU0WqXoup3NmAri8N",
+	"qrcN7NrvIRijQcMXPGo0Xoz+x9vHgw0aZ/PG7W24SsPmDReNjd9n8kjzTu/oas/nAOz/7TXgX/01APEg",
+	"k3W/9gMAUpobtP8D0XtSZQJ7QgZBxMZ6m9EgqLe9g6HySXdW3wL5/RPU7LJmYqkWSyNpt/HjVo38xoz3",
+	"WDKlkZOFX10FjMwRU5kWL9HfxbnRYAGgDEP6VRlvzGuzPzL4rYLqa7RCMZ3M1dAUj5Ygv7TJM5pGWgGK",
+	"VWxUOlcHdoP+jUJqpoDn7bTG+Ax6qtG1C7oEtyVmvokMVew/iaV6ifi0M/sX0z8/9zfRmo1kmcY8HwC2",
+	"R+sfk2hPHo5H5KIgv/Hyf3Fe/jqGEFdzby0bNxf5lvk4TvsV+HgDvv21me79L5zO2dX9LKPYVhaMTW1O",
+	"ETQkNeK+W4zSA+4xRS/kBmcwZXRxclO7Haw6unev03HWmw2s9BvH3Mgxf0Ec+MY2/+RsE8/pG+/8xjs9",
+	"3pmnzBSp5h/ESu+LNGKp4Sl3lK8CPCEXT4OrX8uEswyIW9kuBmdbZ3p8FsZQceMahFG7vFCJsG0dn2mE",
+	"DyLgrgWVSimGZ4+p5hlizjBIHKI0krVlZbk3KTNi07dlMoQnWWChI80GwW28oMwa5/3b8MQuM+V6R2z3",
+	"5oedwvx0Wg7JhpZkEy81WXF2RaiKDEF/FDvdizXhtr9xpW9cyeNKSZZl1LfO4g25ZV6EhOXm2Y/vi309",
+	"1nMLftC46ftoFcXc39sD13JxWpadlDhJFr+zlGyyTCDGaSZW+v8pWbBUCh66wKIBt8bQyHt9Rh8mFAwM",
+	"Z0oYvWAQ+GkXggqNEWYSIc7R2QGzwExiluY1yQHfyIN2N6/eOY703GDDvyhnym//G4f6xqE8DmUppbn1",
+	"fxCXcgT7X5NdXdcIiWKG4ViFUImGqhDm8LlFXcizaMJyB7yRSbOoQt01RWlPo+M3bekbL7rzNjzkMn8Q",
+	"R6KLxa1Z8P4MPAmAeX0Dni3w1DA9iPElTsR0cxRKH3LJTRnWVcDc2CL1sz6UU/+AZ8maeKl/sjCUQk6h",
+	"G49HCTGPI7aKbUqloUsY8mREx+crmkaGYRiWCZGdXjIPkrILlkrNaiOGwSl/+9tbOmWy/be/kVMEifHl",
+	"BXdc6/9v3Jq7nY5egxm9TYacXdp8YYuUXcRiaZLRYA4l2dfsDdO1QKId/HkYFhJkOGZnE9/AQkZsFuvO",
+	"acY5MYLGTezYtn3XA4FAd36sJzNeyzYPEDc5Lsw+XSrGCWRxcQjEs8AE8DC+gHT3NnWTVHGSYD9qltFH",
+	"JTc2Ca4UPWecdDs2/VjoPrsQZCUEJp72/P5BeJpA9kqUgrQIBfk6zPMuOvCuaHJuw4eZyVtl442Zi1nK",
+	"HLgwW4nN0iRx6zaZqR/TFJKZWEEExBxyqPr5PqiHtaGJFIHg5l09ux/jObi4EPTXPjDpaeM5G3An4E3i",
+	"y+xiICD04vXVxTYuoywnTK/LJceBv11+v6VapixET3HzJGxKN6KvWDa0va7GEpPGFxqj9FkYVITnZEBh",
+	"Y8xQZJGKeZz5V5uvLv6nYOOxr+ju4oJ4nI8pD21EuRFQbVMtQMo4gkBpmmpImUdnd0vndE0w9SMET+BS",
+	"NKvjGGxig8InJvjEpQcr5GMUNs458w0fcHAOxzHPTJT50JtmmkI+QxPuFWZB5pgd26QgM1H9+rraDGYQ",
+	"A2lIEeZW0bQIYzkwCKIP5O4+ZLNr2fQvJV8EF+MyqUjFZ+4ZbMSN6sdfXrZMMF5GlEzgQmVcniNfxq1x",
+	"CNPoo0N9gmp8xBw+EGx0Aa8zM2qSlQ4BdjYIxSPYj91Z2bIbBQf9B8biZi8JXOOYk1XMI7FCTqO52YAb",
+	"9AdKn6soZi/wkb0NLkdRhkmOYFYEZmpWmiTuYlcFgtmETS6VULbDNnkBJ2JidobYoe8rYmQI1xCqoA/b",
+	"ACz83aCauYyamrnoFQzRW6RimjJZPd7b7OPGFH0IYaQK5iYAJpmkRoYV22gXLVrpVojOPVcxFdYzpYvK",
+	"pXwPv0M6W5VfQ0a47cGLlEQxJpqfxDyWs6wAlEYrCH50WjMMuKKSRPFFHLF8esIsT6SDIC4Tw9QKC7UB",
+	"a31P6y+G4pjuPKrc5QsgZiYleD4pJaZFNbfX0vG4KlSpJuelu4AwJqJIPjX6aypVC3Ct9er50GZzzCSQ",
+	"DBqTVMyBFVgyBcm2IU+lZqWreMza5CnS3tKwWShfJs8CIR5p+rRgYKHHMLE1lPGDDN5oYLASyIDbkCnv",
+	"dWCSxNMZBFMBokPKTLhpps3wMeAdxD6W4y5PvLhL2+Gbf9ZNBUGBecXERNzFGCjYW2PPq+dWQmk89DO4",
+	"hM1XQqWCK/fq+b72IDisHcxAuMI/wBjUebC9xxuhUIaxxpNvJqSv9eC+XzCUVrGvaTXC0OS/VCwU8Kwn",
+	"XTAvhRkw3ttCyFvAwUVrtJxMWHrLoDHtv9ukFnx364A87ES36J1el33tmwXtmwXtmwXtmwXtmwXtmwXt",
+	"mwXtmwXtmwXtmwXtmwXtmwXtpi1oA/7eMAS9tu9ffPDkV+/UDQKORLQOTWI+nMIWdQOxT/BpViUM7+fP",
+	"715DERuDDFzkS7HVG/Cg2vY+RrwKo1SThL2XrdVq1dJSQqYCRoUMvqY+ds/Vvg62q5eBq3cddGfNs/hm",
+	"MLipBL533dL2Le3vnbftkXv6fh7cfL6ju2fc6+2eWHhBlUahZl5dtnEpIxFz2mmuLF0uM4Kz/ACrwfQJ",
+	"0GomVgMuJoqZukuQ4TdlUZ/8zONLVzYQWCZWaDS+zZhg1S3KRYtKRSZsZao5CZ6s2+QjqC66F2otepmu",
+	"YxRLjdimjoGvhB13umTIhTpjHFpoIVee///sXW1z27ay/isYf2kyR1Zkp+059R1/SNukNzNJT5qkPXdu",
+	"lbFgEZJQUwAvAVrRnOT+9jO7C/BFlmxKlkS94FtikSAJgvs8u9h9lk11ljIejYG+2pRjTyPN6BgSfKUG",
+	"U3UliZvMcJ4Lxu/8qlgWi3cgQ7muPMJKO1d+YkIu81rA6qwW5r+kj+/w8C0pPrPtKhf4Czef7HxPeyCR",
+	"XJ51xtst0XEUfxEWZspUdmMozlj2vu50O2mzHjUIBzKJ4YSe91+d21QMR43gxtym8rP/tTx6m2H3Mo+1",
+	"OVLxVBBWFlFtaoJrU6mGhj3JUfkp3DIc6tt543EUETPsCV3MPG37Vqf1in3cL+AKUiMdVfSeIR8fD7hy",
+	"lywrk7tujxhAx2e8Ajd/IqktfHDv78AzjrKS4O8+JLpsIselrhoS4tMtj+sc6/HfC4K/isF+r8Yp8L0E",
+	"QhG8X2IHv83HkRJHgCPk5hV/XbObLfjB1B7nC4syMnSsm3U6zwV73umMzTrc4oUH3E04aCLtI9CKQCu2",
+	"vWuwWzsAOatZaQfgPjRe1zaAUHCfrnvo87MfsKf7wzsDYHORTl2cnHfOvz89Ozs9f/7x7Pzieeei0/lf",
+	"/FkkMHJnXH+jADFirRsF+0RCQtD/eGjP3ej/2thP07znvtgHT+3lPHux+ByhosvCOj2CEtUIvCzYS8A/",
+	"P5MKm9svDKK8vOVxxrFdYZXjuPS7REtAZuUzeGZpzi3iLSVA9EyfxzztVbBJD7rKUw9sCFe0bOud/e2s",
+	"5/vD1dsuxy5/pQQWQ1kmgULMx/DX7u0vC+FvcSXUDlGAiWkuorBO799NWAgCBDS8g4aYzF+xhw1FAbxR",
+	"XzsqznbRxe3dK2ABV/C4T6r7CX+ejT49fdqAhx4wK7i9G3N7HQLsrOd7181d5asFywUGrOxDt89/+K6+",
+	"01tGyrX6vnsIwcEFPiLQb8oH3i3UXzgmnHJZNSobSJQzNOO1JaaZEfZhmemWS3nDOgypGCGGlf0s5qmr",
+	"aqwv/7yGXDK8nRzda2SQ5f3DeVf58x4hk/mBpnlp9xEeZd9kMelZg9MX7H8pL8yZiq0LYZJ9W6OpR+uy",
+	"7v41G0j5Mpbbmk1p8sLBPJcZ2/ybFhPKptgXVUXsempFycOZTYC+07rGlQj7Mr1hls42WCV9ZlhX3zgd",
+	"5wt3ZboMIGfMk1LZHSJq3rA/nrq2rzDjuRODFXhxZkYiYlNB1VvXwreary/2fBgazUNhP+BKODZx5tew",
+	"nujRAwIdOQL9hGbjYetWQqc/dJyNNx+GRCt9ZP0CLJfxQmD64NCkKLjxRbkk9IAxwLvCAW32Y6on2Ncb",
+	"S+1RGgZjYL2BsP1Rr8XwYbuqh+WUH/Ad9XyhNKqfcGb1jVD/5RqhwtsEs4q1yBWpoF6lXPtaDKUqVTor",
+	"MRHG5sIccNVCOWJGsKXFdBwJ7JqbGttmr22p3jlTVsYUTaTi6kgaX1g9W57vlvJsffdHLuOX+U90R9c+",
+	"2omeWSRNEvOp98n+qco15FSzxIy4FSmPES1NUeiPDYIYS7SRiI3OKXQ3W2nkQAXoUaqTRETzbvLn/Kd5",
+	"UgaxGFhsLlQCTiU+Y5DatNi16HN4UaWrU38IqzUzsZ7EUyz/T/MjqcaLrkmVTXiDEqxfmiV2/k2+rvxM",
+	"4A4LkaWiL+StyGU1CmIDLzxJBTZ9oLc7FrRWYH4mOhefQX0AWIRDjjIRdkQ+6wDNKuPWinHidABSYbLx",
+	"/Ft8n/80I7Y0ESlxIBERU7sWQiHlaOVqJ/BhFuuPrjXWkZh3obf0d3pGLF7FUnwsc4dxDCqm4KWVmPhP",
+	"OaUYuhSRi7trJYDyDOStKHR4dAqzIW0+MAk9wcwsVDKgle4fPBXcaMUmo2nxYEJFpq6ewU+4igyTQwUP",
+	"RDYm575TFmmkmTdKT/LkP7cWDAnYwJseoxwFij6cfZcX/JXlcLzGQh31hK56WD5hRi2BWmK12a9OI0GC",
+	"XTWkgKVy9RgSPwBr0I+zSKphV3E1vfMRVqWgitxJJwoEU2yy9Ba/g1SgwcNAES4RWdoCmfCpk2zCmSJR",
+	"jIlmY6kyKwzlOMIMUSDmRUkqKYVvAg6hrmPcAh7gAKokDkVaTTLGRmDeHBnmphUedcynzO2nRCKWtyJF",
+	"fZ5IxHx6NdBpD/W+DI3XVUXTNFRkKd4l3EG7sCbuBJYpeDex5hHeS66xk4pEp7YsX3aBCMNVV5EwC+68",
+	"eP+GwQKn9YV6U2V5MiebhrJPE+f5IPLlpqfdVXcULJgXsLA0YCLUHOUK/PEB3YquKoQr6PjSOsAX63uy",
+	"Eao6fSET9uvWJQ8LM71SwcxS6rCw8mq7dXBw/dQU+Nhe1RRofbQ2K+IDmvHgDh67OwhroeRggP1fvwxD",
+	"fWlR+JCb0GXYXL7JrMd3i850rWAkRRkXiCzM22iC10r6g/h2LhhnlJZSbUGKSnw4+FIBybLEAipu0qM4",
+	"FrtIY6GrHiuycFwRSgq27HOIssaBuGBqo+NHng6Fb0Ne4/gXw2EqhtyKH6crIiS9hLBtFxQgVgbWX4R1",
+	"Btyb4+1HVMlA77AChC192Zc8SVqYLrLdECxN0jOqwF0LLFOChRXJ3ZatczGayja7ahakmcPoOXEa2sqt",
+	"tP++dXkZPi/0efvv7X/kOsvSOsGijYK9E1TqqgD2S4D9e1f8HRB/LYi/UXWo0hsL9CDQgzXSA6eQX60A",
+	"2SpRIAzcP7qwOwJTNR17GQllpZ16H54irt8YCg9fMJOhdnurULvnUSTJ3ON+QiqxkI3C+xhN9uk/uXqC",
+	"bwmAQVoHePl1HLSZNnuVYtVAhDDFJKKcGelJ9T5xV0wzjREc3Ot0d5Z3v/B7MP9z+sZPMU3QfDGGC6a0",
+	"D1y7aH3LbcXQrmENFcOhsG/hW1neiL/deZu9PfO7rGFc1shV1l1lQdEyLRm71+7XjeS8r+IHLTYbSivx",
+	"SJMR6xvpb85LrF5hb4Zn/1Z8LL66buW1LErRZV0r1+HBpW7gDN7xVvKI7wOku6vKai2KZepGAb+lK4Bf",
+	"oLS7uBfd5zZDx+S808l30ytdL7zDQg0qwiYYbYKh5wh3A3Ywn+d88cDxtANP+6jFLNLWNTdsqDXK9lN7",
+	"obnZ9/pG/uyWGqpQ/kErbOldMz3cfaW5uppwb6QStR0TnLUVjv5nHK3ocJTe09IOByynFQAMTlsJxJB0",
+	"Lw1kcNYqYAbnrb4p93tCJmNJJ8HNzUqOgr/k6pUDVVPPyQyX9+v0jTyF63Mr4e424DbcA1uYN+dQq1lx",
+	"lcW5nGg0Tz2ynlgdg4EUMIkLN/8qPznLfFq2mKVhluYE+H3/yutpXSzVXjBwgsAJ7nCCzZbH4wPSqb+/",
+	"f+NbvvHITwblUfkxpGLX2o4e0JxZQFpcLf1G1d+2rflGyuBrLXzfb/pwVvOslerg4cTFtfCBuGycuMxp",
+	"+7Ju/rJ3zGWDsnD3REM3zoruD3jUi3G4vpWzjWlMPVJzAXQg69sM0HIsLIfpcUHT8sjSGtajtprYyxQe",
+	"cWx7AI5YUjOQKmqzn3gaScVjaeXsXuo97MmFZwv29PF+HpTnDafCNW91kxAIUoNBkxAv2fl4SQiVHD3j",
+	"GPhPdSdiIyEesj4p/UAJAiUIMZPlYiYhXHLg7CFESg6Kt+xMaCSEQ7YaDokp5bW2BOHD8oOsKNg2YpDF",
+	"RYKXZpwlIjVaFXjWVZ60RKWidzsSMnXxO1fiHQt+KwwKUbgbqWSvx1rfsFje+ByygRSpWULmcAUaRLex",
+	"n7nhDYQyXHL1sUlhVR8/hAmOHW7z5uax/x6ajhfQjeyiDtZysJhnVu9OuCBAZoDMQ3b1CdS26upXrMpD",
+	"bn5tz96zi7X69nsP/cHHP0zSsQvOftOs4/GOfjN85Y4nn8o4juAMV97ykCvvirW8YGReCebqq0g+DUUe",
+	"+ViUtzpGPK++GrcA3AHaq7sgCbfwXZlWVwEAuvruW5EaqVWb/ZLyAVf8G8Pe6KFhP/tbR7JDSmj9kZZ9",
+	"YRjv93UaSTWMp232plRfRqKHMeAW3BAQC69QWYNX+LsuWIm/ZUC9gc5QjZbxnDzQAwOO+tJ6TxOQCJEW",
+	"XQt7LU1Gsj8q15NRKfzW/W0/q298udMKyDUzRvBWjw84fC1dXPn4Kp/tUGM5cSM4MmP21lFrt9Pu5qzd",
+	"BwTn9srx4gU2/xUeZHJvwVkg5+TEfApWk/mbZwN3uLQVJ8RQp3QUa+Wx0Qzbv4FldOIcztx7Zd18xxXf",
+	"TN1yXPIn841euhfgLM43qmzsSvtQ9e4WLS7N8m8uKr9kNUbp3BXzj4oRVnIx6Pz35PAdiclexe4uYztp",
+	"Tv1n11yMr2wkNrWvNhHX3ZOvX/4yWn1hDAUSLrsnAiZ7rs7hclYW656bDegFIxpiXlUrv/aA10wiy72f",
+	"1BLpKjN3vLaclX1HnKOKa20X6xoMLR0j2M16BSilF9qPHWX7sS16PKX+XqG1WYiKHVFUbIVuZlv2+UoQ",
+	"EHI6NpDTESAzQOYh+rcFsIV8jgOC/pDDcTyko0HneydYx6HkdNBkhsY9Qcu/Kd8+NAXa36ZAzXOOuqBY",
+	"ldkPhGGtuTsLewE1Eo84nM5Aex/ACGQhkIXjimoQkO5uWANsc4lcXJzk9qd+xKP0jOuKdxwb/wihkkNk",
+	"Po0HRZqmPhuUtNgp0nRfFOUqdFsM3RYPMEITOjkeRyfHENMJzKZeA8cGoztXR9TO8fCjQIHmBJoTYks1",
+	"Y0uI6rscYCrJna4v2lQ89ZpDTsfFkULc6bDZ2Y5EoJqmZ9uPQ+0qsZuNVLk3XadeBzVZHCFzYj4IXIvS",
+	"ipnLKkYGBKBHMiu4LlrMaMZxTNbnqqv6eiyIRJmRTm089UQC0HRgnS5MKU+5Ds1hPZj9HkI/4j1QxCAM",
+	"t1Lk543byj+ukpsgnRpUzKRxIpZkAltMx4BdCbej5oIfOFIostlEkU3AueD677Drj5AU6mQODK+DI37Y",
+	"TKFBR7xhqnAolTE4jc/+DW/26zN/6Rp+c7U1PS0Pr7LkGMWdXY57yQQOuEk2UepzT2tH1Wp0P0tCAtWo",
+	"41JTv/LgWAfHOjRLZ7zpihEy8jxJNtYg/TA9bPycf+XjWmlVS7njAT4DfO6zp074Hvz14K8Hf31vCEjT",
+	"3vpOMJCDctxN2OMOsf9aDnnwxYMvfvSh64Y98OB3h53tgG5H6S8HVzm4ysFV3nV+0LSDHNziR7vFvvtk",
+	"Lcc4b1VZNMLMG7s6KIj1kMVSLa7scxhkaD3AUSM96So9sMKV/Ol+P0tTEV2w35X87DpcksgoJ0Vpx0Vu",
+	"hEiKlp8FpTGWDcQEqYNhWsXTchUexeHhNvMT7y3CW13fqav2oQhvi471O7/WluW3+yETsHphvp+YUJUf",
+	"MHk1TC6Zs+acdn8HO1yAf8gF9QGdAzofcmDAo+SeVLnXjhNUnmtdcYLjoxQhwHCAZKbBCEPzbGaD9eo7",
+	"Vn9+fxP5l3AzqK/D2VjYVPYdDnGLUJJoCfisEMnbrJcKk8UWvlTcMuiRpE+vxXTKeqbPY572KnimB11F",
+	"XbUM47FWqC/UHwFg9c7+dtZrsxe4KvO2xg6pCDW/7XRY70aq6GqSajXsFdpBdBiqBi0iEjhkDRYhbuHS",
+	"rtfyA3Qiv01HJroK2QR7S+OWmoJVujHrctNnDPIZy6dEKpIknnr8htmgS5DSUv48XdXnSmnLrgVLUn0r",
+	"VBXVtxhqWK0X/ltcXK4Xfo0MVlkv07W2dODPMhV9XPQ1DvbI/hI+aamGr2KwkKv2lDSWq0d0VA4ZAIcB",
+	"wL95u8qrVrW5oMJmuimbbAzW9wnKtDxlT9BxvdK3Ir2Cx31Sxeg/z0afnj59NFb+nzNKTQYMApYGLD20",
+	"wAAaLRcVWO5zuQ9D1xVdiBH9L86LoMIqxgcMMNjhcpyiff7Dd/XDDGWMX3NXyr0mDyFucLi0pcHwwQ7x",
+	"lsWqdXIsLqv2ZPHBaMcuz5tgQXPDBQ91VMgUcJyCaiASVSgP6iPySo7jHb7j9kU8xymGw0bWPdIc9r+W",
+	"R28zWMk5Vub7FjwVtHOiuNL57okBOiLV0LAn+R7NU7hlOLSrSsd5bvWELmaeEh2qXZbofgF0xmRM7naG",
+	"4O2y3ph/pnm9cpfslfC3q4ijnZ87pnRltb6ayEj0AicjTgYLaCg+J71Ke3PiXdeir8fCvRGpBBvIGHha",
+	"78v/91zVkV9dxKr6sQRDCb85TemBTI1lU8FT00A8ZbVeD7XDKY1lbmwmPkP5IA8fhyh9y+Ntx3xCsCew",
+	"prko2HCsZ1MqwTxJLrsn/ZHo3+jMdk++si/sL6MV+8KijMwd62adznPBnnc6Y/OYNBPPlRYeEHlLcnnN",
+	"+zcTnkYHEV0KpCuQrkC6jivwVu48sXvRtzm5PXcDcnexYTOZPuuPvYWgWwi67Rh9bDrmtjX+2EzmzoPU",
+	"cm2pPWsI1KVZXEMf89vOt4R2DnCt+GzZBHOCKxW+OBpVDRuRwrojSS0lLug3D9p4AoB7HDsCZLrK6qGA",
+	"4drstXUcLRWIk7+kfMAVb7HJSPZHLNb6xuAP+aBElGCmGa3EudTrAm7SsSkETx61kAEobUdSDZutvnmP",
+	"72IGZA4uJZSesiFDv4q1Xjo9EhYlG6Y6S0wTNha/ieWt62ONEXzlW3JuZ40YNQmsVSDpPBxhiwKLop/h",
+	"bAtDKqdQfdGCX5WGb97KfhbzlOk0AktV8jC7asN1CtRu0TuBNaoTmJc64OArx65v4o6J+VDz3uUzAWGC",
+	"fkx5/0bYWl188YR9k/yhyQkx4GPPuHdGqrnAL5nYNXJ2NHB/flqOtR+w6E8ApqDDs2Rwj8BhG8V27mMF",
+	"uzM3Euf+OBHX3RNqrAj/46mCnz+tT64nf951Ref2Fl9DeO6wkL3BmNxOQPvMOXMtyRGI/ZDc/LPrTMaR",
+	"VANdr3ONSA2AtuMNGF+7FiOpIuZvpO1DaAiJsR72YwmQyiSC8gCOBTym+NpAcIu98+1ITHF7D45dLqJW",
+	"2d0FNOJSobo+xuj0gHE1dWjfZi/YLY8lcIkbv3tIpr2rlLgVqR2JWJgtZ1T9CC/hNbyEVZClODs4bcfZ",
+	"69vFyt3X2Yhln7EmRxUUtFwubpjt6X4vV6vTQ4On9Lx1cT5Ikmqr+zomwt9zppNo/+kpnQFmBn6N5a1g",
+	"Y0AXqbrKWdwLxtm/xPUH3b8R1uVOjIUxfCgMboP0PnIZv4IH6jF9/ZfoW7eFgtawNeuEeOPq8m3AmUCE",
+	"FVHZ88qSYcojgeqvAj43pxprR0Km7L8/fnznWpuA8U34kHZjFNOpHKKv4lJF3DZOpAXmbHQVj2M9mVMV",
+	"9rzNfvKJGXbkc2iuUz0xcNdG4C6LGx8N+b+cQKyz+iNumPicgNVvlS9trE4MVrMhsBnLp4ZlxUdNB/e1",
+	"UpSvxQSmBOVKtuDpdpWbcbxbdDxZP4Y3MYB5ZU/OOp3v8RXiWPgcTy9mM01YKtxl8uG5JbSj/ytNo3YV",
+	"DYvZK/QYlU0xkuj1e06oxVtcl11nliVaDelVS2vKt9pmb8trB18JfBipMOApshesh2Sox7IEkP2sw3K/",
+	"dZABqrOx4IjEk2o6Da3Mfqz7NzQ2BxuxExlML6oJanNKErfLDOCDXTpg/UYqUb9wncu4dhwaDq6fIS1i",
+	"Pn1VT6mvZjLzWR2akhs5s0+E6Pu6XAGt7XsfkAhkap1kCpZOSRgNULYFJihH1VW5FYH5PezKof3pKY+i",
+	"9LJEs7on7PSU7vkU4Qt+rPrFZYrAvpmX3HzJuieR6MNTRd2TvUovBrKVpHos7EhkxpMoHovUPrwPm9vd",
+	"WBo7J1uE0TgALgBJi1NG2MKMkZx93U0ZocEPIWekeAEvaOJX8VPdqcFJbTprhPctuA/cv8qteIuLvuGD",
+	"9xTvPni9TLgHbRcOsyHTdTDZbsXsz815q2W44MxfKMkqGK8dMV6pe5sN2a4jyHzDNwP2hs6rGqmSNaJ+",
+	"QfBvMC3SsEj3szF8jietE5joi5NneM/SrZiTiwGPjYCJcG9vdvQ3rgxHCopMlHxyKQyMqzjqn/xGf0EP",
+	"c2YIWCRAiFtMfE50aou9Atyw/myLih+gxaVBwX2eN+QHt3/mxpGpbzNUOpXaxd0996WxcoxSS3pA1vRW",
+	"x5lvj+SCgNhFqTTaH3jIvOFeSRE7oeWFSs9oXXNfpjQsnTxn1Hc8NSLPNPDxqzRTCk24LY3x8nMSc6nm",
+	"DPIxr/pqlSrAMJOb4Ai3hcDglO/pdSSUBRsw500WEVJMZXjx7jWFk9wPLqrUZu/yVdzy+Sh0tdz8IDpW",
+	"8fJ5++/tf7TZSwpcwu/4YJh3Xn6xM+bl66ev/wkAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -145,6 +145,7 @@ func (a *Log) Record(d AccessRecord) {
 	}
 	_ = a.append(a.record(d, stageResponse, &lineOutcome{
 		Outcome: d.Outcome(), Code: d.Code, Status: d.Status, Bytes: d.Bytes, Seconds: d.Duration.Seconds(),
+		Windows: d.Windows, Lines: d.Lines, Gaps: d.Gaps, Ended: d.Ended,
 	}))
 }
 
@@ -205,6 +206,11 @@ type lineOutcome struct {
 	Status  int     `json:"status"`
 	Bytes   int64   `json:"bytes"`
 	Seconds float64 `json:"duration_seconds"`
+	// Of a stream of lines.
+	Windows int    `json:"windows,omitempty"`
+	Lines   int    `json:"lines,omitempty"`
+	Gaps    int    `json:"gaps,omitempty"`
+	Ended   string `json:"ended,omitempty"`
 }
 
 func (a *Log) record(d AccessRecord, stage string, o *lineOutcome) line {

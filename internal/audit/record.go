@@ -34,6 +34,11 @@ type AccessRecord struct {
 	Start     time.Time // the requested time range, for the audit log
 	End       time.Time
 
+	// Of a stream of lines: the windows that were read of its range, its lines, how many parts are missing, and why it ended,
+	// empty where the client has left.
+	Windows, Lines, Gaps int
+	Ended                string
+
 	Status   int           // of the response
 	Code     string        // the problem's code; empty when granted
 	Bytes    int64         // of the response's body, as sent

@@ -155,7 +155,7 @@ func (d *description) check(r request, a reply) (id string, err error) {
 	if err != nil {
 		return id, fmt.Errorf("%s returned %d: %w: %w", id, a.status, errUndeclared, err)
 	}
-	return id, d.checkInside(a, *declared.Value.Description)
+	return id, d.checkInside(id, a, *declared.Value.Description)
 }
 
 // exact reports whether a path is written as the spec writes it.
@@ -232,7 +232,7 @@ func (d *description) checkPage(a reply) error {
 
 // checkInside checks what the schemas of HTTP responses do not cover: the codes that a response names, and the
 // lines of those that have a message each.
-func (d *description) checkInside(a reply, promised string) error {
+func (d *description) checkInside(id string, a reply, promised string) error {
 	switch media, _, _ := strings.Cut(a.header.Get("Content-Type"), ";"); media {
 	case "application/problem+json":
 		var p struct{ Type, Code string }
@@ -243,9 +243,15 @@ func (d *description) checkInside(a reply, promised string) error {
 			return fmt.Errorf("%d has the code %s: %w", a.status, p.Code, errUndeclared)
 		}
 	case "application/x-ndjson":
+		if strings.HasPrefix(id, "listLines") {
+			return d.checkRecords(a.body)
+		}
 		return d.checkExport(a.body)
 	case "text/event-stream":
-		return d.checkEvents(a.body)
+		if strings.HasPrefix(id, "listLines") {
+			return d.checkEvents(a.body, streamEvents)
+		}
+		return d.checkEvents(a.body, tailEvents)
 	}
 	return nil
 }
@@ -265,7 +271,36 @@ func (d *description) checkExport(body []byte) error {
 	return nil
 }
 
-func (d *description) checkEvents(text []byte) error {
+// The schemas of the events of tails and of streams of lines.
+var (
+	tailEvents   = map[string]string{"entries": "TailEntries", "dropped": "TailDropped", "end": "TailEnd"}
+	streamEvents = map[string]string{"lines": "LinesBatch", "progress": "LinesProgress", "gap": "LinesGap", "error": "Problem", "end": "LinesEnd"}
+)
+
+// checkRecords accepts a stream of lines as NDJSON, to its end.
+func (d *description) checkRecords(body []byte) error {
+	var record struct {
+		Event string
+		Data  json.RawMessage
+	}
+	for line := range bytes.Lines(body) {
+		if err := d.checkSchema("LinesRecord", line); err != nil {
+			return err
+		}
+		if err := json.Unmarshal(line, &record); err != nil {
+			return err
+		}
+		if err := d.checkSchema(streamEvents[record.Event], record.Data); err != nil {
+			return err
+		}
+	}
+	if record.Event != "end" {
+		return fmt.Errorf("the last event is %q: %w", record.Event, errUndeclared)
+	}
+	return nil
+}
+
+func (d *description) checkEvents(text []byte, schemas map[string]string) error {
 	var name string
 	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
 		key, value, _ := strings.Cut(lines.Text(), ": ")
@@ -273,7 +308,7 @@ func (d *description) checkEvents(text []byte) error {
 		case "event":
 			name = value
 		case "data":
-			schema, ok := map[string]string{"entries": "TailEntries", "dropped": "TailDropped", "end": "TailEnd"}[name]
+			schema, ok := schemas[name]
 			if !ok {
 				return fmt.Errorf("event %q: %w", name, errUndeclared)
 			}

@@ -115,13 +115,16 @@ func readBody(response *http.Response) ([]byte, error) {
 	return io.ReadAll(z)
 }
 
-// readEvents reads a tail until its first heartbeat.
+// readEvents reads a stream to its end, and a tail until its first heartbeat.
 func readEvents(body io.Reader) ([]byte, error) {
 	var text []byte
 	for events := bufio.NewReader(body); ; {
 		line, err := events.ReadBytes('\n')
 		text = append(text, line...)
-		if err != nil || bytes.HasPrefix(line, []byte(":")) && len(text) > len(line) || bytes.HasPrefix(line, []byte("event: end")) {
+		switch {
+		case errors.Is(err, io.EOF):
+			return text, nil
+		case err != nil || bytes.HasPrefix(line, []byte(":")) && len(text) > len(line):
 			return text, err
 		}
 	}

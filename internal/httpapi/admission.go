@@ -46,7 +46,7 @@ func classOf(operation string) limits.Class {
 // admit counts a request against its tenants' rates, and sets the response headers with the remaining quota, whether
 // it is admitted or not.
 func (s *Server) admit(c echo.Context, op *operation) (*limits.Ticket, error) {
-	ticket, err := s.limits.Admit(c.Request().Context(), callerOf(c).limits, op.class)
+	ticket, err := s.limits.Admit(c.Request().Context(), callerOf(c).limits, op.classOf(c))
 	if q := ticket.Quota; q.Burst > 0 {
 		h := c.Response().Header()
 		h[canonicalRateLimit] = []string{`"requests";r=` + strconv.Itoa(q.Remaining) + `;t=` + strconv.Itoa(ceilSeconds(q.Reset))}

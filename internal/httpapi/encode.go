@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/logfence/logfence/internal/loki"
+	"github.com/logfence/logfence/internal/pages"
 	"github.com/logfence/logfence/internal/tail"
 )
 
@@ -41,6 +42,24 @@ func appendLine(b *bytes.Buffer, e loki.Entry) {
 	b.WriteString(`,"line":`)
 	appendText(b, e.Line)
 	b.WriteByte('}')
+}
+
+// appendListedLine appends a ListedLine of openapi.yaml: one line of a batch.
+func appendListedLine(b *bytes.Buffer, batch pages.Batch, i int) {
+	e := batch.Lines()[i]
+	b.WriteString(`{"timestamp":"`)
+	appendTime(b, e)
+	b.WriteString(`","line":`)
+	appendText(b, e.Line)
+	b.WriteString(`,"labels":` + e.Labels + `,"metadata":`)
+	if e.Metadata == "" {
+		b.WriteString("{}")
+	}
+	b.WriteString(e.Metadata)
+	if e.Parsed != "" {
+		b.WriteString(`,"parsed":` + e.Parsed)
+	}
+	b.WriteString(`,"id":"` + batch.ID(i) + `"}`)
 }
 
 // appendStreams appends entries as Loki's streams, in their order: entries of one stream that follow each

@@ -250,7 +250,7 @@ func TestMe(t *testing.T) {
 			a = g.narrowedTo(tt.token, tt.tenant, "/api/v1/me")
 		}
 		want := tt.want + `"expires_at":"2026-03-01T13:00:00Z","limits":{"max_query_bytes":16384,"max_range_seconds":2595600,` +
-			`"max_lines":1000,"max_export_lines":10000,"max_tails":4,"requests_per_second":10000,"burst":10000,"max_queries":64,` +
+			`"max_lines":1000,"max_export_lines":10000,"max_tails":4,"max_streams":20,"requests_per_second":10000,"burst":10000,"max_queries":64,` +
 			`"max_exports":4,"max_depth":32,"max_selectors":64,"max_range_vector_seconds":2592000,"max_points":11000,` +
 			`"max_answer_bytes":268435456,"max_query_bytes_read":1125899906842624,"timeout_seconds":60}}`
 		if got, want := object(t, a.text), object(t, want); a.StatusCode != http.StatusOK || got != want {

@@ -256,6 +256,10 @@ var statuses = map[int]func(g *gateway, r *http.Request) apiResponse{
 		r.Body, r.ContentLength = nopCloser{big}, int64(big.Len())
 		return g.send(alphaToken, r)
 	},
+	http.StatusNotAcceptable: func(g *gateway, r *http.Request) apiResponse {
+		r.Header.Set("Accept", "text/html")
+		return g.send(alphaToken, r)
+	},
 	http.StatusUnsupportedMediaType: func(g *gateway, r *http.Request) apiResponse {
 		r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
 		return g.send(alphaToken, r)

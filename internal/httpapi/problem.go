@@ -66,6 +66,7 @@ var (
 	codeQueryUnsupported     = code{"query_unsupported", http.StatusBadRequest, "Query is not supported"}
 	codeKindWrong            = code{"kind_wrong", http.StatusBadRequest, "Query is of the wrong kind"}
 	codeParameterInvalid     = code{"parameter_invalid", http.StatusBadRequest, "Parameter is not valid"}
+	codeCursorInvalid        = code{"cursor_invalid", http.StatusBadRequest, "Cursor is not valid"}
 	codeLokiRefused          = code{"loki_refused", http.StatusBadRequest, "Loki refused the query"}
 	codeUnauthorized         = code{"unauthorized", http.StatusUnauthorized, "Token is missing or not valid"}
 	codeNoTenant             = code{"no_tenant", http.StatusForbidden, "Token names no tenant"}
@@ -73,6 +74,7 @@ var (
 	codeInsufficientScope    = code{"insufficient_scope", http.StatusForbidden, "Token lacks a scope"}
 	codeNotFound             = code{"not_found", http.StatusNotFound, "No such resource"}
 	codeMethodNotAllowed     = code{"method_not_allowed", http.StatusMethodNotAllowed, "Method is not allowed here"}
+	codeNotAcceptable        = code{"not_acceptable", http.StatusNotAcceptable, "No acceptable media type"}
 	codeBodyTooLarge         = code{"body_too_large", http.StatusRequestEntityTooLarge, "Body is too large"}
 	codeMediaTypeUnsupported = code{"media_type_unsupported", http.StatusUnsupportedMediaType, "Media type is not supported"}
 	codeQueryTooLong         = code{"query_too_long", http.StatusUnprocessableEntity, "Query is too long"}
@@ -88,6 +90,7 @@ var (
 	codeTooManyQueries       = code{"too_many_queries", http.StatusTooManyRequests, "Too many queries at once"}
 	codeTooManyExports       = code{"too_many_exports", http.StatusTooManyRequests, "Too many exports at once"}
 	codeTooManyTails         = code{"too_many_tails", http.StatusTooManyRequests, "Too many tails are open"}
+	codeTooManyStreams       = code{"too_many_streams", http.StatusTooManyRequests, "Too many streams at once"}
 	codeOriginForbidden      = code{"origin_forbidden", http.StatusForbidden, "Origin is not allowed"}
 	codeRateLimited          = code{"rate_limited", http.StatusTooManyRequests, "Too many requests"}
 	codeInternal             = code{"internal", http.StatusInternalServerError, "Internal error"}
@@ -218,8 +221,8 @@ func ofQuery(err error) *problem {
 var codesOfLimits = func() map[string]code {
 	codes := map[string]code{}
 	for _, c := range []code{
-		codeRateLimited, codeTooManyQueries, codeTooManyExports, codeTooManyTails, codeQueryTooLong, codeQueryTooComplex,
-		codeQueryTooWide, codeTooManyPoints, codeTooManyLines, codeAnswerTooLarge, codeQueryReadsTooMuch,
+		codeRateLimited, codeTooManyQueries, codeTooManyExports, codeTooManyTails, codeTooManyStreams, codeQueryTooLong,
+		codeQueryTooComplex, codeQueryTooWide, codeTooManyPoints, codeTooManyLines, codeAnswerTooLarge, codeQueryReadsTooMuch,
 	} {
 		codes[c.name] = c
 	}

@@ -230,8 +230,8 @@ func (s *Server) authenticated(op *operation, h echo.HandlerFunc) echo.HandlerFu
 		}
 		defer ticket.Release()
 		x.ticket = ticket
-		if op.class != limits.ClassQuery {
-			// Exports and tails have a place or are refused, so this waits for nothing. A query waits for its slot when it
+		if op.classOf(c) != limits.ClassQuery {
+			// Exports, tails and streams have a place or are refused, so this waits for nothing. A query waits for its slot when it
 			// is about to be sent to Loki.
 			if err := x.Acquire(c.Request().Context()); err != nil {
 				return err

@@ -22,6 +22,7 @@ type Limiter struct {
 	memory    *Memory
 	exports   slots
 	tails     slots
+	streams   slots
 	durations [classCount]movingAverage
 	hits      hits
 	shared    *shared // nil: this process counts for itself
@@ -67,7 +68,7 @@ func New(c Config, options ...Option) (*Limiter, error) {
 	l := &Limiter{
 		config: c, memory: memory, now: time.Now, queries: queries, log: slog.New(slog.DiscardHandler), probeEvery: probeEvery,
 		rates:   buckets{of: map[tenant.Name]*bucket{}},
-		exports: slots{held: map[tenant.Name]int{}}, tails: slots{held: map[tenant.Name]int{}},
+		exports: slots{held: map[tenant.Name]int{}}, tails: slots{held: map[tenant.Name]int{}}, streams: slots{held: map[tenant.Name]int{}},
 	}
 	for _, o := range options {
 		o(l)

@@ -16,6 +16,7 @@ type Limits struct {
 	Queries, Queue int
 	Exports        int
 	MaxTails       int
+	MaxStreams     int
 
 	MaxQueryBytes          int
 	MaxDepth, MaxSelectors int
@@ -51,6 +52,7 @@ const (
 	LimitQueue
 	LimitExports
 	LimitTails
+	LimitStreams
 	limitCount
 )
 
@@ -225,6 +227,13 @@ var table = [limitCount]Descriptor{
 		Meaning:     "live tails that a tenant may have open; Loki has a bound of its own, `max_concurrent_tail_requests`",
 		Description: "The live tails that a tenant may have open.",
 		field:       func(l *Limits) any { return &l.MaxTails },
+	},
+	LimitStreams: {
+		Key: "max_streams", Setting: "TENANT_MAX_STREAMS", Me: "max_streams", Class: ClassStream, Concurrency: true,
+		Default: 20, Min: 1, Code: "too_many_streams",
+		Meaning:     "streams of lines that a tenant may have in flight; each uses up to 4 of its queries at Loki, and at most half of them",
+		Description: "The streams of lines that a tenant may have in flight at once.",
+		field:       func(l *Limits) any { return &l.MaxStreams },
 	},
 }
 

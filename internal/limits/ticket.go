@@ -16,6 +16,7 @@ const (
 	ClassQuery                // waits for a slot at Loki
 	ClassExport
 	ClassTail
+	ClassStream // of lines; each of its windows waits for a slot at Loki by itself, see [Ticket.Query]
 	classCount
 )
 
@@ -30,6 +31,8 @@ func (c Class) String() string {
 		return "exports"
 	case ClassTail:
 		return "tails"
+	case ClassStream:
+		return "streams"
 	default:
 		return "class-" + strconv.Itoa(int(c))
 	}
@@ -112,6 +115,8 @@ func (p *Ticket) Acquire(ctx context.Context) error {
 		return p.take(&p.limiter.exports)
 	case ClassTail:
 		return p.take(&p.limiter.tails)
+	case ClassStream:
+		return p.take(&p.limiter.streams)
 	default:
 		return errors.New("a class that is not known")
 	}
@@ -129,6 +134,13 @@ func (p *Ticket) Release() {
 	p.release()
 	p.release = nil
 	p.limiter.durations[p.class].note(p.limiter.now().Sub(p.acquired))
+}
+
+// Query returns the ticket of one query of a request that sends several at the same time: its Acquire waits for a slot
+// at Loki, as that of a query does. It draws nothing on the rate, since the request has done that. The caller must call
+// Release on it.
+func (p *Ticket) Query() *Ticket {
+	return &Ticket{limiter: p.limiter, set: p.set, class: ClassQuery, shared: p.limiter.shared != nil}
 }
 
 // leasePause is how long a query waits before it requests again a lease that other replicas hold.
@@ -202,6 +214,8 @@ func (p *Ticket) tooMany() error {
 	case ClassTail:
 		e = exceeded(LimitTails, "The tenant has %d tails open, which is its limit. Close one.", p.set.MaxTails).
 			inLoki("max concurrent tail requests limit exceeded, count > limit (%d > %d)", p.set.MaxTails+1, p.set.MaxTails)
+	case ClassStream:
+		e = exceeded(LimitStreams, "The tenant has %d streams of lines in flight, which is its limit. Wait for one to end, or stop one.", p.set.MaxStreams)
 	default:
 		e = exceeded(LimitQueries, "The tenant has %d queries in flight, which is its limit. Send fewer at once, or retry shortly.", p.set.Queries).
 			inLoki("too many outstanding requests")

@@ -2,8 +2,8 @@ package pages
 
 import (
 	"context"
+	"errors"
 	"slices"
-	"time"
 
 	"github.com/logfence/logfence/internal/loki"
 )
@@ -26,10 +26,7 @@ type Reading struct {
 
 // Page is a page of lines, in the order of the reading.
 type Page struct {
-	// All are the lines of the page, and around them what is left of the nanoseconds at its ends.
-	All         []loki.Entry
-	First, Last int // the page is All[First:Last]
-	Backward    bool
+	Batch
 	// Next and Previous are the pages behind this one and before it; nil: there is none.
 	Next, Previous *Cursor
 }
@@ -48,8 +45,12 @@ func FirstCursor(w loki.Window, backward bool, binding Digest) Cursor {
 func (r Reading) Page(ctx context.Context) (Page, error) {
 	p := pageReader{Reading: r, backward: r.Cursor.Order()}
 	w := r.Walk
+	if w.Bytes == 0 {
+		w.Bytes = DefaultBytes
+	}
 	w.Window, w.Backward, w.Want = r.Cursor.Rest(), p.backward, r.Limit+r.Cursor.At.Of
 	w.Step = p.step
+	w.Reserve = p.reserve(w.Reserve, w.Bytes)
 	p.rest = w.Window
 	for page, err := range w.Pages(ctx) {
 		if err != nil && (p.count() <= 0 || ctx.Err() != nil) {
@@ -86,6 +87,21 @@ func (p *pageReader) add(page []loki.Entry) {
 
 func (p *pageReader) count() int { return len(p.all) - p.skipped }
 
+// errFull ends a page before a response that needs more memory than others: none is waited for while there are lines.
+var errFull = errors.New("the page is full")
+
+func (p *pageReader) reserve(reserve Reserve, bytes int64) Reserve {
+	if reserve == nil {
+		return nil
+	}
+	return func(ctx context.Context, needed int64) (Reservation, error) {
+		if needed > Cost(bytes) && p.count() > 0 {
+			return nil, errFull
+		}
+		return reserve(ctx, needed)
+	}
+}
+
 // step reports whether the page is to be read on.
 func (p *pageReader) step(rest loki.Window) bool {
 	p.rest = rest
@@ -95,7 +111,7 @@ func (p *pageReader) step(rest loki.Window) bool {
 
 func (p *pageReader) page() Page {
 	end := p.skipped + min(p.count(), p.Limit)
-	page := Page{All: p.all, First: p.skipped, Last: end, Backward: p.Cursor.Backward}
+	page := Page{Batch: Batch{All: p.all, First: p.skipped, Last: end, Backward: p.Cursor.Backward}}
 	on, back := p.on(end), p.back()
 	if p.Cursor.Previous {
 		slices.Reverse(page.All)
@@ -149,6 +165,3 @@ func (c Cursor) atStart() bool {
 	}
 	return c.At.Of == 0 && c.At.Nanos == edge.UnixNano()
 }
-
-// Lasts is how long a page is read before it ends early with what it has.
-const Lasts = 10 * time.Second

@@ -51,7 +51,7 @@ func read(t *rapid.T, h *held, c pages.Cursor, limit int) ([]loki.Entry, pages.P
 	if err != nil {
 		t.Fatal(err)
 	}
-	lines := page.All[page.First:page.Last]
+	lines := page.Lines()
 	if len(lines) > limit {
 		t.Fatalf("%d lines, limit %d", len(lines), limit)
 	}
@@ -199,7 +199,7 @@ func TestPageEndsEarly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		lines := page.All[page.First:page.Last]
+		lines := page.Lines()
 		if got = append(got, lines...); len(lines) == 0 {
 			empty++
 		}

@@ -58,15 +58,23 @@ func Sort(lines []loki.Entry, backward bool) {
 // PositionOf is the position of one of lines that are sorted, and complete for its nanosecond.
 func PositionOf(lines []loki.Entry, i int, backward bool) Position {
 	first, last := nanosecond(lines, i)
-	p := Position{Nanos: lines[i].Nanos, Of: last - first, Rank: i - first, Digest: DigestOf(lines[i])}
-	step := -1
+	p := Position{Nanos: lines[i].Nanos, Of: last - first, Rank: i - first, Digest: DigestOf(lines[i]), Ordinal: ordinal(lines, i, backward)}
 	if backward {
-		p.Rank, step = last-1-i, 1
-	}
-	for j := i + step; j >= first && j < last && Compare(lines[j], lines[i]) == 0; j += step {
-		p.Ordinal++
+		p.Rank = last - 1 - i
 	}
 	return p
+}
+
+// ordinal is how many lines that are the same in all are before one, in the order of Compare.
+func ordinal(lines []loki.Entry, i int, backward bool) (n int) {
+	step := -1
+	if backward {
+		step = 1
+	}
+	for j := i + step; j >= 0 && j < len(lines) && lines[j] == lines[i]; j += step {
+		n++
+	}
+	return n
 }
 
 // nanosecond is where the lines of the same nanosecond begin and end.
@@ -113,12 +121,25 @@ func (p Position) find(lines []loki.Entry, backward bool) (at int, ok bool) {
 	return same[min(p.Ordinal, len(same)-1)], true
 }
 
-// ID is a line's own: no other line of the same query's has it. It says where the line is, and is the same in every
-// response of the query.
-func ID(e loki.Entry, d Digest, ordinal int) string {
+// Batch is lines that are handed on, in order.
+type Batch struct {
+	// All are the lines, and around them what is left of the nanoseconds at their ends.
+	All         []loki.Entry
+	First, Last int // the batch is All[First:Last]
+	Backward    bool
+}
+
+// Lines are the lines of the batch.
+func (b Batch) Lines() []loki.Entry { return b.All[b.First:b.Last] }
+
+// ID is a line's own: no other line of the same query has it. It says where the line is, and is the same in every
+// response to the query.
+func (b Batch) ID(i int) string {
+	at := b.First + i
+	e, d := b.All[at], DigestOf(b.All[at])
 	id := strconv.FormatInt(e.Nanos, 10) + "-" + base64.RawURLEncoding.EncodeToString(d[:])
-	if ordinal > 0 {
-		id += "-" + strconv.Itoa(ordinal)
+	if n := ordinal(b.All, at, b.Backward); n > 0 {
+		id += "-" + strconv.Itoa(n)
 	}
 	return id
 }

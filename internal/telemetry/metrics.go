@@ -21,7 +21,9 @@ type Metrics struct {
 	requests, sent, received, upstream, fetched *prometheus.CounterVec
 	inFlight                                    *prometheus.GaugeVec
 	duration, firstByte, upstreamTime           *prometheus.HistogramVec
-	fencing, waiting                            prometheus.Observer
+	fencing, waiting, firstLine                 prometheus.Observer
+	streams                                     *prometheus.CounterVec
+	gaps                                        prometheus.Counter
 	cacheHits, unproven                         prometheus.Counter
 
 	operations, upstreamByOperation sync.Map // metrics of an operation, by its name: see loadOrMake
@@ -65,6 +67,13 @@ func NewMetrics(options ...MetricsOption) *Metrics {
 	m.waiting = m.Histogram("logfence_fence_wait_seconds", "Time that queries waited for a parser slot.", waitBuckets)
 	m.cacheHits = m.count("logfence_fence_cache_hits_total", "Queries whose fenced form was in the cache and that were not parsed again.")
 	m.unproven = m.count("logfence_fence_unproven_total", "Queries refused because the proof of their fence failed: a fault of logfence or of Loki's parser. Investigate at once.")
+
+	m.firstLine = m.Histogram("logfence_stream_first_line_seconds", "Time until the first line of a stream of lines.", requestBuckets)
+	m.streams = m.CounterVec("logfence_streams_total", "Streams of lines that have ended, by reason: complete, gaps (some lines are missing), limit, error, or client_closed.", "reason")
+	for _, reason := range []string{"complete", "gaps", "limit", "error", clientClosed} {
+		m.streams.WithLabelValues(reason) // a counter that begins at 1 has not increased
+	}
+	m.gaps = m.count("logfence_stream_gaps_total", "Parts of the time range of a stream that Loki refused or did not finish in time, and that the stream left out.")
 
 	m.upstream = m.CounterVec("logfence_upstream_requests_total", "Requests to Loki that have ended, by operation and outcome: ok, refused, rate_limited, failed, timeout, unreachable, broken (within the response) or client_closed.", "operation", "outcome")
 	m.firstByte = m.HistogramVec("logfence_upstream_first_byte_seconds", "Time until the first byte of Loki's response, by operation.", requestBuckets, "operation")
@@ -168,6 +177,28 @@ func (r *Recorder) Fenced(waited, took time.Duration) {
 		r.metrics.waiting.Observe(waited.Seconds())
 		r.metrics.fencing.Observe(took.Seconds())
 	}
+}
+
+// FirstLine records how long a stream of lines took to its first line.
+func (r *Recorder) FirstLine(took time.Duration) {
+	if r.metrics != nil {
+		r.metrics.firstLine.Observe(took.Seconds())
+	}
+}
+
+// clientClosed is the reason of a stream whose client has left.
+const clientClosed = "client_closed"
+
+// StreamEnded counts a stream of lines and its gaps. Without a reason the client has left.
+func (r *Recorder) StreamEnded(reason string, gaps int) {
+	if r.metrics == nil {
+		return
+	}
+	if reason == "" {
+		reason = clientClosed
+	}
+	r.metrics.streams.WithLabelValues(reason).Inc()
+	r.metrics.gaps.Add(float64(gaps))
 }
 
 // FenceCacheHit counts a query whose fenced form was in the cache.

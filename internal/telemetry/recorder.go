@@ -161,6 +161,9 @@ func appendLogFields(fields []slog.Attr, d *audit.AccessRecord, queries LogQueri
 		texts("fenced", d.Fenced)
 	}
 	add(slog.Int64("bytes", d.Bytes))
+	if d.Windows > 0 {
+		add(slog.Group("stream", slog.Int("windows", d.Windows), slog.Int("lines", d.Lines), slog.Int("gaps", d.Gaps), slog.String("ended", d.Ended)))
+	}
 	add(slog.Duration("duration", d.Duration))
 	if d.Client.IsValid() {
 		add(slog.String("client", d.Client.String()))

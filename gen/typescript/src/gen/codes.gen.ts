@@ -4,6 +4,7 @@
  * The codes of problems, each with its HTTP status.
  */
 export const statusOfCode = {
+    cursor_invalid: 400,
     kind_wrong: 400,
     loki_refused: 400,
     parameter_invalid: 400,
@@ -16,6 +17,7 @@ export const statusOfCode = {
     tenant_not_yours: 403,
     not_found: 404,
     method_not_allowed: 405,
+    not_acceptable: 406,
     body_too_large: 413,
     media_type_unsupported: 415,
     answer_too_large: 422,
@@ -31,6 +33,7 @@ export const statusOfCode = {
     rate_limited: 429,
     too_many_exports: 429,
     too_many_queries: 429,
+    too_many_streams: 429,
     too_many_tails: 429,
     internal: 500,
     not_enabled: 501,

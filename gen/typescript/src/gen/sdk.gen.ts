@@ -2,7 +2,7 @@
 
 import { client } from './client.gen.js';
 import { type Client, type Options as Options2, type TDataShape, urlSearchParamsBodySerializer } from './client/index.js';
-import type { ExplainQueryData, ExplainQueryErrors, ExplainQueryResponses, ExportLogsData, ExportLogsErrors, ExportLogsResponses, GetContextData, GetContextErrors, GetContextResponses, GetMeData, GetMeErrors, GetMeResponses, GetStatsData, GetStatsErrors, GetStatsResponses, GetVolumeData, GetVolumeErrors, GetVolumeRangeData, GetVolumeRangeErrors, GetVolumeRangeResponses, GetVolumeResponses, ListDetectedLabelsData, ListDetectedLabelsErrors, ListDetectedLabelsResponses, ListFieldsData, ListFieldsErrors, ListFieldsResponses, ListFieldValuesData, ListFieldValuesErrors, ListFieldValuesResponses, ListLabelsData, ListLabelsErrors, ListLabelsResponses, ListLabelValuesData, ListLabelValuesErrors, ListLabelValuesResponses, ListPatternsData, ListPatternsErrors, ListPatternsResponses, ListSeriesData, ListSeriesErrors, ListSeriesResponses, QueryInstantData, QueryInstantErrors, QueryInstantFormData, QueryInstantFormErrors, QueryInstantFormResponses, QueryInstantResponses, QueryLogsData, QueryLogsErrors, QueryLogsFormData, QueryLogsFormErrors, QueryLogsFormResponses, QueryLogsResponses, TailLogsData, TailLogsErrors, TailLogsResponse, TailLogsResponses } from './types.gen.js';
+import type { ExplainQueryData, ExplainQueryErrors, ExplainQueryResponses, ExportLogsData, ExportLogsErrors, ExportLogsResponses, GetContextData, GetContextErrors, GetContextResponses, GetMeData, GetMeErrors, GetMeResponses, GetStatsData, GetStatsErrors, GetStatsResponses, GetVolumeData, GetVolumeErrors, GetVolumeRangeData, GetVolumeRangeErrors, GetVolumeRangeResponses, GetVolumeResponses, ListDetectedLabelsData, ListDetectedLabelsErrors, ListDetectedLabelsResponses, ListFieldsData, ListFieldsErrors, ListFieldsResponses, ListFieldValuesData, ListFieldValuesErrors, ListFieldValuesResponses, ListLabelsData, ListLabelsErrors, ListLabelsResponses, ListLabelValuesData, ListLabelValuesErrors, ListLabelValuesResponses, ListLinesData, ListLinesErrors, ListLinesFormData, ListLinesFormErrors, ListLinesFormResponses, ListLinesResponses, ListPatternsData, ListPatternsErrors, ListPatternsResponses, ListSeriesData, ListSeriesErrors, ListSeriesResponses, QueryInstantData, QueryInstantErrors, QueryInstantFormData, QueryInstantFormErrors, QueryInstantFormResponses, QueryInstantResponses, QueryLogsData, QueryLogsErrors, QueryLogsFormData, QueryLogsFormErrors, QueryLogsFormResponses, QueryLogsResponses, TailLogsData, TailLogsErrors, TailLogsResponse, TailLogsResponses } from './types.gen.js';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -279,6 +279,118 @@ export const listFieldValues = <ThrowOnError extends boolean = false>(options: O
     security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/v1/logs/fields/{name}/values',
     ...options
+});
+
+/**
+ * List log lines
+ *
+ * Returns the lines that a log query selects in a time range: a page at a time, or all of them as a stream while
+ * they are found. Lines are flat and sorted by time. Lines of the same nanosecond are sorted by the labels of
+ * their streams, then by their text. `direction=backward`, the default, is exactly the reverse order.
+ *
+ * **Pages.** A page has at most `limit` lines, 100 by default. `next` and `previous` are cursors: send one as
+ * `cursor`, with the same `query`, for the page behind or before this one. `next` is absent on the last page;
+ * `complete` is then true. A page can have fewer lines than `limit`, and even none, and still have a `next`: when it has
+ * taken 10 seconds, when it would be too large, and when Loki fails after its first lines.
+ *
+ * A walk over the pages returns each line that Loki holds while its page is read exactly once, however many
+ * lines share a nanosecond, up to what one query can return (`max_lines`, at most 5,000; then 422 `too_dense`). The time
+ * range is fixed by the first page: a range without an end, or with an end in the future, ends at the time of
+ * the first page. Lines that arrive later behind the cursor are not promised.
+ *
+ * A cursor contains the time range and the direction, so `start`, `end`, `since` and `direction` beside it are
+ * refused. `limit` may change. A cursor of another query, of other tenants, or a malformed one is refused with
+ * 400 `cursor_invalid`. A cursor grants nothing, does not expire, and is valid on every replica.
+ *
+ * **Stream.** With `Accept: text/event-stream` the response is a stream of server-sent events, and with
+ * `Accept: application/x-ndjson` the same as one JSON object per line with the fields `event`, `data` and, where the event
+ * has one, `id`. JSON is the default; another type is refused with 406. The range is read in windows of time,
+ * in the order of the lines, up to 4 at the same time. `limit` is then the number of lines in all, at most
+ * `max_export_lines`, which is also the default. Events:
+ *
+ * - `lines`: `data` is a `LinesBatch`. `id` is a cursor behind its last line.
+ * - `progress`: `data` is a `LinesProgress`: how much of the range is done. The first one is sent at once, then at least
+ * one every 2 seconds.
+ * - `gap`: `data` is a `LinesGap`: a part of the range that Loki refused or did not finish in time, even
+ * after the part was divided. The stream continues behind it.
+ * - `error`: `data` is a `Problem`: the stream cannot continue.
+ * - `end`: `data` is a `LinesEnd`, always the last event. A response without it was cut off.
+ *
+ * A client that reconnects with the last `id` in the header `Last-Event-ID`, or as `cursor`, continues from
+ * there, and gets no line twice. Beside `Last-Event-ID`, the other parameters may be repeated as they were. A tenant can have
+ * as many streams in flight as its limit `max_streams`; one more is refused with 429 `too_many_streams`.
+ *
+ * Tenant isolation by query: the tenant's matcher is added to every stream selector in `query` before the query is sent to
+ * Loki. Matchers that the caller wrote on the same label stay and apply as well. A query whose isolation
+ * cannot be proven is refused.
+ *
+ * A metric query is refused with 400 `kind_wrong`.
+ *
+ */
+export const listLines = <ThrowOnError extends boolean = false>(options: Options<ListLinesData, ThrowOnError>) => (options.client ?? client).get<ListLinesResponses, ListLinesErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/logs/lines',
+    ...options
+});
+
+/**
+ * List log lines (form)
+ *
+ * Returns the lines that a log query selects in a time range: a page at a time, or all of them as a stream while
+ * they are found. Lines are flat and sorted by time. Lines of the same nanosecond are sorted by the labels of
+ * their streams, then by their text. `direction=backward`, the default, is exactly the reverse order.
+ *
+ * **Pages.** A page has at most `limit` lines, 100 by default. `next` and `previous` are cursors: send one as
+ * `cursor`, with the same `query`, for the page behind or before this one. `next` is absent on the last page;
+ * `complete` is then true. A page can have fewer lines than `limit`, and even none, and still have a `next`: when it has
+ * taken 10 seconds, when it would be too large, and when Loki fails after its first lines.
+ *
+ * A walk over the pages returns each line that Loki holds while its page is read exactly once, however many
+ * lines share a nanosecond, up to what one query can return (`max_lines`, at most 5,000; then 422 `too_dense`). The time
+ * range is fixed by the first page: a range without an end, or with an end in the future, ends at the time of
+ * the first page. Lines that arrive later behind the cursor are not promised.
+ *
+ * A cursor contains the time range and the direction, so `start`, `end`, `since` and `direction` beside it are
+ * refused. `limit` may change. A cursor of another query, of other tenants, or a malformed one is refused with
+ * 400 `cursor_invalid`. A cursor grants nothing, does not expire, and is valid on every replica.
+ *
+ * **Stream.** With `Accept: text/event-stream` the response is a stream of server-sent events, and with
+ * `Accept: application/x-ndjson` the same as one JSON object per line with the fields `event`, `data` and, where the event
+ * has one, `id`. JSON is the default; another type is refused with 406. The range is read in windows of time,
+ * in the order of the lines, up to 4 at the same time. `limit` is then the number of lines in all, at most
+ * `max_export_lines`, which is also the default. Events:
+ *
+ * - `lines`: `data` is a `LinesBatch`. `id` is a cursor behind its last line.
+ * - `progress`: `data` is a `LinesProgress`: how much of the range is done. The first one is sent at once, then at least
+ * one every 2 seconds.
+ * - `gap`: `data` is a `LinesGap`: a part of the range that Loki refused or did not finish in time, even
+ * after the part was divided. The stream continues behind it.
+ * - `error`: `data` is a `Problem`: the stream cannot continue.
+ * - `end`: `data` is a `LinesEnd`, always the last event. A response without it was cut off.
+ *
+ * A client that reconnects with the last `id` in the header `Last-Event-ID`, or as `cursor`, continues from
+ * there, and gets no line twice. Beside `Last-Event-ID`, the other parameters may be repeated as they were. A tenant can have
+ * as many streams in flight as its limit `max_streams`; one more is refused with 429 `too_many_streams`.
+ *
+ * Tenant isolation by query: the tenant's matcher is added to every stream selector in `query` before the query is sent to
+ * Loki. Matchers that the caller wrote on the same label stay and apply as well. A query whose isolation
+ * cannot be proven is refused.
+ *
+ * A metric query is refused with 400 `kind_wrong`.
+ *
+ * Same as the GET, with the parameters in the body, for a query that is too long for a URL. The URL must have
+ * no parameters.
+ *
+ */
+export const listLinesForm = <ThrowOnError extends boolean = false>(options: Options<ListLinesFormData, ThrowOnError>) => (options.client ?? client).post<ListLinesFormResponses, ListLinesFormErrors, ThrowOnError>({
+    ...urlSearchParamsBodySerializer,
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/logs/lines',
+    ...options,
+    headers: {
+        'Content-Type': 'application/x-www-form-urlencoded',
+        ...options.headers
+    }
 });
 
 /**

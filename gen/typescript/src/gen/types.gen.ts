@@ -326,12 +326,12 @@ export type Problem = {
      * 400: `query_invalid` (not valid LogQL; `line` and `column` say where), `query_unsupported` (not
      * supported, since its isolation cannot be proven, or a template that is not supported), `kind_wrong` (a log
      * query where a metric query is expected, or the other way round), `parameter_invalid` (`parameter` is its
-     * name), `loki_refused` (`detail` has Loki's own message).
+     * name), `cursor_invalid` (malformed, or of another query), `loki_refused` (`detail` has Loki's own message).
      * 401: `unauthorized`. 403: `no_tenant`, `tenant_not_yours`, `insufficient_scope`,
-     * `origin_forbidden`. 404: `not_found`. 405: `method_not_allowed`. 413: `body_too_large`. 415: `media_type_unsupported`.
+     * `origin_forbidden`. 404: `not_found`. 405: `method_not_allowed`. 406: `not_acceptable`. 413: `body_too_large`. 415: `media_type_unsupported`.
      * 422: `query_too_long`, `query_too_complex`, `query_too_wide`, `too_many_points`, `too_many_lines`,
      * `too_dense`, `answer_too_large`, `query_reads_too_much`, `query_failed`. 426: `upgrade_required`.
-     * 429: `rate_limited`, `too_many_queries`, `too_many_exports`, `too_many_tails`. 500: `internal`.
+     * 429: `rate_limited`, `too_many_queries`, `too_many_exports`, `too_many_tails`, `too_many_streams`. 500: `internal`.
      * 501: `not_enabled`.
      * 502: `loki_unreachable`, `loki_failed`. 503: `overloaded`, `audit_unavailable`,
      * `keys_unavailable`, `loki_unavailable`. 504: `loki_timeout`.
@@ -773,6 +773,123 @@ export type LogLine = {
     line: string;
 };
 
+/**
+ * One line of the stream as NDJSON.
+ */
+export type LinesRecord = {
+    event: 'lines' | 'progress' | 'gap' | 'error' | 'end';
+    data: LinesBatch | LinesProgress | LinesGap | Problem | LinesEnd;
+    id?: Cursor;
+};
+
+/**
+ * Opaque position in the lines of a query.
+ */
+export type Cursor = string;
+
+/**
+ * Data of the event `end`.
+ */
+export type LinesEnd = {
+    /**
+     * Whether the stream has all lines of the range.
+     */
+    complete: boolean;
+    /**
+     * `complete`: the range was read. `gaps`: it was read, with gaps. `limit`: the stream has as many lines as it may have. `error`: it could not continue; the event before has the problem.
+     */
+    reason: 'complete' | 'gaps' | 'limit' | 'error';
+    next?: Cursor;
+};
+
+/**
+ * Data of the event `gap`. Lines of this part of the range are missing from the stream, except those that were sent before the event.
+ */
+export type LinesGap = {
+    /**
+     * Start of the part, inclusive.
+     */
+    from: string;
+    /**
+     * End of the part, exclusive.
+     */
+    to: string;
+    /**
+     * Code of the problem, as in `Problem`.
+     */
+    code: string;
+    /**
+     * What went wrong, and what to do.
+     */
+    detail: string;
+};
+
+/**
+ * Data of the event `progress`.
+ */
+export type LinesProgress = {
+    /**
+     * Part of the time range that has been read, from 0 to 1. It is near 1 at the end of a complete stream.
+     */
+    done: number;
+    /**
+     * Lines sent so far.
+     */
+    lines: number;
+    /**
+     * Bytes of the text of those lines.
+     */
+    bytes: number;
+    /**
+     * Time since the request.
+     */
+    seconds: number;
+};
+
+/**
+ * One log line.
+ */
+export type ListedLine = {
+    /**
+     * RFC 3339 in UTC, always with nine decimals, so that text sorts by time.
+     */
+    timestamp: string;
+    line: string;
+    labels: LabelSet;
+    /**
+     * The line's structured metadata; `{}` when there is none.
+     */
+    metadata: LabelSet;
+    /**
+     * Labels that the query's parsers found in the line; absent when there are none.
+     */
+    parsed?: LabelSet;
+    /**
+     * Unique among the lines of a query, and the same in every response to it.
+     */
+    id: string;
+};
+
+/**
+ * Data of the event `lines`.
+ */
+export type LinesBatch = {
+    lines: Array<ListedLine>;
+};
+
+/**
+ * A page of log lines.
+ */
+export type LinesPage = {
+    lines: Array<ListedLine>;
+    next?: Cursor;
+    previous?: Cursor;
+    /**
+     * Whether no lines follow this page. False when there is a `next`.
+     */
+    complete: boolean;
+};
+
 export type ContextLines = number;
 
 /**
@@ -804,6 +921,10 @@ export type MyLimits = {
      * Maximum number of open live tails of a tenant.
      */
     max_tails: number;
+    /**
+     * Maximum number of streams of lines of a tenant in flight.
+     */
+    max_streams: number;
     /**
      * Sustained number of requests per second of a tenant.
      */
@@ -1337,6 +1458,19 @@ export type Direction = 'backward' | 'forward' | 'BACKWARD' | 'FORWARD';
 export type MetricLogQl = string;
 
 /**
+ * Parameters of a list of log lines, as a form.
+ */
+export type LinesForm = {
+    query: LogLogQl;
+    start?: Timestamp;
+    end?: Timestamp;
+    since?: Duration;
+    limit?: number;
+    direction?: Direction;
+    cursor?: Cursor;
+};
+
+/**
  * Parameters of a query over a time range, as a form.
  */
 export type QueryForm = {
@@ -1408,6 +1542,21 @@ export type ExportLimit = number;
  * File format of the export.
  */
 export type ExportFormat2 = ExportFormat;
+
+/**
+ * The `id` of the last event of a stream that the client received. The stream continues behind it.
+ */
+export type LinesLastEventId = Cursor;
+
+/**
+ * Cursor from an earlier response to the same query. It replaces `start`, `end`, `since` and `direction`.
+ */
+export type LinesCursor = Cursor;
+
+/**
+ * Maximum number of lines: of a page, at most the tenant's limit `max_lines`, 100 by default; of a stream in all, at most the tenant's limit `max_export_lines`, which is the default. A larger value is refused with 422 `too_many_lines`.
+ */
+export type LinesLimit = number;
 
 /**
  * The `id` of the last event that the client received. The tail continues after it.
@@ -1632,7 +1781,7 @@ export type QueryLogsErrors = {
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports, tails or streams at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails), [`too_many_streams`](/docs/problems#too_many_streams).
      */
     429: Problem;
     /**
@@ -1707,7 +1856,7 @@ export type QueryLogsFormErrors = {
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports, tails or streams at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails), [`too_many_streams`](/docs/problems#too_many_streams).
      */
     429: Problem;
     /**
@@ -1791,7 +1940,7 @@ export type QueryInstantErrors = {
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports, tails or streams at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails), [`too_many_streams`](/docs/problems#too_many_streams).
      */
     429: Problem;
     /**
@@ -1866,7 +2015,7 @@ export type QueryInstantFormErrors = {
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports, tails or streams at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails), [`too_many_streams`](/docs/problems#too_many_streams).
      */
     429: Problem;
     /**
@@ -1946,7 +2095,7 @@ export type ListLabelsErrors = {
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports, tails or streams at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails), [`too_many_streams`](/docs/problems#too_many_streams).
      */
     429: Problem;
     /**
@@ -2031,7 +2180,7 @@ export type ListLabelValuesErrors = {
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports, tails or streams at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails), [`too_many_streams`](/docs/problems#too_many_streams).
      */
     429: Problem;
     /**
@@ -2111,7 +2260,7 @@ export type ListDetectedLabelsErrors = {
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports, tails or streams at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails), [`too_many_streams`](/docs/problems#too_many_streams).
      */
     429: Problem;
     /**
@@ -2191,7 +2340,7 @@ export type ListSeriesErrors = {
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports, tails or streams at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails), [`too_many_streams`](/docs/problems#too_many_streams).
      */
     429: Problem;
     /**
@@ -2271,7 +2420,7 @@ export type GetStatsErrors = {
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports, tails or streams at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails), [`too_many_streams`](/docs/problems#too_many_streams).
      */
     429: Problem;
     /**
@@ -2363,7 +2512,7 @@ export type GetVolumeErrors = {
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports, tails or streams at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails), [`too_many_streams`](/docs/problems#too_many_streams).
      */
     429: Problem;
     /**
@@ -2463,7 +2612,7 @@ export type GetVolumeRangeErrors = {
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports, tails or streams at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails), [`too_many_streams`](/docs/problems#too_many_streams).
      */
     429: Problem;
     /**
@@ -2551,7 +2700,7 @@ export type ListPatternsErrors = {
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports, tails or streams at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails), [`too_many_streams`](/docs/problems#too_many_streams).
      */
     429: Problem;
     /**
@@ -2651,7 +2800,7 @@ export type ListFieldsErrors = {
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports, tails or streams at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails), [`too_many_streams`](/docs/problems#too_many_streams).
      */
     429: Problem;
     /**
@@ -2752,7 +2901,7 @@ export type ListFieldValuesErrors = {
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports, tails or streams at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails), [`too_many_streams`](/docs/problems#too_many_streams).
      */
     429: Problem;
     /**
@@ -2783,6 +2932,185 @@ export type ListFieldValuesResponses = {
 };
 
 export type ListFieldValuesResponse = ListFieldValuesResponses[keyof ListFieldValuesResponses];
+
+export type ListLinesData = {
+    body?: never;
+    headers?: {
+        /**
+         * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
+         */
+        'X-Logfence-Tenant'?: TenantName;
+        /**
+         * The `id` of the last event of a stream that the client received. The stream continues behind it.
+         */
+        'Last-Event-ID'?: Cursor;
+    };
+    path?: never;
+    query: {
+        /**
+         * LogQL log query. `{}` selects every stream of the tenant.
+         */
+        query: LogLogQl;
+        /**
+         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+         */
+        start?: Timestamp;
+        /**
+         * End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
+         */
+        end?: Timestamp;
+        /**
+         * Length of the time range, used when there is no `start`: the range starts this long before `end`, or before now when `end` is in the future. A duration with the units `ms`, `s`, `m`, `h`, `d`, `w`, `y`.
+         */
+        since?: Duration;
+        /**
+         * Maximum number of lines: of a page, at most the tenant's limit `max_lines`, 100 by default; of a stream in all, at most the tenant's limit `max_export_lines`, which is the default. A larger value is refused with 422 `too_many_lines`.
+         */
+        limit?: number;
+        /**
+         * Sort order of log lines. It decides which lines a `limit` leaves out.
+         */
+        direction?: Direction;
+        /**
+         * Cursor from an earlier response to the same query. It replaces `start`, `end`, `since` and `direction`.
+         */
+        cursor?: Cursor;
+    };
+    url: '/api/v1/logs/lines';
+};
+
+export type ListLinesErrors = {
+    /**
+     * The request or the query is not valid, or Loki refused it. The response contains no log data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`cursor_invalid`](/docs/problems#cursor_invalid), [`loki_refused`](/docs/problems#loki_refused).
+     */
+    400: Problem;
+    /**
+     * There is no valid token. The response does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
+     */
+    401: Problem;
+    /**
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     */
+    403: Problem;
+    /**
+     * The `Accept` header allows none of the types that there are. Codes: [`not_acceptable`](/docs/problems#not_acceptable).
+     */
+    406: Problem;
+    /**
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_reads_too_much`](/docs/problems#query_reads_too_much), [`query_failed`](/docs/problems#query_failed).
+     */
+    422: Problem;
+    /**
+     * Too many requests, or too many queries, exports, tails or streams at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails), [`too_many_streams`](/docs/problems#too_many_streams).
+     */
+    429: Problem;
+    /**
+     * Internal error of logfence. The server's log has the request id. Codes: [`internal`](/docs/problems#internal).
+     */
+    500: Problem;
+    /**
+     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     */
+    502: Problem;
+    /**
+     * The server is overloaded, or Loki is not available, or the identity provider's keys are missing, or the audit record that the server must write cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     */
+    503: Problem;
+    /**
+     * Loki did not respond in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
+     */
+    504: Problem;
+};
+
+export type ListLinesError = ListLinesErrors[keyof ListLinesErrors];
+
+export type ListLinesResponses = {
+    /**
+     * A page of lines, or the stream.
+     */
+    200: LinesPage;
+};
+
+export type ListLinesResponse = ListLinesResponses[keyof ListLinesResponses];
+
+export type ListLinesFormData = {
+    body: LinesForm;
+    headers?: {
+        /**
+         * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
+         */
+        'X-Logfence-Tenant'?: TenantName;
+        /**
+         * The `id` of the last event of a stream that the client received. The stream continues behind it.
+         */
+        'Last-Event-ID'?: Cursor;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/v1/logs/lines';
+};
+
+export type ListLinesFormErrors = {
+    /**
+     * The request or the query is not valid, or Loki refused it. The response contains no log data. Codes: [`query_invalid`](/docs/problems#query_invalid), [`query_unsupported`](/docs/problems#query_unsupported), [`kind_wrong`](/docs/problems#kind_wrong), [`parameter_invalid`](/docs/problems#parameter_invalid), [`cursor_invalid`](/docs/problems#cursor_invalid), [`loki_refused`](/docs/problems#loki_refused).
+     */
+    400: Problem;
+    /**
+     * There is no valid token. The response does not say which check failed. Codes: [`unauthorized`](/docs/problems#unauthorized).
+     */
+    401: Problem;
+    /**
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     */
+    403: Problem;
+    /**
+     * The `Accept` header allows none of the types that there are. Codes: [`not_acceptable`](/docs/problems#not_acceptable).
+     */
+    406: Problem;
+    /**
+     * The body is larger than the largest possible query. Codes: [`body_too_large`](/docs/problems#body_too_large).
+     */
+    413: Problem;
+    /**
+     * The body has a media type other than the one described, a character set other than UTF-8, or it is compressed. Codes: [`media_type_unsupported`](/docs/problems#media_type_unsupported).
+     */
+    415: Problem;
+    /**
+     * The request is valid, but exceeds a limit: its query is too long or too complex, its time range too wide, its points or lines too many, or its response too large. Or Loki cannot evaluate the query. Codes: [`query_too_long`](/docs/problems#query_too_long), [`query_too_complex`](/docs/problems#query_too_complex), [`query_too_wide`](/docs/problems#query_too_wide), [`too_many_points`](/docs/problems#too_many_points), [`too_many_lines`](/docs/problems#too_many_lines), [`too_dense`](/docs/problems#too_dense), [`answer_too_large`](/docs/problems#answer_too_large), [`query_reads_too_much`](/docs/problems#query_reads_too_much), [`query_failed`](/docs/problems#query_failed).
+     */
+    422: Problem;
+    /**
+     * Too many requests, or too many queries, exports, tails or streams at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails), [`too_many_streams`](/docs/problems#too_many_streams).
+     */
+    429: Problem;
+    /**
+     * Internal error of logfence. The server's log has the request id. Codes: [`internal`](/docs/problems#internal).
+     */
+    500: Problem;
+    /**
+     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     */
+    502: Problem;
+    /**
+     * The server is overloaded, or Loki is not available, or the identity provider's keys are missing, or the audit record that the server must write cannot be written. Codes: [`overloaded`](/docs/problems#overloaded), [`loki_unavailable`](/docs/problems#loki_unavailable), [`keys_unavailable`](/docs/problems#keys_unavailable), [`audit_unavailable`](/docs/problems#audit_unavailable).
+     */
+    503: Problem;
+    /**
+     * Loki did not respond in time. Codes: [`loki_timeout`](/docs/problems#loki_timeout).
+     */
+    504: Problem;
+};
+
+export type ListLinesFormError = ListLinesFormErrors[keyof ListLinesFormErrors];
+
+export type ListLinesFormResponses = {
+    /**
+     * A page of lines, or the stream.
+     */
+    200: LinesPage;
+};
+
+export type ListLinesFormResponse = ListLinesFormResponses[keyof ListLinesFormResponses];
 
 export type TailLogsData = {
     body?: never;
@@ -2836,7 +3164,7 @@ export type TailLogsErrors = {
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports, tails or streams at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails), [`too_many_streams`](/docs/problems#too_many_streams).
      */
     429: Problem;
     /**
@@ -2936,7 +3264,7 @@ export type ExportLogsErrors = {
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports, tails or streams at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails), [`too_many_streams`](/docs/problems#too_many_streams).
      */
     429: Problem;
     /**
@@ -3016,7 +3344,7 @@ export type GetContextErrors = {
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports, tails or streams at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails), [`too_many_streams`](/docs/problems#too_many_streams).
      */
     429: Problem;
     /**
@@ -3087,7 +3415,7 @@ export type ExplainQueryErrors = {
      */
     422: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports, tails or streams at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails), [`too_many_streams`](/docs/problems#too_many_streams).
      */
     429: Problem;
     /**
@@ -3138,7 +3466,7 @@ export type GetMeErrors = {
      */
     403: Problem;
     /**
-     * Too many requests, or too many queries, exports or tails at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails).
+     * Too many requests, or too many queries, exports, tails or streams at once: a limit of the tenant is reached for now, or one of Loki. Codes: [`rate_limited`](/docs/problems#rate_limited), [`too_many_queries`](/docs/problems#too_many_queries), [`too_many_exports`](/docs/problems#too_many_exports), [`too_many_tails`](/docs/problems#too_many_tails), [`too_many_streams`](/docs/problems#too_many_streams).
      */
     429: Problem;
     /**
