@@ -80,7 +80,7 @@ func startGrafana(t *testing.T, image string) *grafana {
 		"    jsonData: {manageAlerts: false, httpHeaderName1: Authorization}\n    secureJsonData: {httpHeaderValue1: Bearer %s}\n",
 		on.gateway.public, tokenOf(t, demo.Claims{Tenant: demo.Alpha, Lifetime: time.Hour}))
 	noErrorNow(t, os.WriteFile(filepath.Join(provisioning, "logfence.yaml"), []byte(source), 0o644)) //nolint:gosec // the container's user reads it
-	noErrorNow(t, os.Chmod(provisioning, 0o755))                                                   //nolint:gosec // as above
+	noErrorNow(t, os.Chmod(provisioning, 0o755))                                                     //nolint:gosec // as above
 	host, port, _ := strings.Cut(address, ":")
 	cmd := exec.CommandContext(t.Context(), "docker", "run", "--rm", "--network", "host", "--volume", provisioning+":/etc/grafana/provisioning/datasources:ro", //nolint:gosec // the image is the caller's to choose
 		"--env", "GF_SERVER_HTTP_ADDR="+host, "--env", "GF_SERVER_HTTP_PORT="+port, "--env", "GF_UNIFIED_ALERTING_ENABLED=true", "--env", "GF_ALERTING_ENABLED=false",

@@ -292,6 +292,9 @@ func TestQueriesAreBounded(t *testing.T) {
 	}
 }
 
+// jsonOf is so many bytes that end as JSON does.
+func jsonOf(n int) []byte { return append(make([]byte, n-1), '}') }
+
 // TestResponsesAreBounded guarantees that a response which is known to be too large is a problem, and that one
 // which turns out so never looks whole, compressed or not.
 func TestResponsesAreBounded(t *testing.T) {
@@ -304,10 +307,10 @@ func TestResponsesAreBounded(t *testing.T) {
 		length int
 		whole  bool
 	}{
-		{"as large as allowed", func(w io.Writer) { _, _ = w.Write(make([]byte, 100_000)) }, 100_000, true},
-		{"as large as allowed, of no length", func(w io.Writer) { _, _ = w.Write(make([]byte, 100_000)) }, 0, true},
-		{"too large", func(w io.Writer) { _, _ = w.Write(make([]byte, 100_001)) }, 100_001, false},
-		{"too large, of no length", func(w io.Writer) { _, _ = w.Write(make([]byte, 100_001)) }, 0, false},
+		{"as large as allowed", func(w io.Writer) { _, _ = w.Write(jsonOf(100_000)) }, 100_000, true},
+		{"as large as allowed, of no length", func(w io.Writer) { _, _ = w.Write(jsonOf(100_000)) }, 0, true},
+		{"too large", func(w io.Writer) { _, _ = w.Write(jsonOf(100_001)) }, 100_001, false},
+		{"too large, of no length", func(w io.Writer) { _, _ = w.Write(jsonOf(100_001)) }, 0, false},
 	} {
 		g.loki.Instead(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")

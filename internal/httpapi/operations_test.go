@@ -118,7 +118,8 @@ func TestEveryOperationIsConfined(t *testing.T) {
 			for _, selector := range []string{`{app=~".+"}`, `{tenant_id="beta"}`, `{tenant_id=~".*"}`, `{tenant_id!="alpha"}`, `{}`} {
 				g.loki.Forget()
 				a := g.send(alphaToken, g.sample(method, path, item, op, fitting(op, selector)))
-				if a.StatusCode != http.StatusOK && a.StatusCode != http.StatusSwitchingProtocols {
+				none := op.OperationID == "lokiRules" && a.StatusCode == http.StatusNotFound
+				if a.StatusCode != http.StatusOK && a.StatusCode != http.StatusSwitchingProtocols && !none {
 					t.Errorf("%s: %d %s", selector, a.StatusCode, a.text)
 				}
 				if strings.Contains(a.text, "beta") && !strings.Contains(selector, "beta") {
@@ -144,6 +145,11 @@ func TestEveryOperationIsConfined(t *testing.T) {
 func (g *gateway) confined(fence, id string) {
 	g.Helper()
 	requests := g.loki.Requests()
+	if id == "lokiDrilldownLimits" { // it also reads Loki's version, of no tenant
+		requests = slices.DeleteFunc(requests, func(r lokitest.Request) bool {
+			return strings.HasSuffix(r.Path, "/status/buildinfo") && len(r.Params) == 0
+		})
+	}
 	local := id == "explainQuery" || strings.HasPrefix(id, "lokiFormatQuery")
 	if local && len(requests) > 0 {
 		g.Errorf("Loki got requests: %+v", requests)
