@@ -57,6 +57,7 @@ type Config struct {
 	UILinks web.Links
 
 	MaxBodyBytes, MaxHeaderBytes              int           // of a request
+	LokiTails                                 int           // tails of Loki's for an organization
 	HeaderTimeout, ClientTimeout, IdleTimeout time.Duration // of clients that are slow
 
 	CORSOrigins []string // origins whose pages may call the API

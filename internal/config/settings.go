@@ -74,6 +74,12 @@ var settingsBefore = []setting{
 		target:  func(d *loader) any { return &d.Loki.ActorLevels },
 	},
 	{
+		name: "LOKI_MAX_TAILS", kind: kindNumber, fallback: "6", field: "LokiTails",
+		meaning: "tails open on Loki for an organization, in this process, one for each different query: Loki allows ten (`max_concurrent_tail_requests`), " +
+			"which replicas and other clients share. The lines of more queries are polled, every 1 to 5 seconds",
+		target: func(d *loader) any { return &d.LokiTails },
+	},
+	{
 		name: "LOKI_COMPAT", kind: kindSwitch, fallback: "true",
 		meaning: "serve Loki's own paths, `/loki/api/v1/…`, for logcli and Grafana",
 		target:  func(d *loader) any { return &d.LokiCompat },

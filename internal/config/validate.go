@@ -133,6 +133,9 @@ func (d *loader) validateClients() error {
 			errs = append(errs, fielderror.New(f.name, "%d bytes let no request pass; write %d or more", f.value, f.least))
 		}
 	}
+	if d.LokiTails < 1 {
+		errs = append(errs, fielderror.New("LokiTails", "%d leaves no live tail; write 1 or more", d.LokiTails))
+	}
 	for _, f := range []struct {
 		name  string
 		value time.Duration

@@ -489,7 +489,7 @@ func TestManyTails(t *testing.T) {
 		t.Skip("LOGFENCE_TEST_LOAD is not set to each or all")
 	}
 	const tails, streams, seconds = 500, 50, 20 // twenty times a second a line in each stream
-	l, g := ownStage(t, "LOGFENCE_TENANT_MAX_TAILS=500")
+	l, g := ownStage(t, "LOGFENCE_TENANT_MAX_TAILS=500", "LOGFENCE_LOKI_MAX_TAILS=500")
 	atRest := rss(t, g.cmd.Process.Pid)
 	token := tokenOf(t, demo.Claims{Tenant: demo.Alpha})
 	var received, dropped, beta atomic.Int64

@@ -137,7 +137,7 @@ func New(ctx context.Context, c config.Config, stderr io.Writer) (_ *Gateway, er
 		Verifier: verifier, Fence: fence, Loki: client, Parsing: parsing, Limits: limiter.Limiter,
 		Recorder: seen.recorder, Log: log, Metrics: seen.metrics.Handler(), Profiles: c.PProf,
 		Compat: c.LokiCompat, BasicToken: c.BasicToken, TokenHeaders: c.Auth.TokenHeaders(), CORSOrigins: c.CORSOrigins, TrustedProxies: c.TrustedProxies,
-		Explore: explorePage(c), MaxBody: c.MaxBodyBytes, ClientTimeout: c.ClientTimeout, Leeway: c.Auth.Leeway, InflightGrace: c.Auth.InflightGrace,
+		Explore: explorePage(c), MaxBody: c.MaxBodyBytes, LokiTails: c.LokiTails, ClientTimeout: c.ClientTimeout, Leeway: c.Auth.Leeway, InflightGrace: c.Auth.InflightGrace,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make the server: %w", err)

@@ -53,6 +53,9 @@ type Config struct {
 	Explore *Explore
 	// Heartbeat is the interval of heartbeats of a silent tail; 0 is DefaultHeartbeat.
 	Heartbeat time.Duration
+	// LokiTails is how many tails of Loki's are open at once for an organization; 0 is tail.DefaultMaxTails. The lines of
+	// more queries are polled.
+	LokiTails int
 	// ClientTimeout is how long a client may take to read one piece of a response, or to send a body; 0 is
 	// DefaultClientTimeout.
 	ClientTimeout time.Duration

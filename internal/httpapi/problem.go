@@ -17,6 +17,7 @@ import (
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/pages"
+	"github.com/logfence/logfence/internal/tail"
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
@@ -284,6 +285,9 @@ func ofLoki(err error) *problem {
 	case errors.Is(err, loki.ErrUnavailable):
 		return codeLokiUnavailable.problem(err, "Loki is not available at present. Try again shortly.").
 			with(echo.HeaderRetryAfter, retryAfter(err))
+	case errors.Is(err, tail.ErrTooManyPolled):
+		return codeTooManyTails.problem(err, "Loki takes no more live tails at present, and too many different queries of the tenant are followed live. Close one.").
+			with(echo.HeaderRetryAfter, retryLater)
 	case errors.Is(err, loki.ErrRateLimited):
 		return codeRateLimited.problem(err, "Loki accepts no more queries at present. Try again shortly.").
 			inLoki("too many outstanding requests").

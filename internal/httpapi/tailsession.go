@@ -43,7 +43,7 @@ type tailRegistry struct {
 func newTailRegistry(c Config) *tailRegistry {
 	l := &tailRegistry{
 		heartbeat: c.Heartbeat, spread: c.DrainSpread, sessions: map[*tailSession]struct{}{},
-		hub: tail.NewHub(tail.HubConfig{Now: c.Now}),
+		hub: tail.NewHub(tail.HubConfig{Now: c.Now, MaxTails: c.LokiTails}),
 	}
 	l.draining, l.drain = context.WithCancel(context.Background())
 	if l.heartbeat == 0 {
@@ -212,6 +212,7 @@ func (s *Server) shareTail(c echo.Context, q tenancy.Query, config *tail.ViewerC
 	config.Stream = tail.StreamConfig{
 		Source:    tail.NewSource(s.loki, loki.RequestOptions{Timeout: callerOf(c).limits.Timeout}, q),
 		PageLines: pageLines(c), LongBytes: s.longBytes(), Reserve: s.pageMemoryOf(owner), Room: s.tailMemory(owner, tail.BaseBytes),
+		Slot: func(ctx context.Context) (func(), error) { return s.limits.Slot(ctx, s.limits.Of(owner.Tenants)) },
 	}
 	return nil
 }
@@ -294,6 +295,8 @@ func (f *tailSession) closeReason(err error) closeReason {
 		return closeReason{Reason: "token_expired", Detail: "The token has expired. Reconnect with a new one."}
 	case errors.Is(err, errDraining):
 		return closeReason{Reason: "server_shutdown", Detail: "The server is shutting down. Reconnect now."}
+	case errors.Is(err, tail.ErrTooManyPolled):
+		return closeReason{Reason: "overloaded", Detail: "Loki takes no more live tails at present. Reconnect in a few seconds.", cause: err}
 	case errors.Is(err, limits.ErrOverloaded):
 		return closeReason{Reason: "overloaded", Detail: "The server has no memory free for the lines that were missed. Reconnect in a few seconds.", cause: err}
 	case errors.As(err, &e) && problemOf(err).Code != codeInternal.name:

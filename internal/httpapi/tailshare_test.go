@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,10 +73,13 @@ func TestTailsAreShared(t *testing.T) {
 		tt.of.quiet()
 	}
 	for _, r := range g.loki.Requests() {
-		for _, header := range []string{"Authorization", "X-Query-Tags", "Last-Event-Id", "X-Forwarded-For"} {
+		for _, header := range []string{"Authorization", "Last-Event-Id", "X-Forwarded-For", "Cookie"} {
 			if r.Header.Get(header) != "" {
 				t.Errorf("Loki got the header %s", header)
 			}
+		}
+		if tags := r.Header.Get("X-Query-Tags"); strings.Contains(tags, "ann") || strings.Contains(tags, "bob") {
+			t.Errorf("Loki got a viewer's tags: %s", tags)
 		}
 	}
 }

@@ -52,6 +52,19 @@ type Ticket struct {
 	release  func() // nil: nothing is held
 }
 
+// Slot waits for a slot at Loki for a query that no request of a tenant's has made, such as one of a live tail that is
+// polled: as a query waits, and counted in this process alone. The caller releases it.
+func (l *Limiter) Slot(ctx context.Context, s *Effective) (release func(), err error) {
+	p := &Ticket{limiter: l, set: s, class: ClassQuery}
+	if len(s.tenants) == 0 {
+		return nil, errNobody
+	}
+	if err := p.Acquire(ctx); err != nil {
+		return nil, err
+	}
+	return p.Release, nil
+}
+
 // Admit draws a request on the rate of each of its tenants. Where one of them has none left it is refused
 // with an [*ExceededError], and draws on nobody. It waits for nothing but Redis, and for that only shortly.
 // The caller must call Release on the Ticket.

@@ -35,6 +35,8 @@ var (
 	ErrTimeout = errors.New("loki did not respond in time")
 	// ErrRateLimited means that Loki, or a proxy in front of it, accepts no more requests for now.
 	ErrRateLimited = errors.New("loki accepts no more requests for now")
+	// ErrTooManyTails means that Loki takes no more tails for now (max_concurrent_tail_requests). It is an ErrRateLimited.
+	ErrTooManyTails = fmt.Errorf("%w: too many live tails", ErrRateLimited)
 	// ErrNotEnabled means that Loki has the feature switched off that the request needs.
 	ErrNotEnabled = errors.New("loki has the feature disabled")
 	// ErrFailed means that Loki returned a server error, something that is not a response of Loki's, or

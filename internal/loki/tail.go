@@ -209,7 +209,7 @@ func (t *Tail) closeReason(ctx context.Context, err error) error {
 	case t.idleCtx.Err() != nil:
 		return context.Cause(t.idleCtx)
 	case errors.As(err, &closed) && strings.Contains(closed.Reason, "max concurrent tail requests limit"):
-		return &Error{Kind: ErrRateLimited, Cause: closed}
+		return &Error{Kind: ErrTooManyTails, Cause: closed}
 	default:
 		return failed("tail: %w", err)
 	}

@@ -28,6 +28,8 @@ type fake struct {
 	opens   int
 	queried int
 	refuse  error // of Entries
+	// refuseTails ends each tail soon after it was opened, as Loki does that has too many.
+	refuseTails bool
 }
 
 var errAway = &loki.Error{Kind: loki.ErrUnreachable, Cause: errors.New("connection refused")}
@@ -38,6 +40,7 @@ type upstream struct {
 	frames chan loki.Frame
 	end    chan struct{}
 	once   sync.Once
+	why    error // of its end; nil: that it has ended
 }
 
 // begins is how long after it was opened a tail takes part.
@@ -51,6 +54,11 @@ func (f *fake) Open(_ context.Context, p loki.TailParams) (tail.Upstream, error)
 		return nil, errAway
 	}
 	u := &upstream{fake: f, begun: make(chan struct{}), frames: make(chan loki.Frame, 1000), end: make(chan struct{})}
+	if f.refuseTails {
+		u.why = &loki.Error{Kind: loki.ErrTooManyTails, Cause: errors.New("max concurrent tail requests limit exceeded")}
+		u.once.Do(func() { close(u.end) })
+		return u, nil
+	}
 	time.AfterFunc(begins, func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -79,6 +87,9 @@ func (u *upstream) Receive(ctx context.Context) (loki.Frame, error) {
 	case f := <-u.frames:
 		return f, nil
 	case <-u.end:
+		if u.why != nil {
+			return loki.Frame{}, u.why
+		}
 		return loki.Frame{}, &loki.Error{Kind: loki.ErrFailed, Cause: errors.New("EOF")}
 	case <-ctx.Done():
 		return loki.Frame{}, ctx.Err()

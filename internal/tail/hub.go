@@ -9,6 +9,7 @@ import (
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/pages"
 	"github.com/logfence/logfence/internal/tenancy"
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // Key is what a stream is shared by. The query carries its tenants and its fenced text; viewers that differ in any of
@@ -25,6 +26,9 @@ type HubConfig struct {
 	GiveUp time.Duration
 	// Linger is how long a stream goes on after its last viewer; 0 is DefaultLinger.
 	Linger time.Duration
+	// MaxTails is how many tails of Loki's are open at once for an organization; 0 is DefaultMaxTails. The queries of
+	// more streams, the newest, are polled.
+	MaxTails int
 	// Now is the clock of timestamps; nil is the system's.
 	Now func() time.Time
 }
@@ -42,6 +46,7 @@ type Hub struct {
 
 	mu      sync.Mutex
 	streams map[Key]*stream
+	places  places
 	closed  bool
 	running sync.WaitGroup
 }
@@ -57,10 +62,13 @@ func NewHub(c HubConfig) *Hub {
 	if c.Linger == 0 {
 		c.Linger = DefaultLinger
 	}
+	if c.MaxTails == 0 {
+		c.MaxTails = DefaultMaxTails
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Hub{config: c, streams: map[Key]*stream{}}
+	return &Hub{config: c, streams: map[Key]*stream{}, places: places{tails: map[string]int{}, polls: map[tenant.Name]int{}}}
 }
 
 func (h *Hub) now() time.Time { return h.config.Now() }
@@ -75,6 +83,8 @@ type StreamConfig struct {
 	LongBytes int64
 	// Reserve reserves the memory of a page before it is requested; nil: as much as is wanted.
 	Reserve pages.Reserve
+	// Slot waits for a slot at Loki for one query, when lines are polled; nil: none is needed.
+	Slot func(context.Context) (release func(), err error)
 	// Room reserves [BaseBytes] for what waits for viewers, for the tenants; nil: as much as the ring's own bounds allow.
 	Room func(context.Context) (Room, error)
 }
@@ -184,13 +194,6 @@ func (h *Hub) forget(s *stream) {
 		s.linger.Stop()
 	}
 	h.running.Done()
-}
-
-// Streams returns how many streams there are.
-func (h *Hub) Streams() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return len(h.streams)
 }
 
 // Close ends every stream, and waits for them. There are no new ones after it.

@@ -94,7 +94,7 @@ func (v *Viewer) adopt(own *ownPosition) {
 	const perLine = 48
 	own.joined, own.size = time.Now(), int64(len(own.queried))*perLine
 	v.quota.force(own.size)
-	v.own, v.id = own, own.cursor.String()
+	v.own = own
 	v.held.start(own.cursor, nil)
 }
 

@@ -149,6 +149,13 @@ func (r *ring) changed() {
 	r.more = make(chan struct{})
 }
 
+// pushed is how many lines were pushed.
+func (r *ring) pushed() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lines
+}
+
 // end has viewers get the error after the batches.
 func (r *ring) end(err error) {
 	r.mu.Lock()

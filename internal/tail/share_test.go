@@ -49,11 +49,11 @@ func TestViewersShareATail(t *testing.T) {
 				t.Error("not the same batch")
 			}
 		}
-		if f.opens != 1 || encoded != 1 || h.Streams() != 1 {
-			t.Errorf("%d tails of Loki's, encoded %d times, %d streams", f.opens, encoded, h.Streams())
+		if f.opens != 1 || encoded != 1 || h.Stats().Streams != 1 {
+			t.Errorf("%d tails of Loki's, encoded %d times, %d streams", f.opens, encoded, h.Stats().Streams)
 		}
 		join(t, h, f, tail.ViewerConfig{Key: tail.Key{Organization: "other"}})
-		if f.opens != 2 || h.Streams() != 2 {
+		if f.opens != 2 || h.Stats().Streams != 2 {
 			t.Errorf("another organization: %d tails of Loki's", f.opens)
 		}
 	})
@@ -88,8 +88,8 @@ func TestStreamOutlivesItsViewers(t *testing.T) {
 		}
 		third.Viewer.Close()
 		time.Sleep(31 * time.Second)
-		if h.Streams() != 0 || len(f.tails) != 0 {
-			t.Errorf("%d streams, %d tails of Loki's", h.Streams(), len(f.tails))
+		if h.Stats().Streams != 0 || len(f.tails) != 0 {
+			t.Errorf("%d streams, %d tails of Loki's", h.Stats().Streams, len(f.tails))
 		}
 	})
 }

@@ -31,6 +31,10 @@ const (
 	// each viewer.
 	batchInterval = 100 * time.Millisecond
 
+	// renewAfter is how long a tail of Loki's is read before another one takes over: Loki ends it after an hour
+	// (tail_max_duration). It is up to a tenth less, so that not all are renewed at once.
+	renewAfter = 55 * time.Minute
+
 	minRetryDelay, maxRetryDelay = 250 * time.Millisecond, 5 * time.Second
 )
 
@@ -51,6 +55,7 @@ type stream struct {
 	// Held by hub.mu.
 	viewers int
 	used    bool // whether one has joined
+	polled  bool // changed by run alone
 	linger  *time.Timer
 
 	// What follows belongs to run alone.
@@ -67,6 +72,8 @@ type stream struct {
 	from         time.Time // where the query for them began
 	batches      uint64
 	epoch        uint64
+	pollUntil    time.Time // when another tail of Loki's is tried
+	mode         EventKind // the last one that viewers were told; 0 is that of a tail
 }
 
 // EndError is the end of a tail that its reader did not request.
@@ -105,6 +112,10 @@ func (s *stream) run(ctx context.Context) error {
 		started := time.Now()
 		begun, err := s.session(ctx)
 		now := time.Now()
+		if errors.Is(err, errPolled) {
+			since = now
+			continue
+		}
 		switch {
 		case ctx.Err() != nil:
 			return &EndError{context.Cause(ctx)}
@@ -161,13 +172,21 @@ func (s *stream) interrupt(wait time.Duration) {
 	s.pushEvent(e)
 }
 
-// live tells the viewers that all that was missed has been delivered.
-func (s *stream) live() {
+// live tells the viewers that all that was missed has been delivered, and how lines are read from now on.
+func (s *stream) live(mode EventKind) {
 	if !s.interrupted.IsZero() {
 		s.pushEvent(&Event{Kind: EventResumed, Since: s.interrupted, From: s.from, Lines: s.missed})
 		s.interrupted = time.Time{}
 	}
-	s.ring.setState(nil, true)
+	if mode != cmp.Or(s.mode, EventTailing) {
+		s.pushEvent(&Event{Kind: mode})
+		s.mode = mode
+	}
+	var state *Event
+	if mode == EventPolling {
+		state = &Event{Kind: mode}
+	}
+	s.ring.setState(state, true)
 }
 
 func (s *stream) pushEvent(e *Event) {
@@ -176,9 +195,9 @@ func (s *stream) pushEvent(e *Event) {
 	s.ring.push(b)
 }
 
-// session is one tail of Loki's, from what was missed before it to its end. It has begun when live lines
+// tail is one tail of Loki's, from what was missed before it to its end. It has begun when live lines
 // can have come.
-func (s *stream) session(ctx context.Context) (begun bool, err error) {
+func (s *stream) tail(ctx context.Context) (begun bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if s.isOpen() {
@@ -193,17 +212,29 @@ func (s *stream) session(ctx context.Context) (begun bool, err error) {
 		return false, fmt.Errorf("open tail: %w", err)
 	}
 	r := startReader(ctx, upstream, s.quota)
-	defer r.close()
+	defer func() { r.close() }()
 	s.markOpen()
 	if err := r.waitStarted(ctx); err != nil {
 		return false, err
 	}
-	// What was taken in between the query before and the beginning of Loki's tail.
-	if err := s.catchUp(ctx, opened.Add(-clockSkew)); err != nil {
-		return false, err
+	var prints []uint64
+	for {
+		// What was taken in between the query before and the beginning of Loki's tail.
+		if err := s.catchUp(ctx, opened.Add(-clockSkew)); err != nil {
+			return begun, err
+		}
+		for _, f := range prints {
+			s.addFetched(f)
+		}
+		s.live(EventTailing)
+		begun = true
+		next, err := s.follow(ctx, r)
+		if next == nil {
+			return true, err
+		}
+		r.close()
+		r, opened, prints = next.reader, next.opened, next.prints
 	}
-	s.live()
-	return true, s.follow(ctx, r)
 }
 
 // catchUp requests the lines that were not delivered yet. Loki's tail begins with a line since a time, which may be
@@ -219,7 +250,7 @@ func (s *stream) catchUp(ctx context.Context, since time.Time) error {
 		start = min(start, since.UnixNano())
 	}
 	walk := pages.Walk{
-		Source: s.config.Source.Entries, Lines: s.config.PageLines, LongBytes: s.config.LongBytes, Reserve: s.config.Reserve,
+		Source: s.entries, Lines: s.config.PageLines, LongBytes: s.config.LongBytes, Reserve: s.config.Reserve,
 		Window: loki.Window{Start: time.Unix(0, start), End: now.Add(lookahead)},
 	}
 	known := s.dedup.deliveredSince(start)
@@ -295,21 +326,30 @@ func batchEnd(entries []loki.Entry) int {
 	return len(entries)
 }
 
-// follow delivers the frames of Loki's tail until it ends. Where many come, those of a short time are one batch.
-func (s *stream) follow(ctx context.Context, r *reader) (err error) {
+// follow delivers the frames of Loki's tail until it ends, or another one takes over. Where many come, those of a short
+// time are one batch.
+func (s *stream) follow(ctx context.Context, r *reader) (next *renewed, err error) {
 	var p pending
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	renewal := time.NewTimer(renewAfter - rand.N(renewAfter/10)) //nolint:gosec // no secret
+	defer renewal.Stop()
 	defer func() { s.flush(&p, r) }()
 	for {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, ctx.Err()
+		case <-renewal.C:
+			s.flush(&p, r)
+			if next = s.renew(ctx, r); next != nil {
+				return next, nil
+			}
+			renewal.Reset(time.Minute)
 		case <-timer.C:
 			s.flush(&p, r)
 		case frame, ok := <-r.frames:
 			if !ok {
-				return r.err
+				return nil, r.err
 			}
 			first := p.size == 0
 			s.collect(&p, frame)

@@ -57,6 +57,7 @@ type Viewer struct {
 
 	// What follows belongs to Next, once joined is closed.
 	own      *ownPosition
+	settled  bool
 	id       string
 	greeting *Event
 	held     *held // nil without a delay
@@ -160,6 +161,7 @@ func (v *Viewer) Next(ctx context.Context, until <-chan time.Time) (*Batch, erro
 			if v.failed != nil {
 				return nil, &EndError{v.failed}
 			}
+			v.settle()
 		case <-ctx.Done():
 			continue
 		case <-until:
@@ -180,6 +182,14 @@ func (v *Viewer) Next(ctx context.Context, until <-chan time.Time) (*Batch, erro
 		}
 		stop()
 	}
+}
+
+// settle takes over the position at which the viewer has joined the ring.
+func (v *Viewer) settle() {
+	if !v.settled && v.own != nil {
+		v.id = v.own.cursor.String()
+	}
+	v.settled = true
 }
 
 // take returns the next batch of the ring for the viewer, or a channel that is closed when there may be one.
