@@ -26,7 +26,7 @@ var mayImport = map[string][]string{
 	"internal/access":  {"internal/claimpath", "internal/fielderror", "internal/tenancy", "internal/tenant"},
 	"internal/loki":    {"internal/fielderror", "internal/refresh", "internal/tenancy", "internal/tenant"},
 	"internal/pages":   {"internal/loki"},
-	"internal/tail":    {"internal/loki", "internal/pages", "internal/tenancy"},
+	"internal/tail":    {"internal/loki", "internal/pages", "internal/tenancy", "internal/tenant"},
 	"internal/config": {
 		"internal/audit", "internal/auth", "internal/fielderror", "internal/limits", "internal/loki", "internal/refresh", "internal/telemetry",
 		"internal/tenancy", "internal/tenant", "internal/web",
