@@ -21,7 +21,7 @@ async function openFirefox(t: TestContext, executablePath: string): Promise<{ pa
 const status = (page: Page, text: string): Promise<unknown> =>
   page.waitForFunction((wanted) => document.querySelector('.a-status')?.textContent?.startsWith(wanted), {}, text);
 
-test('Firefox signs in, shows, finds and opens lines, draws charts and completes queries', async (t) => {
+test('Firefox signs in, shows lines and their histogram, opens one, finds a text, and runs a command', async (t) => {
   const firefox = process.env['FIREFOX'];
   if (!firefox) return t.skip('Firefox is not installed');
   await push(
@@ -55,19 +55,5 @@ test('Firefox signs in, shows, finds and opens lines, draws charts and completes
   await page.keyboard.press('Enter');
   await page.waitForFunction(() => location.search.includes('from=now-3h'));
   await status(page, '300 lines');
-  await pressed('h1');
-  await page.keyboard.press('/');
-  await page.keyboard.down('Control');
-  await page.keyboard.press('a');
-  await page.keyboard.up('Control');
-  await page.keyboard.type('sum(count_over_time({app="firefox"');
-  await page.keyboard.press('Escape');
-  await page.keyboard.press('End');
-  await page.keyboard.type(' [5m]))');
-  await page.keyboard.down('Control');
-  await page.keyboard.press('Enter');
-  await page.keyboard.up('Control');
-  await status(page, '1 series');
-  await page.waitForSelector('.r-metric canvas');
   assert.deepEqual(faults, []);
 });
