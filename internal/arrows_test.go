@@ -19,7 +19,7 @@ const (
 // mayImport are the packages of this module that each may import: a package that is missing here may
 // import none, and must be added here first.
 var mayImport = map[string][]string{
-	"internal/auth":    {"internal/claimpath", "internal/fielderror", "internal/refresh", "internal/strictjson", "internal/tenant"},
+	"internal/auth":    {"internal/access", "internal/claimpath", "internal/fielderror", "internal/refresh", "internal/strictjson", "internal/tenant"},
 	"internal/audit":   {"internal/fielderror", "internal/tenant"},
 	"internal/limits":  {"internal/fielderror", "internal/refresh", "internal/tenant"},
 	"internal/tenancy": {"internal/fielderror", "internal/tenant"},
@@ -28,17 +28,17 @@ var mayImport = map[string][]string{
 	"internal/pages":   {"internal/loki"},
 	"internal/tail":    {"internal/loki", "internal/pages", "internal/tenancy", "internal/tenant"},
 	"internal/config": {
-		"internal/audit", "internal/auth", "internal/fielderror", "internal/limits", "internal/loki", "internal/refresh", "internal/telemetry",
+		"internal/access", "internal/audit", "internal/auth", "internal/fielderror", "internal/limits", "internal/loki", "internal/refresh", "internal/telemetry",
 		"internal/tenancy", "internal/tenant", "internal/web",
 	},
 	"internal/httpapi": {
-		"gen/api", "internal/audit", "internal/auth", "internal/fielderror", "internal/limits", "internal/loki", "internal/pages",
+		"gen/api", "internal/access", "internal/audit", "internal/auth", "internal/fielderror", "internal/limits", "internal/loki", "internal/pages",
 		"internal/strictjson", "internal/tail", "internal/telemetry", "internal/tenancy", "internal/tenant", "internal/web",
 	},
 	"internal/telemetry": {"internal/audit", "internal/tenant"},
 	"internal/web":       {"gen/explore", "gen/reference", "internal/fielderror"},
 	"internal/gateway": {
-		"internal/audit", "internal/auth", "internal/config", "internal/httpapi", "internal/limits", "internal/loki", "internal/refresh",
+		"internal/access", "internal/audit", "internal/auth", "internal/config", "internal/httpapi", "internal/limits", "internal/loki", "internal/refresh",
 		"internal/telemetry", "internal/tenancy", "internal/tenant",
 	},
 	"cmd/logfence":           {"internal/auth", "internal/config", "internal/gateway", "internal/tenancy", "internal/tenant"},

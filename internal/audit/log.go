@@ -187,13 +187,17 @@ type line struct {
 	Subject   string        `json:"subject,omitempty"`
 	Issuer    string        `json:"issuer,omitempty"`
 	Tenants   []tenant.Name `json:"tenants,omitempty"`
-	Client    string        `json:"client,omitempty"`
-	Operation string        `json:"operation,omitempty"`
-	Query     []string      `json:"query,omitempty"`
-	Fenced    []string      `json:"fenced,omitempty"`
-	Start     time.Time     `json:"start,omitzero"`
-	End       time.Time     `json:"end,omitzero"`
-	Lost      uint64        `json:"lost,omitempty"` // of a gap: how many are missing
+	Grants    []string      `json:"grants,omitempty"`
+	// AccessFile names the content of the file of grants; AnyTenant marks access to every tenant.
+	AccessFile string    `json:"access_file,omitempty"`
+	AnyTenant  bool      `json:"any_tenant,omitempty"`
+	Client     string    `json:"client,omitempty"`
+	Operation  string    `json:"operation,omitempty"`
+	Query      []string  `json:"query,omitempty"`
+	Fenced     []string  `json:"fenced,omitempty"`
+	Start      time.Time `json:"start,omitzero"`
+	End        time.Time `json:"end,omitzero"`
+	Lost       uint64    `json:"lost,omitempty"` // of a gap: how many are missing
 	// Of an aggregate: how many requests there were, and when the first of them was.
 	Count uint64    `json:"count,omitempty"`
 	Since time.Time `json:"since,omitzero"`
@@ -217,6 +221,7 @@ func (a *Log) record(d AccessRecord, stage string, o *lineOutcome) line {
 	r := line{
 		Type: "audit", Stage: stage, Time: lineTime(d.Time), RequestID: Redact(d.RequestID),
 		Subject: Redact(d.Subject), Issuer: Redact(d.Issuer), Tenants: RedactAll(d.Tenants),
+		Grants: d.Grants, AccessFile: d.Generation, AnyTenant: d.AnyTenant,
 		Operation: d.Operation, Query: a.queries(d.Requested), Fenced: a.queries(d.Fenced),
 		Start: lineTime(d.Start), End: lineTime(d.End), lineOutcome: o,
 	}

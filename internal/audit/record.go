@@ -25,8 +25,12 @@ type AccessRecord struct {
 	RequestID string    // the one in the response, see [RequestID]
 
 	Tenants []tenant.Name // whose data it may read
-	Subject string        // the caller: the token's sub
-	Issuer  string        // the token's iss
+	// Grants are the grants that the request was decided by, and Generation names the content of their file.
+	Grants     []string
+	Generation string
+	AnyTenant  bool   // they give every tenant, whichever the request is about
+	Subject    string // the caller: the token's sub
+	Issuer     string // the token's iss
 
 	Operation string    // the operationId of openapi.yaml
 	Requested []string  // LogQL as the caller wrote it: one query, or several selectors

@@ -86,7 +86,7 @@ func (iss Issuer) validateBound(alone bool, report reporter) {
 	switch {
 	case iss.AnyTenant && iss.limitsTenants():
 		report("AnyTenant", "given beside tenants or tenant_pattern, which would then bound nothing; write one or the other")
-	case !iss.AnyTenant && !iss.limitsTenants() && !alone:
+	case !iss.AnyTenant && !iss.limitsTenants() && !alone && !iss.ByGrants:
 		report("Tenants", "required with more than one issuer; without it tokens of %s could name the tenants of the others; "+
 			"list the tenants that they may name, or write a tenant_pattern, or any_tenant: true if they may name every tenant", shorten(iss.URL))
 	}
@@ -145,10 +145,11 @@ func withoutPrefix(err error) string {
 func (c Config) Warnings() []string {
 	var warnings []string
 	for i, iss := range c.Issuers {
+		iss.ByGrants = c.Grants
 		if reason := iss.sourceWarning(); reason != "" {
 			warnings = append(warnings, fmt.Sprintf("issuers[%d].tenant_claim: %s %s", i, iss.TenantClaim, reason))
 		}
-		if iss.AnyTenant {
+		if iss.AnyTenant && !c.Grants { // grants name their issuers
 			warnings = append(warnings, fmt.Sprintf("issuers[%d].any_tenant: tokens of %s may name every tenant, those of all other issuers included", i, shorten(iss.URL)))
 		}
 	}

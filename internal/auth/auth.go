@@ -20,6 +20,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/logfence/logfence/internal/access"
 	"github.com/logfence/logfence/internal/claimpath"
 	"github.com/logfence/logfence/internal/fielderror"
 	"github.com/logfence/logfence/internal/refresh"
@@ -62,8 +63,10 @@ type Principal struct {
 	Issuer string
 	// Subject is the token's `sub`, empty where there is none. It is unique within an issuer only.
 	Subject string
-	// Tenants are the caller's, sorted and without repetition, 1 to 64.
+	// Tenants are the caller's, sorted and without repetition, 1 to 64. With rules there are none: see Grants.
 	Tenants []tenant.Name
+	// Grants are what the rules give to the token; zero without rules (see [WithRules]).
+	Grants access.Choices
 	// Selector is the text of the selector claim, not parsed; empty only where none is configured.
 	Selector string
 	// Scopes are those of the claims `scope` and `scp`, in the token's order, without repetition.
@@ -78,10 +81,15 @@ type Principal struct {
 type Option func(*options)
 
 type options struct {
+	rules     func() *access.Rules
 	clock     Clock
 	log       *slog.Logger
 	transport http.RoundTripper
 }
+
+// WithRules has grants decide what a token may read, in place of the tenant claim: current returns the rules in force,
+// and is called for each token. They are of the file that [Config].Grants announces.
+func WithRules(current func() *access.Rules) Option { return func(o *options) { o.rules = current } }
 
 // WithClock uses c instead of the system's clock.
 func WithClock(c Clock) Option { return func(o *options) { o.clock = c } }
@@ -103,6 +111,7 @@ type Verifier struct {
 	order        []*issuer // as configured
 	policy       policy
 	clock        Clock
+	rules        func() *access.Rules // nil: without grants
 	cache        *cache
 	cancel       context.CancelFunc
 	running      sync.WaitGroup
@@ -157,6 +166,7 @@ func New(ctx context.Context, c Config, opts ...Option) (*Verifier, error) {
 		issuers: make(map[string]*issuer, len(c.Issuers)), trustDomains: make(map[string]*issuer),
 		policy: policy{algorithms: make(map[string]bool), leeway: c.Leeway, requiredScope: c.RequiredScope},
 		clock:  o.clock,
+		rules:  o.rules,
 		cache:  remembered,
 	}
 	for _, alg := range c.Algorithms {
@@ -199,7 +209,7 @@ func (v *Verifier) add(ic Issuer, iss *issuer) {
 func newIssuer(ctx context.Context, ic Issuer, c Config, o options) (*issuer, error) {
 	iss := &issuer{
 		name: ic.name(), url: ic.URL, audiences: ic.Audiences, clientIDs: ic.ClientIDs,
-		bound: newAllowedTenants(ic, len(c.Issuers) == 1), essential: ic.Required, directories: make(map[string]bool),
+		bound: newAllowedTenants(ic, len(c.Issuers) == 1 || c.Grants), essential: ic.Required, directories: make(map[string]bool),
 		headers: make(map[string]bool), ambient: ic.Ambient,
 	}
 	for _, name := range ic.headers() {
@@ -279,8 +289,8 @@ func (v *Verifier) VerifyCredential(ctx context.Context, c Credential) (Principa
 	if len(token) > MaxTokenBytes {
 		return Principal{}, invalid("%d bytes; at most %d are read", len(token), MaxTokenBytes)
 	}
-	digest := c.digest()
-	if p, ok := v.cache.get(digest, v.clock.Now()); ok {
+	digest, rules := c.digest(), v.currentRules()
+	if p, ok := v.cache.get(digest, rules, v.clock.Now()); ok {
 		return p, nil
 	}
 	t, err := parseToken(token)
@@ -304,15 +314,42 @@ func (v *Verifier) VerifyCredential(ctx context.Context, c Credential) (Principa
 	if err != nil {
 		return Principal{}, t.explained(err)
 	}
-	p, err := v.policy.principal(t.claims, iss, expiry)
+	p, err := v.policy.principal(t.claims, iss, expiry, rules)
 	p.Ambient = iss.ambient && c.Header != authorizationHeader
 	if err != nil {
 		return p, t.explained(err)
 	}
 	v.cache.put(digest, cacheEntry{
-		principal: p, keys: iss.keys, set: set, until: minTime(v.clock.Now().Add(maxCacheAge), expiry.Add(v.policy.leeway)),
+		principal: p, keys: iss.keys, set: set, rules: rules, until: minTime(v.clock.Now().Add(maxCacheAge), expiry.Add(v.policy.leeway)),
 	})
 	return p.clone(), nil
+}
+
+// currentRules are the rules in force; nil without grants.
+func (v *Verifier) currentRules() *access.Rules {
+	if v.rules == nil {
+		return nil
+	}
+	return v.rules()
+}
+
+// Regrant returns the principal of a credential that [Verifier.VerifyCredential] has accepted, by the rules in force
+// now. It is for requests that are in flight when the rules change. Neither signature nor times are verified again:
+// for any other credential its result means nothing.
+func (v *Verifier) Regrant(c Credential) (Principal, error) {
+	t, err := parseToken(c.Token)
+	if err != nil {
+		return Principal{}, err
+	}
+	iss, err := v.issuerOf(t)
+	if err != nil {
+		return Principal{}, err
+	}
+	expiry, _, err := dateClaim(t.claims, "exp")
+	if err != nil {
+		return Principal{}, err
+	}
+	return v.policy.principal(t.claims, iss, expiry, v.currentRules())
 }
 
 // issuerOf picks the configured issuer by the token's `iss`, compared byte by byte: URLs that a

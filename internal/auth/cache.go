@@ -7,6 +7,8 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/logfence/logfence/internal/access"
 )
 
 // maxCacheAge is how long the result for a token is cached at most.
@@ -23,11 +25,12 @@ type cache struct {
 	hits, misses atomic.Uint64
 }
 
-// cacheEntry is valid until its time, and as long as the keys are those that verified it.
+// cacheEntry is valid until its time, and as long as the keys and the rules are those that it was made by.
 type cacheEntry struct {
 	principal Principal
 	keys      *keyring
 	set       *keySet
+	rules     *access.Rules // that have made the principal
 	until     time.Time
 }
 
@@ -50,12 +53,12 @@ func newCache(size int) (*cache, error) {
 	return &cache{entries: entries}, nil
 }
 
-func (c *cache) get(digest [sha256.Size]byte, now time.Time) (Principal, bool) {
+func (c *cache) get(digest [sha256.Size]byte, rules *access.Rules, now time.Time) (Principal, bool) {
 	if c.entries == nil {
 		return Principal{}, false
 	}
 	e, ok := c.entries.Get(digest)
-	if ok && e.valid(now) {
+	if ok && e.rules == rules && e.valid(now) {
 		c.hits.Add(1)
 		return e.principal.clone(), true
 	}

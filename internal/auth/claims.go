@@ -7,13 +7,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/logfence/logfence/internal/access"
 	"github.com/logfence/logfence/internal/claimpath"
 	"github.com/logfence/logfence/internal/tenant"
 )
 
 // principal reads the principal from verified claims. The scope is checked first, so that a token for another
 // API gets that error, whatever else it lacks.
-func (p policy) principal(claims map[string]any, iss *issuer, expiry time.Time) (Principal, error) {
+func (p policy) principal(claims map[string]any, iss *issuer, expiry time.Time, rules *access.Rules) (Principal, error) {
 	subject, _ := claims["sub"].(string) // checkClaims has checked its type
 	caller := Principal{Issuer: iss.nameIn(claims), Subject: subject, Scopes: scopes(claims), Expiry: expiry}
 	if p.requiredScope != "" && !slices.Contains(caller.Scopes, p.requiredScope) {
@@ -21,6 +22,9 @@ func (p policy) principal(claims map[string]any, iss *issuer, expiry time.Time) 
 	}
 	if err := iss.checkRequired(claims); err != nil {
 		return caller, fmt.Errorf("%w: %w", ErrNoTenant, err)
+	}
+	if rules != nil {
+		return iss.grants(caller, claims, rules)
 	}
 	tenants, err := iss.tenantsOf(claims)
 	if err != nil {
@@ -35,6 +39,20 @@ func (p policy) principal(claims map[string]any, iss *issuer, expiry time.Time) 
 		return caller, fmt.Errorf("%w: %w", ErrInvalidSelectorClaim, err)
 	}
 	caller.Tenants, caller.Selector = tenants, selector
+	return caller, nil
+}
+
+// grants completes the principal by the rules. The selector claim, where one is configured, confines each grant.
+func (i *issuer) grants(caller Principal, claims map[string]any, rules *access.Rules) (Principal, error) {
+	selector, err := readSelector(i.selector, claims)
+	if err != nil {
+		return caller, fmt.Errorf("%w: %w", ErrInvalidSelectorClaim, err)
+	}
+	choices, err := rules.Resolve(caller.Issuer, claims)
+	if err != nil {
+		return caller, fmt.Errorf("%w: %w", ErrNoTenant, err)
+	}
+	caller.Grants, caller.Selector = choices, selector
 	return caller, nil
 }
 

@@ -17,6 +17,9 @@ import (
 type Config struct {
 	// Issuers are the accepted issuers, at least one. A token's `iss` selects the issuer.
 	Issuers []Issuer
+	// Grants says that grants decide what tokens may read (see [WithRules]): the tenant claim is not read, and issuers need
+	// no bound of their own, since each grant names its issuers.
+	Grants bool
 	// Algorithms are the accepted signature algorithms, by their names of RFC 7518 and RFC 8037.
 	// Default: all of [SupportedAlgorithms]. A shorter list is safe at any time; tokens signed
 	// with another are then rejected. There are no symmetric ones, and no `none`.
@@ -81,6 +84,7 @@ func (c Config) Validate() error {
 			report(in+"URL", "%q is Issuers[%d] already; name each issuer once", iss.name(), first)
 		}
 		seen[iss.name()] = i
+		iss.ByGrants = c.Grants
 		ofIssuer := func(field, format string, args ...any) { report(in+field, format, args...) }
 		iss.validate(c.DangerouslyAllowHTTPJWKS, ofIssuer)
 		iss.validateBound(len(c.Issuers) == 1, ofIssuer)

@@ -89,7 +89,7 @@ func (iss Issuer) validateDirectories(report reporter) {
 	case len(iss.Directories) > maxDirectories:
 		report("Directories", "%d directories; at most %d are accepted", len(iss.Directories), maxDirectories)
 		return
-	case len(iss.Directories) > 1 && iss.TenantClaim != "tid" && !iss.AnyTenant:
+	case len(iss.Directories) > 1 && iss.TenantClaim != "tid" && !iss.AnyTenant && !iss.ByGrants:
 		report("Directories", "several directories may name the same tenants; write tenant_claim: tid, "+
 			"or each directory as an issuer of its own with its tenants, or any_tenant: true if each may name every tenant")
 	}

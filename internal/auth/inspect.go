@@ -104,8 +104,10 @@ func (v *Verifier) inspectClaims(iss *issuer, claims map[string]any, add func(na
 	if len(iss.required) > 0 {
 		add("required_claims", "as required", iss.checkRequired(claims))
 	}
-	tenants, err := iss.tenantsOf(claims)
-	if add("tenant claim", strings.Join(tenant.Texts(tenants), ", "), err) {
+	if rules := v.currentRules(); rules != nil {
+		choices, err := rules.Resolve(iss.nameIn(claims), claims)
+		add("grants", strings.Join(choices.Names(), ", "), err)
+	} else if tenants, err := iss.tenantsOf(claims); add("tenant claim", strings.Join(tenant.Texts(tenants), ", "), err) {
 		add("tenants of the issuer", "allowed", iss.bound.check(iss.name, tenants))
 	}
 	if iss.selector != nil {

@@ -79,6 +79,8 @@ type Issuer struct {
 	AnyTenant bool
 	// Required makes [Verifier.Ready] fail while this issuer has no usable keys, although another one has.
 	Required bool
+	// ByGrants is Config.Grants, which puts it into each issuer that it validates.
+	ByGrants bool
 	// SelectorClaim is the claim that holds a stream selector, which confines the caller further than
 	// the tenants; syntax as above. Default: none. Where it is configured, a token without it is
 	// rejected: absent must not mean "unconfined".
@@ -184,9 +186,9 @@ func (iss Issuer) fetchedFrom() string {
 }
 
 func (iss Issuer) validateClaims(report reporter) {
-	if iss.TenantClaim == "" {
+	if iss.TenantClaim == "" && !iss.ByGrants {
 		report("TenantClaim", "required; write the claim that names the caller's tenants, such as tenant_id")
-	} else if _, err := claimpath.Parse(iss.TenantClaim); err != nil {
+	} else if _, err := claimpath.Parse(iss.TenantClaim); err != nil && !iss.ByGrants {
 		report("TenantClaim", "%s", err)
 	}
 	if _, err := parseShape(iss.TenantShape); err != nil {

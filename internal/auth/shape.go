@@ -74,7 +74,11 @@ func compileNaming(pattern string) (*regexp.Regexp, error) {
 	if groups != 1 {
 		return nil, fmt.Errorf("%s has %d groups named tenant; write one, such as logs-(?P<tenant>[a-z0-9-]+)", shorten(pattern), groups)
 	}
-	return regexp.MustCompile(`\A(?:` + pattern + `)\z`), nil
+	anchored, err := regexp.Compile(`\A(?:` + pattern + `)\z`)
+	if err != nil { // an open quotation reaches beyond the pattern
+		return nil, fmt.Errorf(`%s has a quotation (\Q) that is not closed; close it by \E`, shorten(pattern))
+	}
+	return anchored, nil
 }
 
 // tenants returns the tenants that the claim names, sorted. One name that is not valid refuses all, except with

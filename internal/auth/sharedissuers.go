@@ -92,7 +92,7 @@ var userControlled = []struct {
 // validateSource refuses a tenant claim whose value the token's owner can choose.
 func (iss Issuer) validateSource(report reporter) {
 	path, err := claimpath.Parse(iss.TenantClaim)
-	if err != nil {
+	if err != nil && !iss.ByGrants {
 		return // reported already
 	}
 	var exact []string
@@ -103,6 +103,9 @@ func (iss Issuer) validateSource(report reporter) {
 			continue
 		}
 		exact = append(exact, r.path.String())
+	}
+	if iss.ByGrants {
+		return // each grant is checked: see checkGrantSource
 	}
 	if slices.Contains(path, "user_metadata") && !iss.DangerouslyUserControlledClaim {
 		report("TenantClaim", "%s is within user_metadata, which each user can edit; use app_metadata, or accept it with dangerously_user_controlled_claim: true", shorten(iss.TenantClaim))
@@ -119,7 +122,7 @@ func (iss Issuer) validateSource(report reporter) {
 // sourceWarning returns what is dangerous about the tenant claim; empty: nothing.
 func (iss Issuer) sourceWarning() string {
 	path, err := claimpath.Parse(iss.TenantClaim)
-	if err != nil {
+	if err != nil || iss.ByGrants {
 		return ""
 	}
 	if slices.Contains(path, "user_metadata") {

@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/logfence/logfence/internal/access"
 	"github.com/logfence/logfence/internal/audit"
 	"github.com/logfence/logfence/internal/auth"
 	"github.com/logfence/logfence/internal/limits"
@@ -46,6 +47,8 @@ type Config struct {
 	Tenancy    tenancy.Config
 	Limits     limits.Config
 	LimitsFile string // of limits of single tenants and classes; empty: none
+	// AccessFile is that of grants, which decide what tokens may read; empty: the tenant claim does.
+	AccessFile string
 	Loki       loki.Config
 	// LokiKeepAlive reuses HTTP/1.1 connections to Loki; it sets Loki.DisableKeepAlives.
 	LokiKeepAlive bool
@@ -74,6 +77,7 @@ type Config struct {
 	PProf          bool // serve profiles to operators
 
 	effective []Value
+	access    *access.Rules // of AccessFile as it was
 }
 
 // Value is one setting as it is in force.
@@ -86,6 +90,9 @@ type Value struct {
 // Effective lists the settings in force, in the table's order. It holds nothing secret.
 func (c Config) Effective() []Value { return c.effective }
 
+// Access are the rules of AccessFile as it was when the settings were read; nil without one.
+func (c Config) Access() *access.Rules { return c.access }
+
 // loader is a Config while it is read.
 type loader struct {
 	Config
@@ -94,6 +101,7 @@ type loader struct {
 	given   map[string]text   // by variable, the file's and the environment's
 	from    map[string]origin // of each setting that was given
 	bad     problems
+	classes []string // of the limits file
 	example string // a line of the file that is read, where it is not the one of settings
 }
 
@@ -117,6 +125,7 @@ func Load(env []string, file string) (Config, error) {
 		d.SignIn.Issuer = d.Auth.Issuers[0].URL
 	}
 	d.Loki.DisableKeepAlives = !d.LokiKeepAlive
+	d.Auth.Grants = d.AccessFile != ""
 	d.validate()
 	if err := d.bad.err(); err != nil {
 		return Config{}, err

@@ -97,7 +97,7 @@ func (d *loader) readFile(file string) map[string]text {
 	if file == "" {
 		return given
 	}
-	content, err := readBounded(file)
+	content, err := readBounded(file, maxFile)
 	if err != nil {
 		d.bad.add(origin{file: file}, "", err.Error())
 		return given
@@ -136,8 +136,8 @@ func (d *loader) readTree(file string, content []byte, each func(key string, val
 }
 
 // readBounded reads a file of the operator's. Its error does not name the file, which the heading does.
-func readBounded(file string) ([]byte, error) {
-	content, err := refresh.ReadFile(file, maxFile)
+func readBounded(file string, most int64) ([]byte, error) {
+	content, err := refresh.ReadFile(file, most)
 	if err != nil {
 		return nil, fmt.Errorf("cannot be read: %w", withoutPath(err))
 	}

@@ -30,12 +30,18 @@ const (
 // A tenant has the limits of a class, or limits of its own. The keys are those of the table of limits, and a limit
 // that is not written is that of base. The result is by tenant; the error is an [*Error] of every mistake.
 func ParseLimits(file string, content []byte, base limits.Limits) (map[tenant.Name]limits.OwnLimits, error) {
-	own, d := readLimits(file, content, base)
+	own, _, d := readLimits(file, content, base)
 	return own, d.bad.err()
 }
 
-// readLimits is ParseLimits, with all that was found on the way.
-func readLimits(file string, content []byte, base limits.Limits) (map[tenant.Name]limits.OwnLimits, *loader) {
+// ParseLimitsFile is [ParseLimits], with the classes of the file.
+func ParseLimitsFile(file string, content []byte, base limits.Limits) (map[tenant.Name]limits.OwnLimits, map[string]limits.Limits, error) {
+	own, classes, d := readLimits(file, content, base)
+	return own, classes, d.bad.err()
+}
+
+// readLimits is ParseLimitsFile, with all that was found on the way.
+func readLimits(file string, content []byte, base limits.Limits) (map[tenant.Name]limits.OwnLimits, map[string]limits.Limits, *loader) {
 	d := &loader{bad: problems{file: file}, example: "acme: {rate: 50}"}
 	sections := map[string]section{}
 	d.readTree(file, content, func(key string, value ast.Node, at func(ast.Node) origin) {
@@ -57,7 +63,7 @@ func readLimits(file string, content []byte, base limits.Limits) (map[tenant.Nam
 		}
 		own[tenant.Name(name)] = limits.OwnLimits{Limits: d.readOwn(path+".", value, at, base)}
 	})
-	return own, d
+	return own, classes, d
 }
 
 // section is what is below one of the file's keys.
@@ -129,12 +135,13 @@ func (d *loader) validateLimitsFile() {
 	if d.LimitsFile == "" {
 		return
 	}
-	content, err := readBounded(d.LimitsFile)
+	content, err := readBounded(d.LimitsFile, maxFile)
 	if err != nil {
 		d.attribute(fielderror.New("LimitsFile", "%w", err))
 		return
 	}
-	_, read := readLimits(d.LimitsFile, content, d.Limits.Limits)
+	_, classes, read := readLimits(d.LimitsFile, content, d.Limits.Limits)
+	d.classes = slices.Sorted(maps.Keys(classes))
 	d.bad.found = append(d.bad.found, read.bad.found...)
 	d.effective = append(d.effective, read.effective...)
 }

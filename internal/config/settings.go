@@ -233,6 +233,11 @@ var settingsBefore = []setting{
 // settingsAfter begin with what else bounds requests.
 var settingsAfter = []setting{
 	{
+		name: "ACCESS_FILE", kind: kindFile, field: "AccessFile",
+		meaning: "YAML file with the grants that map claims, such as groups, to tenants; reloaded when it changes and on SIGHUP. `LOGFENCE_TENANT_CLAIM` is then not read; see docs/access.md",
+		target:  func(d *loader) any { return &d.AccessFile },
+	},
+	{
 		name: "LIMITS_FILE", kind: kindFile, field: "LimitsFile",
 		meaning: "YAML file with the limits of single tenants and of classes of tenants; reloaded when it changes and on SIGHUP",
 		target:  func(d *loader) any { return &d.LimitsFile },

@@ -26,6 +26,7 @@ func (d *loader) validate() {
 	))
 	d.validateIssuerFiles()
 	d.validateLimitsFile()
+	d.validateAccessFile()
 }
 
 // attribute puts each mistake under the setting that fills its field.

@@ -114,7 +114,7 @@ func New(ctx context.Context, c config.Config, stderr io.Writer) (_ *Gateway, er
 	if len(c.Loki.Files()) > 0 {
 		life.onReload(func() { _ = client.Reload() }) // it logs the outcome
 	}
-	for _, warning := range append(c.Loki.Warnings(), c.Auth.Warnings()...) {
+	for _, warning := range slices.Concat(c.Loki.Warnings(), c.Auth.Warnings(), c.GrantWarnings()) {
 		log.WarnContext(ctx, warning)
 	}
 	certificate, err := openCertificate(c, log, seen.metrics, life)
@@ -124,8 +124,13 @@ func New(ctx context.Context, c config.Config, stderr io.Writer) (_ *Gateway, er
 	if err := checkLoki(ctx, client, log); err != nil {
 		return nil, err
 	}
+	granted, err := openGrants(c, limiter, log, seen.metrics, life)
+	if err != nil {
+		return nil, err
+	}
+	limiter.grants.Store(granted)
 	// Its own context: keys are needed until the last response in flight has ended.
-	verifier, err := auth.New(context.WithoutCancel(ctx), c.Auth, auth.WithLogger(log))
+	verifier, err := auth.New(context.WithoutCancel(ctx), c.Auth, auth.WithLogger(log), auth.WithRules(granted.rules()))
 	if err != nil {
 		return nil, fmt.Errorf("make the verifier of tokens: %w", err)
 	}
@@ -135,13 +140,14 @@ func New(ctx context.Context, c config.Config, stderr io.Writer) (_ *Gateway, er
 	}
 	server, err := httpapi.New(httpapi.Config{
 		Verifier: verifier, Fence: fence, Loki: client, Parsing: parsing, Limits: limiter.Limiter,
-		Recorder: seen.recorder, Log: log, Metrics: seen.metrics.Handler(), Profiles: c.PProf,
+		Rules: granted.rules(), RulesErr: granted.err(), Recorder: seen.recorder, Log: log, Metrics: seen.metrics.Handler(), Profiles: c.PProf,
 		Compat: c.LokiCompat, BasicToken: c.BasicToken, TokenHeaders: c.Auth.TokenHeaders(), CORSOrigins: c.CORSOrigins, TrustedProxies: c.TrustedProxies,
 		Explore: explorePage(c), MaxBody: c.MaxBodyBytes, LokiTails: c.LokiTails, ClientTimeout: c.ClientTimeout, Leeway: c.Auth.Leeway, InflightGrace: c.Auth.InflightGrace,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make the server: %w", err)
 	}
+	granted.whenChanged(server.AccessChanged)
 	seen.register(verifier, client, server)
 	life.reloadOnHangup()
 	return &Gateway{

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"sync/atomic"
 
 	"github.com/logfence/logfence/internal/config"
 	"github.com/logfence/logfence/internal/limits"
@@ -17,6 +20,9 @@ type tenantLimits struct {
 	*limits.Limiter
 
 	file *refresh.Value[map[tenant.Name]limits.OwnLimits] // nil: tenants have no limits of their own
+	// grants check that a file has the classes that they name. They are set after the first file is read, which they are
+	// read with.
+	grants *atomic.Pointer[grants]
 }
 
 // openLimits makes the limiter, and follows the file of tenants' own limits: a mistake in it keeps those
@@ -27,16 +33,19 @@ func openLimits(c config.Config, log *slog.Logger, life *lifecycle) (tenantLimit
 		return tenantLimits{}, fmt.Errorf("make the limits: %w", err)
 	}
 	life.onCleanup(limiter.Close)
-	l := tenantLimits{Limiter: limiter}
+	l := tenantLimits{Limiter: limiter, grants: &atomic.Pointer[grants]{}}
 	if c.LimitsFile == "" {
 		return l, nil
 	}
 	l.file, err = refresh.File(c.LimitsFile, func(content []byte) (map[tenant.Name]limits.OwnLimits, error) {
-		own, err := config.ParseLimits(c.LimitsFile, content, c.Limits.Limits)
+		own, classes, err := config.ParseLimitsFile(c.LimitsFile, content, c.Limits.Limits)
 		if err != nil {
 			return nil, err
 		}
-		limiter.Replace(own) // as a whole: a request sees the old ones or the new ones
+		if err := l.grants.Load().checkClasses(slices.Sorted(maps.Keys(classes))); err != nil {
+			return nil, err
+		}
+		limiter.ReplaceAll(own, classes) // as a whole: a request sees the old ones or the new ones
 		return own, nil
 	}, refresh.Options{OnChange: func(err error) { logLimits(log, c.LimitsFile, err) }})
 	if err != nil {

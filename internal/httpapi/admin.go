@@ -72,8 +72,9 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 		delete(checks, name)
 	}
 	if checks["keys"] != nil {
-		h.addUnusable(s.verifier.Unusable())
+		h.warn("keys", s.verifier.Unusable())
 	}
+	h.warn("access", s.rulesErr())
 	for name, check := range checks {
 		h.Checks[name] = "ok"
 		if err := check(); err != nil {
@@ -84,11 +85,16 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	writeHealth(w, h, status)
 }
 
-// addUnusable warns of issuers without keys. While another issuer has keys, the process is ready.
-func (h *health) addUnusable(err error) {
-	if err != nil {
-		h.Warnings = map[string]string{"keys": err.Error()}
+// warn adds a warning, where there is an error: of issuers without keys, while another issuer has keys, or of a file of
+// grants with a mistake, while those before it hold. The process is ready.
+func (h *health) warn(name string, err error) {
+	if err == nil {
+		return
 	}
+	if h.Warnings == nil {
+		h.Warnings = map[string]string{}
+	}
+	h.Warnings[name] = err.Error()
 }
 
 func writeHealth(w http.ResponseWriter, h health, status int) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/logfence/logfence/internal/access"
 	"github.com/logfence/logfence/internal/auth"
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/tenancy"
@@ -19,6 +20,8 @@ type Verifier interface {
 	VerifyCredential(ctx context.Context, c auth.Credential) (auth.Principal, error)
 	// Ready returns nil while tokens can be verified.
 	Ready() error
+	// Regrant returns the principal of a credential that has been accepted before, by the grants in force now.
+	Regrant(c auth.Credential) (auth.Principal, error)
 	// Unusable names the issuers whose tokens cannot be verified now, for operators; nil: none.
 	Unusable() error
 }
@@ -29,6 +32,10 @@ type caller struct {
 	scope  tenancy.Scope
 	limits *limits.Effective
 	own    []tenant.Name // the tenants of the token, sorted, whichever of them the request is about
+
+	// With grants: what the caller has chosen, and of it what the request is about.
+	choice, granted access.Choice
+	credential      auth.Credential
 }
 
 // checkShape refuses a query that is nested deeper, or larger, than the caller's limits allow.
@@ -58,6 +65,14 @@ func (s *Server) identify(r *http.Request) (caller, error) {
 	}
 	if principal.Ambient && fromOtherSite(r.Header) {
 		return caller{Principal: principal}, codeOriginForbidden.problem(nil, "Pages of other sites may not send requests with your sign-in.")
+	}
+	if s.rules != nil {
+		who, err := s.withGrant(r.Header, principal)
+		who.credential = credential
+		return who, err
+	}
+	if len(r.Header[headerGrant]) > 0 {
+		return caller{Principal: principal}, grantNotYours(access.ErrNotYours)
 	}
 	own := principal.Tenants
 	if len(own) > 1 {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/logfence/logfence/internal/access"
 	"github.com/logfence/logfence/internal/audit"
 	"github.com/logfence/logfence/internal/fielderror"
 	"github.com/logfence/logfence/internal/limits"
@@ -32,6 +33,11 @@ type Config struct {
 	Recorder *telemetry.Recorder
 	// Log is for what is no request's.
 	Log *slog.Logger
+
+	// Rules are the grants in force; nil: the tokens name their tenants.
+	Rules func() *access.Rules
+	// RulesErr returns why the grants in force are not those of the file as it is; nil: they are, or there is no file.
+	RulesErr func() error
 
 	// Metrics is served to operators at /metrics; nil serves none.
 	Metrics http.Handler

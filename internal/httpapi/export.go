@@ -70,7 +70,11 @@ func (s *Server) exportLineLimit(c echo.Context, limit *int) (int, error) {
 // dots, dashes and underscores.
 func fileName(tenants []tenant.Name, w loki.Window, extension string) string {
 	whose := fmt.Sprintf("%d-tenants", len(tenants))
-	if len(tenants) == 1 {
+	switch {
+	case len(tenants) != 1:
+	case tenants[0] == tenant.Any:
+		whose = "all-tenants"
+	default:
 		whose = string(tenants[0])
 	}
 	return "logs-" + whose + "-" + nameTime(w.Start) + "-" + nameTime(w.End) + extension
@@ -189,6 +193,9 @@ func aborted(err error) error {
 
 // finish ends the response so that the client can tell whether it is complete.
 func (x *export) finish(err error) error {
+	if !errors.Is(err, errAborted) {
+		err = accessChanged(x.Request().Context(), err)
+	}
 	switch {
 	case err != nil && !x.Response().Committed, errors.Is(err, errAborted):
 		return err

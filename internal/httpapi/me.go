@@ -12,14 +12,21 @@ import (
 // GetMe handles GET /api/v1/me.
 func (s *Server) GetMe(c echo.Context, _ api.GetMeParams) error {
 	who := callerOf(c)
+	tenants, selector := tenant.Texts(who.Tenants), who.Selector
+	if s.rules != nil {
+		selector = who.scope.Extra()
+	}
+	if who.granted.Any {
+		tenants = []string{}
+	}
 	l, scopes := who.limits, who.Scopes
 	if scopes == nil {
 		scopes = []string{} // an empty list in JSON, not null
 	}
 	return c.JSON(http.StatusOK, me{
 		Me: api.Me{
-			Subject: stringOrNil(who.Subject), Issuer: who.Issuer, Tenants: tenant.Texts(who.Tenants), Selector: stringOrNil(who.Selector),
-			Scopes: scopes, ExpiresAt: who.Expiry.UTC(),
+			Subject: stringOrNil(who.Subject), Issuer: who.Issuer, Tenants: tenants, Selector: stringOrNil(selector),
+			Scopes: scopes, ExpiresAt: who.Expiry.UTC(), Grants: myGrants(who),
 		},
 		Limits: l.Report(),
 	})

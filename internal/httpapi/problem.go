@@ -34,6 +34,8 @@ type problem struct {
 	Parameter string `json:"parameter,omitempty"`
 	Line      int    `json:"line,omitempty"`
 	Column    int    `json:"column,omitempty"`
+	// Grants are the names of the caller's grants, where it has to choose one.
+	Grants []string `json:"grants,omitempty"`
 
 	// loki is the text on Loki's surface, where it differs from the detail, and lokiStatus the status there.
 	loki       string
@@ -70,6 +72,11 @@ var (
 	codeCursorInvalid        = code{"cursor_invalid", http.StatusBadRequest, "Cursor is not valid"}
 	codeLokiRefused          = code{"loki_refused", http.StatusBadRequest, "Loki refused the query"}
 	codeUnauthorized         = code{"unauthorized", http.StatusUnauthorized, "Token is missing or not valid"}
+	codeGrantAmbiguous       = code{"grant_ambiguous", http.StatusForbidden, "Several grants apply"}
+	codeGrantNotYours        = code{"grant_not_yours", http.StatusForbidden, "Grant is not the caller's"}
+	codeGroupsLeftOut        = code{"groups_left_out", http.StatusForbidden, "Token has no groups"}
+	codeTooManyTenants       = code{"too_many_tenants", http.StatusForbidden, "Token is given too much"}
+	codeAccessChanged        = code{"access_changed", http.StatusForbidden, "Access has changed"}
 	codeNoTenant             = code{"no_tenant", http.StatusForbidden, "Token names no tenant"}
 	codeTenantNotYours       = code{"tenant_not_yours", http.StatusForbidden, "Tenant is not the caller's"}
 	codeInsufficientScope    = code{"insufficient_scope", http.StatusForbidden, "Token lacks a scope"}
@@ -145,7 +152,7 @@ const retryLater = "1" // seconds
 // the request, of which Loki's errors may repeat parts.
 func problemOf(err error, queries ...string) *problem {
 	ofRefused := func(err error) *problem { return ofRefused(err, strings.Join(queries, "\n")) }
-	for _, in := range []func(error) *problem{asProblem, ofToken, ofRecord, ofQuery, ofLimits, ofRefused, ofLoki, ofRouter} {
+	for _, in := range []func(error) *problem{asProblem, ofGrants, ofToken, ofRecord, ofQuery, ofLimits, ofRefused, ofLoki, ofRouter} {
 		if p := in(err); p != nil {
 			return p
 		}

@@ -28,6 +28,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/logfence/logfence/gen/api"
+	"github.com/logfence/logfence/internal/access"
 	"github.com/logfence/logfence/internal/audit"
 	"github.com/logfence/logfence/internal/fielderror"
 	"github.com/logfence/logfence/internal/limits"
@@ -55,6 +56,9 @@ type Server struct {
 	estimates     *estimator
 	leeway        time.Duration
 	inflightGrace time.Duration
+	rules         func() *access.Rules // nil: without grants
+	rulesErr      func() error
+	granted       grantedRequests
 	clientTimeout time.Duration
 	stopping      atomic.Bool // reported by /readyz
 	lastPolicy    atomic.Pointer[policy]
@@ -106,6 +110,9 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	s.origins, s.tails, s.leeway, s.inflightGrace = c.CORSOrigins, newTailRegistry(c), c.Leeway, c.InflightGrace
+	if s.rules, s.rulesErr = c.Rules, c.RulesErr; s.rulesErr == nil {
+		s.rulesErr = func() error { return nil }
+	}
 	if s.public, err = s.newPublic(c); err != nil {
 		return nil, err
 	}
@@ -153,7 +160,7 @@ func (s *Server) newPublic(c Config) (http.Handler, error) {
 // themselves, so the browser's own credentials (cookies) are not allowed.
 func withCORS(h http.Handler, origins, tokenHeaders []string) (http.Handler, error) {
 	allowed := []string{
-		echo.HeaderAuthorization, echo.HeaderContentType, audit.HeaderRequestID, headerTenant, headerEncodingFlags,
+		echo.HeaderAuthorization, echo.HeaderContentType, audit.HeaderRequestID, headerTenant, headerGrant, headerEncodingFlags,
 		"Last-Event-ID", "Traceparent", "Tracestate", "Baggage", "X-Requested-With",
 	}
 	for _, name := range tokenHeaders {
@@ -217,12 +224,18 @@ func (s *Server) authenticated(op *operation, h echo.HandlerFunc) echo.HandlerFu
 		x := requestStateOf(c)
 		d := &x.record
 		s.recorder.Route(c.Request().Context(), op.id, op.route.Path)
+		if s.rules != nil {
+			c.Response().Header()[echo.HeaderVary] = append(c.Response().Header()[echo.HeaderVary], headerGrant)
+		}
 		who, err := s.identify(c.Request())
 		d.Tenants, d.Subject, d.Issuer = who.Tenants, who.Subject, who.Issuer
+		d.Grants, d.Generation, d.AnyTenant = who.choice.Names, who.Grants.Generation(), who.choice.Any
 		if err != nil {
 			return err
 		}
-		who.limits = s.limits.Of(who.Tenants)
+		if who.limits, err = s.limitsOf(&who); err != nil {
+			return err
+		}
 		x.caller = who
 		ticket, err := s.admit(c, op)
 		if err != nil {
@@ -247,7 +260,9 @@ func (s *Server) authenticated(op *operation, h echo.HandlerFunc) echo.HandlerFu
 			return err
 		}
 		body.read()
-		return s.whileTokenValid(c, op, func() error { return h(&validatedRequest{Context: c, values: values}) })
+		return s.whileGranted(c, op, func() error {
+			return s.whileTokenValid(c, op, func() error { return h(&validatedRequest{Context: c, values: values}) })
+		})
 	}
 }
 

@@ -180,7 +180,7 @@ func (s *Server) LokiTail(c echo.Context, p api.LokiTailParams) error {
 		w.format, w.encode = tail.FormatMerged, encodeMerged
 	}
 	end, err := w.run(client, f)
-	if client.Err() != nil || err != nil {
+	if isGone(client) || err != nil {
 		return nil // it has disconnected, or nothing can be sent any more: the connection breaks
 	}
 	end.note(c)

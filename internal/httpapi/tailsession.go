@@ -128,6 +128,8 @@ func (l *tailRegistry) endWhere(match func(*caller) bool, cause error) (ended in
 var (
 	errTokenExpired = errors.New("the token has expired")
 	errDraining     = errors.New("the server is shutting down")
+	// errAccessChanged ends other requests as well.
+	errAccessChanged = errors.New("the grants have changed")
 )
 
 // tailSession is one open tail: a viewer of lines that others may view as well.
@@ -293,6 +295,8 @@ func (f *tailSession) closeReason(err error) closeReason {
 	switch {
 	case errors.Is(err, errTokenExpired):
 		return closeReason{Reason: "token_expired", Detail: "The token has expired. Reconnect with a new one."}
+	case errors.Is(err, errAccessChanged):
+		return closeReason{Reason: "access_changed", Detail: "What your token may read has changed. Reconnect to read what it may now.", cause: accessChangedProblem()}
 	case errors.Is(err, errDraining):
 		return closeReason{Reason: "server_shutdown", Detail: "The server is shutting down. Reconnect now."}
 	case errors.Is(err, tail.ErrTooManyPolled):
@@ -321,7 +325,12 @@ func (f *tailSession) next() (*tail.Batch, error) {
 }
 
 // clientGone reports whether the client has disconnected.
-func clientGone(c echo.Context) bool { return c.Request().Context().Err() != nil }
+func clientGone(c echo.Context) bool { return isGone(c.Request().Context()) }
+
+// isGone reports whether the context of a client has ended, and not by a change of the grants.
+func isGone(ctx context.Context) bool {
+	return ctx.Err() != nil && !errors.Is(context.Cause(ctx), errAccessChanged)
+}
 
 // mergedLabels returns all labels of an entry in one object, as Loki does without categorize-labels.
 func mergedLabels(e loki.Entry, cache map[string]string) string {

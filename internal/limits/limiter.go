@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -33,7 +34,8 @@ type Limiter struct {
 
 // overrides are the limits of the tenants that have some of their own, swapped as a whole.
 type overrides struct {
-	of map[tenant.Name]*OwnLimits
+	of      map[tenant.Name]*OwnLimits
+	classes map[string]*Limits
 }
 
 // hits counts how often each limit was hit.
@@ -100,12 +102,38 @@ func (l *Limiter) Shared() (wanted, now bool, failures uint64) {
 
 // Replace puts the tenants' own limits in force, in place of those that were: for the requests that come
 // from now on. Who is not among them has those of the configuration. They have been validated.
-func (l *Limiter) Replace(own map[tenant.Name]OwnLimits) {
-	t := &overrides{of: make(map[tenant.Name]*OwnLimits, len(own))}
+func (l *Limiter) Replace(own map[tenant.Name]OwnLimits) { l.ReplaceAll(own, nil) }
+
+// ReplaceAll is [Limiter.Replace], with the classes that [Limiter.OfClass] knows.
+func (l *Limiter) ReplaceAll(own map[tenant.Name]OwnLimits, classes map[string]Limits) {
+	t := &overrides{of: make(map[tenant.Name]*OwnLimits, len(own)), classes: make(map[string]*Limits, len(classes))}
 	for name, limits := range own {
 		t.of[name] = &limits
 	}
+	for name, limits := range classes {
+		t.classes[name] = &limits
+	}
 	l.overrides.Store(t)
+}
+
+// Classes are the names of the classes in force, sorted.
+func (l *Limiter) Classes() []string {
+	return slices.Sorted(maps.Keys(l.overrides.Load().classes))
+}
+
+// OfClass is the limits of a request that a grant holds to those of a class, whatever the tenants' own are. It is
+// counted for each of the tenants, apart from their other requests: two rates for one count would be none. A class
+// that does not exist is an error.
+func (l *Limiter) OfClass(tenants []tenant.Name, class string) (*Effective, error) {
+	own := l.overrides.Load().classes[class]
+	if own == nil {
+		return nil, fmt.Errorf("there is no class %q of limits", class)
+	}
+	s := &Effective{Limits: *own, hits: &l.hits, tenants: make([]member, 0, len(tenants))}
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(tenants))) {
+		s.tenants = append(s.tenants, member{name: name + tenant.Name("("+class+")"), limits: own, class: class}) // no name has parentheses
+	}
+	return s, nil
 }
 
 // Of is the limits of a request of these tenants. Without a tenant there is

@@ -50,7 +50,7 @@ func (o orgID) forTenants(tenants []tenant.Name) (string, error) {
 	if !o.isTemplate() {
 		return o.fixed(), nil
 	}
-	if len(tenants) == 0 {
+	if len(tenants) == 0 || slices.Contains(tenants, tenant.Any) { // "*" would be a name that Loki takes
 		return "", fmt.Errorf("%w: no tenant to put in its place", ErrOrgID)
 	}
 	names := make([]string, 0, len(tenants))
@@ -66,6 +66,9 @@ func (o orgID) forTenants(tenants []tenant.Name) (string, error) {
 	}
 	return joinOrgs(names), nil
 }
+
+// OrgPerTenant reports whether requests name an organization of their tenants, so that each has to name tenants.
+func (c *Client) OrgPerTenant() bool { return c.org.isTemplate() }
 
 func (o orgID) fixed() string {
 	if o == "" {

@@ -24,7 +24,7 @@ type Metrics struct {
 	fencing, waiting, firstLine                 prometheus.Observer
 	streams                                     *prometheus.CounterVec
 	gaps                                        prometheus.Counter
-	cacheHits, unproven                         prometheus.Counter
+	cacheHits, unproven, anyTenant              prometheus.Counter
 
 	operations, upstreamByOperation sync.Map // metrics of an operation, by its name: see loadOrMake
 	tenants                         *tenants // nil: none is named
@@ -74,6 +74,7 @@ func NewMetrics(options ...MetricsOption) *Metrics {
 		m.streams.WithLabelValues(reason) // a counter that begins at 1 has not increased
 	}
 	m.gaps = m.count("logfence_stream_gaps_total", "Parts of the time range of a stream that Loki refused or did not finish in time, and that the stream left out.")
+	m.anyTenant = m.count("logfence_any_tenant_requests_total", "Requests by a grant of every tenant, refused ones included: each is marked in the audit log.")
 
 	m.upstream = m.CounterVec("logfence_upstream_requests_total", "Requests to Loki that have ended, by operation and outcome: ok, refused, rate_limited, failed, timeout, unreachable, broken (within the response) or client_closed.", "operation", "outcome")
 	m.firstByte = m.HistogramVec("logfence_upstream_first_byte_seconds", "Time until the first byte of Loki's response, by operation.", requestBuckets, "operation")
@@ -164,6 +165,9 @@ func (m *Metrics) record(d *audit.AccessRecord) {
 	s.received.Add(float64(d.Received))
 	if d.Unproven {
 		m.unproven.Inc()
+	}
+	if d.AnyTenant {
+		m.anyTenant.Inc()
 	}
 	m.tenants.record(d)
 }

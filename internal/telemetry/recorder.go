@@ -149,6 +149,10 @@ func appendLogFields(fields []slog.Attr, d *audit.AccessRecord, queries LogQueri
 	add(slog.Int("status", d.Status))
 	text("code", d.Code)
 	texts("tenants", tenant.Texts(d.Tenants))
+	texts("grants", d.Grants)
+	if d.AnyTenant {
+		add(slog.Bool("any_tenant", true))
+	}
 	text("subject", d.Subject)
 	text("issuer", d.Issuer)
 	switch queries {

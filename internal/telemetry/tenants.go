@@ -12,6 +12,7 @@ import (
 // Label values instead of a tenant's name. No tenant's name has parentheses, so they cannot be mistaken for one.
 const (
 	otherTenants   = "(other)"
+	anyTenant      = "(any)" // requests by a grant of every tenant, whichever they are about
 	severalTenants = "(several)"
 )
 
@@ -23,6 +24,7 @@ type tenants struct {
 	requests       *prometheus.CounterVec
 	sent, spent    *prometheus.CounterVec
 	several, other *tenantCounters
+	anyTenant      *tenantCounters
 
 	most  int
 	mu    sync.Mutex
@@ -41,7 +43,7 @@ func newTenants(m *Metrics, most int) *tenants {
 		spent:    m.CounterVec("logfence_tenant_request_seconds_total", "With LOGFENCE_METRICS_TENANTS: total time until the last byte of responses, by tenant.", "tenant"),
 		most:     most, named: map[tenant.Name]*tenantCounters{},
 	}
-	t.several, t.other = t.add(severalTenants), t.add(otherTenants)
+	t.several, t.other, t.anyTenant = t.add(severalTenants), t.add(otherTenants), t.add(anyTenant)
 	return t
 }
 
@@ -58,7 +60,10 @@ func (t *tenants) record(d *audit.AccessRecord) {
 	if t == nil || len(d.Tenants) == 0 {
 		return
 	}
-	of := t.find(d.Tenants)
+	of := t.anyTenant
+	if !d.AnyTenant {
+		of = t.find(d.Tenants)
+	}
 	of.outcomes[d.Outcome()].Inc()
 	of.sent.Add(float64(d.Bytes))
 	of.spent.Add(d.Duration.Seconds())

@@ -45,8 +45,8 @@ func TestAnyTenant(t *testing.T) {
 		if err != nil || q.LogQL() != tt.want {
 			t.Errorf("%s: %s, %v; want %s", tt.name, q.LogQL(), err, tt.want)
 		}
-		if len(q.Tenants()) != 0 || len(s.Tenants()) != 0 {
-			t.Errorf("%s: it names tenants", tt.name)
+		if len(s.Tenants()) != 0 || len(q.Tenants()) != 1 || q.Tenants()[0] != tenant.Any {
+			t.Errorf("%s: it names the tenants %v, %v", tt.name, s.Tenants(), q.Tenants())
 		}
 	}
 	if _, err := f.AnyTenant(`{__name__="x"}`); !errors.Is(err, ErrExtra) {

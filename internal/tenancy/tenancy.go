@@ -168,7 +168,8 @@ func (f *Fence) Scope(tenants []tenant.Name, extras ...string) (Scope, error) {
 }
 
 // AnyTenant makes the scope of every tenant: each stream whose tenant label is there and not empty. It is for callers
-// that the operator has granted every tenant, and no list of names leads to it. Such a scope has no [Scope.Tenants].
+// that the operator has granted every tenant, and no list of names leads to it. Such a scope has no [Scope.Tenants], and
+// the tenants of its fenced values are [tenant.Any].
 //
 // extras are as in [Fence.Scope].
 func (f *Fence) AnyTenant(extras ...string) (Scope, error) {
@@ -239,6 +240,9 @@ func (f *Fence) finishScope(own *labels.Matcher, names []tenant.Name, extras []s
 	}
 	s := Scope{fence: f, tenants: names, plain: newPrefix(own, more), more: more}
 	s.joined, s.identity = strings.Join(tenant.Texts(names), ","), scopeKey(names, s.plain.text)
+	if len(names) == 0 {
+		s.joined = string(tenant.Any) // never empty: package loki refuses a value of no tenants
+	}
 	s.all = Selector{logql: "{" + s.plain.text + "}", tenants: s.joined}
 	// The scope's own selector passes through the same proof as everybody's: a label or a matcher
 	// that does not come back from Loki's parser as it went in makes no scope.
@@ -267,6 +271,14 @@ func (f *Fence) union(names []tenant.Name) (*labels.Matcher, error) {
 
 // Tenants are the names of the tenants in the scope, sorted; none where it is of every tenant.
 func (s Scope) Tenants() []tenant.Name { return slices.Clone(s.tenants) }
+
+// Extra is the selector of what narrows the scope beside its tenants; empty: nothing does.
+func (s Scope) Extra() string {
+	if len(s.more) == 0 {
+		return ""
+	}
+	return "{" + newPrefix(s.more[0], s.more[1:]).text + "}"
+}
 
 // All is the selector of every stream in the scope.
 func (s Scope) All() Selector { return s.all }

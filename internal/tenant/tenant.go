@@ -20,6 +20,10 @@ const (
 // Grammar describes a valid name, for messages.
 var Grammar = fmt.Sprintf("1 to %d bytes of [A-Za-z0-9._-]", MaxBytes)
 
+// Any stands for every tenant where there is no list of names: in records and in counts. It is no valid name, and
+// never becomes a matcher.
+const Any Name = "*"
+
 // Name is the name of a tenant.
 type Name string
 

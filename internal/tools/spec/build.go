@@ -306,7 +306,7 @@ func (b *builder) copied(r row) (operation, parameters *yaml.Node, err error) {
 		delete(b.Own, r.ID)
 		operation = clone(&own)
 		operation.Content = slices.Concat(mapping("operationId", scalar(r.ID), "tags", flow()).Content, operation.Content)
-		return operation, sequence(reference("parameters", "Tenant")), nil
+		return operation, sequence(reference("parameters", "Tenant"), reference("parameters", "Grant")), nil
 	}
 	native, ok := b.operations[r.Native]
 	if !ok {
