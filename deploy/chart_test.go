@@ -215,7 +215,7 @@ func settings(t *testing.T, made []byte) {
 			if strings.HasPrefix(v.Name, "LOGFENCE_TLS_") {
 				continue // files that are not here
 			}
-			env = append(env, v.Name+"="+strings.Replace(v.Value, "/etc/logfence/limits", dir, 1))
+			env = append(env, v.Name+"="+strings.NewReplacer("/etc/logfence/limits", dir, "/etc/logfence/access", dir).Replace(v.Value))
 		}
 		if len(container.EnvFrom) > 0 && !strings.Contains(string(made), "LOGFENCE_LOKI_URL") { // as the Secret would
 			env = append(env, "LOGFENCE_LOKI_URL=http://loki:3100", "LOGFENCE_JWT_ISSUER=https://id.example.com", "LOGFENCE_JWT_AUDIENCE=logfence")
@@ -288,7 +288,7 @@ func rows(t *testing.T, path string, p property, values map[string]any) (table [
 		value, ok := values[name]
 		inner, nested := value.(map[string]any)
 		switch {
-		case path+name == "resources" || path+name == "config" || path+name == "limits" || !nested || of.Properties == nil:
+		case path+name == "resources" || path+name == "config" || path+name == "limits" || path+name == "grants" || !nested || of.Properties == nil:
 			if !ok && path == "" {
 				t.Errorf("%s is in the schema, and not in values.yaml", name)
 			}
@@ -311,7 +311,9 @@ func rows(t *testing.T, path string, p property, values map[string]any) (table [
 func read(t *testing.T, file string, into any) {
 	t.Helper()
 	content, err := os.ReadFile(file)
-	if err == nil {
+	if err == nil && strings.HasSuffix(file, ".json") {
+		err = json.Unmarshal(content, into)
+	} else if err == nil {
 		err = yaml.Unmarshal(content, into)
 	}
 	if err != nil {

@@ -41,7 +41,7 @@ var mayImport = map[string][]string{
 		"internal/access", "internal/audit", "internal/auth", "internal/config", "internal/httpapi", "internal/limits", "internal/loki", "internal/refresh",
 		"internal/telemetry", "internal/tenancy", "internal/tenant",
 	},
-	"cmd/logfence":           {"internal/auth", "internal/config", "internal/gateway", "internal/tenancy", "internal/tenant"},
+	"cmd/logfence":           {"internal/access", "internal/auth", "internal/config", "internal/gateway", "internal/tenancy", "internal/tenant"},
 	"cmd/logfence-demo":      {"internal/config", "internal/demo", "internal/gateway", "internal/tenancy"},
 	"internal/bench":         {"internal/demo"},
 	"internal/demo/findloki": {"internal/demo"},

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -74,7 +75,7 @@ func (p process) show(c config.Config) error {
 	if err != nil {
 		return err
 	}
-	warnings := append(c.Loki.Warnings(), c.Auth.Warnings()...)
+	warnings := slices.Concat(c.Loki.Warnings(), c.Auth.Warnings(), c.GrantWarnings())
 	for _, cert := range certificates {
 		until := cert.NotAfter.UTC().Format(time.RFC3339)
 		_, _ = fmt.Fprintf(p.stdout, "%s: %s, good until %s\n", cert.Name, cert.Subject, until)

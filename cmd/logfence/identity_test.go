@@ -29,6 +29,7 @@ type identityCase struct {
 	Want        outcome          // with Settings
 	Issuers     []map[string]any // what the operator had
 	Settings    []map[string]any // what the operator adds, for each of Issuers; null takes a key away
+	Grants      []map[string]any // for tokens of the first of Issuers; nil: the tenant claim decides
 	// IssuersWanted is how many of Issuers remain; 0: all.
 	IssuersWanted int `json:"issuers_wanted"`
 	// RefusedFor is an issuer whose name makes `check` refuse Issuers.
@@ -235,13 +236,19 @@ func (c *servedCase) checkRefused(t *testing.T) {
 
 func writeConfig(t *testing.T, dir string, issuers []map[string]any) {
 	t.Helper()
+	writeJSON(t, filepath.Join(dir, "config.yaml"), map[string]any{"issuers": issuers})
+}
+
+// writeJSON writes a file of YAML, as JSON.
+func writeJSON(t *testing.T, path string, value any) {
+	t.Helper()
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false) // else YAML would have to read <
-	if err := encoder.Encode(map[string]any{"issuers": issuers}); err != nil {
+	if err := encoder.Encode(value); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "config.yaml"), text.Bytes(), 0o600); err != nil {
+	if err := os.WriteFile(path, text.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -288,8 +295,28 @@ func (c *servedCase) names() []string {
 	return slices.DeleteFunc(names, func(name string) bool { return name == fmt.Sprint(nil) || name == "DROP" })
 }
 
+// has reports whether the case needs another process: issuers are configured once, and grants take the place of the
+// tenant claim for all of them.
 func (p *identityProcess) has(c *servedCase) bool {
+	if (p.cases[0].Grants == nil) != (c.Grants == nil) {
+		return true
+	}
 	return slices.ContainsFunc(c.names(), func(name string) bool { return p.names[name] })
+}
+
+// grants are those of all cases, each for its own issuer.
+func (p *identityProcess) grants() []map[string]any {
+	var all []map[string]any
+	for _, c := range p.cases {
+		for _, g := range c.Grants {
+			grant := map[string]any{"name": fmt.Sprintf("grant-%d", len(all)), "issuers": []any{c.issuers[0]["issuer"]}}
+			for key, value := range g {
+				grant[key] = value
+			}
+			all = append(all, grant)
+		}
+	}
+	return all
 }
 
 func (p *identityProcess) start(t *testing.T, provider *testProvider) {
@@ -301,11 +328,16 @@ func (p *identityProcess) start(t *testing.T, provider *testProvider) {
 	}
 	writeConfig(t, dir, issuers)
 	provider.writeFiles(t, dir)
+	grants := p.grants()
 	p.command = exec.Command("logfence", "serve", "--config", "config.yaml")
 	p.command.Dir = dir
 	p.command.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "SSL_CERT_FILE=" + filepath.Join(dir, "ca.pem"),
 		"LOGFENCE_LOKI_URL=" + provider.loki, "LOGFENCE_ADDR=127.0.0.1:0", "LOGFENCE_ADMIN_ADDR=127.0.0.1:0",
+	}
+	if len(grants) > 0 {
+		writeJSON(t, filepath.Join(dir, "access.yaml"), map[string]any{"grants": grants})
+		p.command.Env = append(p.command.Env, "LOGFENCE_ACCESS_FILE=access.yaml")
 	}
 	stderr, err := p.command.StderrPipe()
 	if err != nil {

@@ -100,17 +100,17 @@ Its settings are environment variables; "logfence serve --help" lists them.`,
 		Args:          cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usageError{errors.New("no command given; there are serve, check, fence and version")}
+				return usageError{errors.New("no command given; there are serve, check, access, fence and version")}
 			}
 			if args[0] == "demo" { // what it was until logfence-demo
 				return usageError{errors.New("the demo is a program of its own, logfence-demo; run make run in a checkout")}
 			}
-			return usageError{fmt.Errorf("unknown command %q; there are serve, check, fence and version", args[0])}
+			return usageError{fmt.Errorf("unknown command %q; there are serve, check, access, fence and version", args[0])}
 		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(p.serveCommand(), p.checkCommand(), p.fenceCommand(), p.versionCommand())
+	root.AddCommand(p.serveCommand(), p.checkCommand(), p.accessCommand(), p.fenceCommand(), p.versionCommand())
 	return root
 }
 

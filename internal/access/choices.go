@@ -50,6 +50,13 @@ func (c Choices) Generation() string { return c.generation }
 // IsZero reports whether there are none: they were made by no [Rules.Resolve].
 func (c Choices) IsZero() bool { return len(c.all) == 0 }
 
+// Equal reports whether both give the same.
+func (c Choices) Equal(other Choices) bool {
+	return c.generation == other.generation && slices.EqualFunc(c.all, other.all, func(a, b Choice) bool {
+		return slices.Equal(a.Names, b.Names) && a.Default == b.Default && a.String() == b.String()
+	})
+}
+
 // Names are the names of all grants in the choices.
 func (c Choices) Names() []string {
 	var names []string

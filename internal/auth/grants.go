@@ -7,6 +7,7 @@ import (
 
 	"github.com/logfence/logfence/internal/access"
 	"github.com/logfence/logfence/internal/claimpath"
+	"github.com/logfence/logfence/internal/strictjson"
 )
 
 // GrantIssuers are the issuers of a valid configuration as grants name them: by the `iss` of their tokens. A template
@@ -87,4 +88,56 @@ func (c Config) verifiesEmail(g access.Grant) bool {
 	}
 	return slices.ContainsFunc(g.When, isVerified) ||
 		!slices.ContainsFunc(c.Issuers, func(iss Issuer) bool { return !slices.Contains(iss.RequiredClaims, "email_verified=true") })
+}
+
+// UnverifiedClaims are the claims of a token, and the issuer as grants name it, of which nothing is verified: for
+// operators who want to see what a token would be given.
+func UnverifiedClaims(raw string) (issuer string, claims map[string]any, err error) {
+	t, err := parseToken(raw)
+	if err != nil {
+		return "", nil, withoutKind(err)
+	}
+	return issuerNameIn(t.claims), t.claims, nil
+}
+
+// ParseClaims reads claims as JSON, as [UnverifiedClaims] does those of a token.
+func ParseClaims(content []byte) (issuer string, claims map[string]any, err error) {
+	claims, err = strictjson.Object(content)
+	if err != nil {
+		return "", nil, fmt.Errorf("claims: %w", err)
+	}
+	return issuerNameIn(claims), claims, nil
+}
+
+// issuerNameIn is what names the issuer in the claims: `iss`, or the trust domain of a SPIFFE ID.
+func issuerNameIn(claims map[string]any) string {
+	if name, ok := claims["iss"].(string); ok {
+		return name
+	}
+	sub, _ := claims["sub"].(string)
+	if rest, ok := strings.CutPrefix(sub, spiffeScheme); ok {
+		domain, _, _ := strings.Cut(rest, "/")
+		return spiffeScheme + domain
+	}
+	return ""
+}
+
+// SelectorIn is the selector of the claim that the issuer's configuration names; empty: it names none.
+func (c Config) SelectorIn(issuer string, claims map[string]any) (string, error) {
+	for _, iss := range c.Issuers {
+		directory, _ := claims["tid"].(string)
+		if iss.SelectorClaim == "" || iss.name() != issuer && inDirectory(iss.URL, directory) != issuer {
+			continue
+		}
+		path, err := claimpath.Parse(iss.SelectorClaim)
+		if err != nil {
+			return "", err
+		}
+		selector, err := readSelector(path, claims)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", iss.SelectorClaim, err)
+		}
+		return selector, nil
+	}
+	return "", nil
 }

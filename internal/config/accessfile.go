@@ -189,6 +189,11 @@ func (r *accessReader) text(path string, n ast.Node, at func(ast.Node) origin) s
 // texts are the values of a list, or a single one.
 func (r *accessReader) texts(path string, n ast.Node, at func(ast.Node) origin) []string {
 	t, ok := r.readValue(path, n, at)
+	if list, isList := n.(*ast.SequenceNode); isList {
+		for i, item := range list.Values {
+			r.lines[fmt.Sprintf("%s[%d]", path, i)] = at(item)
+		}
+	}
 	switch {
 	case !ok:
 		return nil

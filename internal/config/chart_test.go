@@ -13,7 +13,7 @@ import (
 )
 
 // chartSets are the settings that the chart makes out of values of its own.
-var chartSets = []string{"ADDR", "ADMIN_ADDR", "DRAIN_DELAY", "DRAIN_TIMEOUT", "TLS_CERT_FILE", "TLS_KEY_FILE", "LIMITS_FILE"}
+var chartSets = []string{"ADDR", "ADMIN_ADDR", "DRAIN_DELAY", "DRAIN_TIMEOUT", "TLS_CERT_FILE", "TLS_KEY_FILE", "LIMITS_FILE", "ACCESS_FILE"}
 
 // TestChartHasConfigurationSettings guarantees that the Helm chart takes every setting, and refuses what is
 // none before a pod does. After a change:
@@ -27,9 +27,10 @@ func TestChartHasConfigurationSettings(t *testing.T) {
 	}
 	want := string(raw)
 	for _, part := range []struct{ begin, end, schema string }{
-		{"    \"config\": ", ",\n    \"issuers\": ", chartSchema(t)},
-		{"    \"issuers\": ", ",\n    \"kubernetesKeys\": ", chartIssuers(t)},
-		{"    \"limits\": ", ",\n    \"tls\": ", chartLimits(t)},
+		{"\n    \"config\": ", ",\n    \"issuers\": ", chartSchema(t)},
+		{"\n    \"issuers\": ", ",\n    \"kubernetesKeys\": ", chartIssuers(t)},
+		{"\n    \"grants\": ", ",\n    \"limits\": ", chartGrants(t)},
+		{"\n    \"limits\": ", ",\n    \"tls\": ", chartLimits(t)},
 	} {
 		head, rest, ok := strings.Cut(want, part.begin)
 		_, tail, okEnd := strings.Cut(rest, part.end)
@@ -37,6 +38,9 @@ func TestChartHasConfigurationSettings(t *testing.T) {
 			t.Fatalf("%s has no part between %q and %q", file, part.begin, part.end)
 		}
 		want = head + part.begin + part.schema + part.end + tail
+	}
+	if !strings.HasSuffix(want, chartBounds) {
+		t.Errorf("%s does not end with the bounds of issuers", file)
 	}
 	if want == string(raw) {
 		return
@@ -66,7 +70,7 @@ func chartSchema(t *testing.T) string {
 }
 
 // chartIssuers is that of the value `issuers`, a line for each key of an issuer. More than one issuer
-// means that each has a bound, as logfence itself has it.
+// means that each has a bound: see chartBounds.
 func chartIssuers(t *testing.T) string {
 	t.Helper()
 	lines := make([]string, 0, len(issuerKeys))
@@ -83,13 +87,34 @@ func chartIssuers(t *testing.T) string {
 		"        \"properties\": {\n" + strings.Join(lines, ",\n") + "\n        },\n" +
 		"        \"additionalProperties\": false,\n" +
 		"        \"required\": [\"audience\"],\n" +
-		"        \"oneOf\": [{\"required\": [\"issuer\"]}, {\"required\": [\"trust_domain\"]}]\n      },\n" +
-		"      \"if\": {\"minItems\": 2},\n" +
-		"      \"then\": {\"items\": {\"anyOf\": [\n" +
-		"        {\"required\": [\"tenants\"]},\n" +
-		"        {\"required\": [\"tenant_pattern\"]},\n" +
-		"        {\"required\": [\"any_tenant\"], \"properties\": {\"any_tenant\": {\"enum\": [true, \"true\"]}}}\n" +
-		"      ]}}\n    }"
+		"        \"oneOf\": [{\"required\": [\"issuer\"]}, {\"required\": [\"trust_domain\"]}]\n      }\n    }"
+}
+
+// chartBounds is the end of the schema: without grants, each of several issuers has a bound, as logfence itself has it.
+const chartBounds = `
+  "if": {"properties": {"issuers": {"minItems": 2}, "grants": {"maxItems": 0}}},
+  "then": {"properties": {"issuers": {"items": {"anyOf": [
+    {"required": ["tenants"]},
+    {"required": ["tenant_pattern"]},
+    {"required": ["any_tenant"], "properties": {"any_tenant": {"enum": [true, "true"]}}}
+  ]}}}},
+  "additionalProperties": false
+}
+`
+
+// chartGrants is that of the value `grants`: the published schema of the file.
+func chartGrants(t *testing.T) string {
+	t.Helper()
+	raw, err := os.ReadFile("../../docs/access.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(raw), "    \"grants\": ")
+	part, _, okEnd := strings.Cut(rest, "\n  },\n")
+	if !ok || !okEnd {
+		t.Fatal("docs/access.schema.json has no grants")
+	}
+	return part
 }
 
 // chartLimits is that of the value `limits`, a line for each limit that a tenant or a class may have of its own.

@@ -102,7 +102,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"JWT_ISSUER": "https://other.example", "JWT_AUDIENCE": "other", "JWT_JWKS_URL": "https://other.example/keys",
 		"JWT_KEYS_FILE": keys, "JWT_ALGORITHMS": "ES256,EdDSA", "REQUIRED_SCOPE": "logs:read", "TOKEN_HEADERS": "X-Id-Token",
 		"TENANT_LABEL": "team", "TENANT_CLAIM": "app.team", "SELECTOR_CLAIM": "logs", "LOG_LEVEL": "warn", "LOG_FORMAT": "text",
-		"PARSE_QUEUE_PER_TENANT": "7", "MEMORY_BUDGET": "3000MiB", "LIMITS_FILE": limitsFile,
+		"PARSE_QUEUE_PER_TENANT": "7", "MEMORY_BUDGET": "3000MiB", "LIMITS_FILE": limitsFile, "ACCESS_FILE": write(t, "grants: [{name: a, when: [{claim: groups, values: [x]}], tenants: [alpha]}]\n"),
 		"REDIS_URL": "rediss://redis.example.com:6379/1", "REDIS_URL_FILE": write(t, "redis://redis:6379\n"), "REDIS_PREFIX": "{other}:",
 		"UI_OIDC_CLIENT_ID": "logs", "UI_OIDC_SCOPES": "openid offline_access", "UI_OIDC_PARAMETERS": "audience=logfence",
 		"UI_LINKS":  "trace_id=https://tempo.example.com/trace/{value}",
@@ -528,7 +528,7 @@ func load(t *testing.T, env []string, file string) Config {
 
 // plain is the Config without where it came from.
 func plain(c Config) string {
-	c.effective = nil
+	c.effective, c.access = nil, nil
 	return fmt.Sprintf("%+v", c)
 }
 

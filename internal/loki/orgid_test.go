@@ -23,6 +23,8 @@ func TestOrgIDOf(t *testing.T) {
 		{"all that Loki takes", "{tenant}", []string{"aZ09!-_.*'()"}, "aZ09!-_.*'()", false},
 		{"longest", "{tenant}", []string{strings.Repeat("a", 150)}, strings.Repeat("a", 150), false},
 		{"no tenant", "{tenant}", nil, "", true},
+		{"every tenant", "{tenant}", []string{"*"}, "", true},
+		{"every tenant, fixed", "shared", []string{"*"}, "shared", false},
 		{"empty tenant", "org-{tenant}", []string{""}, "", true},
 		{"two in one", "{tenant}", []string{"alpha|beta"}, "", true},
 		{"one bad of two", "{tenant}", []string{"alpha", "be ta"}, "", true},

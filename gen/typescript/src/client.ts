@@ -17,6 +17,8 @@ export interface LogfenceOptions {
   token: string | (() => string | Promise<string>);
   /** One of the token's tenants, for every request; without it responses have the lines of all of them. */
   tenant?: string | undefined;
+  /** One of the caller's grants (see `me()`), for every request; without it those with several get their default, or 403. */
+  grant?: string | undefined;
   /** What to use in place of the global `fetch`. */
   fetch?: typeof fetch | undefined;
 }
@@ -27,6 +29,8 @@ export interface RequestOptions {
   signal?: AbortSignal | undefined;
   /** One of the token's tenants, in place of the client's. */
   tenant?: string | undefined;
+  /** One of the caller's grants, in place of the client's. */
+  grant?: string | undefined;
 }
 
 export interface QueryOptions extends RequestOptions {
@@ -122,7 +126,7 @@ export function createLogfence(options: LogfenceOptions): Logfence {
   });
   const request = <T>(media: string[], o: QueryOptions, call: (base: Base) => GeneratedResponse<T>): Promise<Result<T>> =>
     resultOf(media, o.signal, options.fetch ?? globalThis.fetch, (fetch) =>
-      call({ client, fetch, headers: headersOf(o, o.tenant ?? options.tenant), ...(o.signal && { signal: o.signal }) }),
+      call({ client, fetch, headers: headersOf(o, o.tenant ?? options.tenant, o.grant ?? options.grant), ...(o.signal && { signal: o.signal }) }),
     );
   return {
     queryLogs: (params, o = {}) =>
@@ -184,13 +188,14 @@ export function createLogfence(options: LogfenceOptions): Logfence {
 interface Base {
   client: Client;
   fetch: typeof fetch;
-  headers: { 'X-Logfence-Tenant'?: string; 'X-Loki-Response-Encoding-Flags'?: 'categorize-labels' };
+  headers: { 'X-Logfence-Tenant'?: string; 'X-Logfence-Grant'?: string; 'X-Loki-Response-Encoding-Flags'?: 'categorize-labels' };
   signal?: AbortSignal;
 }
 
-function headersOf(o: QueryOptions, tenant: string | undefined): Base['headers'] {
+function headersOf(o: QueryOptions, tenant: string | undefined, grant: string | undefined): Base['headers'] {
   return {
     ...(tenant !== undefined && { 'X-Logfence-Tenant': tenant }),
+    ...(grant !== undefined && { 'X-Logfence-Grant': grant }),
     ...(o.categorizeLabels && { 'X-Loki-Response-Encoding-Flags': 'categorize-labels' }),
   };
 }
