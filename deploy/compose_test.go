@@ -24,7 +24,7 @@ func TestComposeSettings(t *testing.T) {
 	read(t, "compose.yaml", &compose)
 	var env []string
 	for name, value := range compose.Services["logfence"].Environment {
-		env = append(env, name+"="+value)
+		env = append(env, name+"="+strings.Replace(value, "/etc/logfence/", "compose/", 1)) // as the volume has it
 	}
 	c, err := config.Load(env, "")
 	if err != nil {
@@ -36,6 +36,7 @@ func TestComposeSettings(t *testing.T) {
 	}
 	var realm struct {
 		Realm   string
+		Users   []struct{ Groups []any }
 		Clients []struct {
 			ClientID        string
 			ProtocolMappers []struct{ Config map[string]string }
@@ -48,13 +49,18 @@ func TestComposeSettings(t *testing.T) {
 	if !strings.HasSuffix(issuer.URL, "/realms/"+realm.Realm) || len(realm.Clients) == 0 {
 		t.Errorf("the issuer is %s, of the realm %s", issuer.URL, realm.Realm)
 	}
+	for _, user := range realm.Users {
+		if _, err := c.Access().Resolve(issuer.URL, map[string]any{"groups": user.Groups}); err != nil {
+			t.Errorf("%v: %v", user.Groups, err)
+		}
+	}
 	for _, client := range realm.Clients {
 		claims := map[string]bool{}
 		for _, m := range client.ProtocolMappers {
 			claims["aud "+m.Config["included.custom.audience"]] = true
 			claims[m.Config["claim.name"]] = true
 		}
-		if !slices.ContainsFunc(issuer.Audiences, func(aud string) bool { return claims["aud "+aud] }) || !claims[issuer.TenantClaim] {
+		if !slices.ContainsFunc(issuer.Audiences, func(aud string) bool { return claims["aud "+aud] }) || !claims[c.Access().Grants()[0].When[0].Claim] {
 			t.Errorf("the tokens of %s have %v", client.ClientID, claims)
 		}
 	}

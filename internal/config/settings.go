@@ -131,6 +131,11 @@ var settingsBefore = []setting{
 		target:  func(d *loader) any { return &d.SignIn.Parameters },
 	},
 	{
+		name: "UI_OIDC_TOKEN", kind: kindText, field: "SignIn.Token",
+		meaning: "token that the log explorer sends: `access` (the default), or `id` for the ID token, where the provider's access tokens are not for logfence; its audience is then the client ID",
+		target:  func(d *loader) any { return &d.SignIn.Token },
+	},
+	{
 		name: "UI_LINKS", kind: kindList, field: "UILinks",
 		meaning: "links that the log explorer shows at an opened line, each `FIELD=TEMPLATE` or `/REGEXP/=TEMPLATE`, such as `trace_id=https://tempo.example.com/trace/{value}`",
 		target:  func(d *loader) any { return (*[]string)(&d.UILinks) },

@@ -21,7 +21,15 @@ type OIDCLogin struct {
 	// Parameters are sent to the authorization endpoint as well, each as name=value: some providers require
 	// the audience.
 	Parameters []string `json:"parameters,omitempty"`
+	// Token is which of the provider's tokens the page sends: TokenID, or the access token where it is TokenAccess or empty.
+	Token string `json:"token,omitempty"`
 }
+
+// The tokens that the page can send.
+const (
+	TokenAccess = "access"
+	TokenID     = "id"
+)
 
 // Validate reports all mistakes at once, each with the name of its field.
 func (s OIDCLogin) Validate() error {
@@ -29,12 +37,15 @@ func (s OIDCLogin) Validate() error {
 	report := func(field, format string, args ...any) {
 		errs = append(errs, fielderror.New(field, format, args...))
 	}
+	if s.Token != "" && s.Token != TokenAccess && s.Token != TokenID {
+		report("Token", "%q is not known; write %s or %s", s.Token, TokenAccess, TokenID)
+	}
 	switch {
 	case s.ClientID == "" && len(s.Parameters) > 0:
 		report("Parameters", "given without a client id, so there is no login; write both or none")
 		return errors.Join(errs...)
 	case s.ClientID == "":
-		return nil
+		return errors.Join(errs...)
 	}
 	if u, err := url.Parse(s.Issuer); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		report("ClientID", "the issuer is not a URL for a login; leave the client id out, and users paste a token")

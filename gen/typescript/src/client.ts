@@ -126,7 +126,12 @@ export function createLogfence(options: LogfenceOptions): Logfence {
   });
   const request = <T>(media: string[], o: QueryOptions, call: (base: Base) => GeneratedResponse<T>): Promise<Result<T>> =>
     resultOf(media, o.signal, options.fetch ?? globalThis.fetch, (fetch) =>
-      call({ client, fetch, headers: headersOf(o, o.tenant ?? options.tenant, o.grant ?? options.grant), ...(o.signal && { signal: o.signal }) }),
+      call({
+        client,
+        fetch,
+        headers: headersOf(o, o.tenant ?? options.tenant, o.grant ?? options.grant),
+        ...(o.signal && { signal: o.signal }),
+      }),
     );
   return {
     queryLogs: (params, o = {}) =>
