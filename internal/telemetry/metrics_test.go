@@ -82,7 +82,13 @@ func TestPerTenant(t *testing.T) {
 		r.Record(t.Context(), audit.AccessRecord{Operation: "me", Tenants: names, Status: 200, Bytes: 3, Duration: time.Second})
 	}
 	r.Record(t.Context(), audit.AccessRecord{Operation: "me", Tenants: []tenant.Name{"beta"}, Status: 403, Code: "x"})
+	// By a grant of every tenant, narrowed or not: it counts for none of them.
+	for _, names := range [][]tenant.Name{{tenant.Any}, {"acme"}} {
+		r.Record(t.Context(), audit.AccessRecord{Operation: "me", Tenants: names, AnyTenant: true, Status: 200})
+	}
 	wantLines(t, m,
+		`logfence_any_tenant_requests_total 2`,
+		`logfence_tenant_requests_total{outcome="granted",tenant="(any)"} 2`,
 		`logfence_tenant_requests_total{outcome="granted",tenant="acme"} 2`,
 		`logfence_tenant_requests_total{outcome="granted",tenant="beta"} 1`,
 		`logfence_tenant_requests_total{outcome="refused",tenant="beta"} 1`,
@@ -94,7 +100,7 @@ func TestPerTenant(t *testing.T) {
 	if body := scrape(t, m); strings.Contains(body, "gamma") {
 		t.Error("a third tenant is named")
 	}
-	if strings.Contains(NewMetrics(PerTenant(0)).Markdown(), "tenant_requests") {
+	if strings.Contains(NewMetrics(PerTenant(0)).Markdown(), "logfence_tenant_requests") {
 		t.Error("tenants are named though that is not enabled")
 	}
 }
