@@ -604,6 +604,9 @@ type FormatQueryResponse struct {
 	Status Success `json:"status"`
 }
 
+// GrantName Name of a grant.
+type GrantName = string
+
 // IndexStats Size of the selected streams, estimated from the index.
 type IndexStats struct {
 	// Bytes Bytes of log lines in these chunks.
@@ -792,6 +795,9 @@ type Me struct {
 	// ExpiresAt Time when the token expires.
 	ExpiresAt time.Time `json:"expires_at"`
 
+	// Grants What the header `X-Logfence-Grant` can choose, in the server's order. Absent when the token itself names the tenants.
+	Grants *[]MyGrant `json:"grants,omitempty"`
+
 	// Issuer Issuer of the token (`iss`).
 	Issuer string `json:"issuer"`
 
@@ -807,12 +813,33 @@ type Me struct {
 	// Subject Subject of the token (`sub`), unique within the issuer. Absent when the token has none.
 	Subject *string `json:"subject,omitempty"`
 
-	// Tenants Tenants whose logs this request can read, sorted: those in the token, or the one in the header `X-Logfence-Tenant`.
+	// Tenants Tenants whose logs this request can read, sorted: those that the token or the chosen grant gives, or the one in the header `X-Logfence-Tenant`. Empty where the chosen grant gives every tenant.
 	Tenants []TenantName `json:"tenants"`
 }
 
 // MetricLogQL LogQL metric query. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
 type MetricLogQL = string
+
+// MyGrant Grants of the caller that together are one choice, and what they give.
+type MyGrant struct {
+	// AnyTenant Whether it gives the logs of every tenant. The header `X-Logfence-Tenant` then takes any tenant.
+	AnyTenant bool `json:"any_tenant"`
+
+	// Chosen Whether this request uses it.
+	Chosen bool `json:"chosen"`
+
+	// Default Whether it is used without the header.
+	Default bool `json:"default"`
+
+	// Names Names of the grants; the header takes any of them.
+	Names []GrantName `json:"names"`
+
+	// Selector Stream selector that restricts every query beyond the tenants. Absent when there is none.
+	Selector *string `json:"selector,omitempty"`
+
+	// Tenants Tenants whose logs it gives, sorted. Empty with `any_tenant`.
+	Tenants []TenantName `json:"tenants"`
+}
 
 // MyLimits Limits of the caller's requests. For several tenants, the strictest of their limits.
 type MyLimits struct {
@@ -931,7 +958,9 @@ type Problem struct {
 	// query where a metric query is expected, or the other way round), `parameter_invalid` (`parameter` is its
 	// name), `cursor_invalid` (malformed, or of another query), `loki_refused` (`detail` has Loki's own message).
 	// 401: `unauthorized`. 403: `no_tenant`, `tenant_not_yours`, `insufficient_scope`,
-	// `origin_forbidden`. 404: `not_found`. 405: `method_not_allowed`. 406: `not_acceptable`. 413: `body_too_large`. 415: `media_type_unsupported`.
+	// `origin_forbidden`, `grant_ambiguous` (`grants` are those to choose from), `grant_not_yours`,
+	// `groups_left_out`, `too_many_tenants`, `access_changed` (while the request was in flight). 404: `not_found`.
+	// 405: `method_not_allowed`. 406: `not_acceptable`. 413: `body_too_large`. 415: `media_type_unsupported`.
 	// 422: `query_too_long`, `query_too_complex`, `query_too_wide`, `too_many_points`, `too_many_lines`,
 	// `too_dense`, `answer_too_large`, `query_reads_too_much`, `query_failed`. 426: `upgrade_required`.
 	// 429: `rate_limited`, `too_many_queries`, `too_many_exports`, `too_many_tails`, `too_many_streams`. 500: `internal`.
@@ -945,6 +974,9 @@ type Problem struct {
 
 	// Detail What is wrong with this request, and what to do.
 	Detail string `json:"detail"`
+
+	// Grants Names of the caller's grants, of which it has to choose one with the header `X-Logfence-Grant`.
+	Grants *[]GrantName `json:"grants,omitempty"`
 
 	// Line Line in the query's text where the syntax error, the expensive part or the template that is not supported
 	// is, from 1. Absent where there is no such place.
@@ -1631,6 +1663,9 @@ type FieldName = Name
 // FormatQuery LogQL query that is formatted and not run. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
 type FormatQuery = FormatLogQL
 
+// Grant Name of a grant.
+type Grant = GrantName
+
 // Interval Duration with the same units as `since`, or a number of seconds; above zero.
 //
 // Example: 30s
@@ -1778,12 +1813,18 @@ type GetContextParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // ExplainQueryParams defines parameters for ExplainQuery.
 type ExplainQueryParams struct {
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // ExportLogsParams defines parameters for ExportLogs.
@@ -1817,6 +1858,9 @@ type ExportLogsParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // ListFieldsParams defines parameters for ListFields.
@@ -1847,6 +1891,9 @@ type ListFieldsParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // ListFieldValuesParams defines parameters for ListFieldValues.
@@ -1877,6 +1924,9 @@ type ListFieldValuesParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // ListLabelsParams defines parameters for ListLabels.
@@ -1895,6 +1945,9 @@ type ListLabelsParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // ListDetectedLabelsParams defines parameters for ListDetectedLabels.
@@ -1913,6 +1966,9 @@ type ListDetectedLabelsParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // ListLabelValuesParams defines parameters for ListLabelValues.
@@ -1931,6 +1987,9 @@ type ListLabelValuesParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // ListLinesParams defines parameters for ListLines.
@@ -1961,6 +2020,9 @@ type ListLinesParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // ListLinesFormParams defines parameters for ListLinesForm.
@@ -1970,6 +2032,9 @@ type ListLinesFormParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // ListPatternsParams defines parameters for ListPatterns.
@@ -1991,6 +2056,9 @@ type ListPatternsParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // QueryLogsParams defines parameters for QueryLogs.
@@ -2024,6 +2092,9 @@ type QueryLogsParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // QueryLogsFormParams defines parameters for QueryLogsForm.
@@ -2033,6 +2104,9 @@ type QueryLogsFormParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // QueryInstantParams defines parameters for QueryInstant.
@@ -2054,6 +2128,9 @@ type QueryInstantParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // QueryInstantFormParams defines parameters for QueryInstantForm.
@@ -2063,6 +2140,9 @@ type QueryInstantFormParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // ListSeriesParams defines parameters for ListSeries.
@@ -2081,6 +2161,9 @@ type ListSeriesParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // GetStatsParams defines parameters for GetStats.
@@ -2099,6 +2182,9 @@ type GetStatsParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // TailLogsParams defines parameters for TailLogs.
@@ -2120,6 +2206,9 @@ type TailLogsParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // GetVolumeParams defines parameters for GetVolume.
@@ -2147,6 +2236,9 @@ type GetVolumeParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // GetVolumeRangeParams defines parameters for GetVolumeRange.
@@ -2177,12 +2269,18 @@ type GetVolumeRangeParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // GetMeParams defines parameters for GetMe.
 type GetMeParams struct {
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiDetectedFieldValuesParams defines parameters for LokiDetectedFieldValues.
@@ -2213,12 +2311,18 @@ type LokiDetectedFieldValuesParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiDetectedFieldValuesFormParams defines parameters for LokiDetectedFieldValuesForm.
 type LokiDetectedFieldValuesFormParams struct {
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiDetectedFieldsParams defines parameters for LokiDetectedFields.
@@ -2249,12 +2353,18 @@ type LokiDetectedFieldsParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiDetectedFieldsFormParams defines parameters for LokiDetectedFieldsForm.
 type LokiDetectedFieldsFormParams struct {
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiDetectedLabelsParams defines parameters for LokiDetectedLabels.
@@ -2273,18 +2383,27 @@ type LokiDetectedLabelsParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiDetectedLabelsFormParams defines parameters for LokiDetectedLabelsForm.
 type LokiDetectedLabelsFormParams struct {
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiDrilldownLimitsParams defines parameters for LokiDrilldownLimits.
 type LokiDrilldownLimitsParams struct {
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiFormatQueryParams defines parameters for LokiFormatQuery.
@@ -2294,12 +2413,18 @@ type LokiFormatQueryParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiFormatQueryFormParams defines parameters for LokiFormatQueryForm.
 type LokiFormatQueryFormParams struct {
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiIndexStatsParams defines parameters for LokiIndexStats.
@@ -2318,12 +2443,18 @@ type LokiIndexStatsParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiIndexStatsFormParams defines parameters for LokiIndexStatsForm.
 type LokiIndexStatsFormParams struct {
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiIndexVolumeParams defines parameters for LokiIndexVolume.
@@ -2351,12 +2482,18 @@ type LokiIndexVolumeParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiIndexVolumeFormParams defines parameters for LokiIndexVolumeForm.
 type LokiIndexVolumeFormParams struct {
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiIndexVolumeRangeParams defines parameters for LokiIndexVolumeRange.
@@ -2387,12 +2524,18 @@ type LokiIndexVolumeRangeParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiIndexVolumeRangeFormParams defines parameters for LokiIndexVolumeRangeForm.
 type LokiIndexVolumeRangeFormParams struct {
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiLabelParams defines parameters for LokiLabel.
@@ -2411,12 +2554,18 @@ type LokiLabelParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiLabelFormParams defines parameters for LokiLabelForm.
 type LokiLabelFormParams struct {
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiLabelValuesParams defines parameters for LokiLabelValues.
@@ -2435,12 +2584,18 @@ type LokiLabelValuesParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiLabelValuesFormParams defines parameters for LokiLabelValuesForm.
 type LokiLabelValuesFormParams struct {
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiLabelsParams defines parameters for LokiLabels.
@@ -2459,12 +2614,18 @@ type LokiLabelsParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiLabelsFormParams defines parameters for LokiLabelsForm.
 type LokiLabelsFormParams struct {
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiPatternsParams defines parameters for LokiPatterns.
@@ -2486,12 +2647,18 @@ type LokiPatternsParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiPatternsFormParams defines parameters for LokiPatternsForm.
 type LokiPatternsFormParams struct {
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiQueryParams defines parameters for LokiQuery.
@@ -2513,6 +2680,9 @@ type LokiQueryParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiQueryFormParams defines parameters for LokiQueryForm.
@@ -2522,6 +2692,9 @@ type LokiQueryFormParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiQueryRangeParams defines parameters for LokiQueryRange.
@@ -2555,6 +2728,9 @@ type LokiQueryRangeParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiQueryRangeFormParams defines parameters for LokiQueryRangeForm.
@@ -2564,12 +2740,18 @@ type LokiQueryRangeFormParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiRulesParams defines parameters for LokiRules.
 type LokiRulesParams struct {
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiSeriesParams defines parameters for LokiSeries.
@@ -2591,18 +2773,27 @@ type LokiSeriesParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiSeriesFormParams defines parameters for LokiSeriesForm.
 type LokiSeriesFormParams struct {
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiBuildInfoParams defines parameters for LokiBuildInfo.
 type LokiBuildInfoParams struct {
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // LokiTailParams defines parameters for LokiTail.
@@ -2624,18 +2815,27 @@ type LokiTailParams struct {
 
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // PrometheusAlertsParams defines parameters for PrometheusAlerts.
 type PrometheusAlertsParams struct {
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // PrometheusRulesParams defines parameters for PrometheusRules.
 type PrometheusRulesParams struct {
 	// XLogfenceTenant One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
 	XLogfenceTenant *Tenant `json:"X-Logfence-Tenant,omitempty"`
+
+	// XLogfenceGrant One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+	XLogfenceGrant *Grant `json:"X-Logfence-Grant,omitempty"`
 }
 
 // ExplainQueryJSONRequestBody defines body for ExplainQuery for application/json ContentType.
@@ -3405,6 +3605,21 @@ func (w *ServerInterfaceWrapper) GetContext(ctx echo.Context) error {
 
 		params.XLogfenceTenant = &XLogfenceTenant
 	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetContext(ctx, params)
@@ -3433,6 +3648,21 @@ func (w *ServerInterfaceWrapper) ExplainQuery(ctx echo.Context) error {
 		}
 
 		params.XLogfenceTenant = &XLogfenceTenant
+	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -3525,6 +3755,21 @@ func (w *ServerInterfaceWrapper) ExportLogs(ctx echo.Context) error {
 
 		params.XLogfenceTenant = &XLogfenceTenant
 	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ExportLogs(ctx, params)
@@ -3608,6 +3853,21 @@ func (w *ServerInterfaceWrapper) ListFields(ctx echo.Context) error {
 		}
 
 		params.XLogfenceTenant = &XLogfenceTenant
+	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -3700,6 +3960,21 @@ func (w *ServerInterfaceWrapper) ListFieldValues(ctx echo.Context) error {
 
 		params.XLogfenceTenant = &XLogfenceTenant
 	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListFieldValues(ctx, name, params)
@@ -3756,6 +4031,21 @@ func (w *ServerInterfaceWrapper) ListLabels(ctx echo.Context) error {
 
 		params.XLogfenceTenant = &XLogfenceTenant
 	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListLabels(ctx, params)
@@ -3811,6 +4101,21 @@ func (w *ServerInterfaceWrapper) ListDetectedLabels(ctx echo.Context) error {
 		}
 
 		params.XLogfenceTenant = &XLogfenceTenant
+	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -3874,6 +4179,21 @@ func (w *ServerInterfaceWrapper) ListLabelValues(ctx echo.Context) error {
 		}
 
 		params.XLogfenceTenant = &XLogfenceTenant
+	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -3967,6 +4287,21 @@ func (w *ServerInterfaceWrapper) ListLines(ctx echo.Context) error {
 
 		params.XLogfenceTenant = &XLogfenceTenant
 	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListLines(ctx, params)
@@ -4010,6 +4345,21 @@ func (w *ServerInterfaceWrapper) ListLinesForm(ctx echo.Context) error {
 		}
 
 		params.XLogfenceTenant = &XLogfenceTenant
+	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -4073,6 +4423,21 @@ func (w *ServerInterfaceWrapper) ListPatterns(ctx echo.Context) error {
 		}
 
 		params.XLogfenceTenant = &XLogfenceTenant
+	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -4173,6 +4538,21 @@ func (w *ServerInterfaceWrapper) QueryLogs(ctx echo.Context) error {
 
 		params.XLogfenceTenant = &XLogfenceTenant
 	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.QueryLogs(ctx, params)
@@ -4216,6 +4596,21 @@ func (w *ServerInterfaceWrapper) QueryLogsForm(ctx echo.Context) error {
 		}
 
 		params.XLogfenceTenant = &XLogfenceTenant
+	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -4288,6 +4683,21 @@ func (w *ServerInterfaceWrapper) QueryInstant(ctx echo.Context) error {
 
 		params.XLogfenceTenant = &XLogfenceTenant
 	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.QueryInstant(ctx, params)
@@ -4331,6 +4741,21 @@ func (w *ServerInterfaceWrapper) QueryInstantForm(ctx echo.Context) error {
 		}
 
 		params.XLogfenceTenant = &XLogfenceTenant
+	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -4388,6 +4813,21 @@ func (w *ServerInterfaceWrapper) ListSeries(ctx echo.Context) error {
 
 		params.XLogfenceTenant = &XLogfenceTenant
 	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListSeries(ctx, params)
@@ -4443,6 +4883,21 @@ func (w *ServerInterfaceWrapper) GetStats(ctx echo.Context) error {
 		}
 
 		params.XLogfenceTenant = &XLogfenceTenant
+	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -4514,6 +4969,21 @@ func (w *ServerInterfaceWrapper) TailLogs(ctx echo.Context) error {
 		}
 
 		params.XLogfenceTenant = &XLogfenceTenant
+	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -4591,6 +5061,21 @@ func (w *ServerInterfaceWrapper) GetVolume(ctx echo.Context) error {
 		}
 
 		params.XLogfenceTenant = &XLogfenceTenant
+	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -4676,6 +5161,21 @@ func (w *ServerInterfaceWrapper) GetVolumeRange(ctx echo.Context) error {
 
 		params.XLogfenceTenant = &XLogfenceTenant
 	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetVolumeRange(ctx, params)
@@ -4704,6 +5204,21 @@ func (w *ServerInterfaceWrapper) GetMe(ctx echo.Context) error {
 		}
 
 		params.XLogfenceTenant = &XLogfenceTenant
+	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -4796,6 +5311,21 @@ func (w *ServerInterfaceWrapper) LokiDetectedFieldValues(ctx echo.Context) error
 
 		params.XLogfenceTenant = &XLogfenceTenant
 	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiDetectedFieldValues(ctx, name, params)
@@ -4831,6 +5361,21 @@ func (w *ServerInterfaceWrapper) LokiDetectedFieldValuesForm(ctx echo.Context) e
 		}
 
 		params.XLogfenceTenant = &XLogfenceTenant
+	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -4916,6 +5461,21 @@ func (w *ServerInterfaceWrapper) LokiDetectedFields(ctx echo.Context) error {
 
 		params.XLogfenceTenant = &XLogfenceTenant
 	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiDetectedFields(ctx, params)
@@ -4944,6 +5504,21 @@ func (w *ServerInterfaceWrapper) LokiDetectedFieldsForm(ctx echo.Context) error 
 		}
 
 		params.XLogfenceTenant = &XLogfenceTenant
+	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -5001,6 +5576,21 @@ func (w *ServerInterfaceWrapper) LokiDetectedLabels(ctx echo.Context) error {
 
 		params.XLogfenceTenant = &XLogfenceTenant
 	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiDetectedLabels(ctx, params)
@@ -5030,6 +5620,21 @@ func (w *ServerInterfaceWrapper) LokiDetectedLabelsForm(ctx echo.Context) error 
 
 		params.XLogfenceTenant = &XLogfenceTenant
 	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiDetectedLabelsForm(ctx, params)
@@ -5058,6 +5663,21 @@ func (w *ServerInterfaceWrapper) LokiDrilldownLimits(ctx echo.Context) error {
 		}
 
 		params.XLogfenceTenant = &XLogfenceTenant
+	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -5094,6 +5714,21 @@ func (w *ServerInterfaceWrapper) LokiFormatQuery(ctx echo.Context) error {
 
 		params.XLogfenceTenant = &XLogfenceTenant
 	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiFormatQuery(ctx, params)
@@ -5122,6 +5757,21 @@ func (w *ServerInterfaceWrapper) LokiFormatQueryForm(ctx echo.Context) error {
 		}
 
 		params.XLogfenceTenant = &XLogfenceTenant
+	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -5179,6 +5829,21 @@ func (w *ServerInterfaceWrapper) LokiIndexStats(ctx echo.Context) error {
 
 		params.XLogfenceTenant = &XLogfenceTenant
 	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiIndexStats(ctx, params)
@@ -5207,6 +5872,21 @@ func (w *ServerInterfaceWrapper) LokiIndexStatsForm(ctx echo.Context) error {
 		}
 
 		params.XLogfenceTenant = &XLogfenceTenant
+	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -5285,6 +5965,21 @@ func (w *ServerInterfaceWrapper) LokiIndexVolume(ctx echo.Context) error {
 
 		params.XLogfenceTenant = &XLogfenceTenant
 	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiIndexVolume(ctx, params)
@@ -5313,6 +6008,21 @@ func (w *ServerInterfaceWrapper) LokiIndexVolumeForm(ctx echo.Context) error {
 		}
 
 		params.XLogfenceTenant = &XLogfenceTenant
+	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -5398,6 +6108,21 @@ func (w *ServerInterfaceWrapper) LokiIndexVolumeRange(ctx echo.Context) error {
 
 		params.XLogfenceTenant = &XLogfenceTenant
 	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiIndexVolumeRange(ctx, params)
@@ -5426,6 +6151,21 @@ func (w *ServerInterfaceWrapper) LokiIndexVolumeRangeForm(ctx echo.Context) erro
 		}
 
 		params.XLogfenceTenant = &XLogfenceTenant
+	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -5483,6 +6223,21 @@ func (w *ServerInterfaceWrapper) LokiLabel(ctx echo.Context) error {
 
 		params.XLogfenceTenant = &XLogfenceTenant
 	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiLabel(ctx, params)
@@ -5511,6 +6266,21 @@ func (w *ServerInterfaceWrapper) LokiLabelForm(ctx echo.Context) error {
 		}
 
 		params.XLogfenceTenant = &XLogfenceTenant
+	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -5575,6 +6345,21 @@ func (w *ServerInterfaceWrapper) LokiLabelValues(ctx echo.Context) error {
 
 		params.XLogfenceTenant = &XLogfenceTenant
 	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiLabelValues(ctx, name, params)
@@ -5610,6 +6395,21 @@ func (w *ServerInterfaceWrapper) LokiLabelValuesForm(ctx echo.Context) error {
 		}
 
 		params.XLogfenceTenant = &XLogfenceTenant
+	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -5667,6 +6467,21 @@ func (w *ServerInterfaceWrapper) LokiLabels(ctx echo.Context) error {
 
 		params.XLogfenceTenant = &XLogfenceTenant
 	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiLabels(ctx, params)
@@ -5695,6 +6510,21 @@ func (w *ServerInterfaceWrapper) LokiLabelsForm(ctx echo.Context) error {
 		}
 
 		params.XLogfenceTenant = &XLogfenceTenant
+	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -5759,6 +6589,21 @@ func (w *ServerInterfaceWrapper) LokiPatterns(ctx echo.Context) error {
 
 		params.XLogfenceTenant = &XLogfenceTenant
 	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiPatterns(ctx, params)
@@ -5787,6 +6632,21 @@ func (w *ServerInterfaceWrapper) LokiPatternsForm(ctx echo.Context) error {
 		}
 
 		params.XLogfenceTenant = &XLogfenceTenant
+	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -5859,6 +6719,21 @@ func (w *ServerInterfaceWrapper) LokiQuery(ctx echo.Context) error {
 
 		params.XLogfenceTenant = &XLogfenceTenant
 	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiQuery(ctx, params)
@@ -5902,6 +6777,21 @@ func (w *ServerInterfaceWrapper) LokiQueryForm(ctx echo.Context) error {
 		}
 
 		params.XLogfenceTenant = &XLogfenceTenant
+	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -6002,6 +6892,21 @@ func (w *ServerInterfaceWrapper) LokiQueryRange(ctx echo.Context) error {
 
 		params.XLogfenceTenant = &XLogfenceTenant
 	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiQueryRange(ctx, params)
@@ -6046,6 +6951,21 @@ func (w *ServerInterfaceWrapper) LokiQueryRangeForm(ctx echo.Context) error {
 
 		params.XLogfenceTenant = &XLogfenceTenant
 	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiQueryRangeForm(ctx, params)
@@ -6074,6 +6994,21 @@ func (w *ServerInterfaceWrapper) LokiRules(ctx echo.Context) error {
 		}
 
 		params.XLogfenceTenant = &XLogfenceTenant
+	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -6138,6 +7073,21 @@ func (w *ServerInterfaceWrapper) LokiSeries(ctx echo.Context) error {
 
 		params.XLogfenceTenant = &XLogfenceTenant
 	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiSeries(ctx, params)
@@ -6167,6 +7117,21 @@ func (w *ServerInterfaceWrapper) LokiSeriesForm(ctx echo.Context) error {
 
 		params.XLogfenceTenant = &XLogfenceTenant
 	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiSeriesForm(ctx, params)
@@ -6195,6 +7160,21 @@ func (w *ServerInterfaceWrapper) LokiBuildInfo(ctx echo.Context) error {
 		}
 
 		params.XLogfenceTenant = &XLogfenceTenant
+	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -6267,6 +7247,21 @@ func (w *ServerInterfaceWrapper) LokiTail(ctx echo.Context) error {
 
 		params.XLogfenceTenant = &XLogfenceTenant
 	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LokiTail(ctx, params)
@@ -6296,6 +7291,21 @@ func (w *ServerInterfaceWrapper) PrometheusAlerts(ctx echo.Context) error {
 
 		params.XLogfenceTenant = &XLogfenceTenant
 	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.PrometheusAlerts(ctx, params)
@@ -6324,6 +7334,21 @@ func (w *ServerInterfaceWrapper) PrometheusRules(ctx echo.Context) error {
 		}
 
 		params.XLogfenceTenant = &XLogfenceTenant
+	}
+	// ------------- Optional header parameter "X-Logfence-Grant" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Logfence-Grant")]; found {
+		var XLogfenceGrant Grant
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Logfence-Grant, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Logfence-Grant", valueList[0], &XLogfenceGrant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Logfence-Grant: %s", err))
+		}
+
+		params.XLogfenceGrant = &XLogfenceGrant
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -6441,533 +7466,548 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rdhs3tiD8KvjqnLVidRdpkpJsi15eM/It7TmO49hOfCamRwRZIFlHRYApgKIYt2bN08yDzZN8C3sD",
-	"KNSNLFKSk6jdP9IWC9eNjX3DvnwJxmK+EJxxJYP+l2DGaMRS+Oc7qtjreB4r/UfE5DiNFyoWPOgH79ic",
-	"xjzmU5Ky35ZMKknEhKgZI4pxyhW5N0yHB4TyiEg2FjySZMlVnECT35ZCURJLkjKpRMoicm+ohgd9oleS",
-	"MMWSdUhESkZrIjizM5DVjHHC8Rc9u2yTlyIlkl2wlCZmYklipYfW8yRixaRqk1NJYk6ilE5UK2Zq0pop",
-	"taCLuJVSxRK9wZbZdZucjiTjZi5vO7EkXChyzsWKkzVT7SAM2CXVyw36wSCwUBgEj9MnvZOTx+pJNwgD",
-	"OZ6xOdXgU+uFbilVGvNpcHUVZtB9K5J4vC7D+M1yPmKphquDsZpR5S9rTDmRjEeEKiL4mJF7w98M2KFV",
-	"PGdkFfNIrDQE7EncG66GB/qH1Swez6qP5GtD7bcnh53O49WTw21Qwy6vnpfh9SpiXMWTGGGml2ExJ8ZV",
-	"SZZesPQ7SRIxlW3yio+TZcQAYTihJGULkRbW2On+x+m74186zw5fPPrh6MODX3s/nXzs/uc/Hr4JQlh+",
-	"nLIo6Kt0yfx1z+nla8anahb0u71HYTCPufs7rNyVStenE8XSTWhgz08JsqKxIiM2ESmDrXF2qQhVis0X",
-	"+R10Ny1zItI5VUE/iLk67AWwzni+nPurjLliU5YGYXDZmopW9iss/OPHj6dLNdOAH1PFyqt/NqNJwviU",
-	"EQr49O7lM/Lg4XGnTV4BfgxZmor0ySCI+QVN4uhMiXPGB8HQIVPKyIpKQgl8CcloqfSRRYIhdkm6Jit9",
-	"L2JJVqngU7KKFWI19Mgf6FNGU5aSlNFk/mQQJGI6YXzMBkFIalay8aDLR1mAyPuxWOwAlpAsUla4S3oZ",
-	"JKHjcw0EqcfbY0tyOZnE45hxdQZDwL7q93EVBgua0jlThhecTqcpm1LFnlZQqvfLuSbWQ8nSmMkhucfo",
-	"eKap+SjmVLfR2HtBkyXL2ARNp0yRhI5YIg8MtR/in3YA+ItwOmchERcsJTRJSKykGeogDwacPAiDWC/p",
-	"tyVL10EY6N5BP6De8v19/3vKJkE/+Lf7GRO8j1/lfX/LGiDPBFfsUm29ppytWEqSmDO4qilTy5SHmkTP",
-	"hfTJt6ZEmo6S4ZxenkGHYW5PvZrNwAqabsMs+7Ue3t/HU6AemzYikuh2N4IE7No7ea9SRucVaMkSNlYi",
-	"zQgC4pfFQb3Q7ySR0D2PTF/oYvFkEIxnbHwulgruEr94MggWqYj0Xwm7YMmTQQA3TP+gmUs8Zmd6a7me",
-	"VzUoidNupC6bgGE3F1xpymwvvf7HbwnchuyzAdOHeM6kovNFGVLukw8aoEUTltJRstY06mceXxJOuTB8",
-	"KA+x7sOT46OjTvfhccf8r1uzceXWse/es51oLHjOErp+KZqyzplIIoPUIzo+D4kUKFcZRNf/pGkaX2h0",
-	"UYzQlBEpUsUiTaL04pugdqQXdTYR+XsasQldJirod8IK5ksvkfkee4y405ARP49TNsZtl66BSBURaYSQ",
-	"SMQUdwocOGLjOGLSSIIIAUqGcJuHJGH0QpPsZUEq0nBb0TSqOeDIraXpgWar13t5waPyLl7wyPEOLdam",
-	"lE9ZSNjlOFlKfVgTkWabAxE45v63OVNpPJahkwbpHD7M9XlLMpSKpmrYJs/xjPqEi1Ulih92T2o2zngU",
-	"7IfDLy617Fm5ca3jDHn0X1LwYZ+AsO8UJcKgn0fgYs7I8MtAL2UQ9MmXQQDw0P9+c3U1DM1JzyiqSNzd",
-	"EHMjUKSM8weOd7Nmx2cpG4s0qsbzCU0kcyg8EiJhlHs7fmkuQWnTceIOx5w6bjV/IgiWmtMwF6zpgeQW",
-	"lK2wRgH+AS9rCYBKmIWGwD6lIpM41Urox1jNBIiuIcgxBk1TuzEWgc6b7VQftcSTpRwlubxkD0S2eutw",
-	"f4PNor6lNr3u0cOjR4cPjh7uIf8jjN7RVQ3ear4z7JNVGitmtrzk45m+u1GImxsLrlKREKmVNT42IiJL",
-	"5zGniWyT5wLE/EUac0XkcjwjlEw0eiihlQLTMAcag3VVkEnpaj9Mfb9IGY3kjDFVs9exvBj2yWKp9HnR",
-	"hZAqFYsZs3cKZWKWJIbFEJmNSFZimURahI8I6Dr6uJYJ7YMBBNqP2DTmBh+GT4YhGf5d/6el//Pfh6EG",
-	"BR1pDKJIBEYpo+cNb7G3kl2B8zJmSdT4jkx0awmIntMIKH4JMzGzTTpojpgspUYVKslrcR6bH2SRQnV3",
-	"uAqbiIC3nfzufkwqSPOPICDrifQmDNdsk1cTMhL62qaMTOMLrbRajhpLovfTcO0AlLPr7+ANDFeSjsy6",
-	"Nckx4DdcIYmlyo7LnEgJ5gHIFJb4LqiaZSuH/9tXvIPlwuKBaP0EQCkt/7WY/vSaAMQ02iCBa5NTTth8",
-	"odB0aAxQoM87HPpOkgVNJajM+mbLStF/xUaD4Oqfmr/8kxTF/RqOY/9seFKwYthGjRCP412FwSuuWHpB",
-	"kypDrD4bIniy9qQfI8QyrasljIKyFksyoSmhC5qqPqEkWqaom98bHnbk8ABpBy+KzCGhI3HByO8sFW3y",
-	"AwhRAPVY38IprxAXgsNOnR4e2400VnMUQwnptVbdtiMyaHj51dDF4jaR9DWV6sUF45U2yQ8zRoZxNMyW",
-	"JxVhunVmyx0nsf47ZWMWX7CoTT6AfSROgDXGXNNIUPlLcK7QuVovVg/Pf+rwf9gto40227RebgvW23r1",
-	"PKgxWva6miQtqFIs1YP8r0+d1snnL92we3LV0v8+bf1KW7+ftT7/7d+DKoNmc6kpw9mM9NdiGTlFpmFw",
-	"crMFwuMfyDaPej0yVEKczSlfWzPFbnymdxNMJqPOr2PO9gNVxBQbK0uhYw7anGQKCbiMf3c3QsLSQyCE",
-	"zi4uF4JL9sfDs1vPtjk7uw5YN3INDUqYsE2GX66GBK0lUt/MdG0MQvkHrS3moSvyzydkEERsrBcebeUQ",
-	"+9Gc12LaiF2AhezZMpVVRhH8nUxSMQfFgqZJDLwQcUIjl1OPDYxeaeq0SKgWzo2eHJIh45H+PxnzMRuC",
-	"wj10mn/e/Bec/vTifz747XL18dfJT6dP/+u39CH9j5//cXr6/Y+/Xfx8/Ot/vpy+UON3vz5Ta7p6d/oy",
-	"nvwHf5g+f919+Mvi5bl49dPH40c//X4kJw96L1+frk5PT09fnGb/q4H1GAHQ2LqIzS3+yH3pOoizBoU2",
-	"03jTKKPyIzaLeVQi818Hes0ZxU5Q3El97iP0FnTKmtqZQ9LtdMhoTYyy8jh3ADHXyvb2sVDldkOikcQ8",
-	"I5uBNbFMaDplqaGZjcjhXswjTx5vSXXXlKQRjUQstiTSWplquNANkdM/lHz+QNV4VmFHxX1I/1VBaG2f",
-	"LOIF0zBpk3dswcyVd+9naH3UEoztKvs5NuyscQgp1IiTxEBsnrcd1cMUEVJLUAUF81MVgD/rBotERBst",
-	"A3MAxa5vEq9jqTQgpVon1hIXbH2mALA/Ten4nKErSgH8miFRqe+rGs+GIVlyrX2DFVN/Aiz9PqUTyqlW",
-	"smWlIt4E7u6YbhSKnz7fHBynomWGzgNtO4xBst547+eZ8I1uOFpIuFykTErzkotEWxKaCM5CY5OTZHgB",
-	"09zrHhS4v8Tn4XugRB+Qe2Ox5OpMXLD0TMVzdu+L/7R29ak7+3xwcCsEAHffiAb8CEChiXtm638JaJKI",
-	"1Yv5Qq1/0QzAzr0rlUBM5TRNxUoW5PE3AplLiIRUC1XUGjSQ6+DAzUlrDrY3YrcogWb7C+R2E06fUI/j",
-	"gCnCR8Tt4jf5Lyk4+Wdm1hgsO51DRg47nbm8LXayHY/emaN9wcciivn0ZUKnFcTtI5h1x1SxqUjj31nL",
-	"eEIgwVKzOI0IS9jcCJjoHmH0QSKZ5jWKwVP2cqyWKYs09GhEFUVBHwxekXn/Dp2DWPYe7iQmCpq2JGLF",
-	"8YKXny4MX8Km3KOgWqaCEZsaikobrhNG/7OltciWhWbLgrOF8Gz8xuOdAghB/vXendvvJ+zsciNv3Tfg",
-	"PZxPYykdnWx8bxAQibNnLl/77+MDsjN+a/BNzBuXFaobGgP2swO816ppBdkBK1fVazIK85njGdiPrcpr",
-	"hDbdksAvEq2qieBT+8hjlGKR2h+4WOGA8EUPaG7MZKnvqVYqHMVyr7hLrm/gcC5Bv9b/mev/aKFnCDr3",
-	"Sv9nXWCz3VmdpwmAofFbvFkOQlDvs+py0FRVAdA9uffBpe3w8PAEoAG+I9CQSs3RjGqih1guNDp1OySK",
-	"p3rb94zh+SAElsB1M9v8nud+YgzWERvHc5pYHHW9vYd8a6Lw/CUZz4vIQa/Te9Dqdlu9ww/dXv+w0+90",
-	"fq113NEw2e+dH8zZJXA+j6WifMzIiKkV09i3EmQhYq5khaU+JMPjeUN7vYMBJb3jThXSa3ycLEHqtf3t",
-	"m0GXSI2fyJLtI5DVpLvdsNPpmFWSBUsNbSjgZGdeC0W22P0V4AONk8bEil3GUsU89yiirG3de08NwWUv",
-	"o2Gn7nm+6AykdTktBN6G4dSH2+ENE0INtpqrrPHTYoXxWMiEVAetMeUIMQOwah8acKM2NkOHeYIzMhPL",
-	"lNCpaJNXIAgYIjvM2ZgATqCm/SFX8wN4pL5GMaTMM1BSUoKgNhM6qQvcwsZiPqfS27UnXTnvc+S6pcep",
-	"EPSiOmc5f1WNN+Z3gr0BblY8YHN39mOaJOAcb+Io0ESZWYX1eY21zma4nrE5FEREPRLKbiRWtn0mM1bM",
-	"cmpHUsaHmwvnsI+uz6Xb0zkMNf5oFq2JIHRQeNthQKRkbh2l7p3CESSLGd0keBrxyQCx8SFAc/dMqJFt",
-	"8+1jmqIAof8zMc8NXnDt3snxBh/Pve7hlZZ5EefQ7zxhKVqDxoIrhkhMF4skHgOo7oMDWGYzhaZccIC1",
-	"XM7nVCuewQcQ5ygIZFyv7AI1+C+B1pFQuceJPn0GgwtVSwmmi/GYSYkLa+g2jgNBj8I7tSA4i/8sBh4I",
-	"RjGqi72qms60vZ819GOKWllQUaPOpvlVGPxny4TYtPDdY2N3F4wDu31KIzT/m983nNoiFaOEzf9edXr4",
-	"bnNmwjD0L+6wxmBoK7bQcNZcyrzL4Fd977VeywXQCWdXEBOCvzgK5NlssRW7pGNlYtCAo3jKHw6uD8vZ",
-	"d/2nJhNxdKbXvTl4yKLYkVZ6VKzgbj1zS3duK9nz+v1IjKWFnPy3AhD0AZzHPDqDGJgqqHlfPYidanqi",
-	"xU9lrf30HJyA83ZAa+Qr2e7QFEMX8SC4+nQ8/3zwuOCJu5SMUCNrOlvONeEE9iRzwvrcMO5Hb7AWXN7u",
-	"NagScR6fGb5QBazcdw9cc3pJGFegBaOgt3DYxS7HjEUsCs0XY4GC9yXsgi/aZwuWnmGXe+C5YVvqPw6u",
-	"Dx3vwT3K0LoWMrmt5iJ/Nt3BciMPSrDNvmUr86VUZOQ5I3WL98fKtdfc+Fv35NLoBpW3oHcPwNq083yD",
-	"MBiLZDnnQb/7wIOAXHOlUSVNRdonS84uF2yshcV/ZzwKCf6pdZMrTWXCIASPBxevdxN3wwGAoKWyDgz5",
-	"/WQgWHK5XKBrcj0Y/EY5OhxrWsHRIKmvKdp6zbJcH3Lvh2Wi4l9oGlOuXlwu0oObJA+5ubYAwN/JDuz+",
-	"LY5Sxe8/eCGoxuz1W+lwgMvkbmysCrK35qFUK6tcAF3VIkubPBMRk33yaZg7v+Hne5uO9yB0Hbz91nXy",
-	"mkDHjIaWe2TfoGnpbpV7lJpAxzxbK/fKf4cuPgErd/C/HtwNKet68tU3KeGblPBNSvgmJXyTEr5JCX9V",
-	"KeFfjOWzteAY1CP3ZPqUy5XmxkKcwYtt1V0ttSkYVnJ+U4c25ICM1opJYnzcHpNYkTldkxm9YKT34NHR",
-	"4fHR8YM2MVsiCZPwqCVnGmNS+3A4yZImhIQa7xh4VMqs5nvc914vu+/WeQD8OoUgdo/V170EjIzkTWic",
-	"bKJ25rsHvYlY8ohESzwrZp/RBZq503g6U2RGedSSccQezylft5Ro6f8n4DumWYCmBeCBxKJ+9qt5Y7DM",
-	"c8nj35ZMDyw4I3q068MN6eSYcr2CkbNTbyWVBgwZ3CDIECA6X6KDZTX8Cu0KWIjE0Q+YHImlIoftHvkQ",
-	"P3X4B5+67Y7+sU3eAD4Zax7lEQH+ijjIvXf9mJORcaZD8x96WyF2WjfB0RrdOY2vy01BGLYNmGm2vQm4",
-	"BRhlQNY/YXj4ZT2E/UaeaOJB2jFHvR7TtI+L01g5WXLw85fkngYevAhraYVDuL1JpkC6IcGxSffgMZGL",
-	"JPbNrDFXwmbval9TtClDM7/0LdD04ZEHZVKjJhVaVOJoLEnPo5C6YZ48dh8cPjpqk/cGDfER4CZ3b9a2",
-	"beuJ1Xeyn1aadGzc9wqJS8W+5YJySQ67kdut/oUcdqLurPoq3ti+7QuluUTEvENtAwDsRQNA/xExLiv3",
-	"nn30NWNFKh6o2y4g71fjSkRT1NyMvmtdwrMgLeblVgnxo5pRbqU+530h+Jg5KLrbdAMQ/GAvN65QziCA",
-	"1FtVLSAzwFgYZo4NdYD0WlQikct598ABzaPtKEtoeLbJa4GiwzxWQLN5BYLB/6eFh54bpNw2P18OhBvh",
-	"5e0/BzR0qNkINdNkM9iODnuZe451GUW5owTHbhcA+QM9Z0QqtiCH8+MHgKP4hFwL1huDIHjiW+C5/W2B",
-	"nml382pYLK3WNVoqY7CRkFgBDBaxkhmFt2QWdLeM4YTQynOz0t80mcEP9lyy9Fq4d4C0buCF4xlJtU1+",
-	"NCqgEcWsHOYhdFHds8S9TnWz3z2Fz2OFm3qZJoWOeoObeunv0KVwhuU+hQb5TugxVd8HvrsuQJmqW8Mn",
-	"aFgU98vtiy28reeFsToA5Ft53VFQruuGX++EGiui9QchXlv9cw81diSi9WYlttCiQCT1V31rTSAfMNij",
-	"zskDK6TtSdC6hxlBe2qm2K5iFpZ6c3SsapfokIa+2gshZTxKylQjv6IyRua/3wmcXMZJ9IpPxI4uRok4",
-	"j/MuRkCaR8s4URhyoan494LMRbRMch5Ho5Ryrf4GQRjo9tFzyJzq/vxZgrU7CIOp+IWlEs8VEPMizv66",
-	"cJ8O2w/bj3ZBn2zTFQhkpkRr7Hns+yr5aWD+4uduciLueupWos2O/Udusq6hd3mIGaptik536PhD/9Pn",
-	"MKAq6H/6EiTO05QuFkHfRTMFYcD4RdCHCBGtFoN3aB9Tz2ii4yWazHdDjyakW+jUeGW16uDLIJjL6SDo",
-	"D4IxTSOSZSoIB5jIZxD0u93uyRXQNRtGdGbDiNB1UcHrxFl+SVp6zVJL5tx1D/u9Xv/42NOGgqvPoc37",
-	"+eeFwqObh0KvBAWVLvkY7GiYX2uHC2yw11o0q67xa5NfDiyP1uUfVncHbu9zcwbo4uzAsONldqiX3eaX",
-	"6OlvvK0zJ9HcfIC4Gn9iTpNYrcFoBZ0gI+JFcBUWvvey7xrNS9+9/hn6bholh/6lhodZQ0TSq88aalyo",
-	"WYzmrGzHEM/q7XUHLKw5hQpktC2zAMQCT4E49zuAl2mcJJFY8a1vNVUIaWLiZMl12UbLoQKaw8zETbTB",
-	"gSDoH0OOOd0ElYrEJHoKwCgX+J9AXcUvgbMIxnOmqWs/6M6DK5cZ6izmWp5k6RnjdJRkYYrXkE2KIKwk",
-	"bfoL2CAmjGoKjVldTXI3OaOYIv0vjkwvLhcJxfzpOyKS55aQ4dGpSSJqgyusu4dDJeRjzTwYnK1+zqSk",
-	"gC+7+jJcwdRxxv3c37lVG+eE0mohJiOqyC6QUsXufXFk9MkApYBBENZGjYNH0kGADtRBPzCpgkHMMKkg",
-	"kOYbCPR6PgSoGs+YaWEztEPKOaEFgSfZojMpBdg/iJ9VSSX0VwMKfZ12uDw+ylRcnLcQtGpMzlmCh4rq",
-	"CXdCxsfErRvuzmXLJBAu3J/sgbeg3uEHk40P494x4Mye8BeXIrL/ZQBqPwibVf4JOBZInmA6gIbeLPAF",
-	"LQwDTcB74cDYMootiRJkkYoxk9Ive9ImH9I1oVMac3zpTNZtGFTfbxijuI7M8gGf620fg+DqasD18axm",
-	"IinG2qyEs397cHHyJ4y9WUuA1aCsgJCkC+zmJeQfaFELfjQ5+Qco7MBPNi3/ICcplYdwZAI+GUJxBYAv",
-	"Cf+4krz470+mu+l9w29fBgPUNQb6z0FR3xjo2QdW5xhY3WsQXA3414ZVzCfia4EK59oMKUxVD+nmNgMq",
-	"yBPGPK07JcPXYqq1oCER3GTMiDl7TCgZGvvZ0Ca8hfSpkMXKFKTJJ3aDVLITEitz4dqVOS81Qb8/lhdF",
-	"alJxRazRwLsh7shDIyNXgDXENB4hwC4d8M2IEWrYBgYfANQmq60GXhCG4fcvPpD7Y5oqPVYBmDXbWyQ0",
-	"5g02WEUDMIeuxgAyZ2omoid6AQuqZk9gFQSJ3ZOeNcY+6XWOHg049lvRlG/ud9Q5Mv06W7dTaTY1Kdml",
-	"STAewltOyqQLHZ3+Hi+ywjwmpx8dj9miKoTvGTKd1vNYLoSMq4sznHJClaLj2ZxxZTKiU0xoNacRK2T4",
-	"yhX2AkG9EMrqhnoMWzDFSBIxlS24sS2NMt0uvFQfdjqdX70fDuGHNrLEnese/RUFBEiODbmc9rUhNFSp",
-	"zb8Lmt0vLv/5EMjbsKTYQS0Q2/VToElfEOr/e4T/9xD/7wH+33HweQdZsWrzVebgcpL2O6q8A0D2RQRM",
-	"gVg0JkFaRDEh/+P9j29CkojpZI6XuCpR0z3jjsaig5yiY0Yu2px6x5mVB8geestLVEUCnCz47GeDrDA8",
-	"eTYlldIxOwNVz43Dl0lS4nXFQU7CQIPkLVUzPfNSYlb4SE9uB9c/Fsb+BL22rdCzZRUsr7suUwPMXyem",
-	"r/fWaPPZ77jC4rg2XYs/tPtt0+iukVYAzf3vdjqd27DdFZC94uK/NLUa7uptF+kojiLG93yJLpfUq3qN",
-	"rmhVeJH2y/uBRqkbQXBUymgELr5iuu+7dOfQd+8q1RGsfZmuWDYi4ZlymUSKW80+Vu5QiyIQm2BEmdVM",
-	"SAZ78z122+RUnpM1pIuJ5jGPpUrp/u7f5f0XllELgWw3KPuC7sOFOtNrq3bPKrYpgMGkIyklFDFLotvy",
-	"oLTJz5KBKmJlQv1rlkoFTDmYcM3LwmJqd10Xdrl6rn4il3ovrSI4bs69waWF8Zy0YlU8WqwyYzMZxVpC",
-	"l3LJUsA1vQ1TWBIy1Wy7f642kwHrsHSMw+bn6NwtHJKVPS3cJ/ATKt/Hco9yG/SAKpxDhSNUocWfxq3j",
-	"48ePrWJ12U1DVJZevTaXsBVo9hUMYQTFSnZt96Fs28an5nwlmizDabkWzXXS1VTtsObeFVZ8B4SAVzxi",
-	"l+8V3SPDUANxzIjl/U4YjGdLfo7/NG908G8TURL0QcaTdiGeCqE5oW1VHhlc17LRj7zRjx754x/tgBEe",
-	"UCoQ4YVU8Zwqdnclw1cY6H6dSz9jNFGz/FGa1OTfSQJmVdSoQfGTYpmOWegl0P57lkq7KldVyiSUZfv0",
-	"xTxVadnftfvkZeg6PH4YBr3gs9YosNcH5NY4QVCFdHorbIz5yjrtTqd7ePzwuBsGSiiaPNWI9xYfGzRN",
-	"65jfXyDevTP557EMgf4Afih+h6ur6gRbGj1pQtMincTw8JAMu3/vbobGg27nQffoqNc96j48hG0XNm0m",
-	"aLbph0eHxw++wq4vXALibNc/uAfIRmcflFyRKlChd3IcBt1eJ/isNdhy3xj8Aeu79o5qu65oyrfPeg0U",
-	"PH5w2D0+rjmMw+PDwwd1B3JYcyBHj2qPZAdCWUEoKkimOU0CVR/Bnx0EwtiIn9Sh+J0lqIqlnCYvMgeD",
-	"PdRtHKNayTbfSvHKGM4xhlhRE706ozxKWARp30QKioN58ZZZ/MeegS3HfnoBu2tiXRbrVG2z+JvRj/Kz",
-	"mrJhoKeYmkMsvYAEnImYuvoX3r4z5cQurErTwC93wf/7Wh6EoPEV3AT0eKgKlqn3J+MYwviFc2ktuLL6",
-	"/qufazhGM+GzmtlsfIag6J9XtXDPwXbFRjVLa4zA2z0G34AyLUytpbsrbL62HuU7oN2CTsvpTTF5NZTO",
-	"8s/PVgp3NXyNC/unLwHQtaoSkov3yeF//fLz/zyOfv5l1U1Pf7z8/ffOaRD+mV3Wb8VPnaOL1i3XX9vl",
-	"3oAUQ002iiauTFicXRaFag3IrAwI1q33fZguGFfWX2SaMikB6J5rhwDvjU6Y1ZfX/wa11Pzb5BIegPAL",
-	"Xi3ZqKZPOAiMO8ntgriweLviT3t52lzXw+eP9mzaxZ3J9G5OJAbgal44bcajwglYqjQwngWDIGUUvA76",
-	"/serJk4++jDfAZbnHX02OOnA0lpoHCleGPhWd1/IlC7qrg107BN3Ybjebp/sflkGfMDNYNicx1Gf3PIN",
-	"yVb77Xbc7u3wjndKFx7gJ6mYl+BsCx7gqkXF96Nj9z3v2Gmc9vHqFRxHoxgVIgwzj6w+mk/TRHBpWa4m",
-	"v9JLVY4m8Mpzu9PXPtudd+VREsnd+SldyCqfvq1+W6cg8bgCou6dBi/3XRAQxXlcm/Kz3ievMsnnH5LG",
-	"8yoMIChfYXC+v5w/Mi3WFca8FHOU3HjqzgelzJ1bcmc2SIu5If8kupcY7T+fh4l0H/TJHlEam/I8Xi+F",
-	"4w6CrziP0Xy0fwbFQh6PvVMqnkqi750fcoQvY3eF2tSnaainN7WJGRqmXbhBVNg1+8FdP8+XLpplD7ur",
-	"FyJSmwC5nO9wv+CUPW2uvUJOY7ecDYmMvdyE8PeSp1pxoKOE1W7Tb1Pca5YdEdqwSNPeRcok47e51dK0",
-	"m3ft7+BmzM2wCkNm3djWqcYES2Qm5eIiajK3ei2yZK91SXK8jwd35cLWuCbWU9+Nzog7uRnWePndoCPf",
-	"Zne6P9pV7gb50F/dTe1Pzxf/BP5h5rrOqXqXVQloZsr3Qq43Cu3d3YV273HGaAgtV5B6Z68wi+M1EWBW",
-	"YckUFYLRThcM326CG7tQVUJ9uZDaYyLwKR2RV+Xz+rmud4RXbHpb38QvSq/p138xvyHSee0X7Lsuz//A",
-	"oph+WC/Yz3mVvNHJz3XnMy0j1mn075kxb4MeRSXJPzOtVquWBmdrmSaMa/k4Akj//OFl6xGYxjXaZJGT",
-	"N6/azSharKKYEr0RW8/P6nmamWLXkV4bJeMZTelYgaVS+a1hzZa3gh3DrfrOY9Eb8W6ZlJ6e60g8FyRd",
-	"JoxMU7FcaEgs4e3jZo7VVeaEOe5qdUwEunphM+U0vLBaSGZZH3tLAT5I/WJp0+CQKJbQsk761so4DgYw",
-	"vcGbaVcQS7cIe3Pu/l1yI+5wrlijhCqGJuP86bpUyGKppKIcBHyb2lkvuK7jhyxWXDIeSS+PeLfTybJD",
-	"U1Mk2bdNxJx0UQN0iXS1xBUzWTMDlAHpEdMICskn8XSmQrKaxeOZxgUtI8Ay2wT4ChZSMFnMgfKmTKXr",
-	"zC7iz+6812tn73VcUQb7ArRtGR9prEBvAp1LYCEIKPQqFvq3/BIUjZNNC9BAhTZELBivnvFZIlAbvbkL",
-	"Z9HDnmdos0/Dr/ZA9G+wNgPvvjV9F7IKQIVstFpNoJ72yimlJgnoX+AKv9N41DrFNJvbbrBK19jy+nf/",
-	"g02Ntr95VWVDVBoe7fei0fF2HnH3NE0eFUyTSojz7TUocvu7QZNkLWjytkgzc41V0Xy9K2bFnzldqplI",
-	"4993YFPLQqeyPTCnVJPvmdJYxVZAPiARMoghccS4itWaLFJxEUcsvUnpA+UOLkyuOGO/yj3lRYKZF0m6",
-	"NlQaw3CskfquW7tuBoEuaJzYR5JG+EOXUazOlvmePhJBA4JuipYvOTOEe95YpbFSjG97VbkKg3O2lpvm",
-	"KyHid5LoPkYFUcT1bDCZea6onMx/GtllTHHB0kTQqHDfisxdL3dFYxXzafVINyfbo8UFCqm6tWWv58Ut",
-	"Ohv0RkjPYyljPnWNc2gANmmVzQymRY0CrIwS30ST+vu6mKY0Yu9cFqemNB/7naVex5y/R8owZFGfPSUf",
-	"2ei9GJ8z1SY/6tP6x4cPb0MyEUkiVkYmH63JfbqI71907ydiKu9rKaZdcva6EQcQg47AfSC4yi2PmH3d",
-	"fX305wVqRZUv/1tU0tJb/76P+Zuf1vd8Nr8hhGn0bP2vgiXVGswWNCnrLLeqk9zkudcu8S4f+A+7xraN",
-	"0P3Ad4LHnC/4+KNW9gE7F+fGLhdxyuQZVYUImyPjxxyEAb5vB/1gptRC9u/fj6O2mbk9FvMg9JKaj5ap",
-	"VEH/0GYvN0WYTPoDV14WP0ZsoWZB/7CHfzJI/2s9PLvomu1/wowJnhdoliXdVmGDymhZdnSwhdnx0S/S",
-	"LAVKOZZ+h5pPeu6Tk+Nu90Hv4cOHZq2A7GfG7T/o945Pjh/YmfAbhkfnmvTcYry81A/MtM5a1jNtjO2q",
-	"q/tYQxF4pppqfvjFXORsngcduGtigTkHxYJxE4u4HP0XG+uD1bhhvTigEYZuhcGIKbpTEsIfKoP/XhnJ",
-	"MbQoBu9KiBVWR0BkvBM3c+tzXlNr0tbHPWdXqmnpWZhu/Blwv8Jax5lZ6Yfsxa9x0faafd5wqa2v8yLp",
-	"TFfVmyobsarb3QVz1huhTiHtboUtoull4UKd0dwg5Yx2uRbV+dxwHRiCILH4k5iQIncNSSnwDC5JVQjn",
-	"vvnaHmRX5Y0g2cI9xNyQ7i631Zu7H0OEz9CCqwAneIVYL5h0Oj8+BueSpPlLq8qU5n+/I9hd/Uq8C2qX",
-	"34xzeG0/F98UrvukvN/jQTdD3ZfZQzIUOXXrrEdc2+bmsHbja3YOM83c1WhpPt4FnHyLFX9uNU+2TTZR",
-	"l/fCVB2S5VTz9gu5J3FOUp1L2UxQSHrkRt4rST3Edo3PMMRLY7Xd9SfMg3T4UGsv3d7n0P6tBf3uYfb3",
-	"CX6H5Eq5lErlhe2SBf8GF3bNdB8l5KmsTYNt7mymj+vkkxtTxabZI5xflcZGXmJpCDJakyFmihyaagJZ",
-	"31ZFYTuTMgNE+JhPXyZ0ChpduZdL3wUXKAuev9VUIC73/aeqMOsgbJ4kJBy4/NrQ+vDB0RxTUCwlM/V6",
-	"IKC7d3UVhF/QJRug7dJy97FTEOop9eL9CYPQ5A/v2zT9NuV5P+iB47VL+f5Dg1wlV0gOdgWzoWe3COVc",
-	"dZavAGR/vpuCMaa6u/pczkmXpdrcnpTusAN17KtS0p0cP6xNEdiryUjX7T6oTxI4pyqNLyuTBJJ7ppj8",
-	"Jpa3U95An0WAUarbCxxTeNSzvzTJI1gaqndUHEr/0iSvYONVFc/UwK7JkT7sPXjYO6o71cPucffhzokG",
-	"e4/qj7VSLHojsoD6jSd5HeQ96h3vmtuys0dGz8yDr4JnbUHTDbSvhmreCd6zlfBXk7M7wBCuR4973cNe",
-	"9+vQ48aC79bUoJn8JlKThOPuSsD1btJNDRs1bs/OspH7XixDcT236L1scr0Tv/5EwWm31qaR28WV747s",
-	"3q0qyk8U21Rvf0YlOSKmzR6+0jcJCLsK455cX0qiuLWrzT7qZZjYNvUwuWk/9puDknP4agolu9mrzb70",
-	"ZShlxLYOSrfib39zoLJrawwqu+OrTT7/ZUBhi3ow7RgVcHMAMO7+KYOJt+8fN3JDdtNGQQmhvfWhhVBa",
-	"PLbrhCk426xPQ8vGWf8rVkkpXJ6KKimFFvluZlMbupkW+W4Agg2d4Hu+iwHWhk6mxcG/svvju2XCvodY",
-	"xZ0N1bycW9cFKHJWpbNMzUSfPl9TXPRWXZUS+W7HR75nKJf/ce8L0gkS2wuwuJcEVM9WbLSbBoYdqpSv",
-	"BkOax4Gdh7wV6+GtWoCv+fBQwKkqBQzytUuGjkXmoO+sBvaBxskLl+C26O25R1pco76GJErFYsEim4Vz",
-	"Y4pckysR89pWZU99sXp4/lOH/8NLH2pOxuSlxb/+oBSxaBzRK/lUmfwVeu+d//bLoMKKvTUbLdiyIflq",
-	"38vAag4ll4V1CUmZuz29/0SswEMRzTX6p0Scx8UkxJAsJF0uVG4kGfMxq0pX2+13eu1jTEjL2aU6U+m6",
-	"tt3DX6vT07poLcYjW5fb9wzXUiGNE8jQGPMlhhjESrJkUshCmzK5nO++8vpkvMe9LNWxxoLD/PrLS8Pl",
-	"4ibAy8U5WkB4HITKWBDHgpMZvWBkxBgnsNlNSXW9DLoQ9HaG/rdREahZtJ6e1jRqk3dsLDhnY+XqjmPc",
-	"XnuvVLzv0a1JTAgSiztCL1+mtsrHLlX/UuBuxZr/cyZloUCDU8zvlMUbjbk7cGoH6TqXnEUqlBiLhIxn",
-	"lE/1VRJZaM9jTPtuwJvdqyxyjZKhm2J4BzBzQzBvU2NqTWivM3fkvlfW9N079Hc/B8dusZhvLG0cIQGD",
-	"gFlKrd0jt6Mb8xa7iehjZ7fwl1jW8f2vB98Ck81FqAlKbnoPNoUou8tQblS4ETcax7yfF6VXsPldaWZc",
-	"2QZPyvIOrzaHUzvYlNoUQHNzIdfXhgvQDemB5YKl8STeAJbS5q42x30XcwZXQmWv2PBrb75y1m0Zg/Mb",
-	"rwxOd1v2vvoosGvo+rU3+r4iYL12n16Tm3Mg/pOHzDt2k62uzGyyb1kWZg8fapM3uxbQrXh/yt2KLaBb",
-	"iRqV+5Wa/EtbvH8RyXLO3mnZ+CvYUDd4ITUu69rtHT087p4cH34FR6QLgE5+a0/XZEgXi+F1HOgKelqV",
-	"r9rxyUn75OQkDHrd3iPPY61rfz86Pi5702U24I1jdh/2elVjHj54dHRNX7jDB52j3tGjXQ+nt+vhNCa5",
-	"VRheQX5hpWS0xhowQH9Nrd07atQ1cNnv0mclHXMXI3FlTI0XOZ1OUzalij1dP6l3I99wR2rqQ590Nbae",
-	"9B51i8Wl0bCxczdrAtm5Y8FWsnN/36LSpPN1KrIfP3zwoLtzcfLj3enm1+YJnU7n0WHvUa0L7lfjCZRH",
-	"ZAi4NNyXGYSNyrKfdHth0O2cdI+DShZQMdyGSu1mtIcnR0EtQ2k+0KOHjx40GWdD/Xd/nOtgfPdkH4w/",
-	"um1m1JgP3VHu4+AF6z/NmATGXUwo3BL7sl56MVjONYDAdjsW81HMgVERMTFln8m9IXYdHmitx7bNuBO5",
-	"N0RuNAThn/HlPOh/yubLYpcKzxdhcJow40pZqCg4htoFFD6Hei1osFM5PxA92yIVC5Yq4zNgScMmrME5",
-	"n+uWHv5tecP2SFaWkeuT7R3ixNkOBWbpcDt87qJgandZ3gytAQ5YulyfWDF0KSxNPaeXr/Bjxy2Mpild",
-	"l7ZhZqpa/9NlnESvNI0qrQM+WTMbXKsRm8U8ymoFlLY0SikfzyqGgt/tWCM98GPCNIsjqxnDoN/MgJva",
-	"GggV5WXDAHo/NzbQ/DT61xuc5GeJumV+Ev0rWc0EzKCgGMaek0zFLyyVMQqM+Um+F+QCv93MflJ2EVfP",
-	"9EzMPTfA681yUbedX7K9gA9hZdlgH2PtSFUo+0xL3pfKVXV3JLDbCQNMJgV8Vx32Argl8VxTrF736OHR",
-	"o8MHRw/DYB5z/DG7OTFXbMo0p7xsTUUr+9Wb0pf/aRTFenc0eetdAVMAvuD/gm/rKVTipMQV/A1tIWWp",
-	"iMQKjqM15skqEwtr6KgaOntZNnoYDP8YThRL1gsODyj6B85oyqTK0ZbNyb6mehZI2Z0jMmFA1cYVgalM",
-	"MxC3pDZ5kWGW8p51oBqqrSh93WWN2ESkbDOwOBFJVIZWQm8NWCpd8jE1QRX5hX2cMUhPg/4Lc7omI2eK",
-	"RKvjSoPKWGxZFBLwrzDvH+b9awX1ZEYME0LTdIomT2wJsRg4vJzRFLu6vWOURk5yMn7C3k0dCZEwyktX",
-	"1UAbsCE0eOrvtvIKL1MpKtD5xwX9bclMcSPBbbEsE70zIdQWvA29uhm3W7UbSchrxqdqpklM78jPGPC/",
-	"PnVaJ6etX2nr97PW57//exVVfG7cCsANrmLPnKGwVb70Y5pGMadJrNblfi+kiucawraKrZPo2uR0JBmU",
-	"jWPcJDnq6NF94vjgKNhIB6+MYFee+I2+0oZfuIVvJuc4UhUm5IAj9ySwdhBTkhiSZHFBFjRV8XiZ0JSA",
-	"30SbnHLD2nABPh3aIHTmlgilnZqQgvyxXwGwjbzWrZDXypCJUzZWjp1aMX9Ex+crmkZlQV8zZgwUxHpO",
-	"eG36ZGi7DIHYshWTCtlCSIYTkbpPmiLaT22bnXGcxHpb5p0jhgJ2y8VCz5KSBFJIjqlkj8lIqBmZM5OO",
-	"S9N9X1vwlm2mDMLg6emz//h4+u55EAYvf3wH/6rSIp6ncZJEYsVBo/rFGGrL1L2cus4vR7jkGjRmV1Cg",
-	"r3zUG6pMV8vpcyGV73ZmCJQp0YiJW4Oqu5UlMUwMaakafhXDicgFRTkwnrPyPGNxgf4eJcBlk0C6w+o5",
-	"EsGhZC8WFI85GaV0fM40yGyN8uGn4/nnYeUUOLyXqTQ/wT/ECiZA5qJXq+g5xCiZzKDbacemM6mAY3nX",
-	"xUVWkqEcitVjF4W4NEhcZE78+5ROKKffSfJaTCVxA5GpANNEOZLAGiXyqJfl49xIVKquQpa25yyGs2Sp",
-	"n5qqWtZAuR5olHS5farY/U2K9WaTG9YbbhT9n7sMFiXVz3zJJM8l1wc2nMthSIbwn7n+z0z/J9L/Wen/",
-	"rIehK1qNhC8nW3Rnh515XgR4UBYAaOv3Gt7/wsv5ggZ3JIeVqV829q4xFEz0p+xl2nrDSAaEGmqTnsct",
-	"y1dbdsQWDDksSQq6n+WCjbhcboMVUu8LrqpoJwg9hkX1IWQPaFvMyc88viSccmGSpUJaTIIwCZ00iN7v",
-	"cNbDEiyHIN4bDu8UEcimDvxBTzdZpihyQ4/cod+AYyYmF9gpFY0Hb8HZjxOwexcxYttZqHRtpJSrzzkL",
-	"0aEvfvRqjikTcHZRbqGTBqvwztRwKeN7lLg2GvTogVumgFmimo0alh7rPVP1qWia9a4SuV5cQjJuY33d",
-	"Coj88hnfuvYPVuFynLOBPvnTa9iqVuO2cgdLHtHwmaodFlSg1Li6z/VAYtEPVI1naJTYAV9ML9Tm/IJI",
-	"eWhy49u9u+oRBmJRaeZa0DSWmlstmCmTnYmnT4Iw+P/0f578b/2v/10mx2Fw2dKtWxc05eit/in4cfHi",
-	"tyVNgjD4cfFGqOwP3KW0H+yfn6/8d648L9U/a8FoDCtlQLm01PrbUijWQE4CiMHm7RwbT+8ni347nN1b",
-	"miqjh6MfrtPGC1fBqKZbYzEZjawaqxcHVuWomtGhvIvGEGvpANalRJ3wEQbnMd8gAqFmTIFo4fBQzALf",
-	"4TxLg8GRREwhZRZmEKlk2F7K8C/VkRuuhbVtOI0No7AvVdFGZpY2FlzGEsGPCr8kNNmJVdujf2/WUMWv",
-	"0bk7k1RUumSft9qArEs4wNsHgzvTjbjoFrQbOhZASkydYptCPxWgsKJzhVgqL879O0nmSIcqjC4iWc4r",
-	"DeX6d8vEIGU7n4KyxEL0xO+C4cHlnZZFkwvao63JpdvM9Ky5abUpc+NSbmRuA6PmNo8Sb6iyg7JLVX3F",
-	"3UFmtSG0IpXVh9hMAGFgA7DQHqO3iVoU5DU6hUfu4A6CPXVlavmvUq3WmiLdj8kQrsCQSLqW+JipF5xJ",
-	"co2g9pMpIL+NakIVfNP4M+5CpOqlOW7fWoTZrku2opdxwgxc+yC3/Y/3P76xIvPCWKIhAwS8UGj1ex1q",
-	"zjSnLckWNAW7I1obna+sMzlldMmSTreMsbwIDApU0c+XMUuiam1hoj/96UykeltvaZX5Rv9qyTqsXWM1",
-	"RUCjBuMiqMRSyTjS2k/Vg28GneJNamCfhZnBBBFz6xteySlB+K7iW2/xA3LeSWxijt2OrEL2mPBlkgDK",
-	"ZFK5ZqUglm/el+6JHv6a21RQDPj7S53RF6sB4H7N6fpuClZ80zQtDCaJgHcKy8nCLCtmGGCdkc/NrNmm",
-	"VQa6KvoCCO3cTbyXys7ub5UNiTZMiZahPc3p2BkJH167/QznSbbvkinNSHK25gUKuCWANNnvhbMH12PY",
-	"jqZ3AKHU9HR3AZnOmeb9CD1rjtHXAiAJuXguivAN0ciht18hTO+oV8KIZ8kmFyfbz8POqzDYqwtnzaZy",
-	"XZqqvV9P89U92GKri5Bu01xLRhTa8wJi5xt+xkL8ayzKISvefHfCr3LFK28oDIM4Up5d/+wrjLEtMqbZ",
-	"ha2bky5NBKlTCTAh1rBQX2pIxpRrbRMfu1zBGUOsCb47EA39duGx+LDbedirMiRYDyr9j9+SoG8QyW0M",
-	"ZDussLYb5ryDZAVkNVu7J6IsNMnBoILI2LnKKq1zoLMcNeYg67aKyL/JUPIeRnmFPVFy/VzrbIeL+Vx7",
-	"7NB/D+r8E2KEMIDYSHUbkSkfCzegaSkr/Q5rPvUwt8baElU6H8LjQL6rCTMA2X6UMnqO71kxjxhX5vUk",
-	"E4cTwaeVouJtu1S+4hG7fG/dlQsqf/y7k/VQXWRRllGIOXnfy/oRscsKR0WsKPel0p/Yfz43Mq5kZDxb",
-	"8nO5h46AHSvkdKeTYAukVRARSBfOQQffZfeY1ryZbpr3JnfpJb+sm8402XnwEgbZTGEGslZwz/ZcjVZS",
-	"UY6X0fnrxnql85hTY32a08XCxmKMaULTWvSGrzBOaJ3s69zY4at1SDZ4uH6DITCes/5VU3tBbsAttzBb",
-	"JlgKfCDcgHyLHAb8ESC+z9b53EhaI9+xZaNQ5xo2lU53kzIxub8TNFU8Z7fxYOLD3OcChXcRU2mgCphg",
-	"lkYTxmMyBIU6w5uizWl3j/nSzdidyIcQnxLz6dYuH2273RmDe7yrRdoK+aXytXK0Bg+g3LPvLVdZqd7N",
-	"vhqCph6eLhka/+GmwoFv/PL1BvSLysbdbLfZqBnciJRQiQVV1pTbMqaAy/ANEErw8fY57kYKOXbusZtg",
-	"Z5xoNY7vRVF3NSw4CuyuzC0C/s9nJmhM7zEQjk53F/UXdMpyWFL1OqVBXxX8Yl81uTAy3UQkiVhhpUE9",
-	"cpu81NMWnO8pGXJ2qYbVrl+JDbJo5v0eS8WiOgd4bh5+muH0ImUXsdhOQWyPkqcZFj9x8Ko+Kbfe3Y7K",
-	"d18qn1Fc8YTxM49/WzJC5wJc+ss+7Vk+TwiZiDlhF1q4cv79StSF3WTx5U0dZ+yjYpmke340NEkaCKPZ",
-	"sJ+rkrTomb6TVW8Cj8nwy9WwFAqiAWrfI6IbWYbh+c5HDsD9nanmlup7suSFtwxawx/N4lzgRPmc3718",
-	"Rg4PD0+wTvOzkNBkBeKZ1rx5DEWKx/GcJsCzzaLYJQYAST/+x9HViCrWAuF06wuoW5d7BnV5BNzJhkFc",
-	"/RxvY1f2vwomtiZJMAm/c60rPAvcHLpex2XsbL6zz9hf5OTtkQPY6k56k+nUOcR8JQPpPObup93Mpdst",
-	"wP0tDj5//h2ex84SXHje1j+7hJxUGvehU6RsBBQVSJFLY451MWxgVei5WKxEGsk+GfqdKAY1kG5IxiIh",
-	"3Qd98v/+z/+tjgD4AdLdVEdAW6XWSxAzWhPpnqGLL10Fd+emjscSQ1wxXURDWQWX/d6UcSlLK34Whcz2",
-	"bXL7fK4xi27Xd6BR8fZ6c7l92AGr7m9u7TsqJpiGybjrSlMvJBf5U46KcYkpmpLJijfZjVBBfeJqSxi7",
-	"WYcbvhI0u/KvVyYdXGgjhUAOSyqCiSoQFpI8y7OqOFitOWQ+fJjL1bRvSuPDIJZyWRX2+wp+d16DMPi9",
-	"YSxNioayhNgouOSHtYl+gYwTYlFlPH4Pv+dm3s1pRXq+fpvd+YBDpkwPNVbSiMNIxkdsLYy0bE4t79Dj",
-	"JelLGY1MLXx8FIDslNUPG0tEo/LK8EMR3nI5Gh6EZImivebzRojEYysvKUsPbp9oy+DC7VTgk8HO1UxI",
-	"kLhMDXkv/yns1ZqC+kRBy9ib2rlqQYQzfsCUIxgpYngQTjVs7FiK7cGgnQs6eHC0zfPCv90G1zMQOCQM",
-	"/YvmkLn69mcW3Rqh4C/F/N2N3DXhQGUopC0a1SYvRUqkvlA0yQIk4dLAZWPS4nqcGlJY8YS2TGXFXfnB",
-	"gCXzuHOV/0zkoik1paEKpQe8UPO9HID0eVEuVyw9q3nWs2uS5vWQZlp1zLGSO/rIwcMnJod9YQvnaTrj",
-	"Sn5BNAvWtKp8xqoO9IzYospF0IGKSRXzKYFmsD6T4ycWXIZksuRgs8O12OgFTfHIeEZjcEl2vxKoPiGv",
-	"D1GspXWWZFk2Np9yZs/gpvzYDUzfaGZb4hAO1tYx42SRimnKpLzWMnbcfi42FymyWqb8WkvAxJlN1mBS",
-	"bC5YagQ7BEkxnmHvlXhVILctxaYhLpwJFjHUmDthK0xKsaIYUw5QW7JrL3C9jQgYeg0r8z2FLCW4qRVA",
-	"1ZcmsILWVaijmflojTV+jGeDDbX9TmaeDQ2JEPgRnJmoyvp1ZT4H/hNvzE3VVrnzjPg4vn1i/1xwfuxZ",
-	"DEMP91vMhtCc8pHIimAdegM3qNZJom4JMk9ay1fpOqtxRTi3rUUsGCdJfMFsPclsKXsvwEoFEM2Px1kl",
-	"eEsFkRFV4gTSOd3xRhZk0gM0vCEZDnr1hvS1rchvsBVDKzIe+KSs6v767KmCYfsHnEe9asiHRpzLE/o8",
-	"K/ZlmeKd2nDhc1ysQlqrIZzlA6kS+N+YMNGNKXpo6/fT1q9n/c/mX53WyVn/898qA/Z/XKCM/b5WTUWe",
-	"UaAQnk8uGCfMB6u1Sle2KVNZ/zzOp9KLB3yLcHvvnCKKOjpNlYndVWzhAvbNGWWPWLzCyczF4pvDQRWU",
-	"KhgqH4JvcnAfdjpht+fHxjej9lmg+8aod7vZGrHmR54tFRwllSQTuD18vM5smhUvHOgqUsIc/bMLX7Zg",
-	"sdn2RJp7dkJdROsb51yseE3QjkHyLzUl702GhMGy0zkcn8H/sSEIxwkdA4OH+K4LmsZQHWNB0+onRpll",
-	"s25kEsij0TbDnt1HNk/VXTdj3oQ7hj1VQwpvNP6ikeeCH4L71wxwsKexpwOT7V5wioF8SuaO1dqj7aPd",
-	"TphYa+i/bXdmW8Wk5vnGWSLuvXv5jJwcHT88qPL6iKqJsb60WNBkEmcG4fMYZSJTxiOE+CPQh+kc7QYi",
-	"YoRr3uRKvWniNmeUQ8GYN2wFbaCKz4CPGKFRBDbFlGk1hZMlB7KEI2FdSIKwaA/4gB91On0yREZm4gWG",
-	"5J6rHoaK12My1MduEoFjwO7QlO9iKTsI7QhLLpeLBZg1cZRB9oPNhagXEEuRoB97FvSwSMWFsXxqEXG+",
-	"SLQaZcNCoF6YHUpPqEF3BrG9Q3IPXg4HHFWgFfoB5NRpPQS7XIAbemZcBTecFV0TyPipR11Y+uMBI/tx",
-	"aMrWDzinc9g2OoB5jec00dTJzAJWFpwGlqG7QGGYFEOD9ehYGmgI1mYvmNq8Fh609Rl1+yRfDK1NjjqH",
-	"fTLk4gwFk2FIhsadkQt1thbLFFIpxVwuJ5N4HDOuzsBMOwwHfCjSeBrzs4lIR3EUMQ4DHsGA6gz8LOCX",
-	"4z4ZzpmaiQhGpYmWbvDTA9OYjsdsAfitf+7qRY1EtD5TQpxBvib4GQeKYnqmr10OT/QGez2HhNBPn2ro",
-	"/4LeQZf5H1dxxGDfttg7yq65n4BcwZb1TxHjEroYwTZbpBsYniHgw3w5nmW/Y3E6vZme3vpyMU1pxM4s",
-	"icFtnPRJvti+vxRbTd//zZbK93/DOvj+L7bMfZscw3WFCqmcJnrSY0AOfRImMxf+qAFqShClWnSAA7LY",
-	"5/ZyDEjk1T3SoCkVG9LQK1UuCkm5CJIe8MhObLQCvZygJOaDhK/F+xrpfntuB+eABRLSbSZ2sLW7yn58",
-	"pQQD/kOPyXwF3iOCRKLmva82aUTMc05Q4IGCpA22vuaKXqIXAL4IaPLGpdb9FyD6p0aF2URIBzyWLhGF",
-	"9wqGk+ST/gKc8TCvDVJHUTcHxRuySlzzmpTZWX20EufVo5l0I9kDWpbff7glcKrsJ/ePDx/eWgYabHKq",
-	"PT458QBz1Ok0tW6opDLqADi+eyoSEXuc3QFIAAEKrJEkLDpSBU2rXzAro/Vfx/xcI6xBKZt0w584t+9l",
-	"GrdSNmGp1lS3uz+h6wRuMvSEMrxjIQpQuTOtEtUaxwYZN5CNriUmNsiZ/Oqkbvh8g9FB+RGbOMFk4UF7",
-	"x52iLJu3kjYRYZ9p8dHggMUxfPdfch4bV1kjf0HWJ3xQKcuWIq0SFtv7MwFDAstEjGefzVO+c6v6Cgl/",
-	"/tCl2dLam3lWm7zNXMnw2dQwHXA1854w0AN3e2Yfc3vt9LVX98Yi2sC2Q723kFsIaNvVrgDS2QVNmunx",
-	"txIw9xfPybAlAu+1M1SCVyV4Lt5GuN2fPs4ul5Zvt+v0Medk72g2jYy5dOZVMfCuVx9ljuUcm4Exwb4t",
-	"hNhE+qmp0RNiMpH63zEfJ8uIRZiy3D2VgjuHsUzAW+nj7CHNlXqYx3ypTM0FYzAABwo92qnZhJaCMgO2",
-	"WCpI25IolhKpxAJCNsHfXd8lFM+XckmTZG2czxImPf80N0aOuoBMzwpFGLjIHn6Ne1nPf/rcM6Y9JEuu",
-	"MSaFSl34DlH9/ABq69Dk75BZCMotRcDfcpT7XYxqzyWD2+Ou5hXNWunN5QfZStheeHX4cpkkYQ3NU0nW",
-	"JwF5t0zY96lYLiqOBX+HZ+Jlwm66tFg289cqL1aYcdt+y9ua1gBK33n8dlNFxsxMVbuoe02EBzYRc1WR",
-	"AjyX/tu8JgKOLheoR6bMj6ix73P4+prLGY72YUi8Z4Ti4Rv6ZhiS4d9f8YmxPrf0PyveILHCYu/kOAy6",
-	"vU6wMU03rnJ7TgaYAJKsFdN0Fx8sucBgd742MxUPyk1ZfNb40tgl+3PFm4i/xHLwOIEkejGftjBPAS4i",
-	"LIBVa2QOqp6d7t4b+uafn/7e+vyKT/7Z+m+fOq2Tz3+/Nxi08V8H/+0e01//m/3zoNKS5yW2qFggrqhN",
-	"nrIxXUrjyTRaTm3YCzlsP2w/Cj2sM9XiEff0T32iO7qcgllOy9uJWWkWHlEdlGIylfzBQSk7e0z8OX2v",
-	"fWcIu6U99Mr3Likxj5rqkbfy0lxyaPlKsfK1+PE6rnIbr8QReKs0v4FVCHP5avF/bcT4OXpsYyaoxhEL",
-	"PjC8eIUii2uAIFowuwZ6yNvED4BWU1DAsdhOnz7/hU5oKlomBwtknX5qdMTtp/cHXQMsn7xfJUkoygta",
-	"b17zuIaDRC68+Sv7RtRkeXsmXAAKwfzxmRsy5PpHJk6jSNq0qhhlzVa2bCoGWZuPuWIkONWIRcA2gMGI",
-	"8XhZlQmejmesEfN8RqG8A1jpInbZqA+kucMuWAOpYS/T2ND/uGG/n0xbCHNzBcC3dntv2lajstt6ZZVc",
-	"G2QKYKwxV7xjYxZfVNV8QLNFar5nCf3caA08AWGK94yruuFtAYldB47EiieCRh/i6iolWfUiudBTpIxq",
-	"uW+/XRj1/6VYVrlIm3rsmMVitxHfWUtc/ajOWLfbyO+VSDcNK+F7wzHh6qMQ956llcjiQ9w62WZxDC7z",
-	"B0AdA0ObTm6dpSvyPbiwtl3xZ/NdkrWXyVZkhFYQGlJztcCC1Jxw7Ua3vC6QNg5jLt8102RyA0Ciin06",
-	"pnv0kZbv7t5T/7VPxwuRLOds9571+GHPtVT2nKKRHehLZkstp45Ck+/TTZZirOdLImbbV7we1pFF1nAO",
-	"v+EeY7+ujsrLHnCuOf77Ul2xp1ts6xX5jfZZxIzRCA5543zFo87kG6niJCEjpnnNKo2VYnzXmbfC9lZn",
-	"vxnI38YSF0Kql/DqsxVCMNuC6nM3xTKSKq+xmomUUDR5vlwk8ZhWbt192/Ky0ZjtaPrxI/wkNxGX0dpV",
-	"z4VC84xPIVnW7ywV2dtYrKoq+03ZU1MCrVkMh+4hnxspCzn+7r0c6jTt+n5MOW8+m8OId2Ild+j0NmUR",
-	"HODzKnq56yD7Tr7hqjUZKmXX30bNGLvsqGaI620OruBbOmXPC3J+0756B6fWf7VRx9rL+coKZpUi4aYU",
-	"54kQc8TPpmqK4AR67UixgMi+YxP5Wojz5aLpbIkQ55oOLxebnn833btnNe/K+DtJ2EQROlEsNRuKMaN9",
-	"gznkjKaRrC83XAk77LQLmd+ygVxmwl3ivWHw93Vv1+bD/sMv9UXP0EvWJyPNoRNZsZSRpcxVs/Tfgetu",
-	"QGYf2Sj44jawsQzNu+9MJJEr2gZeyqB7kjWrYFQpG198pLGqRmFI6YSnvaIxpOyYGH9ob9p8dHrpnQ6m",
-	"b2Z7gZb2ND3+WZCEjMXVabluLZjJZGd0xNp9US1WOrJjp/EMv9Eu04EgVW2eKQhT19vWO0arN/TKDYmm",
-	"tOh6ctRPmT1uK54CGlSXHYlZ+uKSjatxUH9Zguc0GDjEBNJtmm6SKDGFi3fzaFi76/d2pLo9U1mvkjY3",
-	"VEBLn9m8ZGo829UAtyulw4U/39HcZ82DesadWNtYAEbGgj8TXKUieU0V4+P15kndFYFD/U6SbBhI/5iK",
-	"BAhWc12YKipG/9XoYHzlQTPneMH0xf2Y0sWCpcggGmjsJv3JCrv5PsJmQMNEWETEUu1iOXxnowgqhMJ6",
-	"xpX5MC4lk3U1DcsJs6HPz5JFv/RegH5UP0WFMkVS6oXnVM/gUeq8glRJrCPXZHdG8E4f/c2KJvVUJHuU",
-	"KDBdvR6TQVSTugwPa54U3qZiDDrAW5a+r8krUlHnZ2G7eXlFmhq9d6DWGV5tIdCwqiZ7eX0TW4DcSxuk",
-	"HlXw6wVq4qVt2s5vQDauq7FbGl5T0gQSQykBKWNBZG0qvOuu+89VSsO8YablqDYp1immf+48JimDIDew",
-	"oAxxccbrDKEy3OVqPs3h+G6ovcs8L+wbkVqmnEVb3OVNvrHUtN5ZCtywodfX28fbr2q3q7E7NDmvKkPm",
-	"bjuuJq5sUWVCTE29N5uSBeL9ljxW4HE5BNeIYa7yEKwRb/hjQkfigoHlL+czGRx2ZN4P60EhF0+ndXLa",
-	"+pW2fm//vfX579WufXDXd/WMyLDRpDaGUULLolyMTo4Il1mIdJPfUq5jfa/WWzOimGVsTHXsB/ptwOoc",
-	"9fwDE26bY22cats6xP/Rbo3GucVfmfmpamUfaJy8TOm8MtYWE7Vnsq2icaLvuBJjkVS48aRisWDRWW2M",
-	"w3uRCRUeCQMzCxi/xFKFRCvnQirS7XRy7lfXrcqwoRYCeNHyTEVp71DAoOoQihhzPcT1gjquhbk1ERxV",
-	"G/hA0ylTrx2Mq9y6oPZWSLL6+qM1ltyXeRpLF4sQM0zlKO1R5+RBo7xn98K6LwfVWRO8/M61cfU2/Z6t",
-	"NZ/LDu775fYe5ReJ3KDTOmmf1TGED/WI9tYvlNcntgYHMC7nyg0+lZwYPqlXizEE3Q6J4qlmefcMnh6E",
-	"UC2C62a2+T0Pjw+QIZqwA8sYXe/8OfU6vQetbrfVO/zQ7fUPO/1O59eGzLFfzx294o871RD8s9RdwPXv",
-	"WnfBVNj8g3lBbu27yScfZibUJV964caKLTSNIdhYUqF60+DFcgOh1egO0yjnmk2AzZ5udVM89Zpep6jd",
-	"zUVJ/yEe92GgCixmY0e/baXegKf+jvIpq6Y1tpCIy4KI8RzrBQTTDPHCmvJeXFgFcUYlpn2GUA5h47+A",
-	"XhcrgQ24LU9iUlhh1I6Ljo0Vpo25oUQdX7mIr596I2xe7/dz/mxu/Fr6pXq+XdA/KKPBLV7m+vQHxvtv",
-	"jXXbXFzKfpGyRfLxJ8108Iv10GwEk5BAUje5NTFl4+Ldf0qgfPSmKBoVsGKYaUDoCDMZGIV4skxcOkvM",
-	"OWmEYfu6g3QSqo4uFqm4hMwGu5QPAj/e8TKN1fq93qgx+zOasvR0iTU28K+X1lj2Pz5+CMqVViEa+CMb",
-	"kQ9Yy+fdy2cPj7snByGR8ZSj7qVVBlMcCrJIxhFLvbc2LC+k0qVUMsSSP5HzB8Cv30lCl1HM+JjBfeJC",
-	"mRpQUZu8Uqbacq5GiytnBAvD7DkXLI0nMYOX1Hcvnz162DsmKdOqIeOR7BPBkzWhcj03qSlpMhVprGZz",
-	"WVpuEsNqweyHBXfC/BJheWtbuxCKWqP1ERALnqIAvplqMlNqEVxdgUP4RKCjMVcU6yiZwCwbhhWEwTJN",
-	"TCfZv39/GqvZctQei/l928b9o1y9237BurWap6woPKRMUoGS9afvUzqhnIK88PmemwZ/hXmElPcTcR7f",
-	"P2iTF3Q8M7A3uTpMamY54K4Ajlhxl7L7b397I6BgQ6GMzFjok4TXfZqLh4sEQ7eTMU3TddVZ/+1v4YCv",
-	"ZlSxi9y7o6RrzKX6b/9GNG5rTBwD+9E/vjDFYZFpc8YiDZICWhdKPJ2aRJ8wSJ88hYMkmBwadHWTINqI",
-	"cjiEzG7EgG+6EhDl592JNnm1CcFSVkQycmr3M+BZlhRM1YeLmTIlyVGn2yZg+cLpJKGJFAQThnpltkx6",
-	"vgWVciVSyIcLSfaeUhmPzRWgfD3gS8lSuIpIszCTfxJrcmrSk2M+MX2Ms5hPCUsksydjynLpv7J4ZhLL",
-	"gruHKb+FKXfdr2a7euf+NmFSpA1cOLuKSWCr/xhwTLsIKW+hEpzNX4PbMHA61APjkPCdAsxyVZ/wqLMa",
-	"w1oEHwsD1YSIiZ6KzXOFwxxNqS8dhqtvk+H3Lz6Q+3QR37/o3p+zoZPdK2meAekbquILRk7fvgKE0efR",
-	"0hyOqniUwO+64dAO+//+z/+FBLr67IAOMEgbwSOCpEMjopJ+NjKbaA6zA0ov87LNgiIxs/JwLCI2bOvJ",
-	"gGIUZvTS6p6+fYXYY+hPqInIOIkxUZF77rd4VV5SQvVlxfqdoPhAbmbKyYxeMBIrgg9rREwmbfJUqBl+",
-	"yOpFaz47Z1xRrO+p50U6gkwXp/FWrElF29KRBbVpHY2TXCFI0h7bUecoNBkhcVOYxZccdY7t6WXqhf7B",
-	"Uza8PHA/v3uN9FOjB838CLSuQUYiWuPXtz++/2DvTMzJSKgZ1Fmwuadd/s6QUA0zKAWC2RpMlnfz3aAs",
-	"PWdSY7CpUsAuVW7PeAV//vCy9QgWa5IpI04cdTpwVwa8Ah+BH0miRMJSff2NvtqHJP5TLlIm3aKBBkLC",
-	"f7c8h/mQOwfgdspNGr8lhyuWQz2TgMzP3lPICUvemmTfYKrMMnQjQlvXSIDsgFdmAP90miSugmzE5Od7",
-	"9yMxlvfN3ZEHACLI5BlzIN52xR5PNJVnucA82uA1o3f3g81mjRQZqCXCGksTmKvQ11CHW0WJS4Cd2Y+O",
-	"Drvmo8YnDQEkSF64hxJiwBMoue4c4447pluGSCqlXE4YbBV2/x7q0oElOPPWqMFQe3hYdE//Ycrv0cUi",
-	"WdvoQEfFrR+LbrGE+uOAjFiVMmOBsMQCsba13ehUg1VB7QYrp8y9+vGuhh8m1TDZu5pSY1Pvj1itSDpK",
-	"M+AWwMN3VDHYpnFkcH+33ookHq+HA37vU5TSiWrFTE1aWhCji7iVUsVggpYZKpPRNHYoiN1P27pPW6RT",
-	"jXP3mwxz/+CgPeDZkvHO9k5gdcedQ9zD8B1T6bp1OlEsHfYLdUqcN53AmmQmDg4aaVJBldL3NjtuUw4J",
-	"mJEPWS0+3sfk67aIE2crzx+DWkmpBfHH7AJZAg7iMxocBERIS+gH3OSm/MhG78X4nCm/lrN7SySnhtXY",
-	"KqpjwTkUpNG3MuZLvYyJMgInpMKDZRiCqAbcRl472gQpxas3i+nGhxBRxVBySPz3eJqLxhUgRUziBE1M",
-	"b55rVhSSZ+9/ASkDeOArRWZUDrgmHYDEglsnEJv0HqrIQcZxUwHQcIpEiHNJMLO7cnKaew+v3gHmc3cX",
-	"Ilv9JIF6B5GrqqopFJ1aFKMEU/WjeCYz4X81i0HvZVpqTpkJzwZpy6bQmImVJDOxIvPleGafcRFGsSSR",
-	"Y1SYONugTsrIPJZSUymnG0SxQgKLMqgnPOhzTyPDsQ1l6ZPVTGDke6xQaDEZ0mwhUJtLSyyV1msgxYeR",
-	"7MHTeykRP/TQSLiz2qIIFn3jKjK+G6jEytRnQHhUJtC2tWn0RLZUJ96CGER5vT5cQoagWDsGtCNjd3Cr",
-	"wiPQ90bOmKa+3Gx6+PrH71++ePPsxdCOT6MoZdK5uePOXRG6AR9agqURp20sHFqzHCLkhh9+/I8Xb4ao",
-	"o+ITaH5JlkZlazIaaK48FBnSZDGjw7Zv+p7RjBI44jJxOdmNKmJ64mpGTFGj0Q3hZWuIgZAzjc8c7jfU",
-	"1B0zYwEzKvvp929ftw7bnZbgybqkt69Wq/aUL4FGm77yPp0uEt2lPVPzxEs67qv/Jj1H0A867W67A/by",
-	"BeN0EQf9QPc9xGxhM7Ds5O6oplzsEswKU6aqAvIzbmZvC3ipanKTmPzJ9oL2zRvwEMn80C9RRTkUREcz",
-	"OJhvw2xQ1E2zU/DaQOZPHBVoa35Q4+jrtYfaS0kslSEuzvkQBU3JaDqeWXWsd0RmYomlCKGj82gC9Bri",
-	"tgzauRraOLWmx2Ae9p1FvpPWL4gU+OZwTBWbQkmQFvYbhlj5b8CNCg8FV5FaEnZJxyoB24ZkZqI2+Wg0",
-	"+MrBaIWUOFmmWkAbcGxlhVTcitO9IdUXec00O4fhz0wZizPwpTw7c9JtliJGCXdXzFHM4ulswIFdES1L",
-	"IInz647bPEZWBLMDpCUkMyEYRgyDwzjNtjcTSSSdC84j8kP81JV07JMe/L0RoQ6hiRFG9A/ItgEF7j3Q",
-	"HwccOQSYAYVLEz4nsZe/46BNXqM7mC2dbkTkzE8IEqvpVUYxJHZAKzesYsCHKl1yfZQREsp0yYBLx8b8",
-	"on/AFzx43kPQ6CNhLhsHbAof/nJZbm39Z+Bf1n5iC/mA2wIeTN+jct9Jc0IprCCKWGQlbXeOMSfuVnjC",
-	"nBWw4yz9C+QUAjqIdZRjwV9FQV+TmWeG6HjFJWTt217W5L7p51yHmnbwX4ya9nkKm9uhAwjAwdVncHrA",
-	"m6/Jaa/TqXtWcO3sEJpwHzVp/5RGhq1jl+72Lj97JYmw0+H2Ti9tzSHo0es1WBncBFNgHTqdbO/kFB1c",
-	"2nETELwydXVcatzjToPlaaR8CfItdjlsBDgXdAx9jppN8wFr6uTeVwDJ/ZeVT581wrjkUcH3zCTVQYRA",
-	"5moF5yAMFDgTfQrQ7fpzGFy2xiJi720lwU/G5zDoB2MtXIRBQvk06AfvtYQWhIEUy3TMzGfSak2ZIoPg",
-	"363AViUbDAIyGAw4IS2jGJJBUG31/neQ0rz2Wv1sLdMEnKEY+Q4px5MvdLF4MgjARi2WahCEhPGLJ4Ng",
-	"kYpI/wWeeE8GmK9Y/6AFxnjMzrQclet59V3tZI48PjFJZ7sPjzvmf936bkjVnvTqWwCzeNL7bsDhunsJ",
-	"8VAgyyfE243EIa1Gl4SiOpjQmGPmh71GxCDvquAjNj6Xms+A9ZFmVdjAeIccM/MPkVAJDzmbLYQhjfag",
-	"5atcDkbgLdYkiInrRyzPIshLkRIWxa4TGGnwdQAlnryqe28IXgLDkAwZN0VK0LP+QCtBmnFq/QaXu9qW",
-	"Ol/r8ZgjcktR8McuGQfokMBsY/sKlSRGpz/lrhASzIiV5ax93z21uQcss8/QSJjlJ98+6XU6RoKEcfsD",
-	"Dh4owzb5EZ4ozdacCGLSzkvQ7jGVq4aqqcoWKzhZag2L9456vYOs3J/Z0oBDFZGoUnzo+/FW0uYSTOJz",
-	"trHUh1mcg29sTIpWJcxKc1e/3b4RAw4Kh3kHKryyOJEXJLbcEGLFzbrQRA2vjhWSiblimPbdZSl7KqK1",
-	"fYA1YdVg/MNnw/v/JTGVgXNR/WL9ZTRZ11h1D6jZAbmnheJ7Jdp3Rf5J9CDk0/H888EBODCAv8FWp1Fc",
-	"rhME8k4JWna82kcWeZEVkvqTyyPdBj306X0Q4jVNpww7HW/v9AOLYvphvWA/Z2WP/hIS0K7izC6iiUE3",
-	"e8c9YcR8ub44UieImIt5DUHEtX+Gt7ilT7dPihe5ILqQ774M8DYPgj4ZbLrQA+9KD0qXWssp9dICwvOq",
-	"guOLtN4y87HKLmx8goyzgymXDodWZyz2+IZXXtwNNuC6KY6Hxk/NWK3eC0avgpnltV8PBpTvzNe/2GHG",
-	"MhsKPIrHqUvAi34kaGIaj5epdDYRUGyB+kdsQpeJ8jdnDI5gfZ+JZYqGHAzzAy0blXn9a4sMeaRPadiH",
-	"X8HRA122wCKOEfLC2AUYV5qfU+m9447WZPhaTPWWh20YcCwvhhgycdR91AlhXGPVXUBEOg4C5gZqrLR9",
-	"MnSyKtTqtBadYRa+eGbDF4dY+RYL0norlqHGW3wELTr9gpXnAE2XUBwYTDMLcM6ZMaaMmw4lY5YkiEMj",
-	"NtXMFAWPJ1CAQP+nhfLWfx9mfqzLhMLUenTvOSZlZMnBaQVeIBdLhcn/h968TzSTGhp77STOfNr8tYkF",
-	"4xKBq0VJ88TkzQQ1BMip+8mWUjTyAJ4i+PKMGLoUWfsTpnkjJi0EkViFniE2EqJYOo85VMIwhmoyFglU",
-	"T8Kn7Lm4YFGbDFO6Mls5Z2whM5sVSK9DkMeGrvKnSJWzOYskwjdFvRNbhIMqV2vh1PY2waG+sWbAIbM/",
-	"jmiK5/rPvua5rleqsOvZEWuWBkQF6+jHasDB+cNacVFu9FAMnk+c+3l5Te3c23v2QObNBxI9i3KPTUag",
-	"tG9OgB9t8oq7ty13zeGEDUQHXMZ8mjDMUk2GMCkYR4emZvgQBslqSiNpkF65KJTVY8iybCtea5UFp4SH",
-	"6lgO+FjrApNJH57i9TogKwnKvv/48OHt/W67a6yyTNkHquxrL/tm3hEhkNbr3fEcAFArBRqJ0IINazHf",
-	"L3KKdtJFKi61QqBWzFQvNM+W7jHb84SJI3frYGcrjeW4MyxqbsBvTguOHM2moGiB24QUfaSniO+MR2dI",
-	"8/BWFI9KTMwZQlDDl0HAeKQZ7JcBJmjQ/35zdYUUFRzAUhonBaeo14jv9iIVeBe83+ILHZ5vmD8XAAUe",
-	"A8yCG8U0d0iJ7g1PwfmtZWOz+mT6e7wYHhDvNqCbnVzO+2Sov5JWSzGphmQSQ9ZkS4x8oOIZwRyrmZA5",
-	"wKRuq7G0T5JQx5znnl4/aizVg3ucFa6tIgnTo1FJ9H3PnsarmDi5B3fVVN125vTjsNPpHIR4mcypm3tg",
-	"n7nJQk8SI0Jl4PDKdrfJG5qmYuVFhddZouFrAzM0nmahVALYo2GEnDnaKafG0oAORm2CWbhS6WevhlfC",
-	"VSq0ys8zoQUd9qWiqDWi3wmVZMWSJCtjhyfo9jPgxRr5HkE2J18sdV/0iMqVy69RU0WqXoup3NmAri8N",
-	"qrcN7NrvIRijQcMXPGo0Xoz+x9vHgw0aZ/PG7W24SsPmDReNjd9n8kjzTu/oas/nAOz/7TXgX/01APEg",
-	"k3W/9gMAUpobtP8D0XtSZQJ7QgZBxMZ6m9EgqLe9g6HySXdW3wL5/RPU7LJmYqkWSyNpt/HjVo38xoz3",
-	"WDKlkZOFX10FjMwRU5kWL9HfxbnRYAGgDEP6VRlvzGuzPzL4rYLqa7RCMZ3M1dAUj5Ygv7TJM5pGWgGK",
-	"VWxUOlcHdoP+jUJqpoDn7bTG+Ax6qtG1C7oEtyVmvokMVew/iaV6ifi0M/sX0z8/9zfRmo1kmcY8HwC2",
-	"R+sfk2hPHo5H5KIgv/Hyf3Fe/jqGEFdzby0bNxf5lvk4TvsV+HgDvv21me79L5zO2dX9LKPYVhaMTW1O",
-	"ETQkNeK+W4zSA+4xRS/kBmcwZXRxclO7Haw6unev03HWmw2s9BvH3Mgxf0Ec+MY2/+RsE8/pG+/8xjs9",
-	"3pmnzBSp5h/ESu+LNGKp4Sl3lK8CPCEXT4OrX8uEswyIW9kuBmdbZ3p8FsZQceMahFG7vFCJsG0dn2mE",
-	"DyLgrgWVSimGZ4+p5hlizjBIHKI0krVlZbk3KTNi07dlMoQnWWChI80GwW28oMwa5/3b8MQuM+V6R2z3",
-	"5oedwvx0Wg7JhpZkEy81WXF2RaiKDEF/FDvdizXhtr9xpW9cyeNKSZZl1LfO4g25ZV6EhOXm2Y/vi309",
-	"1nMLftC46ftoFcXc39sD13JxWpadlDhJFr+zlGyyTCDGaSZW+v8pWbBUCh66wKIBt8bQyHt9Rh8mFAwM",
-	"Z0oYvWAQ+GkXggqNEWYSIc7R2QGzwExiluY1yQHfyIN2N6/eOY703GDDvyhnym//G4f6xqE8DmUppbn1",
-	"fxCXcgT7X5NdXdcIiWKG4ViFUImGqhDm8LlFXcizaMJyB7yRSbOoQt01RWlPo+M3bekbL7rzNjzkMn8Q",
-	"R6KLxa1Z8P4MPAmAeX0Dni3w1DA9iPElTsR0cxRKH3LJTRnWVcDc2CL1sz6UU/+AZ8maeKl/sjCUQk6h",
-	"G49HCTGPI7aKbUqloUsY8mREx+crmkaGYRiWCZGdXjIPkrILlkrNaiOGwSl/+9tbOmWy/be/kVMEifHl",
-	"BXdc6/9v3Jq7nY5egxm9TYacXdp8YYuUXcRiaZLRYA4l2dfsDdO1QKId/HkYFhJkOGZnE9/AQkZsFuvO",
-	"acY5MYLGTezYtn3XA4FAd36sJzNeyzYPEDc5Lsw+XSrGCWRxcQjEs8AE8DC+gHT3NnWTVHGSYD9qltFH",
-	"JTc2Ca4UPWecdDs2/VjoPrsQZCUEJp72/P5BeJpA9kqUgrQIBfk6zPMuOvCuaHJuw4eZyVtl442Zi1nK",
-	"HLgwW4nN0iRx6zaZqR/TFJKZWEEExBxyqPr5PqiHtaGJFIHg5l09ux/jObi4EPTXPjDpaeM5G3An4E3i",
-	"y+xiICD04vXVxTYuoywnTK/LJceBv11+v6VapixET3HzJGxKN6KvWDa0va7GEpPGFxqj9FkYVITnZEBh",
-	"Y8xQZJGKeZz5V5uvLv6nYOOxr+ju4oJ4nI8pD21EuRFQbVMtQMo4gkBpmmpImUdnd0vndE0w9SMET+BS",
-	"NKvjGGxig8InJvjEpQcr5GMUNs458w0fcHAOxzHPTJT50JtmmkI+QxPuFWZB5pgd26QgM1H9+rraDGYQ",
-	"A2lIEeZW0bQIYzkwCKIP5O4+ZLNr2fQvJV8EF+MyqUjFZ+4ZbMSN6sdfXrZMMF5GlEzgQmVcniNfxq1x",
-	"CNPoo0N9gmp8xBw+EGx0Aa8zM2qSlQ4BdjYIxSPYj91Z2bIbBQf9B8biZi8JXOOYk1XMI7FCTqO52YAb",
-	"9AdKn6soZi/wkb0NLkdRhkmOYFYEZmpWmiTuYlcFgtmETS6VULbDNnkBJ2JidobYoe8rYmQI1xCqoA/b",
-	"ACz83aCauYyamrnoFQzRW6RimjJZPd7b7OPGFH0IYaQK5iYAJpmkRoYV22gXLVrpVojOPVcxFdYzpYvK",
-	"pXwPv0M6W5VfQ0a47cGLlEQxJpqfxDyWs6wAlEYrCH50WjMMuKKSRPFFHLF8esIsT6SDIC4Tw9QKC7UB",
-	"a31P6y+G4pjuPKrc5QsgZiYleD4pJaZFNbfX0vG4KlSpJuelu4AwJqJIPjX6aypVC3Ct9er50GZzzCSQ",
-	"DBqTVMyBFVgyBcm2IU+lZqWreMza5CnS3tKwWShfJs8CIR5p+rRgYKHHMLE1lPGDDN5oYLASyIDbkCnv",
-	"dWCSxNMZBFMBokPKTLhpps3wMeAdxD6W4y5PvLhL2+Gbf9ZNBUGBecXERNzFGCjYW2PPq+dWQmk89DO4",
-	"hM1XQqWCK/fq+b72IDisHcxAuMI/wBjUebC9xxuhUIaxxpNvJqSv9eC+XzCUVrGvaTXC0OS/VCwU8Kwn",
-	"XTAvhRkw3ttCyFvAwUVrtJxMWHrLoDHtv9ukFnx364A87ES36J1el33tmwXtmwXtmwXtmwXtmwXtmwXt",
-	"mwXtmwXtmwXtmwXtmwXtmwXtpi1oA/7eMAS9tu9ffPDkV+/UDQKORLQOTWI+nMIWdQOxT/BpViUM7+fP",
-	"715DERuDDFzkS7HVG/Cg2vY+RrwKo1SThL2XrdVq1dJSQqYCRoUMvqY+ds/Vvg62q5eBq3cddGfNs/hm",
-	"MLipBL533dL2Le3vnbftkXv6fh7cfL6ju2fc6+2eWHhBlUahZl5dtnEpIxFz2mmuLF0uM4Kz/ACrwfQJ",
-	"0GomVgMuJoqZukuQ4TdlUZ/8zONLVzYQWCZWaDS+zZhg1S3KRYtKRSZsZao5CZ6s2+QjqC66F2otepmu",
-	"YxRLjdimjoGvhB13umTIhTpjHFpoIVee///sXW1z27ay/isYf2kyR1Zkp+059R1/SNukNzNJT5qkPXdu",
-	"lbFgEZJQUwAvAVrRnOT+9jO7C/BFlmxKlkS94FtikSAJgvs8u9h9lk11ljIejYG+2pRjTyPN6BgSfKUG",
-	"U3UliZvMcJ4Lxu/8qlgWi3cgQ7muPMJKO1d+YkIu81rA6qwW5r+kj+/w8C0pPrPtKhf4Czef7HxPeyCR",
-	"XJ51xtst0XEUfxEWZspUdmMozlj2vu50O2mzHjUIBzKJ4YSe91+d21QMR43gxtym8rP/tTx6m2H3Mo+1",
-	"OVLxVBBWFlFtaoJrU6mGhj3JUfkp3DIc6tt543EUETPsCV3MPG37Vqf1in3cL+AKUiMdVfSeIR8fD7hy",
-	"lywrk7tujxhAx2e8Ajd/IqktfHDv78AzjrKS4O8+JLpsIselrhoS4tMtj+sc6/HfC4K/isF+r8Yp8L0E",
-	"QhG8X2IHv83HkRJHgCPk5hV/XbObLfjB1B7nC4syMnSsm3U6zwV73umMzTrc4oUH3E04aCLtI9CKQCu2",
-	"vWuwWzsAOatZaQfgPjRe1zaAUHCfrnvo87MfsKf7wzsDYHORTl2cnHfOvz89Ozs9f/7x7Pzieeei0/lf",
-	"/FkkMHJnXH+jADFirRsF+0RCQtD/eGjP3ej/2thP07znvtgHT+3lPHux+ByhosvCOj2CEtUIvCzYS8A/",
-	"P5MKm9svDKK8vOVxxrFdYZXjuPS7REtAZuUzeGZpzi3iLSVA9EyfxzztVbBJD7rKUw9sCFe0bOud/e2s",
-	"5/vD1dsuxy5/pQQWQ1kmgULMx/DX7u0vC+FvcSXUDlGAiWkuorBO799NWAgCBDS8g4aYzF+xhw1FAbxR",
-	"XzsqznbRxe3dK2ABV/C4T6r7CX+ejT49fdqAhx4wK7i9G3N7HQLsrOd7181d5asFywUGrOxDt89/+K6+",
-	"01tGyrX6vnsIwcEFPiLQb8oH3i3UXzgmnHJZNSobSJQzNOO1JaaZEfZhmemWS3nDOgypGCGGlf0s5qmr",
-	"aqwv/7yGXDK8nRzda2SQ5f3DeVf58x4hk/mBpnlp9xEeZd9kMelZg9MX7H8pL8yZiq0LYZJ9W6OpR+uy",
-	"7v41G0j5Mpbbmk1p8sLBPJcZ2/ybFhPKptgXVUXsempFycOZTYC+07rGlQj7Mr1hls42WCV9ZlhX3zgd",
-	"5wt3ZboMIGfMk1LZHSJq3rA/nrq2rzDjuRODFXhxZkYiYlNB1VvXwreary/2fBgazUNhP+BKODZx5tew",
-	"nujRAwIdOQL9hGbjYetWQqc/dJyNNx+GRCt9ZP0CLJfxQmD64NCkKLjxRbkk9IAxwLvCAW32Y6on2Ncb",
-	"S+1RGgZjYL2BsP1Rr8XwYbuqh+WUH/Ad9XyhNKqfcGb1jVD/5RqhwtsEs4q1yBWpoF6lXPtaDKUqVTor",
-	"MRHG5sIccNVCOWJGsKXFdBwJ7JqbGttmr22p3jlTVsYUTaTi6kgaX1g9W57vlvJsffdHLuOX+U90R9c+",
-	"2omeWSRNEvOp98n+qco15FSzxIy4FSmPES1NUeiPDYIYS7SRiI3OKXQ3W2nkQAXoUaqTRETzbvLn/Kd5",
-	"UgaxGFhsLlQCTiU+Y5DatNi16HN4UaWrU38IqzUzsZ7EUyz/T/MjqcaLrkmVTXiDEqxfmiV2/k2+rvxM",
-	"4A4LkaWiL+StyGU1CmIDLzxJBTZ9oLc7FrRWYH4mOhefQX0AWIRDjjIRdkQ+6wDNKuPWinHidABSYbLx",
-	"/Ft8n/80I7Y0ESlxIBERU7sWQiHlaOVqJ/BhFuuPrjXWkZh3obf0d3pGLF7FUnwsc4dxDCqm4KWVmPhP",
-	"OaUYuhSRi7trJYDyDOStKHR4dAqzIW0+MAk9wcwsVDKgle4fPBXcaMUmo2nxYEJFpq6ewU+4igyTQwUP",
-	"RDYm575TFmmkmTdKT/LkP7cWDAnYwJseoxwFij6cfZcX/JXlcLzGQh31hK56WD5hRi2BWmK12a9OI0GC",
-	"XTWkgKVy9RgSPwBr0I+zSKphV3E1vfMRVqWgitxJJwoEU2yy9Ba/g1SgwcNAES4RWdoCmfCpk2zCmSJR",
-	"jIlmY6kyKwzlOMIMUSDmRUkqKYVvAg6hrmPcAh7gAKokDkVaTTLGRmDeHBnmphUedcynzO2nRCKWtyJF",
-	"fZ5IxHx6NdBpD/W+DI3XVUXTNFRkKd4l3EG7sCbuBJYpeDex5hHeS66xk4pEp7YsX3aBCMNVV5EwC+68",
-	"eP+GwQKn9YV6U2V5MiebhrJPE+f5IPLlpqfdVXcULJgXsLA0YCLUHOUK/PEB3YquKoQr6PjSOsAX63uy",
-	"Eao6fSET9uvWJQ8LM71SwcxS6rCw8mq7dXBw/dQU+Nhe1RRofbQ2K+IDmvHgDh67OwhroeRggP1fvwxD",
-	"fWlR+JCb0GXYXL7JrMd3i850rWAkRRkXiCzM22iC10r6g/h2LhhnlJZSbUGKSnw4+FIBybLEAipu0qM4",
-	"FrtIY6GrHiuycFwRSgq27HOIssaBuGBqo+NHng6Fb0Ne4/gXw2EqhtyKH6crIiS9hLBtFxQgVgbWX4R1",
-	"Btyb4+1HVMlA77AChC192Zc8SVqYLrLdECxN0jOqwF0LLFOChRXJ3ZatczGayja7ahakmcPoOXEa2sqt",
-	"tP++dXkZPi/0efvv7X/kOsvSOsGijYK9E1TqqgD2S4D9e1f8HRB/LYi/UXWo0hsL9CDQgzXSA6eQX60A",
-	"2SpRIAzcP7qwOwJTNR17GQllpZ16H54irt8YCg9fMJOhdnurULvnUSTJ3ON+QiqxkI3C+xhN9uk/uXqC",
-	"bwmAQVoHePl1HLSZNnuVYtVAhDDFJKKcGelJ9T5xV0wzjREc3Ot0d5Z3v/B7MP9z+sZPMU3QfDGGC6a0",
-	"D1y7aH3LbcXQrmENFcOhsG/hW1neiL/deZu9PfO7rGFc1shV1l1lQdEyLRm71+7XjeS8r+IHLTYbSivx",
-	"SJMR6xvpb85LrF5hb4Zn/1Z8LL66buW1LErRZV0r1+HBpW7gDN7xVvKI7wOku6vKai2KZepGAb+lK4Bf",
-	"oLS7uBfd5zZDx+S808l30ytdL7zDQg0qwiYYbYKh5wh3A3Ywn+d88cDxtANP+6jFLNLWNTdsqDXK9lN7",
-	"obnZ9/pG/uyWGqpQ/kErbOldMz3cfaW5uppwb6QStR0TnLUVjv5nHK3ocJTe09IOByynFQAMTlsJxJB0",
-	"Lw1kcNYqYAbnrb4p93tCJmNJJ8HNzUqOgr/k6pUDVVPPyQyX9+v0jTyF63Mr4e424DbcA1uYN+dQq1lx",
-	"lcW5nGg0Tz2ynlgdg4EUMIkLN/8qPznLfFq2mKVhluYE+H3/yutpXSzVXjBwgsAJ7nCCzZbH4wPSqb+/",
-	"f+NbvvHITwblUfkxpGLX2o4e0JxZQFpcLf1G1d+2rflGyuBrLXzfb/pwVvOslerg4cTFtfCBuGycuMxp",
-	"+7Ju/rJ3zGWDsnD3REM3zoruD3jUi3G4vpWzjWlMPVJzAXQg69sM0HIsLIfpcUHT8sjSGtajtprYyxQe",
-	"cWx7AI5YUjOQKmqzn3gaScVjaeXsXuo97MmFZwv29PF+HpTnDafCNW91kxAIUoNBkxAv2fl4SQiVHD3j",
-	"GPhPdSdiIyEesj4p/UAJAiUIMZPlYiYhXHLg7CFESg6Kt+xMaCSEQ7YaDokp5bW2BOHD8oOsKNg2YpDF",
-	"RYKXZpwlIjVaFXjWVZ60RKWidzsSMnXxO1fiHQt+KwwKUbgbqWSvx1rfsFje+ByygRSpWULmcAUaRLex",
-	"n7nhDYQyXHL1sUlhVR8/hAmOHW7z5uax/x6ajhfQjeyiDtZysJhnVu9OuCBAZoDMQ3b1CdS26upXrMpD",
-	"bn5tz96zi7X69nsP/cHHP0zSsQvOftOs4/GOfjN85Y4nn8o4juAMV97ykCvvirW8YGReCebqq0g+DUUe",
-	"+ViUtzpGPK++GrcA3AHaq7sgCbfwXZlWVwEAuvruW5EaqVWb/ZLyAVf8G8Pe6KFhP/tbR7JDSmj9kZZ9",
-	"YRjv93UaSTWMp232plRfRqKHMeAW3BAQC69QWYNX+LsuWIm/ZUC9gc5QjZbxnDzQAwOO+tJ6TxOQCJEW",
-	"XQt7LU1Gsj8q15NRKfzW/W0/q298udMKyDUzRvBWjw84fC1dXPn4Kp/tUGM5cSM4MmP21lFrt9Pu5qzd",
-	"BwTn9srx4gU2/xUeZHJvwVkg5+TEfApWk/mbZwN3uLQVJ8RQp3QUa+Wx0Qzbv4FldOIcztx7Zd18xxXf",
-	"TN1yXPIn841euhfgLM43qmzsSvtQ9e4WLS7N8m8uKr9kNUbp3BXzj4oRVnIx6Pz35PAdiclexe4uYztp",
-	"Tv1n11yMr2wkNrWvNhHX3ZOvX/4yWn1hDAUSLrsnAiZ7rs7hclYW656bDegFIxpiXlUrv/aA10wiy72f",
-	"1BLpKjN3vLaclX1HnKOKa20X6xoMLR0j2M16BSilF9qPHWX7sS16PKX+XqG1WYiKHVFUbIVuZlv2+UoQ",
-	"EHI6NpDTESAzQOYh+rcFsIV8jgOC/pDDcTyko0HneydYx6HkdNBkhsY9Qcu/Kd8+NAXa36ZAzXOOuqBY",
-	"ldkPhGGtuTsLewE1Eo84nM5Aex/ACGQhkIXjimoQkO5uWANsc4lcXJzk9qd+xKP0jOuKdxwb/wihkkNk",
-	"Po0HRZqmPhuUtNgp0nRfFOUqdFsM3RYPMEITOjkeRyfHENMJzKZeA8cGoztXR9TO8fCjQIHmBJoTYks1",
-	"Y0uI6rscYCrJna4v2lQ89ZpDTsfFkULc6bDZ2Y5EoJqmZ9uPQ+0qsZuNVLk3XadeBzVZHCFzYj4IXIvS",
-	"ipnLKkYGBKBHMiu4LlrMaMZxTNbnqqv6eiyIRJmRTm089UQC0HRgnS5MKU+5Ds1hPZj9HkI/4j1QxCAM",
-	"t1Lk543byj+ukpsgnRpUzKRxIpZkAltMx4BdCbej5oIfOFIostlEkU3AueD677Drj5AU6mQODK+DI37Y",
-	"TKFBR7xhqnAolTE4jc/+DW/26zN/6Rp+c7U1PS0Pr7LkGMWdXY57yQQOuEk2UepzT2tH1Wp0P0tCAtWo",
-	"41JTv/LgWAfHOjRLZ7zpihEy8jxJNtYg/TA9bPycf+XjWmlVS7njAT4DfO6zp074Hvz14K8Hf31vCEjT",
-	"3vpOMJCDctxN2OMOsf9aDnnwxYMvfvSh64Y98OB3h53tgG5H6S8HVzm4ysFV3nV+0LSDHNziR7vFvvtk",
-	"Lcc4b1VZNMLMG7s6KIj1kMVSLa7scxhkaD3AUSM96So9sMKV/Ol+P0tTEV2w35X87DpcksgoJ0Vpx0Vu",
-	"hEiKlp8FpTGWDcQEqYNhWsXTchUexeHhNvMT7y3CW13fqav2oQhvi471O7/WluW3+yETsHphvp+YUJUf",
-	"MHk1TC6Zs+acdn8HO1yAf8gF9QGdAzofcmDAo+SeVLnXjhNUnmtdcYLjoxQhwHCAZKbBCEPzbGaD9eo7",
-	"Vn9+fxP5l3AzqK/D2VjYVPYdDnGLUJJoCfisEMnbrJcKk8UWvlTcMuiRpE+vxXTKeqbPY572KnimB11F",
-	"XbUM47FWqC/UHwFg9c7+dtZrsxe4KvO2xg6pCDW/7XRY70aq6GqSajXsFdpBdBiqBi0iEjhkDRYhbuHS",
-	"rtfyA3Qiv01HJroK2QR7S+OWmoJVujHrctNnDPIZy6dEKpIknnr8htmgS5DSUv48XdXnSmnLrgVLUn0r",
-	"VBXVtxhqWK0X/ltcXK4Xfo0MVlkv07W2dODPMhV9XPQ1DvbI/hI+aamGr2KwkKv2lDSWq0d0VA4ZAIcB",
-	"wL95u8qrVrW5oMJmuimbbAzW9wnKtDxlT9BxvdK3Ir2Cx31Sxeg/z0afnj59NFb+nzNKTQYMApYGLD20",
-	"wAAaLRcVWO5zuQ9D1xVdiBH9L86LoMIqxgcMMNjhcpyiff7Dd/XDDGWMX3NXyr0mDyFucLi0pcHwwQ7x",
-	"lsWqdXIsLqv2ZPHBaMcuz5tgQXPDBQ91VMgUcJyCaiASVSgP6iPySo7jHb7j9kU8xymGw0bWPdIc9r+W",
-	"R28zWMk5Vub7FjwVtHOiuNL57okBOiLV0LAn+R7NU7hlOLSrSsd5bvWELmaeEh2qXZbofgF0xmRM7naG",
-	"4O2y3ph/pnm9cpfslfC3q4ijnZ87pnRltb6ayEj0AicjTgYLaCg+J71Ke3PiXdeir8fCvRGpBBvIGHha",
-	"78v/91zVkV9dxKr6sQRDCb85TemBTI1lU8FT00A8ZbVeD7XDKY1lbmwmPkP5IA8fhyh9y+Ntx3xCsCew",
-	"prko2HCsZ1MqwTxJLrsn/ZHo3+jMdk++si/sL6MV+8KijMwd62adznPBnnc6Y/OYNBPPlRYeEHlLcnnN",
-	"+zcTnkYHEV0KpCuQrkC6jivwVu48sXvRtzm5PXcDcnexYTOZPuuPvYWgWwi67Rh9bDrmtjX+2EzmzoPU",
-	"cm2pPWsI1KVZXEMf89vOt4R2DnCt+GzZBHOCKxW+OBpVDRuRwrojSS0lLug3D9p4AoB7HDsCZLrK6qGA",
-	"4drstXUcLRWIk7+kfMAVb7HJSPZHLNb6xuAP+aBElGCmGa3EudTrAm7SsSkETx61kAEobUdSDZutvnmP",
-	"72IGZA4uJZSesiFDv4q1Xjo9EhYlG6Y6S0wTNha/ieWt62ONEXzlW3JuZ40YNQmsVSDpPBxhiwKLop/h",
-	"bAtDKqdQfdGCX5WGb97KfhbzlOk0AktV8jC7asN1CtRu0TuBNaoTmJc64OArx65v4o6J+VDz3uUzAWGC",
-	"fkx5/0bYWl188YR9k/yhyQkx4GPPuHdGqrnAL5nYNXJ2NHB/flqOtR+w6E8ApqDDs2Rwj8BhG8V27mMF",
-	"uzM3Euf+OBHX3RNqrAj/46mCnz+tT64nf951Ref2Fl9DeO6wkL3BmNxOQPvMOXMtyRGI/ZDc/LPrTMaR",
-	"VANdr3ONSA2AtuMNGF+7FiOpIuZvpO1DaAiJsR72YwmQyiSC8gCOBTym+NpAcIu98+1ITHF7D45dLqJW",
-	"2d0FNOJSobo+xuj0gHE1dWjfZi/YLY8lcIkbv3tIpr2rlLgVqR2JWJgtZ1T9CC/hNbyEVZClODs4bcfZ",
-	"69vFyt3X2Yhln7EmRxUUtFwubpjt6X4vV6vTQ4On9Lx1cT5Ikmqr+zomwt9zppNo/+kpnQFmBn6N5a1g",
-	"Y0AXqbrKWdwLxtm/xPUH3b8R1uVOjIUxfCgMboP0PnIZv4IH6jF9/ZfoW7eFgtawNeuEeOPq8m3AmUCE",
-	"FVHZ88qSYcojgeqvAj43pxprR0Km7L8/fnznWpuA8U34kHZjFNOpHKKv4lJF3DZOpAXmbHQVj2M9mVMV",
-	"9rzNfvKJGXbkc2iuUz0xcNdG4C6LGx8N+b+cQKyz+iNumPicgNVvlS9trE4MVrMhsBnLp4ZlxUdNB/e1",
-	"UpSvxQSmBOVKtuDpdpWbcbxbdDxZP4Y3MYB5ZU/OOp3v8RXiWPgcTy9mM01YKtxl8uG5JbSj/ytNo3YV",
-	"DYvZK/QYlU0xkuj1e06oxVtcl11nliVaDelVS2vKt9pmb8trB18JfBipMOApshesh2Sox7IEkP2sw3K/",
-	"dZABqrOx4IjEk2o6Da3Mfqz7NzQ2BxuxExlML6oJanNKErfLDOCDXTpg/UYqUb9wncu4dhwaDq6fIS1i",
-	"Pn1VT6mvZjLzWR2akhs5s0+E6Pu6XAGt7XsfkAhkap1kCpZOSRgNULYFJihH1VW5FYH5PezKof3pKY+i",
-	"9LJEs7on7PSU7vkU4Qt+rPrFZYrAvpmX3HzJuieR6MNTRd2TvUovBrKVpHos7EhkxpMoHovUPrwPm9vd",
-	"WBo7J1uE0TgALgBJi1NG2MKMkZx93U0ZocEPIWekeAEvaOJX8VPdqcFJbTprhPctuA/cv8qteIuLvuGD",
-	"9xTvPni9TLgHbRcOsyHTdTDZbsXsz815q2W44MxfKMkqGK8dMV6pe5sN2a4jyHzDNwP2hs6rGqmSNaJ+",
-	"QfBvMC3SsEj3szF8jietE5joi5NneM/SrZiTiwGPjYCJcG9vdvQ3rgxHCopMlHxyKQyMqzjqn/xGf0EP",
-	"c2YIWCRAiFtMfE50aou9Atyw/myLih+gxaVBwX2eN+QHt3/mxpGpbzNUOpXaxd0996WxcoxSS3pA1vRW",
-	"x5lvj+SCgNhFqTTaH3jIvOFeSRE7oeWFSs9oXXNfpjQsnTxn1Hc8NSLPNPDxqzRTCk24LY3x8nMSc6nm",
-	"DPIxr/pqlSrAMJOb4Ai3hcDglO/pdSSUBRsw500WEVJMZXjx7jWFk9wPLqrUZu/yVdzy+Sh0tdz8IDpW",
-	"8fJ5++/tf7TZSwpcwu/4YJh3Xn6xM+bl66ev/wkAAP//",
+	"7L3rdhs3tiD8KvjqnLVidRdpkpJ8oZfXGdmx0z7HsR3bic/E9IgQCySrVQSYAkoU49aseZp5sHmSb2Fv",
+	"AIW6kUVKctJu94+0xcJ1Y2PfsC+fg4lYLAVnXMlg+DmYMxqxFP75lir2Ml7ESv8RMTlJ46WKBQ+GwVu2",
+	"oDGP+Yyk7LeMSSWJmBI1Z0QxTrkid8bp+IBQHhHJJoJHkmRcxQk0+S0TipJYkpRJJVIWkTtjNT4YEr2S",
+	"hCmWrEMiUnK2JoIzOwNZzRknHH/Rs8sueS5SItkFS2liJpYkVnpoPU8iVkyqLjmRJOYkSulUdWKmpp25",
+	"Uku6jDspVSzRG+yYXXfJyZlk3MzlbSeWhAtFzrlYcbJmqhuEAbukernBMBgFFgqj4FH6ePDw4SP1uB+E",
+	"gZzM2YJq8Kn1UreUKo35LLi6CnPovhFJPFlXYfwqW5yxVMPVwVjNqfKXNaGcSMYjQhURfMLInfFvBuzQ",
+	"Kl4wsop5JFYaAvYk7oxX4wP9w2oeT+b1R/Klofbb48Ne79Hq8eE2qGGXF99X4fUiYlzF0xhhppdhMSfG",
+	"VUmWXrD0O0kSMZNd8oJPkixigDCcUJKypUhLa+z1/+vk7fEvvaeHzx78ePT+3q+Dnx5+6P/33+6/CkJY",
+	"fpyyKBiqNGP+uhf08iXjMzUPhv3BgzBYxNz9HdbuSqXrk6li6SY0sOenBFnRWJEzNhUpg61xdqkIVYot",
+	"lsUd9DctcyrSBVXBMIi5OhwEsM54kS38VcZcsRlLgzC47MxEJ/8VFv7hw4eTTM014CdUserqn85pkjA+",
+	"Y4QCPr19/pTcu3/c65IXgB9jlqYifTwKYn5Bkzg6VeKc8VEwdsiUMrKiklACX0Jylil9ZJFgiF2SrslK",
+	"34tYklUq+IysYoVYDT2KB/qE0ZSlJGU0WTweBYmYTRmfsFEQkoaVbDzo6lGWIPJuIpY7gCUky5SV7pJe",
+	"Bkno5FwDQerx9tiSzKbTeBIzrk5hCNhX8z6uwmBJU7pgyvCCk9ksZTOq2JMaSvUuW2hiPZYsjZkckzuM",
+	"Tuaamp/FnOo2GnsvaJKxnE3QdMYUSegZS+SBofZj/NMOAH8RThcsJOKCpYQmCYmVNEMdFMGAkwdhEOsl",
+	"/ZaxdB2Ege4dDAPqLd/f97+nbBoMg3+7mzPBu/hV3vW3rAHyVHDFLtXWa8rZiqUkiTmDq5oylaU81CR6",
+	"IaRPvjUl0nSUjBf08hQ6jAt7GjRsBlbQdhtm2S/18P4+ngD12LQRkUS3uxEkYNfeyTuVMrqoQUuWsIkS",
+	"aU4QEL8sDuqFfieJhO5FZPpMl8vHo2AyZ5NzkSm4S/zi8ShYpiLSfyXsgiWPRwHcMP2DZi7xhJ3qrRV6",
+	"XjWgJE67kbpsAobdXHClKbO99PofvyVwG/LPBkzv4wWTii6WVUi5Tz5ogBZNWUrPkrWmUT/z+JJwyoXh",
+	"Q0WI9e8/PD466vXvH/fM//oNG1duHfvuPd+JxoLvWULXz0Vb1jkXSWSQ+oxOzkMiBcpVBtH1P2maxhca",
+	"XRQjNGVEilSxSJMovfg2qB3pRZ1ORfGeRmxKs0QFw15Yw3zpJTLfY48R91oy4u/jlE1w25VrIFJFRBoh",
+	"JBIxw50CB47YJI6YNJIgQoCSMdzmMUkYvdAkOytJRRpuK5pGDQccubW0PdB89Xovz3hU3cUzHjneocXa",
+	"lPIZCwm7nCSZ1Ic1FWm+ORCBY+5/WzCVxhMZOmmQLuDDQp+3JGOpaKrGXfI9ntGQcLGqRfHD/sOGjTMe",
+	"Bfvh8LNLLXvWblzrOGMe/V0KPh4SEPadokQY9PMIXMwZGX8e6aWMgiH5PAoAHvrfr66uxqE56TlFFYm7",
+	"G2JuBIqUcfHA8W427Pg0ZRORRvV4PqWJZA6Fz4RIGOXejp+bS1DZdJy4wzGnjlstngiCpeE0zAVreyCF",
+	"BeUrbFCAf8TLWgGgEmahIbBPqcg0TrUS+iFWcwGiawhyjEHT1G6MRaDz5jvVRy3xZClHSa4o2QORrd86",
+	"3N9gs6hvqc2gf3T/6MHhvaP7e8j/CKO3dNWAt5rvjIdklcaKmS1nfDLXdzcKcXMTwVUqEiK1ssYnRkRk",
+	"6SLmNJFd8r0AMX+ZxlwRmU3mhJKpRg8ltFJgGhZAY7CuDjIpXe2Hqe+WKaORnDOmGvY6kRfjIVlmSp8X",
+	"XQqpUrGcM3unUCZmSWJYDJH5iGQlsiTSInxEQNfRx5UldAgGEGh/xmYxN/gwfjwOyfiv+j8d/Z//MQ41",
+	"KOiZxiCKROAsZfS85S32VrIrcJ7HLIla35Gpbi0B0QsaAcUvYS5mdkkPzRHTTGpUoZK8FOex+UGWKVR/",
+	"h6uwiQh42ynu7nVSQ5pfg4CsJ9KbMFyzS15MyZnQ1zZlZBZfaKXVctRYEr2flmsHoJxefwevYLiKdGTW",
+	"rUmOAb/hCkksVX5c5kQqMA9AprDEd0nVPF85/N++4h0sFxYPROsnAEpl+S/F7KeXBCCm0QYJXJeccMIW",
+	"S4WmQ2OAAn3e4dB3kixpKkFl1jdb1or+K3Y2Cq7+ofnLP0hZ3G/gOPbPlicFK4ZtNAjxON5VGPyQUl5z",
+	"wV5zd4ATmiRg25rpplLzeWZsQ2j2Igu61F9FtkTpSKg5S8kkofEC2Jaxn3bJe89ypuaMk4lWviUaWdQ8",
+	"NnMAasucsemp0CCoiRGuB8mVtdDi0siMgZVWEkNegBwc9Q675MSMrIw5R59dYXM5RcCRj3qHsFPYikih",
+	"Q6wIu4yl3smJkfvNumq690o2hLlY2rPFPvnh/nfnpT0fPI625wytHU6/4IqlFzSps6nra0YET9aeIGv0",
+	"EabV7oRRaY5gSlNClzRVQ0JJlKVoZrkzPuzJ8QGyAV7WfkJCz8QFI7+zVHTJjyAPwwWKNUGd8RrJLzjs",
+	"NZlUYruR1hqrYijsvtRa+HaaBMp6cTV0ubxNevOSSvXsgvFa87K+FuM4GufLk4ow3To3y0+SWP+dsgmL",
+	"L1iEd0nROAEpJ+aa3YH1pgLnGvW582x1//ynHv9bE0bq5XZgvZ0X3wcN9udBX3OXJVWKpXqQ//Wx13n4",
+	"6XM/7D+86uh/n3R+pZ3fTzuf/vLvQZ1tur0AnONszsUbsYycIP83OLnZmFS9uYMBGSshTheUr63FaTeR",
+	"YXAT8kLOaF/GnO0HqogpNlGW2cYcFHPJFPJiGf/uboSEpYdA5twTh1wKLtkfD89+swTG2el1wLpRANCg",
+	"hAm7ZPz5akzQ8CX1zUzXxrZXfJvcYum7Iv94TEZBxCZ64dFWZr8fzXkpZq04Pxg7n2aprLNv4e9kmooF",
+	"6Ig0TWIQaxAngKtbS4eB0QtNnZYJ1XqWMXmEZMx4pP9PxnzCxiAdjJ0Rp2jJDU5+evY/7/12ufrw6/Sn",
+	"kyd//y29T//r57+dnPzw+reLn49//e/ns2dq8vbXp2pNV29PnsfT/+L30+9f9u//snx+Ll789OH4wU+/",
+	"H8npvcHzlyerk5OTk2cn+f8aYD1BALQ2FGNziz9yX7oOmolBoc003jTKqfwZm8c8qpD5LwO99oxiJyju",
+	"ZAkZIvSWdMbaPhmEpN/rkbO1FQwfFQ4g5oQmyfax0HrihkR7l/EIMANrYpnQdMZSQzNbkcO9mEeRPN6S",
+	"FUZTklY0ErHYkkhrMGzgQjdETv9Q8vkjVZN5jUkc9yH9ByKtw1CyjJdMw6RL3rIlM1fePYWiIVlLMLar",
+	"HBbYsDOsIqTQuJEkBmKLohmwGaaIkFqCKtkKPtYB+JNusExEtNHIswBQ7Pq89DKWSgNSqnVijarB1hcn",
+	"APuTlE7OGXoVlcCvGRKV+r6qyXwckoxr9QwM0voTYOkPKZ1STomWNWptKm3g7o7pRqH48dPNwXEmOmbo",
+	"ItC2wxgk6433fpEL3+hRpYWEy2XKpDSP8ki0JaGJ4Cw05lVJxhcwzZ3+QYn7S3zpvwP2kANyZyIyrk7F",
+	"BUtPVbxgdz77r6RXH/vzTwcHt0IAcPetaMBrAApN3Ivp8HNAk0Ssni2Wav2LZgB27l2pBGIqp2kqVrIk",
+	"j78SyFxCJKRaqKLWNoVcBwduT1oLsL0RE1QFNNsfk7db44aEehwHTBE+Im4Xv8nfpeDkH7lZY5T1eoeM",
+	"HPZ6C3lb7GQ7Hr01R/uMT0QU89nzhM5qiNsHsNBPqGIzkca/s45xakGCpeZxGhGWsIURMNHTxeiDRDLN",
+	"axQDr4RsorKURRp6NKKKoqAPtsvIuDKEztcvd21wEhMFTVsSseJ4wauvUIYvYVPuUVAtU8GIbQ1FlQ1v",
+	"sqOdxx0LzY4FZwfh2fq5zjsFEIL86707t99P2NnlRt66m8c7OJ/WUjr6S/mOPSAS5y+WvvY/RF8A946h",
+	"wTc1z5VWqG5pDNjPDvBOq6Y1ZAesXHWOASjM5z6EYE62Kq8R2nRLAr9ItKomgs/se51RikVqf+BihQPC",
+	"Fz2guTHTTN9TrVQ4iuUe5DOub+B4IUG/1v9Z6P9ooWcMOvdK/2ddYrP9eZPTEIChtVuFWQ5CUO+z7nLQ",
+	"VNUB0HlPDME78fDw8CFAA9yAoCGVmqMZ1UQPkS01OvV7JIpnett3jOH5IASWwHUz2/yO50lkDNYRm8QL",
+	"mlgcdb09nwxrovBcXxkvisjBoDe41+n3O4PD9/3B8LA37PV+bfTB0jDZz2UDzNkVcH4fS0X5hJEzplZM",
+	"Y99KkKWIuZI1lvqQjI8XLe31DgaUDI57dUiv8XGagdRr+9s3gz6B5xBkyfY9z2rS/X7Y6/XMKsmSpYY2",
+	"lHCyt2iEIlvu/grwnsZJa2IFLzoxLzyKKGtb957GQ/C+zGnYifO0KPt1aV1OC4G3YTj14XZ4w4RQg63h",
+	"Kmv8tFhhnE9yIdVBa0I5QswArN4dCjzijc3QYZ7gjMxFlhI6E13yAgQBQ2THBRsTwAnUtD/kar4H5+KX",
+	"KIZUeQZKSkoQ1GZCJ3WBh99ELBZUerv2pCsXSIBct/I4FYJe1OT36K+q9cb8TrA3wM12b8GlJ11rFfbe",
+	"dIHrGZtDSUTM33NJrGz7XGasmeXEjuS/38a+F/ttv9/SZDmnLR5wDRBbHwI0d8+EGtk23z6mKQoQ+j8T",
+	"89zg0NgdPDze4K671z280jIv4hyGECQsRWvQRHDFEInpcpnEEwDVXfDly22m0JQLDrCW2WJBteIZvAdx",
+	"joJAxvXKLlCD/xxoHQmVe5zo4ycwuFCVSTBdTCZMSlxYywgAHAh6lN6pBcFZ/GcxcCYxilFTGF3ddKbt",
+	"3byhHx7WyePDWnU2za/C4L87Jlqqg+8eG7u7uCrY7RMaofnf/L7h1JapOEvY4q91p4fvNqcmokb/4g5r",
+	"Aoa2cgsNZ82lzLsMftX3Xuu1HF1WnF1BTI0Ti6NAns0WW7FLOlEmnBA4iqf84eD6sJx9139qMi4wp3rd",
+	"m+PALIodaaVHxQru1lO3dOeBlD+v343ERFrIyX8rAUEfwHnMo1MIZ6qDmvfVg9iJpida/FTW2k/PwZ+7",
+	"aAe0Rr6K7Q5NMXQZj4Krj8eLTwePSk7VmWSEGlnT2XKuCSewJ5kT1ueGIVx6g43g8navQZWI8/jU8IU6",
+	"YBW+e+Ba0EvCuAItGAW9pcMudjlhLGJRaL4YCxS8L2EXfNE+XbL0FLvcAc8N21L/cXB96HgP7lGO1o2Q",
+	"KWy1EMS16Q5WG3lQgm0OLVtZZFKRM88ZqV++P1auvebG37gnl1Y3qLoFvXsA1qadFxuEwUQk2YIHw/49",
+	"DwJyzZVGlTQV6ZBknF0u2UQLi//OeBQS/FPrJleayoRBCB4PLvTyJu6GAwBBS2UTGIr7yUGQcZkt0cu8",
+	"GQx+owIdjjWt4GiQ1NcUbb1mWa4PufNjlqj4F5rGlKtnl8v04CbJQ2GuLQDwd7IDu3+Do9Txe98n0pi9",
+	"fqscDnCZwo2NVUn21jyUamWVC6CrWmTpkqciYnJIPo4L5zf+dGfT8R6EroO336ZOXhPomNPQao/8GzSt",
+	"3K1qj0oT6Fhka9Vexe/QxSdg1Q7+14OvQ8q6nnz1TUr4JiV8kxK+SQnfpIRvUsI/q5TwL8by2VpwjM+S",
+	"ezJ9yuVKc2MhTuHFtu6uVtqUDCsFv6lDG3JAztaKSWJ83B6RWJEFXZM5vWBkcO/B0eHx0fG9LjFbIgmT",
+	"8Kgl5xpjUvtwOM3zX4SEGu8YeFTKreZ73PfBIL/v1nkA/DqFIHaP9de9Aoyc5E1pnGyidua7B72pyHhE",
+	"ogzPitlndIFm7jSezRWZUx51ZByxRwvK1x0lOvr/CfiOaRagaQF4ILFomP9q3hgs88x4/FvG9MCCM6JH",
+	"uz7ckE5OKNcrOHN26q2k0oAhhxvEiwJEFxk6WNbDr9SuhIVIHP3Y1zORKXLYHZD38ROHf/Cp3+3pH7vk",
+	"FeCTseZRHhHgr4iD3HvXjzk5M850aP5DbyvETusmeLZGd07j63JTEIZtA2aabW8CbglGOZD1Txjpf9kM",
+	"Yb+RJ5p4kHbMUa/HNB3i4jRWTjMOfv6S3NHAgxdhLa1wyJxg8mKQfkhwbNI/eETkMol9M2vMlbBhft1r",
+	"ijZVaBaXvgWaPjyKoEwa1KRSi1ocjSUZeBRSNyySx/69wwdHXfLOoCE+Atzk7s3atm09sfpO/tNKk46N",
+	"+14hcanZt1xSLslhP3K71b+Qw17Un9dfxRvbt32hNJeImHeobQCAvWgA6D8ixmXt3vOPvmasSM0DddcF",
+	"5P1qXIloipqb0XetS3gepMW8NDkhflRzyq3U57wvBJ8wB0V3m24Agu/t5cYVyjkEkHqragRkDhgLw9yx",
+	"oQmQXotaJHLpC+85oHm0HWUJDc8ueSlQdFjEGBXMaxAM/j8tPfTcIOW2qRYLINwIL2//BaChQ81GqJkm",
+	"m8F2dDjI3XOsyyjKHRU49vsAyB/pOSNSsSU5XBzfAxzFJ+RGsN4YBMET3wLP7W8L9Ey7m1fDYmm1rrNM",
+	"GYONhBwZYLCIlcwpvCWzoLvlDCeEVp6blf6myQx+sOeSZ0rDvQOkdQMvHM9Iql3y2qiARhSzcpiH0GV1",
+	"zxL3JtXNfvcUPo8VbuplmpQ66g1u6qW/Q5fSGVb7lBoUO6HHVHMf+O66AGWqbw2foGFZ3K+2L7fwtl4U",
+	"xpoAUGzldUdBuakbfv0q1FgRrd8L8dLqn3uosWciWm9WYkstSkRSf9W31gTyAYM96j28Z4W0PQla/zAn",
+	"aE/MFNtVzNJSb46O1e0SHdLQV3sppIzPkirVKK6oipHF718FTmZxEr3gU7Gji1EizuOiixGQ5rMsThSG",
+	"XGgq/oMgCxFlScHj6CylXKu/QRAGun30PSTBdX/+LMHaHYTBTPzCUonnCoh5Eed/XbhPh9373Qe7oE++",
+	"6RoEMlOiNfY89n2V/Iw+/+TnbtJb7nrqVqLNj/01Nwn00Ls8xGTjNtuqO3T8YfjxUxhQFQw/fg4S52lK",
+	"l8tg6KKZgjBg/CIYQoSIVovBO3SIWYQ00fFyhha7oUcT0i10aryyWnXweRQs5GwUDEfBhKYRyTMVhCPM",
+	"yTQKhv1+/+EV0DUbRnRqw4jQdVHB68RpcUlaes2zhBbcdQ+Hg8Hw+NjThoKrT6FN4frnhcKDm4fCoAIF",
+	"lWZ8AnY0TJW2wwU22GstmnXX+KVJFQiWR+vyD6v7Cm7v9+YM0MXZgWHHy+xQL7/Nz9HT33hb506ihfkA",
+	"cTX+xJwmsVqD0Qo6QXLLi+AqLH0f5N81mle+e/1z9N00SgH9Kw0P84aIpFefNNS4UPMYzVn5jiGe1dvr",
+	"DljYcAo1yGhb5gGIJZ4Cce5fAV6mcZJEYsW3vtXUIaSJiZMV12UbLYcKaAEzEzfRBgeCYHgM6QJ1E1Qq",
+	"EpPoKQCjXOB/AnUVvwTOIhgvmKauw6C/CK5cZqjTmGt5kqWnjNOzJA9TvIZsUgZhLWnTX8AGMWVUU2hM",
+	"0Gvy9Mk5xWz3/+TI9OxymVBMhb8jInluCTkenZh8sDa4wrp7OFRCPtbOg8HZ6hdMSgr4sqsvwxVMHefc",
+	"z/1dWLVxTqisFmIyoprsAilV7M5nR0Yfj1AKGAVhY9Q4eCQdBOhAHQwDk/UZxAyTCgJpvoHAYOBDgKrJ",
+	"nJkWNtk+pJwTWhB4nC86l1KA/YP4WZdUQn81oNDXaYfL46NMzcV5A0GrxuScJ3ioKYTxVcj4mIN3w925",
+	"7Jhc0KX7kz/wltQ7/GCy8WHcOwac2RP+7LJ9Dj+PQO0HYbPOPwHHAskTTAfQ0JsFvqCFYaQJ+CAcGVtG",
+	"uSVRgixTMWFS+hVsuuR9uiZ0RmOOL53JuguD6vsNY5TXkVs+4HOz7WMUXF2NuD6e1Vwk5ViblXD2bw8u",
+	"Tv6EsTdrCbAalBUQknSJ3bzaCiMtasGPprzCCIUd+MlWWBgVJKXqEI5MwCdDKK4A8BXhH1dSFP/9yXQ3",
+	"vW/47fNohLrGSP85KusbIz37yOocI6t7jYKrEf/SsIr5VHwpUOFcmyGFVQcg3dxmQAVFwlikdSdk/FLM",
+	"tBY0JoKbjBkxZ48IJWNjPxvb3MWQPhWyWJnaQsXEbpAVeEpiZS5ctzbnpSbodyfyokxNaq6INRp4N8Qd",
+	"eWhk5BqwhpjGIwTYpSO+GTFCDdvA4AOA2iQo1sALwjD84dl7cndCU6XHKgGzYXvLhMa8xQbraACmQ9YY",
+	"QBZMzUX0WC9gSdX8MayCILF7PLDG2MeD3tGDEcd+K5ryzf2OekemX2/rdmrNpia7vjS54kN4y0mZdKGj",
+	"s9/jZV5jyeT0o5MJW9aF8D1FptP5PpZLIeP6OhsnnFCl6GS+YFyZ5PYUE1otaMRKGb4KNdpAUC+Fsrqh",
+	"HsEWTF2ZRMxkB25sR6NMvw8v1Ye9Xu9X74dD+KGLLHHnElb/jAIC5DmHXE772hBaqtTm3yXN7heXyn4M",
+	"5G1cUeygrIvt+jHQpC8I9f89wP+7j/93D//vOPi0g6xYt/k6c3A13/5XqrwDQPZFBEyBWDYmQVpEMSX/",
+	"+e71q5AkYjZd4CWuS9R0x7ijseigoOiYkcs2p8FxbuUBsofe8hJVkQAnCz752SBrDE+eTUmldMJOQdVz",
+	"4/AsSSq8rjzIwzDQIHlD1VzPnElM8B/pye3g+sfS2B+h17YVeraskuV112VqgPnrxEoE3hptaYIdV1ge",
+	"16Zr8Yd2v20a3TXSCqC5//1er3cbtrsSstdc/Oem7MbXettFehZHEeN7vkRD0YFTujiLZ5nIah12yk28",
+	"t+h3xeoGelIoSLEWWWoqUJKncyEkA+HTZYYyOS3KZQWGWsFbhjaKQR8PjqyxzNQnMN80vu0TOOG9cNct",
+	"vvGRuwwEDftqZck68NW0Kr3m+1UuQRvXjSCwLGU0AvdoMdv3Td/f8ftqOc3GDdcsGy/wqXJZWMpbzT/W",
+	"7lCLcRDXYcTA1Vwjht6b7+3cJSfyHDGIRouYx1KldH/X+er+S8tohEC+G9QbQG/kQp3qtdW7tpXblMBQ",
+	"RXvMrmKWRLflkOmSn81NsvK0/jVPQwNmMExW590yU8LuurArlDX2k+A0e7iVwXFzriEupY7n4Bar8tFi",
+	"sSWbBSrW2o2UGdSDWcM2TH1VyPKz7f65EmUGrOPKMY7bn+PrtFwZxtHOPGOQlrC4KeUz0XeFuzXgn7A3",
+	"VwwYRnAtzLCm3hhZzaFsmOcduMJMV9Mkns2V5zzj0L7qN+M+gddXlUJUe1TboD9bCTNq3NpKLaBbiQhX",
+	"e5UaeJ02TFVqYDqJbClPEzZVpyJTdZ0KDYqOfeY6bnDtMy3QZw9y85yak6rx2Ct8/9N4K3348KFTrn+9",
+	"aYja4tDXFn5sjax99R0YQbHKc437UH2yQQ+KYq2sPHFvtVrWdbIw1e2wgSSWVvwVyLYveMQu3ym6R+Ks",
+	"FlqG0TaHvTCYzDN+jv80T8/wbxMoFQxBdZF2IZ5mrIUU26o6Mnhk5qMfeaMfPfDHP9oBIzyg1CDCM6ni",
+	"BVXs61V4XmD+hutc+jmjiZoXj9Jk3P9Oc0w2OUdDEdgzpMjSCQu9vPB/zTPE16VgS5mEwpEfP5sXWK3S",
+	"unYfvcRzh8f3w2AQfLoCZUb3eo+CFE4Q1CGd3gqbYBq+XrfX6x8e3z/uh4ESiiZPNOK9wTc0TdN65vdn",
+	"iHdvTVkFrK6hP4B7ld/h6qo+b5xGT5rQtEwnMetBSMb9v/Y3Q+Nev3evf3Q06B/17x/CtkubNhO02/T9",
+	"o8Pje19g1xcur3a+6x/du3qrsw8qHnY1qDB4eBwG/UEv+HQV1vWNwc21uevgqLHriqZ8+6zXQMHje4f9",
+	"4+OGwzg8Pjy813Qghw0HcvSg8Uh2IJQ1hKKGZJrTJFCXFsI0QFaPjWZAHYp/tQRVsZTT5FnuN7OzFSk2",
+	"Y9TbP8y3Shg+6iETCIE2QdlzyqOERZDNUKSg0xlHDpmHNe0Zr3XsZ82wuybWE7fJCmIWfzOqa3FWUw0P",
+	"VEhTSgvKlX4nIfOFLevi7TvX0uzC6lQu/PI1hDVcyzEWlPGS94seD7X0KvX+aPydGL9wntolD23fLftT",
+	"A8doJ3zWM5uNr2sU3U7rFu75ja/YWcPSWiPwdkfYV2DnEKaE2NcrbL60gRI7oN2SzqpZezEnO1SE888P",
+	"ww9VXrbdRGZ8/BwAXaurjLp8lxz+/Zef/+dx9PMvq3568vry9997J0H4Z47EuJXwC46eh7dcVnCXewNS",
+	"DDVJVtp46KVsItLye+sJeHDk1W0YhKz7rnkXjCvrBjVLmZQAdM9jSYBTUs/4J0nzb1BLzb9NiuwRCL/g",
+	"rJWPavqEo8B4Sd0uiEuLtyv+uJcD2XUd1/5oh71dvPRM7/ZEYgQRFKXTZjwqnYClSiPjMDMKUkbBmWbo",
+	"f7xq47umD/MtYHnRf22D7xksrYPGkfKFgW9N94XM6LLp2kDHIXEXhuvtDsnul2XER9wMhs15HA3JLd+Q",
+	"fLXfbsft3g7veGd06QF+mopFBc62jgeuWtR8Pzp234v+yiYWBa9eyR86ilEhwuwJkdVHi9nHCC4tT0Hm",
+	"FzCqSz0GzqZud/ra57vzrjxKIoU7P6NLWeequtUd8QQkHlcX1z1O4eX+GgREcR43ZrJtdjWtzV37h2Sn",
+	"vQoDfJDChyl/OX9ktrcrDOUqp9658Yy09yoJabekhG2R7XVDWlX0mjLafzG9GOnfG5I9go82pS+9XmbS",
+	"HQRfcR6j+Wj/xKCl9DR7Zwo9kUTfOz+SDl/GvhZq05x9pJneNOYbaZlN5AZRYdekHl/7eT53QVp72F29",
+	"yKfGvN7VNJ77xVztaXMdlFJ1u+VsyM/tpdyEvzOeasWBniWscZt+m/Je86Sf0IZFmvYuUyYZv82tVqbd",
+	"vGt/BzdjboZVGDLrxrb+TiYGKDcplxfRkJDYa5HnMG7K/eR9PPhaLmyDx20z9W32sb11B9ptXqo7+Z82",
+	"uH/eoIfnZj/LP9qH8ga54Df/xZv2X/zTywl/An85Q74WVL3Ni4G0e9rwMitsVGL6uysx3mOV0Zg6ru78",
+	"zl5y9tY1BHpaBS5X3AgGNV4wfMsKbuyK1yk51XqJj4hA1wJEXlVM3+m6fiW8c5OvQTP/rPEuuL4HwQ0R",
+	"82u/6H/t+s2PLIrp+/WS/Vw0UbQ6+YXufKpl5iYLxztmzP2gV1LkQ/mz22q16mhwdrI0YVzrCxFA+uf3",
+	"zzsPDINSXoD0zau6c4oWvCimRG/Elu20ei+wQOh6ptdGNcdL6USB5Vb5rWHNltuDXcet+qvHolfibZZU",
+	"nuKbSDwXJM0SLUOIbKkhkcFb0M0cqyvAC3N8rUVwEejqmU2I1fLCarGd5X3sLQX4IPWLpc12RaJYQssm",
+	"fUBLkzgYwPQGb6ZdQSzdIuzN+frvkhtxh3PFUkRUMTShF0/XZTwXmZKKclA5bAZ3veCmju/zlBCS8Uh6",
+	"5QL6vV6eBJ6aWui+rSbmpI86qQuq0RJXzGTDDFDtZ0BMo1x1CLVuMZlrXNAyAiyzS4CvYL0UU6wAKG/K",
+	"VLrO7UT+7M6bv3H2Qc/VXrEvYtuW8YHGCjQ50AIF1nuBes5iqX8rLkHRONm0AA1UaEPEUitjdTM+TYyx",
+	"4eYunEUPe56hTTIPv9oD0b/B2gy8h/YpoJQ8BArhoxVvCmXzV05NNrl+/wmu8FuNR50TzKa77QardI0t",
+	"r3/339sMiPubm1U+RK0h1n4vG2Fv51F7T1PtUclUq4Q4315qprC/GzTRNoKmaJs1MzdYWc3Xr8XM+jOn",
+	"mZqLNP59BzaVlTpVLZQFpZr8wJTGKrYC8gH5zkEMiSPGVazWZJmKizhi6U1KHyh3cGFSQhqLWuFp09nE",
+	"JF0bKo1hSdZo/7Vbu24GgS5onNhHo1b4Q7MoVqdZsaePRNCAoNum5UvODOGee1ZprBTj216ZrsLgnK3l",
+	"pvkqiPidJLqPUUEUcT1bTGaeb2on85+KdhlTXLA0ETQq3bcyc9fLXdFYxXxWP9LNyfZocYF6yW5tuTdB",
+	"eYvO3rwR0otYypjPXOMCGoCVXOUzg2lRowCrosQ30aT5vi5nKY3YW5esrS3Nx36nqdex4P+SMgzh1GdP",
+	"yQd29k5Mzpnqktf6tP72/v2bkExFkoiVkcnP1uQuXcZ3L/p3EzGTd7UU0604v92IQ4xBR+A+EGzmlkfM",
+	"vr5+ffTnJWpFtZ4QW1TSiu/Dvs4Nm10N9nQjuCGEafWM/6+CJfUazBY0qeost6qT3OS5Ny7xaz7wH3eN",
+	"9TtDdww/KADTExmXiZV9Ui/E/bHLZZwyeUpVKeLoyPh1B2GAL+7BMJgrtZTDu3fjqGtm7k7EIgi92gVn",
+	"WSpVMDy0RQpMrTWTDsJVkcaPEVuqeTA8HOCfDLJ8W4/XPrqq+58wg4TnFZsXQ7DFFqEAYl4EAWxhdnz0",
+	"EzVLgYqtld+htJue++HD437/3uD+/ftmrYDspyYMIhgOjh8e37Mz4TcMFy80GbjFeOnn75lpnbVsYNoY",
+	"21Vf97GGIvDUNUU78Yu5yPk893pw18QSU4uKJeMmNjM7+zub6IPVuGH9SqARhrKFwRlTdKdcoz/WBkO+",
+	"MJJjaFEM3pUQK6yOgMj4VdzMrc95ba1JWx/3nF2poWUhEeENPwPuVz/vODcr/Zi/+JW9rRvtSw37vOGK",
+	"el/mRdKZruo3VTVi1bf7GsxZr4Q6gezaNbaItpeFC3VKC4NUky8WWtSnHsR1YEiGROcsMSVl7hqSSiAe",
+	"XJK6kNZ9Uwvey6/KK0HyhXuIuSEzY2GrN3c/xgifsQVXCU7wCrFeMul0fnwMLmTP85dWl0LP//6VYHf9",
+	"K/EuqF19My7gtf1cflO47pPyfo8H/Rx1n+cPyVDL2K2zGXFtm5vD2o2v2QXMNHPXo6X5+DXg5Bss7HWr",
+	"6fBt8o2mPCCmuJisVpSwX8gdiXOS+pTpZoJSEig38l61KCDWbXKKIW8aq+2uP2JeqMP7WnvpDz6F9m8t",
+	"6PcP878f4ndINlVIMVVd2C7FLm5wYddMf1JBntoSVNjmq818cp38ehOq2Cx/hPOLT9lIVKwAQ87WZIyZ",
+	"M8emaEjet1NTv9KkEAERPuaz5wmdgUZX7eXSmcEFypMJ3GpqFFfi4mNd2HkQtk+aEo5cGn1ofXjvaIEp",
+	"OTLJTFkuCHAfXF0F4Wd0yQZou+z7Q+wUhHpKvXh/wiA0ZQKGthqHrWwwDAbgeO0qO/zYInfLFZKDXcFs",
+	"6NktQrlQhOkLANmf76ZgjKn/rj5Vc/TlqUe3J+k77A0GDSn6Hh7fb0yZOGjI0Nfv32tOmrigKo0va5Mm",
+	"kjtorNrI8nbKo+izCDBK9QeBYwoPBvaXNnkVK0MNjspD6V/a5FlsvarymRrYtTnS+4N79wdHTad62D/u",
+	"39858eLgQfOx1opFr0SeYGDjSV4HeY8Gx7vm+uztkeE09+Cr4Vlb0HQD7Wugml8F79lK+OvJ2VfAEK5H",
+	"jwf9w0H/y9Dj1oLv1lSpufwmUpOU5OuVgJvdpNsaNhrcnp1lo/C9XDHlem7Re9nkBg/9Uiklp91Gm0Zh",
+	"F1e+O7J7t6qplFJuU7/9OZXkiJg2e/hK3yQg7CqMe3Jz1ZPy1q42+6hXYWLbNMPkpv3Ybw5KzuGrLZTs",
+	"Zq82+9JXoZQT2yYo3Yq//c2Byq6tNajsjq82+fxXAYUtmsG0Y1TAzQHAuPunDCbevn/cyA3ZTVsFJYT2",
+	"1ocWQmn52K4TpuBssz4NrRpn/a/FQjNmmRsKzZgWxW5mUxu6mRalsjYaBJuK2ujvxS4GWBs6mRYH/8ru",
+	"j2+zhP0AsYo7G6p5NdewC1DkrE5nmZmJPn66prjorbouRfTXHR/5jqFc/se9L0gnSGwvSONeElA9W7Gz",
+	"3TQw7FCnfLUY0jwO7DzkrVgPb9UCfM2HhxJO1SlgkL9eMnQsMgf91Wpg72mcPHMJf8vennukCTbqa0ii",
+	"VCyXLLJZSTemDDa5IzHPb1022Wer++c/9fjfvHSq5mRMnl786w9KmYvGEb2Sj7XJcKH33vmAcXclK/bW",
+	"7Lxgy4ZktEMvI605lEJW2gySVPcHev+JWIGHIppr9E+JOI/LSZkhWUiaLVVhJBnzCatL39sf9gbdY0zQ",
+	"y9mlOlXpurHd/V/r0/W6aC3GI1t+3/cM11IhjRPIWBnzDEMMYiVZMi1l5U2ZzBa7r7w5OfHxIE/9rLHg",
+	"sLj+6tJwubgJ8HJxjhYQHgehMhbEseBkTi8YOWOME9jspiTDXkZhCHo7Rf/bqAzUPFpPT2sadclbNhGc",
+	"s4lJ6OLi9rp7pSZ+h25NYkqQWHwl9PJ5aque7FIFMQXu5lPL15yRBZOyVLDCKeZflcUbjbk7cGoH6SaX",
+	"nGUqlJiIxOQvk0SJPLTnEabBN+DN71UeuUbJ2E0x/gowc0Mwb1tjakNorzN3FL7Xlp/eO/R3PwfHfrnu",
+	"dCxtHCEBg4BZSqPdo7CjG/MWu4noY2e38JdY1fH9rwffApPNRWgISm57DzaFKLvLUG1UuhE3Gse8nxel",
+	"V1v8bWVmXNkGT8rqDq82h1M72FTalEBzcyHX14YL0A3pgeWCpfE03gCWyuauNsd9l3Mo10Jlr9jwa2++",
+	"dtZtGZSLG68NTndb9r76KLBr6Pq1N/quJmC9cZ9ek5tzIP6Th8w7dpOvrsps8m95VmoPHxqTWbsW0K18",
+	"f6rdyi2whHuZGtVUcS83+Ze2eP8ikmzB3mrZ+AvYUDd4IbUuc9sfHN0/7j88PvwCjkgXAJ3i1p6syZgu",
+	"l+PrONCV9LQ6X7Xjhw+7Dx8+DINBf/DA81jr29+Pjo+r3nS5DXjjmP37g0HdmIf3Hhxd0xfu8F7vaHD0",
+	"YNfDGex6OK1Jbh2G15BfWCk5W2NNHKC/pvbwV2rUNXDZ79LnJS4LFyNxZV2NFzmdzVI2o4o9WT9udiPf",
+	"cEca6mU/7GtsfTh40C8X20bDxs7drAlk544lW8nO/X2LSpvO16lQf3z/3r3+zsXaj3enm1+aJ/R6vQeH",
+	"gweNLrhfjCdQHpEx4NJ4X2YQtipT/7A/CIN+72H/OKhlATXDbahcb0a7//AoaGQo7Qd6cP/BvTbjbKiH",
+	"749zHYzvP9wH449umxm15kNfKfdx8IL1n+RMAuMuphRuiX1Zr7wYZAsNILDdTsTiLObAqIiYmjLY5M4Y",
+	"u44PtNZj2+bcidwZIzcag/DPeLYIhh/z+fLYpdLzRRicJMy4UpYqLE6gdgGFz6FeCxrsVMEPRM+2TMWS",
+	"pcr4DFjSsAlrcM7vdUsP/7a8YXskK8/I9dH2DnHifIcCs3S4HX7vomAad1ndDG0ADli6XJ9YMXQprEy9",
+	"oJcv8GPPLYymKV1XtmFmqlv/kyxOoheaRlXWAZ+smQ2u1RmbxzzKawVUtnSWUj6Z1wwFv9uxzvTAjwjT",
+	"LI6s5gyDfnMDbmprINSU2w0D6P29sYEWp9G/3uAkP0vULYuT6F/Jai5gBgXFMPacZCZ+YamMUWAsTvKD",
+	"IBf47Wb2k7KLuH6mp2LhuQFeb5aLpu38ku8FfAhryyj7GGtHqkPZp1ryvlSuyr0jgf1eGGAyKeC76nAQ",
+	"wC2JF5piDfpH948eHN47uh8Gi5jjj/nNibliM6Y55WVnJjr5r96UvvxPoyjWu6PJG+8KmIL4Jf8XfFtP",
+	"oTIpJa4AcmgLS0tFJFa0PFtjnqwqsbCGjrqh85dlo4fB8I/gRLGEv6lnpH/gjKZMqgJt2Zzsa6ZngZTd",
+	"BSITBlRtXBGYyjQDcUvqkmc5ZinvWQeqw9oK29dd1hmbipRtBhYnIomq0ErorQFLpRmfUBNUUVzYhzmD",
+	"9DTov7Cga3LmTJFodVxpUBmLLYtCAv4V5v3DvH+toJ7MGcOE0DSdockTW0IsBg4v5zTFrm7vGKVRkJyM",
+	"n7B3U8+ESBjllatqoA3YEBo89Xdbe4WzVIoadH69pL9lzBQ3EtyW7zLRO1NCbQHg0KubcbtVzJGEvGR8",
+	"puaaxAyO/IwB/+tjr/PwpPMr7fx+2vn013+vo4rfG7cCcIOr2TNnKGxVL/2EplHMaRKrdbXfM6nihYaw",
+	"rerrJLouOTmTDArZMW6SHPX06D5xvHcUbKSDV0awq078Sl9pwy/cwjeTcxypDhMKwJF7Elg7iCnRDEmy",
+	"uCBLmqp4kiU0JeA30SUn3LA2XIBPhzYInYUlQmmnNqSgeOxXAGwjr/Vr5LUqZOKUTZRjp1bMP6OT8xVN",
+	"o6qgrxkzBgpiPSe8NkMytl3GQGzZikmFbCEk46lI3SdNEe2nrs3OOElivS3zzhFDSb1sudSzpCSBFJIT",
+	"KtkjcibUnCyYScel6b6vLXjLNlMGYfDk5Ol/fTh5+30QBs9fv4V/1WkR36dxkkRixUGj+sUYaqvUvZq6",
+	"zi+QmHENGrMrKBlYPeoNVbfr5fSFkMp3OzMEyhSNxMStQd3dypMYJoa01A2/iuFE5JKiHBgvWHWeibhA",
+	"f48K4PJJIN1h/RyJ4FDCGAusx5ycpXRyzjTIbM328cfjxadx7RQ4vJeptDjB38QKJkDmoler6DnEKJnM",
+	"oNtpx6YzqYFjddflRdaSoQKKNWMXhbg0SFxkTvyHlE4pp99J8lLMJHEDkZkA00Q1ksAaJYqol+fj3EhU",
+	"6q5CnrbnNIazZKmfmqpe1kC5HmiUdLl96tj9TYr1ZpMb1htuFP2/dxksKqqf+ZJLnhnXBzZeyHFIxvCf",
+	"hf7PXP8n0v9Z6f+sx6Er4o2EryBb9OeHvUVRBLhXFQBo5/cG3v/My/mCBnckh7WpXzb2bjAUTPWn/GXa",
+	"esNIBoQaqqWexx3LVzt2xA4MOa5ICrqf5YKtuFxhgzVS7zOu6mgnCD2GRQ0hZA9oW8zJzzy+JJxyYZKl",
+	"QlpMgjAJnTSI3u9w1uMKLMcg3hsO7xQRyKYO/EFPN81SFLmhR+HQb8AxE5ML7JSKxoO34Oz1FOzeZYzY",
+	"dhYqXRsp5epTwUJ06Isfg4ZjygWcXZRb6KTBKrwzNVzK+B4lro0GPXrgVilgnqhmo4alx3rHVHMqmna9",
+	"60SuZ5eQjNtYX7cCorh8xreu/b1VuBznbKFP/vQStqrVuK3cwZJHNHymaocFlSg1ru5TM5BY9CNVkzka",
+	"JXbAF9MLtTm/IFIRmtz4du+ueoSBWNaauZY0jaXmVktmCnfn4unjIAz+P/2fx/9b/+t/V8lxGFx2dOvO",
+	"BU05eqt/DF4vn/2W0SQIg9fLV0Llf+Aupf1g//x05b9zFXmp/lkLRhNYKVZN11Lrb5lQrIWcBBCDzds5",
+	"Np7eTxb9dji7NzRVRg9HP1ynjZeuglFNt8ZiMhpZNVYvDqzKUT2jQ3kXjSHW0gGsS4km4SMMzmO+QQRC",
+	"zZgC0cLhoZgFvsN5lgaDI4mYQcoszCBSy7C9lOGf6yM3XAtr23AaG0ZhX6qyjcwsbSK4jCWCHxV+SWiy",
+	"E6u2R//OrKGOX6Nzdy6pqDRjn7bagKxLOMDbB4M704246Ba0GzqWQEpMnWKbQj8VoLCic4XIlBfn/p0k",
+	"C6RDNUYXkWSLWkO5/t0yMUjZzmegLLEQPfH7YHhweadl2eSC9mhrcum3Mz1rblpvyty4lBuZ28Covc2j",
+	"whvq7KDsUtVfcXeQeW0IrUjl9SE2E0AY2AAstMfobaIRBXmDTuGRO7iDYE9daQoUS41efGaLdD8iY7gC",
+	"YyLpWuJjpl5wLsm1gtpPpoD8NqoJVfBN40+4C5Gq5+a4fWsRZruu2IqexwkzcB2C3Paf716/siLz0lii",
+	"IQMEvFBo9Xsdas60oB3JljQFuyNaG52vrDM55XTJkk63jIm8CAwK1NHP5zFLonptYao//elMpHpbb2id",
+	"+Ub/ask6rF1jNUVAowbjIqhEpmQcae2n7sE3h075JrWwz8LMYIKIufUNr+WUIHzX8a03+AE57zQ2Mcdu",
+	"R1Yhe0R4liSAMrlUrlkpiOWb96V7ooe/5jY1FAP+/txk9MVqALhfc7q+m4IV3zRNC4NpIuCdwnKyMM+K",
+	"GQZYZ+RTO2u2aZWDro6+AEI7dxPvpbK3+1tlS6INU6JlaE9zOnZGwofXbj/DeZLvu2JKM5KcrXmBAm4F",
+	"IG32e+Hswc0YtqPpHUAoNT3dXUCmC6Z5P0LPmmP0tQBIQi6eizJ8QzRy6O3XCNM76pUw4mmyycXJ9vOw",
+	"8yoM9urCWbupXJe2au+X03x1D7bc6iKk27TXkhGF9ryA2PmGn7EQ/1qLcsiKN9+d8Itc8dobCsMgjlRn",
+	"1z/7CmNsi4xpdmHr5qSZiSB1KgEmxBqX6kuNyYRyrW3iY5crOGOINcF3B6Kh3y09Fh/2e/cHdYYE60Gl",
+	"//FbEgwNIrmNgWyHFdZ2w5y3kKyArOZr90SUhyY5GNQQGTtXVaV1DnSWo8YcZN1OGfk3GUrewSgvsCdK",
+	"rp8ane1wMZ8ajx3670Gdf0KMEAYQG6luKzLlY+EGNK1kpd9hzSce5jZYW6Ja50N4HCh2NWEGINufpYye",
+	"43tWzCPGlXk9ycXhRPBZrah42y6VP6SUq1cb7X+UzHSjbvVlZhFzd/2K7zTopdHrPOw2emq84BG7fGcd",
+	"pUvGhvh3J2WiosqiPJcRc5qGl28kYpc1LpJYy+5zrSez/3BvpGvJyGSe8XO5h3aCHWvA6LQhbIFUEmIR",
+	"6dK5BuGL8B7TmtfaTfPe5C69tJtN05kmOw9ewV2bo8xA1qoM+Z7rEPoFl4pyJAPOUzjWK13EnBq714Iu",
+	"lzYKZEITmjZeLPgK44TWvb/JgR6+Wldog4drvFp+mMBVW0tFYcAt9z9fJtgofCDcgGSNvA08ISCy0FYY",
+	"3UjUI9+lZqM46Rq2lYt3k2+xrIATcVW8YLfxVOPD3Oc/pRcZU+OgDphgEEfjySMyBlU+x5uytWt3X/3K",
+	"zdidvYQQGRPz2dYuH2y73VmSezZsRNoayan2nfRsDb5HhQfnW67vUr+bfXUTTT08LTY0nsttxRLf7OZr",
+	"LOiRlY+72WK0USe5EfmkFgvq7Di3ZcYBZ+UbIJTgXe5z3I0UcuIcczfBzrjvahzfi6LuatJwFNhdmVsE",
+	"/J/PQNGa3mMIHp3trmQs6YwVsKTuXUyDvi7sxr6ncmFkuqlIErHCGod65C55rqctuf1TMubsUo3rnc4S",
+	"G97Rzu8+lopFTa733Dw5tcPpZcouYrGdgtgeFR83LLvi4FV/Um69ux2V7zhVPaO45vHkZx7/ljFCFwKC",
+	"Care9HkmUQjWiDlhF1q4cpEFSjQF/OSR7W1dduxzZpWkex48NElaCKP5sJ/q0sPomb6Tda8Rj8j489W4",
+	"EoSiAWpfQqIbWYbh+c47D8D9nakjl+p7kvHSKwpt4I9mcS5ko3rOb58/JYeHhw+xQvTTkNBkBeKZ1vl5",
+	"DOWRJ/GCJsCzzaLYJYYeST/yyNHViCrWAeF069urW5d7gHUZDNzJhkFc7whgo2b2vwomqidJMP2/c+or",
+	"PUjcHLpex1ntdLGzt9o/ycnbIwewNZ30JqOtc8X5QqbZorloF0PtdtvzcItr0Z9/h+exs0GXHtb1zy4V",
+	"KJXGcekEKRsBRQWS89KYY0UOG9IVes4dK5FGckjGfieK4RSkH5KJSEj/3pD8v//zf+tjD36ERDv1sddW",
+	"qfVS05ytiXQP4OU3tpKjdVuXZ4nBtZiooqWsgst+ZwrIVKUVP39DbnU3WYU+NRhkt+s70Kh8e7253D7s",
+	"gHX3t7D2HRUTTABlHIWlqVRSiDmqxuO4lBhtyWTNa/BGqKA+cbUlgN6sww1fC5pd+dcLk4gutDFKIIcl",
+	"NWFMNQgL6aXlaV0ErtYccu9BzCJr2rel8WEA9nVZJ+sbWcbUmocIA0NBwHCPFGsyF0Ky0Mo2mDDvO+ke",
+	"MItSjk11C7nFjSUgd9aTrT0cf1zDEorJEY77gy0Gg1jKrC64+gX87nwzYY13xrE0iTCq0nCrEJ4f1ybG",
+	"CPJ6iGWdofwd/F6YeTfXIOl5VG52mgRpIGV6qImSRvRHlnXG1sJoBvYkKidnUiGmjEYoQ5sHEMgBWv98",
+	"lOGVqa4MP5ThLbOz8UFIMlRjtExjkAqPrQmZ5lS6h/AquHA7NXfH3MTVXEiQLk2lfi/LLOzVmr2GREFL",
+	"J+Lj5MYjbqK/cXyrIrP4wnOWgxhz3nSTcBljzxXYhGxXRzQnhjtqfVNwAngJKFyWe0dbKKG5KzkIHRKH",
+	"PlFyl6GeUubW7wYB6p9KULJkZzfyD31KhN7gkZihQQWKjHE49XhiY54Mpq3h+GsSRfD1KcJqo+M74o5x",
+	"25SmoECORwDyZsTUHTmEcmqm5WNf1ZCDKNu8mML9yiSTRWODN5Izu2526M8kiwo+37iP+jG5LTxQa+XG",
+	"s0Fe+Mi/rPnWsc2i9c3LX7d35FJfiqT75pBrks7YUT3zSGDpGcTt5Zg63pNubaRUeLI+ofKuRo5MDkFr",
+	"KdU6jwfeKeFLbSi6LdrXJc9FSqQ+F5rkAerATuHMmLRcME6NQFjjSJClsuYu/GgIXu7x7CqvmshxU+pP",
+	"00so/eKl+tjLAVNTYsrliqWnDc4Ndk3S+FDQ3LYYcwKd0EcZ7i8m535mC5dqdHUlFyGaEGsK1j7m1wfa",
+	"R2xZ56LtQMWkivmMQDNYn8mxFgsuQzLNOLxc4Fps9Ji+OGQypzGEhLhfCVT/kdeHKNYyPE3yLEebTzm3",
+	"6nJT/vEGpm81sy0xCwdr60hyskzFLGVSXmsZO26/kBsBZTWVpfxaS8DExW3WYFIcL1lq1FsESTmebO+V",
+	"eFV4ty3FpoEvnQkWkdWYO2UrTAq0opjTA6CWsWsvcL2NCBhJDFbme2paSnBTK4CqW21gBa3rUEeL+Wdr",
+	"rLFm/LtsqoPvZO7f1ZIIgTfVqYlqb15X7nnlO7rE3FTNljvPiC5C2yf2zwXnx57lNCDhfovZEBpZPRJZ",
+	"EyxJb+AGNbqKNS1BFklr9SpdZzWuCPK2tYgl4ySJL5it55svZe8FWKkAsqngcdap5FJBZFqdOIF0Tne8",
+	"kQWZ9Cwtb0iOg169N31ta/LLbMXQmowzPimru78+e6ph2P4BF1GvHvKhEeeKhL7Iin1ZpnynNlz4Aher",
+	"kdYaCGf1QOoEZOumuzFFGu38ftL59XT4yfyr13l4Ovz0l1oX3NdLlLHfNWo7yDNKFMKLiQATrflglR/p",
+	"yublms+fx/lfevHYbxBu75xrWFnVo6kyuRMUW7qEKeaM8qd8XuNq63KhmMNBAxRVMFQxBYqpgXDY64X9",
+	"gZ+bpB21zxONbMw6YjfbINa85vlSwVFdSTKF28Mn6/xlp+adFx3mKpijf3bpIyxYbLZTkRYe31EX0frG",
+	"ORcr3hA0aZC8Bke9Z+nxKOv1Dien8H9sDMJxQifA4CG+9oKmMVQnWtK03tFC5tUEWunJRTTapirbfeTz",
+	"1N11M+ZNOKXZUzWk8Ebj31r5b/kpEP45A8zsaezpxmm7l1wDIZ+duWONr3LWdWEnTGx87rztcBJbRarh",
+	"EdtZIu68ff6UPDw6vn9Q5/sW1RNjfWmxoNQ0zp+KzmOUiUwZpRDiP0Efpgu0G4iIEa55kyu1qYnbglEO",
+	"BbtesRW0gSpqI37GCI0ieG1ImVZTOMk4kCUcCevyEoRFd8RH/KjXG5IxMjITrzUmd1z1RlS8HpGxPnZT",
+	"iAETJoxN+USWsoPQjpBxmS2XYMLDUUb5DzYXrV5ALEWCcUR50NkyFReMG09yxRbLRKtRNiwP6jXaofSE",
+	"GnSnkFthTO6A/8SIowqEjyBFdVoPwS6XEIyTP62ALXhF1wQyLutRl5b+eMDIf4Tkl7GSI87pAraNbrBe",
+	"4wVNNHUys4CVBaeBZeguUJgrxdQMenQszTaGdygvmYXxmTjo6jPqD0mxGGWXHPUOh2TMhbWMhmRsnLq5",
+	"UKdrkaWQyi7mMptO40nMuDqFB5hxOOJjkcazmJ9ORXoWRxHjuilYr0/p4iyeZSKTem1o0B4TTAQs0MUP",
+	"n2zh+e7AdfMmHfHxLBXZUp4mbKpORYaLE+J0kRtWYXEUruopYrYGxmoeJ6yQn26FGQlQiTrQ2z6CbatT",
+	"8IkbA3iOh2S8YGouIlgHTbQQhkC6Z1rrqZZwDfXPfQ27MxGtT/WyIK0f/IwDRTE91dShgM56osHA3RXo",
+	"p5Ev9H9BV87L4o+rOGIFCKCIXfgJqCqATv8UMS6hi5G/80W6geEdFT4sssk8/x1rmOrNDPTWs+UspRE7",
+	"tZQQt/FwSMYpVSYim0WFpRidovCb0SyK56h1lsIvRnMZd8kxUBUopM1poic9BhzWJ2ESOOKPGqCmUl2q",
+	"JRw4IHtJ3F6OAde98ngaNJWadBp6lQJ3IanWytMDHtmJjfKilxNUtBFQRLQW0qCEbE8B5LxlQZC7zfw/",
+	"tsRjrSNGMQ+N/5LmPxYKEonuLk4ehdcv93yBrb1qHbEC6pbTDmEl3o0OIvs9lVUjzxvzIsW84G0Lro75",
+	"E7pcc0Uv0d0MH100B+EyvkD527KRzbxqxGPpci15T2g4STGvPeAIIuK10cExrc15XwznIq55Q1WIvARo",
+	"RbjRo5mMWvlR5iVsxltig6sO2X97//6NlVGCTdEbxw8feoA56vXaGpBUUhveBkKVQ2cRsUf5/YUcR2Aj",
+	"MMKaRWCqoGn9G2htQpqXMT/Xl8GglM0r5U9c2HeWxp2UTVmq78Z2P1v00cNNhp7ci/QhRBm1cKZ10nDr",
+	"IFTjb7jRh9EEoTqrapNiA59vMAy1OGIbb8s8DnXv1AqoLhQN0W20hKdaQjc4YHEMX+gzzmMTk2FEXEhs",
+	"iG9WVfFdpHXyeHd/BmZIYJWI8fyz8aNy/rtfIKfdH7o0I59v4bdd8ib3WcaXacN0wKfZeyXCUI/tyevM",
+	"7bXTN17dGwudBvMZ9Z6bbiFyelfTDUiWFzRpZyq5lcjsf/K0Q1tCvV86WzC474OL/G3Edf/pA7oLmWd3",
+	"u04fCtFcjmbTyFik516hHu96DVHmyBbYDOw19vkmxCbSr76AzibTqdT/jvkkySIWYVUO9xoNHjPG+APP",
+	"0Y/yt0pXzWgR80yZskLGJgM+Knq0E7MJLQXlbwQiU5CZLFEsJVKJJeQGgMAqfZdQtchkRpNkbTx/EyY9",
+	"TzI3RoG6gD7CSnWGuMjf1o1v78B/Xd4zeUpIMq4xJoVilPjUU//CAyr32KSoknms4y2lWrnldCpfY/qU",
+	"Qr7TPe5qUUlulN5cCqythO2ZV2q2kCwZ1tA+W3Jznqu3WcJ+AGNbTWlA+B1e4rOE3XT1zHzmL1VBszTj",
+	"tv1WtzVrANR7cN3V326qjqaZqW4XTQ+28IYpYq5qqlwUKlyYB1vA0WyJemTK/NBN+wSKD9yFshhogofc",
+	"skYoHr+ir8YhGf/1BZ8aA39H/7PmmReLCA8eHodBf9ALNlaiwFVuT/4DE0Ae0XIlivKbMBfKuK2bmcoH",
+	"5aYsm4A+t46H+VRjP/KXWM1SQiBPbMxnHUyIg4sIS2DVGpmDqmdjvPOKvvrHx792Pr3g0390/uNjr/Pw",
+	"01/vjEZd/NfBf9xh+ut/2D8Paq2QXgalmgXiirrkCZvQTBpnsbNsZuMryWH3fvdB6GEdWrAo4p7+aUgy",
+	"yfK0uXna5tsJjmwXh1cf/WhSYv3B0Y87O6X8OQNXfH8Tu6U99Mp3Lu8+j9rqkbfymF/xGfpCSVka8eNl",
+	"XOeZX4sj8BxsfgOrEKarL8SWoFM8phxsbTz3geHFd5VZXAsE0YLZNdBD3iZ+ALTaggKOxXb6+Omf6IRm",
+	"omOSfUFhhSdGR9x+en/QNdAos2+xZKg7D1pvUfO4hg9KIY/GF3Y/aUgn+lS4GB+CJVJyT28oZ4NMnEaR",
+	"tJnDMZ0HW9nK4JjNw3ws1NvCqc5YBGwDGIyYTLK6Yid0MmetmOdTChWMwEoXsctWfSCfKnbBMn8te5nG",
+	"hv7HLfv9ZNpCjPFiQVt4gelu70zbelR2W68tBG+zGQAYG8wVb9mExRd1ZY3QbJGa73nmWDdaC2dLmOId",
+	"q4v2xOFtjaRdB47EiieCRu/j+kS8eYE+udRTpIxquW+/XRj1/7nI6rzQn+FXTJe024hvrSWueVRnrNtt",
+	"5HdKpJuGlfC95Zhw9VGIe8fSWmTxIW79mPNQERd/DlDHqPy2k1t/9JrEQi5ycFf82XyXZONlskWHoRVE",
+	"3zRcLbAgtSdcu9EtrwvkJ8WA9bftNJnCAJARaZ+O6R59pOW7u/fUf+3T8UIk2YLt3rMZP+y5loq9UEXR",
+	"yA70JbelVnMUosn3ySZLMZasJxGz7WteD5vIIms5h99wj7Ff1gc+5g841xz/XaV05pMttvWaRHr7LGLO",
+	"aASHvHG+8lHn8o1UcZKQM6Z5zSqNlWJ815m3wvZWZ78ZyN/GEpdCqufw6rMVQjDbkupzN/WgkjqPt4aJ",
+	"lFA0+T5bJvGE1m7dfdvystGa7Wj68Rp+kpuIy9naFYhnK5YSxmeQlfF3lor8bSxWdcVrZ+yJqfLZLkxG",
+	"95DfGykLOf7uvRzqtO36bkI5bz+bw4i3YiV36PQmZREc4Pd19HLXQfadfMNVazNUyq6/jYYxdtlRwxDX",
+	"2xxcwTd0xr4vyflt++odnFjf21YdGy/nCyuY1YqEm2ppJEIsED/bqimCE+i1I8UCIvuWTeVLIc6zZdvZ",
+	"EiHONR3Olpuefzfdu6cN78r4O0nYVBE6VSw1G4qxaEuLOeScppFsrqhfCzvstAuZ37KBQgrcXULqYfB3",
+	"TW/X5sP+w2f6oufoJZuTDhXQiaxYyiADUV26oQ03ILePbBR8cRvYWIbm3XcuksjVJQUvZdA9yZrVMKqU",
+	"TS4+0FjVozDkDsTTXtEYsqJMjT+0N20xAUDlnQ6mb2d7gZb2ND3+WZKEjMXVabluLZgsZmd0xPK0USNW",
+	"OrJjp/EMv9Eu04EgVW+eKQlT19vWW0brN/TCDYmmtOh6ctRPuT1uK54CGtRX1opZ+uySTepxUH/JwHMa",
+	"DBxiCnmdTTfpsqPdPBo27vqdHalpz1Q2q6TtDRXQ0mc2z5mazHc1wO1K6XDh3+9o7rPmQT3jTqxtIgAj",
+	"Y8GfCq5SkbykivHJevOk7orAoX4nST4M5BlORQIEq70uTBUVZ39vdTC+8qCZc7xk+uJ+SOlyyVJkEC00",
+	"dpNhZoXdfB9hM6BhIiwiIlO7WA7f2iiCGqFwU+I968MIWfcayvZWU+ZBn58li34ZPAP9qHmKGmWKpNQL",
+	"z6mfwaPURQWpllhHrsnujOCtPvqbFU2aqUj+KFFiuno9JlW1JnU5HjY8KbxJxQR0gDcsfdeQuqWmoNzS",
+	"dvNSt7Q1eu9ArXO82kKgYVVt9vLyJrYA6a02SD2q5NcL1MTLjLWd34Bs3FRGvjK8pqQJ5N5SAnKTg8ja",
+	"VnjXXfefq5Lvf8NM2Vlj3rETrDPQe0RSBkFuYEEZ4+KM1xlCZbzL1XxSwPHdUHuXeZ7ZNyKVpZxFW9zl",
+	"TUq31LTeWQrcsKGX19vHmy9qt2uwO7Q5rzpD5m47rieubFlnQkxNSVMbkArxfhmPFXhcjsE1YlwocQdr",
+	"xBv+iNAzccHA8lfwmQwOe7JadtQPMO51HmKt0e5fmwqNonq6q2dEjo0mhz6M4pKsuxidAhGushDpJr+l",
+	"pPr6Xq23Jp0xy9iYU98P9NuA1QXq+QdWdjDH2rqmg3WI/6PdGo1zi78y81Pdyt7TOHme1tbn/dFUBMll",
+	"W0XjRN9xJSYiqXHjScVyyaLTxhiHdyIXKjwSBmYWMH6JTIVEK+dCKtLv9QruV9ct/7Oh6A540fJcRenu",
+	"UCmn7hDKGHM9xPWCOq6FuQ0RHHUbeE/TGVMvHYzr3LogJ3NIJFvSFKoln621tLugskhj6XIZYhKvAqU9",
+	"6j281yq13J2w6ctBfcYHL6/0hqLT6MqLqYp5sTSD75c7eLBz5en3zYj2xq/IOiS22BMwLufKDT6VnBg+",
+	"qVeLMQT9HonimWZ5dwyeHoRQlojrZrb5HQ+PD5AhmrADyxhd7+I5DXqDe51+vzM4fN8fDA97w17v15bM",
+	"cdjMHb0qwzsVq/2zFPjB9e9a4MeUcv6DeUFh7bvJJ+/nJtSlWOPnxqr6tI0h2Fi7p37T4MVyA6HV6A7T",
+	"Kq2dzTHOnmx1Uzzxml6neurNRUn/IR73YaBKLGZjR79trd6Ap/6W8hmrpzW2YpVLNInxHOslBNOM8cKa",
+	"OpJcWAVxTiVm1oZQDmHjv4Bel2ssjLitg2WyhGHUjouOjRWmjbmhRB1fuFq8n3ojbF9Y/lPxbG78Wvo1",
+	"4b5d0D8oo8EtXubm9AfG+2+NBUJdXMp+kbJl8vEnzXTwi/XQbAWTkEBCOrk192fby/znBMoHb4qyUQFL",
+	"U5oGhJ5hJgOjEE+zxGUMxbSeRhi2rztIJ6G89XKZikvIbLBL7Tbw451kaazW7/RGjdmf0ZSlJxmWMcG/",
+	"nltj2X9+eB9US3pDNPAHdkbeYyG1t8+f3j/uPzwIiYxnHHUvrTKYKoSQqDOOXA2qvLabSjOpZIj11iLn",
+	"D+Bq+tEsihmfMLhPXChTbDDqkhfKK+bn8si5gjciNfHZlSkXdIlO57ZGkVeOSrPeE5MyE0jVkDwBeBBM",
+	"swwqmUm1jIm+bHEWCISZ0wujtvl+npjME2cA8+CKJYn1rwAj5SU8Z0xTwV3cjlnsNE6gsq6tkvDfnRdR",
+	"B4COEcJPp50TQJ7Of65U50RKfZsEH3fxZDB90AVL42nM4Cn57fOnD+4PjknKtG7MeCSHRPBkTahcL0z6",
+	"U5rMRBqr+aIKvCSG4wK7J5ZrC4tnBOeztlWCJ3M2OUfzK9wseIsDgOa62VypZXB1BR7xU4Ge1lxRrOJn",
+	"ItNsHFoQBlmamE5yePfuLFbz7Kw7EYu7to37B7ol+4hrv2CFeM1UV7QI+o8/pHRKOQWB6dMdNw3+CvMI",
+	"Ke8m4jy+e9Alz+hkbsurYbISW/VsxF2RJbHiLi38X/7ySkBRkFKpoonQqAzoQgsBgZFg6HczoWm6rkP2",
+	"v/wlHPHVnCp2UXh4lXSN+Xr/7d+Ixml9FSeA1PrHZ6YMO0otnLFIg6R0r0tFBNveDCPL4hAyJwkjvokm",
+	"QJijRxS65MUmBEtZGcnIid3PiOdpYjBXIS5mxpQkR71+l4DpD6eThCZSEMz26tVZNPkJl1TKlUgh5zJk",
+	"GXxCZTwxV4Dy9YhnkqVAi5BoY7WIJNb8xKTAx4Rq+hjnMZ8RlkhmT8ZUNtN/5QHdJJYlfxdYUmjSOrtf",
+	"zXb1zv1twqRIHLlwhiWTJFn/MeKYdxLSKkMdUpvAB7dh4HSoB8Yh4TsFmBUqi+FR59X8tQ4yEQaqCRFT",
+	"PRVbFEpTqg1lXm0NQFh9l4x/ePae3KXL+O5F/+6CjZ3yUkf0AaSFg13QpeUCkPEICPEkofGiWP/UYwdg",
+	"6cFspF3yAbQpu2X8FbL5rHUPak4FtripZi0kMJV673kNBVeW16VJhgXFJhWqRY9XVMUXjJy8eQE9NW51",
+	"tLhCVXyWwO+64diC6P/9n/8LCac1HgJNY5ADhEcEyaC+VEr6qeVs1kBM9Si9TOU2pY3ETOTjiYjYuKsn",
+	"A+pXmtFLQ33y5gXeBENLQ00QJ0nsnYF/R6pLSqgmPFj1G7RYyGVu+WusCL6SEjGddskToeaG8dp3uFgL",
+	"TQvGFcWq4HpepIkoQeE03oo12etamrikNken8XgsRbxaFDzqHYUmvSduCtNJk6PesT29XFfUP3iao5fU",
+	"7+e3L5EXaFSnuVOIVhzJmYjW+PXN63fv7f2POTkTag51SWyudpeMNSRUwwxK52DqDVMVwXw31w9qTOYY",
+	"yS5VYc9ITn5+/7zzABZrko8jThz1enDvR7wGH4G3agErYVBI1hgfhlD0YsZFyqRbNNBzKJDhludYFiRC",
+	"AridcJOTMeNwwwqoZ7LJ+amYSsmJyRuTHB/sznlGe0RoK4cBZEe8NmP+x5MkcXXnIyY/3bkbiYm8a+6O",
+	"PAAQQVrWmAMjsiv2+LupV88F5p0HFyi9ux9t9nfkLkD5EdZYysNchaGGOtwqSlzC+NwYeHTYNx81PmkI",
+	"WHnTxe4oIUY80QDKvRyPe6ZbjkgqpVxOGWwVdv8O6jiCWT93vWnAUHt4WKRS/2HKVTqimdO+MHdK0i00",
+	"FzXpHLC+c87OYYklxmNrIdKZBquCWidW5lrkZDaveYkZUkwqtracxdTHJFbFlY7SjLgF8PgtVQy2abxS",
+	"3N+dNyKJJ+vxiN/5GKV0qjoxU9OOFirpMu6kVDGYoGOGyuVNjR0KEjGkXd2nK9KZxrm7bYa5e3DQHfF8",
+	"yXhnBw9hdce9Q9zD+C1T6bpzMlUsHQ9LdX2ca6TAGn4mqBEaaVJBldL3Nj9uUz4MmJEPWS0K38ViBbbo",
+	"GWcrz7mGWqmvA8Hk7AJZAg7iMxocBMRhS+hH3CQa/cDO3onJOVOhTXHwncwfhsmJYTW2eO1EcA4FnPSt",
+	"jHmmlzFVRniGvIawDEMQ1YjbMHpHmyC3ff1mMe/9GMLjGEpBie9cQQuh1QIkommcoL3w1feaFYXk6btf",
+	"QGICHvgCUqGPuCYdgMSCW48eWyQCqi5C6ntTMdNwikSIc0mwxIByMqdzbqjfARYWcBciX/00gfogkatP",
+	"rikUnVkUowRLW6CoKXNFxpVo0BpAykysPUiONh/KXKwkmYsVWWhN18hmCKNYksgxKsyCblAnZWQRS6mp",
+	"lNNzolghgUV52hMe9LmnkeHYhrIMyWouMI1BrFBoMenurDRoE6OJTGkdDfK1GC0F3PYzifihh0bCndfi",
+	"RbDoG1dTesBAJVamnkm5LLaXDd3WctIT2dK2eAtiUEv0+nAJOYJirSXQ9IwRya0Kj0DfGzlnmvpys+nx",
+	"y9c/PH/26umzsR2fRlHKpCwaJZw5YsTHlmBpxOkac5XWkscIufH71//17NUY9W18zy4uydKofE1Gmy6U",
+	"UyNjmizndNz13zHmNKcEjrhMXYJ9o1aZnriaM6ao0U7H8EyJZUrkXOMzh/sN1eUnzJgzjfnh5Ic3LzuH",
+	"3V5H8GRdsUGsVqvujGdAo01feZfOlonu0p2rReJlkPdNGSbXSjAMet1+twePH0vG6TIOhoHue4ip3+Zg",
+	"pivcUU252CWYSGZM1WVXyLmZvS3gcqzJTWKSYdsLOjQP+mMk82O/pBvlRCSRedMAW3yYD4p6dn4KXhtI",
+	"44qjAm0tDmq8tr32UKssiaUyxMV5kqKgKRlNJ3OrWg6OyFxkWLoTOjr3NECvMW7LoJ0rXY5Ta3oMtn7f",
+	"8+c7aZ28SIlvjidUsRmU0Olgv3GIlTJH3JgjoEAxUkvCLulEJWCnkcxM1CUfjDWidjBaIyVOs1QLaCOO",
+	"rayQiltxdgTI20ZeMs3OYfhTU0/lFBxjT0+ddJvn+1HC3RVzFPN4Nh9xYFdEyxJI4vxy7zYplRXB7ABp",
+	"BclMPI2tWw/Se769uUgi6fypHpAf4yeuBOqQDODvjQh1CE2MMKJ/QLYNKHDnnv444sghwKQpXM73BYm9",
+	"ZCwHXfISfftsxXojIudOX5AlT68yiiFLBz5ZwCpGfKzSjOujjJBQphkDLh0bU5L+AZ9j4a0WQaOPhLnU",
+	"KrApfMUtpCy29dKBf1lbkC18BT4oeDBDj8p9J80Jgf0ainlZSdudY8yJuxWeMGcF7DjP5QMJooAOomk7",
+	"FvxFFAw1mXlqiI5XKUQ2PtTmTe6afs4PrG0H//mvbZ8nsLkdOoAAHFx9Ag8WvPmanA56vaY3ItfODqEJ",
+	"91Gb9k9oZNg6dulv7/KzV8ILOx1u7/Tc1uiCHoNBi5XBTUBlDTs93N7JKTq4tOM2IHhhCjy5PMfHvRbL",
+	"00j5HORb7HLYCnAughz6HLWb5j0Wdyo8lgGS+89kHz9phHGZwIIfmMmQhAiBzNUKzkEYKPAM+xigD/2n",
+	"MLjsTETE3tnKmx+NA2kwDCZauAiDhPJZMAzeaQktCAMpsnTCzGfS6cyYIqPg363AVicbjAIyGo04IR2j",
+	"GJJRUG/B/3eQ0rz2Wv3sZGkCnm2MfIeU4/Fnulw+HgVgbxeZGgUhYfzi8ShYpiLSf4Fb5eMRJp/WP2iB",
+	"MZ6wUy1HFXpefdc4mSOPj00G4f794575X7+5G1K1x4PmFsAsHg++G3G47l52QxTIitkNdyNxSKvbkB0w",
+	"CqMjSllvTGjMMd/H7U6NOQDqYtPY5FxqzgX2TJrXQQRzIPLg3H1IQi1K5JW2Too0+oiW2AopOoFbWSMj",
+	"1jU4Y0WmQ56LlLAodp3A7INvJyhDFZXnO2NwIhmHZMy4qWGDgRcHWq3SrFhrTLjc1bbKClTZFKJbyvI/",
+	"crlaQCsF9h3bN7okMVaCE+7qZMGMWNvRvn64h0j3vGf2GRqZteoRMCSDXs/IpDDucMTBQWncJa/hAdds",
+	"zQk1piqBBHsBZvrVUDUFB2MFJ0utqfLO0WBwkBfcNFsacSgyE9UKJEM/HE/aVJNJfM42VoIxi3PwjY2R",
+	"0iqZeXH82lce8kqMOKgw5pWs9AblhGiQAQtDiBU360KjN8eXloqsY+4iVgVwSeyeiGhtn6dN1D2YE/FR",
+	"9e7fJWa6cB7Mn607lWYUGqvuAH08IHe0mH2nQk2vyD+IHoR8PF58OjgA/xZwR9nqU4zLdaJF0WdFS6NX",
+	"+0g3z/I6Y39yCaffooc+vfdCvKTpjGGn4+2dfmRRTN+vl+znvCrWP4VMtauAtIuwY9DN3nFPvDFfri/g",
+	"NIk25mJeQ7Rx7Z/iLe7o0x2S8kUuCUPku88jvM2jYEhGmy70yLvSo8ql1pJPs/yB8LyqEQ1E2mzr+VBn",
+	"aTYuY8YVBHixxIDjJvOzxze8Av9usBHXTXE8NKdqxmo1aTCjlQw3L/1yQaDO56Eg5Q5zlltl4D09Tl1+",
+	"ZvSyQaPVZJKl0llZQFUG6h+xKc0S5W/OmDDBnj8XWYqmIYwCBb0dzQP61w4Z80if0ngIv4IbDHr0gY0d",
+	"EygIY2lgXGl+TqX3Mny2JuOXYqa3PO7CgBN5McaImqP+g14I4xo78RISFuAgYMCgxu47JGMn/UIZWmsj",
+	"GufRrac2unWMtaexJLS3YhlqvMVn1bJPONiNDtAYCuW5wdizBNelOWPKODFRMmFJgjh0xmaamaLg8Rjq",
+	"U+j/dFDe+h/j3M05SyhMrUf3HnhSRjIOLj3wprnMFNaGGHvzPtZMamwswNM4d3n01yaWjEsErhYlzaOV",
+	"NxOUmCAn7idbadPIA3iK4Ol0xtDhylq0MAsgMVlDiIQa9ROG2EiIYuki5tT3xJuIBIpr4eP4QlywqEvG",
+	"KV2ZrZwzBr6HxgoG0usY5LGxKwwrUuWs2CKJ8JVS78TWaKHKleI4sb1N7LBv/hlxKPyAI5q60P5DsnkA",
+	"HFSKR3uWyYalAVHRbR/BQxi4k1i7MMqNHorBg4yLTqiuqVt4zc+f3Lz5QKJnUeH5ygiU9hUL8KNLXnD3",
+	"WuauOZywgeiIy5jPEoZJzMkYJgVz69hU7R/DIHlVdyQN0qsmhrJ6DEm4bc15rbLglPD0HcsRn2hdYDod",
+	"wuO+XgckrUHZ92/v37+52+/2jZ2XKfvklX8d5N/MyyTEWXu9e55LAeq56HME0IINazHfr4GLlld0LT1j",
+	"asVMcUvzEOqexz3fmjhytw52ttJYjjuDJ1QLfnNacORoiAVFCxwxpBgiPUV8Zzw6RZqHt6J8VGJqzhAc",
+	"bz+PAsYjzWA/jzB/h/73q6srpKjgHpfSOCl5Wb1EfLcXqcS74EUY3/zwfMPiuQAo8BhgFtwoZkFESnRn",
+	"fAKugR0bujcks9/j5fiAeLcBnRBlthiSsf5KOh3FpBqTaQxJtS0x8oGKZwRzrMADzANM6rYaS/vIqf8Z",
+	"88Jj7geNpXpwj7PCtVUkYXo0Kom+7/ljex0TJ3fgrpqC8s5Afxz2er2DEC+TOXVzD+zDOVnqSWJEqBwc",
+	"XkX6LnlF01SsvKQBTbZt+NrCsI2nWaqkARZuGKFg4HbKqbE0oMtSl2CStlT6yc3h3XGVCq3y81xowXgO",
+	"qShqjejJYry48yqHeIJuPyOeU4xlKi7QE9YQZHPyxtvaLbHsY0XG5zGPTsGpadygpopUvRQzubNJXl8a",
+	"VG9b2I3eQaxOi4bPeNRqvBi9s7ePBxs0sQit29toppbNWy4aG7/L5ZH2nd7S1Z4PDNj/2/vCv/r7AuJB",
+	"Lut+6ScFpDQ3+KIARO9xnQnsMRkFEZvobUajoNmaD4bKx/15cwvk949Rs8ubiUwtMyNpd/HjVo38yz8H",
+	"YOmdVv4dfpUesEZHTOXqvkRXG+fBg4WkclQa1mVOMg/d/sjgMgs6slEfxWy6UGNThFyCoNMlT2kaaU0p",
+	"VrHR/Vw94Q2KOkqzuaZeNOgaKzUotEYpLykd3JYq+iZb1MkJSSzVc8SnneUEMfvziwkm6reV0NNaOACA",
+	"7dH6dRLtyezxiFw07Tem/y/O9F/GECpt7q3l9+Yi3zLDx2m/AMNvweD/tNz57mdOF+zqbp7CbiuvxqY2",
+	"iQ2aplqx6S1m7hH3uKcXFoQzmLrNOPnQvLJSlUnde9DrOXvQBp77jbVuZK2/IA58469/cv6K5/SNyX5j",
+	"sh6TLVJmilTzD+K5d0UasdTwlK+UAQM8IflTi6t/fW6d5+bcyp8xat5GBuCLNMbwG68kDEHmpRqZXevF",
+	"TSN8iwFPMaihSzFufkI1cxELhtH7EHKSrC3PKzyHmRHbPmuTMbwGA6890/wSfOBL6rGJRLgNt/Iq9272",
+	"KnfPjdgpLE6nBZZ8aEk2MV2Tr2lXzKvJXfVH8d29eBhu+xv7+sa+PPaV5PlvfcMw3pBbZlpIWG6eT/mO",
+	"5dfjUX+kUzdC5y4aZDF9/fZwvUJ0muU7FZaTRy1lkk2zBCK75mKFmUmWLJWChy6casStHTbyXsjRzwpF",
+	"DcPCEkYvGIS72oWgimTEo0SIc3TIwDw+05ilRd10xDcyq90tu18d6/reYMO/KAsrbv8bK/vGyjxWZiml",
+	"ufV/EDtzBPsbX9vI165r/0TBxbC2UtxHS+UKUxzdonblGVNhuSPeyppaVsq+NtVrT3vnN/3rG9P66s2H",
+	"yI7+INZFl8tbMx7+GZgXAPML2g5t1bOWaVaMB3UiZptjb4aQk2/GsNgIJowXqZ89o5pCCdxk1sRLoZQH",
+	"35RyM914FE6IuT2xVWxTU41d4pXHZ3RyvqJpZDiL4a0Qz+olRSEpu2Cp1Dw5YhiS85e/vKEzJrt/+Qs5",
+	"QZAYD2ZwQrZRD8aZu9/r6TWY0btkzNmlzbu2TNlFLDKT1AdzUcmh5oOY9gYSFuHP47CUaMRxRZtACBZy",
+	"xuax7pzmLBbjhtzEjr/bt0eQHHTnR3oy46tt8ylxkyvE7NOltJxCNhyHQDwPxwC/6guoAWFTYEkVJwn2",
+	"o2YZQ1SbY5MoTNFzxkm/Z9O4he6zC7xWQmA2di/aAaSsKWQBRXFJy1qQ98Q8QaPb8oom5zZompn8XzbK",
+	"mrlIrdwbDbO+2GxXErduE9z6kVwhmYsVwxTdfI0xvjZvCvWwNjTxMRDSvas/+yM8BxcNg17qByZlcbxg",
+	"I+4kwWl8mV8MBIRevL662MZlGeaE6XW5JEPwt8uTmKksZSH6x5tna1PPFB3f8qHtdTW2nTS+0Bilz8Kg",
+	"Ijx5Awob84giy1Qs4tyr3Hx1UU8lq5F96XcXF+ToYiR9aOPojSRrm2pJU8YRhIfTVEPKPIy7W7qga4Ip",
+	"NCFkBJeieSLHEBsbCj81ITd+unY/r6Ww0d25R/yIg0s8jnlqYuvH3jQmPa8Jcgvz0HpMGW9SuZlcBvq6",
+	"2kxwEPlpSBHmqNG0CCNYMPRjCOTuLmQF7Ng0OhV/CRfZM61JaWju2f/P3tU2t40j6b+C8pdJamVFdmZm",
+	"d7zlD5nJy6Uqmc0kmd2rW02ZsAhJGFOAjgAtqza5337V3QBfZMmmFEnUC74lFgmSINj99IPup/FB8lHL",
+	"Vad3p64EsTBKrlxjbjVibr5cjmaEl4FXR4EHh/VIWkhYYnWLG0ND7kRfI5w7X3pTMth/z9+V70UzU5bw",
+	"o+Pw/EeCn7FUbCJVrCfkacCbdZVb/mjpK232/Af8vf8acq2nYiXlBnNOOSq40iTJP+x55W9e+CqXZCqe",
+	"sM1e4RtxlUoRnXBRjthYhJ/hzxCDRW2cLPq7W2ruYwRrltfsUGHiONWDVJj5430ofnxQ6pBmmKyC+xJw",
+	"JTlxKOeKfY0PYDA4ipbzed5GGO9nwMdzb+UN/h1lgW31HgrD7V+8TlksqftCXypphkVXNFhWWPKZh9c4",
+	"4IQbFstbGYuqzGOht5nPIN0mFefN3Kgv07so0QOzBUjudBXPfcpXaMycTHxV3JPkZd3X6+24nFegtUA7",
+	"NP8AcUxaIlW5/Hfc2FNca6dvX0ZeFbNAIMVs9FM9QlfgzRQKsKPeJ7jSieyJNvuZbO+9YYsCxgLOoiG+",
+	"Bvs0Fsj5U3HcFHtboqo7MREegXSVLxQr7Tf0EzkYYgkZLnSUHsUvzR0T/R3XHVZ83q82/alUbepPCDlk",
+	"6yr9Qh7GVYIcYuUXPlvt7LCXHqHUHvoX/Ajr3wk3Fj+5ty9XJY7wZS3BF9EdNsAadX58/IxftSUM41mW",
+	"wDVta69/tRIwCLG/kV6iguy9qgBDn3V5hjxUq5iMT747+CPTofTpddbvi3TDU+OO/+6hsOC7jU/k8068",
+	"C6n2i8TpAtUWqLZAtQWqLVBtgWoLVFug2gLVFqi2QLUFqm3dVFtXfXIOAe7tzavPJfxaeutuAV7reNpy",
+	"uoV0Cd9FD2GfVoOiLRt9n79/fIddg9xiULra+24x04e96ldh++awV3X0jO9OJ5PJKaCEIlaMZwSOXXf5",
+	"87xz/MnjcehJ3i3+5GxYX+S4mIN16RsfOiUXVJEPngRkT+D7fLp+OajDYwHPl9ddHnMLS6he+pc/+J4O",
+	"k8ij00ofwIrMQ878oKshLQg8aqgnXaX7VrhGVyiAnIr4gv2u5F3epxFdJrXEdNnSpD+b31Re0Wos64uJ",
+	"a5+lVTL1XY7hLIpa4DbzE2NpYGG7Ng/lIOyHzhmLlLZXQuERAHLNDZvqLGU8HgF8tdQaH9AEHkN6uNTR",
+	"q65ic5M503Od8Qe/Kpb1xTuQ81xX62GlLS4/MSE7ei3O6qyWz39FH9/h+bdx8ZltV4bBX7j59OkH+jGJ",
+	"8eVZZ7Sj1UEuFljkNDNlKts2REiWw7R7XWPaLKLW7YA6kXeIfKDr4qtiOGrRN+I2lXf+1/LobYZ95bxT",
+	"zl0aTwU51YL+pvbENpVqYNiT3H0/hVuGQ32jdTyOqDPDntDFzNO2b0Jbr87I/QIxIzUkUkUPHyID8IAr",
+	"d8mywrvrw4lMOz7jldX6aiKpYX/gAe75cRxlJeHkfUid2UTWTF0NKHRktzypc6wHCl5Y/XUChn418IHv",
+	"JSCPECYTjPhtvh8pgQk4Qm5eOdk1DdpCwExthr6wOCNDx7pZp/NcsOedzsisI35eeMD9zISdTiQJ+CPg",
+	"j23vQ+zWnkIOf1baU3jIba9rY0EouE/XAPb52U/Ylv/xvQYwzoi7Lk7OO+c/np6dnZ4//3x2fvG8c9Hp",
+	"/A/+LMYwcmdUf+sBnclatx72Ca2EbYTjwUf39xPWBpOaBkgPsSk8tZfz7MXic4SKLwvr9A3YqQaVs2B3",
+	"Av/8TCpjuVrcHPLVLU8yjv0hqxjHJfSNtQTPrHxO0CzMuUV/SykVkenxhKdRxTfpfld56IEd+IoeedHZ",
+	"X84i35Cv3gY8tlUspcQYylsJEGK+D3/r3v6yLvw9roTaXAaYmOaoh3XSBG7CAlsQvOE9b4jlARV72BBd",
+	"4I362r3ibNti3DC+AhRwBY/7pLpD8e+z4R9Pn+5yKB+cW4iPNxYfO1exsyHy/Xh4lc8bTBxYunKw3T7/",
+	"6Yf60XHZpa41SN5DXx1i5SNCB00Fy7sFDxaOCadcVo3KBnL0DM14bWFtZoR9XFy75bLtsAREKkYew8pe",
+	"lvDUFVTWF71eQxob3k7u3Wskr+Wd3XlX+fO+QfPzE03z0nEmPMq+aXzSs4boMNj/UkqaMxVbV/Uk+7ZG",
+	"U4/WZd19gJrMNjOW25rNffLixjzfujfM1I1pMaFsih1rVcyup1aUQqHZJO17LYBcGbMvJRxk6WzrW1Kl",
+	"hgX4nVOvvnBXpsuAi034uFQaiK6X+aL2ZOoa8sKryaMdrBJMMjMUMZsKqjC7FmwkjZFqUF/i+jCUqQfC",
+	"fsKVcGyS1G9hPdGjB1d15K7qFzQbj1u3khv7p06y0eaJTbTSoZ3CfBdmuUwWerBPzu0U1UO+wphUK5BV",
+	"vK+C0GY/p3qCrdlRNwB1bpBVi/rC9oZRi+GsdFWEtaGf8GVGvuobpVw4s/pGqL+7FrXw2sH+YmF1RSAp",
+	"qtSeX4uBVKWybSUmwthcZQSuWshgzKjPtJhOYoGNj1Nj2+ytLRVvZ8rKhPhJqhSPpfFV4rNaA27Nzxar",
+	"f+YyeZX/RHd07flTjPViacYJn/oo7x+qXBBPBVjMiFuR8gTdqilUC7DREmNjbSQ6URdmuput9Lmgavo4",
+	"1eOxiOfd5Mv8p3m6DInoW2zSVPKwStwh7W1a7Fr0OLyo0tWpfYbVmplET5Ipahmk+ZFUsEbXpDItvEEJ",
+	"ZjLNxnb+Tb6t/EwoABYiS0VPyFuRa4QUCAhe+DgV2BOD3u5I0FqB+ZnoXEkHxQ5gEQ44al7YIUXBfbS/",
+	"jFsrRmMnapAKk43m3+LH/KcZ5aiJSAksiZgg3bUQCrFJK5dugQ+zWH90rZGOxbwLvae/0zNiJS7qCmDN",
+	"PoxjUP4FL63ExH/KKbHyUsSOyddKADbqy1tRiArpFGZD2nxgUq2CmVkoy0Ar3T94KrjRik2G0+LBhIpN",
+	"XXGGX3AVGSYHCh6IbEwOkqcs1ohHb5Se5HmHbi0YUuOBNz1CbQ1UsDj7Ia9eLGv7eMGIOlIQXfW4FsSM",
+	"9AO1FmuzX53ggwS7akjOS+VSOKTkANagl2SxVIOu4mp67yOs6loVaZtO4Qim2GTpLX4HqUCDh9QTLhFZ",
+	"2lSZ8KnTn8KZIoWPiWYjqTIrDKVXwgwRtfOipPuUwjcBh1D3Nm7BH+AAqqR0RcJTMsGGat4cGeamFR51",
+	"xKfM7dDEIpG3IkWxoVgkfHrV12mE4mWGxuuqovkcyssU7xLuoF1YE3cCyxS8m0TzGO8lFwxKxVintqzF",
+	"doEehquuIpUZ3MvxgRCDBU7rC8WzylprTgMONawmLkRCz5ebnnZX3ZPjYF6Nw9KAY6HmyHDgj4+IcHRV",
+	"ocJBx5fWAb5Y39uOvKoTSzJhB3Bdorgw0ysV9SyliQsrr3b8BwfXz4qBj+11TVnab1akRf+AZjzEjcce",
+	"N8JaKAUYYP/XrylRX1AVPuQmRCZ2INVlNjS8xfC8Fr1JvOUCaYl5e1zw/kl1EV/jBeOMMmKqPV9RfxAH",
+	"X4riLAtLoM4oPYqDu4uUJbrqW6UljovzJPpmn0nPGgfigqntRj/zdCB8g/gax78YDFIx4Fb8PF3RldJL",
+	"CDuGQfdiZQ/8RlhnwL053j5HSwZ6h3UvbOnLvuTjcQszVXaU1KXZfEZ1x2vx35QEYsX4fo/cuc6calC7",
+	"atabM+fM5zA/tN1cacx+63JHfO7q8/Zf23/LZaildXpOG0UFTm+qqwIqWAIVfHQl7wEarAUabFQ8q/TG",
+	"Ao4IOGKNOMI1EKiWs2wVUZAP3D9csYf6WzWpAhkLZaWdelaAyN7vDDHTF8xkqIHfKroG8DiW5BdwKyOV",
+	"WL5HOwtIZPsUpVwzwrdWQH7Yecb8Os4HmjZ7nWIJRIz+jEl0h2aoJ9X7xA05zTSSR7jN6u4s7yLit3/+",
+	"+/Sdfxc0k/MlKC6Y0p4zdxsFLbcLRBuWNdQgB8K+h49qeWv/fueN+/bs9LIWdFlrWFl3lQVFy7RkFd+6",
+	"XzeSwL9KZLXYviitxLZsS6JvpH8Kr2l7hc0wnv1H8ZH46hrO1zI9RaN8rVxLDZdeglN9L/7JWelHYHxX",
+	"lcVsFMvUjQLETFeASENpd3Hf5YDbDEOd804n3/GvtBnxIRB1BAkbdbRRh7Eo3A0YzHye87UDx1OWAO31",
+	"FrNI2+vcsIHW2CeB+jnNrTnQN/KlW2oo+/lPWmFL7+zpwe4r9tXV1nsnlagd6uCsrXD0P5J4xRCm9J6W",
+	"DmFgOa3g6eC0lbwdwvilPR6ctYrXg/NW3zj8fUwmY8mww83NSqGHv+Tq9RJVU8/JDJf3FPWNPIXrcyvh",
+	"7jYQiDzgtjC3z3mtZrVnFiemotE89Z71xOoEDKSASVy4QVn5yVnm07LFLA2zNHjA7/tXXk8KZDONHwN4",
+	"CODhHnjYrHoAPiCd+vvHd74ZH4/9ZFBSmB9DKnat7fAR7Z4F6MZJDWxURW/b2nmk2b5WXYD9xhlnNc9a",
+	"SSYATlwsFRAQzsYRzpyGPOsGOnsHcTYor/cAEbtx+PQwM1KPDHEdRWdbBpl6oOYC4EDWsxl4y5GwHKbH",
+	"0bDlkaU1LKKGp9hlFh5xZCNwjlgf1JcqbrNfeBpLxRNp5ew27gPoyRG+BXr6/DAOypOgU+Ha6rpJCACp",
+	"QXYlECs7T6wETuXoEUfff6o7QaIE4qSB3gUBOwTsEMiV5ciVwKscOMwIlMpBAZyd4VACb7JV3iShtNza",
+	"Uo6PyziyokzdiH6WFLllmnE2FqnRqvBnXeVBS1wq9bdDIVNH9LnC9kTwW2FQfsPdSCXDPtH6hiXyxqev",
+	"9aVIzRJykSvAILqN/cxfb4DzcAngx6YUVn38wCccu7vN+9Mn/ntomligG9lFmbDl3GKe/b2HvELwrcG3",
+	"HjInQN5vq5xAxfw8xgfUpgA8DFkrCbD3GCGQAYeJTnaBFWgannw7I9AMsLkX8qcySWI4w5XgPBbzu4Iy",
+	"r6eZV6u5GjBSl0MNTD4S5T2RIc8rxEYtcO7g2qvbJWNu4bsyra4CB+iK1W9FaqRWbfYm5X2u+HeGvdMD",
+	"w176W0ewQ0JxvaGWPWEY7/V0Gks1SKZt9q5UA0eakAn4LbghABZewLMGrvB3XaASf8vg9fo6Q1VfxnPw",
+	"QA8MftTrBHiYgECIpPpa2NxqMpS9Ybnmjer6tx6Y+1l950uyVvBcM2OEsPb4HIev90sqH1/lsx1orI1u",
+	"xI/MmL111AMeRlw66yDA1XN75QD0AufwGg8yeVjhTJWLhhI+BfPK/FOyvjtc2kq0YqjZPYre8sRoho35",
+	"wIQ6SRLnF7xCcb6Hi6+wbm0xBZ751jHdC4AbF0RVtoqlfawUeYummWb5N8fzL1kxUjp3xdSnYoSVYhE6",
+	"/yNFhkdi21cx0MsYWZpT/9k1xxqWjcSmduom4rp78vXLn0arL4yhLMRl90TAZM/Vi1zOHGMR955QhMHa",
+	"Bhat6g7WTqHN5NA8+O0tkSkzc8drS5fZd9d0VEzZdp1ig2TVMXrF2fABlQZDY7ijbAy3xdCo1HktNJ0L",
+	"PNsR8Wwr9JnbcnBYcgEhnaTJdJLgW4NvPcRAuPCAIZXkgDBCSB85HnTSYJS+E/DkUNJJaDJDp6TQE6Ep",
+	"EiB0YdrfLkzNY466TrHariAAhrWmDS1svtQIcXE4rZiOh+kIqCKgiuOiP8jj7i7/AUa8hEIuTnJDVZ8a",
+	"KT3juoiRYwMqgVM5RIjUOHvSNEbaoD7HTqGrh+iWq9DeMrS3PEAqJ7TOPI7WmYH8CcimXsfMBmmgqyPq",
+	"nxnoooCHAh4KJNSyJBS6/11mokoir+ujpYqnXjM3dVxgKhBUhw3jdoSqahrHbZ+w2lUEOEtpuTddp1QI",
+	"BWYcIHPKROi4FiUqM5enjAgInB5pxuC6aDGjGccxWY+rrurpkSAQZYY6tcnUAwnwpn3rRG5Kmc91YA6L",
+	"YPYjdP3o7wEiBpW7lSiidy454LiqfYJgbJBkk8YpcpIJbDGdgO8acztsjiXBkUJ9T6P1PcEhBo5ghzkC",
+	"9F2hROfAHHuI2A8bUjQYsTeMKQ6lKAen8dl/4M1+feYvXSPArrb4p+XhlaAcori3HfIgmMABN4kmXhT+",
+	"ldaOGnIDEIIe5cLdO7cZ7rScdzrUSm8GhASoUSf2pr7vIQIPEXhoOs9408UqZOT5eLyxRvOHGYrj5/wr",
+	"H9VK1NpM3B78bPCz+xzSExAIgX0I7ENgvzdIpemwfiegykFF+CbsmodNglqRewjaQ9B+9Bx3w6F6CNDD",
+	"XnlwgyGwftBPh5g6xNQhpt5xINF0JB3i52+On30Xz1oRdN7ys2gomjfIda4g0QOWSLW4qND5IEPrAY4a",
+	"6klX6b4VrtpQ93pZmor4gv2u5J3rFEqKqZzksR0WuRFiXLROLSCNsawvJggdDNMqmZYLAImwh9vMT3yw",
+	"/m91Daqu2of6vy1G4B/8WlsWCO+HlMHq4gF+YoJyQPDJq/nkkjlrLrr3d7DDIgGh6D+48eDGD5xB8O50",
+	"TyrxaxMKledaF6FwfNgjMBEHiHoapCKahz0brKnfsRr5h5vxv4KbQQ0gzkbCprLn/BC36ErGWoJ/VujJ",
+	"2yxKhckSC18q7i1EJDsUtZhOWWR6POFpVPFnut9V1EvMMJ5ohRpIvSE4rOjsL2dRm73AVZl3fXaeirzm",
+	"950Oi26kiq8mqVaDqNA3osNQ2WgRkMAha6AIcQuXdq2oH4ET+W06MNFViCbYexq31Aqt0qxal3tiIxto",
+	"LJ8SqBiPk6n33zAbdAlSg8qfp6t6XClt2bVg41TfClX16lvkJH5z7eOXw+XvcXHRuXWSZ2W9JNvaOogv",
+	"ZSp6uOhrHOw9+yv4pKUavE7AQq7actNYrr6h4XTIKTgMB/ybt6u8alWbYx8202zaZCOwvk9QSuYpe4KB",
+	"65W+FekVPO6Tqo/+99nwj6dPv9lX/q8zSnvBLASnG5zuoTEIaN0cfbDcd/WQs10XDZEgTLg4L9iHVawU",
+	"WGow2GVCo33+0w/1+YgyGFhz0869RhmBYDhcfNMgz7BDAGexBJ8cicuqPVl8MNqxy/Mm4NJcXuGxPhKZ",
+	"AoxTQA30RBXIg2KPvJI1eQ/vuA0Uj3GK4bDPd0QCyv7X8uhtBis595X5BgdPBW2xKK50vs1iAI5INTDs",
+	"Sb6Z8xRuGQ7tqtJxHls9oYuZpwSHaldEul/AO2N6J3dbSPB2WTTidzSvV+6SUcn/dhVhtPNzh5SurNZX",
+	"ExmLKGAywmSwgAbibhxVur8T7roWPT0S7o1IJVhfJoDToi//F7mCJ7+6CFX1EgmGEn5zAtl9mRrLpoKn",
+	"pgHiZbUOF7V5l8ZyQTZD5FCGyePHoZe+5cm2yaHACgXUNNcLNkwKbUrymI/Hl92T3lD0bnRmuydf2Rf2",
+	"p9GKfWFxRuaOdbNO57lgzzudkfmWxBWPlRYeEHtLcnnNezcTnsbHRUMFdBbQWUBnx8XQlftt7B5NNydb",
+	"6D5zd9+JbCZ3aP0kXWDnAju3YzizaXJua0CzmVygRzHo2pKF1sDopVlSQ+zz+8735O2cw7XizrIJZhlX",
+	"iotxNCpYNiKFdUeyX0pc0G/eaeMJ4NyTxAEg01VWDwQM12ZvrcNoqUA/+Sblfa54i02GsjdkidY3Bn/I",
+	"ByWgBDPNaCXOhV4XcJMOTaHz5HELEYDSdijVoNnCn4/4LmaczMElmdJTNmToV7HWSydcwqJkg1RnY9OE",
+	"jcVvYnnr+q3GCL7yXYuCZ60d9VCsVcTpQiFhi9qOot3jbIdHquRQPdGCX5UG42BlL0t4ynQag0krhaJd",
+	"teESCepG6aPFGoURzMsxcAiqE9dWcseUiagJ8vJJiDBBP6e8dyNsrW7IeMK+6RfR5ARW+diT/Z2Rao5K",
+	"JhO7RnCPBu7ffywH74OCUfBgaRAVWpYuJC+yjYJA91WDgZrL7bk/TsR194QaVML/eKrg5z/Wpz2UP++6",
+	"+L69dcSB8DssCNAgy7cTGGDmnLmW5AiUi0hk/9l1JpNYqr6u19hHpAactsMNyNhdi6FUMfM30vakHLrE",
+	"RA96iQSXyiQ65T4cC/6YGLu+4DZLaZdvihuGcOxyHF1lvxi8EZcKewog66f7jKup8/Zt9oLd8kQClrjx",
+	"+5Fk2rtKiVuR2qFIhNlyMtfP8BLewktYxbMUZ4fo7jh7pjv23X2djVj2GWsSaMZ5NKPlcnGHch8XRLlG",
+	"nx4YPCXyZsgFK+NUW93TCUUGkbOxFB+cntIZYI/g10TeCjYCNyRVVznTfME4+5e4/qR7N8K6tI2RMIYP",
+	"hMEdmOgzl8lreJ6I6es/Rc+63Rs0m63ZaMVbYZfqA1EHumIRl0O0bDxIeSxQ81bAd+m0cu1QyJT91+fP",
+	"H1znF7DSYz6gjSDFdCoHGNS4LBW3gxRrgekiXcWTRE/mVK49b7NffE6IHfr0netUTwzctRG4wePGR4v/",
+	"LyeL69zDkBsm7sbgHlrlSxurxwYr7tADGsunhmXF108H97RSlFPGBGYj5fq9EBJ3lZtxvFuMUFkvgTfR",
+	"h3llT846nR/xFeJY+BxPL2aTXFgq3GXy4bklt0j/V5pG7SoaFhNn6DEq+3EkTOy3u1CBuLguu84sG2s1",
+	"oFctrSnfapu9L68dfCXwXaTCQEjJXrAIUVPEsjFAgLMOywPcfgbun40ER5c9qWby0MrsJbp3Q2NzMCY7",
+	"kTz1opobN6dscrsQAj7YpSnwd1KJ+lX4XCa1mW04uH4Wt0j49HU9fcKaCddndfBMbuTMPiGnH+uCCrS2",
+	"Hz1zEVDXOlEXLJ2Syht42RaYoNyrrgrCyJk/AMOctz895XGcXpbwWPeEnZ7SPZ+i+4IfqwF0GSKw7+Yl",
+	"YF+y7kksevBUcffkMFOgAZWNUz0Sdigy49EWT0RqH98Czg10Io2dk9HCaBzwQuC7Fqe1sIVZLTlMu5/W",
+	"QoMfQl5L8QJe0MSvEvm6U0PY23RmC+9ZiDO4f5VbiT8XfcMh9lxs5eql9T1q5HCYDdm4g0ndK2Z/bgJf",
+	"LQsHZ76hjLFg5XbEyqXubTZk5EIaX2Hj8BWCYaILVK1ZyWxRgyb4N9ggaVise9kIvtuT1gm8kYuTZ/hw",
+	"0i2tk4s+T4yAGXOveXb0d674SAoiRUp0gBQGxlUc5WF+o7/gc80MAasJsHiLibuxTm2xn4Gb6ne2qHMC",
+	"RF4aFCL3eUN+cnt8bhyZ+r5OpVOpkd/9c18ZK0eoRKX7ZHZvdZL5flSOf8S2VaXR/omHzBvutRSJE6xe",
+	"qJiNZjgPo0rD0slzRv3AUyPybAhPnaWZUmjrbWmMV3fjhEs1Z5DPea1bq1T3hvnr5Ldw6wosU/me3sZC",
+	"WTAWc95kQc5iusWLD2+JyXI/OEKrzT7ki7jlc2boarmdQjdadazP239t/63NXhFnCr/jg2G2ffnFztih",
+	"r398/f8AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

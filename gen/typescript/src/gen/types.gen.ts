@@ -328,7 +328,9 @@ export type Problem = {
      * query where a metric query is expected, or the other way round), `parameter_invalid` (`parameter` is its
      * name), `cursor_invalid` (malformed, or of another query), `loki_refused` (`detail` has Loki's own message).
      * 401: `unauthorized`. 403: `no_tenant`, `tenant_not_yours`, `insufficient_scope`,
-     * `origin_forbidden`. 404: `not_found`. 405: `method_not_allowed`. 406: `not_acceptable`. 413: `body_too_large`. 415: `media_type_unsupported`.
+     * `origin_forbidden`, `grant_ambiguous` (`grants` are those to choose from), `grant_not_yours`,
+     * `groups_left_out`, `too_many_tenants`, `access_changed` (while the request was in flight). 404: `not_found`.
+     * 405: `method_not_allowed`. 406: `not_acceptable`. 413: `body_too_large`. 415: `media_type_unsupported`.
      * 422: `query_too_long`, `query_too_complex`, `query_too_wide`, `too_many_points`, `too_many_lines`,
      * `too_dense`, `answer_too_large`, `query_reads_too_much`, `query_failed`. 426: `upgrade_required`.
      * 429: `rate_limited`, `too_many_queries`, `too_many_exports`, `too_many_tails`, `too_many_streams`. 500: `internal`.
@@ -356,7 +358,16 @@ export type Problem = {
      * Column of the same place, from 1, in characters.
      */
     column?: number;
+    /**
+     * Names of the caller's grants, of which it has to choose one with the header `X-Logfence-Grant`.
+     */
+    grants?: Array<GrantName>;
 };
+
+/**
+ * Name of a grant.
+ */
+export type GrantName = string;
 
 /**
  * Error in a query.
@@ -646,7 +657,7 @@ export type Stream = {
  */
 export type TailEnd = {
     /**
-     * Reason for the end: `token_expired` (reconnect with a new token), `server_shutdown` (reconnect at once), `loki_unavailable` (Loki is not reachable, or no longer accepts the request), `overloaded` (the server has no memory free for lines that were missed; reconnect), `internal` (an error in logfence). More can be added.
+     * Reason for the end: `token_expired` (reconnect with a new token), `access_changed` (what the token may read has changed; reconnect to read what it may now), `server_shutdown` (reconnect at once), `loki_unavailable` (Loki is not reachable, or no longer accepts the request), `overloaded` (the server has no memory free for lines that were missed; reconnect), `internal` (an error in logfence). More can be added.
      */
     reason: string;
     /**
@@ -972,6 +983,41 @@ export type MyLimits = {
 };
 
 /**
+ * Grants of the caller that together are one choice, and what they give.
+ */
+export type MyGrant = {
+    /**
+     * Names of the grants; the header takes any of them.
+     */
+    names: Array<GrantName>;
+    /**
+     * Tenants whose logs it gives, sorted. Empty with `any_tenant`.
+     */
+    tenants: Array<TenantName>;
+    /**
+     * Whether it gives the logs of every tenant. The header `X-Logfence-Tenant` then takes any tenant.
+     */
+    any_tenant: boolean;
+    /**
+     * Stream selector that restricts every query beyond the tenants. Absent when there is none.
+     */
+    selector?: string;
+    /**
+     * Whether it is used without the header.
+     */
+    default: boolean;
+    /**
+     * Whether this request uses it.
+     */
+    chosen: boolean;
+};
+
+/**
+ * Name of a tenant, as in the token.
+ */
+export type TenantName = string;
+
+/**
  * Identity, tenants and limits of the caller.
  */
 export type Me = {
@@ -984,7 +1030,7 @@ export type Me = {
      */
     issuer: string;
     /**
-     * Tenants whose logs this request can read, sorted: those in the token, or the one in the header `X-Logfence-Tenant`.
+     * Tenants whose logs this request can read, sorted: those that the token or the chosen grant gives, or the one in the header `X-Logfence-Tenant`. Empty where the chosen grant gives every tenant.
      */
     tenants: Array<TenantName>;
     /**
@@ -1000,12 +1046,11 @@ export type Me = {
      */
     expires_at: string;
     limits: MyLimits;
+    /**
+     * What the header `X-Logfence-Grant` can choose, in the server's order. Absent when the token itself names the tenants.
+     */
+    grants?: Array<MyGrant>;
 };
-
-/**
- * Name of a tenant, as in the token.
- */
-export type TenantName = string;
 
 /**
  * Reason why a query cannot be formatted.
@@ -1699,6 +1744,11 @@ export type Query = LogQl;
 export type ResponseEncodingFlags = EncodingFlag;
 
 /**
+ * One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+ */
+export type Grant = GrantName;
+
+/**
  * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
  */
 export type Tenant = TenantName;
@@ -1720,6 +1770,10 @@ export type QueryLogsData = {
          * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
+        /**
+         * One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+         */
+        'X-Logfence-Grant'?: GrantName;
         /**
          * With `categorize-labels`, the third element of each log line separates structured metadata from parsed labels, and the labels of a stream are its own alone. Without it, all of them are in the stream's labels. Metric queries ignore it.
          */
@@ -1773,7 +1827,7 @@ export type QueryLogsErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Or several grants apply to the token and none is chosen, or the chosen one does not apply, or the grants changed while the request was in flight. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours), [`grant_ambiguous`](/docs/problems#grant_ambiguous), [`grant_not_yours`](/docs/problems#grant_not_yours), [`groups_left_out`](/docs/problems#groups_left_out), [`too_many_tenants`](/docs/problems#too_many_tenants), [`access_changed`](/docs/problems#access_changed).
      */
     403: Problem;
     /**
@@ -1821,6 +1875,10 @@ export type QueryLogsFormData = {
          */
         'X-Logfence-Tenant'?: TenantName;
         /**
+         * One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+         */
+        'X-Logfence-Grant'?: GrantName;
+        /**
          * With `categorize-labels`, the third element of each log line separates structured metadata from parsed labels, and the labels of a stream are its own alone. Without it, all of them are in the stream's labels. Metric queries ignore it.
          */
         'X-Loki-Response-Encoding-Flags'?: EncodingFlag;
@@ -1840,7 +1898,7 @@ export type QueryLogsFormErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Or several grants apply to the token and none is chosen, or the chosen one does not apply, or the grants changed while the request was in flight. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours), [`grant_ambiguous`](/docs/problems#grant_ambiguous), [`grant_not_yours`](/docs/problems#grant_not_yours), [`groups_left_out`](/docs/problems#groups_left_out), [`too_many_tenants`](/docs/problems#too_many_tenants), [`access_changed`](/docs/problems#access_changed).
      */
     403: Problem;
     /**
@@ -1896,6 +1954,10 @@ export type QueryInstantData = {
          */
         'X-Logfence-Tenant'?: TenantName;
         /**
+         * One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+         */
+        'X-Logfence-Grant'?: GrantName;
+        /**
          * With `categorize-labels`, the third element of each log line separates structured metadata from parsed labels, and the labels of a stream are its own alone. Without it, all of them are in the stream's labels. Metric queries ignore it.
          */
         'X-Loki-Response-Encoding-Flags'?: EncodingFlag;
@@ -1932,7 +1994,7 @@ export type QueryInstantErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Or several grants apply to the token and none is chosen, or the chosen one does not apply, or the grants changed while the request was in flight. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours), [`grant_ambiguous`](/docs/problems#grant_ambiguous), [`grant_not_yours`](/docs/problems#grant_not_yours), [`groups_left_out`](/docs/problems#groups_left_out), [`too_many_tenants`](/docs/problems#too_many_tenants), [`access_changed`](/docs/problems#access_changed).
      */
     403: Problem;
     /**
@@ -1980,6 +2042,10 @@ export type QueryInstantFormData = {
          */
         'X-Logfence-Tenant'?: TenantName;
         /**
+         * One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+         */
+        'X-Logfence-Grant'?: GrantName;
+        /**
          * With `categorize-labels`, the third element of each log line separates structured metadata from parsed labels, and the labels of a stream are its own alone. Without it, all of them are in the stream's labels. Metric queries ignore it.
          */
         'X-Loki-Response-Encoding-Flags'?: EncodingFlag;
@@ -1999,7 +2065,7 @@ export type QueryInstantFormErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Or several grants apply to the token and none is chosen, or the chosen one does not apply, or the grants changed while the request was in flight. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours), [`grant_ambiguous`](/docs/problems#grant_ambiguous), [`grant_not_yours`](/docs/problems#grant_not_yours), [`groups_left_out`](/docs/problems#groups_left_out), [`too_many_tenants`](/docs/problems#too_many_tenants), [`access_changed`](/docs/problems#access_changed).
      */
     403: Problem;
     /**
@@ -2054,6 +2120,10 @@ export type ListLabelsData = {
          * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
+        /**
+         * One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+         */
+        'X-Logfence-Grant'?: GrantName;
     };
     path?: never;
     query?: {
@@ -2087,7 +2157,7 @@ export type ListLabelsErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Or several grants apply to the token and none is chosen, or the chosen one does not apply, or the grants changed while the request was in flight. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours), [`grant_ambiguous`](/docs/problems#grant_ambiguous), [`grant_not_yours`](/docs/problems#grant_not_yours), [`groups_left_out`](/docs/problems#groups_left_out), [`too_many_tenants`](/docs/problems#too_many_tenants), [`access_changed`](/docs/problems#access_changed).
      */
     403: Problem;
     /**
@@ -2134,6 +2204,10 @@ export type ListLabelValuesData = {
          * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
+        /**
+         * One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+         */
+        'X-Logfence-Grant'?: GrantName;
     };
     path: {
         /**
@@ -2172,7 +2246,7 @@ export type ListLabelValuesErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Or several grants apply to the token and none is chosen, or the chosen one does not apply, or the grants changed while the request was in flight. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours), [`grant_ambiguous`](/docs/problems#grant_ambiguous), [`grant_not_yours`](/docs/problems#grant_not_yours), [`groups_left_out`](/docs/problems#groups_left_out), [`too_many_tenants`](/docs/problems#too_many_tenants), [`access_changed`](/docs/problems#access_changed).
      */
     403: Problem;
     /**
@@ -2219,6 +2293,10 @@ export type ListDetectedLabelsData = {
          * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
+        /**
+         * One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+         */
+        'X-Logfence-Grant'?: GrantName;
     };
     path?: never;
     query?: {
@@ -2252,7 +2330,7 @@ export type ListDetectedLabelsErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Or several grants apply to the token and none is chosen, or the chosen one does not apply, or the grants changed while the request was in flight. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours), [`grant_ambiguous`](/docs/problems#grant_ambiguous), [`grant_not_yours`](/docs/problems#grant_not_yours), [`groups_left_out`](/docs/problems#groups_left_out), [`too_many_tenants`](/docs/problems#too_many_tenants), [`access_changed`](/docs/problems#access_changed).
      */
     403: Problem;
     /**
@@ -2299,6 +2377,10 @@ export type ListSeriesData = {
          * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
+        /**
+         * One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+         */
+        'X-Logfence-Grant'?: GrantName;
     };
     path?: never;
     query?: {
@@ -2332,7 +2414,7 @@ export type ListSeriesErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Or several grants apply to the token and none is chosen, or the chosen one does not apply, or the grants changed while the request was in flight. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours), [`grant_ambiguous`](/docs/problems#grant_ambiguous), [`grant_not_yours`](/docs/problems#grant_not_yours), [`groups_left_out`](/docs/problems#groups_left_out), [`too_many_tenants`](/docs/problems#too_many_tenants), [`access_changed`](/docs/problems#access_changed).
      */
     403: Problem;
     /**
@@ -2379,6 +2461,10 @@ export type GetStatsData = {
          * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
+        /**
+         * One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+         */
+        'X-Logfence-Grant'?: GrantName;
     };
     path?: never;
     query?: {
@@ -2412,7 +2498,7 @@ export type GetStatsErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Or several grants apply to the token and none is chosen, or the chosen one does not apply, or the grants changed while the request was in flight. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours), [`grant_ambiguous`](/docs/problems#grant_ambiguous), [`grant_not_yours`](/docs/problems#grant_not_yours), [`groups_left_out`](/docs/problems#groups_left_out), [`too_many_tenants`](/docs/problems#too_many_tenants), [`access_changed`](/docs/problems#access_changed).
      */
     403: Problem;
     /**
@@ -2459,6 +2545,10 @@ export type GetVolumeData = {
          * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
+        /**
+         * One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+         */
+        'X-Logfence-Grant'?: GrantName;
     };
     path?: never;
     query?: {
@@ -2504,7 +2594,7 @@ export type GetVolumeErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Or several grants apply to the token and none is chosen, or the chosen one does not apply, or the grants changed while the request was in flight. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours), [`grant_ambiguous`](/docs/problems#grant_ambiguous), [`grant_not_yours`](/docs/problems#grant_not_yours), [`groups_left_out`](/docs/problems#groups_left_out), [`too_many_tenants`](/docs/problems#too_many_tenants), [`access_changed`](/docs/problems#access_changed).
      */
     403: Problem;
     /**
@@ -2555,6 +2645,10 @@ export type GetVolumeRangeData = {
          * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
+        /**
+         * One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+         */
+        'X-Logfence-Grant'?: GrantName;
     };
     path?: never;
     query?: {
@@ -2604,7 +2698,7 @@ export type GetVolumeRangeErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Or several grants apply to the token and none is chosen, or the chosen one does not apply, or the grants changed while the request was in flight. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours), [`grant_ambiguous`](/docs/problems#grant_ambiguous), [`grant_not_yours`](/docs/problems#grant_not_yours), [`groups_left_out`](/docs/problems#groups_left_out), [`too_many_tenants`](/docs/problems#too_many_tenants), [`access_changed`](/docs/problems#access_changed).
      */
     403: Problem;
     /**
@@ -2655,6 +2749,10 @@ export type ListPatternsData = {
          * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
+        /**
+         * One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+         */
+        'X-Logfence-Grant'?: GrantName;
     };
     path?: never;
     query: {
@@ -2692,7 +2790,7 @@ export type ListPatternsErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Or several grants apply to the token and none is chosen, or the chosen one does not apply, or the grants changed while the request was in flight. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours), [`grant_ambiguous`](/docs/problems#grant_ambiguous), [`grant_not_yours`](/docs/problems#grant_not_yours), [`groups_left_out`](/docs/problems#groups_left_out), [`too_many_tenants`](/docs/problems#too_many_tenants), [`access_changed`](/docs/problems#access_changed).
      */
     403: Problem;
     /**
@@ -2743,6 +2841,10 @@ export type ListFieldsData = {
          * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
+        /**
+         * One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+         */
+        'X-Logfence-Grant'?: GrantName;
     };
     path?: never;
     query: {
@@ -2792,7 +2894,7 @@ export type ListFieldsErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Or several grants apply to the token and none is chosen, or the chosen one does not apply, or the grants changed while the request was in flight. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours), [`grant_ambiguous`](/docs/problems#grant_ambiguous), [`grant_not_yours`](/docs/problems#grant_not_yours), [`groups_left_out`](/docs/problems#groups_left_out), [`too_many_tenants`](/docs/problems#too_many_tenants), [`access_changed`](/docs/problems#access_changed).
      */
     403: Problem;
     /**
@@ -2839,6 +2941,10 @@ export type ListFieldValuesData = {
          * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
+        /**
+         * One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+         */
+        'X-Logfence-Grant'?: GrantName;
     };
     path: {
         /**
@@ -2893,7 +2999,7 @@ export type ListFieldValuesErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Or several grants apply to the token and none is chosen, or the chosen one does not apply, or the grants changed while the request was in flight. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours), [`grant_ambiguous`](/docs/problems#grant_ambiguous), [`grant_not_yours`](/docs/problems#grant_not_yours), [`groups_left_out`](/docs/problems#groups_left_out), [`too_many_tenants`](/docs/problems#too_many_tenants), [`access_changed`](/docs/problems#access_changed).
      */
     403: Problem;
     /**
@@ -2940,6 +3046,10 @@ export type ListLinesData = {
          * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
+        /**
+         * One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+         */
+        'X-Logfence-Grant'?: GrantName;
         /**
          * The `id` of the last event of a stream that the client received. The stream continues behind it.
          */
@@ -2989,7 +3099,7 @@ export type ListLinesErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Or several grants apply to the token and none is chosen, or the chosen one does not apply, or the grants changed while the request was in flight. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours), [`grant_ambiguous`](/docs/problems#grant_ambiguous), [`grant_not_yours`](/docs/problems#grant_not_yours), [`groups_left_out`](/docs/problems#groups_left_out), [`too_many_tenants`](/docs/problems#too_many_tenants), [`access_changed`](/docs/problems#access_changed).
      */
     403: Problem;
     /**
@@ -3041,6 +3151,10 @@ export type ListLinesFormData = {
          */
         'X-Logfence-Tenant'?: TenantName;
         /**
+         * One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+         */
+        'X-Logfence-Grant'?: GrantName;
+        /**
          * The `id` of the last event of a stream that the client received. The stream continues behind it.
          */
         'Last-Event-ID'?: Cursor;
@@ -3060,7 +3174,7 @@ export type ListLinesFormErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Or several grants apply to the token and none is chosen, or the chosen one does not apply, or the grants changed while the request was in flight. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours), [`grant_ambiguous`](/docs/problems#grant_ambiguous), [`grant_not_yours`](/docs/problems#grant_not_yours), [`groups_left_out`](/docs/problems#groups_left_out), [`too_many_tenants`](/docs/problems#too_many_tenants), [`access_changed`](/docs/problems#access_changed).
      */
     403: Problem;
     /**
@@ -3120,6 +3234,10 @@ export type TailLogsData = {
          */
         'X-Logfence-Tenant'?: TenantName;
         /**
+         * One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+         */
+        'X-Logfence-Grant'?: GrantName;
+        /**
          * The `id` of the last event that the client received. The tail continues after it.
          */
         'Last-Event-ID'?: string;
@@ -3156,7 +3274,7 @@ export type TailLogsErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Or several grants apply to the token and none is chosen, or the chosen one does not apply, or the grants changed while the request was in flight. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours), [`grant_ambiguous`](/docs/problems#grant_ambiguous), [`grant_not_yours`](/docs/problems#grant_not_yours), [`groups_left_out`](/docs/problems#groups_left_out), [`too_many_tenants`](/docs/problems#too_many_tenants), [`access_changed`](/docs/problems#access_changed).
      */
     403: Problem;
     /**
@@ -3203,6 +3321,10 @@ export type ExportLogsData = {
          * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
+        /**
+         * One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+         */
+        'X-Logfence-Grant'?: GrantName;
     };
     path?: never;
     query: {
@@ -3256,7 +3378,7 @@ export type ExportLogsErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Or several grants apply to the token and none is chosen, or the chosen one does not apply, or the grants changed while the request was in flight. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours), [`grant_ambiguous`](/docs/problems#grant_ambiguous), [`grant_not_yours`](/docs/problems#grant_not_yours), [`groups_left_out`](/docs/problems#groups_left_out), [`too_many_tenants`](/docs/problems#too_many_tenants), [`access_changed`](/docs/problems#access_changed).
      */
     403: Problem;
     /**
@@ -3303,6 +3425,10 @@ export type GetContextData = {
          * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
+        /**
+         * One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+         */
+        'X-Logfence-Grant'?: GrantName;
     };
     path?: never;
     query: {
@@ -3336,7 +3462,7 @@ export type GetContextErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Or several grants apply to the token and none is chosen, or the chosen one does not apply, or the grants changed while the request was in flight. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours), [`grant_ambiguous`](/docs/problems#grant_ambiguous), [`grant_not_yours`](/docs/problems#grant_not_yours), [`groups_left_out`](/docs/problems#groups_left_out), [`too_many_tenants`](/docs/problems#too_many_tenants), [`access_changed`](/docs/problems#access_changed).
      */
     403: Problem;
     /**
@@ -3383,6 +3509,10 @@ export type ExplainQueryData = {
          * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
+        /**
+         * One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+         */
+        'X-Logfence-Grant'?: GrantName;
     };
     path?: never;
     query?: never;
@@ -3399,7 +3529,7 @@ export type ExplainQueryErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Or several grants apply to the token and none is chosen, or the chosen one does not apply, or the grants changed while the request was in flight. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours), [`grant_ambiguous`](/docs/problems#grant_ambiguous), [`grant_not_yours`](/docs/problems#grant_not_yours), [`groups_left_out`](/docs/problems#groups_left_out), [`too_many_tenants`](/docs/problems#too_many_tenants), [`access_changed`](/docs/problems#access_changed).
      */
     403: Problem;
     /**
@@ -3446,6 +3576,10 @@ export type GetMeData = {
          * One of the caller's tenants. The response then covers this tenant alone. Without the header it covers all of the caller's tenants. A tenant that is not in the token is refused with 403, whether or not it exists. A second header is refused with 400.
          */
         'X-Logfence-Tenant'?: TenantName;
+        /**
+         * One of the caller's grants, where the server maps groups and other claims to tenants. The request then covers what this grant gives. Without the header, a caller with several grants gets its default, or 403. A grant that is not the caller's is refused with 403, whether or not it exists. A second header is refused with 400.
+         */
+        'X-Logfence-Grant'?: GrantName;
     };
     path?: never;
     query?: never;
@@ -3462,7 +3596,7 @@ export type GetMeErrors = {
      */
     401: Problem;
     /**
-     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours).
+     * The token is valid, but it names no tenant, or one that its issuer may not name, or it lacks the scope for reading logs, or the header `X-Logfence-Tenant` names a tenant that is not in the token. Or several grants apply to the token and none is chosen, or the chosen one does not apply, or the grants changed while the request was in flight. Codes: [`no_tenant`](/docs/problems#no_tenant), [`insufficient_scope`](/docs/problems#insufficient_scope), [`tenant_not_yours`](/docs/problems#tenant_not_yours), [`grant_ambiguous`](/docs/problems#grant_ambiguous), [`grant_not_yours`](/docs/problems#grant_not_yours), [`groups_left_out`](/docs/problems#groups_left_out), [`too_many_tenants`](/docs/problems#too_many_tenants), [`access_changed`](/docs/problems#access_changed).
      */
     403: Problem;
     /**
