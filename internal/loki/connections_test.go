@@ -121,28 +121,28 @@ func complete(body string) string {
 // one, and which connections are used again.
 func TestResponsesAreNeverMixed(t *testing.T) {
 	t.Parallel()
-	const chunked = ok + "Transfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n"
+	const chunked = ok + "Transfer-Encoding: chunked\r\n\r\n3\r\n{1}\r\n0\r\n\r\n"
 	for _, tt := range []struct {
 		name   string
 		first  string
 		body   string // of the first response; "-": it fails
 		reused bool
 	}{
-		{"complete", complete("one"), "one", true},
-		{"complete, in chunks", chunked, "one", true},
+		{"complete", complete("{1}"), "{1}", true},
+		{"complete, in chunks", chunked, "{1}", true},
 		{"no body", "HTTP/1.1 204 No Content\r\n\r\n", "-", true},
-		{"interim responses", "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + complete("one"), "one", true},
-		{"a second response behind the first", complete("one") + complete("foreign"), "one", false},
+		{"interim responses", "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + complete("{1}"), "{1}", true},
+		{"a second response behind the first", complete("{1}") + complete("foreign"), "{1}", false},
 		{"a body behind none", "HTTP/1.1 204 No Content\r\n\r\n" + complete("foreign"), "-", false},
-		{"more than its length", ok + "Content-Length: 3\r\n\r\none, and foreign", "one", false},
-		{"more than its chunks", chunked + complete("foreign"), "one", false},
-		{"marked as the last", ok + "Connection: close\r\nContent-Length: 3\r\n\r\none", "one", false},
-		{"of HTTP/1.0", "HTTP/1.0 200 OK\r\nContent-Type: application/json\r\nContent-Length: 3\r\n\r\none", "one", false},
-		{"closed after it", complete("one") + closing, "one", false},
-		{"of no length", ok + "\r\none" + closing, "-", false},
-		{"cut off", ok + "Content-Length: 30\r\n\r\none" + closing, "-", false},
-		{"cut off in its chunks", ok + "Transfer-Encoding: chunked\r\n\r\n3\r\none\r\n" + closing, "-", false},
-		{"of two lengths", ok + "Content-Length: 3\r\nContent-Length: 4\r\n\r\none", "-", false},
+		{"more than its length", ok + "Content-Length: 3\r\n\r\n{1}, and foreign", "{1}", false},
+		{"more than its chunks", chunked + complete("foreign"), "{1}", false},
+		{"marked as the last", ok + "Connection: close\r\nContent-Length: 3\r\n\r\n{1}", "{1}", false},
+		{"of HTTP/1.0", "HTTP/1.0 200 OK\r\nContent-Type: application/json\r\nContent-Length: 3\r\n\r\n{1}", "{1}", false},
+		{"closed after it", complete("{1}") + closing, "{1}", false},
+		{"of no length", ok + "\r\n{1}" + closing, "-", false},
+		{"cut off", ok + "Content-Length: 30\r\n\r\n{1}" + closing, "-", false},
+		{"cut off in its chunks", ok + "Transfer-Encoding: chunked\r\n\r\n3\r\n{1}\r\n" + closing, "-", false},
+		{"of two lengths", ok + "Content-Length: 3\r\nContent-Length: 4\r\n\r\n{1}", "-", false},
 		{"of another protocol", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nforeign", "-", false},
 		{"nothing but interim responses", strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 4000), "-", false},
 		{"a header without an end", ok + "X: " + strings.Repeat("x", 70<<10), "-", false},
@@ -150,7 +150,7 @@ func TestResponsesAreNeverMixed(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := newScripted(t, tt.first, complete("two"))
+			s := newScripted(t, tt.first, complete("{2}"))
 			c := client(t, loki.Config{URL: s.url})
 			switch body, err := fetch(t.Context(), t, c); {
 			case tt.body == "-" && err == nil:
@@ -161,7 +161,7 @@ func TestResponsesAreNeverMixed(t *testing.T) {
 			if !tt.reused {
 				<-s.closed // before that the race is on that docs/isolation.md describes
 			}
-			if body, err := fetch(t.Context(), t, c); err != nil || body != "two" {
+			if body, err := fetch(t.Context(), t, c); err != nil || body != "{2}" {
 				t.Errorf("the second response is %q, %v", body, err)
 			}
 			if s.reused() != tt.reused {
@@ -174,17 +174,17 @@ func TestResponsesAreNeverMixed(t *testing.T) {
 // TestBytesOnAnIdleConnection guarantees that what comes on a connection that no request uses is read by none.
 func TestBytesOnAnIdleConnection(t *testing.T) {
 	t.Parallel()
-	s := newScripted(t, complete("one"), complete("two"))
+	s := newScripted(t, complete("{1}"), complete("{2}"))
 	c := client(t, loki.Config{URL: s.url})
-	if body, err := fetch(t.Context(), t, c); err != nil || body != "one" {
+	if body, err := fetch(t.Context(), t, c); err != nil || body != "{1}" {
 		t.Fatalf("%q, %v", body, err)
 	}
 	s.late <- complete("foreign")
-	if body, err := fetch(t.Context(), t, c); err != nil || body != "two" || !s.reused() {
+	if body, err := fetch(t.Context(), t, c); err != nil || body != "{2}" || !s.reused() {
 		t.Fatalf("%q, %v", body, err)
 	}
 	<-s.closed // the second response was read to its end, and the foreign one came without a request
-	if body, err := fetch(t.Context(), t, c); err != nil || body != "two" || s.reused() {
+	if body, err := fetch(t.Context(), t, c); err != nil || body != "{2}" || s.reused() {
 		t.Errorf("%q, %v, on the same connection: %t", body, err, s.reused())
 	}
 }
@@ -193,7 +193,7 @@ func TestBytesOnAnIdleConnection(t *testing.T) {
 // to nobody.
 func TestAbortedConnectionsAreNotReused(t *testing.T) {
 	t.Parallel()
-	half := ok + "Content-Length: 60\r\n\r\none"
+	half := ok + "Content-Length: 60\r\n\r\n{1}"
 	for _, tt := range []struct {
 		name  string
 		first string
@@ -220,7 +220,7 @@ func TestAbortedConnectionsAreNotReused(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := newScripted(t, tt.first, complete("two"))
+			s := newScripted(t, tt.first, complete("{2}"))
 			c := client(t, loki.Config{URL: s.url})
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
@@ -231,7 +231,7 @@ func TestAbortedConnectionsAreNotReused(t *testing.T) {
 			tt.abort(t, a, cancel)
 			drop(a.Body)
 			<-s.closed
-			if body, err := fetch(t.Context(), t, c); err != nil || body != "two" || s.reused() {
+			if body, err := fetch(t.Context(), t, c); err != nil || body != "{2}" || s.reused() {
 				t.Errorf("the second response is %q, %v, on the same connection: %t", body, err, s.reused())
 			}
 		})
@@ -242,13 +242,13 @@ func TestAbortedConnectionsAreNotReused(t *testing.T) {
 // server sends behind it, since no connection carries two.
 func TestWithoutKeepAlives(t *testing.T) {
 	t.Parallel()
-	s := newScripted(t, complete("mine")+complete("foreign"))
+	s := newScripted(t, complete("{m}")+complete("foreign"))
 	c := client(t, loki.Config{URL: s.url, DisableKeepAlives: true})
 	var callers sync.WaitGroup
 	for range 8 {
 		callers.Go(func() {
 			for range 25 {
-				if body, err := fetch(t.Context(), t, c); err != nil || body != "mine" {
+				if body, err := fetch(t.Context(), t, c); err != nil || body != "{m}" {
 					t.Errorf("%q, %v", body, err)
 				}
 			}
@@ -278,6 +278,7 @@ func TestManyCallers(t *testing.T) {
 		for range 40 { // beyond net/http's buffers, so in chunks
 			say(w, strings.Repeat(url.QueryEscape(r.FormValue("query"))+";", 20))
 		}
+		say(w, "}") // as JSON ends
 	}))
 	t.Cleanup(server.Close)
 	c := client(t, loki.Config{URL: server.URL})
@@ -297,7 +298,7 @@ func TestManyCallers(t *testing.T) {
 					body, err = io.ReadAll(a.Body)
 					drop(a.Body)
 				}
-				if err == nil && strings.Trim(strings.ReplaceAll(string(body), url.QueryEscape(q.LogQL()), ""), ";") != "" {
+				if err == nil && strings.Trim(strings.ReplaceAll(string(body), url.QueryEscape(q.LogQL()), ""), ";}") != "" {
 					t.Errorf("%s got %.80s", q.LogQL(), body)
 				}
 				if err != nil && !leaves {

@@ -84,7 +84,7 @@ func New(c Config, options ...Option) (*Client, error) {
 	if err := client.readFiles(c); err != nil {
 		return nil, err
 	}
-	client.roundTripper = client.wrap(client.transport)
+	client.roundTripper = client.wrap(wholeTransport{client.transport})
 	client.pool = newPool(upstreams, client.probe, client.log)
 	// Otherwise each idle connection would fail one request when Loki is back.
 	client.pool.onDown = client.CloseIdleConnections

@@ -50,6 +50,7 @@ func TestURLStaysShort(t *testing.T) {
 		longest = max(longest, len(r.RequestURI))
 		methods[r.Method] = true
 		w.Header().Set("Content-Type", "application/json")
+		say(w, "{}")
 	}))
 	t.Cleanup(server.Close)
 	c := client(t, loki.Config{URL: server.URL + "/prefix"})
