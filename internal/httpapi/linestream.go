@@ -25,6 +25,9 @@ const progressEvery = time.Second
 // streamLines responds with a stream of lines. What fails after its first byte is an event.
 func (s *Server) streamLines(c echo.Context, r linesRequest, media string) error {
 	ctx, x := c.Request().Context(), requestStateOf(c)
+	if err := s.checkBytesRead(c, r.query, r.cursor.Rest()); err != nil {
+		return err
+	}
 	options := requestOptions(c)
 	options.Slot = nil // each window has its own
 	stream := pages.NewStream(ctx, pages.StreamConfig{

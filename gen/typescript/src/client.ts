@@ -1,10 +1,12 @@
 import { exportMedia, exportOf, type Export } from './export.js';
 import { TokenError } from './failure.js';
-import { createClient, type Client } from './gen/client/index.js';
+import { createClient, urlSearchParamsBodySerializer, type Client } from './gen/client/index.js';
 import * as api from './gen/sdk.gen.js';
 import type * as t from './gen/types.gen.js';
 import { resultOf, type GeneratedResponse, type Result } from './result.js';
+import { streamOf, type StreamEvent } from './stream.js';
 import { follow, type TailEvent } from './tail.js';
+import { sent, type WithDates } from './times.js';
 
 /** What a client has to know. */
 export interface LogfenceOptions {
@@ -42,16 +44,18 @@ export interface QueryOptions extends RequestOptions {
 }
 
 export interface TailOptions extends RequestOptions {
-  /** The `id` of the last `entries` event seen, by a client that is gone, to go on from there. */
+  /** The `id` of the last event seen, by a client that is gone, to go on from there. */
   lastEventId?: string | undefined;
 }
 
-type Params<D extends { query?: unknown }> = NonNullable<D['query']>;
+type Params<D extends { query?: unknown }> = WithDates<NonNullable<D['query']>>;
+
 
 /** A query that is longer than this is sent in a form: URLs have bounds of their own in proxies and servers. */
 const longestInURL = 2000;
 
 const json = ['application/json'];
+const ndjson = ['application/x-ndjson'];
 
 /**
  * A client of logfence. Its functions are those of the API by their `operationId`. They return
@@ -112,6 +116,19 @@ export interface Logfence {
    */
   tailLogs(params: Params<t.TailLogsData>, options?: TailOptions): AsyncGenerator<TailEvent, void, void>;
 
+  /**
+   * A page of log lines, flat and sorted. `data.next` and `data.previous` are cursors: send one as `cursor` with the same query,
+   * and without times and direction.
+   */
+  listLines(params: Params<t.ListLinesData>, options?: RequestOptions): Promise<Result<t.LinesPage>>;
+
+  /**
+   * Log lines while they are found: lines in order, progress, gaps, and an end that says whether they are complete. Leaving
+   * the loop, or the signal, ends the request, and what it does at Loki. What cannot begin or go on throws a
+   * {@link LogfenceError}; with the `id` of the last event as `lastEventId` another stream goes on behind it.
+   */
+  streamLines(params: Params<t.ListLinesData>, options?: TailOptions): AsyncGenerator<StreamEvent, void, void>;
+
   /** All log lines of a time range as one file, past the number of lines that one query may return. */
   exportLogs(params: Params<t.ExportLogsData>, options?: RequestOptions): Promise<Result<Export>>;
 }
@@ -136,24 +153,24 @@ export function createLogfence(options: LogfenceOptions): Logfence {
   return {
     queryLogs: (params, o = {}) =>
       request(json, o, (base) =>
-        params.query.length > longestInURL ? api.queryLogsForm({ ...base, body: params }) : api.queryLogs({ ...base, query: params }),
+        params.query.length > longestInURL ? api.queryLogsForm({ ...base, body: sent(params) }) : api.queryLogs({ ...base, query: sent(params) }),
       ),
     queryInstant: (params, o = {}) =>
       request(json, o, (base) =>
-        params.query.length > longestInURL ? api.queryInstantForm({ ...base, body: params }) : api.queryInstant({ ...base, query: params }),
+        params.query.length > longestInURL ? api.queryInstantForm({ ...base, body: sent(params) }) : api.queryInstant({ ...base, query: sent(params) }),
       ),
-    listLabels: (params = {}, o = {}) => request(json, o, (base) => api.listLabels({ ...base, query: params })),
+    listLabels: (params = {}, o = {}) => request(json, o, (base) => api.listLabels({ ...base, query: sent(params) })),
     listLabelValues: (name, params = {}, o = {}) =>
-      request(json, o, (base) => api.listLabelValues({ ...base, path: { name }, query: params })),
-    listDetectedLabels: (params = {}, o = {}) => request(json, o, (base) => api.listDetectedLabels({ ...base, query: params })),
-    listSeries: (params = {}, o = {}) => request(json, o, (base) => api.listSeries({ ...base, query: params })),
-    getStats: (params, o = {}) => request(json, o, (base) => api.getStats({ ...base, query: params })),
-    getVolume: (params, o = {}) => request(json, o, (base) => api.getVolume({ ...base, query: params })),
-    getVolumeRange: (params, o = {}) => request(json, o, (base) => api.getVolumeRange({ ...base, query: params })),
-    listPatterns: (params, o = {}) => request(json, o, (base) => api.listPatterns({ ...base, query: params })),
-    listFields: (params, o = {}) => request(json, o, (base) => api.listFields({ ...base, query: params })),
-    listFieldValues: (name, params, o = {}) => request(json, o, (base) => api.listFieldValues({ ...base, path: { name }, query: params })),
-    getContext: (params, o = {}) => request(json, o, (base) => api.getContext({ ...base, query: params })),
+      request(json, o, (base) => api.listLabelValues({ ...base, path: { name }, query: sent(params) })),
+    listDetectedLabels: (params = {}, o = {}) => request(json, o, (base) => api.listDetectedLabels({ ...base, query: sent(params) })),
+    listSeries: (params = {}, o = {}) => request(json, o, (base) => api.listSeries({ ...base, query: sent(params) })),
+    getStats: (params, o = {}) => request(json, o, (base) => api.getStats({ ...base, query: sent(params) })),
+    getVolume: (params, o = {}) => request(json, o, (base) => api.getVolume({ ...base, query: sent(params) })),
+    getVolumeRange: (params, o = {}) => request(json, o, (base) => api.getVolumeRange({ ...base, query: sent(params) })),
+    listPatterns: (params, o = {}) => request(json, o, (base) => api.listPatterns({ ...base, query: sent(params) })),
+    listFields: (params, o = {}) => request(json, o, (base) => api.listFields({ ...base, query: sent(params) })),
+    listFieldValues: (name, params, o = {}) => request(json, o, (base) => api.listFieldValues({ ...base, path: { name }, query: sent(params) })),
+    getContext: (params, o = {}) => request(json, o, (base) => api.getContext({ ...base, query: sent(params) })),
     explainQuery: (body, o = {}) => request(json, o, (base) => api.explainQuery({ ...base, body })),
     getMe: (o = {}) => request(json, o, (base) => api.getMe(base)),
     tailLogs: (params, o = {}) =>
@@ -165,7 +182,7 @@ export function createLogfence(options: LogfenceOptions): Logfence {
               ...base,
               ...bearer,
               url: '/api/v1/logs/tail',
-              query: params,
+              query: sent(params),
               headers: { ...headers, ...(lastEventId && { 'Last-Event-ID': lastEventId }) },
               parseAs: 'stream',
               signal,
@@ -174,13 +191,38 @@ export function createLogfence(options: LogfenceOptions): Logfence {
         o.lastEventId ?? '',
         o.signal,
       ),
+    listLines: (params, o = {}) =>
+      request<t.LinesPage>(json, o, (base) =>
+        params.query.length > longestInURL ? api.listLinesForm({ ...base, body: sent(params) }) : api.listLines({ ...base, query: sent(params) }),
+      ),
+    streamLines: (params, o = {}) =>
+      streamOf(
+        request(ndjson, o, ({ headers, ...base }) => {
+          const call = {
+            ...base,
+            ...bearer,
+            url: '/api/v1/logs/lines',
+            headers: { ...headers, Accept: ndjson.join(), ...(o.lastEventId && { 'Last-Event-ID': o.lastEventId }) },
+            parseAs: 'stream',
+          } as const;
+          return params.query.length > longestInURL
+            ? client.post<{ 200: ReadableStream<Uint8Array> }>({
+                ...call,
+                ...urlSearchParamsBodySerializer,
+                headers: { ...call.headers, 'Content-Type': 'application/x-www-form-urlencoded' },
+                body: sent(params),
+              })
+            : client.get<{ 200: ReadableStream<Uint8Array> }>({ ...call, query: sent(params) });
+        }),
+        o.signal,
+      ),
     exportLogs: async (params, o = {}) => {
       const result = await request(exportMedia, o, (base) =>
         client.get<{ 200: ReadableStream<Uint8Array<ArrayBuffer>> }>({
           ...base,
           ...bearer,
           url: '/api/v1/logs/export',
-          query: (params.format ?? 'ndjson') === 'ndjson' ? { ...params, end_record: true } : params,
+          query: (params.format ?? 'ndjson') === 'ndjson' ? { ...sent(params), end_record: true } : sent(params),
           parseAs: 'stream',
         }),
       );

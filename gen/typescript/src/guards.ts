@@ -1,5 +1,9 @@
 // What comes over the network is unknown until it has been looked at.
 import type {
+  LinesBatch,
+  LinesEnd,
+  LinesGap,
+  LinesProgress,
   LogLine,
   Problem,
   Stream,
@@ -47,6 +51,26 @@ export function isLogLine(v: unknown): v is LogLine {
     isLabelSetIfAny(v.structured_metadata) &&
     isLabelSetIfAny(v.parsed)
   );
+}
+
+function isListedLine(v: unknown): boolean {
+  return isObject(v) && [v.timestamp, v.line, v.id].every(isText) && isLabelSet(v.labels) && isLabelSet(v.metadata) && isLabelSetIfAny(v.parsed);
+}
+
+export function isLinesBatch(v: unknown): v is LinesBatch {
+  return isObject(v) && Array.isArray(v.lines) && v.lines.every(isListedLine);
+}
+
+export function isLinesProgress(v: unknown): v is LinesProgress {
+  return isObject(v) && [v.done, v.lines, v.bytes, v.seconds].every(isNumber);
+}
+
+export function isLinesGap(v: unknown): v is LinesGap {
+  return isObject(v) && [v.from, v.to, v.code, v.detail].every(isText);
+}
+
+export function isLinesEnd(v: unknown): v is LinesEnd {
+  return isObject(v) && typeof v.complete === 'boolean' && isText(v.reason) && isTextIfAny(v.next);
 }
 
 function isEntry(v: unknown): boolean {

@@ -5,6 +5,8 @@ export type { Export } from './export.js';
 export { LogfenceError } from './failure.js';
 export type { Code, Failure, Foreign, NoAnswer, NoResponse, Refusal, Unrecognized } from './failure.js';
 export type { Result } from './result.js';
+export type { EndEvent, GapEvent, LinesEvent, ProgressEvent, StreamEvent } from './stream.js';
+export { unwrap } from './unwrap.js';
 export type { DroppedEvent, EntriesEvent, InterruptedEvent, ModeEvent, ResumedEvent, TailEvent } from './tail.js';
 export type {
   ContextResponse,
@@ -24,6 +26,8 @@ export type {
   InstantQueryResponse,
   LabelSet,
   LabelsResponse,
+  LinesPage,
+  ListedLine,
   LogLine,
   MatrixData,
   MatrixSeries,
