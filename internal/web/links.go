@@ -59,7 +59,8 @@ func linkProblem(rule string) string {
 	if len(rule) > maxLinkLength {
 		return "is too long; at most 2,000 bytes are allowed"
 	}
-	source, template, groups := "", "", 0
+	var source, template string
+	groups := 0
 	if rest, ok := strings.CutPrefix(rule, "/"); ok {
 		if source, template, ok = strings.Cut(rest, "/=https://"); !ok {
 			return "is not /REGEXP/=TEMPLATE with a template that begins with https://"
