@@ -104,7 +104,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"TENANT_LABEL": "team", "TENANT_CLAIM": "app.team", "SELECTOR_CLAIM": "logs", "LOG_LEVEL": "warn", "LOG_FORMAT": "text",
 		"PARSE_QUEUE_PER_TENANT": "7", "MEMORY_BUDGET": "3000MiB", "LIMITS_FILE": limitsFile, "ACCESS_FILE": write(t, "grants: [{name: a, when: [{claim: groups, values: [x]}], tenants: [alpha]}]\n"),
 		"REDIS_URL": "rediss://redis.example.com:6379/1", "REDIS_URL_FILE": write(t, "redis://redis:6379\n"), "REDIS_PREFIX": "{other}:",
-		"UI_OIDC_CLIENT_ID": "logs", "UI_OIDC_SCOPES": "openid offline_access", "UI_OIDC_PARAMETERS": "audience=logfence", "UI_OIDC_TOKEN": "id",
+		"UI_OIDC_CLIENT_ID": "logs", "UI_OIDC_SCOPES": "openid offline_access", "UI_OIDC_PARAMETERS": "audience=logfence", "UI_OIDC_TOKEN": "id", "LOKI_ACTOR_LEVELS": "1",
 		"UI_LINKS":  "trace_id=https://tempo.example.com/trace/{value}",
 		"AUDIT_LOG": "/var/log/logfence/audit.jsonl", "AUDIT_QUERIES": "hash", "LOG_QUERIES": "off", "TRUSTED_PROXIES": "10.0.0.0/8,192.0.2.1",
 	}

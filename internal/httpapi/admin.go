@@ -74,7 +74,9 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	if checks["keys"] != nil {
 		h.warn("keys", s.verifier.Unusable())
 	}
-	h.warn("access", s.rulesErr())
+	if s.rulesErr != nil {
+		h.warn("access", s.rulesErr())
+	}
 	for name, check := range checks {
 		h.Checks[name] = "ok"
 		if err := check(); err != nil {

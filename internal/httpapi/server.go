@@ -57,7 +57,7 @@ type Server struct {
 	leeway        time.Duration
 	inflightGrace time.Duration
 	rules         func() *access.Rules // nil: without grants
-	rulesErr      func() error
+	rulesErr      func() error // nil: there is none
 	granted       grantedRequests
 	clientTimeout time.Duration
 	stopping      atomic.Bool // reported by /readyz
@@ -110,9 +110,7 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	s.origins, s.tails, s.leeway, s.inflightGrace = c.CORSOrigins, newTailRegistry(c), c.Leeway, c.InflightGrace
-	if s.rules, s.rulesErr = c.Rules, c.RulesErr; s.rulesErr == nil {
-		s.rulesErr = func() error { return nil }
-	}
+	s.rules, s.rulesErr = c.Rules, c.RulesErr
 	if s.public, err = s.newPublic(c); err != nil {
 		return nil, err
 	}
