@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/logfence/logfence/internal/config"
@@ -44,8 +46,38 @@ func (p process) checkLive(ctx context.Context, file string) error {
 	if _, err := fmt.Fprintf(p.stdout, "logfence at %s is running\n", addr); err != nil {
 		return fmt.Errorf("print: %w", err)
 	}
+	ready := requestReadiness(ctx, "http://"+addr+"/readyz?exclude=loki")
+	for _, wall := range slices.Sorted(maps.Keys(ready.Walls)) {
+		_, _ = fmt.Fprintf(p.stdout, "Loki's %s: %s\n", wall, ready.Walls[wall])
+	}
+	for _, check := range slices.Sorted(maps.Keys(ready.Warnings)) {
+		_, _ = fmt.Fprintf(p.stderr, "logfence: warning: %s: %s\n", check, ready.Warnings[check])
+	}
 	return nil
 }
+
+// readiness is what /readyz has beside the checks.
+type readiness struct{ Warnings, Walls map[string]string }
+
+// requestReadiness reads /readyz. It changes nothing of the health: without a response there is nothing to show.
+func requestReadiness(ctx context.Context, url string) (ready readiness) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return readiness{}
+	}
+	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
+	if err != nil {
+		return readiness{}
+	}
+	defer func() { _ = response.Body.Close() }()
+	if json.NewDecoder(http.MaxBytesReader(nil, response.Body, maxReadyBytes)).Decode(&ready) != nil {
+		return readiness{}
+	}
+	return ready
+}
+
+// maxReadyBytes bounds what is read of /readyz, which names issuers and their errors.
+const maxReadyBytes = 64 << 10
 
 func requestHealth(ctx context.Context, url string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)

@@ -52,7 +52,9 @@ type Config struct {
 	Loki       loki.Config
 	// LokiKeepAlive reuses HTTP/1.1 connections to Loki; it sets Loki.DisableKeepAlives.
 	LokiKeepAlive bool
-	LokiCompat    bool // serve Loki's own paths
+	// LokiTestedOnly refuses a Loki whose version isolation is not tested with.
+	LokiTestedOnly bool
+	LokiCompat     bool // serve Loki's own paths
 
 	UI     bool          // serve the log explorer
 	SignIn web.OIDCLogin // how users sign in to it
@@ -102,7 +104,7 @@ type loader struct {
 	from    map[string]origin // of each setting that was given
 	bad     problems
 	classes []string // of the limits file
-	example string // a line of the file that is read, where it is not the one of settings
+	example string   // a line of the file that is read, where it is not the one of settings
 }
 
 // origin is where a value was read.

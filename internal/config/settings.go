@@ -80,6 +80,11 @@ var settingsBefore = []setting{
 		target: func(d *loader) any { return &d.LokiTails },
 	},
 	{
+		name: "LOKI_TESTED_ONLY", kind: kindSwitch, fallback: "false",
+		meaning: "start only in front of a Loki whose version isolation is tested with; otherwise a newer one is a warning, in the log, at `/readyz` and in metrics",
+		target:  func(d *loader) any { return &d.LokiTestedOnly },
+	},
+	{
 		name: "LOKI_COMPAT", kind: kindSwitch, fallback: "true",
 		meaning: "serve Loki's own paths, `/loki/api/v1/…`, for logcli and Grafana",
 		target:  func(d *loader) any { return &d.LokiCompat },

@@ -121,7 +121,8 @@ func New(ctx context.Context, c config.Config, stderr io.Writer) (_ *Gateway, er
 	if err != nil {
 		return nil, err
 	}
-	if err := checkLoki(ctx, client, log); err != nil {
+	atStart, err := lookAtLoki(ctx, client, c, fence.Label(), seen.metrics, log)
+	if err != nil {
 		return nil, err
 	}
 	granted, err := openGrants(c, limiter, log, seen.metrics, life)
@@ -143,6 +144,7 @@ func New(ctx context.Context, c config.Config, stderr io.Writer) (_ *Gateway, er
 		Rules: granted.rules(), RulesErr: granted.err(), Recorder: seen.recorder, Log: log, Metrics: seen.metrics.Handler(), Profiles: c.PProf,
 		Compat: c.LokiCompat, BasicToken: c.BasicToken, TokenHeaders: c.Auth.TokenHeaders(), CORSOrigins: c.CORSOrigins, TrustedProxies: c.TrustedProxies,
 		Explore: explorePage(c), MaxBody: c.MaxBodyBytes, LokiTails: c.LokiTails, ClientTimeout: c.ClientTimeout, Leeway: c.Auth.Leeway, InflightGrace: c.Auth.InflightGrace,
+		LokiWarning: atStart.warning, LokiWalls: atStart.walls,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make the server: %w", err)

@@ -7,9 +7,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"runtime/debug"
 	"testing"
 	"time"
+
+	"github.com/logfence/logfence/internal/loki"
 )
 
 // anyPorts are two free ports of the loopback interface.
@@ -120,27 +123,60 @@ func TestServeFails(t *testing.T) {
 	}
 }
 
-// TestTooOld guarantees which versions of Loki are served before.
-func TestTooOld(t *testing.T) {
-	for _, tt := range []struct {
-		version    string
-		old, known bool
-	}{
-		{"3.7.8", false, true},
-		{"v3.1.0", false, true},
-		{"3.1.0-rc.1", false, true},
-		{"4.0.0", false, true},
-		{"10.2", false, true},
-		{"3.0.1", true, true},
-		{"2.9.10", true, true},
-		{"1.6.1", true, true},
-		{"main-1a2b3c4", false, false},
-		{"k255-aaaaaaa", false, false},
-		{"", false, false},
+// TestVersionWarning guarantees which Lokis are refused, and which are served with a warning, since isolation is not tested with them.
+func TestVersionWarning(t *testing.T) {
+	for _, tt := range []struct{ version, warning, refused string }{
+		{"3.7.8", "", ""},
+		{"v3.1.0", "", ""},
+		{"3.1.0-rc.1", "", ""},
+		{"3.8.0", "Loki is 3.8.0; logfence's isolation is tested with 3.1 to 3.7", ""},
+		{"4.0.0", "Loki is 4.0.0; logfence's isolation is tested with 3.1 to 3.7", ""},
+		{"10.2", "Loki is 10.2; logfence's isolation is tested with 3.1 to 3.7", ""},
+		{"3.0.1", "", "the Loki at LOGFENCE_LOKI_URL is 3.0.1; 3.1 or newer is needed"},
+		{"2.9.10", "", "the Loki at LOGFENCE_LOKI_URL is 2.9.10; 3.1 or newer is needed"},
+		{"main-1a2b3c4", `Loki's version "main-1a2b3c4" is not a release; logfence's isolation is tested with 3.1 to 3.7`, ""},
+		{"", `Loki's version "" is not a release; logfence's isolation is tested with 3.1 to 3.7`, ""},
 	} {
-		if old, known := tooOld(tt.version); old != tt.old || known != tt.known {
-			t.Errorf("tooOld(%q) = %t, %t", tt.version, old, known)
+		warning, err := versionWarning(tt.version)
+		refused := ""
+		if err != nil {
+			refused = err.Error()
 		}
+		if warning != tt.warning || refused != tt.refused {
+			t.Errorf("%q: %q, %q", tt.version, warning, refused)
+		}
+	}
+}
+
+// TestLokiTestedOnly guarantees that with this setting logfence starts in front of a Loki that is tested, and of no other.
+func TestLokiTestedOnly(t *testing.T) {
+	for _, tt := range []struct {
+		version       string
+		warns, starts bool // starts with the setting
+	}{{"3.7.8", false, true}, {"4.0.0", true, false}, {"", true, false}} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if tt.version == "" {
+				w.WriteHeader(http.StatusServiceUnavailable) // it is starting
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, `{"version":"`+tt.version+`"}`)
+		}))
+		client, err := loki.New(loki.Config{URL: server.URL})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, only := range []bool{false, true} {
+			warning, reached, err := checkLoki(t.Context(), client, only, slog.New(slog.DiscardHandler))
+			if reached != (tt.version != "") {
+				t.Errorf("%q: reached %t", tt.version, reached)
+			}
+			if starts := !only || tt.starts; (err == nil) != starts || starts && (warning != "") != tt.warns {
+				t.Errorf("%q, tested only %t: %q, %v", tt.version, only, warning, err)
+			}
+		}
+		client.Close()
+		server.Close()
 	}
 }
 

@@ -227,7 +227,7 @@ func TestTracesOfAGateway(t *testing.T) {
 	r := runGateway(t)
 	r.loki.Forget()
 	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
-	status := r.send(r.token, query(`{app="web"} |= "a-private-text"`), "Traceparent", "00-"+trace+"-00f067aa0ba902b7-01", "Baggage", "a=b")
+	status := r.send(r.token, query(`{app="web"} | line_format "a-private-text"`), "Traceparent", "00-"+trace+"-00f067aa0ba902b7-01", "Baggage", "a=b")
 	if status != http.StatusOK {
 		t.Fatalf("status %d", status)
 	}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/pprof"
 	"time"
@@ -42,6 +43,8 @@ type health struct {
 	Checks map[string]string `json:"checks,omitempty"`
 	// Warnings are what an operator has to act on although the process is ready, by the name of the check.
 	Warnings map[string]string `json:"warnings,omitempty"`
+	// Walls are the layers of Loki's own: present, absent or unknown.
+	Walls map[string]string `json:"walls,omitempty"`
 }
 
 // Stopping makes /readyz fail from now on, so that load balancers send no new requests.
@@ -57,7 +60,7 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 	defer cancel()
-	h, status := health{Status: "ready", Checks: map[string]string{}}, http.StatusOK
+	h, status := health{Status: "ready", Checks: map[string]string{}, Walls: s.lokiWalls}, http.StatusOK
 	checks := map[string]func() error{
 		"audit": s.recorder.Ready,
 		"keys":  s.verifier.Ready,
@@ -74,6 +77,9 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	if checks["keys"] != nil {
 		h.warn("keys", s.verifier.Unusable())
 	}
+	if s.lokiWarning != "" {
+		h.warn("loki", errors.New(s.lokiWarning))
+	}
 	if s.rulesErr != nil {
 		h.warn("access", s.rulesErr())
 	}
@@ -87,7 +93,7 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	writeHealth(w, h, status)
 }
 
-// warn adds a warning, where there is an error: of issuers without keys, while another issuer has keys, or of a file of
+// warn adds a warning, where there is an error: of issuers without keys, while another issuer has keys, of a Loki that is not tested, or of a file of
 // grants with a mistake, while those before it hold. The process is ready.
 func (h *health) warn(name string, err error) {
 	if err == nil {

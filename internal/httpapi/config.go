@@ -72,6 +72,10 @@ type Config struct {
 	Leeway time.Duration
 	// InflightGrace is how long after that a query or an export in flight may continue.
 	InflightGrace time.Duration
+	// LokiWarning is what operators have to know of Loki, which /readyz shows; empty: nothing.
+	LokiWarning string
+	// LokiWalls are the layers of Loki's own that confine requests too, as a probe found them; /readyz shows them.
+	LokiWalls map[string]string
 	// MaxBody is the largest accepted form or JSON body, in bytes; 0 is DefaultMaxBody.
 	MaxBody int
 	// Now is the clock; nil is the system's.

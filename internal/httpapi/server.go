@@ -54,6 +54,8 @@ type Server struct {
 	origins       []string
 	tails         *tailRegistry
 	estimates     *estimator
+	lokiWarning   string
+	lokiWalls     map[string]string // never changed
 	leeway        time.Duration
 	inflightGrace time.Duration
 	rules         func() *access.Rules // nil: without grants
@@ -103,6 +105,7 @@ func New(c Config) (*Server, error) {
 	if s.maxBody == 0 {
 		s.maxBody = DefaultMaxBody
 	}
+	s.lokiWarning, s.lokiWalls = c.LokiWarning, c.LokiWalls
 	if s.estimates, err = newEstimator(s.loki, s.now); err != nil {
 		return nil, err
 	}

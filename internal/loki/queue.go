@@ -35,6 +35,9 @@ func (c *Client) label(h http.Header, options RequestOptions, path string, tenan
 		h.Set(headerActorPath, actor)
 	}
 	h.Set(headerQueryTags, c.queryTags(options, path, tenants))
+	if c.queryLimits != nil {
+		h[headerQueryLimits] = c.queryLimits
+	}
 }
 
 // actorPath is the path of the queue in which Loki's scheduler lets a request wait, below that of its organization. Loki

@@ -68,3 +68,27 @@ func TestReads(t *testing.T) {
 		t.Error("the zero query reads something")
 	}
 }
+
+// TestNewerNames guarantees that the error of a query with a function of newer Lokis says so, and that of no other.
+func TestNewerNames(t *testing.T) {
+	fence, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	scope, err := fence.Scope(tenant.Names([]string{"acme"}), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]bool{
+		`approx_count_distinct(user, {app="web"}[5m])`:        true,
+		`sum(approx_count_distinct({app="web"} | json [5m]))`: true,
+		`approx_count_distinkt({app="web"}[5m])`:              false,
+		`{app="web"} | approx > `:                             false,
+		`rate({app="web"} |= "approx_count_distinct" [5m]) +`: false,
+	} {
+		_, err := scope.Query(text)
+		if err == nil || strings.Contains(err.Error(), "newer versions of Loki") != want {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
