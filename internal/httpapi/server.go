@@ -59,7 +59,7 @@ type Server struct {
 	leeway        time.Duration
 	inflightGrace time.Duration
 	rules         func() *access.Rules // nil: without grants
-	rulesErr      func() error // nil: there is none
+	rulesErr      func() error         // nil: there is none
 	granted       grantedRequests
 	clientTimeout time.Duration
 	stopping      atomic.Bool // reported by /readyz
