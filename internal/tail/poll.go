@@ -132,7 +132,7 @@ func (s *stream) poll(ctx context.Context) (begun bool, err error) {
 		s.hub.givePoll(tenants)
 		s.setPolled(false)
 	}()
-	if time.Now().After(s.pollUntil) {
+	if !time.Now().Before(s.pollUntil) { // not After: a time that is just over would never be followed by another
 		s.pollUntil = time.Now().Add(pollFor)
 	}
 	timer := time.NewTimer(0)

@@ -105,3 +105,23 @@ func TestTailIsRenewed(t *testing.T) {
 		}
 	})
 }
+
+// TestPollingPausesBetweenTries guarantees that the time of polling which is over to the nanosecond is followed by another.
+func TestPollingPausesBetweenTries(t *testing.T) {
+	inBubble(t, "", func(t *testing.T) {
+		h := tail.NewHub(tail.HubConfig{})
+		defer h.Close()
+		f := &fake{refuseTails: true}
+		w := join(t, h, f, tail.ViewerConfig{})
+		for i := range 300 { // a line in each second: a poll is due when the minute is over
+			f.take(line(time.Now(), "%d", i))
+			time.Sleep(time.Second)
+		}
+		if got := texts(t, w, 300); !slices.Equal(got, numbered(0, 300)) {
+			t.Errorf("got %d lines", len(got))
+		}
+		if f.opens > 7 {
+			t.Errorf("%d tails of Loki's were tried in five minutes", f.opens)
+		}
+	})
+}
