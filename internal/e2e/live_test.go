@@ -32,7 +32,12 @@ var liveArgs = []string{"-querier.max-concurrent-tail-requests=2000", "-server.g
 // ownStage is a Loki that a test may kill, and a logfence before it.
 func ownStage(t *testing.T, settings ...string) (*demo.Loki, *gateway) {
 	t.Helper()
-	l, err := demo.StartLoki(t.Context(), demo.LokiOptions{Binary: on.binaries.Loki, Args: liveArgs})
+	return stageWith(t, liveArgs, settings...)
+}
+
+func stageWith(t *testing.T, args []string, settings ...string) (*demo.Loki, *gateway) {
+	t.Helper()
+	l, err := demo.StartLoki(t.Context(), demo.LokiOptions{Binary: on.binaries.Loki, Args: args})
 	if err != nil {
 		t.Fatal(err)
 	}
