@@ -3,6 +3,7 @@ import './responses.js';
 import './broken.js';
 import './contract.js';
 import './exports.js';
+import './lines.js';
 import './package.js';
 import './tails.js';
 import './types.js';

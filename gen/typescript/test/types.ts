@@ -79,7 +79,20 @@ export function failuresAreTold(error: Failure): string {
 
 export function failuresAreToldByStatus(error: Failure): void {
   if (error.status === 403)
-    same<Same<Extract<typeof error, Refusal>['code'], 'no_tenant' | 'insufficient_scope' | 'tenant_not_yours' | 'origin_forbidden'>>();
+    same<
+      Same<
+        Extract<typeof error, Refusal>['code'],
+        | 'access_changed'
+        | 'grant_ambiguous'
+        | 'grant_not_yours'
+        | 'groups_left_out'
+        | 'insufficient_scope'
+        | 'no_tenant'
+        | 'origin_forbidden'
+        | 'tenant_not_yours'
+        | 'too_many_tenants'
+      >
+    >();
   if (error.status === undefined) same<Same<typeof error.code, 'aborted' | 'unreachable' | 'broken_off' | 'token_failed'>>();
 }
 
