@@ -300,7 +300,10 @@ func (s *Server) read(c echo.Context, op *operation) (url.Values, error) {
 	for i, name := range c.ParamNames() {
 		path[name] = c.ParamValues()[i]
 	}
-	return values, op.validate(r.Context(), r, path, values)
+	if err := op.validate(r.Context(), r, path, values); err != nil || op.ignoresUnknown {
+		return values, err
+	}
+	return values, checkTimes(values)
 }
 
 // overrides are canonical names of headers that make some servers treat a request as a different one.
