@@ -434,7 +434,7 @@ type EntryLabels struct {
 
 // ExplainRequest defines model for ExplainRequest.
 type ExplainRequest struct {
-	// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
+	// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). On the native API, other integers are refused: milliseconds would be misread.
 	//
 	// Example: 2026-11-23T12:30:00Z
 	End *Timestamp `json:"end,omitempty"`
@@ -447,7 +447,7 @@ type ExplainRequest struct {
 	// Example: 1h30m
 	Since *Duration `json:"since,omitempty"`
 
-	// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
+	// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). On the native API, other integers are refused: milliseconds would be misread.
 	//
 	// Example: 2026-11-23T12:30:00Z
 	Start *Timestamp `json:"start,omitempty"`
@@ -544,7 +544,7 @@ type FieldValuesResponse struct {
 
 // FieldsForm Parameters of a request for fields or values of a field, as a form.
 type FieldsForm struct {
-	// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
+	// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). On the native API, other integers are refused: milliseconds would be misread.
 	//
 	// Example: 2026-11-23T12:30:00Z
 	End        *Timestamp  `json:"end,omitempty"`
@@ -560,7 +560,7 @@ type FieldsForm struct {
 	// Example: 1h30m
 	Since *Duration `json:"since,omitempty"`
 
-	// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
+	// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). On the native API, other integers are refused: milliseconds would be misread.
 	//
 	// Example: 2026-11-23T12:30:00Z
 	Start *Timestamp `json:"start,omitempty"`
@@ -636,7 +636,7 @@ type InstantQueryForm struct {
 	// Query LogQL metric query. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
 	Query MetricLogQL `json:"query"`
 
-	// Time Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
+	// Time Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). On the native API, other integers are refused: milliseconds would be misread.
 	//
 	// Example: 2026-11-23T12:30:00Z
 	Time *Timestamp `json:"time,omitempty"`
@@ -676,7 +676,7 @@ type LinesForm struct {
 	// Direction Sort order of log lines: `backward` is newest first, `forward` is oldest first. Loki's clients write it in upper or lower case; both mean the same.
 	Direction *Direction `json:"direction,omitempty"`
 
-	// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
+	// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). On the native API, other integers are refused: milliseconds would be misread.
 	//
 	// Example: 2026-11-23T12:30:00Z
 	End *Timestamp `json:"end,omitempty"`
@@ -692,7 +692,7 @@ type LinesForm struct {
 	// Example: 1h30m
 	Since *Duration `json:"since,omitempty"`
 
-	// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
+	// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). On the native API, other integers are refused: milliseconds would be misread.
 	//
 	// Example: 2026-11-23T12:30:00Z
 	Start *Timestamp `json:"start,omitempty"`
@@ -918,7 +918,7 @@ type PatternSeries struct {
 
 // PatternsForm Parameters of a pattern request, as a form.
 type PatternsForm struct {
-	// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
+	// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). On the native API, other integers are refused: milliseconds would be misread.
 	//
 	// Example: 2026-11-23T12:30:00Z
 	End *Timestamp `json:"end,omitempty"`
@@ -931,7 +931,7 @@ type PatternsForm struct {
 	// Example: 1h30m
 	Since *Duration `json:"since,omitempty"`
 
-	// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
+	// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). On the native API, other integers are refused: milliseconds would be misread.
 	//
 	// Example: 2026-11-23T12:30:00Z
 	Start *Timestamp `json:"start,omitempty"`
@@ -1023,7 +1023,7 @@ type QueryForm struct {
 	// Direction Sort order of log lines: `backward` is newest first, `forward` is oldest first. Loki's clients write it in upper or lower case; both mean the same.
 	Direction *Direction `json:"direction,omitempty"`
 
-	// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
+	// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). On the native API, other integers are refused: milliseconds would be misread.
 	//
 	// Example: 2026-11-23T12:30:00Z
 	End *Timestamp `json:"end,omitempty"`
@@ -1042,7 +1042,7 @@ type QueryForm struct {
 	// Example: 1h30m
 	Since *Duration `json:"since,omitempty"`
 
-	// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
+	// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). On the native API, other integers are refused: milliseconds would be misread.
 	//
 	// Example: 2026-11-23T12:30:00Z
 	Start *Timestamp `json:"start,omitempty"`
@@ -1139,7 +1139,7 @@ type Selector = string
 
 // SelectorForm Selector and time range, as a form.
 type SelectorForm struct {
-	// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
+	// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). On the native API, other integers are refused: milliseconds would be misread.
 	//
 	// Example: 2026-11-23T12:30:00Z
 	End *Timestamp `json:"end,omitempty"`
@@ -1152,7 +1152,7 @@ type SelectorForm struct {
 	// Example: 1h30m
 	Since *Duration `json:"since,omitempty"`
 
-	// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
+	// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). On the native API, other integers are refused: milliseconds would be misread.
 	//
 	// Example: 2026-11-23T12:30:00Z
 	Start *Timestamp `json:"start,omitempty"`
@@ -1163,7 +1163,7 @@ type SelectorList = []Selector
 
 // SeriesForm Selectors and time range, as a form.
 type SeriesForm struct {
-	// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
+	// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). On the native API, other integers are refused: milliseconds would be misread.
 	//
 	// Example: 2026-11-23T12:30:00Z
 	End *Timestamp `json:"end,omitempty"`
@@ -1179,7 +1179,7 @@ type SeriesForm struct {
 	// Example: 1h30m
 	Since *Duration `json:"since,omitempty"`
 
-	// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
+	// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). On the native API, other integers are refused: milliseconds would be misread.
 	//
 	// Example: 2026-11-23T12:30:00Z
 	Start *Timestamp `json:"start,omitempty"`
@@ -1493,7 +1493,7 @@ type TargetLabels = string
 // TenantName Name of a tenant, as in the token.
 type TenantName = string
 
-// Timestamp Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
+// Timestamp Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). On the native API, other integers are refused: milliseconds would be misread.
 //
 // Example: 2026-11-23T12:30:00Z
 type Timestamp = string
@@ -1530,7 +1530,7 @@ type VolumeForm struct {
 	// AggregateBy Sum by each combination of values (`series`) or by each label name (`labels`).
 	AggregateBy *AggregateBy `json:"aggregateBy,omitempty"`
 
-	// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
+	// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). On the native API, other integers are refused: milliseconds would be misread.
 	//
 	// Example: 2026-11-23T12:30:00Z
 	End   *Timestamp `json:"end,omitempty"`
@@ -1544,7 +1544,7 @@ type VolumeForm struct {
 	// Example: 1h30m
 	Since *Duration `json:"since,omitempty"`
 
-	// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
+	// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). On the native API, other integers are refused: milliseconds would be misread.
 	//
 	// Example: 2026-11-23T12:30:00Z
 	Start *Timestamp `json:"start,omitempty"`
@@ -1566,7 +1566,7 @@ type VolumeRangeForm struct {
 	// AggregateBy Sum by each combination of values (`series`) or by each label name (`labels`).
 	AggregateBy *AggregateBy `json:"aggregateBy,omitempty"`
 
-	// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
+	// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). On the native API, other integers are refused: milliseconds would be misread.
 	//
 	// Example: 2026-11-23T12:30:00Z
 	End   *Timestamp `json:"end,omitempty"`
@@ -1580,7 +1580,7 @@ type VolumeRangeForm struct {
 	// Example: 1h30m
 	Since *Duration `json:"since,omitempty"`
 
-	// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
+	// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). On the native API, other integers are refused: milliseconds would be misread.
 	//
 	// Example: 2026-11-23T12:30:00Z
 	Start *Timestamp `json:"start,omitempty"`
@@ -1629,7 +1629,7 @@ type ContextBefore = ContextLines
 // ContextStream LogQL stream selector. The tenant's limit `max_query_bytes` can be lower than the maximum length here.
 type ContextStream = Selector
 
-// ContextTimestamp Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
+// ContextTimestamp Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). On the native API, other integers are refused: milliseconds would be misread.
 //
 // Example: 2026-11-23T12:30:00Z
 type ContextTimestamp = Timestamp
@@ -1637,7 +1637,7 @@ type ContextTimestamp = Timestamp
 // DelayFor defines model for DelayFor.
 type DelayFor = int
 
-// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
+// End Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). On the native API, other integers are refused: milliseconds would be misread.
 //
 // Example: 2026-11-23T12:30:00Z
 type End = Timestamp
@@ -1722,7 +1722,7 @@ type SeriesLimit = Limit
 // Example: 1h30m
 type Since = Duration
 
-// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
+// Start Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). On the native API, other integers are refused: milliseconds would be misread.
 //
 // Example: 2026-11-23T12:30:00Z
 type Start = Timestamp
@@ -1730,7 +1730,7 @@ type Start = Timestamp
 // TailLimit defines model for TailLimit.
 type TailLimit = Limit
 
-// TailStart Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
+// TailStart Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). On the native API, other integers are refused: milliseconds would be misread.
 //
 // Example: 2026-11-23T12:30:00Z
 type TailStart = Timestamp
@@ -1738,7 +1738,7 @@ type TailStart = Timestamp
 // Tenant Name of a tenant, as in the token.
 type Tenant = TenantName
 
-// Time Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
+// Time Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). On the native API, other integers are refused: milliseconds would be misread.
 //
 // Example: 2026-11-23T12:30:00Z
 type Time = Timestamp
@@ -1832,7 +1832,7 @@ type ExportLogsParams struct {
 	// Query LogQL log query. `{}` selects every stream of the tenant.
 	Query LineQuery `form:"query" json:"query"`
 
-	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
 	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
@@ -1868,7 +1868,7 @@ type ListFieldsParams struct {
 	// Query LogQL log query that selects the lines to detect fields in. `{}` selects every stream of the tenant.
 	Query LogQuery `form:"query" json:"query"`
 
-	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
 	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
@@ -1901,7 +1901,7 @@ type ListFieldValuesParams struct {
 	// Query LogQL log query that selects the lines to detect fields in. `{}` selects every stream of the tenant.
 	Query LogQuery `form:"query" json:"query"`
 
-	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
 	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
@@ -1934,7 +1934,7 @@ type ListLabelsParams struct {
 	// Query Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
 	Query *OptionalSelector `form:"query,omitempty" json:"query,omitempty"`
 
-	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
 	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
@@ -1955,7 +1955,7 @@ type ListDetectedLabelsParams struct {
 	// Query Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
 	Query *OptionalSelector `form:"query,omitempty" json:"query,omitempty"`
 
-	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
 	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
@@ -1976,7 +1976,7 @@ type ListLabelValuesParams struct {
 	// Query Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
 	Query *OptionalSelector `form:"query,omitempty" json:"query,omitempty"`
 
-	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
 	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
@@ -1997,7 +1997,7 @@ type ListLinesParams struct {
 	// Query LogQL log query. `{}` selects every stream of the tenant.
 	Query LineQuery `form:"query" json:"query"`
 
-	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
 	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
@@ -2042,7 +2042,7 @@ type ListPatternsParams struct {
 	// Query Stream selector without a pipeline. `{}` selects every stream of the tenant.
 	Query Selector `form:"query" json:"query"`
 
-	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
 	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
@@ -2066,7 +2066,7 @@ type QueryLogsParams struct {
 	// Query LogQL query: a log query or a metric query.
 	Query Query `form:"query" json:"query"`
 
-	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
 	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
@@ -2114,7 +2114,7 @@ type QueryInstantParams struct {
 	// Query LogQL metric query, or an expression of numbers alone, such as `vector(1)`.
 	Query MetricQuery `form:"query" json:"query"`
 
-	// Time Time of the evaluation: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: now.
+	// Time Time of the evaluation: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: now.
 	Time *Time `form:"time,omitempty" json:"time,omitempty"`
 
 	// Limit Maximum number of log lines to return. Metric queries ignore it. A value above the tenant's limit `max_lines` is refused with 422 `too_many_lines`. 0 is refused, as Loki refuses it.
@@ -2150,7 +2150,7 @@ type ListSeriesParams struct {
 	// Match Stream selector without a pipeline. Repeat the parameter for more selectors: the response has the streams of all of them. Without it, every stream of the tenant is returned.
 	Match *Match `form:"match,omitempty" json:"match,omitempty"`
 
-	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
 	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
@@ -2171,7 +2171,7 @@ type GetStatsParams struct {
 	// Query Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
 	Query *OptionalSelector `form:"query,omitempty" json:"query,omitempty"`
 
-	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
 	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
@@ -2216,7 +2216,7 @@ type GetVolumeParams struct {
 	// Query Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
 	Query *OptionalSelector `form:"query,omitempty" json:"query,omitempty"`
 
-	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
 	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
@@ -2246,7 +2246,7 @@ type GetVolumeRangeParams struct {
 	// Query Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
 	Query *OptionalSelector `form:"query,omitempty" json:"query,omitempty"`
 
-	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
 	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
@@ -2288,7 +2288,7 @@ type LokiDetectedFieldValuesParams struct {
 	// Query LogQL log query that selects the lines to detect fields in. `{}` selects every stream of the tenant.
 	Query LogQuery `form:"query" json:"query"`
 
-	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
 	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
@@ -2330,7 +2330,7 @@ type LokiDetectedFieldsParams struct {
 	// Query LogQL log query that selects the lines to detect fields in. `{}` selects every stream of the tenant.
 	Query LogQuery `form:"query" json:"query"`
 
-	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
 	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
@@ -2372,7 +2372,7 @@ type LokiDetectedLabelsParams struct {
 	// Query Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
 	Query *OptionalSelector `form:"query,omitempty" json:"query,omitempty"`
 
-	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
 	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
@@ -2432,7 +2432,7 @@ type LokiIndexStatsParams struct {
 	// Query Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
 	Query *OptionalSelector `form:"query,omitempty" json:"query,omitempty"`
 
-	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
 	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
@@ -2462,7 +2462,7 @@ type LokiIndexVolumeParams struct {
 	// Query Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
 	Query *OptionalSelector `form:"query,omitempty" json:"query,omitempty"`
 
-	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
 	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
@@ -2501,7 +2501,7 @@ type LokiIndexVolumeRangeParams struct {
 	// Query Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
 	Query *OptionalSelector `form:"query,omitempty" json:"query,omitempty"`
 
-	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
 	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
@@ -2543,7 +2543,7 @@ type LokiLabelParams struct {
 	// Query Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
 	Query *OptionalSelector `form:"query,omitempty" json:"query,omitempty"`
 
-	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
 	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
@@ -2573,7 +2573,7 @@ type LokiLabelValuesParams struct {
 	// Query Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
 	Query *OptionalSelector `form:"query,omitempty" json:"query,omitempty"`
 
-	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
 	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
@@ -2603,7 +2603,7 @@ type LokiLabelsParams struct {
 	// Query Stream selector without a pipeline that narrows the response. No value, `{}` and an empty value select every stream of the tenant.
 	Query *OptionalSelector `form:"query,omitempty" json:"query,omitempty"`
 
-	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
 	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
@@ -2633,7 +2633,7 @@ type LokiPatternsParams struct {
 	// Query Stream selector without a pipeline. `{}` selects every stream of the tenant.
 	Query Selector `form:"query" json:"query"`
 
-	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
 	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
@@ -2666,7 +2666,7 @@ type LokiQueryParams struct {
 	// Query LogQL metric query, or an expression of numbers alone, such as `vector(1)`.
 	Query MetricQuery `form:"query" json:"query"`
 
-	// Time Time of the evaluation: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: now.
+	// Time Time of the evaluation: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: now.
 	Time *Time `form:"time,omitempty" json:"time,omitempty"`
 
 	// Limit Maximum number of log lines to return. Metric queries ignore it. A value above the tenant's limit `max_lines` is refused with 422 `too_many_lines`. 0 is refused, as Loki refuses it.
@@ -2702,7 +2702,7 @@ type LokiQueryRangeParams struct {
 	// Query LogQL query: a log query or a metric query.
 	Query Query `form:"query" json:"query"`
 
-	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
 	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
@@ -2762,7 +2762,7 @@ type LokiSeriesParams struct {
 	// Match Stream selector without a pipeline. Repeat the parameter for more selectors: the response has the streams of all of them. Without it, every stream of the tenant is returned.
 	Match *Match `form:"match,omitempty" json:"match,omitempty"`
 
-	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+	// Start Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
 	Start *Start `form:"start,omitempty" json:"start,omitempty"`
 
 	// End End of the time range, exclusive for log lines and inclusive for metrics, in the same format as `start`. Default: now.
@@ -7522,492 +7522,492 @@ var swaggerSpec = []string{
 	"sqOdxx0LzY4FZwfh2fq5zjsFEIL86707t99P2NnlRt66m8c7OJ/WUjr6S/mOPSAS5y+WvvY/RF8A946h",
 	"wTc1z5VWqG5pDNjPDvBOq6Y1ZAesXHWOASjM5z6EYE62Kq8R2nRLAr9ItKomgs/se51RikVqf+BihQPC",
 	"Fz2guTHTTN9TrVQ4iuUe5DOub+B4IUG/1v9Z6P9ooWcMOvdK/2ddYrP9eZPTEIChtVuFWQ5CUO+z7nLQ",
-	"VNUB0HlPDME78fDw8CFAA9yAoCGVmqMZ1UQPkS01OvV7JIpnett3jOH5IASWwHUz2/yO50lkDNYRm8QL",
-	"mlgcdb09nwxrovBcXxkvisjBoDe41+n3O4PD9/3B8LA37PV+bfTB0jDZz2UDzNkVcH4fS0X5hJEzplZM",
-	"Y99KkKWIuZI1lvqQjI8XLe31DgaUDI57dUiv8XGagdRr+9s3gz6B5xBkyfY9z2rS/X7Y6/XMKsmSpYY2",
-	"lHCyt2iEIlvu/grwnsZJa2IFLzoxLzyKKGtb957GQ/C+zGnYifO0KPt1aV1OC4G3YTj14XZ4w4RQg63h",
-	"Kmv8tFhhnE9yIdVBa0I5QswArN4dCjzijc3QYZ7gjMxFlhI6E13yAgQBQ2THBRsTwAnUtD/kar4H5+KX",
-	"KIZUeQZKSkoQ1GZCJ3WBh99ELBZUerv2pCsXSIBct/I4FYJe1OT36K+q9cb8TrA3wM12b8GlJ11rFfbe",
-	"dIHrGZtDSUTM33NJrGz7XGasmeXEjuS/38a+F/ttv9/SZDmnLR5wDRBbHwI0d8+EGtk23z6mKQoQ+j8T",
-	"89zg0NgdPDze4K671z280jIv4hyGECQsRWvQRHDFEInpcpnEEwDVXfDly22m0JQLDrCW2WJBteIZvAdx",
-	"joJAxvXKLlCD/xxoHQmVe5zo4ycwuFCVSTBdTCZMSlxYywgAHAh6lN6pBcFZ/GcxcCYxilFTGF3ddKbt",
-	"3byhHx7WyePDWnU2za/C4L87Jlqqg+8eG7u7uCrY7RMaofnf/L7h1JapOEvY4q91p4fvNqcmokb/4g5r",
-	"Aoa2cgsNZ82lzLsMftX3Xuu1HF1WnF1BTI0Ti6NAns0WW7FLOlEmnBA4iqf84eD6sJx9139qMi4wp3rd",
-	"m+PALIodaaVHxQru1lO3dOeBlD+v343ERFrIyX8rAUEfwHnMo1MIZ6qDmvfVg9iJpida/FTW2k/PwZ+7",
-	"aAe0Rr6K7Q5NMXQZj4Krj8eLTwePSk7VmWSEGlnT2XKuCSewJ5kT1ueGIVx6g43g8navQZWI8/jU8IU6",
-	"YBW+e+Ba0EvCuAItGAW9pcMudjlhLGJRaL4YCxS8L2EXfNE+XbL0FLvcAc8N21L/cXB96HgP7lGO1o2Q",
-	"KWy1EMS16Q5WG3lQgm0OLVtZZFKRM88ZqV++P1auvebG37gnl1Y3qLoFvXsA1qadFxuEwUQk2YIHw/49",
-	"DwJyzZVGlTQV6ZBknF0u2UQLi//OeBQS/FPrJleayoRBCB4PLvTyJu6GAwBBS2UTGIr7yUGQcZkt0cu8",
-	"GQx+owIdjjWt4GiQ1NcUbb1mWa4PufNjlqj4F5rGlKtnl8v04CbJQ2GuLQDwd7IDu3+Do9Txe98n0pi9",
-	"fqscDnCZwo2NVUn21jyUamWVC6CrWmTpkqciYnJIPo4L5zf+dGfT8R6EroO336ZOXhPomNPQao/8GzSt",
-	"3K1qj0oT6Fhka9Vexe/QxSdg1Q7+14OvQ8q6nnz1TUr4JiV8kxK+SQnfpIRvUsI/q5TwL8by2VpwjM+S",
-	"ezJ9yuVKc2MhTuHFtu6uVtqUDCsFv6lDG3JAztaKSWJ83B6RWJEFXZM5vWBkcO/B0eHx0fG9LjFbIgmT",
-	"8Kgl5xpjUvtwOM3zX4SEGu8YeFTKreZ73PfBIL/v1nkA/DqFIHaP9de9Aoyc5E1pnGyidua7B72pyHhE",
-	"ogzPitlndIFm7jSezRWZUx51ZByxRwvK1x0lOvr/CfiOaRagaQF4ILFomP9q3hgs88x4/FvG9MCCM6JH",
-	"uz7ckE5OKNcrOHN26q2k0oAhhxvEiwJEFxk6WNbDr9SuhIVIHP3Y1zORKXLYHZD38ROHf/Cp3+3pH7vk",
-	"FeCTseZRHhHgr4iD3HvXjzk5M850aP5DbyvETusmeLZGd07j63JTEIZtA2aabW8CbglGOZD1Txjpf9kM",
-	"Yb+RJ5p4kHbMUa/HNB3i4jRWTjMOfv6S3NHAgxdhLa1wyJxg8mKQfkhwbNI/eETkMol9M2vMlbBhft1r",
-	"ijZVaBaXvgWaPjyKoEwa1KRSi1ocjSUZeBRSNyySx/69wwdHXfLOoCE+Atzk7s3atm09sfpO/tNKk46N",
-	"+14hcanZt1xSLslhP3K71b+Qw17Un9dfxRvbt32hNJeImHeobQCAvWgA6D8ixmXt3vOPvmasSM0DddcF",
-	"5P1qXIloipqb0XetS3gepMW8NDkhflRzyq3U57wvBJ8wB0V3m24Agu/t5cYVyjkEkHqragRkDhgLw9yx",
-	"oQmQXotaJHLpC+85oHm0HWUJDc8ueSlQdFjEGBXMaxAM/j8tPfTcIOW2qRYLINwIL2//BaChQ81GqJkm",
-	"m8F2dDjI3XOsyyjKHRU49vsAyB/pOSNSsSU5XBzfAxzFJ+RGsN4YBMET3wLP7W8L9Ey7m1fDYmm1rrNM",
-	"GYONhBwZYLCIlcwpvCWzoLvlDCeEVp6blf6myQx+sOeSZ0rDvQOkdQMvHM9Iql3y2qiARhSzcpiH0GV1",
-	"zxL3JtXNfvcUPo8VbuplmpQ66g1u6qW/Q5fSGVb7lBoUO6HHVHMf+O66AGWqbw2foGFZ3K+2L7fwtl4U",
-	"xpoAUGzldUdBuakbfv0q1FgRrd8L8dLqn3uosWciWm9WYkstSkRSf9W31gTyAYM96j28Z4W0PQla/zAn",
-	"aE/MFNtVzNJSb46O1e0SHdLQV3sppIzPkirVKK6oipHF718FTmZxEr3gU7Gji1EizuOiixGQ5rMsThSG",
-	"XGgq/oMgCxFlScHj6CylXKu/QRAGun30PSTBdX/+LMHaHYTBTPzCUonnCoh5Eed/XbhPh9373Qe7oE++",
-	"6RoEMlOiNfY89n2V/Iw+/+TnbtJb7nrqVqLNj/01Nwn00Ls8xGTjNtuqO3T8YfjxUxhQFQw/fg4S52lK",
-	"l8tg6KKZgjBg/CIYQoSIVovBO3SIWYQ00fFyhha7oUcT0i10aryyWnXweRQs5GwUDEfBhKYRyTMVhCPM",
-	"yTQKhv1+/+EV0DUbRnRqw4jQdVHB68RpcUlaes2zhBbcdQ+Hg8Hw+NjThoKrT6FN4frnhcKDm4fCoAIF",
-	"lWZ8AnY0TJW2wwU22GstmnXX+KVJFQiWR+vyD6v7Cm7v9+YM0MXZgWHHy+xQL7/Nz9HT33hb506ihfkA",
-	"cTX+xJwmsVqD0Qo6QXLLi+AqLH0f5N81mle+e/1z9N00SgH9Kw0P84aIpFefNNS4UPMYzVn5jiGe1dvr",
-	"DljYcAo1yGhb5gGIJZ4Cce5fAV6mcZJEYsW3vtXUIaSJiZMV12UbLYcKaAEzEzfRBgeCYHgM6QJ1E1Qq",
-	"EpPoKQCjXOB/AnUVvwTOIhgvmKauw6C/CK5cZqjTmGt5kqWnjNOzJA9TvIZsUgZhLWnTX8AGMWVUU2hM",
-	"0Gvy9Mk5xWz3/+TI9OxymVBMhb8jInluCTkenZh8sDa4wrp7OFRCPtbOg8HZ6hdMSgr4sqsvwxVMHefc",
-	"z/1dWLVxTqisFmIyoprsAilV7M5nR0Yfj1AKGAVhY9Q4eCQdBOhAHQwDk/UZxAyTCgJpvoHAYOBDgKrJ",
-	"nJkWNtk+pJwTWhB4nC86l1KA/YP4WZdUQn81oNDXaYfL46NMzcV5A0GrxuScJ3ioKYTxVcj4mIN3w925",
-	"7Jhc0KX7kz/wltQ7/GCy8WHcOwac2RP+7LJ9Dj+PQO0HYbPOPwHHAskTTAfQ0JsFvqCFYaQJ+CAcGVtG",
-	"uSVRgixTMWFS+hVsuuR9uiZ0RmOOL53JuguD6vsNY5TXkVs+4HOz7WMUXF2NuD6e1Vwk5ViblXD2bw8u",
-	"Tv6EsTdrCbAalBUQknSJ3bzaCiMtasGPprzCCIUd+MlWWBgVJKXqEI5MwCdDKK4A8BXhH1dSFP/9yXQ3",
-	"vW/47fNohLrGSP85KusbIz37yOocI6t7jYKrEf/SsIr5VHwpUOFcmyGFVQcg3dxmQAVFwlikdSdk/FLM",
-	"tBY0JoKbjBkxZ48IJWNjPxvb3MWQPhWyWJnaQsXEbpAVeEpiZS5ctzbnpSbodyfyokxNaq6INRp4N8Qd",
-	"eWhk5BqwhpjGIwTYpSO+GTFCDdvA4AOA2iQo1sALwjD84dl7cndCU6XHKgGzYXvLhMa8xQbraACmQ9YY",
-	"QBZMzUX0WC9gSdX8MayCILF7PLDG2MeD3tGDEcd+K5ryzf2OekemX2/rdmrNpia7vjS54kN4y0mZdKGj",
-	"s9/jZV5jyeT0o5MJW9aF8D1FptP5PpZLIeP6OhsnnFCl6GS+YFyZ5PYUE1otaMRKGb4KNdpAUC+Fsrqh",
-	"HsEWTF2ZRMxkB25sR6NMvw8v1Ye9Xu9X74dD+KGLLHHnElb/jAIC5DmHXE772hBaqtTm3yXN7heXyn4M",
-	"5G1cUeygrIvt+jHQpC8I9f89wP+7j/93D//vOPi0g6xYt/k6c3A13/5XqrwDQPZFBEyBWDYmQVpEMSX/",
-	"+e71q5AkYjZd4CWuS9R0x7ijseigoOiYkcs2p8FxbuUBsofe8hJVkQAnCz752SBrDE+eTUmldMJOQdVz",
-	"4/AsSSq8rjzIwzDQIHlD1VzPnElM8B/pye3g+sfS2B+h17YVeraskuV112VqgPnrxEoE3hptaYIdV1ge",
-	"16Zr8Yd2v20a3TXSCqC5//1er3cbtrsSstdc/Oem7MbXettFehZHEeN7vkRD0YFTujiLZ5nIah12yk28",
-	"t+h3xeoGelIoSLEWWWoqUJKncyEkA+HTZYYyOS3KZQWGWsFbhjaKQR8PjqyxzNQnMN80vu0TOOG9cNct",
-	"vvGRuwwEDftqZck68NW0Kr3m+1UuQRvXjSCwLGU0AvdoMdv3Td/f8ftqOc3GDdcsGy/wqXJZWMpbzT/W",
-	"7lCLcRDXYcTA1Vwjht6b7+3cJSfyHDGIRouYx1KldH/X+er+S8tohEC+G9QbQG/kQp3qtdW7tpXblMBQ",
-	"RXvMrmKWRLflkOmSn81NsvK0/jVPQwNmMExW590yU8LuurArlDX2k+A0e7iVwXFzriEupY7n4Bar8tFi",
-	"sSWbBSrW2o2UGdSDWcM2TH1VyPKz7f65EmUGrOPKMY7bn+PrtFwZxtHOPGOQlrC4KeUz0XeFuzXgn7A3",
-	"VwwYRnAtzLCm3hhZzaFsmOcduMJMV9Mkns2V5zzj0L7qN+M+gddXlUJUe1TboD9bCTNq3NpKLaBbiQhX",
-	"e5UaeJ02TFVqYDqJbClPEzZVpyJTdZ0KDYqOfeY6bnDtMy3QZw9y85yak6rx2Ct8/9N4K3348KFTrn+9",
-	"aYja4tDXFn5sjax99R0YQbHKc437UH2yQQ+KYq2sPHFvtVrWdbIw1e2wgSSWVvwVyLYveMQu3ym6R+Ks",
-	"FlqG0TaHvTCYzDN+jv80T8/wbxMoFQxBdZF2IZ5mrIUU26o6Mnhk5qMfeaMfPfDHP9oBIzyg1CDCM6ni",
-	"BVXs61V4XmD+hutc+jmjiZoXj9Jk3P9Oc0w2OUdDEdgzpMjSCQu9vPB/zTPE16VgS5mEwpEfP5sXWK3S",
-	"unYfvcRzh8f3w2AQfLoCZUb3eo+CFE4Q1CGd3gqbYBq+XrfX6x8e3z/uh4ESiiZPNOK9wTc0TdN65vdn",
-	"iHdvTVkFrK6hP4B7ld/h6qo+b5xGT5rQtEwnMetBSMb9v/Y3Q+Nev3evf3Q06B/17x/CtkubNhO02/T9",
-	"o8Pje19g1xcur3a+6x/du3qrsw8qHnY1qDB4eBwG/UEv+HQV1vWNwc21uevgqLHriqZ8+6zXQMHje4f9",
-	"4+OGwzg8Pjy813Qghw0HcvSg8Uh2IJQ1hKKGZJrTJFCXFsI0QFaPjWZAHYp/tQRVsZTT5FnuN7OzFSk2",
-	"Y9TbP8y3Shg+6iETCIE2QdlzyqOERZDNUKSg0xlHDpmHNe0Zr3XsZ82wuybWE7fJCmIWfzOqa3FWUw0P",
-	"VEhTSgvKlX4nIfOFLevi7TvX0uzC6lQu/PI1hDVcyzEWlPGS94seD7X0KvX+aPydGL9wntolD23fLftT",
-	"A8doJ3zWM5uNr2sU3U7rFu75ja/YWcPSWiPwdkfYV2DnEKaE2NcrbL60gRI7oN2SzqpZezEnO1SE888P",
-	"ww9VXrbdRGZ8/BwAXaurjLp8lxz+/Zef/+dx9PMvq3568vry9997J0H4Z47EuJXwC46eh7dcVnCXewNS",
-	"DDVJVtp46KVsItLye+sJeHDk1W0YhKz7rnkXjCvrBjVLmZQAdM9jSYBTUs/4J0nzb1BLzb9NiuwRCL/g",
-	"rJWPavqEo8B4Sd0uiEuLtyv+uJcD2XUd1/5oh71dvPRM7/ZEYgQRFKXTZjwqnYClSiPjMDMKUkbBmWbo",
-	"f7xq47umD/MtYHnRf22D7xksrYPGkfKFgW9N94XM6LLp2kDHIXEXhuvtDsnul2XER9wMhs15HA3JLd+Q",
-	"fLXfbsft3g7veGd06QF+mopFBc62jgeuWtR8Pzp234v+yiYWBa9eyR86ilEhwuwJkdVHi9nHCC4tT0Hm",
-	"FzCqSz0GzqZud/ra57vzrjxKIoU7P6NLWeequtUd8QQkHlcX1z1O4eX+GgREcR43ZrJtdjWtzV37h2Sn",
-	"vQoDfJDChyl/OX9ktrcrDOUqp9658Yy09yoJabekhG2R7XVDWlX0mjLafzG9GOnfG5I9go82pS+9XmbS",
-	"HQRfcR6j+Wj/xKCl9DR7Zwo9kUTfOz+SDl/GvhZq05x9pJneNOYbaZlN5AZRYdekHl/7eT53QVp72F29",
-	"yKfGvN7VNJ77xVztaXMdlFJ1u+VsyM/tpdyEvzOeasWBniWscZt+m/Je86Sf0IZFmvYuUyYZv82tVqbd",
-	"vGt/BzdjboZVGDLrxrb+TiYGKDcplxfRkJDYa5HnMG7K/eR9PPhaLmyDx20z9W32sb11B9ptXqo7+Z82",
-	"uH/eoIfnZj/LP9qH8ga54Df/xZv2X/zTywl/An85Q74WVL3Ni4G0e9rwMitsVGL6uysx3mOV0Zg6ru78",
-	"zl5y9tY1BHpaBS5X3AgGNV4wfMsKbuyK1yk51XqJj4hA1wJEXlVM3+m6fiW8c5OvQTP/rPEuuL4HwQ0R",
-	"82u/6H/t+s2PLIrp+/WS/Vw0UbQ6+YXufKpl5iYLxztmzP2gV1LkQ/mz22q16mhwdrI0YVzrCxFA+uf3",
-	"zzsPDINSXoD0zau6c4oWvCimRG/Elu20ei+wQOh6ptdGNcdL6USB5Vb5rWHNltuDXcet+qvHolfibZZU",
-	"nuKbSDwXJM0SLUOIbKkhkcFb0M0cqyvAC3N8rUVwEejqmU2I1fLCarGd5X3sLQX4IPWLpc12RaJYQssm",
-	"fUBLkzgYwPQGb6ZdQSzdIuzN+frvkhtxh3PFUkRUMTShF0/XZTwXmZKKclA5bAZ3veCmju/zlBCS8Uh6",
-	"5QL6vV6eBJ6aWui+rSbmpI86qQuq0RJXzGTDDFDtZ0BMo1x1CLVuMZlrXNAyAiyzS4CvYL0UU6wAKG/K",
-	"VLrO7UT+7M6bv3H2Qc/VXrEvYtuW8YHGCjQ50AIF1nuBes5iqX8rLkHRONm0AA1UaEPEUitjdTM+TYyx",
-	"4eYunEUPe56hTTIPv9oD0b/B2gy8h/YpoJQ8BArhoxVvCmXzV05NNrl+/wmu8FuNR50TzKa77QardI0t",
-	"r3/339sMiPubm1U+RK0h1n4vG2Fv51F7T1PtUclUq4Q4315qprC/GzTRNoKmaJs1MzdYWc3Xr8XM+jOn",
-	"mZqLNP59BzaVlTpVLZQFpZr8wJTGKrYC8gH5zkEMiSPGVazWZJmKizhi6U1KHyh3cGFSQhqLWuFp09nE",
-	"JF0bKo1hSdZo/7Vbu24GgS5onNhHo1b4Q7MoVqdZsaePRNCAoNum5UvODOGee1ZprBTj216ZrsLgnK3l",
-	"pvkqiPidJLqPUUEUcT1bTGaeb2on85+KdhlTXLA0ETQq3bcyc9fLXdFYxXxWP9LNyfZocYF6yW5tuTdB",
-	"eYvO3rwR0otYypjPXOMCGoCVXOUzg2lRowCrosQ30aT5vi5nKY3YW5esrS3Nx36nqdex4P+SMgzh1GdP",
-	"yQd29k5Mzpnqktf6tP72/v2bkExFkoiVkcnP1uQuXcZ3L/p3EzGTd7UU0604v92IQ4xBR+A+EGzmlkfM",
-	"vr5+ffTnJWpFtZ4QW1TSiu/Dvs4Nm10N9nQjuCGEafWM/6+CJfUazBY0qeost6qT3OS5Ny7xaz7wH3eN",
-	"9TtDdww/KADTExmXiZV9Ui/E/bHLZZwyeUpVKeLoyPh1B2GAL+7BMJgrtZTDu3fjqGtm7k7EIgi92gVn",
-	"WSpVMDy0RQpMrTWTDsJVkcaPEVuqeTA8HOCfDLJ8W4/XPrqq+58wg4TnFZsXQ7DFFqEAYl4EAWxhdnz0",
-	"EzVLgYqtld+htJue++HD437/3uD+/ftmrYDspyYMIhgOjh8e37Mz4TcMFy80GbjFeOnn75lpnbVsYNoY",
-	"21Vf97GGIvDUNUU78Yu5yPk893pw18QSU4uKJeMmNjM7+zub6IPVuGH9SqARhrKFwRlTdKdcoz/WBkO+",
-	"MJJjaFEM3pUQK6yOgMj4VdzMrc95ba1JWx/3nF2poWUhEeENPwPuVz/vODcr/Zi/+JW9rRvtSw37vOGK",
-	"el/mRdKZruo3VTVi1bf7GsxZr4Q6gezaNbaItpeFC3VKC4NUky8WWtSnHsR1YEiGROcsMSVl7hqSSiAe",
-	"XJK6kNZ9Uwvey6/KK0HyhXuIuSEzY2GrN3c/xgifsQVXCU7wCrFeMul0fnwMLmTP85dWl0LP//6VYHf9",
-	"K/EuqF19My7gtf1cflO47pPyfo8H/Rx1n+cPyVDL2K2zGXFtm5vD2o2v2QXMNHPXo6X5+DXg5Bss7HWr",
-	"6fBt8o2mPCCmuJisVpSwX8gdiXOS+pTpZoJSEig38l61KCDWbXKKIW8aq+2uP2JeqMP7WnvpDz6F9m8t",
-	"6PcP878f4ndINlVIMVVd2C7FLm5wYddMf1JBntoSVNjmq818cp38ehOq2Cx/hPOLT9lIVKwAQ87WZIyZ",
-	"M8emaEjet1NTv9KkEAERPuaz5wmdgUZX7eXSmcEFypMJ3GpqFFfi4mNd2HkQtk+aEo5cGn1ofXjvaIEp",
-	"OTLJTFkuCHAfXF0F4Wd0yQZou+z7Q+wUhHpKvXh/wiA0ZQKGthqHrWwwDAbgeO0qO/zYInfLFZKDXcFs",
-	"6NktQrlQhOkLANmf76ZgjKn/rj5Vc/TlqUe3J+k77A0GDSn6Hh7fb0yZOGjI0Nfv32tOmrigKo0va5Mm",
-	"kjtorNrI8nbKo+izCDBK9QeBYwoPBvaXNnkVK0MNjspD6V/a5FlsvarymRrYtTnS+4N79wdHTad62D/u",
-	"39858eLgQfOx1opFr0SeYGDjSV4HeY8Gx7vm+uztkeE09+Cr4Vlb0HQD7Wugml8F79lK+OvJ2VfAEK5H",
-	"jwf9w0H/y9Dj1oLv1lSpufwmUpOU5OuVgJvdpNsaNhrcnp1lo/C9XDHlem7Re9nkBg/9Uiklp91Gm0Zh",
-	"F1e+O7J7t6qplFJuU7/9OZXkiJg2e/hK3yQg7CqMe3Jz1ZPy1q42+6hXYWLbNMPkpv3Ybw5KzuGrLZTs",
-	"Zq82+9JXoZQT2yYo3Yq//c2Byq6tNajsjq82+fxXAYUtmsG0Y1TAzQHAuPunDCbevn/cyA3ZTVsFJYT2",
-	"1ocWQmn52K4TpuBssz4NrRpn/a/FQjNmmRsKzZgWxW5mUxu6mRalsjYaBJuK2ujvxS4GWBs6mRYH/8ru",
-	"j2+zhP0AsYo7G6p5NdewC1DkrE5nmZmJPn66prjorbouRfTXHR/5jqFc/se9L0gnSGwvSONeElA9W7Gz",
-	"3TQw7FCnfLUY0jwO7DzkrVgPb9UCfM2HhxJO1SlgkL9eMnQsMgf91Wpg72mcPHMJf8vennukCTbqa0ii",
-	"VCyXLLJZSTemDDa5IzHPb1022Wer++c/9fjfvHSq5mRMnl786w9KmYvGEb2Sj7XJcKH33vmAcXclK/bW",
-	"7Lxgy4ZktEMvI605lEJW2gySVPcHev+JWIGHIppr9E+JOI/LSZkhWUiaLVVhJBnzCatL39sf9gbdY0zQ",
-	"y9mlOlXpurHd/V/r0/W6aC3GI1t+3/cM11IhjRPIWBnzDEMMYiVZMi1l5U2ZzBa7r7w5OfHxIE/9rLHg",
-	"sLj+6tJwubgJ8HJxjhYQHgehMhbEseBkTi8YOWOME9jspiTDXkZhCHo7Rf/bqAzUPFpPT2sadclbNhGc",
-	"s4lJ6OLi9rp7pSZ+h25NYkqQWHwl9PJ5aque7FIFMQXu5lPL15yRBZOyVLDCKeZflcUbjbk7cGoH6SaX",
-	"nGUqlJiIxOQvk0SJPLTnEabBN+DN71UeuUbJ2E0x/gowc0Mwb1tjakNorzN3FL7Xlp/eO/R3PwfHfrnu",
-	"dCxtHCEBg4BZSqPdo7CjG/MWu4noY2e38JdY1fH9rwffApPNRWgISm57DzaFKLvLUG1UuhE3Gse8nxel",
-	"V1v8bWVmXNkGT8rqDq82h1M72FTalEBzcyHX14YL0A3pgeWCpfE03gCWyuauNsd9l3Mo10Jlr9jwa2++",
-	"dtZtGZSLG68NTndb9r76KLBr6Pq1N/quJmC9cZ9ek5tzIP6Th8w7dpOvrsps8m95VmoPHxqTWbsW0K18",
-	"f6rdyi2whHuZGtVUcS83+Ze2eP8ikmzB3mrZ+AvYUDd4IbUuc9sfHN0/7j88PvwCjkgXAJ3i1p6syZgu",
-	"l+PrONCV9LQ6X7Xjhw+7Dx8+DINBf/DA81jr29+Pjo+r3nS5DXjjmP37g0HdmIf3Hhxd0xfu8F7vaHD0",
-	"YNfDGex6OK1Jbh2G15BfWCk5W2NNHKC/pvbwV2rUNXDZ79LnJS4LFyNxZV2NFzmdzVI2o4o9WT9udiPf",
-	"cEca6mU/7GtsfTh40C8X20bDxs7drAlk544lW8nO/X2LSpvO16lQf3z/3r3+zsXaj3enm1+aJ/R6vQeH",
-	"gweNLrhfjCdQHpEx4NJ4X2YQtipT/7A/CIN+72H/OKhlATXDbahcb0a7//AoaGQo7Qd6cP/BvTbjbKiH",
-	"749zHYzvP9wH449umxm15kNfKfdx8IL1n+RMAuMuphRuiX1Zr7wYZAsNILDdTsTiLObAqIiYmjLY5M4Y",
-	"u44PtNZj2+bcidwZIzcag/DPeLYIhh/z+fLYpdLzRRicJMy4UpYqLE6gdgGFz6FeCxrsVMEPRM+2TMWS",
-	"pcr4DFjSsAlrcM7vdUsP/7a8YXskK8/I9dH2DnHifIcCs3S4HX7vomAad1ndDG0ADli6XJ9YMXQprEy9",
-	"oJcv8GPPLYymKV1XtmFmqlv/kyxOoheaRlXWAZ+smQ2u1RmbxzzKawVUtnSWUj6Z1wwFv9uxzvTAjwjT",
-	"LI6s5gyDfnMDbmprINSU2w0D6P29sYEWp9G/3uAkP0vULYuT6F/Jai5gBgXFMPacZCZ+YamMUWAsTvKD",
-	"IBf47Wb2k7KLuH6mp2LhuQFeb5aLpu38ku8FfAhryyj7GGtHqkPZp1ryvlSuyr0jgf1eGGAyKeC76nAQ",
-	"wC2JF5piDfpH948eHN47uh8Gi5jjj/nNibliM6Y55WVnJjr5r96UvvxPoyjWu6PJG+8KmIL4Jf8XfFtP",
-	"oTIpJa4AcmgLS0tFJFa0PFtjnqwqsbCGjrqh85dlo4fB8I/gRLGEv6lnpH/gjKZMqgJt2Zzsa6ZngZTd",
-	"BSITBlRtXBGYyjQDcUvqkmc5ZinvWQeqw9oK29dd1hmbipRtBhYnIomq0ErorQFLpRmfUBNUUVzYhzmD",
-	"9DTov7Cga3LmTJFodVxpUBmLLYtCAv4V5v3DvH+toJ7MGcOE0DSdockTW0IsBg4v5zTFrm7vGKVRkJyM",
-	"n7B3U8+ESBjllatqoA3YEBo89Xdbe4WzVIoadH69pL9lzBQ3EtyW7zLRO1NCbQHg0KubcbtVzJGEvGR8",
-	"puaaxAyO/IwB/+tjr/PwpPMr7fx+2vn013+vo4rfG7cCcIOr2TNnKGxVL/2EplHMaRKrdbXfM6nihYaw",
-	"rerrJLouOTmTDArZMW6SHPX06D5xvHcUbKSDV0awq078Sl9pwy/cwjeTcxypDhMKwJF7Elg7iCnRDEmy",
-	"uCBLmqp4kiU0JeA30SUn3LA2XIBPhzYInYUlQmmnNqSgeOxXAGwjr/Vr5LUqZOKUTZRjp1bMP6OT8xVN",
-	"o6qgrxkzBgpiPSe8NkMytl3GQGzZikmFbCEk46lI3SdNEe2nrs3OOElivS3zzhFDSb1sudSzpCSBFJIT",
-	"KtkjcibUnCyYScel6b6vLXjLNlMGYfDk5Ol/fTh5+30QBs9fv4V/1WkR36dxkkRixUGj+sUYaqvUvZq6",
-	"zi+QmHENGrMrKBlYPeoNVbfr5fSFkMp3OzMEyhSNxMStQd3dypMYJoa01A2/iuFE5JKiHBgvWHWeibhA",
-	"f48K4PJJIN1h/RyJ4FDCGAusx5ycpXRyzjTIbM328cfjxadx7RQ4vJeptDjB38QKJkDmoler6DnEKJnM",
-	"oNtpx6YzqYFjddflRdaSoQKKNWMXhbg0SFxkTvyHlE4pp99J8lLMJHEDkZkA00Q1ksAaJYqol+fj3EhU",
-	"6q5CnrbnNIazZKmfmqpe1kC5HmiUdLl96tj9TYr1ZpMb1htuFP2/dxksKqqf+ZJLnhnXBzZeyHFIxvCf",
-	"hf7PXP8n0v9Z6f+sx6Er4o2EryBb9OeHvUVRBLhXFQBo5/cG3v/My/mCBnckh7WpXzb2bjAUTPWn/GXa",
-	"esNIBoQaqqWexx3LVzt2xA4MOa5ICrqf5YKtuFxhgzVS7zOu6mgnCD2GRQ0hZA9oW8zJzzy+JJxyYZKl",
-	"QlpMgjAJnTSI3u9w1uMKLMcg3hsO7xQRyKYO/EFPN81SFLmhR+HQb8AxE5ML7JSKxoO34Oz1FOzeZYzY",
-	"dhYqXRsp5epTwUJ06Isfg4ZjygWcXZRb6KTBKrwzNVzK+B4lro0GPXrgVilgnqhmo4alx3rHVHMqmna9",
-	"60SuZ5eQjNtYX7cCorh8xreu/b1VuBznbKFP/vQStqrVuK3cwZJHNHymaocFlSg1ru5TM5BY9CNVkzka",
-	"JXbAF9MLtTm/IFIRmtz4du+ueoSBWNaauZY0jaXmVktmCnfn4unjIAz+P/2fx/9b/+t/V8lxGFx2dOvO",
-	"BU05eqt/DF4vn/2W0SQIg9fLV0Llf+Aupf1g//x05b9zFXmp/lkLRhNYKVZN11Lrb5lQrIWcBBCDzds5",
-	"Np7eTxb9dji7NzRVRg9HP1ynjZeuglFNt8ZiMhpZNVYvDqzKUT2jQ3kXjSHW0gGsS4km4SMMzmO+QQRC",
-	"zZgC0cLhoZgFvsN5lgaDI4mYQcoszCBSy7C9lOGf6yM3XAtr23AaG0ZhX6qyjcwsbSK4jCWCHxV+SWiy",
-	"E6u2R//OrKGOX6Nzdy6pqDRjn7bagKxLOMDbB4M704246Ba0GzqWQEpMnWKbQj8VoLCic4XIlBfn/p0k",
-	"C6RDNUYXkWSLWkO5/t0yMUjZzmegLLEQPfH7YHhweadl2eSC9mhrcum3Mz1rblpvyty4lBuZ28Covc2j",
-	"whvq7KDsUtVfcXeQeW0IrUjl9SE2E0AY2AAstMfobaIRBXmDTuGRO7iDYE9daQoUS41efGaLdD8iY7gC",
-	"YyLpWuJjpl5wLsm1gtpPpoD8NqoJVfBN40+4C5Gq5+a4fWsRZruu2IqexwkzcB2C3Paf716/siLz0lii",
-	"IQMEvFBo9Xsdas60oB3JljQFuyNaG52vrDM55XTJkk63jIm8CAwK1NHP5zFLonptYao//elMpHpbb2id",
-	"+Ub/ask6rF1jNUVAowbjIqhEpmQcae2n7sE3h075JrWwz8LMYIKIufUNr+WUIHzX8a03+AE57zQ2Mcdu",
-	"R1Yhe0R4liSAMrlUrlkpiOWb96V7ooe/5jY1FAP+/txk9MVqALhfc7q+m4IV3zRNC4NpIuCdwnKyMM+K",
-	"GQZYZ+RTO2u2aZWDro6+AEI7dxPvpbK3+1tlS6INU6JlaE9zOnZGwofXbj/DeZLvu2JKM5KcrXmBAm4F",
-	"IG32e+Hswc0YtqPpHUAoNT3dXUCmC6Z5P0LPmmP0tQBIQi6eizJ8QzRy6O3XCNM76pUw4mmyycXJ9vOw",
-	"8yoM9urCWbupXJe2au+X03x1D7bc6iKk27TXkhGF9ryA2PmGn7EQ/1qLcsiKN9+d8Itc8dobCsMgjlRn",
-	"1z/7CmNsi4xpdmHr5qSZiSB1KgEmxBqX6kuNyYRyrW3iY5crOGOINcF3B6Kh3y09Fh/2e/cHdYYE60Gl",
-	"//FbEgwNIrmNgWyHFdZ2w5y3kKyArOZr90SUhyY5GNQQGTtXVaV1DnSWo8YcZN1OGfk3GUrewSgvsCdK",
-	"rp8ane1wMZ8ajx3670Gdf0KMEAYQG6luKzLlY+EGNK1kpd9hzSce5jZYW6Ja50N4HCh2NWEGINufpYye",
-	"43tWzCPGlXk9ycXhRPBZrah42y6VP6SUq1cb7X+UzHSjbvVlZhFzd/2K7zTopdHrPOw2emq84BG7fGcd",
-	"pUvGhvh3J2WiosqiPJcRc5qGl28kYpc1LpJYy+5zrSez/3BvpGvJyGSe8XO5h3aCHWvA6LQhbIFUEmIR",
-	"6dK5BuGL8B7TmtfaTfPe5C69tJtN05kmOw9ewV2bo8xA1qoM+Z7rEPoFl4pyJAPOUzjWK13EnBq714Iu",
-	"lzYKZEITmjZeLPgK44TWvb/JgR6+Wldog4drvFp+mMBVW0tFYcAt9z9fJtgofCDcgGSNvA08ISCy0FYY",
-	"3UjUI9+lZqM46Rq2lYt3k2+xrIATcVW8YLfxVOPD3Oc/pRcZU+OgDphgEEfjySMyBlU+x5uytWt3X/3K",
-	"zdidvYQQGRPz2dYuH2y73VmSezZsRNoayan2nfRsDb5HhQfnW67vUr+bfXUTTT08LTY0nsttxRLf7OZr",
-	"LOiRlY+72WK0USe5EfmkFgvq7Di3ZcYBZ+UbIJTgXe5z3I0UcuIcczfBzrjvahzfi6LuatJwFNhdmVsE",
-	"/J/PQNGa3mMIHp3trmQs6YwVsKTuXUyDvi7sxr6ncmFkuqlIErHCGod65C55rqctuf1TMubsUo3rnc4S",
-	"G97Rzu8+lopFTa733Dw5tcPpZcouYrGdgtgeFR83LLvi4FV/Um69ux2V7zhVPaO45vHkZx7/ljFCFwKC",
-	"Care9HkmUQjWiDlhF1q4cpEFSjQF/OSR7W1dduxzZpWkex48NElaCKP5sJ/q0sPomb6Tda8Rj8j489W4",
-	"EoSiAWpfQqIbWYbh+c47D8D9nakjl+p7kvHSKwpt4I9mcS5ko3rOb58/JYeHhw+xQvTTkNBkBeKZ1vl5",
-	"DOWRJ/GCJsCzzaLYJYYeST/yyNHViCrWAeF069urW5d7gHUZDNzJhkFc7whgo2b2vwomqidJMP2/c+or",
-	"PUjcHLpex1ntdLGzt9o/ycnbIwewNZ30JqOtc8X5QqbZorloF0PtdtvzcItr0Z9/h+exs0GXHtb1zy4V",
-	"KJXGcekEKRsBRQWS89KYY0UOG9IVes4dK5FGckjGfieK4RSkH5KJSEj/3pD8v//zf+tjD36ERDv1sddW",
-	"qfVS05ytiXQP4OU3tpKjdVuXZ4nBtZiooqWsgst+ZwrIVKUVP39DbnU3WYU+NRhkt+s70Kh8e7253D7s",
-	"gHX3t7D2HRUTTABlHIWlqVRSiDmqxuO4lBhtyWTNa/BGqKA+cbUlgN6sww1fC5pd+dcLk4gutDFKIIcl",
-	"NWFMNQgL6aXlaV0ErtYccu9BzCJr2rel8WEA9nVZJ+sbWcbUmocIA0NBwHCPFGsyF0Ky0Mo2mDDvO+ke",
-	"MItSjk11C7nFjSUgd9aTrT0cf1zDEorJEY77gy0Gg1jKrC64+gX87nwzYY13xrE0iTCq0nCrEJ4f1ybG",
-	"CPJ6iGWdofwd/F6YeTfXIOl5VG52mgRpIGV6qImSRvRHlnXG1sJoBvYkKidnUiGmjEYoQ5sHEMgBWv98",
-	"lOGVqa4MP5ThLbOz8UFIMlRjtExjkAqPrQmZ5lS6h/AquHA7NXfH3MTVXEiQLk2lfi/LLOzVmr2GREFL",
-	"J+Lj5MYjbqK/cXyrIrP4wnOWgxhz3nSTcBljzxXYhGxXRzQnhjtqfVNwAngJKFyWe0dbKKG5KzkIHRKH",
-	"PlFyl6GeUubW7wYB6p9KULJkZzfyD31KhN7gkZihQQWKjHE49XhiY54Mpq3h+GsSRfD1KcJqo+M74o5x",
-	"25SmoECORwDyZsTUHTmEcmqm5WNf1ZCDKNu8mML9yiSTRWODN5Izu2526M8kiwo+37iP+jG5LTxQa+XG",
-	"s0Fe+Mi/rPnWsc2i9c3LX7d35FJfiqT75pBrks7YUT3zSGDpGcTt5Zg63pNubaRUeLI+ofKuRo5MDkFr",
-	"KdU6jwfeKeFLbSi6LdrXJc9FSqQ+F5rkAerATuHMmLRcME6NQFjjSJClsuYu/GgIXu7x7CqvmshxU+pP",
-	"00so/eKl+tjLAVNTYsrliqWnDc4Ndk3S+FDQ3LYYcwKd0EcZ7i8m535mC5dqdHUlFyGaEGsK1j7m1wfa",
-	"R2xZ56LtQMWkivmMQDNYn8mxFgsuQzLNOLxc4Fps9Ji+OGQypzGEhLhfCVT/kdeHKNYyPE3yLEebTzm3",
-	"6nJT/vEGpm81sy0xCwdr60hyskzFLGVSXmsZO26/kBsBZTWVpfxaS8DExW3WYFIcL1lq1FsESTmebO+V",
-	"eFV4ty3FpoEvnQkWkdWYO2UrTAq0opjTA6CWsWsvcL2NCBhJDFbme2paSnBTK4CqW21gBa3rUEeL+Wdr",
-	"rLFm/LtsqoPvZO7f1ZIIgTfVqYlqb15X7nnlO7rE3FTNljvPiC5C2yf2zwXnx57lNCDhfovZEBpZPRJZ",
-	"EyxJb+AGNbqKNS1BFklr9SpdZzWuCPK2tYgl4ySJL5it55svZe8FWKkAsqngcdap5FJBZFqdOIF0Tne8",
-	"kQWZ9Cwtb0iOg169N31ta/LLbMXQmowzPimru78+e6ph2P4BF1GvHvKhEeeKhL7Iin1ZpnynNlz4Aher",
-	"kdYaCGf1QOoEZOumuzFFGu38ftL59XT4yfyr13l4Ovz0l1oX3NdLlLHfNWo7yDNKFMKLiQATrflglR/p",
-	"yublms+fx/lfevHYbxBu75xrWFnVo6kyuRMUW7qEKeaM8qd8XuNq63KhmMNBAxRVMFQxBYqpgXDY64X9",
-	"gZ+bpB21zxONbMw6YjfbINa85vlSwVFdSTKF28Mn6/xlp+adFx3mKpijf3bpIyxYbLZTkRYe31EX0frG",
-	"ORcr3hA0aZC8Bke9Z+nxKOv1Dien8H9sDMJxQifA4CG+9oKmMVQnWtK03tFC5tUEWunJRTTapirbfeTz",
-	"1N11M+ZNOKXZUzWk8Ebj31r5b/kpEP45A8zsaezpxmm7l1wDIZ+duWONr3LWdWEnTGx87rztcBJbRarh",
-	"EdtZIu68ff6UPDw6vn9Q5/sW1RNjfWmxoNQ0zp+KzmOUiUwZpRDiP0Efpgu0G4iIEa55kyu1qYnbglEO",
-	"BbtesRW0gSpqI37GCI0ieG1ImVZTOMk4kCUcCevyEoRFd8RH/KjXG5IxMjITrzUmd1z1RlS8HpGxPnZT",
-	"iAETJoxN+USWsoPQjpBxmS2XYMLDUUb5DzYXrV5ALEWCcUR50NkyFReMG09yxRbLRKtRNiwP6jXaofSE",
-	"GnSnkFthTO6A/8SIowqEjyBFdVoPwS6XEIyTP62ALXhF1wQyLutRl5b+eMDIf4Tkl7GSI87pAraNbrBe",
-	"4wVNNHUys4CVBaeBZeguUJgrxdQMenQszTaGdygvmYXxmTjo6jPqD0mxGGWXHPUOh2TMhbWMhmRsnLq5",
-	"UKdrkaWQyi7mMptO40nMuDqFB5hxOOJjkcazmJ9ORXoWRxHjuilYr0/p4iyeZSKTem1o0B4TTAQs0MUP",
-	"n2zh+e7AdfMmHfHxLBXZUp4mbKpORYaLE+J0kRtWYXEUruopYrYGxmoeJ6yQn26FGQlQiTrQ2z6CbatT",
-	"8IkbA3iOh2S8YGouIlgHTbQQhkC6Z1rrqZZwDfXPfQ27MxGtT/WyIK0f/IwDRTE91dShgM56osHA3RXo",
-	"p5Ev9H9BV87L4o+rOGIFCKCIXfgJqCqATv8UMS6hi5G/80W6geEdFT4sssk8/x1rmOrNDPTWs+UspRE7",
-	"tZQQt/FwSMYpVSYim0WFpRidovCb0SyK56h1lsIvRnMZd8kxUBUopM1poic9BhzWJ2ESOOKPGqCmUl2q",
-	"JRw4IHtJ3F6OAde98ngaNJWadBp6lQJ3IanWytMDHtmJjfKilxNUtBFQRLQW0qCEbE8B5LxlQZC7zfw/",
-	"tsRjrSNGMQ+N/5LmPxYKEonuLk4ehdcv93yBrb1qHbEC6pbTDmEl3o0OIvs9lVUjzxvzIsW84G0Lro75",
-	"E7pcc0Uv0d0MH100B+EyvkD527KRzbxqxGPpci15T2g4STGvPeAIIuK10cExrc15XwznIq55Q1WIvARo",
-	"RbjRo5mMWvlR5iVsxltig6sO2X97//6NlVGCTdEbxw8feoA56vXaGpBUUhveBkKVQ2cRsUf5/YUcR2Aj",
-	"MMKaRWCqoGn9G2htQpqXMT/Xl8GglM0r5U9c2HeWxp2UTVmq78Z2P1v00cNNhp7ci/QhRBm1cKZ10nDr",
-	"IFTjb7jRh9EEoTqrapNiA59vMAy1OGIbb8s8DnXv1AqoLhQN0W20hKdaQjc4YHEMX+gzzmMTk2FEXEhs",
-	"iG9WVfFdpHXyeHd/BmZIYJWI8fyz8aNy/rtfIKfdH7o0I59v4bdd8ib3WcaXacN0wKfZeyXCUI/tyevM",
-	"7bXTN17dGwudBvMZ9Z6bbiFyelfTDUiWFzRpZyq5lcjsf/K0Q1tCvV86WzC474OL/G3Edf/pA7oLmWd3",
-	"u04fCtFcjmbTyFik516hHu96DVHmyBbYDOw19vkmxCbSr76AzibTqdT/jvkkySIWYVUO9xoNHjPG+APP",
-	"0Y/yt0pXzWgR80yZskLGJgM+Knq0E7MJLQXlbwQiU5CZLFEsJVKJJeQGgMAqfZdQtchkRpNkbTx/EyY9",
-	"TzI3RoG6gD7CSnWGuMjf1o1v78B/Xd4zeUpIMq4xJoVilPjUU//CAyr32KSoknms4y2lWrnldCpfY/qU",
-	"Qr7TPe5qUUlulN5cCqythO2ZV2q2kCwZ1tA+W3Jznqu3WcJ+AGNbTWlA+B1e4rOE3XT1zHzmL1VBszTj",
-	"tv1WtzVrANR7cN3V326qjqaZqW4XTQ+28IYpYq5qqlwUKlyYB1vA0WyJemTK/NBN+wSKD9yFshhogofc",
-	"skYoHr+ir8YhGf/1BZ8aA39H/7PmmReLCA8eHodBf9ALNlaiwFVuT/4DE0Ae0XIlivKbMBfKuK2bmcoH",
-	"5aYsm4A+t46H+VRjP/KXWM1SQiBPbMxnHUyIg4sIS2DVGpmDqmdjvPOKvvrHx792Pr3g0390/uNjr/Pw",
-	"01/vjEZd/NfBf9xh+ut/2D8Paq2QXgalmgXiirrkCZvQTBpnsbNsZuMryWH3fvdB6GEdWrAo4p7+aUgy",
-	"yfK0uXna5tsJjmwXh1cf/WhSYv3B0Y87O6X8OQNXfH8Tu6U99Mp3Lu8+j9rqkbfymF/xGfpCSVka8eNl",
-	"XOeZX4sj8BxsfgOrEKarL8SWoFM8phxsbTz3geHFd5VZXAsE0YLZNdBD3iZ+ALTaggKOxXb6+Omf6IRm",
-	"omOSfUFhhSdGR9x+en/QNdAos2+xZKg7D1pvUfO4hg9KIY/GF3Y/aUgn+lS4GB+CJVJyT28oZ4NMnEaR",
-	"tJnDMZ0HW9nK4JjNw3ws1NvCqc5YBGwDGIyYTLK6Yid0MmetmOdTChWMwEoXsctWfSCfKnbBMn8te5nG",
-	"hv7HLfv9ZNpCjPFiQVt4gelu70zbelR2W68tBG+zGQAYG8wVb9mExRd1ZY3QbJGa73nmWDdaC2dLmOId",
-	"q4v2xOFtjaRdB47EiieCRu/j+kS8eYE+udRTpIxquW+/XRj1/7nI6rzQn+FXTJe024hvrSWueVRnrNtt",
-	"5HdKpJuGlfC95Zhw9VGIe8fSWmTxIW79mPNQERd/DlDHqPy2k1t/9JrEQi5ycFf82XyXZONlskWHoRVE",
-	"3zRcLbAgtSdcu9EtrwvkJ8WA9bftNJnCAJARaZ+O6R59pOW7u/fUf+3T8UIk2YLt3rMZP+y5loq9UEXR",
-	"yA70JbelVnMUosn3ySZLMZasJxGz7WteD5vIIms5h99wj7Ff1gc+5g841xz/XaV05pMttvWaRHr7LGLO",
-	"aASHvHG+8lHn8o1UcZKQM6Z5zSqNlWJ815m3wvZWZ78ZyN/GEpdCqufw6rMVQjDbkupzN/WgkjqPt4aJ",
-	"lFA0+T5bJvGE1m7dfdvystGa7Wj68Rp+kpuIy9naFYhnK5YSxmeQlfF3lor8bSxWdcVrZ+yJqfLZLkxG",
-	"95DfGykLOf7uvRzqtO36bkI5bz+bw4i3YiV36PQmZREc4Pd19HLXQfadfMNVazNUyq6/jYYxdtlRwxDX",
-	"2xxcwTd0xr4vyflt++odnFjf21YdGy/nCyuY1YqEm2ppJEIsED/bqimCE+i1I8UCIvuWTeVLIc6zZdvZ",
-	"EiHONR3Olpuefzfdu6cN78r4O0nYVBE6VSw1G4qxaEuLOeScppFsrqhfCzvstAuZ37KBQgrcXULqYfB3",
-	"TW/X5sP+w2f6oufoJZuTDhXQiaxYyiADUV26oQ03ILePbBR8cRvYWIbm3XcuksjVJQUvZdA9yZrVMKqU",
-	"TS4+0FjVozDkDsTTXtEYsqJMjT+0N20xAUDlnQ6mb2d7gZb2ND3+WZKEjMXVabluLZgsZmd0xPK0USNW",
-	"OrJjp/EMv9Eu04EgVW+eKQlT19vWW0brN/TCDYmmtOh6ctRPuT1uK54CGtRX1opZ+uySTepxUH/JwHMa",
-	"DBxiCnmdTTfpsqPdPBo27vqdHalpz1Q2q6TtDRXQ0mc2z5mazHc1wO1K6XDh3+9o7rPmQT3jTqxtIgAj",
-	"Y8GfCq5SkbykivHJevOk7orAoX4nST4M5BlORQIEq70uTBUVZ39vdTC+8qCZc7xk+uJ+SOlyyVJkEC00",
-	"dpNhZoXdfB9hM6BhIiwiIlO7WA7f2iiCGqFwU+I968MIWfcayvZWU+ZBn58li34ZPAP9qHmKGmWKpNQL",
-	"z6mfwaPURQWpllhHrsnujOCtPvqbFU2aqUj+KFFiuno9JlW1JnU5HjY8KbxJxQR0gDcsfdeQuqWmoNzS",
-	"dvNSt7Q1eu9ArXO82kKgYVVt9vLyJrYA6a02SD2q5NcL1MTLjLWd34Bs3FRGvjK8pqQJ5N5SAnKTg8ja",
-	"VnjXXfefq5Lvf8NM2Vlj3rETrDPQe0RSBkFuYEEZ4+KM1xlCZbzL1XxSwPHdUHuXeZ7ZNyKVpZxFW9zl",
-	"TUq31LTeWQrcsKGX19vHmy9qt2uwO7Q5rzpD5m47rieubFlnQkxNSVMbkArxfhmPFXhcjsE1YlwocQdr",
-	"xBv+iNAzccHA8lfwmQwOe7JadtQPMO51HmKt0e5fmwqNonq6q2dEjo0mhz6M4pKsuxidAhGushDpJr+l",
-	"pPr6Xq23Jp0xy9iYU98P9NuA1QXq+QdWdjDH2rqmg3WI/6PdGo1zi78y81Pdyt7TOHme1tbn/dFUBMll",
-	"W0XjRN9xJSYiqXHjScVyyaLTxhiHdyIXKjwSBmYWMH6JTIVEK+dCKtLv9QruV9ct/7Oh6A540fJcRenu",
-	"UCmn7hDKGHM9xPWCOq6FuQ0RHHUbeE/TGVMvHYzr3LogJ3NIJFvSFKoln621tLugskhj6XIZYhKvAqU9",
-	"6j281yq13J2w6ctBfcYHL6/0hqLT6MqLqYp5sTSD75c7eLBz5en3zYj2xq/IOiS22BMwLufKDT6VnBg+",
-	"qVeLMQT9HonimWZ5dwyeHoRQlojrZrb5HQ+PD5AhmrADyxhd7+I5DXqDe51+vzM4fN8fDA97w17v15bM",
-	"cdjMHb0qwzsVq/2zFPjB9e9a4MeUcv6DeUFh7bvJJ+/nJtSlWOPnxqr6tI0h2Fi7p37T4MVyA6HV6A7T",
-	"Kq2dzTHOnmx1Uzzxml6neurNRUn/IR73YaBKLGZjR79trd6Ap/6W8hmrpzW2YpVLNInxHOslBNOM8cKa",
-	"OpJcWAVxTiVm1oZQDmHjv4Bel2ssjLitg2WyhGHUjouOjRWmjbmhRB1fuFq8n3ojbF9Y/lPxbG78Wvo1",
-	"4b5d0D8oo8EtXubm9AfG+2+NBUJdXMp+kbJl8vEnzXTwi/XQbAWTkEBCOrk192fby/znBMoHb4qyUQFL",
-	"U5oGhJ5hJgOjEE+zxGUMxbSeRhi2rztIJ6G89XKZikvIbLBL7Tbw451kaazW7/RGjdmf0ZSlJxmWMcG/",
-	"nltj2X9+eB9US3pDNPAHdkbeYyG1t8+f3j/uPzwIiYxnHHUvrTKYKoSQqDOOXA2qvLabSjOpZIj11iLn",
-	"D+Bq+tEsihmfMLhPXChTbDDqkhfKK+bn8si5gjciNfHZlSkXdIlO57ZGkVeOSrPeE5MyE0jVkDwBeBBM",
-	"swwqmUm1jIm+bHEWCISZ0wujtvl+npjME2cA8+CKJYn1rwAj5SU8Z0xTwV3cjlnsNE6gsq6tkvDfnRdR",
-	"B4COEcJPp50TQJ7Of65U50RKfZsEH3fxZDB90AVL42nM4Cn57fOnD+4PjknKtG7MeCSHRPBkTahcL0z6",
-	"U5rMRBqr+aIKvCSG4wK7J5ZrC4tnBOeztlWCJ3M2OUfzK9wseIsDgOa62VypZXB1BR7xU4Ge1lxRrOJn",
-	"ItNsHFoQBlmamE5yePfuLFbz7Kw7EYu7to37B7ol+4hrv2CFeM1UV7QI+o8/pHRKOQWB6dMdNw3+CvMI",
-	"Ke8m4jy+e9Alz+hkbsurYbISW/VsxF2RJbHiLi38X/7ySkBRkFKpoonQqAzoQgsBgZFg6HczoWm6rkP2",
-	"v/wlHPHVnCp2UXh4lXSN+Xr/7d+Ixml9FSeA1PrHZ6YMO0otnLFIg6R0r0tFBNveDCPL4hAyJwkjvokm",
-	"QJijRxS65MUmBEtZGcnIid3PiOdpYjBXIS5mxpQkR71+l4DpD6eThCZSEMz26tVZNPkJl1TKlUgh5zJk",
-	"GXxCZTwxV4Dy9YhnkqVAi5BoY7WIJNb8xKTAx4Rq+hjnMZ8RlkhmT8ZUNtN/5QHdJJYlfxdYUmjSOrtf",
-	"zXb1zv1twqRIHLlwhiWTJFn/MeKYdxLSKkMdUpvAB7dh4HSoB8Yh4TsFmBUqi+FR59X8tQ4yEQaqCRFT",
-	"PRVbFEpTqg1lXm0NQFh9l4x/ePae3KXL+O5F/+6CjZ3yUkf0AaSFg13QpeUCkPEICPEkofGiWP/UYwdg",
-	"6cFspF3yAbQpu2X8FbL5rHUPak4FtripZi0kMJV673kNBVeW16VJhgXFJhWqRY9XVMUXjJy8eQE9NW51",
-	"tLhCVXyWwO+64diC6P/9n/8LCac1HgJNY5ADhEcEyaC+VEr6qeVs1kBM9Si9TOU2pY3ETOTjiYjYuKsn",
-	"A+pXmtFLQ33y5gXeBENLQ00QJ0nsnYF/R6pLSqgmPFj1G7RYyGVu+WusCL6SEjGddskToeaG8dp3uFgL",
-	"TQvGFcWq4HpepIkoQeE03oo12etamrikNken8XgsRbxaFDzqHYUmvSduCtNJk6PesT29XFfUP3iao5fU",
-	"7+e3L5EXaFSnuVOIVhzJmYjW+PXN63fv7f2POTkTag51SWyudpeMNSRUwwxK52DqDVMVwXw31w9qTOYY",
-	"yS5VYc9ITn5+/7zzABZrko8jThz1enDvR7wGH4G3agErYVBI1hgfhlD0YsZFyqRbNNBzKJDhludYFiRC",
-	"AridcJOTMeNwwwqoZ7LJ+amYSsmJyRuTHB/sznlGe0RoK4cBZEe8NmP+x5MkcXXnIyY/3bkbiYm8a+6O",
-	"PAAQQVrWmAMjsiv2+LupV88F5p0HFyi9ux9t9nfkLkD5EdZYysNchaGGOtwqSlzC+NwYeHTYNx81PmkI",
-	"WHnTxe4oIUY80QDKvRyPe6ZbjkgqpVxOGWwVdv8O6jiCWT93vWnAUHt4WKRS/2HKVTqimdO+MHdK0i00",
-	"FzXpHLC+c87OYYklxmNrIdKZBquCWidW5lrkZDaveYkZUkwqtracxdTHJFbFlY7SjLgF8PgtVQy2abxS",
-	"3N+dNyKJJ+vxiN/5GKV0qjoxU9OOFirpMu6kVDGYoGOGyuVNjR0KEjGkXd2nK9KZxrm7bYa5e3DQHfF8",
-	"yXhnBw9hdce9Q9zD+C1T6bpzMlUsHQ9LdX2ca6TAGn4mqBEaaVJBldL3Nj9uUz4MmJEPWS0K38ViBbbo",
-	"GWcrz7mGWqmvA8Hk7AJZAg7iMxocBMRhS+hH3CQa/cDO3onJOVOhTXHwncwfhsmJYTW2eO1EcA4FnPSt",
-	"jHmmlzFVRniGvIawDEMQ1YjbMHpHmyC3ff1mMe/9GMLjGEpBie9cQQuh1QIkommcoL3w1feaFYXk6btf",
-	"QGICHvgCUqGPuCYdgMSCW48eWyQCqi5C6ntTMdNwikSIc0mwxIByMqdzbqjfARYWcBciX/00gfogkatP",
-	"rikUnVkUowRLW6CoKXNFxpVo0BpAykysPUiONh/KXKwkmYsVWWhN18hmCKNYksgxKsyCblAnZWQRS6mp",
-	"lNNzolghgUV52hMe9LmnkeHYhrIMyWouMI1BrFBoMenurDRoE6OJTGkdDfK1GC0F3PYzifihh0bCndfi",
-	"RbDoG1dTesBAJVamnkm5LLaXDd3WctIT2dK2eAtiUEv0+nAJOYJirSXQ9IwRya0Kj0DfGzlnmvpys+nx",
-	"y9c/PH/26umzsR2fRlHKpCwaJZw5YsTHlmBpxOkac5XWkscIufH71//17NUY9W18zy4uydKofE1Gmy6U",
-	"UyNjmizndNz13zHmNKcEjrhMXYJ9o1aZnriaM6ao0U7H8EyJZUrkXOMzh/sN1eUnzJgzjfnh5Ic3LzuH",
-	"3V5H8GRdsUGsVqvujGdAo01feZfOlonu0p2rReJlkPdNGSbXSjAMet1+twePH0vG6TIOhoHue4ip3+Zg",
-	"pivcUU252CWYSGZM1WVXyLmZvS3gcqzJTWKSYdsLOjQP+mMk82O/pBvlRCSRedMAW3yYD4p6dn4KXhtI",
-	"44qjAm0tDmq8tr32UKssiaUyxMV5kqKgKRlNJ3OrWg6OyFxkWLoTOjr3NECvMW7LoJ0rXY5Ta3oMtn7f",
-	"8+c7aZ28SIlvjidUsRmU0Olgv3GIlTJH3JgjoEAxUkvCLulEJWCnkcxM1CUfjDWidjBaIyVOs1QLaCOO",
-	"rayQiltxdgTI20ZeMs3OYfhTU0/lFBxjT0+ddJvn+1HC3RVzFPN4Nh9xYFdEyxJI4vxy7zYplRXB7ABp",
-	"BclMPI2tWw/Se769uUgi6fypHpAf4yeuBOqQDODvjQh1CE2MMKJ/QLYNKHDnnv444sghwKQpXM73BYm9",
-	"ZCwHXfISfftsxXojIudOX5AlT68yiiFLBz5ZwCpGfKzSjOujjJBQphkDLh0bU5L+AZ9j4a0WQaOPhLnU",
-	"KrApfMUtpCy29dKBf1lbkC18BT4oeDBDj8p9J80Jgf0ainlZSdudY8yJuxWeMGcF7DjP5QMJooAOomk7",
-	"FvxFFAw1mXlqiI5XKUQ2PtTmTe6afs4PrG0H//mvbZ8nsLkdOoAAHFx9Ag8WvPmanA56vaY3ItfODqEJ",
-	"91Gb9k9oZNg6dulv7/KzV8ILOx1u7/Tc1uiCHoNBi5XBTUBlDTs93N7JKTq4tOM2IHhhCjy5PMfHvRbL",
-	"00j5HORb7HLYCnAughz6HLWb5j0Wdyo8lgGS+89kHz9phHGZwIIfmMmQhAiBzNUKzkEYKPAM+xigD/2n",
-	"MLjsTETE3tnKmx+NA2kwDCZauAiDhPJZMAzeaQktCAMpsnTCzGfS6cyYIqPg363AVicbjAIyGo04IR2j",
-	"GJJRUG/B/3eQ0rz2Wv3sZGkCnm2MfIeU4/Fnulw+HgVgbxeZGgUhYfzi8ShYpiLSf4Fb5eMRJp/WP2iB",
-	"MZ6wUy1HFXpefdc4mSOPj00G4f794575X7+5G1K1x4PmFsAsHg++G3G47l52QxTIitkNdyNxSKvbkB0w",
-	"CqMjSllvTGjMMd/H7U6NOQDqYtPY5FxqzgX2TJrXQQRzIPLg3H1IQi1K5JW2Too0+oiW2AopOoFbWSMj",
-	"1jU4Y0WmQ56LlLAodp3A7INvJyhDFZXnO2NwIhmHZMy4qWGDgRcHWq3SrFhrTLjc1bbKClTZFKJbyvI/",
-	"crlaQCsF9h3bN7okMVaCE+7qZMGMWNvRvn64h0j3vGf2GRqZteoRMCSDXs/IpDDucMTBQWncJa/hAdds",
-	"zQk1piqBBHsBZvrVUDUFB2MFJ0utqfLO0WBwkBfcNFsacSgyE9UKJEM/HE/aVJNJfM42VoIxi3PwjY2R",
-	"0iqZeXH82lce8kqMOKgw5pWs9AblhGiQAQtDiBU360KjN8eXloqsY+4iVgVwSeyeiGhtn6dN1D2YE/FR",
-	"9e7fJWa6cB7Mn607lWYUGqvuAH08IHe0mH2nQk2vyD+IHoR8PF58OjgA/xZwR9nqU4zLdaJF0WdFS6NX",
-	"+0g3z/I6Y39yCaffooc+vfdCvKTpjGGn4+2dfmRRTN+vl+znvCrWP4VMtauAtIuwY9DN3nFPvDFfri/g",
-	"NIk25mJeQ7Rx7Z/iLe7o0x2S8kUuCUPku88jvM2jYEhGmy70yLvSo8ql1pJPs/yB8LyqEQ1E2mzr+VBn",
-	"aTYuY8YVBHixxIDjJvOzxze8Av9usBHXTXE8NKdqxmo1aTCjlQw3L/1yQaDO56Eg5Q5zlltl4D09Tl1+",
-	"ZvSyQaPVZJKl0llZQFUG6h+xKc0S5W/OmDDBnj8XWYqmIYwCBb0dzQP61w4Z80if0ngIv4IbDHr0gY0d",
-	"EygIY2lgXGl+TqX3Mny2JuOXYqa3PO7CgBN5McaImqP+g14I4xo78RISFuAgYMCgxu47JGMn/UIZWmsj",
-	"GufRrac2unWMtaexJLS3YhlqvMVn1bJPONiNDtAYCuW5wdizBNelOWPKODFRMmFJgjh0xmaamaLg8Rjq",
-	"U+j/dFDe+h/j3M05SyhMrUf3HnhSRjIOLj3wprnMFNaGGHvzPtZMamwswNM4d3n01yaWjEsErhYlzaOV",
-	"NxOUmCAn7idbadPIA3iK4Ol0xtDhylq0MAsgMVlDiIQa9ROG2EiIYuki5tT3xJuIBIpr4eP4QlywqEvG",
-	"KV2ZrZwzBr6HxgoG0usY5LGxKwwrUuWs2CKJ8JVS78TWaKHKleI4sb1N7LBv/hlxKPyAI5q60P5DsnkA",
-	"HFSKR3uWyYalAVHRbR/BQxi4k1i7MMqNHorBg4yLTqiuqVt4zc+f3Lz5QKJnUeH5ygiU9hUL8KNLXnD3",
-	"WuauOZywgeiIy5jPEoZJzMkYJgVz69hU7R/DIHlVdyQN0qsmhrJ6DEm4bc15rbLglPD0HcsRn2hdYDod",
-	"wuO+XgckrUHZ92/v37+52+/2jZ2XKfvklX8d5N/MyyTEWXu9e55LAeq56HME0IINazHfr4GLlld0LT1j",
-	"asVMcUvzEOqexz3fmjhytw52ttJYjjuDJ1QLfnNacORoiAVFCxwxpBgiPUV8Zzw6RZqHt6J8VGJqzhAc",
-	"bz+PAsYjzWA/jzB/h/73q6srpKjgHpfSOCl5Wb1EfLcXqcS74EUY3/zwfMPiuQAo8BhgFtwoZkFESnRn",
-	"fAKugR0bujcks9/j5fiAeLcBnRBlthiSsf5KOh3FpBqTaQxJtS0x8oGKZwRzrMADzANM6rYaS/vIqf8Z",
-	"88Jj7geNpXpwj7PCtVUkYXo0Kom+7/ljex0TJ3fgrpqC8s5Afxz2er2DEC+TOXVzD+zDOVnqSWJEqBwc",
-	"XkX6LnlF01SsvKQBTbZt+NrCsI2nWaqkARZuGKFg4HbKqbE0oMtSl2CStlT6yc3h3XGVCq3y81xowXgO",
-	"qShqjejJYry48yqHeIJuPyOeU4xlKi7QE9YQZHPyxtvaLbHsY0XG5zGPTsGpadygpopUvRQzubNJXl8a",
-	"VG9b2I3eQaxOi4bPeNRqvBi9s7ePBxs0sQit29toppbNWy4aG7/L5ZH2nd7S1Z4PDNj/2/vCv/r7AuJB",
-	"Lut+6ScFpDQ3+KIARO9xnQnsMRkFEZvobUajoNmaD4bKx/15cwvk949Rs8ubiUwtMyNpd/HjVo38yz8H",
-	"YOmdVv4dfpUesEZHTOXqvkRXG+fBg4WkclQa1mVOMg/d/sjgMgs6slEfxWy6UGNThFyCoNMlT2kaaU0p",
-	"VrHR/Vw94Q2KOkqzuaZeNOgaKzUotEYpLykd3JYq+iZb1MkJSSzVc8SnneUEMfvziwkm6reV0NNaOACA",
-	"7dH6dRLtyezxiFw07Tem/y/O9F/GECpt7q3l9+Yi3zLDx2m/AMNvweD/tNz57mdOF+zqbp7CbiuvxqY2",
-	"iQ2aplqx6S1m7hH3uKcXFoQzmLrNOPnQvLJSlUnde9DrOXvQBp77jbVuZK2/IA58469/cv6K5/SNyX5j",
-	"sh6TLVJmilTzD+K5d0UasdTwlK+UAQM8IflTi6t/fW6d5+bcyp8xat5GBuCLNMbwG68kDEHmpRqZXevF",
-	"TSN8iwFPMaihSzFufkI1cxELhtH7EHKSrC3PKzyHmRHbPmuTMbwGA6890/wSfOBL6rGJRLgNt/Iq9272",
-	"KnfPjdgpLE6nBZZ8aEk2MV2Tr2lXzKvJXfVH8d29eBhu+xv7+sa+PPaV5PlvfcMw3pBbZlpIWG6eT/mO",
-	"5dfjUX+kUzdC5y4aZDF9/fZwvUJ0muU7FZaTRy1lkk2zBCK75mKFmUmWLJWChy6casStHTbyXsjRzwpF",
-	"DcPCEkYvGIS72oWgimTEo0SIc3TIwDw+05ilRd10xDcyq90tu18d6/reYMO/KAsrbv8bK/vGyjxWZiml",
-	"ufV/EDtzBPsbX9vI165r/0TBxbC2UtxHS+UKUxzdonblGVNhuSPeyppaVsq+NtVrT3vnN/3rG9P66s2H",
-	"yI7+INZFl8tbMx7+GZgXAPML2g5t1bOWaVaMB3UiZptjb4aQk2/GsNgIJowXqZ89o5pCCdxk1sRLoZQH",
-	"35RyM914FE6IuT2xVWxTU41d4pXHZ3RyvqJpZDiL4a0Qz+olRSEpu2Cp1Dw5YhiS85e/vKEzJrt/+Qs5",
-	"QZAYD2ZwQrZRD8aZu9/r6TWY0btkzNmlzbu2TNlFLDKT1AdzUcmh5oOY9gYSFuHP47CUaMRxRZtACBZy",
-	"xuax7pzmLBbjhtzEjr/bt0eQHHTnR3oy46tt8ylxkyvE7NOltJxCNhyHQDwPxwC/6guoAWFTYEkVJwn2",
-	"o2YZQ1SbY5MoTNFzxkm/Z9O4he6zC7xWQmA2di/aAaSsKWQBRXFJy1qQ98Q8QaPb8oom5zZompn8XzbK",
-	"mrlIrdwbDbO+2GxXErduE9z6kVwhmYsVwxTdfI0xvjZvCvWwNjTxMRDSvas/+yM8BxcNg17qByZlcbxg",
-	"I+4kwWl8mV8MBIRevL662MZlGeaE6XW5JEPwt8uTmKksZSH6x5tna1PPFB3f8qHtdTW2nTS+0Bilz8Kg",
-	"Ijx5Awob84giy1Qs4tyr3Hx1UU8lq5F96XcXF+ToYiR9aOPojSRrm2pJU8YRhIfTVEPKPIy7W7qga4Ip",
-	"NCFkBJeieSLHEBsbCj81ITd+unY/r6Ww0d25R/yIg0s8jnlqYuvH3jQmPa8Jcgvz0HpMGW9SuZlcBvq6",
-	"2kxwEPlpSBHmqNG0CCNYMPRjCOTuLmQF7Ng0OhV/CRfZM61JaWju2f/P3tU2t40j6b+C8pdJamVFdmZm",
-	"d7zlD5nJy6Uqmc0kmd2rW02ZsAhJGFOAjgAtqza5337V3QBfZMmmFEnUC74lFgmSINj99IPup/FB8lHL",
-	"Vad3p64EsTBKrlxjbjVibr5cjmaEl4FXR4EHh/VIWkhYYnWLG0ND7kRfI5w7X3pTMth/z9+V70UzU5bw",
-	"o+Pw/EeCn7FUbCJVrCfkacCbdZVb/mjpK232/Af8vf8acq2nYiXlBnNOOSq40iTJP+x55W9e+CqXZCqe",
-	"sM1e4RtxlUoRnXBRjthYhJ/hzxCDRW2cLPq7W2ruYwRrltfsUGHiONWDVJj5430ofnxQ6pBmmKyC+xJw",
-	"JTlxKOeKfY0PYDA4ipbzed5GGO9nwMdzb+UN/h1lgW31HgrD7V+8TlksqftCXypphkVXNFhWWPKZh9c4",
-	"4IQbFstbGYuqzGOht5nPIN0mFefN3Kgv07so0QOzBUjudBXPfcpXaMycTHxV3JPkZd3X6+24nFegtUA7",
-	"NP8AcUxaIlW5/Hfc2FNca6dvX0ZeFbNAIMVs9FM9QlfgzRQKsKPeJ7jSieyJNvuZbO+9YYsCxgLOoiG+",
-	"Bvs0Fsj5U3HcFHtboqo7MREegXSVLxQr7Tf0EzkYYgkZLnSUHsUvzR0T/R3XHVZ83q82/alUbepPCDlk",
-	"6yr9Qh7GVYIcYuUXPlvt7LCXHqHUHvoX/Ajr3wk3Fj+5ty9XJY7wZS3BF9EdNsAadX58/IxftSUM41mW",
-	"wDVta69/tRIwCLG/kV6iguy9qgBDn3V5hjxUq5iMT747+CPTofTpddbvi3TDU+OO/+6hsOC7jU/k8068",
-	"C6n2i8TpAtUWqLZAtQWqLVBtgWoLVFug2gLVFqi2QLUFqm3dVFtXfXIOAe7tzavPJfxaeutuAV7reNpy",
-	"uoV0Cd9FD2GfVoOiLRt9n79/fIddg9xiULra+24x04e96ldh++awV3X0jO9OJ5PJKaCEIlaMZwSOXXf5",
-	"87xz/MnjcehJ3i3+5GxYX+S4mIN16RsfOiUXVJEPngRkT+D7fLp+OajDYwHPl9ddHnMLS6he+pc/+J4O",
-	"k8ij00ofwIrMQ878oKshLQg8aqgnXaX7VrhGVyiAnIr4gv2u5F3epxFdJrXEdNnSpD+b31Re0Wos64uJ",
-	"a5+lVTL1XY7hLIpa4DbzE2NpYGG7Ng/lIOyHzhmLlLZXQuERAHLNDZvqLGU8HgF8tdQaH9AEHkN6uNTR",
-	"q65ic5M503Od8Qe/Kpb1xTuQ81xX62GlLS4/MSE7ei3O6qyWz39FH9/h+bdx8ZltV4bBX7j59OkH+jGJ",
-	"8eVZZ7Sj1UEuFljkNDNlKts2REiWw7R7XWPaLKLW7YA6kXeIfKDr4qtiOGrRN+I2lXf+1/LobYZ95bxT",
-	"zl0aTwU51YL+pvbENpVqYNiT3H0/hVuGQ32jdTyOqDPDntDFzNO2b0Jbr87I/QIxIzUkUkUPHyID8IAr",
-	"d8mywrvrw4lMOz7jldX6aiKpYX/gAe75cRxlJeHkfUid2UTWTF0NKHRktzypc6wHCl5Y/XUChn418IHv",
-	"JSCPECYTjPhtvh8pgQk4Qm5eOdk1DdpCwExthr6wOCNDx7pZp/NcsOedzsisI35eeMD9zISdTiQJ+CPg",
-	"j23vQ+zWnkIOf1baU3jIba9rY0EouE/XAPb52U/Ylv/xvQYwzoi7Lk7OO+c/np6dnZ4//3x2fvG8c9Hp",
-	"/A/+LMYwcmdUf+sBnclatx72Ca2EbYTjwUf39xPWBpOaBkgPsSk8tZfz7MXic4SKLwvr9A3YqQaVs2B3",
-	"Av/8TCpjuVrcHPLVLU8yjv0hqxjHJfSNtQTPrHxO0CzMuUV/SykVkenxhKdRxTfpfld56IEd+IoeedHZ",
-	"X84i35Cv3gY8tlUspcQYylsJEGK+D3/r3v6yLvw9roTaXAaYmOaoh3XSBG7CAlsQvOE9b4jlARV72BBd",
-	"4I362r3ibNti3DC+AhRwBY/7pLpD8e+z4R9Pn+5yKB+cW4iPNxYfO1exsyHy/Xh4lc8bTBxYunKw3T7/",
-	"6Yf60XHZpa41SN5DXx1i5SNCB00Fy7sFDxaOCadcVo3KBnL0DM14bWFtZoR9XFy75bLtsAREKkYew8pe",
-	"lvDUFVTWF71eQxob3k7u3Wskr+Wd3XlX+fO+QfPzE03z0nEmPMq+aXzSs4boMNj/UkqaMxVbV/Uk+7ZG",
-	"U4/WZd19gJrMNjOW25rNffLixjzfujfM1I1pMaFsih1rVcyup1aUQqHZJO17LYBcGbMvJRxk6WzrW1Kl",
-	"hgX4nVOvvnBXpsuAi034uFQaiK6X+aL2ZOoa8sKryaMdrBJMMjMUMZsKqjC7FmwkjZFqUF/i+jCUqQfC",
-	"fsKVcGyS1G9hPdGjB1d15K7qFzQbj1u3khv7p06y0eaJTbTSoZ3CfBdmuUwWerBPzu0U1UO+wphUK5BV",
-	"vK+C0GY/p3qCrdlRNwB1bpBVi/rC9oZRi+GsdFWEtaGf8GVGvuobpVw4s/pGqL+7FrXw2sH+YmF1RSAp",
-	"qtSeX4uBVKWybSUmwthcZQSuWshgzKjPtJhOYoGNj1Nj2+ytLRVvZ8rKhPhJqhSPpfFV4rNaA27Nzxar",
-	"f+YyeZX/RHd07flTjPViacYJn/oo7x+qXBBPBVjMiFuR8gTdqilUC7DREmNjbSQ6URdmuput9Lmgavo4",
-	"1eOxiOfd5Mv8p3m6DInoW2zSVPKwStwh7W1a7Fr0OLyo0tWpfYbVmplET5Ipahmk+ZFUsEbXpDItvEEJ",
-	"ZjLNxnb+Tb6t/EwoABYiS0VPyFuRa4QUCAhe+DgV2BOD3u5I0FqB+ZnoXEkHxQ5gEQ44al7YIUXBfbS/",
-	"jFsrRmMnapAKk43m3+LH/KcZ5aiJSAksiZgg3bUQCrFJK5dugQ+zWH90rZGOxbwLvae/0zNiJS7qCmDN",
-	"PoxjUP4FL63ExH/KKbHyUsSOyddKADbqy1tRiArpFGZD2nxgUq2CmVkoy0Ar3T94KrjRik2G0+LBhIpN",
-	"XXGGX3AVGSYHCh6IbEwOkqcs1ohHb5Se5HmHbi0YUuOBNz1CbQ1UsDj7Ia9eLGv7eMGIOlIQXfW4FsSM",
-	"9AO1FmuzX53ggwS7akjOS+VSOKTkANagl2SxVIOu4mp67yOs6loVaZtO4Qim2GTpLX4HqUCDh9QTLhFZ",
-	"2lSZ8KnTn8KZIoWPiWYjqTIrDKVXwgwRtfOipPuUwjcBh1D3Nm7BH+AAqqR0RcJTMsGGat4cGeamFR51",
-	"xKfM7dDEIpG3IkWxoVgkfHrV12mE4mWGxuuqovkcyssU7xLuoF1YE3cCyxS8m0TzGO8lFwxKxVintqzF",
-	"doEehquuIpUZ3MvxgRCDBU7rC8WzylprTgMONawmLkRCz5ebnnZX3ZPjYF6Nw9KAY6HmyHDgj4+IcHRV",
-	"ocJBx5fWAb5Y39uOvKoTSzJhB3Bdorgw0ysV9SyliQsrr3b8BwfXz4qBj+11TVnab1akRf+AZjzEjcce",
-	"N8JaKAUYYP/XrylRX1AVPuQmRCZ2INVlNjS8xfC8Fr1JvOUCaYl5e1zw/kl1EV/jBeOMMmKqPV9RfxAH",
-	"X4riLAtLoM4oPYqDu4uUJbrqW6UljovzJPpmn0nPGgfigqntRj/zdCB8g/gax78YDFIx4Fb8PF3RldJL",
-	"CDuGQfdiZQ/8RlhnwL053j5HSwZ6h3UvbOnLvuTjcQszVXaU1KXZfEZ1x2vx35QEYsX4fo/cuc6calC7",
-	"atabM+fM5zA/tN1cacx+63JHfO7q8/Zf23/LZaildXpOG0UFTm+qqwIqWAIVfHQl7wEarAUabFQ8q/TG",
-	"Ao4IOGKNOMI1EKiWs2wVUZAP3D9csYf6WzWpAhkLZaWdelaAyN7vDDHTF8xkqIHfKroG8DiW5BdwKyOV",
-	"WL5HOwtIZPsUpVwzwrdWQH7Yecb8Os4HmjZ7nWIJRIz+jEl0h2aoJ9X7xA05zTSSR7jN6u4s7yLit3/+",
-	"+/Sdfxc0k/MlKC6Y0p4zdxsFLbcLRBuWNdQgB8K+h49qeWv/fueN+/bs9LIWdFlrWFl3lQVFy7RkFd+6",
-	"XzeSwL9KZLXYviitxLZsS6JvpH8Kr2l7hc0wnv1H8ZH46hrO1zI9RaN8rVxLDZdeglN9L/7JWelHYHxX",
-	"lcVsFMvUjQLETFeASENpd3Hf5YDbDEOd804n3/GvtBnxIRB1BAkbdbRRh7Eo3A0YzHye87UDx1OWAO31",
-	"FrNI2+vcsIHW2CeB+jnNrTnQN/KlW2oo+/lPWmFL7+zpwe4r9tXV1nsnlagd6uCsrXD0P5J4xRCm9J6W",
-	"DmFgOa3g6eC0lbwdwvilPR6ctYrXg/NW3zj8fUwmY8mww83NSqGHv+Tq9RJVU8/JDJf3FPWNPIXrcyvh",
-	"7jYQiDzgtjC3z3mtZrVnFiemotE89Z71xOoEDKSASVy4QVn5yVnm07LFLA2zNHjA7/tXXk8KZDONHwN4",
-	"CODhHnjYrHoAPiCd+vvHd74ZH4/9ZFBSmB9DKnat7fAR7Z4F6MZJDWxURW/b2nmk2b5WXYD9xhlnNc9a",
-	"SSYATlwsFRAQzsYRzpyGPOsGOnsHcTYor/cAEbtx+PQwM1KPDHEdRWdbBpl6oOYC4EDWsxl4y5GwHKbH",
-	"0bDlkaU1LKKGp9hlFh5xZCNwjlgf1JcqbrNfeBpLxRNp5ew27gPoyRG+BXr6/DAOypOgU+Ha6rpJCACp",
-	"QXYlECs7T6wETuXoEUfff6o7QaIE4qSB3gUBOwTsEMiV5ciVwKscOMwIlMpBAZyd4VACb7JV3iShtNza",
-	"Uo6PyziyokzdiH6WFLllmnE2FqnRqvBnXeVBS1wq9bdDIVNH9LnC9kTwW2FQfsPdSCXDPtH6hiXyxqev",
-	"9aVIzRJykSvAILqN/cxfb4DzcAngx6YUVn38wCccu7vN+9Mn/ntomligG9lFmbDl3GKe/b2HvELwrcG3",
-	"HjInQN5vq5xAxfw8xgfUpgA8DFkrCbD3GCGQAYeJTnaBFWgannw7I9AMsLkX8qcySWI4w5XgPBbzu4Iy",
-	"r6eZV6u5GjBSl0MNTD4S5T2RIc8rxEYtcO7g2qvbJWNu4bsyra4CB+iK1W9FaqRWbfYm5X2u+HeGvdMD",
-	"w176W0ewQ0JxvaGWPWEY7/V0Gks1SKZt9q5UA0eakAn4LbghABZewLMGrvB3XaASf8vg9fo6Q1VfxnPw",
-	"QA8MftTrBHiYgECIpPpa2NxqMpS9Ybnmjer6tx6Y+1l950uyVvBcM2OEsPb4HIev90sqH1/lsx1orI1u",
-	"xI/MmL111AMeRlw66yDA1XN75QD0AufwGg8yeVjhTJWLhhI+BfPK/FOyvjtc2kq0YqjZPYre8sRoho35",
-	"wIQ6SRLnF7xCcb6Hi6+wbm0xBZ751jHdC4AbF0RVtoqlfawUeYummWb5N8fzL1kxUjp3xdSnYoSVYhE6",
-	"/yNFhkdi21cx0MsYWZpT/9k1xxqWjcSmduom4rp78vXLn0arL4yhLMRl90TAZM/Vi1zOHGMR955QhMHa",
-	"Bhat6g7WTqHN5NA8+O0tkSkzc8drS5fZd9d0VEzZdp1ig2TVMXrF2fABlQZDY7ijbAy3xdCo1HktNJ0L",
-	"PNsR8Wwr9JnbcnBYcgEhnaTJdJLgW4NvPcRAuPCAIZXkgDBCSB85HnTSYJS+E/DkUNJJaDJDp6TQE6Ep",
-	"EiB0YdrfLkzNY466TrHariAAhrWmDS1svtQIcXE4rZiOh+kIqCKgiuOiP8jj7i7/AUa8hEIuTnJDVZ8a",
-	"KT3juoiRYwMqgVM5RIjUOHvSNEbaoD7HTqGrh+iWq9DeMrS3PEAqJ7TOPI7WmYH8CcimXsfMBmmgqyPq",
-	"nxnoooCHAh4KJNSyJBS6/11mokoir+ujpYqnXjM3dVxgKhBUhw3jdoSqahrHbZ+w2lUEOEtpuTddp1QI",
-	"BWYcIHPKROi4FiUqM5enjAgInB5pxuC6aDGjGccxWY+rrurpkSAQZYY6tcnUAwnwpn3rRG5Kmc91YA6L",
-	"YPYjdP3o7wEiBpW7lSiidy454LiqfYJgbJBkk8YpcpIJbDGdgO8acztsjiXBkUJ9T6P1PcEhBo5ghzkC",
-	"9F2hROfAHHuI2A8bUjQYsTeMKQ6lKAen8dl/4M1+feYvXSPArrb4p+XhlaAcori3HfIgmMABN4kmXhT+",
-	"ldaOGnIDEIIe5cLdO7cZ7rScdzrUSm8GhASoUSf2pr7vIQIPEXhoOs9408UqZOT5eLyxRvOHGYrj5/wr",
-	"H9VK1NpM3B78bPCz+xzSExAIgX0I7ENgvzdIpemwfiegykFF+CbsmodNglqRewjaQ9B+9Bx3w6F6CNDD",
-	"XnlwgyGwftBPh5g6xNQhpt5xINF0JB3i52+On30Xz1oRdN7ys2gomjfIda4g0QOWSLW4qND5IEPrAY4a",
-	"6klX6b4VrtpQ93pZmor4gv2u5J3rFEqKqZzksR0WuRFiXLROLSCNsawvJggdDNMqmZYLAImwh9vMT3yw",
-	"/m91Daqu2of6vy1G4B/8WlsWCO+HlMHq4gF+YoJyQPDJq/nkkjlrLrr3d7DDIgGh6D+48eDGD5xB8O50",
-	"TyrxaxMKledaF6FwfNgjMBEHiHoapCKahz0brKnfsRr5h5vxv4KbQQ0gzkbCprLn/BC36ErGWoJ/VujJ",
-	"2yxKhckSC18q7i1EJDsUtZhOWWR6POFpVPFnut9V1EvMMJ5ohRpIvSE4rOjsL2dRm73AVZl3fXaeirzm",
-	"950Oi26kiq8mqVaDqNA3osNQ2WgRkMAha6AIcQuXdq2oH4ET+W06MNFViCbYexq31Aqt0qxal3tiIxto",
-	"LJ8SqBiPk6n33zAbdAlSg8qfp6t6XClt2bVg41TfClX16lvkJH5z7eOXw+XvcXHRuXWSZ2W9JNvaOogv",
-	"ZSp6uOhrHOw9+yv4pKUavE7AQq7actNYrr6h4XTIKTgMB/ybt6u8alWbYx8202zaZCOwvk9QSuYpe4KB",
-	"65W+FekVPO6Tqo/+99nwj6dPv9lX/q8zSnvBLASnG5zuoTEIaN0cfbDcd/WQs10XDZEgTLg4L9iHVawU",
-	"WGow2GVCo33+0w/1+YgyGFhz0869RhmBYDhcfNMgz7BDAGexBJ8cicuqPVl8MNqxy/Mm4NJcXuGxPhKZ",
-	"AoxTQA30RBXIg2KPvJI1eQ/vuA0Uj3GK4bDPd0QCyv7X8uhtBis595X5BgdPBW2xKK50vs1iAI5INTDs",
-	"Sb6Z8xRuGQ7tqtJxHls9oYuZpwSHaldEul/AO2N6J3dbSPB2WTTidzSvV+6SUcn/dhVhtPNzh5SurNZX",
-	"ExmLKGAywmSwgAbibhxVur8T7roWPT0S7o1IJVhfJoDToi//F7mCJ7+6CFX1EgmGEn5zAtl9mRrLpoKn",
-	"pgHiZbUOF7V5l8ZyQTZD5FCGyePHoZe+5cm2yaHACgXUNNcLNkwKbUrymI/Hl92T3lD0bnRmuydf2Rf2",
-	"p9GKfWFxRuaOdbNO57lgzzudkfmWxBWPlRYeEHtLcnnNezcTnsbHRUMFdBbQWUBnx8XQlftt7B5NNydb",
-	"6D5zd9+JbCZ3aP0kXWDnAju3YzizaXJua0CzmVygRzHo2pKF1sDopVlSQ+zz+8735O2cw7XizrIJZhlX",
-	"iotxNCpYNiKFdUeyX0pc0G/eaeMJ4NyTxAEg01VWDwQM12ZvrcNoqUA/+Sblfa54i02GsjdkidY3Bn/I",
-	"ByWgBDPNaCXOhV4XcJMOTaHz5HELEYDSdijVoNnCn4/4LmaczMElmdJTNmToV7HWSydcwqJkg1RnY9OE",
-	"jcVvYnnr+q3GCL7yXYuCZ60d9VCsVcTpQiFhi9qOot3jbIdHquRQPdGCX5UG42BlL0t4ynQag0krhaJd",
-	"teESCepG6aPFGoURzMsxcAiqE9dWcseUiagJ8vJJiDBBP6e8dyNsrW7IeMK+6RfR5ARW+diT/Z2Rao5K",
-	"JhO7RnCPBu7ffywH74OCUfBgaRAVWpYuJC+yjYJA91WDgZrL7bk/TsR194QaVML/eKrg5z/Wpz2UP++6",
-	"+L69dcSB8DssCNAgy7cTGGDmnLmW5AiUi0hk/9l1JpNYqr6u19hHpAactsMNyNhdi6FUMfM30vakHLrE",
-	"RA96iQSXyiQ65T4cC/6YGLu+4DZLaZdvihuGcOxyHF1lvxi8EZcKewog66f7jKup8/Zt9oLd8kQClrjx",
-	"+5Fk2rtKiVuR2qFIhNlyMtfP8BLewktYxbMUZ4fo7jh7pjv23X2djVj2GWsSaMZ5NKPlcnGHch8XRLlG",
-	"nx4YPCXyZsgFK+NUW93TCUUGkbOxFB+cntIZYI/g10TeCjYCNyRVVznTfME4+5e4/qR7N8K6tI2RMIYP",
-	"hMEdmOgzl8lreJ6I6es/Rc+63Rs0m63ZaMVbYZfqA1EHumIRl0O0bDxIeSxQ81bAd+m0cu1QyJT91+fP",
-	"H1znF7DSYz6gjSDFdCoHGNS4LBW3gxRrgekiXcWTRE/mVK49b7NffE6IHfr0netUTwzctRG4wePGR4v/",
-	"LyeL69zDkBsm7sbgHlrlSxurxwYr7tADGsunhmXF108H97RSlFPGBGYj5fq9EBJ3lZtxvFuMUFkvgTfR",
-	"h3llT846nR/xFeJY+BxPL2aTXFgq3GXy4bklt0j/V5pG7SoaFhNn6DEq+3EkTOy3u1CBuLguu84sG2s1",
-	"oFctrSnfapu9L68dfCXwXaTCQEjJXrAIUVPEsjFAgLMOywPcfgbun40ER5c9qWby0MrsJbp3Q2NzMCY7",
-	"kTz1opobN6dscrsQAj7YpSnwd1KJ+lX4XCa1mW04uH4Wt0j49HU9fcKaCddndfBMbuTMPiGnH+uCCrS2",
-	"Hz1zEVDXOlEXLJ2Syht42RaYoNyrrgrCyJk/AMOctz895XGcXpbwWPeEnZ7SPZ+i+4IfqwF0GSKw7+Yl",
-	"YF+y7kksevBUcffkMFOgAZWNUz0Sdigy49EWT0RqH98Czg10Io2dk9HCaBzwQuC7Fqe1sIVZLTlMu5/W",
-	"QoMfQl5L8QJe0MSvEvm6U0PY23RmC+9ZiDO4f5VbiT8XfcMh9lxs5eql9T1q5HCYDdm4g0ndK2Z/bgJf",
-	"LQsHZ76hjLFg5XbEyqXubTZk5EIaX2Hj8BWCYaILVK1ZyWxRgyb4N9ggaVise9kIvtuT1gm8kYuTZ/hw",
-	"0i2tk4s+T4yAGXOveXb0d674SAoiRUp0gBQGxlUc5WF+o7/gc80MAasJsHiLibuxTm2xn4Gb6ne2qHMC",
-	"RF4aFCL3eUN+cnt8bhyZ+r5OpVOpkd/9c18ZK0eoRKX7ZHZvdZL5flSOf8S2VaXR/omHzBvutRSJE6xe",
-	"qJiNZjgPo0rD0slzRv3AUyPybAhPnaWZUmjrbWmMV3fjhEs1Z5DPea1bq1T3hvnr5Ldw6wosU/me3sZC",
-	"WTAWc95kQc5iusWLD2+JyXI/OEKrzT7ki7jlc2boarmdQjdadazP239t/63NXhFnCr/jg2G2ffnFztih",
-	"r398/f8AAAD//w==",
+	"VNUB0HlPDME78fDw8CFAA9yAoCGVmqMZ1UQPkS01OvV7JIpnett3jOH5wDz49R/of/Qfuu+eN9EBCijg",
+	"kbKgiUVUN4TnmGHtFJ7/K+NFOTkY9Ab3Ov1+Z3D4vj8YHvaGvd6vjY5YGjD7+W2ATbsC0+9jqSifMHLG",
+	"1IppFFwJshQxV7LGXB+S8fGipdHewYCSwXGvDvM1Uk4zEH1tf/tw0CfwJoJ82T7qWXW63w97vZ5ZJVmy",
+	"1BCIEmL2Fo1QZMvdnwLe0zhpTbHgWSfmhZcRZQ3s3vt4CC6YOSE7ce4WZecurdBpSfA2rKc+3A5vmBpq",
+	"sDXcZ42fFiuMB0ouqTpoTShHiBmA1ftEgVu8MRw6zBOckbnIUkJnoktegDRgKO24YGgCOIGu9odczffg",
+	"YfwSZZEq40BxSQmCKk3oRC9w85uIxYJKb9eeiOWiCZD1Vl6oQlCOmpwf/VW13pjfCfYGuNnuQbj0rmtN",
+	"w97DLrA+Y3goyYn5oy6JlW2fC441s5zYkfxH3Nh3Zb/tR1yaLOe0xSuuAWLrQ4Dm7q1QI9vm28c0RQFC",
+	"/6fjoBtcG7uDh8cbHHf3uoxXWvpFxMNggoSlaBeaCK4YYjJdLpN4AvC6C159ufUUmnLBAeAyWyyoVkGD",
+	"9yDYURDNuF7ZBerynwOtLaGajxN9/ASmF6oyCUaMyYRJiQtrGQuAA0GP0ou1IDiL/0AGbiVGRWoKqKub",
+	"zrS9mzf0A8U6eaRYq86m+VUY/HfHxE118AVkY3cXYQW7fUIjfAgwv284tWUqzhK2+Gvd6eELzqmJrdG/",
+	"uMOagMmt3ELDWbMq80KDX/Xl1xouR+cVZ2EQU+PO4siQZ73FVuySTpQJLAS24qmBOLg+LGfp9R+djDPM",
+	"qV735ogwi2JHWv1RsYK79dQt3fki5Q/tdyMxkRZy8t9KQNAHcB7z6BQCm+qg5n31IHaiiYqWQZW1+9Nz",
+	"8OwuWgStua9ixUOjDF3Go+Dq4/Hi08Gjknt1JhmhRuB0Vp1rwgksS+aE9blhMJfeYCO4vN1rUCXiPD41",
+	"zKEOWIXvHrgW9JIwrkAfRmlv6bCLXU4Yi1gUmi/GFgUvTdgF37ZPlyw9xS53wIfDttR/HFwfOt7Te5Sj",
+	"dSNkClsthHNtuoPVRh6UYJtDy1YWmVTkzHNL6pfvjxVur7nxN+7xpdUNqm5B7x6AtWnnxQZhMBFJtuDB",
+	"sH/Pg4Bcc6VRJU1FOiQZZ5dLNtES478zHoUE/9QKypWmMmEQgu+DC8K8ibvhAEDQZtkEhuJ+chBkXGZL",
+	"9DdvBoPfqECHY00rOJom9TVFq69ZlutD7vyYJSr+haYx5erZ5TI9uEnyUJhrCwD8nezA7t/gKHX83veO",
+	"NAaw3yqHA1ymcGNjVRLANQ+lWmPlAuiqFlm65KmImBySj+PC+Y0/3dl0vAeh6+Dtt6mT1wQ65jS02iP/",
+	"Bk0rd6vao9IEOhbZWrVX8Tt08QlYtYP/9eDrkLKuJ199kxK+SQnfpIRvUsI3KeGblPDPKiX8i7F8thYc",
+	"I7XknkyfcrnS3FiIU3i7rburlTYlw0rBg+rQBh+Qs7Vikhhvt0ckVmRB12ROLxgZ3HtwdHh8dHyvS8yW",
+	"SMIkvGzJucaY1D4hTvNMGCGhxk8GXpZy0/ke930wyO+7dSMAD08hiN1j/XWvACMneVMaJ5uonfnuQW8q",
+	"Mh6RKMOzYvZBXaCtO41nc0XmlEcdGUfs0YLydUeJjv5/Al5kmgVoWgC+SCwa5r+ahwbLPDMe/5YxPbDg",
+	"jOjRrg83pJMTyvUKzpyxeiupNGDI4QaRowDRRYaulvXwK7UrYSESRz8K9kxkihx2B+R9/MThH3zqd3v6",
+	"xy55BfhkrHmURwT4K+Ig9174Y07OjFsdmv/Q7wqx0zoMnq3RsdN4vdwUhGHbgJlm25uAW4JRDmT9E8b8",
+	"XzZD2G/kiSYepB1z1OsxTYe4OI2V04yDx78kdzTw4FlYSyscciiYDBmkHxIcm/QPHhG5TGLfzBpzJWzA",
+	"X/eaok0VmsWlb4GmD48iKJMGNanUohZHY0kGHoXUDYvksX/v8MFRl7wzaIiPADe5e7O2bVtPrL6T/7TS",
+	"pGPjvldIXGr2LZeUS3LYj9xu9S/ksBf15/VX8cb2bZ8pzSUi5h1qGwBgLxoA+o+IcVm79/yjrxkrUvNK",
+	"3XWheb8apyKaouZm9F3rHJ6HazEvYU6IH9Wcciv1ORcMwSfMQdHdphuA4Ht7uXGFcg6hpN6qGgGZA8bC",
+	"MPduaAKk16IWiVwiw3sOaB5tR1lCw7NLXgoUHRYxxgfzGgSD/09LDz03SLlt0sUCCDfCy9t/AWjoVbMR",
+	"aqbJZrAdHQ5yHx3rPIpyRwWO/T4A8kd6zohUbEkOF8f3AEc1ZWBpI1hvDILgk2+B5/a3BXqm3c2rYbG0",
+	"WtdZpozBRkK2DDBYxErmFN6SWdDdcoYTQivP10p/02QGP9hzyXOm4d4B0rqBF5hnJNUueW1UQCOKWTnM",
+	"Q+iyumeJe5PqZr97Cp/HCjf1Mk1KHfUGN/XS36FL6QyrfUoNip3Qbaq5D3x3XYAy1beGT9CwLO5X25db",
+	"eFsvCmNNACi28rqjoNzUDb9+FWqsiNbvhXhp9c891NgzEa03K7GlFiUiqb/qW2tC+oDBHvUe3rNC2p4E",
+	"rX+YE7QnZortKmZpqTdHx+p2iV5p6LW9FFLGZ0mVahRXVMXI4vevAiezOIle8KnY0cUoEedx0cUISPNZ",
+	"FicKgy80Ff9BkIWIsqTgcXSWUq7V3yAIA90++h7S4bo/f5Zg7Q7CYCZ+YanEcwXEvIjzvy7cp8Pu/e6D",
+	"XdAn33QNApkp0Rp7Hvu+Sn5un3/yczeJLnc9dSvR5sf+mptUeuhiHmLacZt31R06/jD8+CkMqAqGHz8H",
+	"iXM3pctlMHRxTUEYMH4RDCFWRKvF4CI6xHxCmuh42UOL3dCjCekWejZeWa06+DwKFnI2CoajYELTiOQ5",
+	"C8IRZmcaBcN+v//wCuiaDSg6tQFF6L+o4HXitLgkLb3m+UILPruHw8FgeHzsaUPB1afQJnP980Lhwc1D",
+	"YVCBgkozPgE7GiZN2+ECG+y1Fs26a/zSJA0Ey6P1+4fVfQW393tzBujn7MCw42V2qJff5ufo7m9crnMn",
+	"0cJ8gLgaf2JOk1itwWgFnSDN5UVwFZa+D/LvGs0r373+OfpuGqWA/pWGh3lDRNKrTxpqXKh5jOasfMcQ",
+	"2ertdQcsbDiFGmS0LfNQxBJPgYj3rwAv0zhJIrHiW99q6hDSRMfJiuuyjZtDBbSAmYmbaIMDQTA8hsSB",
+	"ugkqFYlJ+RSAUS7wP4G6il8CZxGMF0xT12HQXwRXLkfUacy1PMnSU8bpWZIHLF5DNimDsJa06S9gg5gy",
+	"qik0puo1GfvknGLe+39yZHp2uUwoJsXfEZE8t4Qcj05MZlgbYWHdPRwqIR9r58HgbPULJiUFfNnVl+EK",
+	"po5z7uf+LqzaOCdUVguBGVFNnoGUKnbnsyOjj0coBYyCsDF+HDySDgJ0oA6Ggcn/DGKGSQqBNN9AYDDw",
+	"IUDVZM5MC5t2H5LPCS0IPM4XnUspwP5B/KxLL6G/GlDo67TD5fFRpubivIHwVWNyzlM91JTE+CpkfMzG",
+	"u+HuXHZMVujS/ckfeEvqHX4wefkwAh6jzuwJf3Z5P4efR6D2g7BZ55+AY4HkCaYDaOjNAl/QwjDSBHwQ",
+	"jowto9ySKEGWqZgwKf1aNl3yPl0TOqMxx5fOZN2FQfX9hjHK68gtH/C52fYxCq6uRlwfz2ouknKszUo4",
+	"+7cHFyd/wtibtQRYDcoKCEm6xG5elYWRFrXgR1NoYYTCDvxkay2MCpJSdQhHJuCTIRRXAPiK8I8rKYr/",
+	"/mS6m943/PZ5NEJdY6T/HJX1jZGefWR1jpHVvUbB1Yh/aVjFfCq+FKhwrs2QwvoDkHhuM6CCImEs0roT",
+	"Mn4pZloLGhPBTe6MmLNHhJKxsZ+NbRZjSKQK+axMlaFiijfIDzwlsTIXrlub/VIT9LsTeVGmJjVXxBoN",
+	"vBvijjw0MnINWENM6BEC7NIR34wYoYZtYPABQG1SFWvgBWEY/vDsPbk7oanSY5WA2bC9ZUJj3mKDdTQA",
+	"EyNrDCALpuYieqwXsKRq/hhWQZDYPR5YY+zjQe/owYhjvxVN+eZ+R70j06+3dTu1ZlOTZ1+arPEhvOWk",
+	"TLr40dnv8TKvtmSy+9HJhC3rQvieItPpfB/LpZBxfcWNE06oUnQyXzCuTJp7iqmtFjRipVxfhWptIKiX",
+	"4lndUI9gC6bCTCJmsgM3tqNRpt+Hl+rDXq/3q/fDIfzQRZa4czGrf0YBATKeQ1anfW0ILVVq8++SZveL",
+	"S2o/BvI2rih2UODFdv0YaNIXhPr/HuD/3cf/u4f/dxx82kFWrNt8nTm4mnn/K1XeASD7IgImQywbkyBB",
+	"opiS/3z3+lVIEjGbLvAS16VsumPc0Vh0UFB0zMhlm9PgOLfyANlDb3mJqkiAkwWf/LyQNYYnz6akUjph",
+	"p6DquXF4liQVXlce5GEYaJC8oWquZ84kpvqP9OR2cP1jaeyP0GvbCj1bVsnyuusyNcD8dWJNAm+NtkjB",
+	"jissj2tztvhDu982je4aaQXQ3P9+r9e7DdtdCdlrLv5zU4Dja73tIj2Lo4jxPV+iofzAKV2cxbNMZLUO",
+	"O+Um3lv0u2KdAz0plKZYiyw1tSjJ07kQkoHw6XJEmcQW5QIDQ63gLUMbxaCPB0fWWGYqFZhvGt/2CZzw",
+	"XrjrFt/4yF0GgoZ9tcZkHfhqWpVe8/16l6CN60YQWJYyGoF7tJjt+6bv7/h9tbBm44Zrlo0X+FS5VCzl",
+	"reYfa3eoxTiI6zBi4GquEUPvzfd27pITeY4YRKNFzGOpUrq/63x1/6VlNEIg3w3qDaA3cqFO9drqXdvK",
+	"bUpgqKI9plgxS6LbEsl0yc/mJll5Wv+a56IBMximrfNumSlmd13YFQoc+5lwmj3cyuC4OdcQl1fHc3CL",
+	"VfloseySTQUVa+1Gygwqw6xhG6bSKqT62Xb/XLEyA9Zx5RjH7c/xdVquEeNoZ542SEtY3BT1mei7wt0a",
+	"8E/YmysLDCO4FmZYU3mMrOZQQMzzDlxhuqtpEs/mynOecWhf9Ztxn8Drq0ohqj2qbdCfrYQZNW5tpRbQ",
+	"rUSEq71KDbxOG6YqNTCdRLaUpwmbqlORqbpOhQZFxz5zHTe49pkW6LMHuXlOzUnVeOwVvv9pvJU+fPjQ",
+	"KVfC3jREbZnoaws/tlrWvvoOjKBY5bnGfag+2aAHRbFqVp7Ct1o36zpZmOp22EASSyv+CmTbFzxil+8U",
+	"3SNxVgstw2ibw14YTOYZP8d/mqdn+LcJlAqGoLpIuxBPM9ZCim1VHRk8MvPRj7zRjx744x/tgBEeUGoQ",
+	"4ZlU8YIq9vUqPC8wf8N1Lv2c0UTNi0dpcu9/pzkmm5yjoQjsGVJk6YSFXob4v+a54utSsKVMQgnJj5/N",
+	"C6xWaV27j17iucPj+2EwCD5dgTKje71HQQonCOqQTm+FTTAXX6/b6/UPj+8f98NACUWTJxrx3uAbmqZp",
+	"PfP7M8S7t6bAAtbZ0B/AvcrvcHVVnzdOoydNaFqmk5j1ICTj/l/7m6Fxr9+71z86GvSP+vcPYdulTZsJ",
+	"2m36/tHh8b0vsOsLl2E73/WP7l291dkHFQ+7GlQYPDwOg/6gF3y6Cuv6xuDm2tx1cNTYdUVTvn3Wa6Dg",
+	"8b3D/vFxw2EcHh8e3ms6kMOGAzl60HgkOxDKGkJRQzLNaRKoUAthGiCrx0YzoA7Fv1qCqljKafIs95vZ",
+	"2YoUmzHq7R/mWyUMH/WQCYRAm6DsOeVRwiLIZihS0OmMI4fMw5r2jNc69rNm2F0T64nbZAUxi78Z1bU4",
+	"q6mLByqkKaoFhUu/k5D5whZ48fada2l2YXUqF375GsIaruUYC8p4yftFj4daepV6fzT+ToxfOE/tkoe2",
+	"75b9qYFjtBM+65nNxtc1im6ndQv3/MZX7Kxhaa0ReLsj7CuwcwhTTOzrFTZf2kCJHdBuSWfVrL2YmB1q",
+	"w/nnh+GHKi/gbiIzPn4OgK7V1UhdvksO//7Lz//zOPr5l1U/PXl9+fvvvZMg/DNHYtxK+AVHz8NbLjC4",
+	"y70BKYaaJCttPPRSNhFp+b31BDw48jo3DELWfde8C8aVdYOapUxKALrnsSTAKaln/JOk+TeopebfJkX2",
+	"CIRfcNbKRzV9wlFgvKRuF8SlxdsVf9zLgey6jmt/tMPeLl56pnd7IjGCCIrSaTMelU7AUqWRcZgZBSmj",
+	"4Ewz9D9etfFd04f5FrC86L+2wfcMltZB40j5wsC3pvtCZnTZdG2g45C4C8P1dodk98sy4iNuBsPmPI6G",
+	"5JZvSL7ab7fjdm+Hd7wzuvQAP03FogJnW8wDVy1qvh8du+9Ff2UTi4JXr+QPHcWoEGH2hMjqo8XsYwSX",
+	"lqcg80sZ1aUeA2dTtzt97fPdeVceJZHCnZ/RpaxzVd3qjngCEo+rkOsep/Byfw0CojiPGzPZNrua1uau",
+	"/UOy016FAT5I4cOUv5w/MtvbFYZylVPv3HhG2nuVhLRbUsK2yPa6Ia0qek0Z7b+YXoz07w3JHsFHm9KX",
+	"Xi8z6Q6CrziP0Xy0f2LQUnqavTOFnkii750fSYcvY18LtWnOPtJMbxrzjbTMJnKDqLBrUo+v/TyfuyCt",
+	"PeyuXuRTY17vahrP/WKu9rS5Dkqput1yNuTn9lJuwt8ZT7XiQM8S1rhNv015r3nST2jDIk17lymTjN/m",
+	"VivTbt61v4ObMTfDKgyZdWNbfycTA5SblMuLaEhI7LXIcxg35X7yPh58LRe2weO2mfo2+9jeugPtNi/V",
+	"nfxPG9w/b9DDc7Of5R/tQ3mDXPCb/+JN+y/+6eWEP4G/nCFfC6re5sVA2j1teJkVNiox/d2VGO+xymhM",
+	"HVeBfmcvOXvrGgI9rQKXK24EgxovGL5lBTd2xeuUnGq9xEdEoGsBIq8qpu90Xb8S3rnJ16CZf9Z4F1zf",
+	"g+CGiPm1X/S/dv3mRxbF9P16yX4umihanfxCdz7VMnOTheMdM+Z+0Csp8qH82W21WnU0ODtZmjCu9YUI",
+	"IP3z++edB4ZBKS9A+uZV3TlFC14UU6I3Yst2Wr0XWCB0PdNro5rjpXSiwHKr/NawZsvtwa7jVv3VY9Er",
+	"8TZLKk/xTSSeC5JmiZYhRLbUkMjgLehmjtUV4IU5vtYiuAh09cwmxGp5YbXYzvI+9pYCfJD6xdJmuyJR",
+	"LKFlkz6gpUkcDGB6gzfTriCWbhH25nz9d8mNuMO5Yikiqhia0Iun6zKei0xJRTmoHDaDu15wU8f3eUoI",
+	"yXgkvXIB/V4vTwJPTUF031YTc9JHndQF1WiJK2ayYQao9jMgplGuOoRat5jMNS5oGQGW2SXAV7BeiilW",
+	"AJQ3ZSpd53Yif3bnzd84+6Dnaq/YF7Fty/hAYwWaHGiBAuu9QD1nsdS/FZegaJxsWoAGKrQhYqmVsboZ",
+	"nybG2HBzF86ihz3P0CaZh1/tgejfYG0G3kP7FFBKHgLV8NGKN4Xa+SunJptcv/8EV/itxqPOCWbT3XaD",
+	"VbrGlte/++9tBsT9zc0qH6LWEGu/l42wt/Oovaep9qhkqlVCnG8vNVPY3w2aaBtBU7TNmpkbrKzm69di",
+	"Zv2Z00zNRRr/vgObykqdqhbKglJNfmBKYxVbAfmAfOcghsQR4ypWa7JMxUUcsfQmpQ+UO7gwKSGNRa3w",
+	"tOlsYpKuDZXGsCRrtP/arV03g0AXNE7so1Er/KFZFKvTrNjTRyJoQNBt0/IlZ4Zwzz2rNFaK8W2vTFdh",
+	"cM7WctN8FUT8ThLdx6ggirieLSYzzze1k/lPRbuMKS5Ymggale5bmbnr5a5orGI+qx/p5mR7tLhAvWS3",
+	"ttyboLxFZ2/eCOlFLGXMZ65xAQ3ASq7ymcG0qFGAVVHim2jSfF+Xs5RG7K1L1taW5mO/09TrWPB/SRmG",
+	"cOqzp+QDO3snJudMdclrfVp/e//+TUimIknEysjkZ2tyly7juxf9u4mYybtaiulWnN9uxCHGoCNwHwg2",
+	"c8sjZl9fvz768xK1olpPiC0qacX3YV/nhs2uBnu6EdwQwrR6xv9XwZJ6DWYLmlR1llvVSW7y3BuX+DUf",
+	"+I+7xvqdoTuGHxSA6YmMy8TKPqkX4v7Y5TJOmTylqhRxdGT8uoMwwBf3YBjMlVrK4d27cdQ1M3cnYhGE",
+	"Xu2CsyyVKhge2iIFptaaSQfhqkjjx4gt1TwYHg7wTwZZvq3Hax9d1f1PmEHC84rNiyHYYotQADEvggC2",
+	"MDs++omapUDF1srvUNpNz/3w4XG/f29w//59s1ZA9lMTBhEMB8cPj+/ZmfAbhosXmgzcYrz08/fMtM5a",
+	"NjBtjO2qr/tYQxF46pqinfjFXOR8nns9uGtiialFxZJxE5uZnf2dTfTBatywfiXQCEPZwuCMKbpTrtEf",
+	"a4MhXxjJMbQoBu9KiBVWR0Bk/Cpu5tbnvLbWpK2Pe86u1NCykIjwhp8B96ufd5yblX7MX/zK3taN9qWG",
+	"fd5wRb0v8yLpTFf1m6oaserbfQ3mrFdCnUB27RpbRNvLwoU6pYVBqskXCy3qUw/iOjAkQ6JzlpiSMncN",
+	"SSUQDy5JXUjrvqkF7+VX5ZUg+cI9xNyQmbGw1Zu7H2OEz9iCqwQneIVYL5l0Oj8+Bhey5/lLq0uh53//",
+	"SrC7/pV4F9SuvhkX8Np+Lr8pXPdJeb/Hg36Ous/zh2SoZezW2Yy4ts3NYe3G1+wCZpq569HSfPwacPIN",
+	"Fva61XT4NvlGUx4QU1xMVitK2C/kjsQ5SX3KdDNBKQmUG3mvWhQQ6zY5xZA3jdV21x8xL9Thfa299Aef",
+	"Qvu3FvT7h/nfD/E7JJsqpJiqLmyXYhc3uLBrpj+pIE9tCSps89VmPrlOfr0JVWyWP8L5xadsJCpWgCFn",
+	"azLGzJljUzQk79upqV9pUoiACB/z2fOEzkCjq/Zy6czgAuXJBG41NYorcfGxLuw8CNsnTQlHLo0+tD68",
+	"d7TAlByZZKYsFwS4D66ugvAzumQDtF32/SF2CkI9pV68P2EQmjIBQ1uNw1Y2GAYDcLx2lR1+bJG75QrJ",
+	"wa5gNvTsFqFcKML0BYDsz3dTMMbUf1efqjn68tSj25P0HfYGg4YUfQ+P7zemTBw0ZOjr9+81J01cUJXG",
+	"l7VJE8kdNFZtZHk75VH0WQQYpfqDwDGFBwP7S5u8ipWhBkflofQvbfIstl5V+UwN7Noc6f3BvfuDo6ZT",
+	"Pewf9+/vnHhx8KD5WGvFolciTzCw8SSvg7xHg+Ndc3329shwmnvw1fCsLWi6gfY1UM2vgvdsJfz15Owr",
+	"YAjXo8eD/uGg/2XocWvBd2uq1Fx+E6lJSvL1SsDNbtJtDRsNbs/OslH4Xq6Ycj236L1scoOHfqmUktNu",
+	"o02jsIsr3x3ZvVvVVEopt6nf/pxKckRMmz18pW8SEHYVxj25uepJeWtXm33UqzCxbZphctN+7DcHJefw",
+	"1RZKdrNXm33pq1DKiW0TlG7F3/7mQGXX1hpUdsdXm3z+q4DCFs1g2jEq4OYAYNz9UwYTb98/buSG7Kat",
+	"ghJCe+tDC6G0fGzXCVNwtlmfhlaNs/7XYqEZs8wNhWZMi2I3s6kN3UyLUlkbDYJNRW3092IXA6wNnUyL",
+	"g39l98e3WcJ+gFjFnQ3VvJpr2AUoclans8zMRB8/XVNc9FZdlyL6646PfMdQLv/j3hekEyS2F6RxLwmo",
+	"nq3Y2W4aGHaoU75aDGkeB3Ye8lash7dqAb7mw0MJp+oUMMhfLxk6FpmD/mo1sPc0Tp65hL9lb8890gQb",
+	"9TUkUSqWSxbZrKQbUwab3JGY57cum+yz1f3zn3r8b146VXMyJk8v/vUHpcxF44heycfaZLjQe+98wLi7",
+	"khV7a3ZesGVDMtqhl5HWHEohK20GSar7A73/RKzAQxHNNfqnRJzH5aTMkCwkzZaqMJKM+YTVpe/tD3uD",
+	"7jEm6OXsUp2qdN3Y7v6v9el6XbQW45Etv+97hmupkMYJZKyMeYYhBrGSLJmWsvKmTGaL3VfenJz4eJCn",
+	"ftZYcFhcf3VpuFzcBHi5OEcLCI+DUBkL4lhwMqcXjJwxxglsdlOSYS+jMAS9naL/bVQGah6tp6c1jbrk",
+	"LZsIztnEJHRxcXvdvVITv0O3JjElSCy+Enr5PLVVT3apgpgCd/Op5WvOyIJJWSpY4RTzr8rijcbcHTi1",
+	"g3STS84yFUpMRGLyl0miRB7a8wjT4Bvw5vcqj1yjZOymGH8FmLkhmLetMbUhtNeZOwrfa8tP7x36u5+D",
+	"Y79cdzqWNo6QgEHALKXR7lHY0Y15i91E9LGzW/hLrOr4/teDb4HJ5iI0BCW3vQebQpTdZag2Kt2IG41j",
+	"3s+L0qst/rYyM65sgydldYdXm8OpHWwqbUqgubmQ62vDBeiG9MBywdJ4Gm8AS2VzV5vjvss5lGuhslds",
+	"+LU3XzvrtgzKxY3XBqe7LXtffRTYNXT92ht9VxOw3rhPr8nNORD/yUPmHbvJV1dlNvm3PCu1hw+Nyaxd",
+	"C+hWvj/VbuUWWMK9TI1qqriXm/xLW7x/EUm2YG+1bPwFbKgbvJBal7ntD47uH/cfHh9+AUekC4BOcWtP",
+	"1mRMl8vxdRzoSnpana/a8cOH3YcPH4bBoD944Hms9e3vR8fHVW+63Aa8ccz+/cGgbszDew+OrukLd3iv",
+	"dzQ4erDr4Qx2PZzWJLcOw2vIL6yUnK2xJg7QX1N7+Cs16hq47Hfp8xKXhYuRuLKuxouczmYpm1HFnqwf",
+	"N7uRb7gjDfWyH/Y1tj4cPOiXi22jYWPnbtYEsnPHkq1k5/6+RaVN5+tUqD++f+9ef+di7ce7080vzRN6",
+	"vd6Dw8GDRhfcL8YTKI/IGHBpvC8zCFuVqX/YH4RBv/ewfxzUsoCa4TZUrjej3X94FDQylPYDPbj/4F6b",
+	"cTbUw/fHuQ7G9x/ug/FHt82MWvOhr5T7OHjB+k9yJoFxF1MKt8S+rFdeDLKFBhDYbidicRZzYFRETE0Z",
+	"bHJnjF3HB1rrsW1z7kTujJEbjUH4ZzxbBMOP+Xx57FLp+SIMThJmXClLFRYnULuAwudQrwUNdqrgB6Jn",
+	"W6ZiyVJlfAYsadiENTjn97qlh39b3rA9kpVn5Ppoe4c4cb5DgVk63A6/d1EwjbusboY2AAcsXa5PrBi6",
+	"FFamXtDLF/ix5xZG05SuK9swM9Wt/0kWJ9ELTaMq64BP1swG1+qMzWMe5bUCKls6SymfzGuGgt/tWGd6",
+	"4EeEaRZHVnOGQb+5ATe1NRBqyu2GAfT+3thAi9PoX29wkp8l6pbFSfSvZDUXMIOCYhh7TjITv7BUxigw",
+	"Fif5QZAL/HYz+0nZRVw/01Ox8NwArzfLRdN2fsn3Aj6EtWWUfYy1I9Wh7FMteV8qV+XekcB+LwwwmRTw",
+	"XXU4COCWxAtNsQb9o/tHDw7vHd0Pg0XM8cf85sRcsRnTnPKyMxOd/FdvSl/+p1EU693R5I13BUxB/JL/",
+	"C76tp1CZlBJXADm0haWlIhIrWp6tMU9WlVhYQ0fd0PnLstHDYPhHcKJYwt/UM9I/cEZTJlWBtmxO9jXT",
+	"s0DK7gKRCQOqNq4ITGWagbgldcmzHLOU96wD1WFthe3rLuuMTUXKNgOLE5FEVWgl9NaApdKMT6gJqigu",
+	"7MOcQXoa9F9Y0DU5c6ZItDquNKiMxZZFIQH/CvP+Yd6/VlBP5oxhQmiaztDkiS0hFgOHl3OaYle3d4zS",
+	"KEhOxk/Yu6lnQiSM8spVNdAGbAgNnvq7rb3CWSpFDTq/XtLfMmaKGwluy3eZ6J0pobYAcOjVzbjdKuZI",
+	"Ql4yPlNzTWIGR37GgP/1sdd5eNL5lXZ+P+18+uu/11HF741bAbjB1eyZMxS2qpd+QtMo5jSJ1bra75lU",
+	"8UJD2Fb1dRJdl5ycSQaF7Bg3SY56enSfON47CjbSwSsj2FUnfqWvtOEXbuGbyTmOVIcJBeDIPQmsHcSU",
+	"aIYkWVyQJU1VPMkSmhLwm+iSE25YGy7Ap0MbhM7CEqG0UxtSUDz2KwC2kdf6NfJaFTJxyibKsVMr5p/R",
+	"yfmKplFV0NeMGQMFsZ4TXpshGdsuYyC2bMWkQrYQkvFUpO6Tpoj2U9dmZ5wksd6WeeeIoaRetlzqWVKS",
+	"QArJCZXsETkTak4WzKTj0nTf1xa8ZZspgzB4cvL0vz6cvP0+CIPnr9/Cv+q0iO/TOEkiseKgUf1iDLVV",
+	"6l5NXecXSMy4Bo3ZFZQMrB71hqrb9XL6Qkjlu50ZAmWKRmLi1qDubuVJDBNDWuqGX8VwInJJUQ6MF6w6",
+	"z0RcoL9HBXD5JJDusH6ORHAoYYwF1mNOzlI6OWcaZLZm+/jj8eLTuHYKHN7LVFqc4G9iBRMgc9GrVfQc",
+	"YpRMZtDttGPTmdTAsbrr8iJryVABxZqxi0JcGiQuMif+Q0qnlNPvJHkpZpK4gchMgGmiGklgjRJF1Mvz",
+	"cW4kKnVXIU/bcxrDWbLUT01VL2ugXA80SrrcPnXs/ibFerPJDesNN4r+37sMFhXVz3zJJc+M6wMbL+Q4",
+	"JGP4z0L/Z67/E+n/rPR/1uPQFfFGwleQLfrzw96iKALcqwoAtPN7A+9/5uV8QYM7ksPa1C8bezcYCqb6",
+	"U/4ybb1hJANCDdVSz+OO5asdO2IHhhxXJAXdz3LBVlyusMEaqfcZV3W0E4Qew6KGELIHtC3m5GceXxJO",
+	"uTDJUiEtJkGYhE4aRO93OOtxBZZjEO8Nh3eKCGRTB/6gp5tmKYrc0KNw6DfgmInJBXZKRePBW3D2egp2",
+	"7zJGbDsLla6NlHL1qWAhOvTFj0HDMeUCzi7KLXTSYBXemRouZXyPEtdGgx49cKsUME9Us1HD0mO9Y6o5",
+	"FU273nUi17NLSMZtrK9bAVFcPuNb1/7eKlyOc7bQJ396CVvVatxW7mDJIxo+U7XDgkqUGlf3qRlILPqR",
+	"qskcjRI74IvphdqcXxCpCE1ufLt3Vz3CQCxrzVxLmsZSc6slM4W7c/H0cRAG/5/+z+P/rf/1v6vkOAwu",
+	"O7p154KmHL3VPwavl89+y2gShMHr5Suh8j9wl9J+sH9+uvLfuYq8VP+sBaMJrBSrpmup9bdMKNZCTgKI",
+	"webtHBtP7yeLfjuc3RuaKqOHox+u08ZLV8GopltjMRmNrBqrFwdW5aie0aG8i8YQa+kA1qVEk/ARBucx",
+	"3yACoWZMgWjh8FDMAt/hPEuDwZFEzCBlFmYQqWXYXsrwz/WRG66FtW04jQ2jsC9V2UZmljYRXMYSwY8K",
+	"vyQ02YlV26N/Z9ZQx6/RuTuXVFSasU9bbUDWJRzg7YPBnelGXHQL2g0dSyAlpk6xTaGfClBY0blCZMqL",
+	"c/9OkgXSoRqji0iyRa2hXP9umRikbOczUJZYiJ74fTA8uLzTsmxyQXu0Nbn025meNTetN2VuXMqNzG1g",
+	"1N7mUeENdXZQdqnqr7g7yLw2hFak8voQmwkgDGwAFtpj9DbRiIK8QafwyB3cQbCnrjQFiqVGLz6zRbof",
+	"kTFcgTGRdC3xMVMvOJfkWkHtJ1NAfhvVhCr4pvEn3IVI1XNz3L61CLNdV2xFz+OEGbgOQW77z3evX1mR",
+	"eWks0ZABAl4otPq9DjVnWtCOZEuagt0RrY3OV9aZnHK6ZEmnW8ZEXgQGBero5/OYJVG9tjDVn/50JlK9",
+	"rTe0znyjf7VkHdausZoioFGDcRFUIlMyjrT2U/fgm0OnfJNa2GdhZjBBxNz6htdyShC+6/jWG/yAnHca",
+	"m5hjtyOrkD0iPEsSQJlcKtesFMTyzfvSPdHDX3ObGooBf39uMvpiNQDcrzld303Bim+apoXBNBHwTmE5",
+	"WZhnxQwDrDPyqZ0127TKQVdHXwChnbuJ91LZ2/2tsiXRhinRMrSnOR07I+HDa7ef4TzJ910xpRlJzta8",
+	"QAG3ApA2+71w9uBmDNvR9A4glJqe7i4g0wXTvB+hZ80x+loAJCEXz0UZviEaOfT2a4TpHfVKGPE02eTi",
+	"ZPt52HkVBnt14azdVK5LW7X3y2m+ugdbbnUR0m3aa8mIQnteQOx8w89YiH+tRTlkxZvvTvhFrnjtDYVh",
+	"EEeqs+uffYUxtkXGNLuwdXPSzESQOpUAE2KNS/WlxmRCudY28bHLFZwxxJrguwPR0O+WHosP+737gzpD",
+	"gvWg0v/4LQmGBpHcxkC2wwpru2HOW0hWQFbztXsiykOTHAxqiIydq6rSOgc6y1FjDrJup4z8mwwl72CU",
+	"F9gTJddPjc52uJhPjccO/fegzj8hRggDiI1UtxWZ8rFwA5pWstLvsOYTD3MbrC1RrfMhPA4Uu5owA5Dt",
+	"z1JGz/E9K+YR48q8nuTicCL4rFZUvG2Xyh9SytWrjfY/Sma6Ubf6MrOIubt+xXca9NLodR52Gz01XvCI",
+	"Xb6zjtIlY0P8u5MyUVFlUZ7LiDlNw8s3ErHLGhdJrGX3udaT2X+4N9K1ZGQyz/i53EM7wY41YHTaELZA",
+	"KgmxiHTpXIPwRXiPac1r7aZ5b3KXXtrNpulMk50Hr+CuzVFmIGtVhnzPdQj9gktFOZIB5ykc65UuYk6N",
+	"3WtBl0sbBTKhCU0bLxZ8hXFC697f5EAPX60rtMHDNV4tP0zgqq2lojDglvufLxNsFD4QbkCyRt4GnhAQ",
+	"WWgrjG4k6pHvUrNRnHQN28rFu8m3WFbAibgqXrDbeKrxYe7zn9KLjKlxUAdMMIij8eQRGYMqn+NN2dq1",
+	"u69+5Wbszl5CiIyJ+Wxrlw+23e4syT0bNiJtjeRU+056tgbfo8KD8y3Xd6nfzb66iaYenhYbGs/ltmKJ",
+	"b3bzNRb0yMrH3Wwx2qiT3Ih8UosFdXac2zLjgLPyDRBK8C73Oe5GCjlxjrmbYGfcdzWO70VRdzVpOArs",
+	"rswtAv7PZ6BoTe8xBI/OdlcylnTGClhS9y6mQV8XdmPfU7kwMt1UJIlYYY1DPXKXPNfTltz+KRlzdqnG",
+	"9U5niQ3vaOd3H0vFoibXe26enNrh9DJlF7HYTkFsj4qPG5ZdcfCqPym33t2Oynecqp5RXPN48jOPf8sY",
+	"oQsBwQRVb/o8kygEa8ScsAstXLnIAiWaAn7yyPa2Ljv2ObNK0j0PHpokLYTRfNhPdelh9EzfybrXiEdk",
+	"/PlqXAlC0QC1LyHRjSzD8HznnQfg/s7UkUv1Pcl46RWFNvBHszgXslE957fPn5LDw8OHWCH6aUhosgLx",
+	"TOv8PIbyyJN4QRPg2WZR7BJDj6QfeeToakQV64BwuvXt1a3LPcC6DAbuZMMgrncEsFEz+18FE9WTJJj+",
+	"3zn1lR4kbg5dr+OsdrrY2Vvtn+Tk7ZED2JpOepPR1rnifCHTbNFctIuhdrvtebjFtejPv8Pz2NmgSw/r",
+	"+meXCpRK47h0gpSNgKICyXlpzLEihw3pCj3njpVIIzkkY78TxXAK0g/JRCSkf29I/t//+b/1sQc/QqKd",
+	"+thrq9R6qWnO1kS6B/DyG1vJ0bqty7PE4FpMVNFSVsFlvzMFZKrSip+/Ibe6m6xCnxoMstv1HWhUvr3e",
+	"XG4fdsC6+1tY+46KCSaAMo7C0lQqKcQcVeNxXEqMtmSy5jV4I1RQn7jaEkBv1uGGrwXNrvzrhUlEF9oY",
+	"JZDDkpowphqEhfTS8rQuAldrDrn3IGaRNe3b0vgwAPu6rJP1jSxjas1DhIGhIGC4R4o1mQshWWhlG0yY",
+	"9510D5hFKcemuoXc4sYSkDvrydYejj+uYQnF5AjH/cEWg0EsZVYXXP0Cfne+mbDGO+NYmkQYVWm4VQjP",
+	"j2sTYwR5PcSyzlD+Dn4vzLyba5D0PCo3O02CNJAyPdRESSP6I8s6Y2thNAN7EpWTM6kQU0YjlKHNAwjk",
+	"AK1/PsrwylRXhh/K8JbZ2fggJBmqMVqmMUiFx9aETHMq3UN4FVy4nZq7Y27iai4kSJemUr+XZRb2as1e",
+	"Q6KgpRPxcXLjETfR3zi+VZFZfOE5y0GMOW+6SbiMsecKbEK2qyOaE8Mdtb4pOAG8BBQuy72jLZTQ3JUc",
+	"hA6JQ58ouctQTylz63eDAPVPJShZsrMb+Yc+JUJv8EjM0KACRcY4nHo8sTFPBtPWcPw1iSL4+hRhtdHx",
+	"HXHHuG1KU1AgxyMAeTNi6o4cQjk10/Kxr2rIQZRtXkzhfmWSyaKxwRvJmV03O/RnkkUFn2/cR/2Y3BYe",
+	"qLVy49kgL3zkX9Z869hm0frm5a/bO3KpL0XSfXPINUln7KieeSSw9Azi9nJMHe9JtzZSKjxZn1B5VyNH",
+	"JoegtZRqnccD75TwpTYU3Rbt65LnIiVSnwtN8gB1YKdwZkxaLhinRiCscSTIUllzF340BC/3eHaVV03k",
+	"uCn1p+kllH7xUn3s5YCpKTHlcsXS0wbnBrsmaXwoaG5bjDmBTuijDPcXk3M/s4VLNbq6kosQTYg1BWsf",
+	"8+sD7SO2rHPRdqBiUsV8RqAZrM/kWIsFlyGZZhxeLnAtNnpMXxwymdMYQkLcrwSq/8jrQxRrGZ4meZaj",
+	"zaecW3W5Kf94A9O3mtmWmIWDtXUkOVmmYpYyKa+1jB23X8iNgLKaylJ+rSVg4uI2azApjpcsNeotgqQc",
+	"T7b3SrwqvNuWYtPAl84Ei8hqzJ2yFSYFWlHM6QFQy9i1F7jeRgSMJAYr8z01LSW4qRVA1a02sILWdaij",
+	"xfyzNdZYM/5dNtXBdzL372pJhMCb6tREtTevK/e88h1dYm6qZsudZ0QXoe0T++eC82PPchqQcL/FbAiN",
+	"rB6JrAmWpDdwgxpdxZqWIIuktXqVrrMaVwR521rEknGSxBfM1vPNl7L3AqxUANlU8DjrVHKpIDKtTpxA",
+	"Oqc73siCTHqWljckx0Gv3pu+tjX5ZbZiaE3GGZ+U1d1fnz3VMGz/gIuoVw/50IhzRUJfZMW+LFO+Uxsu",
+	"fIGL1UhrDYSzeiB1ArJ1092YIo12fj/p/Ho6/GT+1es8PB1++kutC+7rJcrY7xq1HeQZJQrhxUSAidZ8",
+	"sMqPdGXzcs3nz+P8L7147DcIt3fONays6tFUmdwJii1dwhRzRvlTPq9xtXW5UMzhoAGKKhiqmALF1EA4",
+	"7PXC/sDPTdKO2ueJRjZmHbGbbRBrXvN8qeCoriSZwu3hk3X+slPzzosOcxXM0T+79BEWLDbbqUgLj++o",
+	"i2h945yLFW8ImjRIXoOj3rP0eJT1eoeTU/g/NgbhOKETYPAQX3tB0xiqEy1pWu9oIfNqAq305CIabVOV",
+	"7T7yeeruuhnzJpzS7KkaUnij8W+t/Lf8FAj/nAFm9jT2dOO03UuugZDPztyxxlc567qwEyY2PnfedjiJ",
+	"rSLV8IjtLBF33j5/Sh4eHd8/qPN9i+qJsb60WFBqGudPRecxykSmjFII8Z+gD9MF2g1ExAjXvMmV2tTE",
+	"bcEoh4Jdr9gK2kAVtRE/Y4RGEbw2pEyrKZxkHMgSjoR1eQnCojviI37U6w3JGBmZidcakzuueiMqXo/I",
+	"WB+7KcSACRPGpnwiS9lBaEfIuMyWSzDh4Sij/Aebi1YvIJYiwTiiPOhsmYoLxo0nuWKLZaLVKBuWB/Ua",
+	"7VB6Qg26U8itMCZ3wH9ixFEFwkeQojqth2CXSwjGyZ9WwBa8omsCGZf1qEtLfzxg5D9C8stYyRHndAHb",
+	"RjdYr/GCJpo6mVnAyoLTwDJ0FyjMlWJqBj06lmYbwzuUl8zC+EwcdPUZ9YekWIyyS456h0My5sJaRkMy",
+	"Nk7dXKjTtchSSGUXc5lNp/EkZlydwgPMOBzxsUjjWcxPpyI9i6OIcd0UrNendHEWzzKRSb02NGiPCSYC",
+	"Fujih0+28Hx34Lp5k474eJaKbClPEzZVpyLDxQlxusgNq7A4Clf1FDFbA2M1jxNWyE+3wowEqEQd6G0f",
+	"wbbVKfjEjQE8x0MyXjA1FxGsgyZaCEMg3TOt9VRLuIb6576G3ZmI1qd6WZDWD37GgaKYnmrqUEBnPdFg",
+	"4O4K9NPIF/q/oCvnZfHHVRyxAgRQxC78BFQVQKd/ihiX0MXI3/ki3cDwjgofFtlknv+ONUz1ZgZ669ly",
+	"ltKInVpKiNt4OCTjlCoTkc2iwlKMTlH4zWgWxXPUOkvhF6O5jLvkGKgKFNLmNNGTHgMO65MwCRzxRw1Q",
+	"U6ku1RIOHJC9JG4vx4DrXnk8DZpKTToNvUqBu5BUa+XpAY/sxEZ50csJKtoIKCJaC2lQQranAHLesiDI",
+	"3Wb+H1visdYRo5iHxn9J8x8LBYlEdxcnj8Lrl3u+wNZetY5YAXXLaYewEu9GB5H9nsqqkeeNeZFiXvC2",
+	"BVfH/Aldrrmil+huho8umoNwGV+g/G3ZyGZeNeKxdLmWvCc0nKSY1x5wBBHx2ujgmNbmvC+GcxHXvKEq",
+	"RF4CtCLc6NFMRq38KPMSNuMtscFVh+y/vX//xsoowabojeOHDz3AHPV6bQ1IKqkNbwOhyqGziNij/P5C",
+	"jiOwERhhzSIwVdC0/g20NiHNy5if68tgUMrmlfInLuw7S+NOyqYs1Xdju58t+ujhJkNP7kX6EKKMWjjT",
+	"Omm4dRCq8Tfc6MNoglCdVbVJsYHPNxiGWhyxjbdlHoe6d2oFVBeKhug2WsJTLaEbHLA4hi/0Geexickw",
+	"Ii4kNsQ3q6r4LtI6eby7PwMzJLBKxHj+2fhROf/dL5DT7g9dmpHPt/DbLnmT+yzjy7RhOuDT7L0SYajH",
+	"9uR15vba6Ruv7o2FToP5jHrPTbcQOb2r6QYkywuatDOV3Epk9j952qEtod4vnS0Y3PfBRf424rr/9AHd",
+	"hcyzu12nD4VoLkezaWQs0nOvUI93vYYoc2QLbAb2Gvt8E2IT6VdfQGeT6VTqf8d8kmQRi7Aqh3uNBo8Z",
+	"Y/yB5+hH+Vulq2a0iHmmTFkhY5MBHxU92onZhJaC8jcCkSnITJYolhKpxBJyA0Bglb5LqFpkMqNJsjae",
+	"vwmTnieZG6NAXUAfYaU6Q1zkb+vGt3fgvy7vmTwlJBnXGJNCMUp86ql/4QGVe2xSVMk81vGWUq3ccjqV",
+	"rzF9SiHf6R53tagkN0pvLgXWVsL2zCs1W0iWDGtony25Oc/V2yxhP4CxraY0IPwOL/FZwm66emY+85eq",
+	"oFmacdt+q9uaNQDqPbju6m83VUfTzFS3i6YHW3jDFDFXNVUuChUuzIMt4Gi2RD0yZX7opn0CxQfuQlkM",
+	"NMFDblkjFI9f0VfjkIz/+oJPjYG/o/9Z88yLRYQHD4/DoD/oBRsrUeAqtyf/gQkgj2i5EkX5TZgLZdzW",
+	"zUzlg3JTlk1An1vHw3yqsR/5S6xmKSGQJzbmsw4mxMFFhCWwao3MQdWzMd55RV/94+NfO59e8Ok/Ov/x",
+	"sdd5+Omvd0ajLv7r4D/uMP31P+yfB7VWSC+DUs0CcUVd8oRNaCaNs9hZNrPxleSwe7/7IPSwDi1YFHFP",
+	"/zQkmWR52tw8bfPtBEe2i8Orj340KbH+4OjHnZ1S/pyBK76/id3SHnrlO5d3n0dt9chbecyv+Ax9oaQs",
+	"jfjxMq7zzK/FEXgONr+BVQjT1RdiS9ApHlMOtjae+8Dw4rvKLK4FgmjB7BroIW8TPwBabUEBx2I7ffz0",
+	"T3RCM9Exyb6gsMIToyNuP70/6BpolNm3WDLUnQett6h5XMMHpZBH4wu7nzSkE30qXIwPwRIpuac3lLNB",
+	"Jk6jSNrM4ZjOg61sZXDM5mE+Fupt4VRnLAK2AQxGTCZZXbETOpmzVszzKYUKRmCli9hlqz6QTxW7YJm/",
+	"lr1MY0P/45b9fjJtIcZ4saAtvMB0t3embT0qu63XFoK32QwAjA3mirdswuKLurJGaLZIzfc8c6wbrYWz",
+	"JUzxjtVFe+LwtkbSrgNHYsUTQaP3cX0i3rxAn1zqKVJGtdy33y6M+v9cZHVe6M/wK6ZL2m3Et9YS1zyq",
+	"M9btNvI7JdJNw0r43nJMuPooxL1jaS2y+BC3fsx5qIiLPweoY1R+28mtP3pNYiEXObgr/my+S7LxMtmi",
+	"w9AKom8arhZYkNoTrt3oltcF8pNiwPrbdppMYQDIiLRPx3SPPtLy3d176r/26XghkmzBdu/ZjB/2XEvF",
+	"XqiiaGQH+pLbUqs5CtHk+2STpRhL1pOI2fY1r4dNZJG1nMNvuMfYL+sDH/MHnGuO/65SOvPJFtt6TSK9",
+	"fRYxZzSCQ944X/moc/lGqjhJyBnTvGaVxkoxvuvMW2F7q7PfDORvY4lLIdVzePXZCiGYbUn1uZt6UEmd",
+	"x1vDREoomnyfLZN4Qmu37r5tedlozXY0/XgNP8lNxOVs7QrEsxVLCeMzyMr4O0tF/jYWq7ritTP2xFT5",
+	"bBcmo3vI742UhRx/914Oddp2fTehnLefzWHEW7GSO3R6k7IIDvD7Onq56yD7Tr7hqrUZKmXX30bDGLvs",
+	"qGGI620OruAbOmPfl+T8tn31Dk6s722rjo2X84UVzGpFwk21NBIhFoifbdUUwQn02pFiAZF9y6bypRDn",
+	"2bLtbIkQ55oOZ8tNz7+b7t3Thndl/J0kbKoInSqWmg3FWLSlxRxyTtNINlfUr4UddtqFzG/ZQCEF7i4h",
+	"9TD4u6a3a/Nh/+EzfdFz9JLNSYcK6ERWLGWQgagu3dCGG5DbRzYKvrgNbCxD8+47F0nk6pKClzLonmTN",
+	"ahhVyiYXH2is6lEYcgfiaa9oDFlRpsYf2pu2mACg8k4H07ezvUBLe5oe/yxJQsbi6rRctxZMFrMzOmJ5",
+	"2qgRKx3ZsdN4ht9ol+lAkKo3z5SEqett6y2j9Rt64YZEU1p0PTnqp9wetxVPAQ3qK2vFLH12ySb1OKi/",
+	"ZOA5DQYOMYW8zqabdNnRbh4NG3f9zo7UtGcqm1XS9oYKaOkzm+dMTea7GuB2pXS48O93NPdZ86CecSfW",
+	"NhGAkbHgTwVXqUheUsX4ZL15UndF4FC/kyQfBvIMpyIBgtVeF6aKirO/tzoYX3nQzDleMn1xP6R0uWQp",
+	"MogWGrvJMLPCbr6PsBnQMBEWEZGpXSyHb20UQY1QuCnxnvVhhKx7DWV7qynzoM/PkkW/DJ6BftQ8RY0y",
+	"RVLqhefUz+BR6qKCVEusI9dkd0bwVh/9zYomzVQkf5QoMV29HpOqWpO6HA8bnhTepGICOsAblr5rSN1S",
+	"U1Buabt5qVvaGr13oNY5Xm0h0LCqNnt5eRNbgPRWG6QeVfLrBWriZcbazm9ANm4qI18ZXlPSBHJvKQG5",
+	"yUFkbSu86677z1XJ979hpuysMe/YCdYZ6D0iKYMgN7CgjHFxxusMoTLe5Wo+KeD4bqi9yzzP7BuRylLO",
+	"oi3u8ialW2pa7ywFbtjQy+vt480Xtds12B3anFedIXO3HdcTV7asMyGmpqSpDUiFeL+Mxwo8LsfgGjEu",
+	"lLiDNeINf0TombhgYPkr+EwGhz1ZLTvqBxj3Og+x1mj3r02FRlE93dUzIsdGk0MfRnFJ1l2MToEIV1mI",
+	"dJPfUlJ9fa/WW5POmGVszKnvB/ptwOoC9fwDKzuYY21d08E6xP/Rbo3GucVfmfmpbmXvaZw8T2vr8/5o",
+	"KoLksq2icaLvuBITkdS48aRiuWTRaWOMwzuRCxUeCQMzCxi/RKZCopVzIRXp93oF96vrlv/ZUHQHvGh5",
+	"rqJ0d6iUU3cIZYy5HuJ6QR3XwtyGCI66Dbyn6Yyplw7GdW5dkJM5JJItaQrVks/WWtpdUFmksXS5DDGJ",
+	"V4HSHvUe3muVWu5O2PTloD7jg5dXekPRaXTlxVTFvFiawffLHTzYufL0+2ZEe+NXZB0SW+wJGJdz5Qaf",
+	"Sk4Mn9SrxRiCfo9E8UyzvDsGTw9MApv+A/2P/kP33cPlA8MVTeyB5Y5uiC55jdvnVMUXjJy8eRGatDtm",
+	"BRgTa9LhDMkiTpLY6vIYMXfGyCKWKaNR8egHvcG9Tr/fGRy+7w+Gh71hr/drS347bGa4XuHinerf/llq",
+	"BuH6d60ZZKpD/8HspbD23USe93MTPVMsG3RjhYLahiVsLAdUv2lwjLmBaG30sGmVKc+mLWdPtno+nnhN",
+	"r1OQ9eYCr/8QJ/4wUCWutbGj37ZWFcFTf0v5jNXTGlsEy+WuxBCR9RLic8Z4YU1pSi6szjmnEpN1Q3SI",
+	"sCFlQKXLZRtG3JbWMonHMBDIBdzGCjPR3FDujy9cgN7P5hG2r1X/qXg2N34t/TJz3y7oH5Qk4RYvc3NG",
+	"BeNQuMaaoy7UZb/g2zL5+JMmT/jFOn22gklIIMed3JpOtO1l/nMC5YM3RdlOgdUuTQNCzzA5gtGxp1ni",
+	"kpBiplAjDNsHI6STUDF7uUzFJSRL2KUcHLgGT7I0Vut3eqPmJYHRlKUnGVZGwb+eW/vbf354H1SrhEOA",
+	"8Qd2Rt5jbba3z5/eP+4/PAiJjGcc1TmthZjChpD7M45cWau8XJxKM6lkiCXcIudi4MoE0iyKGZ8wuE9c",
+	"KFO/MOqSF8qrD+hS07kaOiI1Id+VKRd0iX7stuyRV+FKs94Tk4UTSNWQPAF4EMzcDFqeyd6MucNsvReI",
+	"rZnTC6MJ+q6jqA/hDGBxXLEksS4bYPe8hBeSaSq4CwUyi53GCRTrtYUX/rvzIuoA0DHo+Om0cwLI0/nP",
+	"leqcSKlvk+DjLp4Mal8XLI2nMYPX6bfPnz64PzgmKdPqNuORHBLBkzWhcr0wGVVpMhNprOaLKvCSGI4L",
+	"TKlYAS4snhGcz9oWHp7M2eQcLbpws+B5DwCa62ZzpZbB1RU42U8FOm9zRbEwoAl2s6FtQRhkaWI6yeHd",
+	"u7NYzbOz7kQs7to27h/o6ewjrv2CRec1U13RIug//pDSKeUUBKZPd9w0+CvMI6S8m4jz+O5Blzyjk7mt",
+	"2Ib5T2whtRF3dZvEirtM83/5yysBdUZK1Y8mQqMyoAstxBhGgqErz4Sm6boO2f/yl3DEV3Oq2EXhLVfS",
+	"NaYA/rd/Ixqn9VWcAFLrH5+Zyu4otXDGIg2S0r0u1SVsezOMLItDyJwkjPgmmgCRkx5R6JIXmxAsZWUk",
+	"Iyd2PyOeZ57B9Ie4mBlTkhz1+l0C1kScThKaSEEwgaxXutGkPFxSKVcihTTOkLjwCZXxxFwBytcjnkmW",
+	"Ai1Coo0FKJJY8xOTVR9ztOljnMd8RlgimT0ZUyxN/5XHiJNYllxoYEmhyRTtfjXb1Tv3twmTInHkwtmq",
+	"TN5l/ceIYypLyNQMpU1tTiDchoHToR4Yh4TvFGBWKFaGR+3QGKoBToSBakLEVE/FFoVql2pD5VhbVhBW",
+	"3yXjH569J3fpMr570b+7YGOnvNQRfQBp4WAXdGm5ACRRAkI8SWi8KJZU9dgBWHowwWmXfABtym4Zf4UE",
+	"QWvdg5pTgS1uKoMLOVGl3ntelsFV+nWZl2FBscmuatHjlbOrQU+NWx0trlAVnyXwu244tiD6f//n/0IO",
+	"a42HQNMYpBXhEUEyqC+Vkn62OpuIELNHSi/5uc2SIzG5+XgiIjbu6smA+pVm9DJbgxFQr8DQ0lATxEkS",
+	"e2fg35HqkhKqCQ8WEgctFtKjW/4aK4IPr0RMp13yRKi5Ybz2aS/WQtOCcUWx0LieF2kiSlA4jbdiTfa6",
+	"liYuqU37aZwoS0G0FgWPekehyRiKm8IM1eSod2xPL9cV9Q+e5ujlCfz57UvkBRrVae5nohVHciaiNX59",
+	"8/rde3v/Y07OhJpDqROb/t3ldw0J1TCDajyYzcMUWjDfzfWDspU5RrJLVdgzkpOf3z/vPPANuIgTR70e",
+	"3PsRr8FH4K1awEoY1KY1xoch1NGYcZEy6RYN9BxqbrjlOZYFuZUAbifcpHnMONywAuqZBHV+dqdSvmPy",
+	"xuTbByt2niQfEdrKYQDZEa9Nwv/xJElcKfuIyU937kZiIu+auyMPAESQ6TXmwIjsij3+bkrgc4Gp7MGr",
+	"Su/uR5tQHrkLUH6ENVYHMVdhqKEOt4oSl4M+NwYeHfbNR41PGgJW3nThQEqIEU80gHLHyeOe6ZYjkkop",
+	"l1MGW4Xdv4PSkAR6Om+eBgy1h4d1L/UfpgKmI5o57QtzPyfdQnNRkyECS0bn7ByWWGI8trwinWmwKiif",
+	"YmWuRU5m8zKamHTFZHdry1lMyU1iVVzpKM2IWwCP31LFYJvG0cX93XkjkniyHo/4nY9RSqeqEzM17Wih",
+	"ki7jTkoVgwk6Zqhc3tTYoSC3Q9rVfboinWmcu9tmmLsHB90Rz5eMd3bwEFZ33DvEPYzfMpWuOydTxdLx",
+	"sFQqyHlbCiwLaOIkoZEmFVQpfW/z4zYVyYAZ+ZDVovBdrH9g66hxtvL8daiV+joQn84ukCXgID6jwUFA",
+	"HLaEfsRN7tIP7OydmJwzFdqsCd/J/K2ZnBhWY+vhTgTnUBNK38qYZ3oZU2WEZ0iVCMswBFGNuI3Md7QJ",
+	"0uXXbxZT6Y8h4o6hFJT4/hq0EK0tQCKaxgnaC199r1lRSJ6++wUkJuCBLyC7+ohr0gFILLh1ErJ1J6CQ",
+	"I2TTN0U4DadIhDiXBKsWKCdzOn+J+h1grQJ3IfLVTxMoORK5kueaQtGZRTFKsFoGipoyV2Rc1QetAaTM",
+	"hO+D5GhTrMzFSpK5WJGF1nSNbIYwiiWJHKPCxOoGdVJ4OZSaSjk9J4oVEliUpz3hQZ97GhmObSjLkKzm",
+	"AjMjxAqFFpNBz0qDNteayJTW0SAFjNFSIBIgk4gfemgk3Hl5XwSLvnE11QwMVGJlSqSUK217CdZteSg9",
+	"ka2Wi7cgBrVErw+XkCMolm8CTc8Ykdyq8Aj0vZFzpqkvN5sev3z9w/Nnr54+G9vxaRSlTMqiUcKZI0Z8",
+	"bAmWRpyuMVdpLXmMkBu/f/1fz16NUd/GJ/LikiyNytdktOlChTYypslyTsdd/x1jTnNK4IjL1OXsN2qV",
+	"6YmrOWOKGu10DM+UWPlEzjU+c7jfULB+wow505gfTn5487Jz2O11BE/WFRvEarXqzngGNNr0lXfpbJno",
+	"Lt25WiReUnrflGHStwTDoNftd3vw+LFknC7jYBjovoeYTW4OZrrCHdWUi12CiWTGVF3Chpyb2dsCXsya",
+	"3CQmv7a9oEPjIzBGMj/2q8RRTkQSmTcNsMWH+aCoZ+en4LWBzLA4KtDW4qDGEdxrD+XPklgqQ1yccyoK",
+	"mpLRdDK3quXgiMxFhtVAoaPzeAP0GuO2DNq5aug4tabHYOv3nYm+k9ZvjJT45nhCFZtBVZ4O9huHWHxz",
+	"xI05AmoeI7Uk7JJOVAJ2GsnMRF3ywVgjagejNVLiNEu1gDbi2MoKqbgVZ0eAVHDkJdPsHIY/NSVaTsHX",
+	"9vTUSbd5CiEl3F0xRzGPZ/MRB3ZFtCyBJM6vIG/zXFkRzA6QVpDMhOjYUvggvefbm4skks5F6wH5MX7i",
+	"qqoOyQD+3ohQh9DECCP6B2TbgAJ37umPI44cAkyawqWRX5DYy+9y0CUv0V3QFsE3InLuRwaJ9/QqoxgS",
+	"f+CTBaxixMcqzbg+yggJZZox4NKxMSXpH/A5Ft5qETT6SJjL1gKbwlfcQhZkW4Id+Je1BdlaWuCDggcz",
+	"9Kjcd9KcENivoT6YlbTdOcacuFvhCXNWwI7z9ECQcwroIJq2Y8FfRMFQk5mnhuh4xUdk40Nt3uSu6edc",
+	"y9p28J//2vZ5ApvboQMIwMHVJ/BgwZuvyemg12t6I3Lt7BCacB+1af+ERoatY5f+9i4/e1XBsNPh9k7P",
+	"bdkv6DEYtFgZ3ARU1rDTw+2dnKKDSztuA4IXpmaUS5183GuxPI2Uz0G+xS6HrQDngtKhz1G7ad5jvajC",
+	"Yxkguf9M9vGTRhiXXCz4gZmkS4gQyFyt4ByEgQLPsI8BuuV/CoPLzkRE7J0t5vnR+KQGw2CihYswSCif",
+	"BcPgnZbQgjCQIksnzHwmnc6MKTIK/t0KbHWywSggo9GIE9IxiiEZBfUW/H8HKc1rr9XPTpYm4NnGyHdI",
+	"OR5/psvl41EA9naRqVEQEsYvHo+CZSoi/Rd4aj4eYT5r/YMWGOMJO9VyVKHn1XeNkzny+NgkJe7fP+6Z",
+	"//WbuyFVezxobgHM4vHguxGH6+4lTESBrJgwcTcSh7S6DdkBozA6opT1xoTGHFOI3O7UmFagLtyNTc6l",
+	"5lxgz6R5aUUwByIPzt2HJJS3RF5pS69Io49oia2Q9RO4lTUyOsfPAtMhz0VKWBS7TmD2wbcTlKGKyvOd",
+	"MTiRjEMyZtyUxcFYjgOtVmlWrDUmXO5qW7EGqmxW0i2V/h+59C+glQL7ju0bXZIYK8EJd6W3YEYsF2lf",
+	"P9xDpHveM/sMjcxa9QgYkkGvZ2RSGHc44uCgNO6S1/CAa7bmhBpT6ECCvQCTB2uomhqGsYKTpdZUeedo",
+	"MDjIa3iaLY041K2JagWSoR/hJ232yiQ+ZxuLy5jFOfjGxkhplcy83n7tKw95JUYcVBjzSlZ6g3JCNMiA",
+	"hSHEipt1odGb40tLRdYxdxELDbi8eE9EtLbP0yaQH8yJ+Kh69+8Sk2c4D+bP1p1KMwqNVXeAPh6QO1rM",
+	"vlOhplfkH0QPQj4eLz4dHIB/C7ijbPUpxuU60aLos6Kl0at9pJtneemyP7mE02/RQ5/eeyFe0nTGsNPx",
+	"9k4/siim79dL9nNeaOufQqbaVUDaRdgx6GbvuCfemC/XF3CaRBtzMa8h2rj2T/EWd/TpDkn5IpeEIfLd",
+	"5xHe5lEwJKNNF3rkXelR5VJryadZ/kB4XtWIBiJttvV8qLM0G5cx4woCvFhiDHOT+dnjG/lDQD7YiOum",
+	"OB6aUzVjtZo0mNFKhpuXfgUiUOfzyJJyhznLrTLwnh6nLuUzetmg0WoyyVLprCygKgP1j9iUZonyN2dM",
+	"mGDPn4ssRdMQBpaC3o7mAf1rh4x5pE9pPIRfwQ0GPfrAxo45GYSxNDCuND+n0nsZPluT8Usx01sed2HA",
+	"ibwYY5DOUf9BL4RxjZ14CTkQcBAwYFBj9x2SsZN+obKttRGN84DZUxswO8Zy1lhl2luxDDXe4rNq2Scc",
+	"7EYHaAyFit9g7FmC69KcMWWcmCiZsCRBHDpjM81MUfB4DCUv9H86KG/9j3Hu5pwlFKbWo3sPPCkjGQeX",
+	"HnjTXGYKy02MvXkfayY1NhbgaZy7PPprE0vGJQJXi5Lm0cqbCapWkBP3ky3eaeQBPEXwdDpj6HBlLVqY",
+	"WJCYRCREQtn7CUNsJESxdBFz6nviTUQC9brwcXwhLljUJeOUrsxWzhkD30NjBQPpdQzy2NjVmhWpclZs",
+	"kUT4Sql3Ysu+UOWqe5zY3iYc2Tf/jDjUksARTalp/yHZPAAOKvWoPctkw9KAqOi2j+AhDNxJrF0Y5UYP",
+	"xeBBxkUnVNfULbzm509u3nwg0bOo8HxlBEr7igX40SUvuHstc9ccTthAdMRlzGcJw7zoZAyTgrl1/Abf",
+	"7ccwSF4oHkmD9AqUoaweQ15vW8Zeqyw4JTx9x3LEJ1oXmE6H8Liv1wF5cFD2/dv792/u9rt9Y+dlyj55",
+	"5V8H+TfzMgmh217vnudSgHou+hwBtGDDWsz3y+qi5RVdS8+YWjFTL9M8hLrncc+3Jo7crYOdrTSW487g",
+	"CdWC35wWHDkaYkHRAkcMKYZITxHfGY9OkebhrSgflZiaMwTH28+jgPFIM9jPI0wJov/96uoKKSq4x6U0",
+	"TkpeVi8R3+1FKvEueBHGNz8837B4LgAKPAaYBTeKiRWREt0Zn4BrYMeG7g3J7Pd4OT4g3m1AJ0SZLYZk",
+	"rL+STkcxqcZkGkOebkuMfKDiGcEcK/AA8wCTuq3G0j5y6n/GvPCY+0FjqR7c46xwbRVJmB6NSqLve/7Y",
+	"XsfEyR24q6ZGvTPQH4e9Xu8gxMtkTt3cA/twTpZ6khgRKgeHV+S+S17RNBUrLw9Bk20bvrYwbONplopz",
+	"gIUbRigYuJ1yaiwN6LLUJZj3LZV+vnR4d1ylQqv8PBdaMJ5DKopaI3qyGC/uvHAinqDbz4jnFGOZigv0",
+	"hDUE2Zy88bZ2Syz7WJHxecyjU3BqGjeoqSJVL8VM7myS15cG1dsWdqN3EKvTouEzHrUaL0bv7O3jwQZN",
+	"LELr9jaaqWXzlovGxu9yeaR9p7d0tecDA/b/9r7wr/6+gHiQy7pf+kkBKc0NvigA0XtcZwJ7TEZBxCZ6",
+	"m9EoaLbmg6HycX/e3AL5/WPU7PJmIlPLzEjaXfy4VSP/8s8BWM2nlX+HX/gHrNERU7m6L9HVxnnwYG2q",
+	"HJWGdcmYzEO3PzK4zIKObNRHMZsu1NjUNZcg6HTJU5pGWlOKVWx0P1eieIOijtJsrqkXDbrGSg0KrVHK",
+	"S0oHt9WPvskWdXJCEkv1HPFpZzlBzP78YoKJ+m0l9LQWDgBge7R+nUR7Mns8IhdN+43p/4sz/ZcxhEqb",
+	"e2v5vbnIt8zwcdovwPBbMPg/LXe++5nTBbu6m2fF28qrsalNYoOmqVZseouZe8Q97umFBeEMphQ0Tj40",
+	"r6xUZVL3HvR6zh60ged+Y60bWesviAPf+OufnL/iOX1jst+YrMdki5SZItX8g3juXZFGLDU85StlwABP",
+	"SP7U4upfn1vn6T638meMmreRAfgijTH8xisJQ5B5qexm13px0wjfYsBTDMryUoybn1DNXMSCYfQ+hJwk",
+	"a8vzCs9hZsS2z9pkDK/BwGvPNL8EH/iSemwiEW7DrbzKvZu9yt1zI3YKi9NpgSUfWpJNTNfka9oV82py",
+	"V/1RfHcvHobb/sa+vrEvj30leUpd3zCMN+SWmRYSlpvnU75j+fV41B/p1I3QuYsGWcyIvz1crxCdZvlO",
+	"heXkUUuZZNMsgciuuVhhZpIlS6XgoQunGnFrh428F3L0s0JRw7CwhNELBuGudiGoIhnxKBHiHB0yMI/P",
+	"NGZpUTcd8Y3ManfL7lfHur432PAvysKK2//Gyr6xMo+VWUppbv0fxM4cwf7G1zbytevaP1FwMaytFPfR",
+	"UrnCFEe3qF15xlRY7oi3sqaWlbKvTfXa0975Tf/6xrS+evMhsqM/iHXR5fLWjId/BuYFwPyCtkNbSK1l",
+	"mhXjQZ2I2ebYmyHk5JsxLDaCCeNF6mfPqKZQAjeZNfFSKOXBN6XcTDcehRNibk9sFdvUVGOXeOXxGZ2c",
+	"r2gaGc5ieCvEs3pJUUjKLlgqNU+OGIbk/OUvb+iMye5f/kJOECTGgxmckG3Ug3Hm7vd6eg1m9C4Zc3Zp",
+	"864tU3YRi8wk9cFcVHKo+SCmvYGERfjzOCwlGnFc0SYQgoWcsXmsO6c5i8W4ITex4+/27REkB935kZ7M",
+	"+GrbfErc5Aox+3QpLaeQDcchEM/DMcCv+gJqQNgUWFLFSYL9qFnGENXm2CQKU/SccdLv2TRuofvsAq+V",
+	"EJiN3Yt2AClrCllAUVzSshbkPTFP0Oi2vKLJuQ2aZib/l42yZi5SK/dGw6wvNtuVxK3bBLd+JFdI5mLF",
+	"MEU3X2OMr82bQj2sDU18DIR07+rP/gjPwUXDoJf6gUlZHC/YiDtJcBpf5hcDAaEXr68utnFZhjlhel0u",
+	"yRD87fIkZipLWYj+8ebZ2pRIRce3fGh7XY1tJ40vNEbpszCoCE/egMLGPKLIMhWLOPcqN19d1FPJamRf",
+	"+t3FBTm6GEkf2jh6I8naplrSlHEE4eE01ZAyD+Puli7ommAKTQgZwaVonsgxxMaGwk9NyI2frt3Payls",
+	"dHfuET/i4BKPY56a2PqxN41Jz/v/s3e1zW3jSPqvoPxlklpZkZ2Z2R1v+UNm8nKpSmYzSWb36lZTJixC",
+	"EsYUoCNAy6pN7rdfdTfAF1myKUUS9YJviUWCJAh2P/2g+2lX5NYqSutJMt5JuTktA/hcvRIcVn46U0Qa",
+	"NWCLqIKFSj8u0Nw9Q1XAUy+jcy9fIq/s6c+RNHTfGT5IPmq56vTu1JUgFkbJlWvMrUbMzZfL0YzwMvDq",
+	"KPDgsB5JCwlLrG5xY2jInehrhHPnS29KBvvv+bvyvWhmyhJ+dBye/0jwM5aKTaSK9YQ8DXizrnLLHy19",
+	"pXOf/4C/919DrvVUrKTcYM4pRwVXmiT5hz2v/M0LX+WSTMUTttkrfCOuUimiEy7KERuL8DP8GWKwqI2T",
+	"RX93S819jGDN8podKkwcp3qQCjN/vA/Fjw9KHdIMk1VwXwKuJCcO5Vyxr/EBDAZH0XI+zzsT4/0M+Hju",
+	"rbzBv6MssK3eQ2G4/YvXKYsldV/oSyXNsOiKBssKSz7z8BoHnHDDYnkrY1GVeSz0NvMZpNuk4ryZG/Vl",
+	"ehclemC2AMmdruK5T/kKjZmTia+Ke5K8rPt6vR2X8wq0FmiH5h8gjklLpCqX/44be4pr7fTty8irYhYI",
+	"pJiNfqpH6Aq8mUIBdtT7BFc6kT3RZj+T7b03bFHAWMBZNMTXYJ/GAjl/Ko6bYrtMVHUnJsIjkK7yhWKl",
+	"/YZ+IgdDLCHDhY7So/iluWOiv+O6w4rP+9WmP5WqTf0JIYdsXaVfyMO4SpBDrPzCZ6udHfbSI5TaQ/+C",
+	"H2H9O+HG4if39uWqxBG+rCX4IrrDBlijzo+Pn/GrtoRhPMsSuKZt7fWvVgIGIfY30ktUkL1XFWDosy7P",
+	"kIdqFZPxyTccf2Q6lD69zvp9kW54atzx3z0UFny38Yl83ol3IdV+kThdoNoC1RaotkC1BaotUG2BagtU",
+	"W6DaAtUWqLZAta2bauuqT84hwL29efW5hF9Lb90twGsdT1tOt5Au4bvoIezTalC0ZaPv8/eP77BrkFsM",
+	"Sld73y1m+rBX/Sps3xz2qo6e8d3pZDI5BZRQxIrxjMCx6y5/nneOP3k8Dj3Ju8WfnA3rixwXc7AufeND",
+	"p+SCKvLBk4DsCXyfT9cvB3V4LOD58rrLY25hCdVL//IH39NhEnl0WukDWJF5yJkfdDWkBYFHDfWkq3Tf",
+	"CtfoCgWQUxFfsN+VvMv7NKLLpJaYLlua9Gfzm8orWo1lfTFx7bO0Sqa+yzGcRVEL3GZ+YiwNLGzX5qEc",
+	"hP3QOWOR0vZKKDwCQK65YVOdpYzHI4CvllrjA5rAY0gPlzp61VVsbjJneq4z/uBXxbK+eAdynutqPay0",
+	"xeUnJmRHr8VZndXy+a/o4zs8/zYuPrPtyjD4CzefPv1APyYxvjzrjHa0OsjFAoucZqZMZduGCMlymHav",
+	"a0ybRdS6HVAn8g6RD3RdfFUMRy36Rtym8s7/Wh69zbCvnHfKuUvjqSCnWtDf1J7YplINDHuSu++ncMtw",
+	"qG+0jscRdWbYE7qYedr2TWjr1Rm5XyBmpIZEqujhQ2QAHnDlLllWeHd9OJFpx2e8slpfTSQ17A88wD0/",
+	"jqOsJJy8D6kzm8iaqasBhY7slid1jvVAwQurv07A0K8GPvC9BOQRwmSCEb/N9yMlMAFHyM0rJ7umQVsI",
+	"mKnN0BcWZ2ToWDfrdJ4L9rzTGZl1xM8LD7ifmbDTiSQBfwT8se19iN3aU8jhz0p7Cg+57XVtLAgF9+ka",
+	"wD4/+wnb8j++1wDGGXHXxcl55/zH07Oz0/Pnn8/OL553Ljqd/8GfxRhG7ozqbz2gM1nr1sM+oZWwjXA8",
+	"+Oj+fsLaYFLTAOkhNoWn9nKevVh8jlDxZWGdvgE71aByFuxO4J+fSWUsV4ubQ7665UnGsT9kFeO4hL6x",
+	"luCZlc8JmoU5t+hvKaUiMj2e8DSq+Cbd7yoPPbADX9EjLzr7y1nkG/LV24DHtoqllBhDeSsBQsz34W/d",
+	"21/Whb/HlVCbywAT0xz1sE6awE1YYAuCN7znDbE8oGIPG6ILvFFfu1ecbVuMG8ZXgAKu4HGfVHco/n02",
+	"/OPp010O5YNzC/HxxuJj5yp2NkS+Hw+v8nmDiQNLVw622+c//VA/Oi671LUGyXvoq0OsfETooKlgebfg",
+	"wcIx4ZTLqlHZQI6eoRmvLazNjLCPi2u3XLYdloBIxchjWNnLEp66gsr6otdrSGPD28m9e43ktbyzO+8q",
+	"f943aH5+omleOs6ER9k3jU961hAdBvtfSklzpmLrqp5k39Zo6tG6rLsPUJPZZsZyW7O5T17cmOdb94aZ",
+	"ujEtJpRNsWOtitn11IpSKDSbpH2vBZArY/alhIMsnW19S6rUsAC/c+rVF+7KdBlwsQkfl0oD0fUyX9Se",
+	"TF1DXng1ebSDVYJJZoYiZlNBFWbXgo2kMVIN6ktcH4Yy9UDYT7gSjk2S+i2sJ3r04KqO3FX9gmbjcetW",
+	"cmP/1Ek22jyxiVY6tFOY78Isl8lCD/bJuZ2ieshXGJNqBbKK91UQ2uznVE+wNTvqBqDODbJqUV/Y3jBq",
+	"MZyVroqwNvQTvszIV32jlAtnVt8I9XfXohZeO9hfLKyuCCRFldrzazGQqlS2rcREGJurjMBVCxmMGfWZ",
+	"FtNJLLDxcWpsm721peLtTFmZED9JleKxNL5KfFZrwK352WL1z1wmr/Kf6I6uPX+KsV4szTjhUx/l/UOV",
+	"C+KpAIsZcStSnqBbNYVqATZaYmysjUQn6sJMd7OVPhdUTR+nejwW8bybfJn/NE+XIRF9i02aSh5WiTuk",
+	"vU2LXYsehxdVujq1z7BaM5PoSTJFLYM0P5IK1uiaVKaFNyjBTKbZ2M6/ybeVnwkFwEJkqegJeStyjZAC",
+	"AcELH6cCe2LQ2x0JWiswPxOdK+mg2AEswgFHzQs7pCi4j/aXcWvFaOxEDVJhstH8W/yY/zSjHDURKYEl",
+	"EROkuxZCITZp5dIt8GEW64+uNdKxmHeh9/R3ekasxEVdAazZh3EMyr/gpZWY+E85JVZeitgx+VoJwEZ9",
+	"eSsKUSGdwmxImw9MqlUwMwtlGWil+wdPBTdasclwWjyYULGpK87wC64iw+RAwQORjclB8pTFGvHojdKT",
+	"PO/QrQVDajzwpkeorYEKFmc/5NWLZW0fLxhRRwqiqx7XgpiRfqDWYm32qxN8kGBXDcl5qVwKh5QcwBr0",
+	"kiyWatBVXE3vfYRVXasibdMpHMEUmyy9xe8gFWjwkHrCJSJLmyoTPnX6UzhTpPAx0WwkVWaFofRKmCGi",
+	"dl6UdJ9S+CbgEOrexi34AxxAlZSuSHhKJthQzZsjw9y0wqOO+JS5HZpYJPJWpCg2FIuET6/6Oo1QvMzQ",
+	"eF1VNJ9DeZniXcIdtAtr4k5gmYJ3k2ge473kgkGpGOvUlrXYLtDDcNVVpDKDezk+EGKwwGl9oXhWWWvN",
+	"acChhtXEhUjo+XLT0+6qe3IczKtxWBpwLNQcGQ788RERjq4qVDjo+NI6wBfre9uRV3ViSSbsAK5LFBdm",
+	"eqWinqU0cWHl1Y7/4OD6WTHwsb2uKUv7zYq06B/QjIe48djjRlgLpQAD7P/6NSXqC6rCh9yEyMQOpLrM",
+	"hoa3GJ7XojeJt1wgLTFvjwveP6ku4mu8YJxRRky15yvqD+LgS1GcZWEJ1BmlR3Fwd5GyRFd9q7TEcXGe",
+	"RN/sM+lZ40BcMLXd6GeeDoRvEF/j+BeDQSoG3Iqfpyu6UnoJYccw6F6s7IHfCOsMuDfH2+doyUDvsO6F",
+	"LX3Zl3w8bmGmyo6SujSbz6jueC3+m5JArBjf75E715lTDWpXzXpz5pz5HOaHtpsrjdlvXe6Iz1193v5r",
+	"+2+5DLW0Ts9po6jA6U11VUAFS6CCj67kPUCDtUCDjYpnld5YwBEBR6wRR7gGAtVylq0iCvKB+4cr9lB/",
+	"qyZVIGOhrLRTzwoQ2fudIWb6gpkMNfBbRdcAHseS/AJuZaQSy/doZwGJbJ+ilGtG+NYKyA87z5hfx/lA",
+	"02avUyyBiNGfMYnu0Az1pHqfuCGnmUbyCLdZ3Z3lXUT89s9/n77z74Jmcr4ExQVT2nPmbqOg5XaBaMOy",
+	"hhrkQNj38FEtb+3f77xx356dXtaCLmsNK+uusqBomZas4lv360YS+FeJrBbbF6WV2JZtSfSN9E/hNW2v",
+	"sBnGs/8oPhJfXcP5WqanaJSvlWup4dJLcKrvxT85K/0IjO+qspiNYpm6UYCY6QoQaSjtLu67HHCbYahz",
+	"3unkO/6VNiM+BKKOIGGjjjbqMBaFuwGDmc9zvnbgeMoSoL3eYhZpe50bNtAa+yRQP6e5NQf6Rr50Sw1l",
+	"P/9JK2zpnT092H3Fvrraeu+kErVDHZy1FY7+RxKvGMKU3tPSIQwspxU8HZy2krdDGL+0x4OzVvF6cN7q",
+	"G4e/j8lkLBl2uLlZKfTwl1y9XqJq6jmZ4fKeor6Rp3B9biXc3QYCkQfcFub2Oa/VrPbM4sRUNJqn3rOe",
+	"WJ2AgRQwiQs3KCs/Oct8WraYpWGWBg/4ff/K60mBbKbxYwAPATzcAw+bVQ/AB6RTf//4zjfj47GfDEoK",
+	"82NIxa61HT6i3bMA3TipgY2q6G1bO48029eqC7DfOOOs5lkryQTAiYulAgLC2TjCmdOQZ91AZ+8gzgbl",
+	"9R4gYjcOnx5mRuqRIa6j6GzLIFMP1FwAHMh6NgNvORKWw/Q4GrY8srSGRdTwFLvMwiOObATOEeuD+lLF",
+	"bfYLT2OpeCKtnN3GfQA9OcK3QE+fH8ZBeRJ0KlxbXTcJASA1yK4EYmXniZXAqRw94uj7T3UnSJRAnDTQ",
+	"uyBgh4AdArmyHLkSeJUDhxmBUjkogLMzHErgTbbKmySUlltbyvFxGUdWlKkb0c+SIrdMM87GIjVaFf6s",
+	"qzxoiUul/nYoZOqIPlfYngh+KwzKb7gbqWTYJ1rfsETe+PS1vhSpWUIucgUYRLexn/nrDXAeLgH82JTC",
+	"qo8f+IRjd7d5f/rEfw9NEwt0I7soE7acW8yzv/eQVwi+NfjWQ+YEyPttlROomJ/H+IDaFICHIWslAfYe",
+	"IwQy4DDRyS6wAk3Dk29nBJoBNvdC/lQmSQxnuBKcx2J+V1Dm9TTzajVXA0bqcqiByUeivCcy5HmF2KgF",
+	"zh1ce3W7ZMwtfFem1VXgAF2x+q1IjdSqzd6kvM8V/86wd3pg2Et/6wh2SCiuN9SyJwzjvZ5OY6kGybTN",
+	"3pVq4EgTMgG/BTcEwMILeNbAFf6uC1Tibxm8Xl9nqOrLeA4e6IHBj3qdAA8TEAiRVF8Lm1tNhrI3LNe8",
+	"UV3/1gNzP6vvfEnWCp5rZowQ1h6f4/D1fknl46t8tgONtdGN+JEZs7eOesDDiEtnHQS4em6vHIBe4Bxe",
+	"40EmDyucqXLRUMKnYF6Zf0rWd4dLW4lWDDW7R9FbnhjNsDEfmFAnSeL8glcozvdw8RXWrS2mwDPfOqZ7",
+	"AXDjgqjKVrG0j5Uib9E00yz/5nj+JStGSueumPpUjLBSLELnf6TI8Ehs+yoGehkjS3PqP7vmWMOykdjU",
+	"Tt1EXHdPvn7502j1hTGUhbjsngiY7Ll6kcuZYyzi3hOKMFjbwKJV3cHaKbSZHJoHv70lMmVm7nht6TL7",
+	"7pqOiinbrlNskKw6Rq84Gz6g0mBoDHeUjeG2GBqVOq+FpnOBZzsinm2FPnNbDg5LLiCkkzSZThJ8a/Ct",
+	"hxgIFx4wpJIcEEYI6SPHg04ajNJ3Ap4cSjoJTWbolBR6IjRFAoQuTPvbhal5zFHXKVbbFQTAsNa0oYXN",
+	"lxohLg6nFdPxMB0BVQRUcVz0B3nc3eU/wIiXUMjFSW6o6lMjpWdcFzFybEAlcCqHCJEaZ0+axkgb1OfY",
+	"KXT1EN1yFdpbhvaWB0jlhNaZx9E6M5A/AdnU65jZIA10dUT9MwNdFPBQwEOBhFqWhEL3v8tMVEnkdX20",
+	"VPHUa+amjgtMBYLqsGHcjlBVTeO47RNWu4oAZykt96brlAqhwIwDZE6ZCB3XokRl5vKUEQGB0yPNGFwX",
+	"LWY04zgm63HVVT09EgSizFCnNpl6IAHetG+dyE0p87kOzGERzH6Erh/9PUDEoHK3EkX0ziUHHFe1TxCM",
+	"DZJs0jhFTjKBLaYT8F1jbofNsSQ4UqjvabS+JzjEwBHsMEeAviuU6ByYYw8R+2FDigYj9oYxxaEU5eA0",
+	"PvsPvNmvz/ylawTY1Rb/tDy8EpRDFPe2Qx4EEzjgJtHEi8K/0tpRQ24AQtCjXLh75zbDnZbzToda6c2A",
+	"kAA16sTe1Pc9ROAhAg9N5xlvuliFjDwfjzfWaP4wQ3H8nH/lo1qJWpuJ24OfDX52n0N6AgIhsA+BfQjs",
+	"9wapNB3W7wRUOagI34Rd87BJUCtyD0F7CNqPnuNuOFQPAXrYKw9uMATWD/rpEFOHmDrE1DsOJJqOpEP8",
+	"/M3xs+/iWSuCzlt+Fg1F8wa5zhUkesASqRYXFTofZGg9wFFDPekq3bfCVRvqXi9LUxFfsN+VvHOdQkkx",
+	"lZM8tsMiN0KMi9apBaQxlvXFBKGDYVol03IBIBH2cJv5iQ/W/62uQdVV+1D/t8UI/INfa8sC4f2QMlhd",
+	"PMBPTFAOCD55NZ9cMmfNRff+DnZYJCAU/Qc3Htz4gTMI3p3uSSV+bUKh8lzrIhSOD3sEJuIAUU+DVETz",
+	"sGeDNfU7ViP/cDP+V3AzqAHE2UjYVPacH+IWXclYS/DPCj15m0WpMFli4UvFvYWIZIeiFtMpi0yPJzyN",
+	"Kv5M97uKeokZxhOtUAOpNwSHFZ395Sxqsxe4KvOuz85Tkdf8vtNh0Y1U8dUk1WoQFfpGdBgqGy0CEjhk",
+	"DRQhbuHSrhX1I3Aiv00HJroK0QR7T+OWWqFVmlXrck9sZAON5VMCFeNxMvX+G2aDLkFqUPnzdFWPK6Ut",
+	"uxZsnOpboapefYucxG+uffxyuPw9Li46t07yrKyXZFtbB/GlTEUPF32Ng71nfwWftFSD1wlYyFVbbhrL",
+	"1Tc0nA45BYfhgH/zdpVXrWpz7MNmmk2bbATW9wlKyTxlTzBwvdK3Ir2Cx31S9dH/Phv+8fTpN/vK/3VG",
+	"aS+YheB0g9M9NAYBrZujD5b7rh5ytuuiIRKECRfnBfuwipUCSw0Gu0xotM9/+qE+H1EGA2tu2rnXKCMQ",
+	"DIeLbxrkGXYI4CyW4JMjcVm1J4sPRjt2ed4EXJrLKzzWRyJTgHEKqIGeqAJ5UOyRV7Im7+Edt4HiMU4x",
+	"HPb5jkhA2f9aHr3NYCXnvjLf4OCpoC0WxZXOt1kMwBGpBoY9yTdznsItw6FdVTrOY6sndDHzlOBQ7YpI",
+	"9wt4Z0zv5G4LCd4ui0b8jub1yl0yKvnfriKMdn7ukNKV1fpqImMRBUxGmAwW0EDcjaNK93fCXdeip0fC",
+	"vRGpBOvLBHBa9OX/Ilfw5FcXoapeIsFQwm9OILsvU2PZVPDUNEC8rNbhojbv0lguyGaIHMowefw49NK3",
+	"PNk2ORRYoYCa5nrBhkmhTUke8/H4snvSG4rejc5s9+Qr+8L+NFqxLyzOyNyxbtbpPBfseaczMt+SuOKx",
+	"0sIDYm9JLq9572bC0/i4aKiAzgI6C+jsuBi6cr+N3aPp5mQL3Wfu7juRzeQOrZ+kC+xcYOd2DGc2Tc5t",
+	"DWg2kwv0KAZdW7LQGhi9NEtqiH1+3/mevJ1zuFbcWTbBLONKcTGORgXLRqSw7kj2S4kL+s07bTwBnHuS",
+	"OABkusrqgYDh2uytdRgtFegn36S8zxVvsclQ9oYs0frG4A/5oASUYKYZrcS50OsCbtKhKXSePG4hAlDa",
+	"DqUaNFv48xHfxYyTObgkU3rKhgz9KtZ66YRLWJRskOpsbJqwsfhNLG9dv9UYwVe+a1HwrLWjHoq1ijhd",
+	"KCRsUdtRtHuc7fBIlRyqJ1rwq9JgHKzsZQlPmU5jMGmlULSrNlwiQd0ofbRYozCCeTkGDkF14tpK7pgy",
+	"ETVBXj4JESbo55T3boSt1Q0ZT9g3/SKanMAqH3uyvzNSzVHJZGLXCO7RwP37j+XgfVAwCh4sDaJCy9KF",
+	"5EW2URDovmowUHO5PffHibjunlCDSvgfTxX8/Mf6tIfy510X37e3jjgQfocFARpk+XYCA8ycM9eSHIFy",
+	"EYnsP7vOZBJL1df1GvuI1IDTdrgBGbtrMZQqZv5G2p6UQ5eY6EEvkeBSmUSn3IdjwR8TY9cX3GYp7fJN",
+	"ccMQjl2Oo6vsF4M34lJhTwFk/XSfcTV13r7NXrBbnkjAEjd+P5JMe1cpcStSOxSJMFtO5voZXsJbeAmr",
+	"eJbi7BDdHWfPdMe+u6+zEcs+Y00CzTiPZrRcLu5Q7uOCKNfo0wODp0TeDLlgZZxqq3s6ocggcjaW4oPT",
+	"UzoD7BH8mshbwUbghqTqKmeaLxhn/xLXn3TvRliXtjESxvCBMLgDE33mMnkNzxMxff2n6Fm3e4NmszUb",
+	"rXgr7FJ9IOpAVyzicoiWjQcpjwVq3gr4Lp1Wrh0KmbL/+vz5g+v8AlZ6zAe0EaSYTuUAgxqXpeJ2kGIt",
+	"MF2kq3iS6MmcyrXnbfaLzwmxQ5++c53qiYG7NgI3eNz4aPH/5WRxnXsYcsPE3RjcQ6t8aWP12GDFHXpA",
+	"Y/nUsKz4+ungnlaKcsqYwGykXL8XQuKucjOOd4sRKusl8Cb6MK/syVmn8yO+QhwLn+PpxWySC0uFu0w+",
+	"PLfkFun/StOoXUXDYuIMPUZlP46Eif12FyoQF9dl15llY60G9KqlNeVbbbP35bWDrwS+i1QYCCnZCxYh",
+	"aopYNgYIcNZheYDbz8D9s5Hg6LIn1UweWpm9RPduaGwOxmQnkqdeVHPj5pRNbhdCwAe7NAX+TipRvwqf",
+	"y6Q2sw0H18/iFgmfvq6nT1gz4fqsDp7JjZzZJ+T0Y11Qgdb2o2cuAupaJ+qCpVNSeQMv2wITlHvVVUEY",
+	"OfMHYJjz9qenPI7TyxIe656w01O651N0X/BjNYAuQwT23bwE7EvWPYlFD54q7p4cZgo0oLJxqkfCDkVm",
+	"PNriiUjt41vAuYFOpLFzMloYjQNeCHzX4rQWtjCrJYdp99NaaPBDyGspXsALmvhVIl93agh7m85s4T0L",
+	"cQb3r3Ir8eeibzjEnoutXL20vkeNHA6zIRt3MKl7xezPTeCrZeHgzDeUMRas3I5YudS9zYaMXEjjK2wc",
+	"vkIwTHSBqjUrmS1q0AT/BhskDYt1LxvBd3vSOoE3cnHyDB9OuqV1ctHniREwY+41z47+zhUfSUGkSIkO",
+	"kMLAuIqjPMxv9Bd8rpkhYDUBFm8xcTfWqS32M3BT/c4WdU6AyEuDQuQ+b8hPbo/PjSNT39epdCo18rt/",
+	"7itj5QiVqHSfzO6tTjLfj8rxj9i2qjTaP/GQecO9liJxgtULFbPRDOdhVGlYOnnOqB94akSeDeGpszRT",
+	"Cm29LY3x6m6ccKnmDPI5r3VrlereMH+d/BZuXYFlKt/T21goC8ZizpssyFlMt3jx4S0xWe4HR2i12Yd8",
+	"Ebd8zgxdLbdT6EarjvV5+6/tv7XZK+JM4Xd8MMy2L7/YGTv09Y+v/x8AAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -1386,7 +1386,7 @@ export type Step = string;
 export type Duration = string;
 
 /**
- * Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds).
+ * Point in time: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). On the native API, other integers are refused: milliseconds would be misread.
  */
 export type Timestamp = string;
 
@@ -1679,7 +1679,7 @@ export type SeriesLimit = Limit;
 export type Limit2 = Limit;
 
 /**
- * Time of the evaluation: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: now.
+ * Time of the evaluation: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: now.
  */
 export type Time = Timestamp;
 
@@ -1694,7 +1694,7 @@ export type Since = Duration;
 export type End = Timestamp;
 
 /**
- * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+ * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
  */
 export type Start = Timestamp;
 
@@ -1786,7 +1786,7 @@ export type QueryLogsData = {
          */
         query: LogQl;
         /**
-         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
          */
         start?: Timestamp;
         /**
@@ -1969,7 +1969,7 @@ export type QueryInstantData = {
          */
         query: MetricLogQl;
         /**
-         * Time of the evaluation: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: now.
+         * Time of the evaluation: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: now.
          */
         time?: Timestamp;
         /**
@@ -2132,7 +2132,7 @@ export type ListLabelsData = {
          */
         query?: OptionalSelector;
         /**
-         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
          */
         start?: Timestamp;
         /**
@@ -2221,7 +2221,7 @@ export type ListLabelValuesData = {
          */
         query?: OptionalSelector;
         /**
-         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
          */
         start?: Timestamp;
         /**
@@ -2305,7 +2305,7 @@ export type ListDetectedLabelsData = {
          */
         query?: OptionalSelector;
         /**
-         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
          */
         start?: Timestamp;
         /**
@@ -2389,7 +2389,7 @@ export type ListSeriesData = {
          */
         match?: SelectorList;
         /**
-         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
          */
         start?: Timestamp;
         /**
@@ -2473,7 +2473,7 @@ export type GetStatsData = {
          */
         query?: OptionalSelector;
         /**
-         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
          */
         start?: Timestamp;
         /**
@@ -2557,7 +2557,7 @@ export type GetVolumeData = {
          */
         query?: OptionalSelector;
         /**
-         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
          */
         start?: Timestamp;
         /**
@@ -2657,7 +2657,7 @@ export type GetVolumeRangeData = {
          */
         query?: OptionalSelector;
         /**
-         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
          */
         start?: Timestamp;
         /**
@@ -2761,7 +2761,7 @@ export type ListPatternsData = {
          */
         query: Selector;
         /**
-         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
          */
         start?: Timestamp;
         /**
@@ -2853,7 +2853,7 @@ export type ListFieldsData = {
          */
         query: LogLogQl;
         /**
-         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
          */
         start?: Timestamp;
         /**
@@ -2958,7 +2958,7 @@ export type ListFieldValuesData = {
          */
         query: LogLogQl;
         /**
-         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
          */
         start?: Timestamp;
         /**
@@ -3062,7 +3062,7 @@ export type ListLinesData = {
          */
         query: LogLogQl;
         /**
-         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
          */
         start?: Timestamp;
         /**
@@ -3333,7 +3333,7 @@ export type ExportLogsData = {
          */
         query: LogLogQl;
         /**
-         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds), a longer integer (nanoseconds) or a decimal number (seconds). Default: `since` before the end.
+         * Start of the time range, inclusive: RFC 3339, or Unix time as an integer of up to 10 digits (seconds) or of 18 or 19 digits (nanoseconds), or a decimal number (seconds). Default: `since` before the end.
          */
         start?: Timestamp;
         /**
