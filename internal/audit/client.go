@@ -14,6 +14,7 @@ import (
 // TrustedProxies are the networks of the reverse proxies in front of logfence whose headers name a request's
 // source address. The zero value uses the connection's address only.
 type TrustedProxies struct {
+	header                  string // the one that counts; "" is X-Forwarded-For
 	networks                []netip.Prefix
 	forwardedFor, forwarded realclientip.RightmostTrustedRangeStrategy
 }
@@ -42,6 +43,30 @@ func ParseTrustedProxies(networks []string) (TrustedProxies, error) {
 	return t, nil
 }
 
+// The headers that may name a request's source address.
+const (
+	headerXForwardedFor = "X-Forwarded-For"
+	headerForwarded     = "Forwarded"
+)
+
+// ParseClientAddressHeader reads the name of the header that names a request's source address.
+func ParseClientAddressHeader(name string) (string, error) {
+	switch canonical := http.CanonicalHeaderKey(name); canonical {
+	case headerXForwardedFor, headerForwarded:
+		return canonical, nil
+	default:
+		return "", fmt.Errorf("%q is not a header that is read; write %s or %s, which your proxies write themselves", name, headerXForwardedFor, headerForwarded)
+	}
+}
+
+// Reading returns the same proxies, whose word counts in this header alone. The name is one of [ParseClientAddressHeader].
+func (t TrustedProxies) Reading(header string) TrustedProxies {
+	if t.header = header; header == headerXForwardedFor {
+		t.header = "" // the default has one form
+	}
+	return t
+}
+
 func parseNetwork(text string) (netip.Prefix, error) {
 	if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
 		addr = addr.Unmap()
@@ -60,37 +85,25 @@ func parseNetwork(text string) (netip.Prefix, error) {
 }
 
 // Client is the address that a request came from: the connection's or, where that is a trusted proxy's,
-// the nearest address before it that is not, from X-Forwarded-For or Forwarded (RFC 7239). They are read
-// from the right, where the nearest proxy adds its own peer's address: everything to the left of an
-// address that is not trusted was written by that caller. Where they name no such address, or something
+// the nearest address before it that is not, from the one header that counts: X-Forwarded-For, or Forwarded (RFC 7239).
+// It is read from the right, where the nearest proxy adds its own peer's address: everything to the left of an
+// address that is not trusted was written by that caller. Where it names no such address, or something
 // that is no address, it is the connection's.
 //
-// A proxy writes one of the two headers and forwards the other as the caller sent it. When both are present and
-// differ, neither is used, and the address is the connection's: the proxy can be configured to remove the header
-// that it does not write.
+// A proxy writes one of the two headers and forwards the other as the caller sent it, so the other one is not read.
 func (t TrustedProxies) Client(r *http.Request) netip.Addr {
 	connection, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}
 	}
 	peer := connection.Addr().Unmap().WithZone("") // a zone is any text
-	if !t.trusts(peer) {
-		return peer
-	}
-	_, hasX := r.Header["X-Forwarded-For"]
-	_, hasForwarded := r.Header["Forwarded"]
-	byX, byForwarded := peer, peer
-	if hasX {
-		byX = addressOr(peer, t.forwardedFor.ClientIP(r.Header, ""))
-	}
-	if hasForwarded && plainForwarded(r.Header["Forwarded"]) {
-		byForwarded = addressOr(peer, t.forwarded.ClientIP(r.Header, ""))
-	}
 	switch {
-	case !hasForwarded:
-		return byX
-	case !hasX || byX == byForwarded:
-		return byForwarded
+	case !t.trusts(peer):
+		return peer
+	case t.header != headerForwarded:
+		return addressOr(peer, t.forwardedFor.ClientIP(r.Header, ""))
+	case plainForwarded(r.Header[headerForwarded]):
+		return addressOr(peer, t.forwarded.ClientIP(r.Header, ""))
 	default:
 		return peer
 	}

@@ -53,13 +53,21 @@ func TestClient(t *testing.T) {
 		{"Forwarded, an element in quotes", "10.0.0.1:999", header{"Forwarded": {`for=203.0.113.9;host="a, for=192.0.2.77;b"`}}, "10.0.0.1"},
 		{"Forwarded, a pair in quotes", "10.0.0.1:999", header{"Forwarded": {`host="a;for=192.0.2.77";for=203.0.113.9`}}, "10.0.0.1"},
 		{"Forwarded, a quote left open before the proxy's element", "10.0.0.1:999", header{"Forwarded": {`for=192.0.2.77;host="`, `for=203.0.113.9`}}, "10.0.0.1"},
-		{"both, alike", "10.0.0.1:999", header{"X-Forwarded-For": {"203.0.113.9"}, "Forwarded": {"for=203.0.113.9"}}, "203.0.113.9"},
-		{"both, and one of them is the caller's", "10.0.0.1:999", header{"X-Forwarded-For": {"203.0.113.9"}, "Forwarded": {"for=192.0.2.77"}}, "10.0.0.1"},
+		// A proxy writes one header and passes the other on.
+		{"both, and Forwarded is the caller's", "10.0.0.1:999", header{"X-Forwarded-For": {"203.0.113.9"}, "Forwarded": {"for=192.0.2.77"}}, "203.0.113.9"},
+		{"nothing but a Forwarded of the caller's", "10.0.0.1:999", header{"Forwarded": {"for=192.0.2.77"}}, "10.0.0.1"},
+		{"Forwarded, and X-Forwarded-For is the caller's", "10.0.0.1:999", header{"X-Forwarded-For": {"192.0.2.77"}, "Forwarded": {"for=203.0.113.9"}}, "203.0.113.9"},
+		{"both, and both forged before the proxy's own", "10.0.0.1:999", header{"X-Forwarded-For": {"192.0.2.77, 203.0.113.9"}, "Forwarded": {"for=192.0.2.78"}}, "203.0.113.9"},
+		{"Forwarded, and both forged before the proxy's own", "10.0.0.1:999", header{"X-Forwarded-For": {"192.0.2.77"}, "Forwarded": {"for=192.0.2.78, for=203.0.113.9"}}, "203.0.113.9"},
 		{"no address at all", "@", nil, "invalid IP"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := &http.Request{RemoteAddr: tt.peer, Header: tt.header}
-			if got := proxies.Client(r).String(); got != tt.want {
+			by := proxies
+			if strings.HasPrefix(tt.name, "Forwarded") {
+				by = proxies.Reading("Forwarded")
+			}
+			if got := by.Client(r).String(); got != tt.want {
 				t.Errorf("Client() = %s, want %s", got, tt.want)
 			}
 		})
@@ -90,7 +98,14 @@ func TestClientCannotBeClaimed(t *testing.T) {
 		case 3:
 			header["Forwarded"], header["X-Forwarded-For"] = []string{written}, []string{caller}
 		}
-		got := proxies.Client(&http.Request{RemoteAddr: "10.0.0.1:99", Header: header}).String()
+		by := proxies
+		if rapid.Bool().Draw(t, "forwarded") {
+			by = proxies.Reading("Forwarded")
+		}
+		if len(header) == 2 {
+			by = proxies // the proxy writes X-Forwarded-For
+		}
+		got := by.Client(&http.Request{RemoteAddr: "10.0.0.1:99", Header: header}).String()
 		if got != caller && got != "10.0.0.1" {
 			t.Fatalf("%q is taken for %s", header, got)
 		}
@@ -116,5 +131,16 @@ func TestParseTrustedProxies(t *testing.T) {
 	got, err := ParseTrustedProxies([]string{"::ffff:192.0.2.1", "2001:db8::/32"})
 	if err != nil || !slices.Equal(got.networks, []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("2001:db8::/32")}) {
 		t.Errorf("ParseTrustedProxies: %v, %v", got, err)
+	}
+}
+
+// TestParseClientAddressHeader guarantees that a header is refused which nothing here reads.
+func TestParseClientAddressHeader(t *testing.T) {
+	for in, want := range map[string]string{
+		"X-Forwarded-For": "X-Forwarded-For", "x-forwarded-for": "X-Forwarded-For", "forwarded": "Forwarded", "X-Real-IP": "", "": "",
+	} {
+		if got, err := ParseClientAddressHeader(in); got != want || (err == nil) != (want != "") {
+			t.Errorf("ParseClientAddressHeader(%q) = %q, %v", in, got, err)
+		}
 	}
 }

@@ -69,6 +69,8 @@ type Config struct {
 
 	Audit          audit.Config
 	TrustedProxies audit.TrustedProxies // whose word counts about where a request came from
+	// ClientAddressHeader is the header in which they name it.
+	ClientAddressHeader string
 
 	LogLevel  slog.Level
 	LogFormat telemetry.Format

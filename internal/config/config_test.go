@@ -107,6 +107,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"UI_OIDC_CLIENT_ID": "logs", "UI_OIDC_SCOPES": "openid offline_access", "UI_OIDC_PARAMETERS": "audience=logfence", "UI_OIDC_TOKEN": "id", "LOKI_ACTOR_LEVELS": "1",
 		"UI_LINKS":  "trace_id=https://tempo.example.com/trace/{value}",
 		"AUDIT_LOG": "/var/log/logfence/audit.jsonl", "AUDIT_QUERIES": "hash", "LOG_QUERIES": "off", "TRUSTED_PROXIES": "10.0.0.0/8,192.0.2.1",
+		"CLIENT_ADDRESS_HEADER": "Forwarded",
 	}
 	byKind := map[kind]string{kindDuration: "37m", kindSize: "12KiB", kindNumber: "700", kindSwitch: "true"}
 	for _, s := range settings {

@@ -347,8 +347,13 @@ var settingsAfter = []setting{
 	},
 	{
 		name: "TRUSTED_PROXIES", kind: kindNetworks, field: "TrustedProxies",
-		meaning: "networks of the proxies whose `X-Forwarded-For` or `Forwarded` header is trusted for the caller's address, such as `10.0.0.0/8`",
+		meaning: "networks of the proxies whose word counts for the caller's address, such as `10.0.0.0/8`",
 		target:  func(d *loader) any { return &d.TrustedProxies },
+	},
+	{
+		name: "CLIENT_ADDRESS_HEADER", kind: kindText, fallback: "X-Forwarded-For", field: "ClientAddressHeader",
+		meaning: "header in which these proxies write the caller's address: `X-Forwarded-For` or `Forwarded`; the other one is ignored, since a proxy passes it on as the caller wrote it",
+		target:  func(d *loader) any { return &d.ClientAddressHeader },
 	},
 	{
 		name: "LOG_LEVEL", kind: kindLevel, fallback: "info",

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/logfence/logfence/internal/audit"
 	"github.com/logfence/logfence/internal/fielderror"
 	"github.com/logfence/logfence/internal/limits"
 )
@@ -18,6 +19,11 @@ import (
 // validate has every package validate its part, and reports the errors under the names
 // that the operator wrote.
 func (d *loader) validate() {
+	header, err := audit.ParseClientAddressHeader(d.ClientAddressHeader)
+	if err != nil {
+		d.attribute(fielderror.New("ClientAddressHeader", "%w", err))
+	}
+	d.ClientAddressHeader, d.TrustedProxies = header, d.TrustedProxies.Reading(header)
 	d.attribute(errors.Join(
 		fielderror.Within("Loki", d.Loki.Validate()), d.validateListeners(), d.validateClients(),
 		fielderror.Within("Auth", d.Auth.Validate()), fielderror.Within("Tenancy", d.Tenancy.Validate()),
