@@ -50,7 +50,6 @@ export interface TailOptions extends RequestOptions {
 
 type Params<D extends { query?: unknown }> = WithDates<NonNullable<D['query']>>;
 
-
 /** A query that is longer than this is sent in a form: URLs have bounds of their own in proxies and servers. */
 const longestInURL = 2000;
 
@@ -153,11 +152,15 @@ export function createLogfence(options: LogfenceOptions): Logfence {
   return {
     queryLogs: (params, o = {}) =>
       request(json, o, (base) =>
-        params.query.length > longestInURL ? api.queryLogsForm({ ...base, body: sent(params) }) : api.queryLogs({ ...base, query: sent(params) }),
+        params.query.length > longestInURL
+          ? api.queryLogsForm({ ...base, body: sent(params) })
+          : api.queryLogs({ ...base, query: sent(params) }),
       ),
     queryInstant: (params, o = {}) =>
       request(json, o, (base) =>
-        params.query.length > longestInURL ? api.queryInstantForm({ ...base, body: sent(params) }) : api.queryInstant({ ...base, query: sent(params) }),
+        params.query.length > longestInURL
+          ? api.queryInstantForm({ ...base, body: sent(params) })
+          : api.queryInstant({ ...base, query: sent(params) }),
       ),
     listLabels: (params = {}, o = {}) => request(json, o, (base) => api.listLabels({ ...base, query: sent(params) })),
     listLabelValues: (name, params = {}, o = {}) =>
@@ -169,7 +172,8 @@ export function createLogfence(options: LogfenceOptions): Logfence {
     getVolumeRange: (params, o = {}) => request(json, o, (base) => api.getVolumeRange({ ...base, query: sent(params) })),
     listPatterns: (params, o = {}) => request(json, o, (base) => api.listPatterns({ ...base, query: sent(params) })),
     listFields: (params, o = {}) => request(json, o, (base) => api.listFields({ ...base, query: sent(params) })),
-    listFieldValues: (name, params, o = {}) => request(json, o, (base) => api.listFieldValues({ ...base, path: { name }, query: sent(params) })),
+    listFieldValues: (name, params, o = {}) =>
+      request(json, o, (base) => api.listFieldValues({ ...base, path: { name }, query: sent(params) })),
     getContext: (params, o = {}) => request(json, o, (base) => api.getContext({ ...base, query: sent(params) })),
     explainQuery: (body, o = {}) => request(json, o, (base) => api.explainQuery({ ...base, body })),
     getMe: (o = {}) => request(json, o, (base) => api.getMe(base)),
@@ -193,7 +197,9 @@ export function createLogfence(options: LogfenceOptions): Logfence {
       ),
     listLines: (params, o = {}) =>
       request<t.LinesPage>(json, o, (base) =>
-        params.query.length > longestInURL ? api.listLinesForm({ ...base, body: sent(params) }) : api.listLines({ ...base, query: sent(params) }),
+        params.query.length > longestInURL
+          ? api.listLinesForm({ ...base, body: sent(params) })
+          : api.listLines({ ...base, query: sent(params) }),
       ),
     streamLines: (params, o = {}) =>
       streamOf(

@@ -54,7 +54,9 @@ export function isLogLine(v: unknown): v is LogLine {
 }
 
 function isListedLine(v: unknown): boolean {
-  return isObject(v) && [v.timestamp, v.line, v.id].every(isText) && isLabelSet(v.labels) && isLabelSet(v.metadata) && isLabelSetIfAny(v.parsed);
+  return (
+    isObject(v) && [v.timestamp, v.line, v.id].every(isText) && isLabelSet(v.labels) && isLabelSet(v.metadata) && isLabelSetIfAny(v.parsed)
+  );
 }
 
 export function isLinesBatch(v: unknown): v is LinesBatch {

@@ -6,6 +6,7 @@ import { claimHistory, forgetHistory } from '../query';
 import { Dialog } from './Dialog';
 import { Explore } from './Explore';
 import { FailureBox } from './FailureBox';
+import { chosenGrant, GrantPage } from './Grants';
 import { onSignOutElsewhere, pasted, signOutElsewhere, wasSignedIn, type Session } from './session';
 import { signInSettings } from './settings';
 import { SignInPage, TokenForm } from './SignInPage';
@@ -17,7 +18,11 @@ interface Signed {
 }
 
 /** Whether a user is signed in. */
-type State = { at: 'starting' } | { at: 'out'; problem?: string | undefined; failure?: Failure } | { at: 'in'; signed: Signed };
+type State =
+  | { at: 'starting' }
+  | { at: 'choosing'; session: Session; names: readonly string[] }
+  | { at: 'out'; problem?: string | undefined; failure?: Failure }
+  | { at: 'in'; signed: Signed };
 
 const settings = signInSettings();
 
@@ -30,13 +35,28 @@ export function App() {
   // The client is kept as long as the page: results stay when a user signs in again.
   const session = useRef<Session>();
   const connect = (tenant?: string): Client =>
-    createLogfence({ baseUrl: '', tenant, token: () => session.current?.token() ?? Promise.reject(new Error('signed out')) });
+    createLogfence({
+      baseUrl: '',
+      tenant,
+      grant: chosenGrant.get(),
+      token: () => session.current?.token() ?? Promise.reject(new Error('signed out')),
+    });
 
   /** Uses a session if the server accepts its token. */
   const enter = async (next: Session): Promise<Failure | undefined> => {
     setBusy(true);
-    const { data: me, error } = await createLogfence({ baseUrl: '', token: next.token }).getMe();
+    const meOf = (grant: string | undefined) => createLogfence({ baseUrl: '', grant, token: next.token }).getMe();
+    let response = await meOf(chosenGrant.get());
+    if (response.error?.code === 'grant_not_yours') {
+      chosenGrant.set(undefined); // it has been taken away, or another user has chosen it
+      response = await meOf(undefined);
+    }
     setBusy(false);
+    const { data: me, error } = response;
+    if (error?.code === 'grant_ambiguous') {
+      setState({ at: 'choosing', session: next, names: error.grants ?? [] });
+      return undefined;
+    }
     if (error) return error;
     session.current = next;
     claimHistory(userOf(me));
@@ -79,6 +99,7 @@ export function App() {
     const leaving = session.current;
     session.current = undefined;
     wasSignedIn.set(false);
+    chosenGrant.set(undefined);
     forgetHistory();
     setAgain(undefined);
     setState({ at: 'out', problem });
@@ -90,6 +111,11 @@ export function App() {
   };
   useEffect(() => onSignOutElsewhere(() => session.current && forget('You have signed out in another tab.')), []);
 
+  const choose = (name: string, next: Session): void => {
+    chosenGrant.set(name);
+    void enter(next).then((failure) => failure && setState({ at: 'out', failure }));
+  };
+
   const takeToken = (token: string): void => {
     void enter(pasted(token)).then((failure) => {
       if (!failure) return;
@@ -99,6 +125,10 @@ export function App() {
   };
 
   if (state.at === 'starting') return <p class="a-starting">Signing in…</p>;
+  if (state.at === 'choosing') {
+    const { session: next, names } = state;
+    return <GrantPage names={names} busy={busy} onGrant={(name) => choose(name, next)} />;
+  }
   if (state.at === 'out') {
     const { problem, failure } = state;
     return <SignInPage settings={settings} problem={problem} failure={failure} busy={busy} onProvider={toProvider} onToken={takeToken} />;
@@ -106,11 +136,12 @@ export function App() {
   return (
     <>
       <Explore
-        key={`${userOf(state.signed.me)} ${state.signed.me.tenants.join(' ')}`} // no user sees the results of another
+        key={`${userOf(state.signed.me)} ${state.signed.me.tenants.join(' ')} ${grantOf(state.signed.me)}`} // no user sees the results of another
         connect={connect}
         me={state.signed.me}
         session={state.signed.session}
         signIns={signIns}
+        onGrant={(name) => choose(name, state.signed.session)}
         onSignIn={toProvider}
         onSignOut={signOut}
       />
@@ -137,6 +168,11 @@ export function App() {
 
 function userOf({ issuer, subject }: Me): string {
   return JSON.stringify([issuer, subject ?? '']);
+}
+
+/** The grant that is used; empty where there are none. */
+function grantOf({ grants }: Me): string {
+  return grants?.find((grant) => grant.chosen)?.names[0] ?? '';
 }
 
 /** Completes a return from the provider, or tries a silent sign-in. */

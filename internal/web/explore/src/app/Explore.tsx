@@ -26,12 +26,13 @@ export interface ExploreProps {
   session: Session;
   /** Grows each time the user signs in again. */
   signIns: number;
+  onGrant: (name: string) => void;
   onSignIn: () => void;
   onSignOut: () => void;
 }
 
 /** The page of a user who is signed in. */
-export function Explore({ connect, me, session, signIns, onSignIn, onSignOut }: ExploreProps) {
+export function Explore({ connect, me, session, signIns, onGrant, onSignIn, onSignOut }: ExploreProps) {
   const state = useView();
   const { view, draft, followed, run, look } = state;
   const live = followed !== undefined;
@@ -108,6 +109,7 @@ export function Explore({ connect, me, session, signIns, onSignIn, onSignOut }: 
         tenant={view.tenant}
         expires={expires}
         onTenant={(tenant) => run({ tenant })}
+        onGrant={onGrant}
         onSignIn={onSignIn}
         onSignOut={onSignOut}
         onHelp={() => setDialog('help')}

@@ -2,6 +2,7 @@ import type { Me } from '@logfence/client';
 import { useEffect, useState } from 'preact/hooks';
 
 import { setTheme, theme, type Theme } from '../theme';
+import { GrantChoice } from './Grants';
 
 export interface HeaderProps {
   me: Me;
@@ -11,16 +12,18 @@ export interface HeaderProps {
   /** In milliseconds since 1970; undefined where a new token is had by itself. */
   expires: number | undefined;
   onTenant: (tenant: string | undefined) => void;
+  onGrant: (name: string) => void;
   onSignIn: () => void;
   onSignOut: () => void;
   onHelp: () => void;
 }
 
 /** The user, the tenant, and when the session ends. */
-export function Header({ me, name, tenant, expires, onTenant, onSignIn, onSignOut, onHelp }: HeaderProps) {
+export function Header({ me, name, tenant, expires, onTenant, onGrant, onSignIn, onSignOut, onHelp }: HeaderProps) {
   return (
     <header class="a-header">
       <h1 class="a-brand">logfence</h1>
+      <GrantChoice me={me} onGrant={onGrant} />
       <TenantChoice tenants={me.tenants} tenant={tenant} onTenant={onTenant} />
       <span class="a-spring" />
       {expires !== undefined && <Expiry at={expires} onSignIn={onSignIn} />}
@@ -45,6 +48,7 @@ interface TenantChoiceProps {
 }
 
 function TenantChoice({ tenants, tenant, onTenant }: TenantChoiceProps) {
+  if (tenants.length === 0) return <AnyTenant tenant={tenant} onTenant={onTenant} />;
   if (tenants.length === 1 && (tenant === undefined || tenant === tenants[0])) {
     return (
       <span class="a-tenant">
@@ -66,6 +70,21 @@ function TenantChoice({ tenants, tenant, onTenant }: TenantChoiceProps) {
           ))}
         {foreign && <option value={tenant}>{tenant} (not yours)</option>}
       </select>
+    </label>
+  );
+}
+
+/** For grants of every tenant: there is no list to choose from. */
+function AnyTenant({ tenant, onTenant }: Omit<TenantChoiceProps, 'tenants'>) {
+  return (
+    <label class="a-tenant">
+      <span class="a-muted">Tenant</span>{' '}
+      <input
+        aria-label="Tenant"
+        placeholder="All"
+        value={tenant ?? ''}
+        onChange={(e) => onTenant(e.currentTarget.value.trim() || undefined)}
+      />
     </label>
   );
 }

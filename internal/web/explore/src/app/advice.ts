@@ -15,6 +15,14 @@ export function adviceOf(failure: Failure): string {
       return 'Ask your administrator for access.';
     case 'tenant_not_yours':
       return 'Choose another tenant at the top.';
+    case 'grant_ambiguous':
+    case 'grant_not_yours':
+      return 'Reload the page, and choose a grant.';
+    case 'access_changed':
+      return 'Run the query again.';
+    case 'groups_left_out':
+    case 'too_many_tenants':
+      return 'Ask your administrator for access.';
     case 'query_too_wide':
       return 'Choose a shorter time range.';
     case 'too_many_lines':

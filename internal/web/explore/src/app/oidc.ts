@@ -123,22 +123,23 @@ function sessionOf(
 ): Session {
   let tokens = first;
   let idToken = first.id_token;
-  let expires = expiryOf(first);
+  let expires = expiryOf(settings, first);
+  const sent = (): string => (settings.sendsIdToken && idToken) || tokens.access_token;
   let refreshing: Promise<string> | undefined;
   const refresh = async (refreshToken: string): Promise<string> => {
     const response = await oauth.refreshTokenGrantRequest(server, client, oauth.None(), refreshToken, insecure);
     const next = await oauth.processRefreshTokenResponse(server, client, response);
     tokens = { ...next, refresh_token: next.refresh_token ?? refreshToken };
     idToken = next.id_token ?? idToken;
-    expires = expiryOf(next);
-    return tokens.access_token;
+    expires = expiryOf(settings, next);
+    return sent();
   };
   const claims = oauth.getValidatedIdTokenClaims(first);
   const name = [claims?.['name'], claims?.['preferred_username'], claims?.['email']].find((n) => typeof n === 'string');
   return {
     name,
     token: async () => {
-      if (!tokens.refresh_token || Date.now() < expires - 30_000) return tokens.access_token;
+      if (!tokens.refresh_token || Date.now() < expires - 30_000) return sent();
       refreshing ??= refresh(tokens.refresh_token).finally(() => (refreshing = undefined));
       return await refreshing;
     },
@@ -155,7 +156,10 @@ function sessionOf(
   };
 }
 
-function expiryOf({ expires_in }: oauth.TokenEndpointResponse): number {
+function expiryOf(settings: SignIn, response: oauth.TokenEndpointResponse): number {
+  const { expires_in } = response;
+  const exp = settings.sendsIdToken ? oauth.getValidatedIdTokenClaims(response)?.exp : undefined;
+  if (exp !== undefined) return exp * 1000;
   return expires_in === undefined ? Infinity : Date.now() + expires_in * 1000;
 }
 

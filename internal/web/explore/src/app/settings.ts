@@ -5,6 +5,8 @@ export interface SignIn {
   scopes: string;
   /** Each is name=value. */
   parameters: string[];
+  /** Whether the ID token is sent, in place of the access token. */
+  sendsIdToken: boolean;
 }
 
 export function signInSettings(): SignIn | undefined {
@@ -21,5 +23,6 @@ export function signInSettings(): SignIn | undefined {
     clientId: text('client_id'),
     scopes: text('scopes'),
     parameters: Array.isArray(parameters) ? parameters.filter((p) => typeof p === 'string') : [],
+    sendsIdToken: text('token') === 'id',
   };
 }
