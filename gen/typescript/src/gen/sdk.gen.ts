@@ -524,8 +524,9 @@ export const getContext = <ThrowOnError extends boolean = false>(options: Option
  * false`. Only a query beyond the limits on length and complexity is an error (422), since it is not
  * parsed.
  *
- * Tenant isolation: the query is fenced like a query over a time range, and the estimate is that of the streams of the caller's tenants. No
- * line is read. The response contains only the caller's own query and tenant.
+ * Tenant isolation by query: the query is fenced like a query over a time range, and so is what the estimate requests
+ * of Loki's index: it is that of the streams of the caller's tenants. No line is read. The response contains only the
+ * caller's own query and tenant.
  *
  */
 export const explainQuery = <ThrowOnError extends boolean = false>(options: Options<ExplainQueryData, ThrowOnError>) => (options.client ?? client).post<ExplainQueryResponses, ExplainQueryErrors, ThrowOnError>({
