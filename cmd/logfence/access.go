@@ -126,7 +126,8 @@ func (p process) showChoices(c config.Config, choices access.Choices, selector, 
 
 // fenced is a query as it would go to Loki with a choice.
 func fenced(fence *tenancy.Fence, choice access.Choice, selector, query string) (string, error) {
-	scope, err := tenancy.Scope{}, error(nil)
+	var scope tenancy.Scope
+	var err error
 	if choice.Any {
 		scope, err = fence.AnyTenant(choice.Selector.String(), selector)
 	} else {

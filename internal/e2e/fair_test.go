@@ -138,7 +138,7 @@ func TestEstimates(t *testing.T) {
 			query := []string{`{} |= "x"`, `{app="checkout"} |= "x"`, `sum(count_over_time({app=~".+"}[1m]))`, `{env!="staging"} |~ "a.*b"`}[i%4]
 			params := url.Values{"query": {query}, "start": {nanoseconds(start)}, "end": {nanoseconds(end)}, "step": {"60s"}}
 			var explained struct{ Estimate struct{ Bytes float64 } }
-			body, _ := json.Marshal(map[string]string{"query": query, "start": nanoseconds(start), "end": nanoseconds(end)}) //nolint:errcheck,errchkjson // strings
+			body, _ := json.Marshal(map[string]string{"query": query, "start": nanoseconds(start), "end": nanoseconds(end)})
 			noErrorNow(t, json.Unmarshal(on.gateway.send(t, request{method: http.MethodPost, path: "/api/v1/logs/explain", body: string(body)}).body, &explained))
 			var ran struct {
 				Data struct {

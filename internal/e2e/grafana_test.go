@@ -79,10 +79,11 @@ func startGrafana(t *testing.T, image string) *grafana {
 	source := fmt.Sprintf("apiVersion: 1\ndatasources:\n  - name: logfence\n    type: loki\n    uid: logfence\n    access: proxy\n    url: %s\n"+
 		"    jsonData: {manageAlerts: false, httpHeaderName1: Authorization}\n    secureJsonData: {httpHeaderValue1: Bearer %s}\n",
 		on.gateway.public, tokenOf(t, demo.Claims{Tenant: demo.Alpha, Lifetime: time.Hour}))
-	noErrorNow(t, os.WriteFile(filepath.Join(provisioning, "logfence.yaml"), []byte(source), 0o644)) //nolint:gosec // the container's user reads it
-	noErrorNow(t, os.Chmod(provisioning, 0o755))                                                     //nolint:gosec // as above
+	// The container's user reads both.
+	noErrorNow(t, os.WriteFile(filepath.Join(provisioning, "logfence.yaml"), []byte(source), 0o644))
+	noErrorNow(t, os.Chmod(provisioning, 0o755))
 	host, port, _ := strings.Cut(address, ":")
-	cmd := exec.CommandContext(t.Context(), "docker", "run", "--rm", "--network", "host", "--volume", provisioning+":/etc/grafana/provisioning/datasources:ro", //nolint:gosec // the image is the caller's to choose
+	cmd := exec.CommandContext(t.Context(), "docker", "run", "--rm", "--network", "host", "--volume", provisioning+":/etc/grafana/provisioning/datasources:ro",
 		"--env", "GF_SERVER_HTTP_ADDR="+host, "--env", "GF_SERVER_HTTP_PORT="+port, "--env", "GF_UNIFIED_ALERTING_ENABLED=true", "--env", "GF_ALERTING_ENABLED=false",
 		"--env", "GF_ANALYTICS_REPORTING_ENABLED=false", "--env", "GF_ANALYTICS_CHECK_FOR_UPDATES=false", "--env", "GF_SECURITY_ADMIN_PASSWORD=admin", image)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // which ends the container as well
@@ -99,9 +100,9 @@ func startGrafana(t *testing.T, image string) *grafana {
 	g := &grafana{url: "http://" + address}
 	var health struct{ Database, Version string }
 	noErrorNow(t, poll.Until(t.Context(), func() (bool, error) {
-		resp, err := http.Get(g.url + "/api/health") //nolint:noctx // on loopback
+		resp, err := http.Get(g.url + "/api/health")
 		if err != nil {
-			return false, nil //nolint:nilerr // not yet
+			return false, nil // not yet
 		}
 		defer resp.Body.Close()
 		return json.NewDecoder(resp.Body).Decode(&health) == nil && health.Database == "ok", nil

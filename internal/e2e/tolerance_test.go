@@ -32,11 +32,19 @@ var (
 	}
 	drawnSelectors = []string{`{app="checkout"}`, `{app=~".+"}`, `{app="none"}`, ``, `{app="checkout"`, `{app="checkout"} |= "x"`, `rate({app="checkout"}[1m])`}
 	tolerantPaths  = []tolerantPath{
-		{"query_range", "query", append(drawnMetrics, drawnLogs...)}, {"query", "query", drawnMetrics},
-		{"labels", "query", drawnSelectors}, {"label", "query", drawnSelectors}, {"label/app/values", "query", drawnSelectors},
-		{"series", "match[]", drawnSelectors}, {"series", "match", drawnSelectors}, {"index/stats", "query", drawnSelectors},
-		{"index/volume", "query", drawnSelectors}, {"index/volume_range", "query", drawnSelectors},
-		{"detected_labels", "query", drawnSelectors}, {"detected_fields", "query", drawnLogs}, {"detected_field/level/values", "query", drawnLogs},
+		{"query_range", "query", append(drawnMetrics, drawnLogs...)},
+		{"query", "query", drawnMetrics},
+		{"labels", "query", drawnSelectors},
+		{"label", "query", drawnSelectors},
+		{"label/app/values", "query", drawnSelectors},
+		{"series", "match[]", drawnSelectors},
+		{"series", "match", drawnSelectors},
+		{"index/stats", "query", drawnSelectors},
+		{"index/volume", "query", drawnSelectors},
+		{"index/volume_range", "query", drawnSelectors},
+		{"detected_labels", "query", drawnSelectors},
+		{"detected_fields", "query", drawnLogs},
+		{"detected_field/level/values", "query", drawnLogs},
 	}
 	// drawnNames are parameters that some path has, and some that none has.
 	drawnNames  = []string{"limit", "direction", "step", "interval", "time", "line_limit", "field_limit", "aggregateBy", "targetLabels", "stats", "timeout", "_", "shards", "x", "Limit", "query[]"}

@@ -93,7 +93,8 @@ func TestNoRules(t *testing.T) {
 		path, want string
 		status     int
 	}{
-		{"/prometheus/api/v1/rules", `"groups":[]`, http.StatusOK}, {"/prometheus/api/v1/alerts", `"alerts":[]`, http.StatusOK},
+		{"/prometheus/api/v1/rules", `"groups":[]`, http.StatusOK},
+		{"/prometheus/api/v1/alerts", `"alerts":[]`, http.StatusOK},
 		{"/loki/api/v1/rules", "no rule groups found", http.StatusNotFound},
 	} {
 		r := request{path: tt.path}

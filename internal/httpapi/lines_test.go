@@ -3,9 +3,11 @@ package httpapi
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -297,9 +299,11 @@ func TestLinesStreamGap(t *testing.T) {
 	bad := now.Add(-12 * time.Hour)
 	var serve atomic.Pointer[http.Handler]
 	g.loki.Instead(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var start, end int64
-		fmt.Sscan(r.FormValue("start"), &start)
-		fmt.Sscan(r.FormValue("end"), &end)
+		start, startErr := strconv.ParseInt(r.FormValue("start"), 10, 64)
+		end, endErr := strconv.ParseInt(r.FormValue("end"), 10, 64)
+		if err := errors.Join(startErr, endErr); err != nil {
+			t.Error(err)
+		}
 		if start <= bad.UnixNano() && bad.UnixNano() < end {
 			lokitest.Fail(http.StatusBadRequest, "the query would read too many bytes").ServeHTTP(w, r)
 			return
@@ -353,10 +357,21 @@ func TestLinesAccept(t *testing.T) {
 	for _, tt := range []struct {
 		accept, want string
 	}{
-		{"", "application/json"}, {"*/*", "application/json"}, {"text/html, */*;q=0.1", "application/json"}, {"application/*", "application/json"},
-		{"text/event-stream", "text/event-stream"}, {"text/*", "text/event-stream"}, {"application/json;q=0.5, text/event-stream", "text/event-stream"},
-		{"APPLICATION/X-NDJSON", "application/x-ndjson"}, {"application/json;q=0, */*", "text/event-stream"}, {"application/json, text/event-stream", "application/json"},
-		{"text/html", ""}, {"application/json;q=0", ""}, {"application/json;q=2", ""}, {"nonsense;;", ""}, {strings.Repeat("a/b,", 100) + "application/json", ""},
+		{"", "application/json"},
+		{"*/*", "application/json"},
+		{"text/html, */*;q=0.1", "application/json"},
+		{"application/*", "application/json"},
+		{"text/event-stream", "text/event-stream"},
+		{"text/*", "text/event-stream"},
+		{"application/json;q=0.5, text/event-stream", "text/event-stream"},
+		{"APPLICATION/X-NDJSON", "application/x-ndjson"},
+		{"application/json;q=0, */*", "text/event-stream"},
+		{"application/json, text/event-stream", "application/json"},
+		{"text/html", ""},
+		{"application/json;q=0", ""},
+		{"application/json;q=2", ""},
+		{"nonsense;;", ""},
+		{strings.Repeat("a/b,", 100) + "application/json", ""},
 	} {
 		r := g.request(http.MethodGet, "/api/v1/logs/lines", "query", `{app="api"}`)
 		if tt.accept != "" {

@@ -225,7 +225,7 @@ func (w *lineStream) sendGap(g pages.Gap) error {
 		To     time.Time `json:"to"`
 		Code   string    `json:"code"`
 		Detail string    `json:"detail"`
-	}{g.Start.UTC(), g.Window.End.UTC(), p.Code, p.Detail})
+	}{g.Start.UTC(), g.End.UTC(), p.Code, p.Detail})
 }
 
 func (w *lineStream) sendError(err error) error {

@@ -296,7 +296,7 @@ var errPing = errors.New("the client does not respond")
 // a tail beside lines.
 func (w *frames) run(ctx context.Context, f *tailSession) (closeReason, error) {
 	for {
-		batch, err := f.next() //nolint:contextcheck // it ends with the client, the token or the server
+		batch, err := f.next() // it ends with the client, the token or the server
 		switch {
 		case err != nil:
 			return f.closeReason(err), nil

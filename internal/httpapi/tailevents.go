@@ -40,11 +40,15 @@ type tailMode struct {
 func describe(e *tail.Event) (name string, data any) {
 	switch e.Kind {
 	case tail.EventInterrupted:
-		return "interrupted", tailInterrupted{Since: e.Since.UTC(), NextTry: e.NextTry.UTC(),
-			Detail: "Loki does not send lines at present. The tail continues by itself."}
+		return "interrupted", tailInterrupted{
+			Since: e.Since.UTC(), NextTry: e.NextTry.UTC(),
+			Detail: "Loki does not send lines at present. The tail continues by itself.",
+		}
 	case tail.EventResumed:
-		return "resumed", tailResumed{Since: e.Since.UTC(), From: e.From.UTC(), Lines: e.Lines,
-			Detail: "The tail continues. The lines that Loki has from the interruption have been sent."}
+		return "resumed", tailResumed{
+			Since: e.Since.UTC(), From: e.From.UTC(), Lines: e.Lines,
+			Detail: "The tail continues. The lines that Loki has from the interruption have been sent.",
+		}
 	case tail.EventPolling:
 		return "mode", tailMode{Mode: "poll", Detail: "Loki takes no more live tails at present. New lines are queried every few seconds."}
 	default:

@@ -12,9 +12,14 @@ func TestTimesInMilliseconds(t *testing.T) {
 	g := newGateway(t)
 	const query = `{app="api"}`
 	for _, tt := range []struct{ path, name, value string }{
-		{"query", "start", "1772366400000"}, {"query", "end", "17723664000000000"}, {"query", "start", "00000000001"},
-		{"export", "start", "1772366400000"}, {"lines", "end", "1772366400000000"}, {"labels", "start", "1772366400000"},
-		{"query/instant", "time", "1772366400000"}, {"tail", "start", "1772366400000"},
+		{"query", "start", "1772366400000"},
+		{"query", "end", "17723664000000000"},
+		{"query", "start", "00000000001"},
+		{"export", "start", "1772366400000"},
+		{"lines", "end", "1772366400000000"},
+		{"labels", "start", "1772366400000"},
+		{"query/instant", "time", "1772366400000"},
+		{"tail", "start", "1772366400000"},
 	} {
 		g.loki.Forget()
 		refusedAs(t, g.get(alphaToken, "/api/v1/logs/"+tt.path, "query", query, tt.name, tt.value), http.StatusBadRequest, "parameter_invalid", "Milliseconds?")

@@ -207,7 +207,7 @@ func (t *Tail) closeReason(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("tail loki: %w", ctx.Err())
 	case t.idleCtx.Err() != nil:
-		return context.Cause(t.idleCtx)
+		return context.Cause(t.idleCtx) //nolint:contextcheck // of the two that end the reading, the one that did
 	case errors.As(err, &closed) && strings.Contains(closed.Reason, "max concurrent tail requests limit"):
 		return &Error{Kind: ErrTooManyTails, Cause: closed}
 	default:

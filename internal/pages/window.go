@@ -114,7 +114,7 @@ func (s *Stream) walk(w *window) Walk {
 		}
 		defer release()
 		began := s.Now()
-		entries, err := s.Walk.Source(ctx, p, maxBytes)
+		entries, err := s.Source(ctx, p, maxBytes)
 		w.took += s.Now().Sub(began)
 		w.pages++
 		return entries, err

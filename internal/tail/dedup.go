@@ -1,10 +1,6 @@
 package tail
 
-import (
-	"time"
-
-	"github.com/logfence/logfence/internal/loki"
-)
+import "time"
 
 // maxDedupLines bounds the memory of a tail: 128 KiB. All lines of a nanosecond fit that Loki returns at once.
 const maxDedupLines = 8192
@@ -18,18 +14,11 @@ type dedupWindow struct {
 	newest   int64
 	lines    []deliveredLine // a ring buffer
 	next     int
-	// cursor holds the lines of the nanosecond newest, for a tail that resumes from a cursor.
-	cursor Cursor
 }
 
 type deliveredLine struct {
 	nanos       int64
 	fingerprint uint64
-}
-
-// resume takes a cursor's lines as delivered. No older ones are requested.
-func (r *dedupWindow) resume(m Cursor) {
-	r.oldest, r.newest, r.cursor = m.nanos, m.nanos, m.clone() // the owner of the cursor adds more lines to it
 }
 
 func (r *dedupWindow) add(nanos int64, fp uint64) {
@@ -56,39 +45,22 @@ func (r *dedupWindow) resumeFrom(lastSeen time.Time) int64 {
 }
 
 // deliveredLines counts how often each line was delivered.
-type deliveredLines struct {
-	counts map[uint64]int
-	cursor Cursor // its lines are counted when those of its nanosecond are known
-}
+type deliveredLines map[uint64]int
 
 func (r *dedupWindow) deliveredSince(nanos int64) deliveredLines {
-	k := deliveredLines{counts: map[uint64]int{}}
+	k := deliveredLines{}
 	for _, g := range r.lines {
 		if g.nanos >= nanos {
-			k.counts[g.fingerprint]++
+			k[g.fingerprint]++
 		}
-	}
-	if r.cursor.nanos >= nanos {
-		k.cursor = r.cursor
 	}
 	return k
 }
 
-// meet counts the lines of the cursor, among those of a page, which holds all lines of its nanoseconds.
-func (k *deliveredLines) meet(page []loki.Entry) {
-	if k.cursor.IsZero() || len(page) == 0 || page[0].Nanos > k.cursor.nanos || page[len(page)-1].Nanos < k.cursor.nanos {
-		return
-	}
-	for f, n := range k.cursor.delivered(page) {
-		k.counts[f] += n
-	}
-	k.cursor = Cursor{}
-}
-
 // take reports whether a line was delivered, and removes it once.
-func (k *deliveredLines) take(fp uint64) bool {
-	if k.counts[fp] > 0 {
-		k.counts[fp]--
+func (k deliveredLines) take(fp uint64) bool {
+	if k[fp] > 0 {
+		k[fp]--
 		return true
 	}
 	return false

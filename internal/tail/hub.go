@@ -109,7 +109,7 @@ func (h *Hub) attach(ctx context.Context, key Key, c StreamConfig) (*stream, err
 		return nil, err
 	}
 	made := false
-	s := h.enter(key, func() *stream {
+	s := h.enter(key, func() *stream { //nolint:contextcheck // a stream outlives the viewer that it is made for
 		made = true
 		return newStream(h, key, c, room)
 	})

@@ -101,16 +101,6 @@ func (r *reader) close() {
 	r.quota.give(r.queued.Swap(0)) // what nobody will take
 }
 
-// endError is the reason if Loki has ended its tail by now.
-func (r *reader) endError() error {
-	select {
-	case <-r.ended:
-		return r.err
-	default:
-		return nil
-	}
-}
-
 // waitStarted waits until no line will be missed.
 func (r *reader) waitStarted(ctx context.Context) error {
 	timer := time.NewTimer(startTimeout)

@@ -138,7 +138,7 @@ func (v *Viewer) ID() string { return v.id }
 // Close has the viewer leave its stream, and waits for what it has started.
 func (v *Viewer) Close() {
 	v.cancel()
-	for range v.joined { //nolint:revive // until it is closed
+	for range v.joined { // until it is closed
 	}
 	v.stream.ring.remove(v)
 	v.stream.hub.detach(v.stream)
