@@ -7,8 +7,10 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -104,22 +106,27 @@ func streams() []lokitest.Stream {
 // gateway is a server in front of a fake Loki. It handles one request at a time.
 type gateway struct {
 	loki     *lokitest.Loki
+	config   httpapi.Config
 	listener *pipes
 	busy     sync.Mutex // held while a request is handled
+	server   *httpapi.Server
+	// may holds the tenants of each caller so far; number is that of the request being handled, counted from 1.
+	may    [][]string
+	number atomic.Int64
 }
 
 func newGateway(t *testing.T) *gateway {
 	t.Helper()
 	g := &gateway{loki: lokitest.New(t, streams()...), listener: newPipes()}
 	g.loki.Now = func() time.Time { return now }
-	server, err := httpapi.New(g.config(t))
-	if err != nil {
+	g.config = g.newConfig(t)
+	if err := g.start(); err != nil {
 		t.Fatal(err)
 	}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		g.busy.Lock()
 		defer g.busy.Unlock()
-		server.Public().ServeHTTP(w, r)
+		g.server.Public().ServeHTTP(w, r)
 	})
 	s := &http.Server{
 		Handler: handler, ReadHeaderTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
@@ -132,11 +139,41 @@ func newGateway(t *testing.T) *gateway {
 		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
 			t.Error(err)
 		}
+		g.server.Drain(context.Background())
 	})
 	return g
 }
 
-func (g *gateway) config(t *testing.T) httpapi.Config {
+func (g *gateway) start() (err error) {
+	g.server, err = httpapi.New(g.config)
+	return err
+}
+
+// endTails ends what tails share, which outlives their clients, and waits for it. A server takes no more tails then.
+func (g *gateway) endTails() error {
+	g.busy.Lock()
+	defer g.busy.Unlock()
+	g.server.Drain(context.Background())
+	return g.start()
+}
+
+// numberHeader carries to Loki the number of the request that was being handled when this one was sent.
+const numberHeader = "Test-Number"
+
+// numbered numbers the requests to Loki: one that was given up may arrive during a later request.
+func (g *gateway) numbered(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		r = r.Clone(r.Context())
+		r.Header.Set(numberHeader, strconv.FormatInt(g.number.Load(), 10))
+		return next.RoundTrip(r)
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func (g *gateway) newConfig(t *testing.T) httpapi.Config {
 	t.Helper()
 	fence, err := tenancy.New(tenancy.Config{})
 	if err != nil {
@@ -156,7 +193,7 @@ func (g *gateway) config(t *testing.T) httpapi.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := loki.New(loki.Config{URL: g.loki.URL, Timeout: time.Minute})
+	client, err := loki.New(loki.Config{URL: g.loki.URL, Timeout: time.Minute}, loki.WithTransport(g.numbered))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -76,11 +77,16 @@ func TestHostileRequests(t *testing.T) {
 // hold sends a request, and holds what comes of it against what openapi.yaml and logfence promise.
 func (g *gateway) hold(d *description, r request) (status int, err error) {
 	g.loki.Forget()
+	g.may = append(g.may, r.may)
+	g.number.Store(int64(len(g.may)))
 	a, err := g.send(r)
 	if err != nil {
 		return 0, err
 	}
 	var errs []error
+	if mayTail(r) {
+		errs = append(errs, g.endTails())
+	}
 	if a.status >= http.StatusInternalServerError && a.status != http.StatusNotImplemented {
 		errs = append(errs, fmt.Errorf("a fault: %d %s", a.status, withoutID(a)))
 	}
@@ -100,7 +106,13 @@ func (g *gateway) hold(d *description, r request) (status int, err error) {
 			errs = append(errs, fmt.Errorf("the response contains %q", secret))
 		}
 	}
-	return a.status, errors.Join(append(errs, g.arrivals(r)...)...)
+	return a.status, errors.Join(append(errs, g.arrivals()...)...)
+}
+
+// mayTail reports whether a request may have started a tail.
+func mayTail(r request) bool {
+	parsed, err := r.parsed()
+	return err == nil && strings.HasSuffix(parsed.URL.Path, "/tail")
 }
 
 // withoutID is a body by which a failure can be compared with itself.
@@ -114,10 +126,16 @@ var reads = []string{
 	"detected_fields", "detected_labels", "tail", "status/buildinfo",
 }
 
-// arrivals looks at what has arrived at Loki.
-func (g *gateway) arrivals(r request) (errs []error) {
+// arrivals looks at what has arrived at Loki, each time by the caller whose request it was sent for.
+func (g *gateway) arrivals() (errs []error) {
 	for _, arrived := range g.loki.Requests() {
-		if len(r.may) == 0 {
+		number, err := strconv.Atoi(arrived.Header.Get(numberHeader))
+		if err != nil || number < 1 || number > len(g.may) {
+			errs = append(errs, fmt.Errorf("nobody's request arrived at %s", arrived.Path))
+			continue
+		}
+		may := g.may[number-1]
+		if len(may) == 0 {
 			errs = append(errs, fmt.Errorf("a stranger's request arrived at %s", arrived.Path))
 		}
 		operation, ok := strings.CutPrefix(arrived.Path, "/loki/api/v1/")
@@ -131,12 +149,12 @@ func (g *gateway) arrivals(r request) (errs []error) {
 				errs = append(errs, fmt.Errorf("the header %s arrived at %s", name, arrived.Path))
 			}
 		}
-		if err := taggedAs(arrived.Header.Get("X-Query-Tags"), r.may); err != nil {
+		if err := taggedAs(arrived.Header.Get("X-Query-Tags"), may); err != nil {
 			errs = append(errs, fmt.Errorf("at %s: %w", arrived.Path, err))
 		}
 		texts := append(slices.Clone(arrived.Params["query"]), arrived.Params["match[]"]...)
 		for _, text := range append(texts, arrived.Params["match"]...) {
-			if err := confined(text, r.may); err != nil {
+			if err := confined(text, may); err != nil {
 				errs = append(errs, err)
 			}
 		}

@@ -46,6 +46,7 @@ func TestTheJudge(t *testing.T) {
 		t.Fatal(err)
 	}
 	labels, export, nowhere := as("GET", "/api/v1/logs/labels"), as("GET", "/api/v1/logs/export?query=%7B%7D"), as("GET", "/nowhere")
+	tail := as("GET", "/api/v1/logs/tail?query=%7B%7D")
 	const problem = `{"type":"/docs/problems#unauthorized","title":"x","status":401,"detail":"x","code":"unauthorized","request_id":"x"}`
 	replyWith := func(status int, media, body string, header ...string) reply {
 		h := http.Header{"X-Request-Id": {"x"}, "Content-Type": {media}}
@@ -69,6 +70,9 @@ func TestTheJudge(t *testing.T) {
 		{"a header is missing", labels, replyWith(401, "application/problem+json", problem), false},
 		{"not found, and it is in the spec", labels, replyWith(404, "application/problem+json", problem), false},
 		{"a line of another shape", export, replyWith(200, "application/x-ndjson", "{\"x\":1}\n", "Content-Disposition", "attachment"), false},
+		{"a tail's event", tail, replyWith(200, "text/event-stream", "event: mode\ndata: {\"mode\":\"poll\",\"detail\":\"x\"}\n\n", "Cache-Control", "no-store"), true},
+		{"an event of another shape", tail, replyWith(200, "text/event-stream", "event: mode\ndata: {\"mode\":\"push\",\"detail\":\"x\"}\n\n", "Cache-Control", "no-store"), false},
+		{"another event", tail, replyWith(200, "text/event-stream", "event: x\ndata: {}\n\n", "Cache-Control", "no-store"), false},
 		{"not found", nowhere, replyWith(404, "application/problem+json", problem), true},
 		{"not found, as a page", nowhere, replyWith(404, "text/html", `<p>`), false},
 		{"found, and it is not in the spec", nowhere, replyWith(200, "application/json", `{}`), false},
@@ -115,9 +119,9 @@ func TestChecksFindLeaks(t *testing.T) {
 	g := newGateway(t)
 	wide := as("GET", "/api/v1/logs/query?query=%7B%7D")
 	wide.header[1].value = "Bearer " + bothToken
-	stranger := as("GET", "/api/v1/logs/labels")
-	stranger.may = nil
-	for name, r := range map[string]request{"another tenant's lines": wide, "a stranger": stranger} {
+	stranger, follower := as("GET", "/api/v1/logs/labels"), as("GET", "/api/v1/logs/tail?query=%7B%7D")
+	stranger.may, follower.may = nil, nil
+	for name, r := range map[string]request{"another tenant's lines": wide, "a stranger": stranger, "a stranger's tail": follower} {
 		if _, err := g.hold(d, r); err == nil {
 			t.Errorf("%s: passed", name)
 		}

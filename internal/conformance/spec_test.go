@@ -273,7 +273,10 @@ func (d *description) checkExport(body []byte) error {
 
 // The schemas of the events of tails and of streams of lines.
 var (
-	tailEvents   = map[string]string{"entries": "TailEntries", "dropped": "TailDropped", "end": "TailEnd"}
+	tailEvents = map[string]string{
+		"entries": "TailEntries", "dropped": "TailDropped", "interrupted": "TailInterrupted", "resumed": "TailResumed", "mode": "TailMode",
+		"end": "TailEnd",
+	}
 	streamEvents = map[string]string{"lines": "LinesBatch", "progress": "LinesProgress", "gap": "LinesGap", "error": "Problem", "end": "LinesEnd"}
 )
 
