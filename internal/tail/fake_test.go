@@ -30,6 +30,7 @@ type fake struct {
 	refuse  error // of Entries
 	// refuseTails ends each tail soon after it was opened, as Loki does that has too many.
 	refuseTails bool
+	lag         time.Duration // from when a line is stored to when tails have it
 }
 
 var errAway = &loki.Error{Kind: loki.ErrUnreachable, Cause: errors.New("connection refused")}
@@ -141,8 +142,25 @@ func (f *fake) take(entries ...loki.Entry) {
 	defer f.mu.Unlock()
 	f.entries = append(f.entries, entries...)
 	for u := range f.tails {
-		u.frames <- loki.Frame{Entries: slices.Clone(entries)}
+		if f.lag == 0 {
+			u.frames <- loki.Frame{Entries: slices.Clone(entries)}
+			continue
+		}
+		time.AfterFunc(f.lag, func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			if f.tails[u] {
+				u.frames <- loki.Frame{Entries: slices.Clone(entries)}
+			}
+		})
 	}
+}
+
+// tries is how many tails have been opened, or tried to be.
+func (f *fake) tries() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.opens
 }
 
 // queries is how many have been sent.

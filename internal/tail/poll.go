@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -176,42 +175,4 @@ func (s *stream) entries(ctx context.Context, p loki.RangeParams, maxBytes int64
 		defer release()
 	}
 	return s.config.Source.Entries(ctx, p, maxBytes)
-}
-
-// renewed is what continues a tail of Loki's that is about to end.
-type renewed struct {
-	reader *reader
-	opened time.Time
-	// prints are the lines that both have brought.
-	prints []uint64
-}
-
-// renew opens another tail of Loki's beside the first, which is read until the other has begun. Without one, the first
-// goes on.
-func (s *stream) renew(ctx context.Context, r *reader) *renewed {
-	next := &renewed{opened: s.hub.now()}
-	upstream, err := s.config.Source.Open(ctx, loki.TailParams{Start: next.opened.Add(-clockSkew), Limit: 1})
-	if err != nil {
-		return nil
-	}
-	next.reader = startReader(ctx, upstream, s.quota)
-	if next.reader.waitStarted(ctx) != nil {
-		next.reader.close()
-		return nil
-	}
-	var p pending
-	for {
-		select {
-		case frame, ok := <-r.frames:
-			if ok {
-				s.collect(&p, frame)
-				continue
-			}
-		default:
-		}
-		break
-	}
-	next.prints = slices.Clone(p.prints)
-	s.flush(&p, r)
-	return next
 }

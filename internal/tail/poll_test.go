@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,8 +21,8 @@ func TestMoreQueriesThanTails(t *testing.T) {
 		first := join(t, h, f, tail.ViewerConfig{Key: tail.Key{Organization: "a"}})
 		second := join(t, h, f, tail.ViewerConfig{Key: tail.Key{Organization: "a|b"}})
 		time.Sleep(time.Minute)
-		if s := h.Stats(); f.opens != 1 || s.Streams != 2 || s.Polled != 1 {
-			t.Fatalf("%d tails of Loki's, %+v", f.opens, s)
+		if s := h.Stats(); f.tries() != 1 || s.Streams != 2 || s.Polled != 1 {
+			t.Fatalf("%d tails of Loki's, %+v", f.tries(), s)
 		}
 		const n = 500
 		go func() {
@@ -41,8 +42,8 @@ func TestMoreQueriesThanTails(t *testing.T) {
 		for _, e := range second.events {
 			kinds = append(kinds, e.Kind)
 		}
-		if !slices.Equal(kinds, []tail.EventKind{tail.EventPolling, tail.EventTailing}) || f.opens != 2 {
-			t.Errorf("told %v after %d tails of Loki's", kinds, f.opens)
+		if !slices.Equal(kinds, []tail.EventKind{tail.EventPolling, tail.EventTailing}) || f.tries() != 2 {
+			t.Errorf("told %v after %d tails of Loki's", kinds, f.tries())
 		}
 	})
 }
@@ -54,16 +55,16 @@ func TestPollsAreBounded(t *testing.T) {
 		h := tail.NewHub(tail.HubConfig{MaxTails: 1})
 		defer h.Close()
 		f := &fake{refuseTails: true}
-		slots, inUse := 0, 0
+		var slots, inUse atomic.Int64
 		slot := func(context.Context) (func(), error) {
-			slots++
-			inUse++
-			return func() { inUse-- }, nil
+			slots.Add(1)
+			inUse.Add(1)
+			return func() { inUse.Add(-1) }, nil
 		}
 		w := join(t, h, f, tail.ViewerConfig{Stream: tail.StreamConfig{Slot: slot}})
 		time.Sleep(50 * time.Second)
-		if slots < 10 || slots > 16 || inUse != 0 {
-			t.Errorf("%d slots, %d in use", slots, inUse)
+		if n := slots.Load(); n < 10 || n > 16 || inUse.Load() != 0 {
+			t.Errorf("%d slots, %d in use", n, inUse.Load())
 		}
 		f.take(line(time.Now(), "polled"))
 		began := time.Now()
@@ -71,8 +72,8 @@ func TestPollsAreBounded(t *testing.T) {
 			t.Errorf("got %v after %s", got, time.Since(began))
 		}
 		time.Sleep(2 * time.Minute)
-		if f.opens < 3 || f.opens > 5 {
-			t.Errorf("%d tails of Loki's were tried", f.opens)
+		if f.tries() < 3 || f.tries() > 5 {
+			t.Errorf("%d tails of Loki's were tried", f.tries())
 		}
 	})
 }
@@ -102,8 +103,41 @@ func TestTailIsRenewed(t *testing.T) {
 				t.Fatalf("line %d came %d times, and late %d times", i, seen[fmt.Sprint(i)], seen[fmt.Sprintf("late %d", i)])
 			}
 		}
-		if f.opens != 2 || len(w.events) > 0 {
-			t.Errorf("%d tails of Loki's, told %+v", f.opens, w.events)
+		if f.tries() != 2 || len(w.events) > 0 {
+			t.Errorf("%d tails of Loki's, told %+v", f.tries(), w.events)
+		}
+	})
+}
+
+// TestRenewalWaitsForLateFrames guarantees that lines which Loki had taken in before the next tail began, and sends after, are
+// not lost, those included that are too old for a query.
+func TestRenewalWaitsForLateFrames(t *testing.T) {
+	inBubble(t, "", func(t *testing.T) {
+		f, h := &fake{lag: 700 * time.Millisecond}, hub()
+		defer h.Close()
+		w := join(t, h, f, tail.ViewerConfig{})
+		time.Sleep(49 * time.Minute)
+		const n = 4000
+		go func() {
+			for i := range n {
+				f.take(line(time.Now(), "%d", i), line(time.Now().Add(-time.Minute), "late %d", i))
+				time.Sleep(100 * time.Millisecond) // 6m40s in all, in which the tail is renewed
+			}
+		}()
+		seen := map[string]int{}
+		for len(seen) < 2*n {
+			for _, text := range texts(t, w, 1) {
+				seen[text]++
+			}
+		}
+		nothing(t, w)
+		for text, times := range seen {
+			if times != 1 {
+				t.Errorf("line %s came %d times", text, times)
+			}
+		}
+		if f.tries() != 2 || len(w.events) > 0 {
+			t.Errorf("%d tails of Loki's, told %+v", f.tries(), w.events)
 		}
 	})
 }
@@ -122,8 +156,8 @@ func TestPollingPausesBetweenTries(t *testing.T) {
 		if got := texts(t, w, 300); !slices.Equal(got, numbered(0, 300)) {
 			t.Errorf("got %d lines", len(got))
 		}
-		if f.opens > 7 {
-			t.Errorf("%d tails of Loki's were tried in five minutes", f.opens)
+		if f.tries() > 7 {
+			t.Errorf("%d tails of Loki's were tried in five minutes", f.tries())
 		}
 	})
 }

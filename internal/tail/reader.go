@@ -25,7 +25,9 @@ type reader struct {
 	queued   atomic.Int64    // bytes of the frames
 	taken    chan struct{}   // gets a value when a frame was taken
 	ended    chan struct{}
-	err      error // why it ended, to be read after frames or ended are closed
+	// To be read after frames or ended are closed: why it ended, and the frame for which there was no room by then.
+	err  error
+	last *loki.Frame
 }
 
 func startReader(ctx context.Context, u Upstream, q *quota) *reader {
@@ -47,19 +49,21 @@ func (r *reader) read(ctx context.Context) {
 			r.err = err
 			return
 		}
-		if r.err = r.waitRoom(ctx, sizeOf(frame)); r.err != nil {
-			return
+		r.err = r.waitRoom(ctx, sizeOf(frame))
+		if r.err == nil {
+			select {
+			case r.frames <- frame:
+				continue
+			case <-ctx.Done():
+				r.err = ctx.Err()
+			}
 		}
-		select {
-		case r.frames <- frame:
-		case <-ctx.Done():
-			r.err = ctx.Err()
-			return
-		}
+		r.last = &frame
+		return
 	}
 }
 
-// waitRoom counts a frame. It waits while there is no room for it, but for a single one.
+// waitRoom counts a frame. It waits while there is no room for it, but for a single one, and for the last one at the end of ctx.
 func (r *reader) waitRoom(ctx context.Context, bytes int64) error {
 	for {
 		queued := r.queued.Load()
@@ -73,11 +77,25 @@ func (r *reader) waitRoom(ctx context.Context, bytes int64) error {
 		select {
 		case <-r.taken:
 		case <-ctx.Done():
+			r.quota.force(bytes)
+			r.queued.Add(bytes)
 			return ctx.Err()
 		}
 	}
 	r.queued.Add(bytes)
 	return nil
+}
+
+// rest ends the reader, and returns the frames that it has received and that nobody has taken.
+func (r *reader) rest() (rest []loki.Frame) {
+	r.cancel()
+	for frame := range r.frames {
+		rest = append(rest, frame)
+	}
+	if r.last != nil {
+		rest = append(rest, *r.last)
+	}
+	return rest
 }
 
 // done counts a frame less, which has been delivered.

@@ -332,27 +332,35 @@ func (s *stream) follow(ctx context.Context, r *reader) (next *renewed, err erro
 	var p pending
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	renewal := time.NewTimer(renewAfter - rand.N(renewAfter/10)) //nolint:gosec // no secret
-	defer renewal.Stop()
+	renewal := newRenewal(s)
+	defer renewal.stop()
 	defer func() { s.flush(&p, r) }()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-renewal.C:
-			s.flush(&p, r)
-			if next = s.renew(ctx, r); next != nil {
-				return next, nil
+		case <-renewal.due.C:
+			if renewal.next == nil {
+				renewal.open(ctx)
+				continue
 			}
-			renewal.Reset(time.Minute)
+			for _, frame := range r.rest() {
+				renewal.note(s.collect(&p, frame))
+			}
+			return renewal.take(), nil
+		case next := <-renewal.opened:
+			renewal.begun(next)
 		case <-timer.C:
 			s.flush(&p, r)
 		case frame, ok := <-r.frames:
 			if !ok {
+				if next := renewal.take(); next != nil {
+					return next, nil
+				}
 				return nil, r.err
 			}
 			first := p.size == 0
-			s.collect(&p, frame)
+			renewal.note(s.collect(&p, frame))
 			wait := batchInterval - time.Since(s.lastPush)
 			switch {
 			case wait <= 0 || len(p.entries) >= batchEntries || p.size >= batchBytes:
@@ -362,45 +370,6 @@ func (s *stream) follow(ctx context.Context, r *reader) (next *renewed, err erro
 			}
 		}
 	}
-}
-
-// pending are lines of Loki's tail that are about to be delivered.
-type pending struct {
-	entries []loki.Entry
-	prints  []uint64
-	drops   Drops
-	size    int64 // as the reader counts them
-}
-
-// collect takes the lines of a frame that were not fetched.
-func (s *stream) collect(p *pending, frame loki.Frame) {
-	p.size += sizeOf(frame)
-	if s.fetched != nil && time.Now().After(s.fetchedUntil) {
-		s.fetched = nil
-	}
-	for _, e := range frame.Entries {
-		f := fingerprint(e)
-		if _, fetched := s.fetched[f]; !fetched {
-			p.entries, p.prints = append(p.entries, e), append(p.prints, f)
-		}
-	}
-	p.drops.Loki += len(frame.Dropped)
-	room := max(0, maxNamedDrops-len(p.drops.Named))
-	p.drops.Named = append(p.drops.Named, frame.Dropped[:min(room, len(frame.Dropped))]...)
-	s.lastSeen = s.hub.now()
-}
-
-// flush delivers what is pending.
-func (s *stream) flush(p *pending, r *reader) {
-	if p.size == 0 {
-		return
-	}
-	for b := range s.split(p.entries, p.prints, p.drops) {
-		s.ring.push(b)
-	}
-	r.done(p.size)
-	*p = pending{}
-	s.lastPush = time.Now()
 }
 
 func latest(a, b time.Time) time.Time {

@@ -248,8 +248,8 @@ func TestTailEnds(t *testing.T) {
 		if !errors.As(err, &end) || !errors.Is(err, loki.ErrUnreachable) {
 			t.Errorf("got %v", err)
 		}
-		if waited := time.Since(began); waited < 30*time.Second || waited > 45*time.Second || f.opens > 40 {
-			t.Errorf("after %s and %d tries", waited, f.opens)
+		if waited := time.Since(began); waited < 30*time.Second || waited > 45*time.Second || f.tries() > 40 {
+			t.Errorf("after %s and %d tries", waited, f.tries())
 		}
 	})
 	inBubble(t, "Loki refuses the query from some time on", func(t *testing.T) {
