@@ -68,7 +68,9 @@ async function examples(): Promise<string> {
     return `export async function ${inBrowser ? 'browser' : 'node'}${i}(): Promise<void> {\n${body}}\n`;
   });
   assert.ok(functions.length >= 6, `only ${functions.length} examples found`);
-  const given = 'session, show, addLine, addPoint, markError, retryAfter, input, cancelButton, leaving';
+  const given =
+    'session, show, addLine, addPoint, markError, retryAfter, input, cancelButton, leaving, ' +
+    'addRow, addGap, offerMore, bar, query, signal, useQuery, useInfiniteQuery, useSWR';
   return `${[...imports].join('\n')}\nconst { logfence, ${given} } = app;\n\n${functions.join('\n')}`;
 }
 

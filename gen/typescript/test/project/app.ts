@@ -28,6 +28,28 @@ export const markError = (detail: string, line: number | undefined, column: numb
   void mistakes.push([detail, line, column]);
 export const retryAfter = (_seconds: number): void => undefined;
 
+export function addRow(_id: string, _timestamp: string, line: string): void {
+  if (!line.includes('declined')) throw new Error(`a line of another query: ${line}`);
+}
+export const addGap = (from: unknown, to: unknown, detail: string): void => void shown.push(['gap', `${from} ${to} ${detail}`]);
+export const offerMore = (_cursor: string): void => undefined;
+export const bar = { value: 0 };
+export const query = '{app="checkout"}';
+export const { signal } = new AbortController();
+
+// What the examples use of TanStack Query and SWR. An error that a function throws ends the process.
+type Context = { signal: AbortSignal };
+export const useQuery = <T>(o: { queryKey: unknown[]; queryFn: (context: Context) => Promise<T> }): void => void o.queryFn({ signal });
+export function useInfiniteQuery<T, P>(o: {
+  queryKey: unknown[];
+  queryFn: (context: Context & { pageParam: P }) => Promise<T>;
+  initialPageParam: P;
+  getNextPageParam: (page: T) => P;
+}): void {
+  void o.queryFn({ signal, pageParam: o.initialPageParam }).then(o.getNextPageParam);
+}
+export const useSWR = <T>(_key: unknown[], fetcher: () => Promise<T>): void => void fetcher();
+
 export const input = { value: '{app="checkout" |= "declined"' };
 export const cancelButton: { onclick: (() => void) | null } = { onclick: null };
 
