@@ -193,7 +193,6 @@ func (h *Hub) forget(s *stream) {
 	if s.linger != nil {
 		s.linger.Stop()
 	}
-	h.running.Done()
 }
 
 // Close ends every stream, and waits for them. There are no new ones after it.

@@ -97,6 +97,7 @@ func newStream(h *Hub, key Key, c StreamConfig, room Room) *stream {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	go func() {
+		defer h.running.Done() // when it holds nothing any more
 		defer close(s.done)
 		s.ring.end(s.run(ctx))
 		h.forget(s)
