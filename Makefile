@@ -126,7 +126,7 @@ $(BIN)/gremlins: internal/tools/mutation/go.mod internal/tools/mutation/go.sum
 # notices is listed as LIVED.
 .PHONY: mutate
 mutate: $(BIN)/gremlins ## change the code of some packages and list the changes that no test notices (PACKAGES; takes hours)
-	@for p in $(or $(PACKAGES),tenancy loki httpapi); do \
+	@for p in $(or $(PACKAGES),tenancy access loki httpapi); do \
 		$(STATIC) $(BIN)/gremlins unleash --workers 1 --timeout-coefficient 20 --output-statuses lt $(MUTATE) ./internal/$$p || exit 1; \
 	done
 
