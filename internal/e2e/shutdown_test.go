@@ -30,6 +30,13 @@ const fleet = 32
 func TestShutdownLosesNothing(t *testing.T) {
 	t.Parallel()
 	leaving, staying := another(t, "LOGFENCE_DRAIN_DELAY=10s"), another(t)
+	handOver(t, leaving, staying)
+}
+
+// handOver stops a process under load, whose clients go to another one as a balancer does: once /readyz says that it
+// stops. Every request is served.
+func handOver(t *testing.T, leaving, staying *gateway) {
+	t.Helper()
 	var target atomic.Pointer[gateway]
 	target.Store(leaving)
 	var served, moved atomic.Int64
