@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -38,6 +39,21 @@ type gateway struct {
 func startGateway(ctx context.Context, binary string, issuer *demo.Issuer, loki string, settings ...string) (*gateway, error) {
 	g := &gateway{exited: make(chan struct{}), cmd: exec.Command(binary, "serve")}
 	g.cmd.Env = append(append(settingsFor(issuer, loki), "LOGFENCE_ADDR=127.0.0.1:0", "LOGFENCE_ADMIN_ADDR=127.0.0.1:0"), settings...)
+	if err := g.start(ctx); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// startWithout starts a logfence without some of the settings that others have, by their prefix.
+func startWithout(ctx context.Context, prefix string, issuer *demo.Issuer, loki string, args []string, settings ...string) (*gateway, error) {
+	g := &gateway{exited: make(chan struct{}), cmd: exec.Command(on.binary, append([]string{"serve"}, args...)...)}
+	for _, setting := range append(settingsFor(issuer, loki), settings...) {
+		if !strings.HasPrefix(setting, prefix) {
+			g.cmd.Env = append(g.cmd.Env, setting)
+		}
+	}
+	g.cmd.Env = append(g.cmd.Env, "LOGFENCE_ADDR=127.0.0.1:0", "LOGFENCE_ADMIN_ADDR=127.0.0.1:0")
 	if err := g.start(ctx); err != nil {
 		return nil, err
 	}

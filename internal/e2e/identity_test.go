@@ -312,17 +312,6 @@ func TestAuditRequiredOnAFullDisk(t *testing.T) {
 	}
 }
 
-// byDiscovery is logfence without the address of the keys: the issuer's name has to be enough.
-func byDiscovery(t *testing.T) string {
-	t.Helper()
-	script := filepath.Join(t.TempDir(), "logfence")
-	text := "#!/bin/sh\nunset LOGFENCE_JWT_JWKS_URL\nexec '" + on.binary + "' \"$@\"\n"
-	if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	return script
-}
-
 // provider is an issuer of one test's own, and a logfence that knows no more of it than its name.
 func provider(t *testing.T, settings ...string) (*demo.Issuer, *gateway) {
 	t.Helper()
@@ -335,7 +324,7 @@ func provider(t *testing.T, settings ...string) (*demo.Issuer, *gateway) {
 			t.Error(err)
 		}
 	})
-	g, err := startGateway(t.Context(), byDiscovery(t), issuer, on.mixed.URL(), settings...)
+	g, err := startWithout(t.Context(), "LOGFENCE_JWT_JWKS_URL=", issuer, on.mixed.URL(), nil, settings...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -49,14 +48,8 @@ func TestRestartWithAnIssuerGone(t *testing.T) { // alone: its load would slow t
 // withIssuers starts a logfence whose issuers are in a file.
 func withIssuers(t *testing.T, file string, settings ...string) *gateway {
 	t.Helper()
-	g := &gateway{exited: make(chan struct{}), cmd: exec.CommandContext(t.Context(), on.binary, "serve", "--config", file)}
-	for _, setting := range append(settingsFor(on.issuer, on.mixed.URL()), settings...) {
-		if !strings.HasPrefix(setting, "LOGFENCE_JWT_") {
-			g.cmd.Env = append(g.cmd.Env, setting)
-		}
-	}
-	g.cmd.Env = append(g.cmd.Env, "LOGFENCE_ADDR=127.0.0.1:0", "LOGFENCE_ADMIN_ADDR=127.0.0.1:0")
-	if err := g.start(t.Context()); err != nil {
+	g, err := startWithout(t.Context(), "LOGFENCE_JWT_", on.issuer, on.mixed.URL(), []string{"--config", file}, settings...)
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = g.stop() })
