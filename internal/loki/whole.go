@@ -22,7 +22,7 @@ func (t wholeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return response, err
 	}
 	if encoding := response.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return response, nil // a compressed body that was cut is seen to be cut by whoever decompresses it
+		return response, nil // a compressed body that was cut fails where it is decompressed
 	}
 	response.Body = &wholeBody{ReadCloser: response.Body, length: response.ContentLength}
 	return response, nil
