@@ -181,6 +181,7 @@ paths:
 components:
   parameters:
     Tenant: {name: X-Tenant, in: header, schema: {type: string}}
+    Grant: {name: X-Grant, in: header, schema: {type: string}}
     Name: {name: name, in: path, required: true, schema: {type: string}, example: app}
     Flag: {name: X-Flag, in: header, schema: {type: string}}
     Since:
