@@ -32,9 +32,13 @@ run: build ## a demo: a real Loki with two tenants' logs, and logfence in front 
 loki: ## find or build the Loki and logcli that the demo and the tests run
 	@$(STATIC) go run ./internal/demo/findloki
 
+# Tests of one goroutine that look at many texts or bytes. The race detector finds nothing in them, and makes minutes of seconds.
+LONG_LOOPS := '^(TestReprint|TestPatternsPrinted|TestLokisOwnQueries|FuzzReprint|FuzzQuery|FuzzPatternSelector|TestExportOfLongLines|TestContextIsBounded)$$'
+
 .PHONY: test
 test: loki proxies ## run every test, those against a real Loki included
-	go test $(RACE) -count=1 -timeout=20m ./...
+	go test $(RACE) -count=1 -timeout=20m -skip $(LONG_LOOPS) ./...
+	$(STATIC) go test -count=1 -run $(LONG_LOOPS) ./internal/tenancy ./internal/httpapi
 	$(STATIC) go test -C internal/tools ./...
 	@$(MAKE) --no-print-directory test-reference
 	@$(MAKE) --no-print-directory test-typescript
