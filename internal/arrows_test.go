@@ -32,7 +32,7 @@ var mayImport = map[string][]string{
 		"internal/tenancy", "internal/tenant", "internal/web",
 	},
 	"internal/httpapi": {
-		"gen/api", "internal/access", "internal/audit", "internal/auth", "internal/fielderror", "internal/limits", "internal/loki", "internal/pages",
+		"gen/api", "internal/access", "internal/audit", "internal/auth", "internal/fielderror", "internal/hint", "internal/limits", "internal/loki", "internal/pages",
 		"internal/strictjson", "internal/tail", "internal/telemetry", "internal/tenancy", "internal/tenant", "internal/web",
 	},
 	"internal/telemetry": {"internal/audit", "internal/tenant"},
