@@ -15,6 +15,7 @@ import (
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/lokitest"
+	"github.com/logfence/logfence/internal/poll"
 	"github.com/logfence/logfence/internal/tenancy"
 	"github.com/logfence/logfence/internal/tenant"
 )
@@ -59,6 +60,9 @@ func TestReadBudget(t *testing.T) {
 		{"Loki's words", lokis, filter, 10, 400, 1, "the query would read too many bytes (query: 68 B, limit: 10 B)"},
 		{"an instant query", instant, metric, 10, 400, 1, "the query would read too many bytes"},
 		{"an export", exportPath, filter, 10, 422, 1, "query_reads_too_much"},
+		{"a page of lines", "/api/v1/logs/lines", filter, 10, 422, 1, "query_reads_too_much"},
+		{"a page without a filter", "/api/v1/logs/lines", `{app="api"}`, 10, 200, 0, ""},
+		{"a page within it", "/api/v1/logs/lines", filter, 68, 200, 1, ""},
 		{"as much as may be", native, filter, 68, 200, 1, ""},
 		{"lines without a filter", native, `{app="api"}`, 10, 200, 0, ""},
 		{"an export without a filter", exportPath, `{app="api"}`, 10, 200, 0, ""},
@@ -81,6 +85,36 @@ func TestReadBudget(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestStreamsReadBudget guarantees that a stream of lines is held to the budget before its first byte.
+func TestStreamsReadBudget(t *testing.T) {
+	t.Parallel()
+	g := budgeted(t, 10)
+	for _, media := range []string{mediaNDJSON, "text/event-stream"} {
+		r := g.request(http.MethodGet, "/api/v1/logs/lines", "query", `{app="api"} |= "alpha"`)
+		r.Header.Set("Accept", media)
+		refusedAs(t, g.send(alphaToken, r), http.StatusUnprocessableEntity, "query_reads_too_much", "it may read 10 B")
+	}
+}
+
+// TestPageWaitsInOrder guarantees that a page of lines waits for memory while it has no slot at Loki, before its estimate and
+// when a response needs more: with a single slot, a query beside it is not kept waiting.
+func TestPageWaitsInOrder(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, withLimits(t, func(c *limits.Config) { c.MaxQueryBytesRead, c.AtOnce, c.Wait = 1<<30, 1, time.Minute }))
+	held := g.fill(limits.MemoryPages)
+	done := make(chan apiResponse, 1)
+	go func() { done <- g.get(alphaToken, "/api/v1/logs/lines", "query", `{app="api"} |= "alpha"`) }()
+	poll.Wait(t, "the page to wait for memory", func() bool { return g.server.limits.Memory().Stats(limits.MemoryPages).Waiting > 0 })
+	if a := g.get(alphaToken, "/api/v1/logs/query", "query", `{app="api"}`); a.StatusCode != http.StatusOK {
+		t.Errorf("a query beside it: %d %s", a.StatusCode, a.text)
+	}
+	held.Release()
+	if a := <-done; a.StatusCode != http.StatusOK {
+		t.Errorf("the page: %d %s", a.StatusCode, a.text)
+	}
+	g.nothingReserved()
 }
 
 // TestEstimateIsOfWhatIsRead guarantees that an estimate is that of the fenced selector, over the range in brackets and the
@@ -156,15 +190,21 @@ func TestQueryWithoutEstimate(t *testing.T) {
 	}
 }
 
+// explain sends a body to explain.
+func (g *gateway) explain(body string) apiResponse {
+	g.Helper()
+	r, err := http.NewRequestWithContext(g.Context(), http.MethodPost, g.url+"/api/v1/logs/explain", strings.NewReader(body))
+	if err != nil {
+		g.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	return g.send(alphaToken, r)
+}
+
 // explained is what explain returns for a body.
 func (g *gateway) explained(t *testing.T, body string) (explained api.ExplainedQuery) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.url+"/api/v1/logs/explain", strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("Content-Type", "application/json")
-	a := g.send(alphaToken, r)
+	a := g.explain(body)
 	if err := json.Unmarshal([]byte(a.text), &explained); err != nil || a.StatusCode != http.StatusOK {
 		t.Fatalf("%d %s %v", a.StatusCode, a.text, err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/logfence/logfence/gen/api"
 	"github.com/logfence/logfence/internal/limits"
+	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/pages"
 	"github.com/logfence/logfence/internal/tenancy"
 )
@@ -156,20 +157,45 @@ const (
 // linesPage responds with a page.
 func (s *Server) linesPage(c echo.Context, r linesRequest) error {
 	bytes := int64(min(max(r.limit*pageLineBytes, minPageBytes), maxPageBytes))
+	ctx := c.Request().Context()
 	room := &pageRoom{reserve: s.pageMemory(c), beside: 2 * bytes}
 	defer room.release()
+	// Before the estimate, which has a slot at Loki.
+	if _, err := room.get(ctx, pages.Cost(bytes)); err != nil {
+		return err
+	}
+	if err := s.checkBytesRead(c, r.query, r.cursor.Rest()); err != nil {
+		return err
+	}
 	began := time.Now()
 	page, err := pages.Reading{
 		Walk: pages.Walk{
-			Source: s.pageSource(requestOptions(c), r.query), Lines: pageLines(c), Bytes: bytes, LongBytes: s.longBytes(), Reserve: room.get,
+			Source: s.slottedSource(c, r.query), Lines: pageLines(c), Bytes: bytes, LongBytes: s.longBytes(), Reserve: room.get,
 		},
 		Cursor: r.cursor, Limit: r.limit, MaxBytes: bytes, Late: func() bool { return time.Since(began) > pageLasts },
-	}.Page(c.Request().Context())
+	}.Page(ctx)
 	if err != nil {
 		return err
 	}
 	room.fill(pages.Size(page.All))
 	return writeLinesPage(c, page)
+}
+
+// slottedSource requests each response of a page with a slot at Loki of its own: a page may wait for more memory between two of
+// them, and must not keep a slot from others while it does.
+func (s *Server) slottedSource(c echo.Context, q tenancy.Query) pages.Source {
+	x, options := requestStateOf(c), requestOptions(c)
+	x.ticket.Release() // that of the estimate
+	options.Slot = nil
+	source := s.pageSource(options, q)
+	return func(ctx context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error) {
+		release, err := x.querySlot(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer release()
+		return source(ctx, p, maxBytes)
+	}
 }
 
 // pageRoom is the memory of a page, whose lines come with several responses of Loki's: that of one of them, and beside it
