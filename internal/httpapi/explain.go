@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -27,9 +28,9 @@ func (s *Server) ExplainQuery(c echo.Context, _ api.ExplainQueryParams) error {
 		explained, err = who.scope.Explain(request.Query)
 		return err
 	})
-	if p := ofQuery(err); p != nil && p.Status == http.StatusBadRequest {
+	if p := ofExplained(err); p != nil && p.Status == http.StatusBadRequest {
 		d.Unproven = unproven(err)
-		return c.JSON(http.StatusOK, api.RefusedQuery{Valid: api.False, Error: queryError(p)})
+		return c.JSON(http.StatusOK, api.RefusedQuery{Valid: api.False, Error: queryError(p.withHint(request.Query))})
 	}
 	if err != nil {
 		return err
@@ -64,10 +65,22 @@ func (s *Server) explainReads(c echo.Context, r api.ExplainRequest, q tenancy.Qu
 	return &api.ReadEstimate{Streams: found.Streams, Chunks: found.Chunks, Bytes: found.Bytes, Entries: found.Entries}, nil
 }
 
+// ofExplained is the problem of a query that is not valid, and of one that Loki refuses when it runs it.
+func ofExplained(err error) *problem {
+	var later *tenancy.RefusedLaterError
+	if errors.As(err, &later) {
+		return codeLokiRefused.problem(err, "%s", later.Message).at(later.Line, later.Column)
+	}
+	return ofQuery(err)
+}
+
 func queryError(p *problem) api.QueryError {
 	e := api.QueryError{Code: p.Code, Message: p.Detail}
 	if p.Line > 0 {
 		e.Line, e.Column = &p.Line, &p.Column
+	}
+	if p.Hint != "" {
+		e.Hint = &p.Hint
 	}
 	return e
 }

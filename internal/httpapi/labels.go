@@ -1,6 +1,13 @@
 package httpapi
 
 import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
 	"github.com/labstack/echo/v4"
 
 	"github.com/logfence/logfence/gen/api"
@@ -15,7 +22,7 @@ func (s *Server) ListLabels(c echo.Context, p api.ListLabelsParams) error {
 		return err
 	}
 	response, err := s.loki.Labels(c.Request().Context(), requestOptions(c), sel, w)
-	return s.copyResponse(c, response, err)
+	return s.copyNames(c, response, err)
 }
 
 // ListLabelValues handles GET /api/v1/logs/labels/{name}/values.
@@ -25,7 +32,59 @@ func (s *Server) ListLabelValues(c echo.Context, name string, p api.ListLabelVal
 		return err
 	}
 	response, err := s.loki.LabelValues(c.Request().Context(), requestOptions(c), name, sel, w)
+	return s.copyNames(c, response, err)
+}
+
+// copyNames is copyResponse for names and values. Loki leaves out data where there are none; on the native API it is always
+// there.
+func (s *Server) copyNames(c echo.Context, response *loki.Response, err error) error {
+	if err == nil && !isCompat(c.Request().URL.Path) {
+		err = withData(response)
+	}
 	return s.copyResponse(c, response, err)
+}
+
+// noNames is how Loki begins a response, and all of one without names; withNoNames is that with an empty list.
+const (
+	noNames     = `{"status":"success"}`
+	withNoNames = `{"status":"success","data":[]}`
+)
+
+// maxNoNames is more than a response without names has, compressed or not.
+const maxNoNames = 128
+
+// withData puts an empty list into a response without data, and leaves every other one as it is. It reads its first bytes
+// alone. With an error the response is closed.
+func withData(r *loki.Response) error {
+	first := make([]byte, maxNoNames)
+	n, err := io.ReadFull(r.Body, first)
+	first = first[:n]
+	rest := struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(first), r.Body), r.Body}
+	switch {
+	case err == nil: // there is more
+		r.Body = rest
+		return nil
+	case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+		r.Body.Close() //nolint:errcheck,gosec // the response is rejected
+		return fmt.Errorf("read names: %w", err)
+	}
+	var text io.Reader = bytes.NewReader(first)
+	if r.ContentEncoding == "gzip" {
+		if text, err = gzip.NewReader(text); err != nil {
+			r.Body = rest
+			return nil //nolint:nilerr // it is the client's to find
+		}
+	}
+	// What is not read to its end is not without names.
+	if all, err := io.ReadAll(io.LimitReader(text, maxNoNames)); err == nil && strings.TrimSpace(string(all)) == noNames {
+		rest.Reader = strings.NewReader(withNoNames)
+		r.ContentEncoding, r.Length = "", int64(len(withNoNames))
+	}
+	r.Body = rest
+	return nil
 }
 
 // ListDetectedLabels handles GET /api/v1/logs/labels/detected.

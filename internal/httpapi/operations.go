@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/labstack/echo/v4"
 
+	"github.com/logfence/logfence/internal/hint"
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/strictjson"
 )
@@ -286,7 +288,8 @@ func (o *operation) validate(ctx context.Context, r *http.Request, path map[stri
 		return fmt.Errorf("validate request: %w", err)
 	}
 	if invalid.Parameter != nil {
-		return parameterInvalid(invalid.Parameter.Name, "%s: %s.", invalid.Parameter.Name, reason(invalid))
+		name := invalid.Parameter.Name
+		return parameterInvalid(name, "%s: %s.", name, reason(invalid)).hinted(hintOfValue(name, values[name]))
 	}
 	return parameterInvalid("", "The body is not as described: %s.", reason(invalid))
 }
@@ -302,6 +305,18 @@ var validation = func() *openapi3filter.Options {
 	o.WithCustomSchemaErrorFunc(func(e *openapi3.SchemaError) string { return e.Reason })
 	return o
 }()
+
+// hintOfValue is the hint for the value of a parameter that is not as described.
+func hintOfValue(name string, given []string) string {
+	switch {
+	case len(given) != 1:
+		return ""
+	case given[0] == "":
+		return hint.Empty(name)
+	default:
+		return cmp.Or(hint.Time(given[0]), hint.Duration(given[0]))
+	}
+}
 
 func reason(invalid *openapi3filter.RequestError) string {
 	var schema *openapi3.SchemaError

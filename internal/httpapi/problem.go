@@ -14,6 +14,7 @@ import (
 
 	"github.com/logfence/logfence/internal/audit"
 	"github.com/logfence/logfence/internal/auth"
+	"github.com/logfence/logfence/internal/hint"
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/pages"
@@ -34,6 +35,8 @@ type problem struct {
 	Parameter string `json:"parameter,omitempty"`
 	Line      int    `json:"line,omitempty"`
 	Column    int    `json:"column,omitempty"`
+	// Hint is a common slip that the request probably has, and what to write instead.
+	Hint string `json:"hint,omitempty"`
 	// Grants are the names of the caller's grants, where it has to choose one.
 	Grants []string `json:"grants,omitempty"`
 
@@ -139,6 +142,21 @@ func (p *problem) at(line, column int) *problem {
 	return p
 }
 
+// hinted sets the hint; empty: there is none.
+func (p *problem) hinted(hint string) *problem {
+	p.Hint = hint
+	return p
+}
+
+// withHint adds the hint to a query that is not valid. The queries are those of the request: of several, the error does not say
+// which one it is about.
+func (p *problem) withHint(queries ...string) *problem {
+	if p.Code == codeQueryInvalid.name && len(queries) == 1 {
+		p.Hint = hint.Query(queries[0], p.Line, p.Column)
+	}
+	return p
+}
+
 func parameterInvalid(name, format string, args ...any) *problem {
 	p := codeParameterInvalid.problem(nil, format, args...)
 	p.Parameter = name
@@ -154,7 +172,7 @@ func problemOf(err error, queries ...string) *problem {
 	ofRefused := func(err error) *problem { return ofRefused(err, strings.Join(queries, "\n")) }
 	for _, in := range []func(error) *problem{asProblem, ofGrants, ofToken, ofRecord, ofQuery, ofLimits, ofRefused, ofLoki, ofRouter} {
 		if p := in(err); p != nil {
-			return p
+			return p.withHint(queries...)
 		}
 	}
 	return codeInternal.problem(err, "The request could not be handled. Report it with its request id.")

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+
+	"github.com/logfence/logfence/internal/hint"
 )
 
 // Times and durations are read as Loki 3.7.8 reads them (pkg/loghttp/params.go), once, and sent on as
@@ -26,7 +28,7 @@ func windowOf(now time.Time, start, end, since *string) (window, error) {
 	if since != nil {
 		d, err := model.ParseDuration(*since)
 		if err != nil {
-			return window{}, parameterInvalid("since", "since: %q is no duration; write 30m, 6h or 2d.", *since)
+			return window{}, parameterInvalid("since", "since: %q is no duration; write 30m, 6h or 2d.", *since).hinted(hint.Duration(*since))
 		}
 		span = time.Duration(d)
 	}
@@ -68,7 +70,7 @@ func parseTime(name, value string) (time.Time, error) {
 	t, ok := readTime(value)
 	if !ok || t.Before(earliest) || t.After(latest) {
 		return time.Time{}, parameterInvalid(name,
-			"%s: %q is no time; write RFC 3339 (2026-01-31T12:00:00Z), or Unix time in seconds or nanoseconds.", name, value)
+			"%s: %q is no time; write RFC 3339 (2026-01-31T12:00:00Z), or Unix time in seconds or nanoseconds.", name, value).hinted(hint.Time(value))
 	}
 	return t, nil
 }
@@ -102,7 +104,7 @@ func parseStep(name string, value *string) (time.Duration, error) {
 	}
 	d, ok := readStep(*value)
 	if !ok || d <= 0 {
-		return 0, parameterInvalid(name, "%s: %q is no duration above zero; write 30s, 5m or a number of seconds.", name, *value)
+		return 0, parameterInvalid(name, "%s: %q is no duration above zero; write 30s, 5m or a number of seconds.", name, *value).hinted(hint.Duration(*value))
 	}
 	return d, nil
 }

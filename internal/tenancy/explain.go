@@ -26,10 +26,14 @@ type SelectorPart struct {
 // Matcher is one label matcher of a selector: Op is one of =, !=, =~ and !~.
 type Matcher struct{ Name, Op, Value string }
 
-// Explain fences a text and describes its parts. The errors are those of [Scope.Query].
+// Explain fences a text and describes its parts. The errors are those of [Scope.Query], with the place of a regular expression
+// that is none, and a [*RefusedLaterError] for what Loki finds only when it runs the query.
 func (s Scope) Explain(text string) (Explanation, error) {
 	f, err := s.fenceText(text, wantQuery)
 	if err != nil {
+		return Explanation{}, located(text, err)
+	}
+	if err := checkStages(text, f.original); err != nil {
 		return Explanation{}, err
 	}
 	parts := partsOf(f.original)

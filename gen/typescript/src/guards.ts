@@ -31,7 +31,7 @@ export function isProblem(v: unknown): v is Problem {
     isObject(v) &&
     [v.type, v.title, v.detail, v.code, v.request_id].every(isText) &&
     isNumber(v.status) &&
-    isTextIfAny(v.parameter) &&
+    [v.parameter, v.hint].every(isTextIfAny) &&
     [v.line, v.column].every(isNumberIfAny)
   );
 }

@@ -53,7 +53,8 @@ type change struct {
 	Parameters []string          `yaml:"parameters"` // components that come before the native operation's
 	Sample     map[string]string `yaml:"sample"`     // text replaced in the code sample
 	// Description is appended to the native one, as a paragraph.
-	Description string `yaml:"description"`
+	Description string            `yaml:"description"`
+	Responses   map[string]string `yaml:"responses"` // components in place of the native ones, by status
 }
 
 // format is another form of the native error responses.
@@ -333,6 +334,13 @@ func (b *builder) change(r row, native located, operation *yaml.Node) error {
 			first = append(first, reference("parameters", name))
 		}
 		list.Content = slices.Concat(first, list.Content)
+	}
+	for status, name := range change.Responses {
+		responses := get(operation, "responses")
+		if get(responses, status) == nil {
+			return fmt.Errorf("its native operation has no response %s", status)
+		}
+		set(responses, status, reference("responses", name))
 	}
 	source := get(get(operation, "x-codeSamples").Content[0], "source")
 	from, to := b.examplePath(native.path, native.item), b.examplePath(r.Path, native.item)

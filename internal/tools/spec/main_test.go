@@ -66,6 +66,7 @@ func TestMistakes(t *testing.T) {
 		{"a change of no operation", "", "lokiLabels:=>lokiLables:", "changes: lokiLables is no row"},
 		{"an operation without a row", "", "lokiVersion:\n=>lokiVersions:\n", "it has no native operation and is not described"},
 		{"a sample that has changed", "", "'since=': 'since[]='=>'from=': 'from[]='", "does not have from= once"},
+		{"a response to replace that is none", "", "    sample: {'since=': 'since[]='}=>    responses: {'299': Labels}", "no response 299"},
 		{"an unknown error response", "", "of: BadRequest=>of: BedRequest", "there is no response BedRequest"},
 		{"an example that is gone", "", "without: [gone]=>without: [lost]", "no example lost"},
 		{"a form of no operation", "x-form-of: listLabels=>x-form-of: listLables", "", "which is no operation"},

@@ -359,6 +359,15 @@ export type Problem = {
      */
     column?: number;
     /**
+     * What to write instead, when the request has a common slip: typographic or single quotes, a non-breaking space, a
+     * semicolon, a `\d` that is not escaped, a label name with dots, a `+` that is not encoded in a time zone, a duration such as
+     * `1.5h`, PromQL, `by` without parentheses, a variable that was not replaced, an empty value, or a name that
+     * only newer versions of Loki know. For users; the text can change. It begins with a line and a column when the slip is at
+     * another place than `line` and `column`. A query of more than 16 KiB gets none.
+     *
+     */
+    hint?: string;
+    /**
      * Names of the caller's grants, of which it has to choose one with the header `X-Logfence-Grant`.
      */
     grants?: Array<GrantName>;
@@ -374,13 +383,17 @@ export type GrantName = string;
  */
 export type QueryError = {
     /**
-     * Code of the problem that running the query would return: `query_invalid` or `query_unsupported`.
+     * Code of the problem that running the query would return: `query_invalid`, `query_unsupported`, or `loki_refused` for a regular expression, a filter or a template that is not valid, which Loki finds only when it runs the query.
      */
     code: string;
     /**
-     * What is wrong. Parse errors are in the words of Loki's parser.
+     * What is wrong, in the words of Loki's parser.
      */
     message: string;
+    /**
+     * What to write instead, when the query has a common slip; the `hint` of a problem.
+     */
+    hint?: string;
     /**
      * Line of the error, from 1. Absent when the error has no position.
      */
@@ -1287,12 +1300,23 @@ export type SeriesResponse = {
 /**
  * Names or values, sorted.
  */
-export type LabelsResponse = {
+export type LokiLabelsResponse = {
     status: Success;
     /**
      * Absent when there are no names or values.
      */
     data?: Array<string>;
+};
+
+/**
+ * Names or values, sorted.
+ */
+export type LabelsResponse = {
+    status: Success;
+    /**
+     * Empty when there are no names or values.
+     */
+    data: Array<string>;
 };
 
 /**
@@ -2190,7 +2214,7 @@ export type ListLabelsError = ListLabelsErrors[keyof ListLabelsErrors];
 
 export type ListLabelsResponses = {
     /**
-     * Names or values, as Loki returns them.
+     * Names or values.
      */
     200: LabelsResponse;
 };
@@ -2279,7 +2303,7 @@ export type ListLabelValuesError = ListLabelValuesErrors[keyof ListLabelValuesEr
 
 export type ListLabelValuesResponses = {
     /**
-     * Names or values, as Loki returns them.
+     * Names or values.
      */
     200: LabelsResponse;
 };
