@@ -10,6 +10,8 @@ const here = (path: string): string => fileURLToPath(new URL(path, import.meta.u
 export default defineConfig({
   root: here('.'),
   base: '/explore/',
+  // Relative, so that all of it may be served below a path: the page's own address has no slash at its end.
+  experimental: { renderBuiltUrl: (file, { hostType }) => (hostType === 'html' ? `explore/${file}` : { relative: true }) },
   resolve: { alias: { '@logfence/client': here('../../../gen/typescript/src/index.ts') } },
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   plugins: [licences('licences.txt')],

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 
 import type { Client, Failure } from '../model';
 import { claimHistory, forgetHistory } from '../query';
+import { basePath } from './base';
 import { Dialog } from './Dialog';
 import { Explore } from './Explore';
 import { FailureBox } from './FailureBox';
@@ -36,7 +37,7 @@ export function App() {
   const session = useRef<Session>();
   const connect = (tenant?: string): Client =>
     createLogfence({
-      baseUrl: '',
+      baseUrl: basePath,
       tenant,
       grant: chosenGrant.get(),
       token: () => session.current?.token() ?? Promise.reject(new Error('signed out')),
@@ -45,7 +46,7 @@ export function App() {
   /** Uses a session if the server accepts its token. */
   const enter = async (next: Session): Promise<Failure | undefined> => {
     setBusy(true);
-    const meOf = (grant: string | undefined) => createLogfence({ baseUrl: '', grant, token: next.token }).getMe();
+    const meOf = (grant: string | undefined) => createLogfence({ baseUrl: basePath, grant, token: next.token }).getMe();
     let response = await meOf(chosenGrant.get());
     if (response.error?.code === 'grant_not_yours') {
       chosenGrant.set(undefined); // it has been taken away, or another user has chosen it

@@ -1,5 +1,6 @@
 import { useEffect } from 'preact/hooks';
 
+import { basePath } from './base';
 import { Dialog } from './Dialog';
 
 /** What keys do, by what they are called here. */
@@ -72,11 +73,11 @@ export function ShortcutsDialog({ onClose }: { onClose: () => void }) {
       <p class="a-muted a-small-text">
         In the query, Enter runs it and Shift+Enter starts a new line. Single keys count outside of fields. What this page is made of, and
         its licences:{' '}
-        <a href="/explore/licences.txt" target="_blank" rel="noreferrer">
+        <a href={`${basePath}/explore/licences.txt`} target="_blank" rel="noreferrer">
           licences
         </a>
         . The API:{' '}
-        <a href="/docs" target="_blank" rel="noreferrer">
+        <a href={`${basePath}/docs`} target="_blank" rel="noreferrer">
           reference
         </a>
         .
