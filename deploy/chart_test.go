@@ -74,6 +74,29 @@ func TestChartOnOpenShift(t *testing.T) {
 	}
 }
 
+// TestChartBelowPath guarantees that the routes lead the base path to logfence, and that its probes, which are on the admin
+// listener, stay as they are.
+func TestChartBelowPath(t *testing.T) {
+	needTools(t)
+	file := filepath.Join(t.TempDir(), "values.yaml")
+	values := strings.Replace(least, "config: {", "config: {LOGFENCE_BASE_PATH: /portal/logs, ", 1) +
+		"\ningress: {enabled: true, host: portal.example.com}\nhttpRoute: {enabled: true, parentRefs: [{name: public}]}\n"
+	if err := os.WriteFile(file, []byte(values), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	made, err := template(file)
+	if err != nil {
+		t.Fatalf("template: %v\n%s", err, made)
+	}
+	conform(t, made)
+	settings(t, made)
+	for text, n := range map[string]int{"path: /portal/logs\n": 1, "value: /portal/logs\n": 1, "path: /healthz\n": 2, "path: /readyz?exclude=loki\n": 1} {
+		if got := strings.Count(string(made), text); got != n {
+			t.Errorf("%q is there %d times, want %d", text, got, n)
+		}
+	}
+}
+
 // TestChartRefuses guarantees that a mistake in the values is found before anything is installed.
 func TestChartRefuses(t *testing.T) {
 	needTools(t)

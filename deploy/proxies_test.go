@@ -72,7 +72,7 @@ func startReplica(t *testing.T, issuer *demo.Issuer, loki string, log io.Writer,
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- g.Serve(ctx) }()
-	r := replica{strings.TrimPrefix(g.PublicURL(), "http://"), strings.TrimPrefix(g.AdminURL(), "http://"), stop, ended}
+	r := replica{strings.TrimSuffix(strings.TrimPrefix(g.PublicURL(), "http://"), c.BasePath), strings.TrimPrefix(g.AdminURL(), "http://"), stop, ended}
 	t.Cleanup(stop)
 	poll.Wait(t, "logfence is ready", func() bool {
 		response, err := http.Get("http://" + r.admin + "/readyz")
@@ -99,14 +99,23 @@ type proxyProgram struct {
 
 var (
 	nginx = proxyProgram{name: "nginx", binary: "nginx", configure: func(t *testing.T, dir, listen string, u []replica) []string {
-		return nginxArgs(t, dir, listen, replaced(t, "proxies/nginx.conf", "server logfence:8080;", "server "+u[0].public+";"))
+		return nginxArgs(t, dir, listen, nginxServer(t, u))
 	}}
 	nginxPlain = proxyProgram{name: "nginx with proxy_pass alone", binary: "nginx", hidesDeath: []string{"HTTP/1.1", "HTTP/2"}, configure: func(t *testing.T, dir, listen string, u []replica) []string {
 		return nginxArgs(t, dir, listen, "server { listen 443 ssl http2; ssl_certificate /etc/nginx/tls/logs.crt; "+
 			"ssl_certificate_key /etc/nginx/tls/logs.key; location / { proxy_pass http://"+u[0].public+"; } }")
 	}}
-	haproxy = proxyProgram{name: "haproxy", binary: "haproxy", trailers: true, hidesDeath: []string{"HTTP/2"}, hidesCut: []string{"HTTP/2"}, configure: haproxyArgs}
+	haproxy = proxyProgram{
+		name: "haproxy", binary: "haproxy", trailers: true, hidesDeath: []string{"HTTP/2"}, hidesCut: []string{"HTTP/2"},
+		configure: func(t *testing.T, dir, listen string, u []replica) []string { return haproxyArgs(t, dir, listen, u) },
+	}
 )
+
+// nginxServer is the documented configuration, with further texts replaced.
+func nginxServer(t *testing.T, u []replica, more ...string) string {
+	t.Helper()
+	return replaced(t, "proxies/nginx.conf", append([]string{"server logfence:8080;", "server " + u[0].public + ";"}, more...)...)
+}
 
 func nginxArgs(t *testing.T, dir, listen, server string) []string {
 	t.Helper()
@@ -121,9 +130,10 @@ func nginxArgs(t *testing.T, dir, listen, server string) []string {
 	return []string{"-e", "stderr", "-p", dir, "-c", written(t, dir, "nginx.conf", conf)}
 }
 
-func haproxyArgs(t *testing.T, dir, listen string, u []replica) []string {
+// haproxyArgs has the documented configuration, with further texts replaced.
+func haproxyArgs(t *testing.T, dir, listen string, u []replica, more ...string) []string {
 	t.Helper()
-	pairs := []string{"bind :443", "bind " + listen, "/etc/haproxy/tls/logs.pem", filepath.Join(dir, "tls.pem"), "check port 9090", "check"}
+	pairs := append([]string{"bind :443", "bind " + listen, "/etc/haproxy/tls/logs.pem", filepath.Join(dir, "tls.pem"), "check port 9090", "check"}, more...)
 	for i := range 2 {
 		n := u[min(i, len(u)-1)]
 		_, port, err := net.SplitHostPort(n.admin)
@@ -233,8 +243,8 @@ func certificate(t *testing.T, path string) *x509.CertPool {
 	return roots
 }
 
-// behind starts logfence behind a proxy. The relay, if it is not nil, stands between them.
-func behind(t *testing.T, p proxyProgram, relayed func(upstream string) (listen string)) *proxied {
+// behind starts logfence behind a proxy. The relay, if it is not nil, stands between them. extra are settings.
+func behind(t *testing.T, p proxyProgram, relayed func(upstream string) (listen string), extra ...string) *proxied {
 	t.Helper()
 	issuer, err := demo.StartIssuer(t.Context())
 	if err != nil {
@@ -245,7 +255,7 @@ func behind(t *testing.T, p proxyProgram, relayed func(upstream string) (listen 
 	if x.token, err = issuer.Token(demo.Claims{Subject: "ana", Tenant: "alpha"}); err != nil {
 		t.Fatal(err)
 	}
-	r := startReplica(t, issuer, x.loki.URL, x.log)
+	r := startReplica(t, issuer, x.loki.URL, x.log, extra...)
 	if relayed != nil {
 		r.public = relayed(r.public)
 	}

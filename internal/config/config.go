@@ -38,6 +38,10 @@ type Config struct {
 	AdminAddr   string // where health is served to operators
 	TLSCertFile string // PEM; empty: plain HTTP
 	TLSKeyFile  string // PEM
+	// BasePath is the path below which callers find the API; empty: the root.
+	BasePath string
+	// BasePathStripped says that a proxy removes BasePath from the requests that it passes on.
+	BasePathStripped bool
 
 	DrainDelay   time.Duration // from the signal to end until no more connections are accepted
 	DrainTimeout time.Duration // how long requests in flight may take to complete after that

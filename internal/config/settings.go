@@ -111,6 +111,16 @@ var settingsBefore = []setting{
 		target:  func(d *loader) any { return &d.TLSKeyFile },
 	},
 	{
+		name: "BASE_PATH", kind: kindText, field: "BasePath",
+		meaning: "path below which everything on `LOGFENCE_ADDR` is served, such as `/logs` for `https://portal.example.com/logs/explore`; without it, at the root",
+		target:  func(d *loader) any { return &d.BasePath },
+	},
+	{
+		name: "BASE_PATH_STRIPPED", kind: kindSwitch, fallback: "false", field: "BasePathStripped",
+		meaning: "the reverse proxy removes `LOGFENCE_BASE_PATH` from requests before it passes them on; `false`: it passes them on as they are",
+		target:  func(d *loader) any { return &d.BasePathStripped },
+	},
+	{
 		name: "CORS_ORIGINS", kind: kindList, field: "CORSOrigins",
 		meaning: "origins that may call the API from a browser, compared exactly, such as `https://grafana.example.com`",
 		target:  func(d *loader) any { return &d.CORSOrigins },

@@ -112,7 +112,7 @@ func (d *loader) validateListeners() error {
 	if d.MetricsTenants < 0 {
 		errs = append(errs, fielderror.New("MetricsTenants", "%d is negative; write 0 or more", d.MetricsTenants))
 	}
-	return errors.Join(append(errs, d.validateTLS(), d.validateDrain())...)
+	return errors.Join(append(errs, d.validateTLS(), d.validateDrain(), d.validateBasePath())...)
 }
 
 // maxDrain is for the slip of a unit; a supervisor kills logfence long before.

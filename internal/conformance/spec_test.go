@@ -183,6 +183,8 @@ func (d *description) checkNowhere(req *http.Request, a reply) error {
 	at := req.URL.Path
 	media := a.header.Get("Content-Type")
 	switch {
+	case a.status == http.StatusTemporaryRedirect:
+		return checkPageRedirect(req, a)
 	case at == "/openapi.yaml" || at == "/openapi.json" || at == "/docs" || strings.HasPrefix(at, "/docs/"):
 		return d.checkPage(a)
 	case at == "/ready":
@@ -204,6 +206,18 @@ func (d *description) checkNowhere(req *http.Request, a reply) error {
 		return fmt.Errorf("%d is %q: %w", a.status, media, errUndeclared)
 	}
 	return d.checkSchema("Problem", a.body)
+}
+
+// checkPageRedirect accepts a redirect of a GET or HEAD from the root, or from a page's address with a slash, to the page.
+func checkPageRedirect(req *http.Request, a reply) error {
+	location := a.header.Get("Location")
+	page, query, _ := strings.Cut(location, "?")
+	get := req.Method == http.MethodGet || req.Method == http.MethodHead
+	from := req.URL.Path == "/" || req.URL.Path == page+"/"
+	if !get || !from || page != "/docs" && page != "/explore" || query != req.URL.RawQuery {
+		return fmt.Errorf("%s %s is redirected to %q: %w", req.Method, req.URL.Path, location, errUndeclared)
+	}
+	return nil
 }
 
 // checkRedirect accepts a redirect of a GET or HEAD to one of Loki's paths that the spec has, written as it writes it.

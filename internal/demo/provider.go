@@ -26,6 +26,7 @@ var redirects = []string{
 	"http://127.0.0.1/callback", "http://localhost/callback",
 	"http://127.0.0.1/explore", "http://localhost/explore",
 	"http://127.0.0.1/explore/", "http://localhost/explore/",
+	"http://127.0.0.1/portal/logs/explore", // of the tests below a path
 }
 
 const (

@@ -57,6 +57,7 @@ type Gateway struct {
 	log           *slog.Logger
 	public, admin http.Handler
 	tls           *tls.Config // nil: plain HTTP
+	basePath      string      // below which the API is served; empty: the root
 	addrs         addrs
 	listeners     listeners // closed by Serve, or by Close if it never served
 	clients       clients
@@ -142,7 +143,7 @@ func New(ctx context.Context, c config.Config, stderr io.Writer) (_ *Gateway, er
 	server, err := httpapi.New(httpapi.Config{
 		Verifier: verifier, Fence: fence, Loki: client, Parsing: parsing, Limits: limiter.Limiter,
 		Rules: granted.rules(), RulesErr: granted.err(), Recorder: seen.recorder, Log: log, Metrics: seen.metrics.Handler(), Profiles: c.PProf,
-		Compat: c.LokiCompat, BasicToken: c.BasicToken, TokenHeaders: c.Auth.TokenHeaders(), CORSOrigins: c.CORSOrigins, TrustedProxies: c.TrustedProxies,
+		BasePath: c.BasePath, BasePathStripped: c.BasePathStripped, Compat: c.LokiCompat, BasicToken: c.BasicToken, TokenHeaders: c.Auth.TokenHeaders(), CORSOrigins: c.CORSOrigins, TrustedProxies: c.TrustedProxies,
 		Explore: explorePage(c), MaxBody: c.MaxBodyBytes, LokiTails: c.LokiTails, ClientTimeout: c.ClientTimeout, Leeway: c.Auth.Leeway, InflightGrace: c.Auth.InflightGrace,
 		LokiWarning: atStart.warning, LokiWalls: atStart.walls,
 	})
@@ -152,8 +153,12 @@ func New(ctx context.Context, c config.Config, stderr io.Writer) (_ *Gateway, er
 	granted.whenChanged(server.AccessChanged)
 	seen.register(verifier, client, server)
 	life.reloadOnHangup()
+	servedBelow := c.BasePath
+	if c.BasePathStripped {
+		servedBelow = ""
+	}
 	return &Gateway{
-		log: log, public: server.Public(), admin: server.Admin(),
+		log: log, basePath: servedBelow, public: server.Public(), admin: server.Admin(),
 		addrs:   addrs{public: c.Addr, admin: c.AdminAddr},
 		tls:     certificate,
 		clients: clients{header: c.HeaderTimeout, idle: c.IdleTimeout, maxHeader: c.MaxHeaderBytes},
@@ -187,7 +192,9 @@ func (g *Gateway) Listen(ctx context.Context) error {
 }
 
 // PublicURL is where this machine reaches the API, without a slash at its end. It is known after Listen.
-func (g *Gateway) PublicURL() string { return localURL(g.listeners.public.Addr(), g.tls != nil) }
+func (g *Gateway) PublicURL() string {
+	return localURL(g.listeners.public.Addr(), g.tls != nil) + g.basePath
+}
 
 // AdminURL is where this machine reaches health and metrics. It is known after Listen.
 func (g *Gateway) AdminURL() string { return localURL(g.listeners.admin.Addr(), false) }

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"net/http"
-	"net/url"
 	"path"
 	"strings"
 
@@ -131,20 +130,17 @@ func (s *Server) lokiReady(c echo.Context) error {
 	return c.String(http.StatusOK, "ready\n")
 }
 
-// withoutDoubleSlashes returns where a GET or HEAD of one of Loki's paths is redirected whose slashes are doubled, as they
-// are where a client's base URL ends with one; Loki's router does the same. It is empty where cleaning the path does not
-// lead to a path of the specification: a path that is passed through as it is could name another host.
-func (t operationTable) withoutDoubleSlashes(r *http.Request) string {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.URL.RawPath != "" || strings.Contains(r.URL.Path, "/.") {
-		return ""
-	}
-	clean := path.Clean(r.URL.Path)
-	if !isCompat(clean) || strings.HasSuffix(r.URL.Path, "/") {
+// withoutDoubleSlashes returns where one of Loki's paths is redirected whose slashes are doubled, as they are where a
+// client's base URL ends with one; Loki's router does the same. It is empty where nothing is doubled, and where cleaning the
+// path does not lead to a path of the specification: a path that is passed through as it is could name another host.
+func (t operationTable) withoutDoubleSlashes(given string) string {
+	clean := path.Clean(given)
+	if clean == given || !isCompat(clean) || strings.HasSuffix(given, "/") || strings.Contains(given, "/.") {
 		return ""
 	}
 	for _, op := range t {
 		if op.route.Method == http.MethodGet && matchesTemplate(op.route.Path, clean) {
-			return (&url.URL{Path: clean, RawQuery: r.URL.RawQuery}).String()
+			return clean
 		}
 	}
 	return ""

@@ -44,6 +44,10 @@ type Config struct {
 	// Profiles serves those of the process to operators, under /debug/pprof/.
 	Profiles bool
 
+	// BasePath is the path below which callers find everything, such as `/logs`; empty: the root.
+	BasePath string
+	// BasePathStripped says that a proxy removes BasePath from the requests that it passes on.
+	BasePathStripped bool
 	// Compat serves Loki's own paths beside the native ones.
 	Compat bool
 	// BasicToken accepts a token also as the password of HTTP Basic.

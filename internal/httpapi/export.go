@@ -41,7 +41,7 @@ func (s *Server) ExportLogs(c echo.Context, p api.ExportLogsParams) error {
 	if err := s.checkBytesRead(c, q, w); err != nil {
 		return err
 	}
-	x := &export{Context: c, format: f, left: most, limited: p.Limit != nil}
+	x := &export{Context: c, problemOf: s.problemOf, format: f, left: most, limited: p.Limit != nil}
 	x.name = fileName(callerOf(c).Tenants, w, f.extension)
 	return x.finish(x.run(c.Request().Context(), pages.Walk{
 		Source: s.pageSource(requestOptions(c), q), Window: w, Lines: pageLines(c), LongBytes: s.longBytes(), Reserve: s.pageMemory(c),
@@ -83,6 +83,8 @@ func fileName(tenants []tenant.Name, w loki.Window, extension string) string {
 // export is one export in progress. Its memory is that of a page and of the write buffers.
 type export struct {
 	echo.Context
+
+	problemOf func(err error, queries ...string) *problem
 
 	format  format
 	name    string
@@ -219,7 +221,7 @@ func (x *export) finish(err error) error {
 // fail writes the last record of an export that failed.
 func (x *export) fail(cause error) error {
 	d := recordOf(x)
-	p := problemOf(cause, d.Requested...)
+	p := x.problemOf(cause, d.Requested...)
 	p.RequestID = d.RequestID
 	d.Code, d.Cause = p.Code, cause
 	if err := x.format.failure(&x.buffer, p); err != nil {

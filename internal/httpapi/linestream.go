@@ -38,7 +38,7 @@ func (s *Server) streamLines(c echo.Context, r linesRequest, media string) error
 		Slot: x.querySlot, Kind: errorKind,
 	})
 	defer stream.Close()
-	w := &lineStream{Context: c, stream: stream, ndjson: media == mediaNDJSON, began: time.Now(), firstLine: s.recorder.FirstLine}
+	w := &lineStream{Context: c, problemOf: s.problemOf, stream: stream, ndjson: media == mediaNDJSON, began: time.Now(), firstLine: s.recorder.FirstLine}
 	d := recordOf(c)
 	h := c.Response().Header()
 	h.Set(echo.HeaderContentType, media)
@@ -85,6 +85,8 @@ func errorKind(err error) pages.ErrorKind {
 // lineStream writes a stream of lines as events.
 type lineStream struct {
 	echo.Context
+
+	problemOf func(err error, queries ...string) *problem
 
 	stream    *pages.Stream
 	ndjson    bool
@@ -237,7 +239,7 @@ func (w *lineStream) sendError(err error) error {
 
 func (w *lineStream) problem(err error) *problem {
 	d := recordOf(w)
-	p := problemOf(err, d.Requested...)
+	p := w.problemOf(err, d.Requested...)
 	p.RequestID = d.RequestID
 	return p
 }

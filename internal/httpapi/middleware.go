@@ -149,7 +149,7 @@ func (s *Server) writeError(c echo.Context, d *audit.AccessRecord, err error) (a
 		d.Status, d.Code = statusClientClosed, "client_closed_request"
 		return true
 	}
-	p := problemOf(err, d.Requested...)
+	p := s.problemOf(err, d.Requested...)
 	d.Code = p.Code
 	d.Unproven = unproven(err)
 	if c.Response().Committed {
@@ -171,17 +171,17 @@ func unproven(err error) bool {
 
 // exactPath accepts a path only as the spec writes it: no `//`, `.` or `..`, no slash at the end, and
 // nothing escaped but the colon, which clients escape in label names. Paths that a proxy might interpret differently
-// are not found, but for what [operationTable.withoutDoubleSlashes] redirects.
+// are not found, but for what [Server.redirectOf] redirects.
 func (s *Server) exactPath(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		u := c.Request().URL
 		if u.RawPath != "" && strings.NewReplacer("%3A", ":", "%3a", ":").Replace(u.RawPath) != u.Path {
 			return echo.ErrNotFound
 		}
+		if status, location := s.redirectOf(c.Request()); status != 0 {
+			return c.Redirect(status, location)
+		}
 		if u.Path == "" || path.Clean(u.Path) != u.Path {
-			if at := s.redirects.withoutDoubleSlashes(c.Request()); at != "" {
-				return c.Redirect(http.StatusMovedPermanently, at)
-			}
 			return echo.ErrNotFound
 		}
 		u.RawPath = ""

@@ -349,7 +349,6 @@ func TestUnknownIsRefused(t *testing.T) {
 		status       int
 		code         string
 	}{
-		{http.MethodGet, "/", 404, "not_found"},
 		{http.MethodGet, "/api/v1/logs", 404, "not_found"},
 		{http.MethodGet, "/api/v1/logs/", 404, "not_found"},
 		{http.MethodGet, "/api/v1/logs/query/", 404, "not_found"},

@@ -115,9 +115,12 @@ var (
 	codeLokiTimeout          = code{"loki_timeout", http.StatusGatewayTimeout, "Loki took too long"}
 )
 
+// problemsPath is the page that explains the codes.
+const problemsPath = "/docs/problems"
+
 func (c code) problem(cause error, format string, args ...any) *problem {
 	return &problem{
-		Type: "/docs/problems#" + c.name, Title: c.title, Status: c.status, Code: c.name,
+		Type: problemsPath + "#" + c.name, Title: c.title, Status: c.status, Code: c.name,
 		Detail: fmt.Sprintf(format, args...), cause: cause,
 	}
 }
@@ -352,7 +355,7 @@ func ofRouter(err error) *problem {
 	}
 	switch he.Code {
 	case http.StatusNotFound:
-		return codeNotFound.problem(err, "There is nothing here. /openapi.yaml lists what there is.")
+		return codeNotFound.problem(err, "There is nothing here. The API reference lists what there is.")
 	case http.StatusMethodNotAllowed:
 		return codeMethodNotAllowed.problem(err, "This resource does not accept that method; the Allow header lists those that it accepts.")
 	case http.StatusBadRequest: // the generated binding of parameters

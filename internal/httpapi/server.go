@@ -66,9 +66,12 @@ type Server struct {
 	lastPolicy    atomic.Pointer[policy]
 
 	operations operationTable
-	redirects  operationTable // those to whose paths exactPath redirects
-	public     http.Handler
-	admin      http.Handler
+	redirects  operationTable // those to whose paths redirectOf redirects
+	// pageRedirects are the addresses of pages by the paths that are redirected to them.
+	pageRedirects map[string]string
+	base          basePath
+	public        http.Handler
+	admin         http.Handler
 }
 
 // The generated interface, enforced by the compiler: an operation that is added to the spec is missing here.
@@ -114,6 +117,7 @@ func New(c Config) (*Server, error) {
 	}
 	s.origins, s.tails, s.leeway, s.inflightGrace = c.CORSOrigins, newTailRegistry(c), c.Leeway, c.InflightGrace
 	s.rules, s.rulesErr = c.Rules, c.RulesErr
+	s.base, s.pageRedirects = basePath{path: c.BasePath, stripped: c.BasePathStripped}, pageRedirects(c.Explore != nil)
 	if s.public, err = s.newPublic(c); err != nil {
 		return nil, err
 	}
@@ -133,7 +137,7 @@ func (s *Server) newPublic(c Config) (http.Handler, error) {
 		// accessLog has already written the response; errors that arrive here are those of a lost connection.
 		s.log.Debug("response not sent", "error", err)
 	}
-	e.Pre(s.accessLog, s.exactPath)
+	e.Pre(s.accessLog, s.base.strip, s.exactPath)
 	e.Use(noOptions)
 	r := &registrar{server: s, echo: e, compat: c.Compat}
 	api.RegisterHandlers(r, s)
@@ -144,7 +148,7 @@ func (s *Server) newPublic(c Config) (http.Handler, error) {
 		s.redirects = s.operations
 		e.GET(lokiReadyPath, s.lokiReady)
 	}
-	if err := registerPages(e, c.Explore); err != nil {
+	if err := registerPages(e, c.Explore, c.BasePath); err != nil {
 		return nil, err
 	}
 	h := http.Handler(e)

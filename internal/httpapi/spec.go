@@ -24,9 +24,9 @@ type Explore struct {
 }
 
 // registerPages serves the spec, its reference and the log explorer: the only resources on the public
-// listener that need no token. The explorer sends its user's token to the API.
-func registerPages(e *echo.Echo, explore *Explore) error {
-	pages, err := web.Pages()
+// listener that need no token. The explorer sends its user's token to the API. base is where callers find the API.
+func registerPages(e *echo.Echo, explore *Explore, base string) error {
+	pages, err := web.Pages(base)
 	if err != nil {
 		return fmt.Errorf("make the reference: %w", err)
 	}

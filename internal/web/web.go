@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -52,7 +53,7 @@ const (
 )
 
 var files = []file{
-	{"/docs", static, "static/docs.html", html5},
+	{DocsPath, static, "static/docs.html", html5},
 	{"/docs/problems", static, "static/problems.html", html5},
 	{"/docs/docs.css", static, "static/docs.css", css},
 	{"/docs/docs.js", static, "static/docs.js", javaScript},
@@ -64,23 +65,45 @@ var files = []file{
 	{"/openapi.json", reference.Files, "openapi.json", jsonType},
 }
 
+// DocsPath is the path of the API reference.
+const DocsPath = "/docs"
+
 // Pages returns the handlers of all pages but the explorer, by path. They serve GET, and set every header that
-// matters to a browser.
-func Pages() (map[string]http.Handler, error) { return pages() }
+// matters to a browser. base is the path below which callers find the API, empty for the root: the specification names it as
+// its server, and what it says of other pages leads below it. The pages' own links are relative.
+func Pages(base string) (map[string]http.Handler, error) {
+	if base == "" {
+		return pages()
+	}
+	return readPages(base)
+}
 
 // pages is read once: nothing in the binary changes.
-var pages = sync.OnceValues(readPages)
+var pages = sync.OnceValues(func() (map[string]http.Handler, error) { return readPages("") })
 
-func readPages() (map[string]http.Handler, error) {
+func readPages(base string) (map[string]http.Handler, error) {
 	all := make(map[string]http.Handler, len(files))
 	for _, f := range files {
 		content, err := fs.ReadFile(f.from, f.name)
 		if err != nil {
 			return nil, fmt.Errorf("read what is built in: %w", err)
 		}
+		if base != "" {
+			content = below(base, content)
+		}
 		all[f.path] = newPage(f.mediaType, content)
 	}
 	return all, nil
+}
+
+// below has a page name addresses below a path: the server of the specification, as YAML and as JSON, and the page of the
+// error codes, to which the types of problems lead. TestPagesBelow holds that there are no others.
+func below(base string, content []byte) []byte {
+	return []byte(strings.NewReplacer(
+		"\nservers:\n  - url: /\n", "\nservers:\n  - url: "+base+"\n",
+		`"servers":[{"url":"/",`, `"servers":[{"url":"`+base+`",`,
+		DocsPath+"/problems", base+DocsPath+"/problems",
+	).Replace(string(content)))
 }
 
 // page is a file as it is served.

@@ -17,7 +17,7 @@ import (
 
 func get(t *testing.T, path string, header ...string) *httptest.ResponseRecorder {
 	t.Helper()
-	all, err := Pages()
+	all, err := Pages("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func get(t *testing.T, path string, header ...string) *httptest.ResponseRecorder
 // TestPagesAreSafeToShow guarantees of every page the headers that keep a browser from anything but it.
 func TestPagesAreSafeToShow(t *testing.T) {
 	t.Parallel()
-	all, err := Pages()
+	all, err := Pages("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,10 +201,59 @@ func TestSpecIsTheFile(t *testing.T) {
 	}
 }
 
+// TestPagesBelow guarantees that below a path the specification names its server and its pages there, in both forms, and that no
+// page leads to the root: what is not of the API is relative.
+func TestPagesBelow(t *testing.T) {
+	t.Parallel()
+	const base = "/portal/logs"
+	all, err := Pages(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := regexp.MustCompile(`(?:["'(= ])/(?:docs|explore|openapi)\b[^)"' ]{0,20}`)
+	var specs []any
+	for path, h := range all {
+		text := serve(t, h).Body.String()
+		switch path {
+		case "/docs/redoc.js", "/docs/redoc.LICENSE.txt":
+			if text != get(t, path).Body.String() {
+				t.Errorf("%s is changed", path)
+			}
+			continue
+		case "/openapi.yaml":
+			converted, err := yaml.YAMLToJSON([]byte(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			specs = append(specs, parsed(t, converted))
+		case "/openapi.json":
+			specs = append(specs, parsed(t, []byte(text)))
+		}
+		if found := root.FindString(text); found != "" {
+			t.Errorf("%s leads to %s", path, found)
+		}
+	}
+	if len(specs) != 2 || !reflect.DeepEqual(specs[0], specs[1]) {
+		t.Error("the JSON differs from the YAML")
+	}
+	servers, err := json.Marshal(specs[0].(map[string]any)["servers"])
+	if err != nil || !strings.Contains(string(servers), `"url":"/portal/logs"`) {
+		t.Errorf("servers are %s", servers)
+	}
+}
+
+func parsed(t *testing.T, text []byte) (v any) {
+	t.Helper()
+	if err := json.Unmarshal(text, &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
 // BenchmarkPages measures what the embedded pages add to the start.
 func BenchmarkPages(b *testing.B) {
 	for b.Loop() {
-		if _, err := readPages(); err != nil {
+		if _, err := readPages(""); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -74,3 +74,8 @@ app.kubernetes.io/component: test
 {{- else }}{{ int64 .Values.terminationGracePeriodSeconds }}
 {{- end }}
 {{- end }}
+
+{{/* The path below which callers find the API. */}}
+{{- define "logfence.basePath" -}}
+{{- .Values.config.LOGFENCE_BASE_PATH | default "/" }}
+{{- end }}

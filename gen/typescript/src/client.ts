@@ -10,7 +10,7 @@ import { sent, type WithDates } from './times.js';
 
 /** What a client has to know. */
 export interface LogfenceOptions {
-  /** Where logfence is, such as `https://logs.example.com`; empty for the page's own origin. */
+  /** Where logfence is, such as `https://logs.example.com` or `https://portal.example.com/logs`; empty for the page's own origin. */
   baseUrl: string;
   /**
    * The token of requests, or a function that gives one: it is called for each request, so that it can give

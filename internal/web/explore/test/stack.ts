@@ -23,7 +23,7 @@ interface Around {
   tokens: string;
 }
 
-const around = await startAround();
+export const around = await startAround();
 
 /** The URL of logfence with sign-in at the provider. */
 export const url = await startLogfence({ LOGFENCE_UI_OIDC_CLIENT_ID: around.client_id });
@@ -187,9 +187,10 @@ export async function accessible(page: Page, what: string): Promise<void> {
   assert.deepEqual(found, [], what);
 }
 
-/** Starts another logfence before the same Loki. */
+/** Starts another logfence before the same Loki, and returns its URL with its base path. */
 export async function startLogfence(settings: Record<string, string>): Promise<string> {
   const port = await freePort();
+  const base = settings['LOGFENCE_BASE_PATH_STRIPPED'] ? '' : (settings['LOGFENCE_BASE_PATH'] ?? '');
   const child = start(needed('LOGFENCE_BIN'), ['serve'], {
     LOGFENCE_LOKI_URL: around.loki,
     LOGFENCE_JWT_ISSUER: around.issuer,
@@ -202,8 +203,8 @@ export async function startLogfence(settings: Record<string, string>): Promise<s
     ...settings,
   });
   child.stderr?.resume();
-  await untilReady(`http://127.0.0.1:${port}/openapi.yaml`, child);
-  return `http://127.0.0.1:${port}`;
+  await untilReady(`http://127.0.0.1:${port}${base}/openapi.yaml`, child);
+  return `http://127.0.0.1:${port}${base}`;
 }
 
 async function startAround(): Promise<Around> {
