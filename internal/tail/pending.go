@@ -11,11 +11,13 @@ type pending struct {
 	entries []loki.Entry
 	prints  []uint64
 	drops   Drops
+	reader  *reader
 	size    int64 // as the reader counts them
 }
 
 // collect takes the lines of a frame that were not fetched, and returns their fingerprints.
-func (s *stream) collect(p *pending, frame loki.Frame) []uint64 {
+func (s *stream) collect(p *pending, r *reader, frame loki.Frame) []uint64 {
+	p.reader = r
 	before := len(p.prints)
 	p.size += sizeOf(frame)
 	if s.fetched != nil && time.Now().After(s.fetchedUntil) {
@@ -35,14 +37,14 @@ func (s *stream) collect(p *pending, frame loki.Frame) []uint64 {
 }
 
 // flush delivers what is pending.
-func (s *stream) flush(p *pending, r *reader) {
+func (s *stream) flush(p *pending) {
 	if p.size == 0 {
 		return
 	}
 	for b := range s.split(p.entries, p.prints, p.drops) {
 		s.ring.push(b)
 	}
-	r.done(p.size)
+	p.reader.done(p.size)
 	*p = pending{}
 	s.lastPush = time.Now()
 }

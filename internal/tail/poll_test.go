@@ -109,11 +109,11 @@ func TestTailIsRenewed(t *testing.T) {
 	})
 }
 
-// TestRenewalWaitsForLateFrames guarantees that lines which Loki had taken in before the next tail began, and sends after, are
-// not lost, those included that are too old for a query.
+// TestRenewalWaitsForLateFrames guarantees that lines which Loki had taken in before the next tail began, and sends seconds
+// after, are not lost, those included that are too old for a query.
 func TestRenewalWaitsForLateFrames(t *testing.T) {
 	inBubble(t, "", func(t *testing.T) {
-		f, h := &fake{lag: 700 * time.Millisecond}, hub()
+		f, h := &fake{lag: 9 * time.Second}, hub()
 		defer h.Close()
 		w := join(t, h, f, tail.ViewerConfig{})
 		time.Sleep(49 * time.Minute)

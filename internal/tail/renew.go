@@ -9,25 +9,25 @@ import (
 )
 
 // handOver is how long two tails of Loki's are read when one takes over from the other: a line that Loki had taken in before
-// the second began comes by the first alone, up to half a second later, since Loki looks that often for lines to send.
-const handOver = time.Second
+// the second began comes by the first alone, up to half a second later where Loki is not busy, since it looks that often
+// for lines to send.
+const handOver = lookback
 
-// renewed is what continues a tail of Loki's that is about to end.
-type renewed struct {
-	reader *reader
-	opened time.Time
-	// prints are the lines that both may have brought.
-	prints []uint64
-}
-
-// renewal opens another tail of Loki's beside the first, which is read until the other brings all that Loki takes in.
+// renewal opens another tail of Loki's beside the first, and has both read until the first has sent all that Loki took in
+// before the other began. What both bring is delivered once.
 type renewal struct {
 	stream *stream
 	due    *time.Timer // at first the opening, then the end of the first tail
 	cancel context.CancelFunc
 	opened chan *renewed // gets the other tail, or nil where there is none; nil while none is being opened
-	next   *renewed
-	prints []uint64 // of the first tail's lines since another one is being opened
+	next   *reader
+	prints []uint64 // of the lines since another one is being opened
+}
+
+// renewed is a tail of Loki's that is about to take over.
+type renewed struct {
+	reader *reader
+	opened time.Time
 }
 
 func newRenewal(s *stream) *renewal {
@@ -56,43 +56,72 @@ func (n *renewal) open(ctx context.Context) {
 	}()
 }
 
-// begun starts the hand-over to a tail that has begun. Without one, the first goes on, and another is tried soon.
-func (n *renewal) begun(next *renewed) {
+// begin starts the hand-over to a tail that has begun. Loki's tail begins with a line of before: it is known by a query, which
+// also has lines that the first tail is late with.
+func (n *renewal) begin(ctx context.Context, next *renewed) {
 	n.cancel()
-	n.opened, n.next = nil, next
-	if next != nil {
-		n.due.Reset(handOver)
+	n.opened = nil
+	if next == nil {
+		n.fail()
 		return
 	}
+	n.next = next.reader
+	if err := n.stream.catchUp(ctx, next.opened.Add(-clockSkew)); err != nil {
+		n.fail()
+		return
+	}
+	n.note(n.prints)
 	n.prints = nil
+	n.due.Reset(handOver)
+}
+
+// fail goes on with the first tail alone, and has another be opened soon.
+func (n *renewal) fail() {
+	if n.next != nil {
+		n.next.close()
+	}
+	n.next, n.prints = nil, nil
 	n.due.Reset(time.Minute)
 }
 
-// note records lines of the first tail that the other may bring as well.
+// frames are those of the other tail; nil while there is none.
+func (n *renewal) frames() <-chan loki.Frame {
+	if n.next == nil {
+		return nil
+	}
+	return n.next.frames
+}
+
+// note records lines that either tail may bring again.
 func (n *renewal) note(prints []uint64) {
-	if n.opened != nil || n.next != nil {
+	switch {
+	case n.opened != nil:
 		n.prints = append(n.prints, prints[:min(len(prints), maxFetched-len(n.prints))]...)
+	case n.next != nil:
+		for _, f := range prints {
+			n.stream.addFetched(f)
+		}
+		n.stream.fetchedUntil = time.Now().Add(overlap)
 	}
 }
 
 // take returns the other tail, if it has begun, which is the caller's then.
-func (n *renewal) take() *renewed {
+func (n *renewal) take() *reader {
 	next := n.next
-	if next != nil {
-		next.prints, n.next = n.prints, nil
-	}
+	n.next = nil
 	return next
 }
 
 // stop ends what was not taken.
 func (n *renewal) stop() {
 	n.due.Stop()
-	next := n.next
 	if n.opened != nil {
 		n.cancel()
-		next = <-n.opened
+		if next := <-n.opened; next != nil {
+			next.reader.close()
+		}
 	}
-	if next != nil {
-		next.reader.close()
+	if n.next != nil {
+		n.next.close()
 	}
 }

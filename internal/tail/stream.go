@@ -218,23 +218,18 @@ func (s *stream) tail(ctx context.Context) (begun bool, err error) {
 	if err := r.waitStarted(ctx); err != nil {
 		return false, err
 	}
-	var prints []uint64
+	// What was taken in between the query before and the beginning of Loki's tail.
+	if err := s.catchUp(ctx, opened.Add(-clockSkew)); err != nil {
+		return false, err
+	}
+	s.live(EventTailing)
 	for {
-		// What was taken in between the query before and the beginning of Loki's tail.
-		if err := s.catchUp(ctx, opened.Add(-clockSkew)); err != nil {
-			return begun, err
-		}
-		for _, f := range prints {
-			s.addFetched(f)
-		}
-		s.live(EventTailing)
-		begun = true
 		next, err := s.follow(ctx, r)
 		if next == nil {
 			return true, err
 		}
 		r.close()
-		r, opened, prints = next.reader, next.opened, next.prints
+		r = next
 	}
 }
 
@@ -285,6 +280,9 @@ func (s *stream) catchUp(ctx context.Context, since time.Time) error {
 const maxFetched = 1 << 16
 
 func (s *stream) addFetched(f uint64) {
+	if s.fetched == nil {
+		s.fetched = map[uint64]struct{}{}
+	}
 	if len(s.fetched) < maxFetched {
 		s.fetched[f] = struct{}{}
 	}
@@ -329,13 +327,27 @@ func batchEnd(entries []loki.Entry) int {
 
 // follow delivers the frames of Loki's tail until it ends, or another one takes over. Where many come, those of a short
 // time are one batch.
-func (s *stream) follow(ctx context.Context, r *reader) (next *renewed, err error) {
+func (s *stream) follow(ctx context.Context, r *reader) (next *reader, err error) {
 	var p pending
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	renewal := newRenewal(s)
 	defer renewal.stop()
-	defer func() { s.flush(&p, r) }()
+	defer func() { s.flush(&p) }()
+	take := func(from *reader, frame loki.Frame) {
+		if p.reader != from {
+			s.flush(&p) // whose memory it is is counted
+		}
+		first := p.size == 0
+		renewal.note(s.collect(&p, from, frame))
+		wait := batchInterval - time.Since(s.lastPush)
+		switch {
+		case wait <= 0 || len(p.entries) >= batchEntries || p.size >= batchBytes:
+			s.flush(&p)
+		case first:
+			timer.Reset(wait)
+		}
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -346,29 +358,31 @@ func (s *stream) follow(ctx context.Context, r *reader) (next *renewed, err erro
 				continue
 			}
 			for _, frame := range r.rest() {
-				renewal.note(s.collect(&p, frame))
+				take(r, frame)
 			}
 			return renewal.take(), nil
 		case next := <-renewal.opened:
-			renewal.begun(next)
+			s.flush(&p) // before what a query finds
+			renewal.begin(ctx, next)
 		case <-timer.C:
-			s.flush(&p, r)
+			s.flush(&p)
+		case frame, ok := <-renewal.frames():
+			if ok {
+				frame.Dropped = nil // the first tail has them, or reports them
+				take(renewal.next, frame)
+			} else {
+				s.flush(&p)
+				renewal.fail()
+			}
 		case frame, ok := <-r.frames:
-			if !ok {
-				if next := renewal.take(); next != nil {
-					return next, nil
-				}
-				return nil, r.err
+			if ok {
+				take(r, frame)
+				continue
 			}
-			first := p.size == 0
-			renewal.note(s.collect(&p, frame))
-			wait := batchInterval - time.Since(s.lastPush)
-			switch {
-			case wait <= 0 || len(p.entries) >= batchEntries || p.size >= batchBytes:
-				s.flush(&p, r)
-			case first:
-				timer.Reset(wait)
+			if next := renewal.take(); next != nil {
+				return next, nil
 			}
+			return nil, r.err
 		}
 	}
 }
