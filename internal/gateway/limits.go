@@ -105,7 +105,7 @@ func addMemory(m *telemetry.Metrics, memory *limits.Memory) {
 		of := func(read func(limits.MemoryStats) float64) func() float64 {
 			return func() float64 { return read(memory.Stats(use)) }
 		}
-		m.Gauge("logfence_memory_budget_bytes", "Share of LOGFENCE_MEMORY_BUDGET, by use: pages (of context, exports and tails), buffers of tails, bodies of requests.", labels,
+		m.Gauge("logfence_memory_budget_bytes", "Share of LOGFENCE_MEMORY_BUDGET, by use: pages (of context, exports and tails), tails (lines that viewers of a query share), viewers (of tails), bodies of requests.", labels,
 			of(func(s limits.MemoryStats) float64 { return float64(s.Size) }))
 		m.Gauge("logfence_memory_reserved_bytes", "Memory that is reserved for callers, by use.", labels,
 			of(func(s limits.MemoryStats) float64 { return float64(s.Reserved) }))

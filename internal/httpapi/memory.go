@@ -49,9 +49,9 @@ func (s *Server) longBytes() int64 {
 }
 
 // tailMemory reserves what a tail, or a viewer of one, has from its start to its end.
-func (s *Server) tailMemory(owner limits.MemoryOwner, bytes int64) func(context.Context) (tail.Room, error) {
+func (s *Server) tailMemory(use limits.MemoryUse, owner limits.MemoryOwner, bytes int64) func(context.Context) (tail.Room, error) {
 	return func(ctx context.Context) (tail.Room, error) {
-		r, err := s.limits.Memory().Reserve(ctx, limits.MemoryTails, owner, bytes)
+		r, err := s.limits.Memory().Reserve(ctx, use, owner, bytes)
 		if err != nil {
 			return nil, err
 		}

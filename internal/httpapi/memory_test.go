@@ -66,6 +66,7 @@ func testMemoryIsReserved(g *gateway) {
 		{limits.MemoryPages, func() apiResponse { return g.get(alphaToken, "/api/v1/logs/export", "query", `{app="api"}`) }},
 		{limits.MemoryPages, func() apiResponse { return g.get(alphaToken, "/api/v1/logs/tail", "query", `{app="api"}`) }},
 		{limits.MemoryTails, func() apiResponse { return g.get(alphaToken, "/api/v1/logs/tail", "query", `{app="api"}`) }},
+		{limits.MemoryViewers, func() apiResponse { return g.get(alphaToken, "/api/v1/logs/tail", "query", `{app="api"}`) }},
 		{limits.MemoryBodies, func() apiResponse { return g.post(alphaToken, "/api/v1/logs/query", "query", `{app="api"}`) }},
 	} {
 		all := g.fill(tt.use)

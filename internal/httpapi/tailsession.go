@@ -213,7 +213,7 @@ func (s *Server) shareTail(c echo.Context, q tenancy.Query, config *tail.ViewerC
 	config.Source = tail.NewSource(s.loki, requestOptions(c), q)
 	config.Stream = tail.StreamConfig{
 		Source:    tail.NewSource(s.loki, loki.RequestOptions{Timeout: callerOf(c).limits.Timeout}, q),
-		PageLines: pageLines(c), LongBytes: s.longBytes(), Reserve: s.pageMemoryOf(owner), Room: s.tailMemory(owner, tail.BaseBytes),
+		PageLines: pageLines(c), LongBytes: s.longBytes(), Reserve: s.pageMemoryOf(owner), Room: s.tailMemory(limits.MemoryTails, owner, tail.BaseBytes),
 		Slot: func(ctx context.Context) (func(), error) { return s.limits.Slot(ctx, s.limits.Of(owner.Tenants)) },
 	}
 	return nil
@@ -236,7 +236,7 @@ const maxClockSkew = 10 * time.Second
 
 func (s *Server) tailConfig(c echo.Context, r tailRequest) (tail.ViewerConfig, error) {
 	now := s.now()
-	config := tail.ViewerConfig{After: r.after, Reserve: s.pageMemory(c), Room: s.tailMemory(memoryOwner(c), tail.ViewerBytes)}
+	config := tail.ViewerConfig{After: r.after, Reserve: s.pageMemory(c), Room: s.tailMemory(limits.MemoryViewers, memoryOwner(c), tail.ViewerBytes)}
 	start, err := optionalTime("start", r.start)
 	if err != nil {
 		return tail.ViewerConfig{}, err

@@ -19,9 +19,10 @@ type MemoryUse int
 
 // The uses.
 const (
-	MemoryBodies MemoryUse = iota // forms and JSON of requests
-	MemoryTails                   // buffers of open tails
-	MemoryPages                   // responses of Loki that are decoded: of context, of exports, of tails that begin or resume
+	MemoryBodies  MemoryUse = iota // forms and JSON of requests
+	MemoryTails                    // lines that the viewers of a query share
+	MemoryViewers                  // viewers of tails: what each has beside its connection
+	MemoryPages                    // responses of Loki that are decoded: of context, of exports, of tails that begin or resume
 	// MemoryUses is how many uses there are.
 	MemoryUses
 )
@@ -36,9 +37,10 @@ var memoryShares = [MemoryUses]struct {
 	eighths int64
 	first   int64
 }{
-	MemoryBodies: {name: "bodies", eighths: 1, first: 256 << 10},
-	MemoryTails:  {name: "tails", eighths: 2, first: 1 << 20},
-	MemoryPages:  {name: "pages", eighths: 5, first: 8 << 20},
+	MemoryBodies:  {name: "bodies", eighths: 1, first: 256 << 10},
+	MemoryTails:   {name: "tails", eighths: 1, first: 1 << 20},
+	MemoryViewers: {name: "viewers", eighths: 1, first: 1 << 20},
+	MemoryPages:   {name: "pages", eighths: 5, first: 8 << 20},
 }
 
 // MinMemory is the smallest budget: one response of context fits into its pages.
@@ -367,8 +369,14 @@ func (r *Reservation) Fill(bytes int64) {
 	r.pool.serve()
 }
 
-// TryGrow takes so many bytes more, and reports whether it has: without waiting, never of the floor, and
-// not while others wait. So it cannot be in the way of what they hold.
+// growFactor is how many times as much a tenant may hold by growing as is left for others then: one tenant alone grows to
+// three quarters of what is beside the floor, two to three sevenths each. So there is always room for one that comes
+// later, and nobody has to know how many there are. (Choudhury and Hahne, "Dynamic queue length thresholds for
+// shared-memory packet switches", 1998.)
+const growFactor = 3
+
+// TryGrow takes so many bytes more, and reports whether it has: without waiting, never of the floor, not
+// while others wait, and not beyond the tenants' share of what can grow. So it cannot be in the way of what others hold.
 func (r *Reservation) TryGrow(bytes int64) bool {
 	if r == nil {
 		return true
@@ -376,11 +384,28 @@ func (r *Reservation) TryGrow(bytes int64) bool {
 	p := r.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if r.ended || p.waiting > 0 || p.reserved+bytes > p.size-p.floor {
+	if r.ended || p.waiting > 0 || p.overShare(r.tenants, bytes) {
 		return false
 	}
 	r.set(r.bytes + bytes)
 	return true
+}
+
+// OverShare reports whether a tenant of the reservation's holds more than it could have grown to: others have grown, or
+// have reserved memory, since. Whoever can give back a part of what has grown should do so.
+func (r *Reservation) OverShare() bool {
+	if r == nil {
+		return false
+	}
+	r.pool.mu.Lock()
+	defer r.pool.mu.Unlock()
+	return r.pool.overShare(r.tenants, 0)
+}
+
+// overShare reports whether one of the tenants would have more than its share with so many bytes more.
+func (p *memoryPool) overShare(tenants []*memoryTenant, more int64) bool {
+	left := p.size - p.floor - p.reserved - more
+	return slices.ContainsFunc(tenants, func(t *memoryTenant) bool { return t.held+more > growFactor*left })
 }
 
 // set changes what is held; the caller holds the pool's lock.

@@ -209,8 +209,9 @@ func TestMemoryFillAndGrow(t *testing.T) {
 		if got := m.Stats(MemoryPages); got.Used != size/4 || got.Reserved != size/4 {
 			t.Errorf("got %+v", got)
 		}
-		if !r.TryGrow(size/2) || r.TryGrow(1) {
-			t.Error("it grows to three quarters, and no further")
+		grows := 3 * (size - size/4) / 4 // of what is beside the floor
+		if !r.TryGrow(grows-size/4) || r.TryGrow(1) {
+			t.Error("it grows to three quarters of what is beside the floor, and no further")
 		}
 		go func() {
 			r, err := m.Reserve(t.Context(), MemoryPages, owner("acme"), size/2)
@@ -235,6 +236,41 @@ func TestMemoryFillAndGrow(t *testing.T) {
 		none.Release()
 		none.Fill(1)
 	})
+}
+
+// TestMemoryGrowsFairly guarantees that a tenant which has grown leaves room for another to grow, and that, when it gives
+// back what is over its share, both have the same.
+func TestMemoryGrowsFairly(t *testing.T) {
+	m := newMemory(t)
+	const piece = 4 << 10
+	first, second := reserve(t, m, piece, "flood"), reserve(t, m, piece, "acme")
+	grow := func(r *Reservation) (bytes int64) {
+		for bytes = r.bytes; r.TryGrow(piece); bytes += piece {
+		}
+		return bytes
+	}
+	most := grow(first)
+	if first.OverShare() || most < m.Size(MemoryPages)/2 {
+		t.Errorf("one has grown to %d of %d", most, m.Size(MemoryPages))
+	}
+	if got := grow(second); got < m.Size(MemoryPages)/8 {
+		t.Errorf("there was room for %d of %d", got, m.Size(MemoryPages))
+	}
+	for range 100 {
+		for ; first.OverShare(); most -= piece {
+			first.Fill(most - piece)
+		}
+		grow(second)
+	}
+	if a, b := grow(first), grow(second); a-b > 4*piece || b-a > 4*piece || a < m.Size(MemoryPages)/4 {
+		t.Errorf("they have %d and %d of %d", a, b, m.Size(MemoryPages))
+	}
+	first.Release()
+	second.Release()
+	if first.OverShare() || (*Reservation)(nil).OverShare() {
+		t.Error("what is released is over its share")
+	}
+	assertEmpty(t, m)
 }
 
 // TestMemoryNeverExceeds guarantees for every order of events that no more is reserved than there is, that each

@@ -3,7 +3,10 @@ package tail
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/logfence/logfence/internal/loki"
@@ -49,6 +52,8 @@ type Hub struct {
 	places  places
 	closed  bool
 	running sync.WaitGroup
+
+	shedAt atomic.Int64 // nanoseconds since 1970 of the last time
 }
 
 // ErrClosed means that the hub has been closed.
@@ -193,6 +198,26 @@ func (h *Hub) forget(s *stream) {
 	if s.linger != nil {
 		s.linger.Stop()
 	}
+}
+
+// shedSoon has streams of tenants that hold more than their share of the memory give back the oldest lines: those as well
+// to which nothing comes, and at most once in a second. Streams call it; it does not wait.
+func (h *Hub) shedSoon() {
+	now, last := time.Now().UnixNano(), h.shedAt.Load()
+	if now-last < int64(time.Second) || !h.shedAt.CompareAndSwap(last, now) {
+		return
+	}
+	h.running.Go(func() {
+		h.mu.Lock()
+		streams := slices.Collect(maps.Values(h.streams))
+		h.mu.Unlock()
+		for more := true; more; {
+			more = false
+			for _, s := range streams { // a batch of each in turn
+				more = s.ring.shed() || more
+			}
+		}
+	})
 }
 
 // Close ends every stream, and waits for them. There are no new ones after it.

@@ -10,6 +10,8 @@ import (
 type Room interface {
 	// TryGrow reserves more, and reports whether it has.
 	TryGrow(bytes int64) bool
+	// OverShare reports whether what has grown should be given back, since others have less.
+	OverShare() bool
 	// Fill keeps so many bytes, and gives back the rest.
 	Fill(bytes int64)
 	// Release gives back all.
@@ -36,6 +38,7 @@ func roomOf(ctx context.Context, reserve func(context.Context) (Room, error)) (R
 type unbounded struct{}
 
 func (unbounded) TryGrow(int64) bool { return true }
+func (unbounded) OverShare() bool    { return false }
 func (unbounded) Fill(int64)         {}
 func (unbounded) Release()           {}
 
@@ -81,6 +84,13 @@ func (q *quota) grow(bytes int64) bool {
 	}
 	q.granted += missing
 	return true
+}
+
+// overShare reports whether there is something to give back that others have a right to.
+func (q *quota) overShare() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.granted > q.piece && q.room.OverShare()
 }
 
 // give counts so many bytes less. Two pieces are kept for what comes next.

@@ -12,8 +12,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/pages"
 	"github.com/logfence/logfence/internal/tail"
+	"github.com/logfence/logfence/internal/tenant"
 )
 
 // room is a budget of memory: of what a tail holds, and of the pages that it requests.
@@ -44,6 +46,8 @@ func (r *room) TryGrow(bytes int64) bool {
 	r.most = max(r.most, r.held)
 	return true
 }
+
+func (r *room) OverShare() bool { return false }
 
 func (r *room) Fill(bytes int64) {
 	r.mu.Lock()
@@ -206,3 +210,67 @@ func TestTailWithoutMemory(t *testing.T) {
 }
 
 var _ tail.Room = (*room)(nil)
+
+// TestRingsShareMemoryFairly guarantees that a tenant whose streams have filled the memory, and are quiet since, leaves room
+// for another's.
+func TestRingsShareMemoryFairly(t *testing.T) {
+	inBubble(t, "", func(t *testing.T) {
+		memory, err := limits.NewMemory(limits.MinMemory, time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := hub()
+		roomOf := func(name tenant.Name) tail.StreamConfig {
+			return tail.StreamConfig{Room: func(ctx context.Context) (tail.Room, error) {
+				r, err := memory.Reserve(ctx, limits.MemoryTails, limits.MemoryOwner{Tenants: []tenant.Name{name}}, tail.BaseBytes)
+				if err != nil {
+					return nil, err
+				}
+				r.Fill(tail.BaseBytes)
+				return r, nil
+			}}
+		}
+		text := strings.Repeat("x", 1000)
+		const n = 2000 // twice as much as fits
+		fill := func(f *fake) {
+			for i := range n {
+				f.take(line(time.Now(), "%d %s", i, text))
+				time.Sleep(10 * time.Millisecond)
+			}
+		}
+		flood := &fake{}
+		var quiet []*watch
+		for i := range 8 {
+			quiet = append(quiet, join(t, h, flood, tail.ViewerConfig{Key: tail.Key{Organization: fmt.Sprint("flood", i)}, Stream: roomOf("flood")}))
+		}
+		time.Sleep(2 * begins)
+		fill(flood)
+		size := memory.Size(limits.MemoryTails)
+		if held := memory.Stats(limits.MemoryTails).Reserved; held < size/3 || held > size*3/4 {
+			t.Errorf("one tenant holds %d of %d", held, size)
+		}
+		time.Sleep(time.Minute)
+		other := &fake{}
+		slow := join(t, h, other, tail.ViewerConfig{Key: tail.Key{Organization: "other"}, Stream: roomOf("other")})
+		time.Sleep(2 * begins)
+		fill(other)
+		kept, dropped := 0, 0
+		for kept+dropped < n {
+			b, err := slow.Next(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			kept, dropped = kept+len(b.Entries), dropped+b.Drops.Slow
+		}
+		if bytes := int64(kept * 2 * len(text)); bytes < size/4 || dropped == 0 {
+			t.Errorf("the other tenant has kept %d lines, some %d of %d bytes", kept, bytes, size)
+		}
+		for _, w := range append(quiet, slow) {
+			w.Viewer.Close()
+		}
+		h.Close()
+		if s := memory.Stats(limits.MemoryTails); s.Reserved != 0 || s.Used != 0 {
+			t.Errorf("left: %+v", s)
+		}
+	})
+}

@@ -21,6 +21,7 @@ const (
 // quota is used up, the oldest batches are dropped, and viewers that have not read them count the lines.
 type ring struct {
 	quota *quota
+	full  func() // called when there is no room for more; it must not wait
 
 	mu      sync.Mutex
 	batches []*Batch // oldest first
@@ -42,9 +43,9 @@ type ring struct {
 	err     error
 }
 
-func newRing(q *quota, floor int64, id string) *ring {
+func newRing(q *quota, full func(), floor int64, id string) *ring {
 	return &ring{
-		quota: q, floor: floor, id: id, viewers: map[*Viewer]struct{}{}, more: make(chan struct{}), taken: make(chan struct{}, 1),
+		quota: q, full: full, floor: floor, id: id, viewers: map[*Viewer]struct{}{}, more: make(chan struct{}), taken: make(chan struct{}, 1),
 	}
 }
 
@@ -63,6 +64,22 @@ func (r *ring) push(b *Batch) {
 		r.evict()
 	}
 	r.add(b)
+	r.shedOne()
+}
+
+// shed drops the oldest batch if its memory is another tenant's by right, and reports whether it has.
+func (r *ring) shed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.shedOne()
+}
+
+func (r *ring) shedOne() bool {
+	if len(r.batches) < 2 || !r.quota.overShare() || r.awaited() {
+		return false
+	}
+	r.evict()
+	return true
 }
 
 // pushWait adds a batch, and waits while the oldest would be dropped that a viewer is about to read.
@@ -100,8 +117,11 @@ func (r *ring) hasRoom(b *Batch) bool {
 		return true
 	case r.held+len(b.Entries) > ringLines || r.bytes+b.size > ringBytes:
 		return false
+	case r.quota.take(b.size):
+		return true
 	default:
-		return r.quota.take(b.size)
+		r.full()
+		return false
 	}
 }
 

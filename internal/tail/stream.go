@@ -92,13 +92,16 @@ func newStream(h *Hub, key Key, c StreamConfig, room Room) *stream {
 	// Lines are the stream's from shortly before it began.
 	s.cursor = CursorAt(h.now())
 	s.dedup.oldest, s.dedup.newest = s.cursor.nanos, s.cursor.nanos
-	s.ring = newRing(s.quota, s.cursor.nanos-1, s.nextID())
+	s.ring = newRing(s.quota, h.shedSoon, s.cursor.nanos-1, s.nextID())
 	// Of no viewer's: it outlives them, and carries nothing of their requests.
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	go func() {
 		defer h.running.Done() // when it holds nothing any more
 		defer close(s.done)
+		if room.OverShare() {
+			h.shedSoon()
+		}
 		s.ring.end(s.run(ctx))
 		h.forget(s)
 		room.Release()
