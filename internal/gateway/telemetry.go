@@ -55,7 +55,7 @@ func one() float64 { return 1 }
 func (s *telemetrySetup) register(v *auth.Verifier, client *loki.Client, server *httpapi.Server) {
 	m := s.metrics
 	registerLoki(m, client)
-	m.Gauge("logfence_tails_open", "Live tails that are open.", nil, func() float64 { return float64(server.Tails()) })
+	registerTails(m, server)
 	m.Counter("logfence_query_estimate_failures_total", "Queries that ran without an estimate of the bytes that they read, since Loki gave none within two seconds.", nil,
 		func() float64 { return float64(server.EstimateFailures()) })
 	for i, issuer := range v.Stats().Issuers {
@@ -83,6 +83,19 @@ func (s *telemetrySetup) register(v *auth.Verifier, client *loki.Client, server 
 		func() float64 { return float64(v.Stats().CacheHits) })
 	m.Counter("logfence_token_cache_misses_total", "Tokens that were not; all refused ones are among them.", nil,
 		func() float64 { return float64(v.Stats().CacheMisses) })
+}
+
+// registerTails adds the metrics of live tails.
+func registerTails(m *telemetry.Metrics, server *httpapi.Server) {
+	m.Gauge("logfence_tails_open", "Live tails that are open.", nil, func() float64 { return float64(server.Tails()) })
+	for mode, of := range map[string]func() int{
+		"tail":        func() int { return server.TailStats().Tailed },
+		"poll":        func() int { return server.TailStats().Polled },
+		"interrupted": func() int { return server.TailStats().Interrupted },
+	} {
+		m.Gauge("logfence_tail_queries", "Different queries that live tails follow, each for all of its viewers, by how their lines are read: by a tail of Loki's (tail), by queries since Loki takes no more tails (poll), or not at present, since Loki is away (interrupted).",
+			map[string]string{"mode": mode}, func() float64 { return float64(of()) })
+	}
 }
 
 // registerLoki adds the metrics of Loki's URLs: the operator's settings, and without credentials.

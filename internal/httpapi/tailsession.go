@@ -89,6 +89,9 @@ func (l *tailRegistry) drainDelay() time.Duration {
 // Tails returns the number of open tails.
 func (s *Server) Tails() int { return int(s.tails.count.Load()) }
 
+// TailStats returns the figures of what open tails share.
+func (s *Server) TailStats() tail.HubStats { return s.tails.hub.Stats() }
+
 // add counts a tail, unless the server drains.
 func (l *tailRegistry) add(f *tailSession) bool {
 	l.mu.Lock()

@@ -88,8 +88,12 @@ func (h *Hub) givePoll(tenants []tenant.Name) {
 
 // HubStats are the figures of a hub.
 type HubStats struct {
-	Streams int // different queries that are followed
-	Polled  int // of them, those for which Loki takes no tail
+	Viewers int
+	// Streams are the different queries that are followed.
+	Streams int
+	// Tailed are those of them that have a tail of Loki's or are about to open one, Polled those for which Loki takes none,
+	// and Interrupted those of which nothing is read at present.
+	Tailed, Polled, Interrupted int
 }
 
 // Stats returns the figures of the hub.
@@ -98,8 +102,14 @@ func (h *Hub) Stats() HubStats {
 	defer h.mu.Unlock()
 	s := HubStats{Streams: len(h.streams)}
 	for _, stream := range h.streams {
-		if stream.polled {
+		s.Viewers += stream.viewers
+		switch {
+		case stream.down:
+			s.Interrupted++
+		case stream.polled:
 			s.Polled++
+		default:
+			s.Tailed++
 		}
 	}
 	return s
@@ -163,6 +173,12 @@ func (s *stream) setPolled(polled bool) {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
 	s.polled = polled
+}
+
+func (s *stream) setDown(down bool) {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	s.down = down
 }
 
 // entries requests a page. A poll has a slot like a query, since it comes again and again.

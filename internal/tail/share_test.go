@@ -379,6 +379,9 @@ func TestViewersAreToldOfInterruptions(t *testing.T) {
 			t.Fatal(err)
 		}
 		late := join(t, h, f, tail.ViewerConfig{After: after})
+		if s := h.Stats(); s != (tail.HubStats{Viewers: 2, Streams: 1, Interrupted: 1}) {
+			t.Errorf("meanwhile %+v", s)
+		}
 		if e := kind(late); e.Kind != tail.EventInterrupted || e.Since != broke {
 			t.Errorf("the late one got %+v", e)
 		}
@@ -393,6 +396,9 @@ func TestViewersAreToldOfInterruptions(t *testing.T) {
 			if n := len(w.events); n != 1 || w.events[0].Kind != tail.EventResumed || w.events[0].Lines != 1 || w.events[0].From.After(broke.Add(-5*time.Second)) {
 				t.Errorf("got %+v", w.events)
 			}
+		}
+		if s := h.Stats(); s != (tail.HubStats{Viewers: 2, Streams: 1, Tailed: 1}) {
+			t.Errorf("afterwards %+v", s)
 		}
 	})
 }

@@ -56,6 +56,7 @@ type stream struct {
 	viewers int
 	used    bool // whether one has joined
 	polled  bool // changed by run alone
+	down    bool // whether it is interrupted
 	linger  *time.Timer
 
 	// What follows belongs to run alone.
@@ -170,6 +171,7 @@ func (s *stream) interrupt(wait time.Duration) {
 	now := s.hub.now()
 	if s.interrupted.IsZero() {
 		s.interrupted, s.from, s.missed = now, time.Time{}, 0
+		s.setDown(true)
 	}
 	e := &Event{Kind: EventInterrupted, Since: s.interrupted, NextTry: now.Add(wait)}
 	s.ring.setState(e, false)
@@ -181,6 +183,7 @@ func (s *stream) live(mode EventKind) {
 	if !s.interrupted.IsZero() {
 		s.pushEvent(&Event{Kind: EventResumed, Since: s.interrupted, From: s.from, Lines: s.missed})
 		s.interrupted = time.Time{}
+		s.setDown(false)
 	}
 	if mode != cmp.Or(s.mode, EventTailing) {
 		s.pushEvent(&Event{Kind: mode})
