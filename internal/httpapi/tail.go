@@ -72,7 +72,10 @@ func (e *events) run(f *tailSession) (closeReason, error) {
 		case err != nil:
 			return f.closeReason(err), nil
 		case batch != nil:
-			err = e.sendBatch(batch)
+			// One that is behind gets the next batches by the same packets: that costs less, the more there is to do.
+			if err = e.writeBatch(batch); err == nil && !f.Behind() {
+				err = flush(e)
+			}
 		default:
 			err = e.sendHeartbeat(f)
 		}
@@ -83,7 +86,10 @@ func (e *events) run(f *tailSession) (closeReason, error) {
 }
 
 func (e *events) send(text string) error {
-	return e.write([]byte(text))
+	if err := e.write([]byte(text)); err != nil {
+		return err
+	}
+	return flush(e)
 }
 
 // sendHeartbeat writes a comment. A client that has received no line yet also gets the ID to resume from, so that it
@@ -95,8 +101,9 @@ func (e *events) sendHeartbeat(f *tailSession) error {
 	return e.send(": no line yet\nid: " + f.ID() + "\n\n")
 }
 
-// sendBatch writes a batch. The lines are encoded once for all clients; the rest is short.
-func (e *events) sendBatch(b *tail.Batch) error {
+// writeBatch writes a batch, and leaves it to the caller to flush it. The lines are encoded once for all clients; the rest is
+// short.
+func (e *events) writeBatch(b *tail.Batch) error {
 	if b.Event != nil {
 		return e.write(b.Encoded(tail.FormatEvents, encodeEvent))
 	}
@@ -112,7 +119,7 @@ func (e *events) sendBatch(b *tail.Batch) error {
 		e.received = true
 		head = append(append(append(head, "id: "...), b.ID()...), '\n')
 	}
-	if _, err := e.Response().Write(head); err != nil {
+	if err := e.write(head); err != nil {
 		return err
 	}
 	return e.write(b.Encoded(tail.FormatEvents, encodeEntries))
@@ -128,10 +135,8 @@ func encodeEntries(b *tail.Batch) []byte {
 }
 
 func (e *events) write(b []byte) error {
-	if _, err := e.Response().Write(b); err != nil {
-		return err
-	}
-	return flush(e)
+	_, err := e.Response().Write(b)
+	return err
 }
 
 func (e *events) end(why closeReason) error {

@@ -54,6 +54,7 @@ type Viewer struct {
 	line     uint64 // how many lines of the ring came before it
 	joining  bool
 	lastTake time.Time
+	behind   bool // whether there were more batches when the last one was taken
 
 	// What follows belongs to Next, once joined is closed.
 	own      *ownPosition
@@ -134,6 +135,9 @@ func (v *Viewer) waitOpen(ctx context.Context) error {
 
 // ID is the position of the viewer: that of a later one which resumes after all that Next has returned.
 func (v *Viewer) ID() string { return v.id }
+
+// Behind reports whether Next, which has just returned a batch, has another one already: several can be written at once.
+func (v *Viewer) Behind() bool { return v.settled && v.own == nil && v.held == nil && v.behind }
 
 // Close has the viewer leave its stream, and waits for what it has started.
 func (v *Viewer) Close() {
@@ -248,6 +252,7 @@ func (v *Viewer) read() (*Batch, <-chan struct{}, error) {
 	b := r.batches[i]
 	v.next++
 	v.line += uint64(len(b.Entries))
+	v.behind = i+1 < uint64(len(r.batches))
 	if v.own != nil && !b.live.IsZero() && b.at.Sub(latest(v.own.joined, b.live)) > overlap {
 		v.quota.give(v.own.size)
 		v.own = nil
