@@ -106,10 +106,12 @@ bench-go: ## run the Go benchmarks, in a form that benchstat reads
 FUZZ := $(STATIC) go test -run '^$$' -fuzztime $(or $(FUZZTIME),2m) -fuzzminimizetime 10x
 
 .PHONY: fuzz
-fuzz: ## look for queries and tokens that pass where they must not (FUZZTIME each, default 2m)
+fuzz: ## look for queries, cursors and tokens that pass where they must not (FUZZTIME each, default 2m)
 	$(FUZZ) -fuzz '^FuzzQuery$$' ./internal/tenancy
 	$(FUZZ) -fuzz '^FuzzPatternSelector$$' ./internal/tenancy
 	$(FUZZ) -fuzz '^FuzzReprint$$' ./internal/tenancy
+	$(FUZZ) -fuzz '^FuzzCursor$$' ./internal/pages
+	$(FUZZ) -fuzz '^FuzzQuery$$' ./internal/hint
 	$(FUZZ) -fuzz '^FuzzVerify$$' ./internal/auth
 	$(FUZZ) -fuzz '^FuzzClaims$$' ./internal/auth
 	$(FUZZ) -fuzz '^FuzzReadCredential$$' ./internal/auth

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/logfence/logfence/internal/loki"
@@ -69,7 +70,7 @@ const (
 
 // ParseCursor reads a cursor. Each has one text; its position is in its window, and its numbers fit to each other.
 func ParseCursor(text string) (Cursor, error) {
-	if len(text) > MaxCursor {
+	if len(text) > MaxCursor || strings.ContainsAny(text, "\r\n") { // which base64 skips
 		return Cursor{}, ErrCursor
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)

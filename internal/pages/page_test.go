@@ -227,6 +227,7 @@ func FuzzCursor(f *testing.F) {
 		{Window: day(), Backward: true, Previous: true, At: pages.PositionOf(lines, 1, false), Binding: pages.Digest{9}},
 	} {
 		f.Add(c.String())
+		f.Add(c.String()[:40] + "\n\r" + c.String()[40:]) // base64 skips line breaks
 	}
 	f.Add("")
 	f.Add(strings.Repeat("A", 1025))
