@@ -45,8 +45,10 @@ func openTelemetry(ctx context.Context, c config.Config, log *slog.Logger, stder
 		func() float64 { return float64(records.Stats().Written) })
 	m.Counter("logfence_audit_lost_total", "Records that the audit's sink did not take.", nil,
 		func() float64 { return float64(records.Stats().Lost) })
-	return &telemetrySetup{metrics: m, recorder: telemetry.NewRecorder(log, telemetry.WithQueries(c.LogQueries),
-		telemetry.WithAudit(records), telemetry.WithMetrics(m), telemetry.WithTracing(tracing))}, nil
+	recorder := telemetry.NewRecorder(log, telemetry.WithQueries(c.LogQueries),
+		telemetry.WithAudit(records), telemetry.WithMetrics(m), telemetry.WithTracing(tracing))
+	life.onCleanup(recorder.Close)
+	return &telemetrySetup{metrics: m, recorder: recorder}, nil
 }
 
 func one() float64 { return 1 }
@@ -119,7 +121,7 @@ func registerLoki(m *telemetry.Metrics, client *loki.Client) {
 		m.Counter("logfence_upstream_probes_total", "Attempts to find out whether a URL of Loki that is down is back.", labels,
 			of(func(s loki.UpstreamStats) float64 { return float64(s.Probes) }))
 	}
-	m.Counter("logfence_upstream_retries_total", "Requests to Loki that were retried, since the first attempt got no byte of a response.", nil,
+	m.Counter("logfence_upstream_retries_total", "Requests to Loki that were retried, since the first attempt got no byte of a response, or a 502 or 503 of a reverse proxy in front of Loki.", nil,
 		func() float64 { return float64(client.Stats().Retries) })
 	m.Counter("logfence_upstream_refused_total", "Requests that were not sent, since every URL of Loki is down.", nil,
 		func() float64 { return float64(client.Stats().Refused) })

@@ -19,6 +19,7 @@ type Recorder struct {
 	audit   *audit.Log
 	metrics *Metrics
 	tracing *Tracing
+	outage  outage
 }
 
 // RecorderOption configures a Recorder.
@@ -29,12 +30,15 @@ func WithAudit(a *audit.Log) RecorderOption { return func(r *Recorder) { r.audit
 
 // NewRecorder makes a recorder that writes to the logger.
 func NewRecorder(log *slog.Logger, options ...RecorderOption) *Recorder {
-	r := &Recorder{log: log}
+	r := &Recorder{log: log, outage: outage{log: log}}
 	for _, option := range options {
 		option(r)
 	}
 	return r
 }
+
+// Close logs what has been summed up, for which it is called before the log is closed.
+func (r *Recorder) Close() { r.outage.close() }
 
 // Begin writes the first audit record of a request, where records are required. It must be called before the first
 // byte of a response that grants anything. On an error there must be no such response; see [audit.Log.Begin].
@@ -89,7 +93,8 @@ func (r *Recorder) Route(ctx context.Context, operation, path string) {
 }
 
 // Record writes the request as one log line: at level error when logfence or Loki failed, warn when the request was
-// refused, debug for public pages, and info otherwise. It is written even if the client has disconnected.
+// refused, debug for public pages, and info otherwise. It is written even if the client has disconnected. Requests that
+// are refused while Loki is known to be down are summed up, see [outage].
 func (r *Recorder) Record(ctx context.Context, d audit.AccessRecord) {
 	s := stateOf(ctx)
 	if s.done != nil {
@@ -104,6 +109,9 @@ func (r *Recorder) Record(ctx context.Context, d audit.AccessRecord) {
 // line writes the log line through the handler: a Logger would first look up its caller.
 func (r *Recorder) line(ctx context.Context, d audit.AccessRecord, trace string) {
 	handler, level := r.log.Handler(), levelOf(&d)
+	if d.Code == codeLokiUnavailable && r.outage.sumUp() {
+		level = slog.LevelDebug
+	}
 	if !handler.Enabled(ctx, level) {
 		return
 	}
