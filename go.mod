@@ -51,6 +51,7 @@ require (
 	go.uber.org/goleak v1.3.0 // tests
 	golang.org/x/oauth2 v0.37.0 // tests: a real client of the provider
 	golang.org/x/sync v0.24.0
+	golang.org/x/sys v0.48.0
 	golang.org/x/time v0.16.0 // requests a second
 	google.golang.org/grpc v1.84.0 // tests: bufconn, connections that keep nothing
 	google.golang.org/protobuf v1.36.12 // tests: the messages of traces
@@ -224,7 +225,6 @@ require (
 	golang.org/x/exp v0.0.0-20260908205506-85c1c2202aba // indirect
 	golang.org/x/mod v0.41.0 // indirect
 	golang.org/x/net v0.59.0 // indirect
-	golang.org/x/sys v0.48.0 // indirect
 	golang.org/x/term v0.46.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 	golang.org/x/tools v0.51.0 // indirect

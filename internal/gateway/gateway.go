@@ -183,7 +183,7 @@ func (g *Gateway) Listen(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen for the admin handlers: %w", err), public.Close())
 	}
-	g.listeners = listeners{public: public, admin: admin}
+	g.listeners = listeners{public: &unsentListener{Listener: public, log: g.log}, admin: admin}
 	g.life.onCleanup(func() { // an error means that Serve has closed it
 		_ = public.Close()
 		_ = admin.Close()

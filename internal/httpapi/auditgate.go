@@ -2,9 +2,13 @@ package httpapi
 
 import (
 	"bufio"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/labstack/echo/v4"
 )
@@ -16,10 +20,31 @@ type auditGate struct {
 	http.ResponseWriter
 
 	begin         func() error
-	audited       bool         // the record is written
-	err           error        // the error of begin; nothing more is written
-	hijackedBytes atomic.Int64 // written to a hijacked connection
-	hijacked      net.Conn     // the connection of a WebSocket
+	timeout       time.Duration         // the slow-client timeout, for a hijacked connection
+	audited       bool                  // the record is written
+	err           error                 // the error of begin; nothing more is written
+	clientErr     atomic.Pointer[error] // of the first write that failed, an errTooSlow or errClientGone
+	hijackedBytes atomic.Int64          // written to a hijacked connection
+	hijacked      net.Conn              // the connection of a WebSocket
+}
+
+// lose notes that the client cannot be written to, and returns the error.
+func (w *auditGate) lose(err error) error {
+	if errors.Is(err, errTooSlow) || errors.Is(err, errClientGone) {
+		w.clientErr.CompareAndSwap(nil, &err)
+	}
+	return err
+}
+
+// outcome is the error of a request for which the handler has returned err. A client that could not be written to
+// explains any error but a panic: net/http ends the request's context as soon as a write has failed, and what a handler waits
+// for then ends first. A tail, which ends without an error with its client, has ended early if the client was too slow.
+func (w *auditGate) outcome(err error) error {
+	lost := w.clientErr.Load()
+	if lost == nil || errors.Is(err, errPanic) || err == nil && !errors.Is(*lost, errTooSlow) {
+		return err
+	}
+	return *lost
 }
 
 // ensureAudited writes the record, once.
@@ -45,7 +70,8 @@ func (w *auditGate) Write(p []byte) (int, error) {
 	if err := w.ensureAudited(); err != nil {
 		return 0, err
 	}
-	return w.ResponseWriter.Write(p)
+	n, err := w.ResponseWriter.Write(p)
+	return n, w.lose(err)
 }
 
 // FlushError and Hijack are implemented so that neither bypasses ensureAudited through Unwrap.
@@ -53,7 +79,7 @@ func (w *auditGate) FlushError() error {
 	if err := w.ensureAudited(); err != nil {
 		return err
 	}
-	return http.NewResponseController(w.ResponseWriter).Flush()
+	return w.lose(http.NewResponseController(w.ResponseWriter).Flush())
 }
 
 // Hijack takes over the connection, for a WebSocket, and continues to count the bytes that are sent.
@@ -65,23 +91,36 @@ func (w *auditGate) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	counted := &countedConn{Conn: conn, written: &w.hijackedBytes}
+	counted := &countedConn{Conn: conn, gate: w}
 	buffered.Writer.Reset(counted) // it is still empty
 	w.hijacked = conn
 	return counted, buffered, nil
 }
 
-// countedConn counts what is written to a connection.
+// countedConn counts what is written to a connection, and gives the client the slow-client timeout for each piece of it.
 type countedConn struct {
 	net.Conn
 
-	written *atomic.Int64
+	gate *auditGate
 }
 
-func (c *countedConn) Write(p []byte) (int, error) {
-	n, err := c.Conn.Write(p)
-	c.written.Add(int64(n))
-	return n, err
+func (c *countedConn) Write(p []byte) (n int, err error) {
+	for {
+		if c.gate.timeout > 0 {
+			_ = c.SetWriteDeadline(time.Now().Add(c.gate.timeout)) // a connection that is broken fails when it is written to
+		}
+		written, err := c.Conn.Write(p[n:min(n+deadlinePiece, len(p))])
+		n += written
+		c.gate.hijackedBytes.Add(int64(written))
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return n, c.gate.lose(fmt.Errorf("%w: %w", errTooSlow, err))
+		case err != nil:
+			return n, c.gate.lose(fmt.Errorf("%w: %w", errClientGone, err))
+		case n == len(p):
+			return n, nil
+		}
+	}
 }
 
 // Unwrap is for the deadlines of http.ResponseController.

@@ -64,8 +64,18 @@ func recordOf(c echo.Context) *audit.AccessRecord { return &requestStateOf(c).re
 // to abort the connection, which a client can distinguish from a complete response.
 var errAborted = errors.New("response ended early")
 
-// statusClientClosed is the recorded status of a request whose client disconnected; nobody receives it.
+// statusClientClosed is the recorded status of a request whose client disconnected, or was disconnected as too slow;
+// nobody receives it.
 const statusClientClosed = 499
+
+// Codes of records alone: nobody receives a response with one of them.
+const (
+	codeClientClosed  = "client_closed_request"
+	codeClientTooSlow = "client_too_slow"
+)
+
+// errPanic is the error of a handler that panicked.
+var errPanic = errors.New("panic")
 
 // Header values of every response. They are shared between requests and must not be changed.
 var (
@@ -87,9 +97,10 @@ func (s *Server) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
 		h[audit.HeaderRequestID] = []string{d.RequestID}
 		h[echo.HeaderXContentTypeOptions], h[echo.HeaderCacheControl] = noSniff, noStore
 		out := &x.out
-		out.ResponseWriter, out.begin = c.Response().Writer, func() error { return s.recorder.Begin(*d) }
+		out.ResponseWriter, out.timeout = c.Response().Writer, s.clientTimeout
+		out.begin = func() error { return s.recorder.Begin(*d) }
 		c.Response().Writer = out
-		err = recovered(next, c)
+		err = out.outcome(recovered(next, c))
 		if out.err != nil {
 			resetResponse(c.Response())
 			err = out.err
@@ -131,7 +142,7 @@ func resetConnection(w http.ResponseWriter) {
 func recovered(next echo.HandlerFunc, c echo.Context) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+			err = fmt.Errorf("%w: %v\n%s", errPanic, r, debug.Stack())
 		}
 	}()
 	return next(c)
@@ -145,8 +156,12 @@ func (s *Server) writeError(c echo.Context, d *audit.AccessRecord, err error) (a
 		return false
 	}
 	d.Cause = err
-	if errors.Is(err, context.Canceled) && c.Request().Context().Err() != nil {
-		d.Status, d.Code = statusClientClosed, "client_closed_request"
+	switch {
+	case errors.Is(err, errTooSlow):
+		d.Status, d.Code = statusClientClosed, codeClientTooSlow
+		return true
+	case errors.Is(err, errClientGone), errors.Is(err, context.Canceled) && c.Request().Context().Err() != nil:
+		d.Status, d.Code = statusClientClosed, codeClientClosed
 		return true
 	}
 	p := s.problemOf(err, d.Requested...)

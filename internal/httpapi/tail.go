@@ -316,10 +316,9 @@ func (w *frames) run(ctx context.Context, f *tailSession) (closeReason, error) {
 	}
 }
 
+// send writes a frame. The connection has a deadline for each piece of it.
 func (w *frames) send(ctx context.Context, b *tail.Batch) error {
 	text := b.Encoded(w.format, w.encode)
-	ctx, cancel := context.WithTimeout(ctx, w.timeout)
-	defer cancel()
 	w.response.Size += int64(len(text))
 	return w.conn.Write(ctx, websocket.MessageText, text)
 }

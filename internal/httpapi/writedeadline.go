@@ -1,7 +1,12 @@
 package httpapi
 
 import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -10,6 +15,16 @@ import (
 // DefaultClientTimeout is the slow-client timeout: how long a client may take for one piece of a response. One that has
 // stopped reading would otherwise hold its connection, and what is behind it, for ever.
 const DefaultClientTimeout = 30 * time.Second
+
+// deadlinePiece is what a client has the timeout for, in bytes: one that is slow and steady takes a long write in pieces. What
+// the kernel holds for it, which the gateway bounds, comes on top: it takes a piece when the client has read as much.
+const deadlinePiece = 32 << 10
+
+// The errors of a response that could not be written.
+var (
+	errTooSlow    = errors.New("the client did not take the response in time")
+	errClientGone = errors.New("the client has disconnected")
+)
 
 // withWriteDeadlines gives the clients of h the timeout for each piece of every response, the last among them,
 // which net/http writes when h has returned. (Then it clears the deadline: the connection may serve another
@@ -40,13 +55,35 @@ func (w *deadlineWriter) renew() {
 		return
 	}
 	w.renewed = now
-	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(now.Add(w.timeout + w.timeout/4))
+	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(w.deadline())
 }
 
-// Write writes within the deadline.
-func (w *deadlineWriter) Write(b []byte) (int, error) {
-	w.renew()
-	return w.ResponseWriter.Write(b)
+// deadline is that of the last renewal.
+func (w *deadlineWriter) deadline() time.Time { return w.renewed.Add(w.timeout + w.timeout/4) }
+
+// Write writes within the deadline, which each piece has anew.
+func (w *deadlineWriter) Write(b []byte) (n int, err error) {
+	for {
+		w.renew()
+		written, err := w.ResponseWriter.Write(b[n:min(n+deadlinePiece, len(b))])
+		n += written
+		if err != nil || n == len(b) {
+			return n, w.ofClient(err)
+		}
+	}
+}
+
+// ofClient returns an error of the connection as what the client has done: net/http has an error for each protocol.
+func (w *deadlineWriter) ofClient(err error) error {
+	switch {
+	case err == nil, errors.Is(err, http.ErrContentLength), errors.Is(err, http.ErrBodyNotAllowed), errors.Is(err, http.ErrHijacked),
+		errors.Is(err, errors.ErrUnsupported):
+		return err
+	case errors.Is(err, os.ErrDeadlineExceeded), !w.renewed.IsZero() && !time.Now().Before(w.deadline()):
+		return fmt.Errorf("%w: %w", errTooSlow, err)
+	default:
+		return fmt.Errorf("%w: %w", errClientGone, err)
+	}
 }
 
 // FlushError flushes within the deadline. Nothing is left then that the client could read. In HTTP/1.1 a
@@ -56,13 +93,19 @@ func (w *deadlineWriter) FlushError() error {
 	w.renew()
 	connection := http.NewResponseController(w.ResponseWriter)
 	if err := connection.Flush(); err != nil {
-		return err
+		return w.ofClient(err)
 	}
 	if w.multiplexed {
 		w.renewed = time.Time{}
 		_ = connection.SetWriteDeadline(w.renewed) // as in renew
 	}
 	return nil
+}
+
+// Hijack sends the header, which is not yet out, within the deadline; the connection has none then.
+func (w *deadlineWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	w.renew()
+	return http.NewResponseController(w.ResponseWriter).Hijack()
 }
 
 // Unwrap is for the rest of what http.ResponseController does.

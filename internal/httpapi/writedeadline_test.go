@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -177,6 +179,105 @@ func TestStalledStreamsAreCutOff(t *testing.T) {
 	}
 	if _, err := io.Copy(io.Discard, idle.Body); err == nil {
 		t.Error("half a response looks complete")
+	}
+}
+
+// TestSteadyClientsAreServed guarantees that a client which reads slowly and steadily has a response in full, however long one write of it
+// is, and that one which stops reading is disconnected as too slow, over HTTP and on a hijacked connection.
+func TestSteadyClientsAreServed(t *testing.T) {
+	const timeout, size = 30 * time.Second, 1 << 20
+	write := func(w io.Writer) error {
+		_, err := w.Write(make([]byte, size))
+		return err
+	}
+	over := map[string]func(http.ResponseWriter) error{
+		"HTTP": func(w http.ResponseWriter) error { return write(w) },
+		"hijacked": func(w http.ResponseWriter) error {
+			gate := &auditGate{ResponseWriter: w, begin: func() error { return nil }, timeout: timeout}
+			conn, _, err := gate.Hijack()
+			if err != nil {
+				return err
+			}
+			_ = write(conn)
+			return errors.Join(gate.outcome(nil), conn.Close())
+		},
+	}
+	for name, respond := range over {
+		for reads, want := range map[int]error{size: nil, size / 2: errTooSlow} {
+			t.Run(fmt.Sprint(name, " ", reads), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					ended := make(chan error, 1)
+					conn := dialed(t, withWriteDeadlines(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+						w.Header().Set("Content-Length", strconv.Itoa(size))
+						ended <- respond(w)
+					}), timeout))
+					if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+						t.Fatal(err)
+					}
+					for read, piece := 0, make([]byte, 4<<10); read < reads; {
+						n, err := conn.Read(piece)
+						if err != nil {
+							t.Fatalf("after %d bytes: %v", read, err)
+						}
+						read += n
+						time.Sleep(timeout / 10) // of the bubble's clock
+					}
+					if want == nil {
+						go func() { _, _ = io.Copy(io.Discard, conn) }() // the header comes on top
+					}
+					if err := <-ended; !errors.Is(err, want) {
+						t.Errorf("got %v, want %v", err, want)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestTooSlowIsTheClients guarantees that a client which is disconnected as too slow, or has left, is recorded as that and not as an internal
+// error, whatever the response is.
+func TestTooSlowIsTheClients(t *testing.T) {
+	for name, path := range map[string]string{
+		"query": "/api/v1/logs/query?query=%7B%7D", "export": "/api/v1/logs/export?query=%7B%7D", "lines": "/api/v1/logs/lines?query=%7B%7D",
+		"tail": "/api/v1/logs/tail?query=%7B%7D", "websocket": "/loki/api/v1/tail?query=%7B%7D",
+	} {
+		for _, leaves := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", leaves: ", leaves), func(t *testing.T) {
+				inBubble(t, func(g *gateway) { testTooSlow(g, path, leaves) }, func(c *Config, _ *loki.Config) { c.Heartbeat = time.Second })
+			})
+		}
+	}
+}
+
+func testTooSlow(g *gateway, path string, leaves bool) {
+	if !strings.Contains(path, "tail") {
+		g.loki.Instead(lokitest.Generate(1 << 20))
+	}
+	conn := dialed(g.T, g.server.Public())
+	head := "GET " + path + " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + alphaToken + "\r\n"
+	if strings.Contains(path, "/loki/") {
+		head += "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+	}
+	if _, err := io.WriteString(conn, head+"\r\n"); err != nil {
+		g.Fatal(err)
+	}
+	for header, piece := "", make([]byte, 1); !strings.HasSuffix(header, "\r\n\r\n"); header += string(piece) {
+		if _, err := conn.Read(piece); err != nil {
+			g.Fatal(err)
+		}
+	}
+	want := `"status":499,"code":"client_too_slow"`
+	if leaves {
+		_ = conn.Close()
+		want = `"code":"client_closed_request"`
+		if strings.Contains(path, "tail") {
+			want = `"operation"` // every tail ends with its client
+		}
+	}
+	time.Sleep(5 * DefaultClientTimeout) // of the bubble's clock
+	synctest.Wait()
+	if got := g.log.String(); !strings.Contains(got, want) || strings.Contains(got, `"code":"internal"`) {
+		g.Errorf("the log lacks %s:\n%s", want, got)
 	}
 }
 
