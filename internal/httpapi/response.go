@@ -25,10 +25,20 @@ func requestOptions(c echo.Context) loki.RequestOptions {
 		Slot:             requestStateOf(c),
 		Subject:          who.Issuer + "\n" + who.Subject, // unique within an issuer only
 		Timeout:          who.limits.Timeout,
+		Bounds:           boundsOf(who.limits),
 		AcceptGzip:       web.AcceptsGzip(r.Header),
 		CategorizeLabels: r.Header.Get(headerEncodingFlags) == flagCategorize,
 		Drilldown:        isDrilldown(r),
 	}
+}
+
+// boundsOf are the limits that Loki may enforce as well. Without a budget of bytes it is not made to estimate them.
+func boundsOf(l *limits.Effective) loki.Bounds {
+	b := loki.Bounds{Range: l.MaxRange, RangeVector: l.MaxRangeVector, Lines: l.MaxLines}
+	if l.MaxQueryBytesRead < limits.NoReadBudget {
+		b.BytesRead = l.MaxQueryBytesRead
+	}
+	return b
 }
 
 // drilldownTags is what Grafana's Logs Drilldown sends in X-Query-Tags.

@@ -34,7 +34,7 @@ type Client struct {
 	decoding          decoding
 	storedPatterns    bool          // Config.DangerouslyStoredPatterns
 	actorLevels       *atomic.Int64 // lowered when Loki refuses as many
-	queryLimits       []string      // X-Loki-Query-Limits, where ProbeWalls has found that Loki honours it; written before any request
+	requiredLabel     string        // sent in X-Loki-Query-Limits, where ProbeWalls has found that Loki honours it; written before any request
 	tls               *fileValue[*tls.Config]
 	credential        *fileValue[string] // Authorization header; "": the URL's credentials
 	transport         *http.Transport    // used unwrapped by health checks, which are no caller's requests

@@ -73,13 +73,13 @@ const (
 
 // QueryRange requests lines or samples over a span of time.
 func (c *Client) QueryRange(ctx context.Context, options RequestOptions, q tenancy.Query, p RangeParams) (*Response, error) {
-	return c.get(ctx, options, pathQueryRange, query(q).window(p.Window).integer("limit", p.Limit).
+	return c.get(ctx, options.bounded(q, p.Step), pathQueryRange, query(q).window(p.Window).integer("limit", p.Limit).
 		oneOf("direction", p.Direction, "forward", "backward").duration("step", p.Step).duration("interval", p.Interval))
 }
 
 // QueryInstant requests samples at one time.
 func (c *Client) QueryInstant(ctx context.Context, options RequestOptions, q tenancy.Query, p InstantParams) (*Response, error) {
-	return c.get(ctx, options, pathQuery, query(q).time("time", p.Time).integer("limit", p.Limit).
+	return c.get(ctx, options.bounded(q, 0), pathQuery, query(q).time("time", p.Time).integer("limit", p.Limit).
 		oneOf("direction", p.Direction, "forward", "backward"))
 }
 

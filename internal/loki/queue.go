@@ -35,8 +35,8 @@ func (c *Client) label(h http.Header, options RequestOptions, path string, tenan
 		h.Set(headerActorPath, actor)
 	}
 	h.Set(headerQueryTags, c.queryTags(options, path, tenants))
-	if c.queryLimits != nil {
-		h[headerQueryLimits] = c.queryLimits
+	if c.requiredLabel != "" {
+		h[headerQueryLimits] = []string{c.queryLimits(options, path)}
 	}
 }
 

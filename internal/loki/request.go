@@ -20,6 +20,8 @@ type RequestOptions struct {
 	// Drilldown marks the request as one of Grafana's Logs Drilldown, for which Loki returns the series up to its limit,
 	// with a warning, where others get an error. It has an effect on queries alone; see queryTags.
 	Drilldown bool
+	// Bounds are what a query may take, for a Loki that honours bounds of a request.
+	Bounds Bounds
 	// Subject tells apart the callers with the same tenants, for Loki's queues; it is sent as a hash.
 	Subject string
 	// Slot is acquired before anything is sent; nil: none is needed. The client's timeout begins after it, and its

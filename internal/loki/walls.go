@@ -38,11 +38,9 @@ type Walls struct {
 	// RequiredLabels is limits_config.required_labels with the tenant's label: Loki refuses queries, patterns and detected
 	// fields whose selectors lack it. It checks that the label is there, not its value.
 	RequiredLabels Wall
-	// QueryLimits is querier.per_request_limits_enabled: requests carry the required label themselves.
+	// QueryLimits is querier.per_request_limits_enabled: requests carry the required label themselves, and queries their Bounds.
 	QueryLimits Wall
 }
-
-const headerQueryLimits = "X-Loki-Query-Limits"
 
 // probeQuery is the one LogQL text that no fence has made: a constant that selects nothing, since no label has two values, and
 // whose response is not read but for its status and error.
@@ -52,22 +50,18 @@ const probeQuery = `{logfence_probe="a",logfence_probe="b"}`
 const probeLabel = "logfence_probe_required"
 
 // ProbeWalls finds out which walls Loki has for streams with the tenant's label. Where it finds QueryLimits, all later requests for
-// tenants carry the required label. It is called before requests are sent. With an organization for each tenant there is none to
+// tenants carry the required label, and queries their bounds. It is called before requests are sent. With an organization for each tenant there is none to
 // probe with, and all is unknown.
 func (c *Client) ProbeWalls(ctx context.Context, label string) Walls {
 	if c.org.isTemplate() {
 		return Walls{}
 	}
-	w := Walls{RequiredLabels: c.probeWall(ctx, nil, label), QueryLimits: c.probeWall(ctx, requiring(probeLabel), probeLabel)}
+	requiring := http.Header{headerQueryLimits: {queryLimits{RequiredLabels: []string{probeLabel}}.text()}}
+	w := Walls{RequiredLabels: c.probeWall(ctx, nil, label), QueryLimits: c.probeWall(ctx, requiring, probeLabel)}
 	if w.QueryLimits == WallPresent {
-		c.queryLimits = requiring(label)[headerQueryLimits]
+		c.requiredLabel = label
 	}
 	return w
-}
-
-// requiring is the header that makes Loki refuse a selector without the label. Names of labels need no escapes in JSON.
-func requiring(label string) http.Header {
-	return http.Header{headerQueryLimits: {`{"requiredLabels":["` + label + `"]}`}}
 }
 
 // probeWall reports whether Loki refuses the probe for want of the label.

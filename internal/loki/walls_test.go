@@ -5,10 +5,61 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/lokitest"
 )
+
+// TestBounds guarantees that queries carry what they may take where Loki honours it, in words that it reads, and other requests the required label
+// alone.
+func TestBounds(t *testing.T) {
+	fake := twoTenants(t)
+	c := client(t, loki.Config{URL: fake.URL})
+	fake.Instead(lokitest.Fail(http.StatusBadRequest, "stream selector is missing required matchers [logfence_probe_required, tenant_id], labels"))
+	c.ProbeWalls(t.Context(), "tenant_id")
+	fake.Behave()
+	fake.Forget()
+	options := loki.RequestOptions{
+		Timeout: time.Minute + 1500*time.Microsecond,
+		Bounds:  loki.Bounds{Range: time.Hour, RangeVector: time.Minute, Lines: 10, BytesRead: 1 << 40},
+	}
+	const label, bounds = `{"requiredLabels":["tenant_id"]`, `,"maxQueryInterval":"60000ms","maxEntriesLimitPerQuery":10,"maxQueryTime":"60002ms"`
+	for _, tt := range []struct {
+		name, want string
+		send       func() (*loki.Response, error)
+	}{
+		{"lines", label + `,"maxQueryLength":"3660000ms"` + bounds + `}`, func() (*loki.Response, error) {
+			return c.QueryRange(t.Context(), options, query(t, `{app="web"}`), rangeOf(noon))
+		}},
+		{"samples with a step", label + `,"maxQueryLength":"3690000ms"` + bounds + `,"maxQueryBytesRead":"1099511627776B"}`, func() (*loki.Response, error) {
+			p := rangeOf(noon)
+			p.Step = 30 * time.Second
+			return c.QueryRange(t.Context(), options, query(t, `rate({app="web"}[1m])`), p)
+		}},
+		{"an instant", label + `,"maxQueryLength":"3660000ms"` + bounds + `,"maxQueryBytesRead":"1099511627776B"}`, func() (*loki.Response, error) {
+			return c.QueryInstant(t.Context(), options, query(t, `rate({app="web"}[1m])`), loki.InstantParams{Time: noon})
+		}},
+		{"no bounds", label + `}`, func() (*loki.Response, error) {
+			return c.QueryRange(t.Context(), loki.RequestOptions{}, query(t, `{app="web"}`), rangeOf(noon))
+		}},
+		{"labels", label + `}`, func() (*loki.Response, error) {
+			return c.Labels(t.Context(), options, selector(t, `{app="web"}`), loki.Window{})
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			fake.Forget()
+			response, err := tt.send()
+			if err != nil {
+				t.Fatal(err)
+			}
+			drop(response.Body)
+			if got := only(t, fake).Header.Get("X-Loki-Query-Limits"); got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
 
 // TestProbeWalls guarantees that a wall counts as present only when Loki refuses the probe for want of the very label, and that the
 // header is sent with later requests only where Loki has honoured it; with an organization for each tenant nothing is known.
