@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,6 +34,7 @@ var (
 )
 
 var aroundLoki = []around{
+	{"a reverse proxy in front of Loki does not pass on WebSockets, and the request is a live tail", reply{status: http.StatusBadGateway, code: "websocket_blocked"}, tailBlocked},
 	{"the identity provider is down", fine, providerGoes},
 	{"the identity provider is down, or does not respond, since before logfence started", keysUnavailable, providerComes},
 	{"Redis is down, or does not respond", fine, redisGoes},
@@ -68,6 +72,34 @@ func (g *gateway) gets(t *testing.T, token string, want reply) bool {
 func (g *gateway) untilGets(t *testing.T, want reply) {
 	t.Helper()
 	poll.Wait(t, "the reply "+want.String(), func() bool { return g.gets(t, "", want) })
+}
+
+// tailBlocked: Loki gets a handshake without Upgrade, and queries work.
+func tailBlocked(t *testing.T, want reply) {
+	behind, err := url.Parse(on.mixed.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{DisableKeepAlives: true}
+	proxy := &httputil.ReverseProxy{Transport: transport, Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(behind)
+		r.Out.Header.Del("Connection")
+		r.Out.Header.Del("Upgrade")
+	}}
+	server := httptest.NewServer(proxy)
+	t.Cleanup(server.Close)
+	g, err := startGateway(t.Context(), on.binary, on.issuer, server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopAtEnd(t, g)
+	a := g.send(t, request{path: "/api/v1/logs/tail", params: url.Values{"query": {`{app="checkout"}`}}})
+	if got := (reply{status: a.status, code: problemOf(t, a).Code}); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if !g.gets(t, "", fine) {
+		t.Error("a query fails as well")
+	}
 }
 
 // behindWire is a logfence, not started, whose keys come over a wire.

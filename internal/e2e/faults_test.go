@@ -58,6 +58,8 @@ func (w *wire) poison(t *testing.T, toxic string, attributes string) {
 type front struct {
 	*httptest.Server
 	instead atomic.Pointer[http.HandlerFunc]
+	half    atomic.Bool // one of two Lokis is gone, to which every second request goes
+	turn    atomic.Int64
 }
 
 func newFront(t *testing.T, l *demo.Loki) *front {
@@ -77,6 +79,10 @@ func newFront(t *testing.T, l *demo.Loki) *front {
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if h := f.instead.Load(); h != nil {
 			(*h)(w, r)
+			return
+		}
+		if f.half.Load() && r.URL.Path != "/ready" && f.turn.Add(1)%2 == 1 {
+			text(http.StatusBadGateway, "text/html", "<h1>502 Bad Gateway</h1>")(w, r)
 			return
 		}
 		proxy.ServeHTTP(w, r)
@@ -168,6 +174,8 @@ var (
 	lokiFailed  = reply{status: http.StatusBadGateway, code: "loki_failed"}
 	unavailable = reply{status: http.StatusServiceUnavailable, code: "loki_unavailable"}
 	timedOut    = reply{status: http.StatusGatewayTimeout, code: "loki_timeout"}
+	lokiDenied  = reply{status: http.StatusBadGateway, code: "loki_denied"}
+	tooLong     = reply{status: http.StatusUnprocessableEntity, code: "query_too_long"}
 	fine        = reply{status: http.StatusOK}
 )
 
@@ -182,6 +190,9 @@ var faults = []fault{
 	{"Loki responds with 429", ready(text(http.StatusTooManyRequests, "text/plain", "too many outstanding requests")), reply{status: http.StatusTooManyRequests, code: "rate_limited"}, reply{}},
 	{"Loki responds with 500", ready(text(http.StatusInternalServerError, "text/plain", "rpc error")), lokiFailed, reply{}},
 	{"Loki responds with 504", ready(text(http.StatusGatewayTimeout, "text/plain", "context deadline exceeded")), timedOut, reply{}},
+	{"a reverse proxy in front of Loki responds with 401 or 403", ready(text(http.StatusForbidden, "text/html", "<h1>403</h1>")), lokiDenied, reply{}},
+	{"a reverse proxy in front of Loki responds with 413 or 414", ready(text(http.StatusRequestEntityTooLarge, "text/html", "<h1>413</h1>")), tooLong, reply{}},
+	{"one of two Lokis behind a reverse proxy is gone", func(_ *testing.T, s *scene) { s.front.half.Store(true) }, fine, reply{}},
 	{"a reverse proxy in front of Loki responds with 503 to everything", always(text(http.StatusServiceUnavailable, "text/html", "<h1>503</h1>")), lokiFailed, unavailable},
 }
 
@@ -189,6 +200,7 @@ var faults = []fault{
 func (s *scene) end(t *testing.T) {
 	t.Helper()
 	s.front.instead.Store(nil)
+	s.front.half.Store(false)
 	s.wire.Toxics.ResetToxics(t.Context())
 	if !s.wire.Enabled {
 		if err := s.wire.Start(); err != nil {

@@ -1,11 +1,9 @@
 package httpapi
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -16,9 +14,6 @@ import (
 	"github.com/logfence/logfence/internal/auth"
 	"github.com/logfence/logfence/internal/hint"
 	"github.com/logfence/logfence/internal/limits"
-	"github.com/logfence/logfence/internal/loki"
-	"github.com/logfence/logfence/internal/pages"
-	"github.com/logfence/logfence/internal/tail"
 	"github.com/logfence/logfence/internal/tenancy"
 )
 
@@ -108,6 +103,8 @@ var (
 	codeNotEnabled           = code{"not_enabled", http.StatusNotImplemented, "Feature is not enabled"}
 	codeLokiUnreachable      = code{"loki_unreachable", http.StatusBadGateway, "Loki cannot be reached"}
 	codeLokiFailed           = code{"loki_failed", http.StatusBadGateway, "Loki failed"}
+	codeLokiDenied           = code{"loki_denied", http.StatusBadGateway, "Loki denies access"}
+	codeWebSocketBlocked     = code{"websocket_blocked", http.StatusBadGateway, "Live tails of Loki are blocked"}
 	codeOverloaded           = code{"overloaded", http.StatusServiceUnavailable, "Server is overloaded"}
 	codeLokiUnavailable      = code{"loki_unavailable", http.StatusServiceUnavailable, "Loki is not available"}
 	codeKeysUnavailable      = code{"keys_unavailable", http.StatusServiceUnavailable, "Tokens cannot be verified"}
@@ -241,7 +238,7 @@ func ofQuery(err error) *problem {
 		return codeQueryUnsupported.problem(err, "%s.", sentence(unsupported.Reason)).at(unsupported.Line, unsupported.Column)
 	case errors.Is(err, tenancy.ErrTooLong):
 		return codeQueryTooLong.problem(err, "The query is longer than the server's setting allows. Shorten it, or ask your administrator to raise the setting.").
-			inLoki("parse error : input size too long")
+			inLoki(lokiTooLong)
 	}
 	return nil
 }
@@ -282,72 +279,6 @@ func ofLimits(err error) *problem {
 	return nil
 }
 
-// ofRefused is the response to a query that Loki rejects: its message where that is known, and a sentence of ours where
-// it is not, since Loki's errors can print the fenced selector and the organization.
-func ofRefused(err error, query string) *problem {
-	var refused *loki.RefusedError
-	if !errors.As(err, &refused) {
-		return nil
-	}
-	c := codeLokiRefused
-	if refused.Mistake() {
-		c = codeQueryFailed
-	}
-	message, known := refused.Public(query)
-	if !known {
-		message = "Loki refused the query. Its reason is in the server's log, under the request id: ask your administrator."
-	}
-	return c.problem(err, "%s", message)
-}
-
-func ofLoki(err error) *problem {
-	var dense *pages.DenseError
-	switch {
-	case errors.As(err, &dense):
-		return codeTooDense.problem(err, "At %s there are %d lines or more of the same nanosecond, more than Loki returns at once. Narrow the query.",
-			dense.Time().UTC().Format(lineTime), dense.Lines)
-	case errors.Is(err, loki.ErrOrgID):
-		return codeNoTenant.problem(err, "The tenant in the token is not a name that Loki accepts. Ask your administrator.")
-	case errors.Is(err, loki.ErrParameter): // such as the first minute of 1970, which Loki misreads
-		return codeParameterInvalid.problem(err, "A time or another parameter is out of the range that Loki accepts.")
-	case errors.Is(err, loki.ErrUnavailable):
-		return codeLokiUnavailable.problem(err, "Loki is not available at present. Try again shortly.").
-			with(echo.HeaderRetryAfter, retryAfter(err))
-	case errors.Is(err, tail.ErrTooManyPolled):
-		return codeTooManyTails.problem(err, "Loki takes no more live tails at present, and too many different queries of the tenant are followed live. Close one.").
-			with(echo.HeaderRetryAfter, retryLater)
-	case errors.Is(err, loki.ErrRateLimited):
-		return codeRateLimited.problem(err, "Loki accepts no more queries at present. Try again shortly.").
-			inLoki("too many outstanding requests").
-			with(echo.HeaderRetryAfter, retryLater)
-	case errors.Is(err, loki.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
-		return codeLokiTimeout.problem(err, "Loki did not respond in time. Request less data: a shorter time range, a narrower selector.").
-			inLoki("timeout: " + lokiTimedOut)
-	case errors.Is(err, loki.ErrNotEnabled):
-		p := codeNotEnabled.problem(err, "Loki has this feature disabled. Ask your administrator to enable it.").inLoki("not found")
-		p.lokiStatus = http.StatusNotFound
-		return p
-	case errors.Is(err, loki.ErrUnreachable):
-		return codeLokiUnreachable.problem(err, "Loki cannot be reached at present. Try again shortly.")
-	case errors.Is(err, loki.ErrFailed):
-		return codeLokiFailed.problem(err, "Loki failed to process the request. Try again shortly.")
-	}
-	return nil
-}
-
-// lokiTimedOut is what Loki 3.7.8 reports of a query that timed out (ErrDeadlineExceeded in its pkg/util/server). Clients
-// split a query, or retry it, where the text has "timeout" or "timed out".
-const lokiTimedOut = "request timed out, decrease the duration of the request or add more label matchers (prefer exact match over regex match) to reduce the amount of data processed"
-
-// retryAfter returns the time until the next health check of Loki, in seconds, rounded up.
-func retryAfter(err error) string {
-	var e *loki.Error
-	if !errors.As(err, &e) || e.RetryAfter <= 0 {
-		return retryLater
-	}
-	return strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds())))
-}
-
 func ofRouter(err error) *problem {
 	var he *echo.HTTPError
 	if !errors.As(err, &he) {
@@ -385,10 +316,6 @@ func (p *problem) send(c echo.Context) error {
 	h.Del(echo.HeaderContentType)
 	for name, value := range p.header {
 		h.Set(name, value)
-	}
-	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusRequestEntityTooLarge {
-		// The rest of the body is not read.
-		h.Set(echo.HeaderConnection, "close")
 	}
 	if compat {
 		return c.Blob(p.Status, echo.MIMETextPlainCharsetUTF8, []byte(p.lokiText()))

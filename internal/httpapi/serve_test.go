@@ -34,6 +34,7 @@ func refusals() []error {
 		&tenancy.InvalidError{Message: "x"}, &tenancy.TooComplexError{What: "x"}, &tenancy.UnsupportedError{Reason: "x"},
 		limits.ErrOverloaded,
 		&loki.RefusedError{Status: 400, Message: "x"}, loki.ErrOrgID, loki.ErrParameter, loki.ErrRateLimited, loki.ErrTimeout, loki.ErrUnreachable, loki.ErrUnavailable, loki.ErrFailed,
+		loki.ErrDenied, loki.ErrTooLong, loki.ErrTooLongForURL, loki.ErrNoUpgrade,
 	)
 }
 
@@ -300,7 +301,10 @@ func TestLokisRefusals(t *testing.T) {
 		{500, 422, "approx_topk is not enabled. See -limits.shard_aggregations", "query_failed", true},
 		{500, 502, "rpc error: dial tcp 10.0.0.7:9095", "loki_failed", false},
 		{404, 502, "page not found on 10.0.0.7", "loki_failed", false},
-		{401, 502, "no org id", "loki_failed", false},
+		{401, 502, "no org id", "loki_denied", false},
+		{403, 502, "10.0.0.7 forbids it", "loki_denied", false},
+		{413, 422, "10.0.0.7 takes no form of this length", "query_too_long", false},
+		{414, 422, "10.0.0.7 takes no URL of this length", "query_too_long", false},
 		{302, 502, "moved to 10.0.0.7", "loki_failed", false},
 		{503, 502, "10.0.0.7 is not ready", "loki_failed", false},
 		{429, 429, "too many outstanding requests of 10.0.0.7", "rate_limited", false},

@@ -14,9 +14,10 @@ import (
 // are classified.
 type sendFunc func(context.Context, *upstream) error
 
-// doWithRetry sends a request to one of Loki's URLs, and once more to another one if the first returned no
-// byte. Every request here only reads, so it may be repeated. A request that timed out, or whose caller has
-// disconnected, is not repeated. The upstream counts as busy until it is released.
+// doWithRetry sends a request to one of Loki's URLs, and once more, to another one where there is one, if the first
+// returned no byte, or was a reverse proxy that had no Loki to pass it to. Every request here only reads, so it may be
+// repeated. A request that timed out, or whose caller has disconnected, is not repeated. The upstream counts as busy
+// until it is released.
 func (c *Client) doWithRetry(ctx context.Context, send sendFunc) (*upstream, error) {
 	e, err := c.pool.pick(nil)
 	if err != nil {
@@ -36,8 +37,8 @@ func (c *Client) doWithRetry(ctx context.Context, send sendFunc) (*upstream, err
 }
 
 // do sends a request to one upstream, and triggers a health check if the first byte takes longer than
-// slowResponse. retry means that the connection failed before the first byte: what [classify] calls unreachable
-// is neither a timeout nor a disconnected caller.
+// slowResponse. retry means that the connection failed before the first byte (what [classify] calls unreachable
+// is neither a timeout nor a disconnected caller), or that no Loki has seen the request.
 func (c *Client) do(ctx context.Context, e *upstream, send sendFunc) (retry bool, err error) {
 	slow := time.AfterFunc(slowResponse, func() { c.pool.triggerHealthCheck(e) })
 	defer slow.Stop()
@@ -56,7 +57,9 @@ func (c *Client) do(ctx context.Context, e *upstream, send sendFunc) (retry bool
 		e.failures.Add(1)
 		c.pool.triggerHealthCheck(e)
 	}
-	return unreachable && !responded.Load(), err
+	var failure *Error
+	noLoki := errors.As(err, &failure) && failure.noLoki
+	return unreachable && !responded.Load() || noLoki, err
 }
 
 // release marks a response or a tail as ended.

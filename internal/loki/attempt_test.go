@@ -82,8 +82,17 @@ func breaksOff(response string) http.HandlerFunc {
 	}
 }
 
-// TestOnceMore guarantees which requests are sent a second time: those that got no byte of a response,
-// once; and that it is another URL that gets them.
+// fails responds with an error that is a reverse proxy's.
+func fails(status int, media, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", media)
+		w.WriteHeader(status)
+		say(w, body)
+	}
+}
+
+// TestOnceMore guarantees which requests are sent a second time: those that got no byte of a response, or that of a reverse
+// proxy without a Loki, once; and that it is another URL that gets them, where there is one.
 func TestOnceMore(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -98,6 +107,12 @@ func TestOnceMore(t *testing.T) {
 		{"half a body", breaksOff("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"), 1, loki.ErrFailed},
 		{"a failure", lokitest.Fail(http.StatusServiceUnavailable, "no").ServeHTTP, 1, loki.ErrFailed},
 		{"too much", lokitest.Fail(http.StatusTooManyRequests, "no").ServeHTTP, 1, loki.ErrRateLimited},
+		{"a failure in JSON", fails(http.StatusServiceUnavailable, "application/json", `{"error":"no"}`), 1, loki.ErrFailed},
+		{"nginx without Loki", fails(http.StatusBadGateway, "text/html", "<h1>502 Bad Gateway</h1>"), 2, loki.ErrFailed},
+		{"envoy without Loki", fails(http.StatusServiceUnavailable, "text/plain", "no healthy upstream"), 2, loki.ErrFailed},
+		{"caddy without Loki", fails(http.StatusBadGateway, "", ""), 2, loki.ErrFailed},
+		{"traefik without Loki", lokitest.Fail(http.StatusServiceUnavailable, "no available server\n").ServeHTTP, 2, loki.ErrFailed},
+		{"a proxy's time-out", fails(http.StatusGatewayTimeout, "text/html", "<h1>504</h1>"), 1, loki.ErrTimeout},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -112,15 +127,17 @@ func TestOnceMore(t *testing.T) {
 					t.Errorf("%.20s…: %d requests of one URL, want %d", text, got, tt.requests)
 				}
 			}
-			if errors.Is(tt.kind, loki.ErrUnreachable) {
-				n.Store(0)
-				c, _ := listening(t, server.URL)
-				if _, err := c.Tail(t.Context(), loki.RequestOptions{}, query(t, `{app="web"}`), loki.TailParams{}); err == nil || n.Load() != tt.requests {
-					t.Errorf("tail: %v, %d requests, want %d", err, n.Load(), tt.requests)
-				}
+			tails := tt.requests
+			if !errors.Is(tt.kind, loki.ErrUnreachable) {
+				tails = 1 // a handshake that has a response is not repeated
+			}
+			n.Store(0)
+			c, _ := listening(t, server.URL)
+			if _, err := c.Tail(t.Context(), loki.RequestOptions{}, query(t, `{app="web"}`), loki.TailParams{}); err == nil || n.Load() != tails {
+				t.Errorf("tail: %v, %d requests, want %d", err, n.Load(), tails)
 			}
 			well := twoTenants(t)
-			c, _ := listening(t, server.URL+","+well.URL)
+			c, _ = listening(t, server.URL+","+well.URL)
 			for range 4 {
 				err := request(t.Context(), t, c, loki.RequestOptions{})
 				if tt.requests == 2 && err != nil {

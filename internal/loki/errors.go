@@ -37,6 +37,14 @@ var (
 	ErrRateLimited = errors.New("loki accepts no more requests for now")
 	// ErrTooManyTails means that Loki takes no more tails for now (max_concurrent_tail_requests). It is an ErrRateLimited.
 	ErrTooManyTails = fmt.Errorf("%w: too many live tails", ErrRateLimited)
+	// ErrDenied means that Loki, or a reverse proxy in front of it, does not accept logfence's credentials, or its requests.
+	ErrDenied = errors.New("loki denies access")
+	// ErrTooLong means that a reverse proxy in front of Loki does not accept a request of this length.
+	ErrTooLong = errors.New("the request is too long for the reverse proxy in front of loki")
+	// ErrTooLongForURL is the ErrTooLong of a tail, whose query stays in the URL.
+	ErrTooLongForURL = fmt.Errorf("%w: the query of a tail is a part of its URL", ErrTooLong)
+	// ErrNoUpgrade means that a reverse proxy in front of Loki does not pass on Upgrade, which a tail needs.
+	ErrNoUpgrade = errors.New("the reverse proxy in front of loki does not pass on WebSockets")
 	// ErrNotEnabled means that Loki has the feature switched off that the request needs.
 	ErrNotEnabled = errors.New("loki has the feature disabled")
 	// ErrFailed means that Loki returned a server error, something that is not a response of Loki's, or
@@ -58,10 +66,13 @@ func (e *RefusedError) Error() string {
 // Error is a failure with its cause. Its text is that of Kind alone; the cause may hold addresses and is
 // for the log, which finds it by [errors.As] or [slog.LogValuer].
 type Error struct {
-	Kind  error // ErrUnreachable, ErrUnavailable, ErrTimeout, ErrRateLimited or ErrFailed
+	Kind  error // one of the errors above
 	Cause error
 	// RetryAfter is how long to wait before the next request; 0: not known.
 	RetryAfter time.Duration
+
+	// noLoki is set for the response of a reverse proxy that had no Loki to pass the request to. Another one may be there.
+	noLoki bool
 }
 
 func (e *Error) Error() string { return e.Kind.Error() }

@@ -2,6 +2,7 @@ package loki
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -91,6 +92,11 @@ var messages = []knownMessage{
 	mistake("count min sketches are only supported on instant queries"),
 	mistake("count min sketch vector aggregation does not support any grouping"),
 	mistake("approx_topk is not enabled. See -limits.shard_aggregations"),
+}
+
+// isKnown reports whether a message is one of Loki's.
+func isKnown(message string) bool {
+	return slices.ContainsFunc(messages, func(m knownMessage) bool { return m.pattern.MatchString(message) })
 }
 
 // isMistake reports whether a failure of Loki's is about the query.

@@ -71,6 +71,10 @@ func (c *Client) sendOnce(ctx context.Context, options RequestOptions, path stri
 			_ = response.Body.Close()
 			return failed("switched protocols, which was not requested")
 		}
+		if isUnavailable(response.StatusCode) {
+			c.pool.triggerHealthCheck(e)
+			return unavailableError(response, &body{from: response.Body, pool: c.pool, upstream: e, caller: ctx, request: timed})
+		}
 		return nil
 	})
 	if err != nil {
@@ -141,6 +145,35 @@ func mediaType(h http.Header) string {
 	return media
 }
 
+// isUnavailable reports whether a status is one with which a server, or a reverse proxy, reports that it cannot serve.
+func isUnavailable(status int) bool {
+	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable
+}
+
+// unavailableError returns the error of a response with such a status, and closes the response.
+func unavailableError(r *http.Response, body io.Reader) error {
+	defer r.Body.Close() //nolint:errcheck // what is needed has been read
+	message, _, err := readMessage(r, body)
+	if err != nil {
+		return err
+	}
+	return &Error{Kind: ErrFailed, Cause: fmt.Errorf("status %d: %s", r.StatusCode, message), noLoki: !isLokis(r, message)}
+}
+
+// isLokis reports whether Loki has written an error response, and not a reverse proxy in front of it. Loki's errors (3.7.8,
+// pkg/util/server/error.go) are JSON, or text that is marked as not to be sniffed. So are those of proxies written in Go,
+// whose texts are constant.
+func isLokis(r *http.Response, message string) bool {
+	switch mediaType(r.Header) {
+	case mediaJSON:
+		return true
+	case mediaText:
+		return r.Header.Get("X-Content-Type-Options") == "nosniff" && message != http.StatusText(r.StatusCode) && message != "no available server"
+	default:
+		return false
+	}
+}
+
 // statusError turns every status but 200 into an error.
 func statusError(r *http.Response, body io.Reader) error {
 	message, readable, err := readMessage(r, body)
@@ -153,6 +186,11 @@ func statusError(r *http.Response, body io.Reader) error {
 		return &Error{Kind: ErrRateLimited, Cause: cause}
 	case status == http.StatusGatewayTimeout, status == http.StatusRequestTimeout:
 		return &Error{Kind: ErrTimeout, Cause: cause}
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		return &Error{Kind: ErrDenied, Cause: cause}
+	case status == http.StatusRequestURITooLong, status == http.StatusRequestHeaderFieldsTooLarge,
+		status == http.StatusRequestEntityTooLarge && !(readable && isKnown(message)):
+		return &Error{Kind: ErrTooLong, Cause: cause}
 	case readable && (isQueryError(status) || status == http.StatusInternalServerError && isMistake(message)):
 		return &RefusedError{Status: status, Message: message}
 	default:
@@ -160,8 +198,8 @@ func statusError(r *http.Response, body io.Reader) error {
 	}
 }
 
-// isQueryError reports whether a status is about the query. Other 4xx (no organization, unknown path, not
-// allowed) are about logfence's settings or a proxy in front of Loki, and are not for the caller.
+// isQueryError reports whether a status is about the query. Other 4xx (unknown path, method not allowed) are about
+// logfence's settings or a reverse proxy in front of Loki, and are not for the caller. Loki's 413 is about its response.
 func isQueryError(status int) bool {
 	switch status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:

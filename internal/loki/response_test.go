@@ -19,7 +19,9 @@ import (
 	"github.com/logfence/logfence/internal/lokitest"
 )
 
-var kinds = []error{loki.ErrUnreachable, loki.ErrUnavailable, loki.ErrTimeout, loki.ErrRateLimited, loki.ErrFailed}
+var kinds = []error{
+	loki.ErrUnreachable, loki.ErrUnavailable, loki.ErrTimeout, loki.ErrRateLimited, loki.ErrFailed, loki.ErrDenied, loki.ErrTooLong, loki.ErrNoUpgrade,
+}
 
 // failsWith holds an error to one kind, and its text to what anybody may read.
 func failsWith(t *testing.T, err, want error) {
@@ -53,8 +55,13 @@ func TestOutcomes(t *testing.T) {
 		{"unavailable", lokitest.Fail(503, "empty ring"), loki.ErrFailed},
 		{"its own time-out", lokitest.Fail(504, "request timed out"), loki.ErrTimeout},
 		// Not the caller's to know: no organization, a wrong base path, a proxy's refusal.
-		{"no organization", lokitest.Fail(401, "no org id"), loki.ErrFailed},
-		{"forbidden", lokitest.Fail(403, "forbidden"), loki.ErrFailed},
+		{"no organization", lokitest.Fail(401, "no org id"), loki.ErrDenied},
+		{"a proxy wants a password", header("Content-Type", "text/html", 401, "<h1>401</h1>"), loki.ErrDenied},
+		{"forbidden", lokitest.Fail(403, "forbidden"), loki.ErrDenied},
+		{"a form that is too long for a proxy", header("Content-Type", "text/html", 413, "<h1>413</h1>"), loki.ErrTooLong},
+		{"the same in text", lokitest.Fail(413, "Payload Too Large"), loki.ErrTooLong},
+		{"a URL that is too long for a proxy", header("Content-Type", "text/html", 414, "<h1>414</h1>"), loki.ErrTooLong},
+		{"headers that are too long for a proxy", lokitest.Fail(431, "Request Header Fields Too Large"), loki.ErrTooLong},
 		{"not found", lokitest.Fail(404, "404 page not found"), loki.ErrFailed},
 		{"caller gone, says Loki", lokitest.Fail(499, "canceled"), loki.ErrFailed},
 		{"a proxy's page for 400", header("Content-Type", "text/html", 400, "<h1>127.0.0.1 says no</h1>"), loki.ErrFailed},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -110,7 +111,7 @@ func (c *Client) Tail(ctx context.Context, options RequestOptions, q tenancy.Que
 		request.URL.RawQuery = params.encoded().text
 		conn, response, err := c.dial(request, t) //nolint:bodyclose // "You never need to close resp.Body yourself" (websocket.Dial)
 		if err != nil {
-			return c.dialError(ctx, opening, e, response, err)
+			return c.dialError(ctx, opening, e, request.URL, response, err)
 		}
 		t.conn = conn
 		return nil
@@ -157,7 +158,7 @@ func (c *Client) tailClient() *http.Client {
 }
 
 // dialError classifies a failed handshake. The response's body is in memory by now.
-func (c *Client) dialError(caller, opening context.Context, e *upstream, response *http.Response, err error) error {
+func (c *Client) dialError(caller, opening context.Context, e *upstream, target *url.URL, response *http.Response, err error) error {
 	if response == nil || response.StatusCode == http.StatusSwitchingProtocols || caller.Err() != nil {
 		return classify(caller, opening, ErrUnreachable, err)
 	}
@@ -171,7 +172,36 @@ func (c *Client) dialError(caller, opening context.Context, e *upstream, respons
 	if body == nil {
 		body = http.NoBody
 	}
-	return statusError(response, io.LimitReader(body, maxMessage))
+	return handshakeError(response, len(target.RequestURI()), statusError(response, io.LimitReader(body, maxMessage)))
+}
+
+// handshakeError finds out what a reverse proxy in front of Loki has made of a handshake: err is that of any request with this
+// response. Loki, which gets a request without Upgrade from a proxy that does not pass it on, responds with 400 or 426 and
+// names the version of the protocol (gorilla/websocket).
+func handshakeError(r *http.Response, urlBytes int, err error) error {
+	cause := errors.New(text(err)) // which does not unwrap to a refusal of the query
+	var refused *RefusedError
+	switch {
+	case errors.Is(err, ErrTooLong):
+		return &Error{Kind: ErrTooLongForURL, Cause: cause}
+	case r.StatusCode == http.StatusUpgradeRequired, r.StatusCode == http.StatusBadRequest && r.Header.Get("Sec-WebSocket-Version") != "":
+		return &Error{Kind: ErrNoUpgrade, Cause: cause}
+	case r.StatusCode != http.StatusBadRequest, errors.As(err, &refused) && isLokis(r, refused.Message):
+		return err
+	case urlBytes >= maxURL: // haproxy reports one that it does not take so
+		return &Error{Kind: ErrTooLongForURL, Cause: cause}
+	default:
+		return &Error{Kind: ErrNoUpgrade, Cause: cause}
+	}
+}
+
+// text is an error with its cause, for the log.
+func text(err error) string {
+	var failure *Error
+	if errors.As(err, &failure) {
+		return failure.Cause.Error()
+	}
+	return err.Error()
 }
 
 // Begun is closed when Loki has begun: what it takes in from then on will arrive here. That is its first

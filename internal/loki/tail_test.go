@@ -240,6 +240,50 @@ func TestTailEnds(t *testing.T) {
 	}
 }
 
+// TestHandshakesThatProxiesRefuse guarantees that the error of a tail names what a reverse proxy in front of Loki does not let
+// through, and that a refusal of Loki's stays one.
+func TestHandshakesThatProxiesRefuse(t *testing.T) {
+	withoutUpgrade := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Del("Connection")
+		r.Header.Del("Upgrade")
+		_, _ = websocket.Accept(w, r, nil)
+	})
+	loki400 := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { // gorilla/websocket, in Loki
+		w.Header().Set("Sec-Websocket-Version", "13")
+		http.Error(w, "Bad Request", http.StatusBadRequest)
+	})
+	short, long := `{app="web"}`, `{app="web"} |= "`+strings.Repeat("x", 5<<10)+`"`
+	for _, tt := range []struct {
+		name, query string
+		behaves     http.Handler
+		want        error // nil: a refusal of Loki's
+	}{
+		{"Upgrade is left out", short, withoutUpgrade, loki.ErrNoUpgrade},
+		{"Upgrade is left out, says Loki", short, loki400, loki.ErrNoUpgrade},
+		{"the same, of a long query", long, loki400, loki.ErrNoUpgrade},
+		{"426", short, fails(http.StatusUpgradeRequired, "text/plain", "Upgrade Required"), loki.ErrNoUpgrade},
+		{"a proxy's 400", short, fails(http.StatusBadRequest, "text/html", "<h1>400</h1>"), loki.ErrNoUpgrade},
+		{"a proxy's 400, of a long query", long, fails(http.StatusBadRequest, "text/html", "<h1>400</h1>"), loki.ErrTooLongForURL},
+		{"414", long, fails(http.StatusRequestURITooLong, "text/html", "<h1>414</h1>"), loki.ErrTooLongForURL},
+		{"403", long, fails(http.StatusForbidden, "text/html", "<h1>403</h1>"), loki.ErrDenied},
+		{"Loki refuses the query", long, lokitest.Fail(http.StatusBadRequest, "parse error"), nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l := twoTenants(t)
+			l.Instead(tt.behaves)
+			c := client(t, loki.Config{URL: l.URL})
+			_, err := c.Tail(t.Context(), loki.RequestOptions{}, query(t, tt.query), loki.TailParams{})
+			var refused *loki.RefusedError
+			if errors.As(err, &refused) != (tt.want == nil) || tt.want != nil && !errors.Is(err, tt.want) {
+				t.Errorf("got %v, want %v", err, tt.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "<h1>") {
+				t.Errorf("the text has the proxy's: %v", err)
+			}
+		})
+	}
+}
+
 // TestTailRefusesBeforeSending guarantees that nothing is sent for what is not fenced, or makes no tail.
 func TestTailRefusesBeforeSending(t *testing.T) {
 	l := twoTenants(t)

@@ -235,7 +235,7 @@ func (e *upstream) url(path string) *url.URL {
 // Stats is the state of Loki's URLs, for metrics.
 type Stats struct {
 	Upstreams []UpstreamStats
-	Retries   uint64 // requests sent again because the first attempt received no byte of a response
+	Retries   uint64 // requests sent again because the first attempt received no byte of a response, or found no Loki behind a reverse proxy
 	Refused   uint64 // requests that were not sent since every URL is down
 	// StaleFiles counts the certificate and credential files whose current content is invalid, so that
 	// the previous content is in use.

@@ -152,7 +152,7 @@ func isPermanent(err error) bool {
 	var refused *loki.RefusedError
 	var dense *pages.DenseError
 	return errors.As(err, &refused) || errors.As(err, &dense) || errors.Is(err, loki.ErrOrgID) ||
-		errors.Is(err, loki.ErrNotFenced) || errors.Is(err, loki.ErrParameter)
+		errors.Is(err, loki.ErrNotFenced) || errors.Is(err, loki.ErrParameter) || errors.Is(err, loki.ErrTooLong)
 }
 
 func (s *stream) isOpen() bool {

@@ -335,7 +335,7 @@ export type Problem = {
      * `too_dense`, `answer_too_large`, `query_reads_too_much`, `query_failed`. 426: `upgrade_required`.
      * 429: `rate_limited`, `too_many_queries`, `too_many_exports`, `too_many_tails`, `too_many_streams`. 500: `internal`.
      * 501: `not_enabled`.
-     * 502: `loki_unreachable`, `loki_failed`. 503: `overloaded`, `audit_unavailable`,
+     * 502: `loki_unreachable`, `loki_failed`, `loki_denied`, `websocket_blocked`. 503: `overloaded`, `audit_unavailable`,
      * `keys_unavailable`, `loki_unavailable`. 504: `loki_timeout`.
      *
      */
@@ -1867,7 +1867,7 @@ export type QueryLogsErrors = {
      */
     500: Problem;
     /**
-     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed, or it cannot be used as it is set up. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed), [`loki_denied`](/docs/problems#loki_denied), [`websocket_blocked`](/docs/problems#websocket_blocked).
      */
     502: Problem;
     /**
@@ -1946,7 +1946,7 @@ export type QueryLogsFormErrors = {
      */
     500: Problem;
     /**
-     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed, or it cannot be used as it is set up. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed), [`loki_denied`](/docs/problems#loki_denied), [`websocket_blocked`](/docs/problems#websocket_blocked).
      */
     502: Problem;
     /**
@@ -2034,7 +2034,7 @@ export type QueryInstantErrors = {
      */
     500: Problem;
     /**
-     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed, or it cannot be used as it is set up. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed), [`loki_denied`](/docs/problems#loki_denied), [`websocket_blocked`](/docs/problems#websocket_blocked).
      */
     502: Problem;
     /**
@@ -2113,7 +2113,7 @@ export type QueryInstantFormErrors = {
      */
     500: Problem;
     /**
-     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed, or it cannot be used as it is set up. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed), [`loki_denied`](/docs/problems#loki_denied), [`websocket_blocked`](/docs/problems#websocket_blocked).
      */
     502: Problem;
     /**
@@ -2197,7 +2197,7 @@ export type ListLabelsErrors = {
      */
     500: Problem;
     /**
-     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed, or it cannot be used as it is set up. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed), [`loki_denied`](/docs/problems#loki_denied), [`websocket_blocked`](/docs/problems#websocket_blocked).
      */
     502: Problem;
     /**
@@ -2286,7 +2286,7 @@ export type ListLabelValuesErrors = {
      */
     500: Problem;
     /**
-     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed, or it cannot be used as it is set up. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed), [`loki_denied`](/docs/problems#loki_denied), [`websocket_blocked`](/docs/problems#websocket_blocked).
      */
     502: Problem;
     /**
@@ -2370,7 +2370,7 @@ export type ListDetectedLabelsErrors = {
      */
     500: Problem;
     /**
-     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed, or it cannot be used as it is set up. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed), [`loki_denied`](/docs/problems#loki_denied), [`websocket_blocked`](/docs/problems#websocket_blocked).
      */
     502: Problem;
     /**
@@ -2454,7 +2454,7 @@ export type ListSeriesErrors = {
      */
     500: Problem;
     /**
-     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed, or it cannot be used as it is set up. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed), [`loki_denied`](/docs/problems#loki_denied), [`websocket_blocked`](/docs/problems#websocket_blocked).
      */
     502: Problem;
     /**
@@ -2538,7 +2538,7 @@ export type GetStatsErrors = {
      */
     500: Problem;
     /**
-     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed, or it cannot be used as it is set up. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed), [`loki_denied`](/docs/problems#loki_denied), [`websocket_blocked`](/docs/problems#websocket_blocked).
      */
     502: Problem;
     /**
@@ -2638,7 +2638,7 @@ export type GetVolumeErrors = {
      */
     501: Problem;
     /**
-     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed, or it cannot be used as it is set up. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed), [`loki_denied`](/docs/problems#loki_denied), [`websocket_blocked`](/docs/problems#websocket_blocked).
      */
     502: Problem;
     /**
@@ -2742,7 +2742,7 @@ export type GetVolumeRangeErrors = {
      */
     501: Problem;
     /**
-     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed, or it cannot be used as it is set up. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed), [`loki_denied`](/docs/problems#loki_denied), [`websocket_blocked`](/docs/problems#websocket_blocked).
      */
     502: Problem;
     /**
@@ -2834,7 +2834,7 @@ export type ListPatternsErrors = {
      */
     501: Problem;
     /**
-     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed, or it cannot be used as it is set up. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed), [`loki_denied`](/docs/problems#loki_denied), [`websocket_blocked`](/docs/problems#websocket_blocked).
      */
     502: Problem;
     /**
@@ -2934,7 +2934,7 @@ export type ListFieldsErrors = {
      */
     500: Problem;
     /**
-     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed, or it cannot be used as it is set up. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed), [`loki_denied`](/docs/problems#loki_denied), [`websocket_blocked`](/docs/problems#websocket_blocked).
      */
     502: Problem;
     /**
@@ -3039,7 +3039,7 @@ export type ListFieldValuesErrors = {
      */
     500: Problem;
     /**
-     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed, or it cannot be used as it is set up. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed), [`loki_denied`](/docs/problems#loki_denied), [`websocket_blocked`](/docs/problems#websocket_blocked).
      */
     502: Problem;
     /**
@@ -3143,7 +3143,7 @@ export type ListLinesErrors = {
      */
     500: Problem;
     /**
-     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed, or it cannot be used as it is set up. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed), [`loki_denied`](/docs/problems#loki_denied), [`websocket_blocked`](/docs/problems#websocket_blocked).
      */
     502: Problem;
     /**
@@ -3226,7 +3226,7 @@ export type ListLinesFormErrors = {
      */
     500: Problem;
     /**
-     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed, or it cannot be used as it is set up. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed), [`loki_denied`](/docs/problems#loki_denied), [`websocket_blocked`](/docs/problems#websocket_blocked).
      */
     502: Problem;
     /**
@@ -3314,7 +3314,7 @@ export type TailLogsErrors = {
      */
     500: Problem;
     /**
-     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed, or it cannot be used as it is set up. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed), [`loki_denied`](/docs/problems#loki_denied), [`websocket_blocked`](/docs/problems#websocket_blocked).
      */
     502: Problem;
     /**
@@ -3418,7 +3418,7 @@ export type ExportLogsErrors = {
      */
     500: Problem;
     /**
-     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed, or it cannot be used as it is set up. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed), [`loki_denied`](/docs/problems#loki_denied), [`websocket_blocked`](/docs/problems#websocket_blocked).
      */
     502: Problem;
     /**
@@ -3502,7 +3502,7 @@ export type GetContextErrors = {
      */
     500: Problem;
     /**
-     * Loki is not reachable, or it failed. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed).
+     * Loki is not reachable, or it failed, or it cannot be used as it is set up. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed), [`loki_denied`](/docs/problems#loki_denied), [`websocket_blocked`](/docs/problems#websocket_blocked).
      */
     502: Problem;
     /**
