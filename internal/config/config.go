@@ -85,6 +85,7 @@ type Config struct {
 	PProf          bool // serve profiles to operators
 
 	effective []Value
+	warnings  []string
 	access    *access.Rules // of AccessFile as it was
 }
 
@@ -97,6 +98,11 @@ type Value struct {
 
 // Effective lists the settings in force, in the table's order. It holds nothing secret.
 func (c Config) Effective() []Value { return c.effective }
+
+// Warnings lists what was read otherwise than it may have been meant, and what is allowed and dangerous, a sentence each.
+func (c Config) Warnings() []string {
+	return slices.Concat(c.warnings, c.Loki.Warnings(), c.Auth.Warnings(), c.GrantWarnings())
+}
 
 // Access are the rules of AccessFile as it was when the settings were read; nil without one.
 func (c Config) Access() *access.Rules { return c.access }
@@ -243,10 +249,13 @@ func (d *loader) readEnvironment(env []string) {
 			d.bad.add(origin{}, name, "unknown variable"+didYouMean(name))
 		case seen[name]:
 			d.bad.add(origin{}, name, "given twice; write it once")
-		case value == "":
-			// Not the same as absent: a secret that was not filled in must not switch a check off.
+		case value == "" && find(name).protects:
+			// Not the same as absent: a value that was not filled in must not switch a check off.
 			d.bad.add(origin{}, name, "empty; write a value, or leave the variable out")
 			d.given[name] = text{}
+		case value == "":
+			// Compose makes one of ${LOGFENCE_X:-}.
+			d.warnings = append(d.warnings, name+" is empty in the environment, and counts as left out")
 		default:
 			d.given[name] = text{value: value}
 		}

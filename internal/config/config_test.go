@@ -467,6 +467,40 @@ issuers:
 	}
 }
 
+// TestEmptyVariables guarantees that an empty variable counts as left out, with a warning, as compose makes one of ${X:-}; but not
+// where that would turn off a check, encryption or a record.
+func TestEmptyVariables(t *testing.T) {
+	for i := range settings {
+		s := &settings[i]
+		env := slices.DeleteFunc(slices.Clone(least), func(v string) bool { return strings.HasPrefix(v, s.Name()+"=") })
+		c, err := Load(append(env, s.Name()+"="), "")
+		switch {
+		case s.protects:
+			if err == nil || !strings.Contains(err.Error(), s.Name()+": empty; write a value, or leave the variable out") {
+				t.Errorf("%s: %v", s.Name(), err)
+			}
+		case s.required != "":
+			if err == nil || !strings.Contains(err.Error(), s.Name()+": required") {
+				t.Errorf("%s: %v", s.Name(), err)
+			}
+		default:
+			want := s.Name() + " is empty in the environment, and counts as left out"
+			if err != nil || !slices.Contains(c.Warnings(), want) {
+				t.Errorf("%s: %v, %q", s.Name(), err, c.Warnings())
+			}
+			c.warnings = nil
+			if plain(c) != plain(load(t, least, "")) {
+				t.Errorf("%s: empty is not as left out", s.Name())
+			}
+		}
+	}
+	// The file's value is in force.
+	c := load(t, append([]string{"LOGFENCE_MAX_LINES="}, least...), write(t, "LOGFENCE_MAX_LINES: 700\n"))
+	if c.Limits.MaxLines != 700 {
+		t.Errorf("MAX_LINES is %d beside an empty variable", c.Limits.MaxLines)
+	}
+}
+
 // TestYAMLTextIsKept guarantees that a value is what was written and not what YAML takes it for.
 func TestYAMLTextIsKept(t *testing.T) {
 	for _, org := range []string{"1e3", "0x10", "007", "1_000", "no", ".inf", "2026-11-23", "1.10"} {

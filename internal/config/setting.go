@@ -22,6 +22,8 @@ type setting struct {
 	target   func(*loader) any
 	// field is where the packages' own Validate finds it, as it names the field.
 	field string
+	// protects is set where leaving the setting out turns off a check, encryption or a record: an empty variable is then a mistake.
+	protects bool
 	// perTenant is the key by which the file of tenants' limits overrides it; empty: it holds for all.
 	perTenant string
 }
@@ -122,7 +124,7 @@ func (s *setting) shown(t text) string {
 	}
 	var shown []string
 	for _, item := range s.urls(t.joined()) {
-		shown = append(shown, shownURL(item))
+		shown = append(shown, ShownURL(item))
 	}
 	return strings.Join(shown, ",")
 }
@@ -139,7 +141,8 @@ func (s *setting) urls(value string) []string {
 	return items
 }
 
-func shownURL(text string) string {
+// ShownURL is a URL without what may be a secret in it.
+func ShownURL(text string) string {
 	u, err := url.Parse(text)
 	if err != nil {
 		return "(not a URL)"

@@ -18,12 +18,12 @@ var settingsBefore = []setting{
 		target:  func(d *loader) any { return &d.Loki.URL },
 	},
 	{
-		name: "LOKI_ORG_ID", kind: kindText, field: "Loki.OrgID",
+		name: "LOKI_ORG_ID", kind: kindText, field: "Loki.OrgID", protects: true,
 		meaning: "`X-Scope-OrgID` header of requests to Loki: fixed text, or with `{tenant}`",
 		target:  func(d *loader) any { return &d.Loki.OrgID },
 	},
 	{
-		name: "LOKI_CA_FILE", kind: kindFile, field: "Loki.CAFile",
+		name: "LOKI_CA_FILE", kind: kindFile, field: "Loki.CAFile", protects: true,
 		meaning: "CA certificates (PEM file) used to verify Loki's certificate, instead of the system's",
 		target:  func(d *loader) any { return &d.Loki.CAFile },
 	},
@@ -80,7 +80,7 @@ var settingsBefore = []setting{
 		target: func(d *loader) any { return &d.LokiTails },
 	},
 	{
-		name: "LOKI_TESTED_ONLY", kind: kindSwitch, fallback: "false",
+		name: "LOKI_TESTED_ONLY", kind: kindSwitch, fallback: "false", protects: true,
 		meaning: "start only in front of a Loki whose version isolation is tested with; otherwise a newer one is a warning, in the log, at `/readyz` and in metrics",
 		target:  func(d *loader) any { return &d.LokiTestedOnly },
 	},
@@ -101,12 +101,12 @@ var settingsBefore = []setting{
 		target:  func(d *loader) any { return &d.AdminAddr },
 	},
 	{
-		name: "TLS_CERT_FILE", kind: kindFile, field: "TLSCertFile",
+		name: "TLS_CERT_FILE", kind: kindFile, field: "TLSCertFile", protects: true,
 		meaning: "certificate chain (PEM file); with it the API is served over TLS",
 		target:  func(d *loader) any { return &d.TLSCertFile },
 	},
 	{
-		name: "TLS_KEY_FILE", kind: kindFile, field: "TLSKeyFile",
+		name: "TLS_KEY_FILE", kind: kindFile, field: "TLSKeyFile", protects: true,
 		meaning: "private key (PEM file) of `LOGFENCE_TLS_CERT_FILE`",
 		target:  func(d *loader) any { return &d.TLSKeyFile },
 	},
@@ -193,7 +193,7 @@ var settingsBefore = []setting{
 		target:  func(d *loader) any { return &d.issuer.Headers },
 	},
 	{
-		name: "JWT_ALGORITHMS", kind: kindList, fallback: strings.Join(auth.SupportedAlgorithms(), ","), field: "Auth.Algorithms",
+		name: "JWT_ALGORITHMS", kind: kindList, fallback: strings.Join(auth.SupportedAlgorithms(), ","), field: "Auth.Algorithms", protects: true,
 		meaning: "signature algorithms accepted; symmetric ones are not supported",
 		target:  func(d *loader) any { return &d.Auth.Algorithms },
 	},
@@ -218,7 +218,7 @@ var settingsBefore = []setting{
 		target:  func(d *loader) any { return &d.Auth.CacheEntries },
 	},
 	{
-		name: "REQUIRED_SCOPE", kind: kindText, field: "Auth.RequiredScope",
+		name: "REQUIRED_SCOPE", kind: kindText, field: "Auth.RequiredScope", protects: true,
 		meaning: "scope that every token must have, in `scope` or `scp`",
 		target:  func(d *loader) any { return &d.Auth.RequiredScope },
 	},
@@ -244,7 +244,7 @@ var settingsBefore = []setting{
 		target:  func(d *loader) any { return &d.issuer.TenantClaim },
 	},
 	{
-		name: "SELECTOR_CLAIM", kind: kindText, field: "Auth.Issuers[0].SelectorClaim",
+		name: "SELECTOR_CLAIM", kind: kindText, field: "Auth.Issuers[0].SelectorClaim", protects: true,
 		meaning: "claim with a stream selector that confines the caller further, on labels that do not begin with `__`; a token without it is refused",
 		target:  func(d *loader) any { return &d.issuer.SelectorClaim },
 	},
@@ -253,12 +253,12 @@ var settingsBefore = []setting{
 // settingsAfter begin with what else bounds requests.
 var settingsAfter = []setting{
 	{
-		name: "ACCESS_FILE", kind: kindFile, field: "AccessFile",
+		name: "ACCESS_FILE", kind: kindFile, field: "AccessFile", protects: true,
 		meaning: "YAML file with the grants that map claims, such as groups, to tenants; reloaded when it changes and on SIGHUP. `LOGFENCE_TENANT_CLAIM` is then not read; see docs/access.md",
 		target:  func(d *loader) any { return &d.AccessFile },
 	},
 	{
-		name: "LIMITS_FILE", kind: kindFile, field: "LimitsFile",
+		name: "LIMITS_FILE", kind: kindFile, field: "LimitsFile", protects: true,
 		meaning: "YAML file with the limits of single tenants and of classes of tenants; reloaded when it changes and on SIGHUP",
 		target:  func(d *loader) any { return &d.LimitsFile },
 	},
@@ -341,17 +341,17 @@ var settingsAfter = []setting{
 	},
 
 	{
-		name: "AUDIT_LOG", kind: kindSink, fallback: "off", field: "Audit.Log",
+		name: "AUDIT_LOG", kind: kindSink, fallback: "off", field: "Audit.Log", protects: true,
 		meaning: "destination of the audit log, one JSON record per request; a file is created with mode 0600, and reopened on SIGHUP",
 		target:  func(d *loader) any { return &d.Audit.Log },
 	},
 	{
-		name: "AUDIT_QUERIES", kind: kindQueries, fallback: "text", field: "Audit.Queries",
+		name: "AUDIT_QUERIES", kind: kindQueries, fallback: "text", field: "Audit.Queries", protects: true,
 		meaning: "form of queries in audit records: their text or its SHA-256; for log lines see `LOGFENCE_LOG_QUERIES`",
 		target:  func(d *loader) any { return &d.Audit.Queries },
 	},
 	{
-		name: "AUDIT_REQUIRED", kind: kindSwitch, fallback: "false", field: "Audit.Required",
+		name: "AUDIT_REQUIRED", kind: kindSwitch, fallback: "false", field: "Audit.Required", protects: true,
 		meaning: "refuse requests that cannot be recorded; a full disk is then an outage",
 		target:  func(d *loader) any { return &d.Audit.Required },
 	},
@@ -376,7 +376,7 @@ var settingsAfter = []setting{
 		target:  func(d *loader) any { return &d.LogFormat },
 	},
 	{
-		name: "LOG_QUERIES", kind: kindLogged, fallback: "text",
+		name: "LOG_QUERIES", kind: kindLogged, fallback: "text", protects: true,
 		meaning: "form of queries in log lines: their text, its SHA-256, or nothing; without the text, causes that may quote it are left out",
 		target:  func(d *loader) any { return &d.LogQueries },
 	},
