@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -14,7 +13,7 @@ import (
 
 func (p process) checkCommand() *cobra.Command {
 	var file, token string
-	var live, issuers bool
+	var live, issuers, connect bool
 	c := &cobra.Command{
 		Use:   "check",
 		Short: "Check the settings, and show those in force",
@@ -27,10 +26,14 @@ keys are usable and why others are not. With --token-file it makes every check o
 what was expected and what was found: claims of the token, and never the token. Each ends with status
 1 where a check fails.
 
+With --connect it tries all that logfence needs, as requests do: each URL of Loki, with the credentials
+and a query that reads no logs; the discovery document and keys of each issuer; and Redis. A service
+that refuses, as with wrong credentials, is told from one that cannot be reached.
+
 With --live it requests /healthz of the logfence that is running on this machine, at
 LOGFENCE_ADMIN_ADDR, and ends with status 0 or 1: a health check for containers without a shell and
 curl. It needs no other setting.`,
-		Example: "  logfence check --config /etc/logfence/config.yaml\n  logfence check --live\n  logfence check --issuers --token-file token.jwt",
+		Example: "  logfence check --config /etc/logfence/config.yaml\n  logfence check --live\n  logfence check --connect\n  logfence check --issuers --token-file token.jwt",
 		Args:    exactly(0, "none"),
 		RunE: func(command *cobra.Command, _ []string) error {
 			if live {
@@ -40,11 +43,14 @@ curl. It needs no other setting.`,
 			if err != nil {
 				return err
 			}
-			if !issuers && token == "" {
+			if !issuers && !connect && token == "" {
 				return p.show(c)
 			}
 			var failed []error
-			if issuers {
+			if connect {
+				failed = append(failed, p.checkConnections(command.Context(), c))
+			}
+			if issuers || connect {
 				failed = append(failed, p.checkIssuers(command.Context(), c))
 			}
 			if token != "" {
@@ -55,6 +61,7 @@ curl. It needs no other setting.`,
 	}
 	configFlag(c, &file)
 	c.Flags().BoolVar(&live, "live", false, "check the health of the logfence that is running here")
+	c.Flags().BoolVar(&connect, "connect", false, "try Loki, each issuer and Redis with their credentials")
 	c.Flags().BoolVar(&issuers, "issuers", false, "read discovery and keys of each issuer, and show what is usable")
 	c.Flags().StringVar(&token, "token-file", "", "check the token in a `file`, or in standard input for -")
 	return c
@@ -75,7 +82,7 @@ func (p process) show(c config.Config) error {
 	if err != nil {
 		return err
 	}
-	warnings := slices.Concat(c.Loki.Warnings(), c.Auth.Warnings(), c.GrantWarnings())
+	warnings := c.Warnings()
 	for _, cert := range certificates {
 		until := cert.NotAfter.UTC().Format(time.RFC3339)
 		_, _ = fmt.Fprintf(p.stdout, "%s: %s, good until %s\n", cert.Name, cert.Subject, until)

@@ -91,6 +91,10 @@ func fakeLoki(version string) http.Handler {
 		w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 		_, _ = fmt.Fprintf(w, `{"version":%q}`, version)
 	})
+	mux.HandleFunc("/loki/api/v1/query", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json; charset=UTF-8")
+		_, _ = io.WriteString(w, `{"status":"success","data":{"resultType":"vector","result":[],"stats":{}}}`)
+	})
 	mux.HandleFunc("/loki/api/v1/query_range", func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.FormValue("query"), `{tenant_id="acme",`) {
 			http.Error(w, "not fenced", http.StatusBadRequest)

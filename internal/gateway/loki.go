@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
@@ -35,8 +36,9 @@ func checkLoki(ctx context.Context, client *loki.Client, testedOnly bool, log *s
 	defer cancel()
 	info, err := client.BuildInfo(ctx)
 	if err != nil {
-		log.WarnContext(ctx, "Loki cannot be reached yet", "error", err)
-		warning = "Loki could not be reached at start, so its version is not known"
+		message, state := notReached(err)
+		log.WarnContext(ctx, message, "error", err)
+		warning = state + ", so its version is not known"
 	} else if warning, err = versionWarning(info.Version); err != nil {
 		return "", false, err
 	} else if reached = true; warning != "" {
@@ -46,6 +48,17 @@ func checkLoki(ctx context.Context, client *loki.Client, testedOnly bool, log *s
 		return "", reached, fmt.Errorf("LOGFENCE_LOKI_TESTED_ONLY: %s", warning)
 	}
 	return warning, reached, nil
+}
+
+// notReached says why Loki's version is not known: in the log, and of the start. A response that is none of Loki's, such as
+// the 401 of a reverse proxy for wrong credentials, does not pass by itself.
+func notReached(err error) (message, state string) {
+	for _, kind := range []error{loki.ErrUnreachable, loki.ErrUnavailable, loki.ErrTimeout, context.DeadlineExceeded, context.Canceled} {
+		if errors.Is(err, kind) {
+			return "Loki cannot be reached yet", "Loki could not be reached at start"
+		}
+	}
+	return "Loki, or a reverse proxy in front of it, refuses logfence's requests; check the URL and the credentials", "Loki refused the request for its version at start"
 }
 
 // lokiState is what was found of Loki at start, for operators.

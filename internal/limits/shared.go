@@ -153,7 +153,11 @@ func (s *shared) request(ctx context.Context, tenants []member, class Class, dra
 	}
 	s.failures.Add(1)
 	if s.up.CompareAndSwap(true, false) {
-		s.log.WarnContext(ctx, "redis is away; limits are this process's alone until it is back", "error", s.hide(err))
+		message := "redis is away; limits are this process's alone until it is back"
+		if refusal(err) != nil {
+			message = "redis refuses logfence's commands; limits are this process's alone until it takes them"
+		}
+		s.log.WarnContext(ctx, message, "error", s.hide(err))
 	}
 	return verdict{}, errAway
 }
@@ -221,9 +225,8 @@ func (s *shared) probe(ctx context.Context) {
 
 // hide is an error of Redis's without the address and what else may be in it.
 func (s *shared) hide(err error) string {
-	var refused redis.Error
-	switch {
-	case errors.As(err, &refused): // such as NOAUTH or READONLY
+	switch refused := refusal(err); {
+	case refused != nil:
 		return refused.Error()
 	case errors.Is(err, context.DeadlineExceeded):
 		return "no reply in " + s.config.Timeout.String()

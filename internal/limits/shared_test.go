@@ -251,7 +251,7 @@ func TestRedisAway(t *testing.T) {
 				return err != nil
 			})
 			held.Release()
-			if lines := strings.Count(log.String(), "redis is away"); lines != 1 {
+			if lines := strings.Count(log.String(), "limits are this process's alone"); lines != 1 {
 				t.Errorf("told %d times:\n%s", lines, log.String())
 			}
 		})
@@ -360,7 +360,7 @@ func TestTheURLIsNeverShown(t *testing.T) {
 	if _, err := admit(t.Context(), l, ClassQuery, "acme"); err != nil {
 		t.Error(err)
 	}
-	if !strings.Contains(log.String(), "redis is away") || strings.Contains(log.String(), secret) {
+	if !strings.Contains(log.String(), "redis refuses") || strings.Contains(log.String(), secret) {
 		t.Errorf("logged %s", log.String())
 	}
 }
