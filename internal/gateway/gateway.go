@@ -48,6 +48,7 @@ func Run(ctx context.Context, c config.Config, stderr io.Writer) error {
 	}
 	tuneCollector()
 	g.log.InfoContext(ctx, "ready", "addr", g.listeners.public.Addr().String(), "admin_addr", g.listeners.admin.Addr().String(), "tls", c.TLSCertFile != "")
+	defer g.managed(ctx)()
 	return g.Serve(ctx)
 }
 
@@ -115,7 +116,7 @@ func New(ctx context.Context, c config.Config, stderr io.Writer) (_ *Gateway, er
 	if len(c.Loki.Files()) > 0 {
 		life.onReload(func() { _ = client.Reload() }) // it logs the outcome
 	}
-	for _, warning := range slices.Concat(c.Loki.Warnings(), c.Auth.Warnings(), c.GrantWarnings()) {
+	for _, warning := range c.Warnings() {
 		log.WarnContext(ctx, warning)
 	}
 	certificate, err := openCertificate(c, log, seen.metrics, life)

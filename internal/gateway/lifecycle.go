@@ -27,9 +27,10 @@ func (l *lifecycle) reload() {
 	}
 }
 
-// reloadOnHangup begins to reload on SIGHUP, one at a time. Without hooks the signal keeps its usual effect.
+// reloadOnHangup begins to reload on SIGHUP, one at a time. Without hooks the signal keeps its usual effect, but under a service
+// manager: `systemctl reload` must not end the process.
 func (l *lifecycle) reloadOnHangup() {
-	if len(l.reloads) == 0 {
+	if len(l.reloads) == 0 && os.Getenv("NOTIFY_SOCKET") == "" {
 		return
 	}
 	hangups, done := make(chan os.Signal, 1), make(chan struct{})
