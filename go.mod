@@ -18,7 +18,7 @@ require (
 	github.com/Shopify/toxiproxy/v2 v2.12.0 // tests: faults of the network
 	github.com/alicebob/miniredis/v2 v2.40.0 // tests: a Redis that can be made to fail
 	github.com/coder/websocket v1.8.15 // tails: context-aware, no dependencies
-	github.com/coreos/go-systemd/v22 v22.7.0 // tells systemd that it is ready (Apache-2.0)
+	github.com/coreos/go-systemd/v22 v22.7.0 // notifies systemd (Apache-2.0)
 	github.com/getkin/kin-openapi v0.152.0 // holds requests against the spec
 	github.com/go-jose/go-jose/v4 v4.1.6 // demo: what the OpenID provider signs with
 	github.com/go-logr/logr v1.4.4 // what OpenTelemetry logs with

@@ -28,7 +28,7 @@ what was expected and what was found: claims of the token, and never the token. 
 
 With --connect it tries all that logfence needs, as requests do: each URL of Loki, with the credentials
 and a query that reads no logs; the discovery document and keys of each issuer; and Redis. A service
-that refuses, as with wrong credentials, is told from one that cannot be reached.
+that refuses, as with wrong credentials, is distinguished from one that cannot be reached.
 
 With --live it requests /healthz of the logfence that is running on this machine, at
 LOGFENCE_ADMIN_ADDR, and ends with status 0 or 1: a health check for containers without a shell and

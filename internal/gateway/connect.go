@@ -23,7 +23,7 @@ type Connection struct {
 	Service string
 	// Found is what there is, such as Loki's version; Warning is what an operator has to know of it.
 	Found, Warning string
-	// Err is why logfence could not use it. It tells a service that cannot be reached from one that refuses.
+	// Err is why logfence could not use it. It distinguishes a service that cannot be reached from one that refuses.
 	Err error
 }
 

@@ -16,7 +16,7 @@ import (
 	"github.com/logfence/logfence/internal/testlog"
 )
 
-// TestConnect guarantees for each URL of Loki that an attempt to use it says whether it is reached, refuses, or is no Loki that logfence
+// TestConnect guarantees for each URL of Loki that an attempt to use it reports whether it is reached, refuses, or is no Loki that logfence
 // serves in front of, and that no credentials are shown.
 func TestConnect(t *testing.T) {
 	t.Parallel()

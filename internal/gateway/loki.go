@@ -50,7 +50,7 @@ func checkLoki(ctx context.Context, client *loki.Client, testedOnly bool, log *s
 	return warning, reached, nil
 }
 
-// notReached says why Loki's version is not known: in the log, and of the start. A response that is none of Loki's, such as
+// notReached is why Loki's version is not known: in the log, and of the start. A response that is none of Loki's, such as
 // the 401 of a reverse proxy for wrong credentials, does not pass by itself.
 func notReached(err error) (message, state string) {
 	for _, kind := range []error{loki.ErrUnreachable, loki.ErrUnavailable, loki.ErrTimeout, context.DeadlineExceeded, context.Canceled} {

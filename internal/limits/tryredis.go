@@ -9,7 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// refusal is the reply of a Redis that does not do what it is told, such as WRONGPASS, NOAUTH, NOPERM or READONLY; nil: the error is
+// refusal is the reply of a Redis that refuses a command, such as WRONGPASS, NOAUTH, NOPERM or READONLY; nil: the error is
 // another, and there was no reply.
 func refusal(err error) error {
 	var refused redis.Error
@@ -22,8 +22,8 @@ func refusal(err error) error {
 // Enabled reports whether a Redis is configured.
 func (c RedisConfig) Enabled() bool { return c.enabled() }
 
-// Try connects to Redis and does there what requests do: with the script, on keys of no tenant, for which it writes and which end
-// by themselves. The error tells a Redis that refuses from one that is not reached, and holds neither user nor password.
+// Try connects to Redis and does there what requests do: with the script, on keys of no tenant, which it writes and which
+// expire. The error distinguishes a Redis that refuses from one that is not reached, and holds neither user nor password.
 func (c RedisConfig) Try(ctx context.Context) error {
 	s, err := newShared(c, probeEvery, slog.New(slog.DiscardHandler))
 	if err != nil {

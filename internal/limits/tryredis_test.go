@@ -9,7 +9,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 )
 
-// TestTryRedis guarantees that a Redis which refuses is told from one that is not reached, and that nothing of its credentials is in
+// TestTryRedis guarantees that a Redis which refuses is distinguished from one that is not reached, and that nothing of its credentials is in
 // the error.
 func TestTryRedis(t *testing.T) {
 	t.Parallel()
