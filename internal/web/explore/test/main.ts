@@ -4,6 +4,7 @@ import './app/firefox.spec';
 import './app/hostile.spec';
 import './app/layout.spec';
 import './app/many.spec';
+import './app/prefix.spec';
 import './app/reach.spec';
 import './app/signin.spec';
 import './app/view.spec';
