@@ -45,6 +45,7 @@ var mayImport = map[string][]string{
 	"cmd/logfence-demo":      {"internal/config", "internal/demo", "internal/gateway", "internal/tenancy"},
 	"internal/bench":         {"internal/demo"},
 	"internal/demo/findloki": {"internal/demo"},
+	"internal/demo/lokis":    {"internal/demo"},
 	"internal/demo/stack":    {"internal/demo"},
 }
 

@@ -37,6 +37,8 @@ type FindOptions struct {
 	// Loki is the path of the Loki to use, before all others; empty means the variable [EnvLoki],
 	// and what the system has if that is empty too.
 	Loki string
+	// Version is the release to build, one of [Versions], whatever the system has; empty: any.
+	Version string
 	// Logcli is whether logcli is needed too: it is built if there is none beside the Loki found or on PATH.
 	Logcli bool
 	// Progress gets a line from time to time: the step, and how long it has taken; nil: none.
@@ -52,11 +54,14 @@ func Find(ctx context.Context, o FindOptions) (Binaries, error) {
 	if o.Progress == nil {
 		o.Progress = io.Discard
 	}
+	if o.Version != "" {
+		return findBuilt(ctx, o.Version, o.Progress)
+	}
 	found, err := findInstalled(ctx, o)
 	if err != nil || (found.Loki != "" && (found.Logcli != "" || !o.Logcli)) {
 		return found, err
 	}
-	built, err := findBuilt(ctx, o.Progress)
+	built, err := findBuilt(ctx, "", o.Progress)
 	if err != nil {
 		return Binaries{}, err
 	}
@@ -147,9 +152,10 @@ type recipe struct {
 // buildRecipe is raised when the way of building changes, so that older results are not taken.
 const buildRecipe = "1"
 
-// findBuilt returns the Loki and logcli of the checkout, built now if they never were.
-func findBuilt(ctx context.Context, progress io.Writer) (Binaries, error) {
-	r, err := readRecipe()
+// findBuilt returns the Loki and logcli of the checkout, built now if they never were: of a version, or, empty, of the first
+// of [Versions].
+func findBuilt(ctx context.Context, version string, progress io.Writer) (Binaries, error) {
+	r, err := recipeOf(version)
 	if err != nil {
 		return Binaries{}, err
 	}
@@ -170,20 +176,78 @@ func findBuilt(ctx context.Context, progress io.Writer) (Binaries, error) {
 	}, nil
 }
 
-var lokiRequired = regexp.MustCompile(`(?m)^\s*(?:require\s+)?github\.com/grafana/loki/v3\s+v(\S+)`)
+// Versions lists the releases of Loki that the checkout around the working directory can build: first the one that the demo and
+// the tests use unless told otherwise, then the others.
+func Versions() ([]string, error) {
+	recipes, err := readRecipes()
+	versions := make([]string, len(recipes))
+	for i, r := range recipes {
+		versions[i] = r.version
+	}
+	return versions, err
+}
 
-// readRecipe reads the module that builds Loki, in the checkout around the working directory. The
-// version of Go is left out of the key: Loki behaves as its sources say, and a new Go is no reason
-// to build for five minutes again.
-func readRecipe() (recipe, error) {
-	root, err := ourCheckout()
+// recipeOf finds the way to build a version; empty: the first.
+func recipeOf(version string) (recipe, error) {
+	modules, err := lokiModules()
 	if err != nil {
 		return recipe{}, err
 	}
-	r := recipe{module: filepath.Join(root, "internal", "tools", "loki")}
+	if version == "" {
+		return readRecipe(modules[0])
+	}
+	recipes, err := readRecipes()
+	if err != nil {
+		return recipe{}, err
+	}
+	known := make([]string, len(recipes))
+	for i, r := range recipes {
+		if known[i] = r.version; r.version == version {
+			return r, nil
+		}
+	}
+	return recipe{}, fmt.Errorf("no module builds Loki %q; there are %s", version, strings.Join(known, ", "))
+}
+
+// readRecipes reads every module that builds a Loki.
+func readRecipes() ([]recipe, error) {
+	modules, err := lokiModules()
+	if err != nil {
+		return nil, err
+	}
+	var all []recipe
+	for _, module := range modules {
+		r, err := readRecipe(module)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
+// lokiModules are folders of the checkout around the working directory: internal/tools/loki, and beside it one for each further
+// version.
+func lokiModules() ([]string, error) {
+	root, err := ourCheckout()
+	if err != nil {
+		return nil, err
+	}
+	first := filepath.Join(root, "internal", "tools", "loki")
+	others, err := filepath.Glob(first + "-*")
+	return append([]string{first}, others...), err
+}
+
+var lokiRequired = regexp.MustCompile(`(?m)^\s*(?:require\s+)?github\.com/grafana/loki/v3\s+v(\S+)`)
+
+// readRecipe reads a module that builds Loki, whose go.sum has the checksums of all that is built. The
+// version of Go is left out of the key: Loki behaves as its sources say, and a new Go is no reason
+// to build for five minutes again.
+func readRecipe(module string) (recipe, error) {
+	r := recipe{module: module}
 	h := sha256.New()
 	for _, part := range []string{"go.mod", "go.sum"} {
-		text, err := os.ReadFile(filepath.Join(r.module, part))
+		text, err := os.ReadFile(filepath.Join(r.module, part)) //nolint:gosec // a file of our own checkout
 		if err != nil {
 			return recipe{}, fmt.Errorf("read the module that builds Loki: %w", err)
 		}

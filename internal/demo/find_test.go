@@ -61,10 +61,12 @@ func (l *lookout) write(path, text string, mode os.FileMode) {
 }
 
 // module writes the module that builds Loki.
-func (l *lookout) module(sum string) {
+func (l *lookout) module(sum string) { l.t.Helper(); l.moduleOf("loki", "3.7.8", sum) }
+
+func (l *lookout) moduleOf(name, version, sum string) {
 	l.t.Helper()
-	dir := filepath.Join(l.checkout, "internal", "tools", "loki")
-	l.write(filepath.Join(dir, "go.mod"), "module x\n\nrequire (\n\tgithub.com/grafana/loki/v3 v3.7.8 // indirect\n)\n", 0o600)
+	dir := filepath.Join(l.checkout, "internal", "tools", name)
+	l.write(filepath.Join(dir, "go.mod"), "module x\n\nrequire (\n\tgithub.com/grafana/loki/v3 v"+version+" // indirect\n)\n", 0o600)
 	l.write(filepath.Join(dir, "go.sum"), sum, 0o600)
 }
 
@@ -217,7 +219,7 @@ func TestFindBuildsOnce(t *testing.T) {
 	}
 
 	l.module("// a third\n")
-	r, err := readRecipe()
+	r, err := recipeOf("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,6 +227,29 @@ func TestFindBuildsOnce(t *testing.T) {
 	find(3)
 	if kept := l.kept(); len(kept) != 3 {
 		t.Errorf("the cache holds %v, want three builds and nothing half-made", kept)
+	}
+}
+
+// TestFindVersion guarantees that a version that was requested is built from its own module and kept beside the others, whatever
+// else the machine has, and that one without a module is an error that names those there are.
+func TestFindVersion(t *testing.T) {
+	l := newLookout(t)
+	l.loki(l.bin+"/loki", "3.7.8")
+	l.moduleOf("loki-3.1", "3.1.2", "// its build list\n")
+	versions, err := Versions()
+	if err != nil || !slices.Equal(versions, []string{"3.7.8", "3.1.2"}) {
+		t.Errorf("versions: %v, %v", versions, err)
+	}
+	for i, version := range []string{"3.1.2", "3.7.8", "3.1.2"} {
+		found, err := Find(t.Context(), FindOptions{Version: version})
+		if err != nil || found.Version != version || !strings.Contains(found.Loki, "loki-"+version+"-") || l.builds() != min(i+1, 2) {
+			t.Errorf("%s: %+v after %d builds, %v", version, found, l.builds(), err)
+		}
+	}
+	for _, unknown := range []string{"3.1", "v3.1.2", "3.9.0"} {
+		if found, err := Find(t.Context(), FindOptions{Version: unknown}); err == nil || !strings.Contains(err.Error(), "3.7.8, 3.1.2") {
+			t.Errorf("%s: %+v, %v", unknown, found, err)
+		}
 	}
 }
 

@@ -54,7 +54,7 @@ func lines(t *testing.T, l *Loki, org, query string, from, to time.Time) []strin
 	if org != "" {
 		header.Set("X-Scope-OrgID", org)
 	}
-	body, err := l.do(t.Context(), http.MethodGet, "/loki/api/v1/query_range?"+params.Encode(), header, nil, http.StatusOK)
+	body, err := l.do(t.Context(), l.role(roleRead), http.MethodGet, "/loki/api/v1/query_range?"+params.Encode(), header, nil, http.StatusOK)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,6 +179,34 @@ func TestLokiMultiTenant(t *testing.T) {
 			t.Errorf("organisation %s has %d lines, want %d", org, len(got), want)
 		}
 	}
+}
+
+// TestLokiSeparate guarantees that the processes of a Loki find each other, so that what one writes the other queries: in the
+// ingester, and in the store that they share after a restart.
+func TestLokiSeparate(t *testing.T) {
+	l := startLoki(t, LokiOptions{Separate: true})
+	now := time.Now()
+	want := func(line string) {
+		t.Helper()
+		if got := lines(t, l, "", `{app="parts"}`, now.Add(-time.Minute), now.Add(time.Minute)); len(got) != 1 || got[0] != line {
+			t.Errorf("got %q, want %q", got, line)
+		}
+	}
+	if err := l.Push(t.Context(), Stream{map[string]string{"app": "parts"}, []Entry{{Time: now, Line: "written"}}}); err != nil {
+		t.Fatal(err)
+	}
+	want("written")
+	if err := l.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l.Stop()
+	if err := l.RemoveWAL(); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want("written")
 }
 
 // TestStartLokiTellsWhy guarantees that a Loki that does not start is reported with what it said,

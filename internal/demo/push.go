@@ -27,11 +27,28 @@ type Entry struct {
 // pushBytes is how much a request of [Loki.Push] carries, more or less: well below what Loki takes.
 const pushBytes = 8 << 20
 
-// Push writes the streams to a Loki that was started without MultiTenant. They can be queried when
+// Push writes the streams, each for the organisation that [LokiOptions] names for it. They can be queried when
 // it returns, but for two things: Loki looks for patterns a second later, and index/stats counts only
 // what was flushed.
 func (l *Loki) Push(ctx context.Context, streams ...Stream) error {
-	return l.PushAs(ctx, "", streams...)
+	if l.options.Organization == nil {
+		return l.PushAs(ctx, "", streams...)
+	}
+	var organizations []string // in the order of the streams
+	of := map[string][]Stream{}
+	for _, s := range streams {
+		org := l.options.Organization(s.Labels)
+		if of[org] == nil {
+			organizations = append(organizations, org)
+		}
+		of[org] = append(of[org], s)
+	}
+	for _, org := range organizations {
+		if err := l.PushAs(ctx, org, of[org]...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // PushAs writes the streams for one organisation of a Loki that was started with MultiTenant.
@@ -94,7 +111,7 @@ func (l *Loki) push(ctx context.Context, org string, streams []Stream) error {
 	if org != "" {
 		header.Set("X-Scope-OrgID", org)
 	}
-	_, err = l.do(ctx, http.MethodPost, "/loki/api/v1/push", header, text, http.StatusNoContent)
+	_, err = l.do(ctx, l.role(roleWrite), http.MethodPost, "/loki/api/v1/push", header, text, http.StatusNoContent)
 	return err
 }
 
@@ -106,10 +123,10 @@ func (l *Loki) Flush(ctx context.Context) error {
 	for {
 		// Requested again each time: Loki's response does not wait for the store, and what has been
 		// stored leaves the ingester's memory with the flush after.
-		if _, err := l.do(ctx, http.MethodPost, "/flush", nil, nil, http.StatusNoContent); err != nil {
+		if _, err := l.do(ctx, l.role(roleWrite), http.MethodPost, "/flush", nil, nil, http.StatusNoContent); err != nil {
 			return fmt.Errorf("flush loki: %w", err)
 		}
-		metrics, err := l.get(ctx, "/metrics")
+		metrics, err := l.get(ctx, l.role(roleWrite), "/metrics")
 		if err != nil {
 			return fmt.Errorf("flush loki: %w", err)
 		}
