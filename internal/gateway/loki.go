@@ -87,12 +87,12 @@ func probeWalls(ctx context.Context, client *loki.Client, reached bool, label st
 	if reached {
 		found = client.ProbeWalls(ctx, label)
 	}
-	log.InfoContext(ctx, "Loki's own walls", "required_labels", found.RequiredLabels.String(), "per_request_limits", found.QueryLimits.String())
-	walls := map[string]loki.Wall{"required_labels": found.RequiredLabels, "per_request_limits": found.QueryLimits}
+	log.InfoContext(ctx, "Loki's own walls", "required_labels", found.RequiredLabels.String(), "per_request_limits", found.QueryLimits.String(), "label_policies", found.LabelPolicies.String())
+	walls := map[string]loki.Wall{"required_labels": found.RequiredLabels, "per_request_limits": found.QueryLimits, "label_policies": found.LabelPolicies}
 	shown := make(map[string]string, len(walls))
 	for name, wall := range walls {
 		shown[name] = wall.String()
-		m.Gauge("logfence_upstream_wall", "1 if a probe at start saw this layer of Loki's own refuse a selector without the tenant's label; 0 if not, or not known.",
+		m.Gauge("logfence_upstream_wall", "1 if a probe at start saw this layer of Loki's own confine requests; 0 if not, or not known.",
 			map[string]string{"wall": name}, func() float64 { return oneIf(wall == loki.WallPresent) })
 	}
 	return shown

@@ -35,6 +35,7 @@ type Client struct {
 	storedPatterns    bool          // Config.DangerouslyStoredPatterns
 	actorLevels       *atomic.Int64 // lowered when Loki refuses as many
 	requiredLabel     string        // sent in X-Loki-Query-Limits, where ProbeWalls has found that Loki honours it; written before any request
+	policyLabel       string        // the tenants' label, where ProbeWalls has found that Loki honours X-Prom-Label-Policy; as requiredLabel
 	tls               *fileValue[*tls.Config]
 	credential        *fileValue[string] // Authorization header; "": the URL's credentials
 	transport         *http.Transport    // used unwrapped by health checks, which are no caller's requests

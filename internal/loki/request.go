@@ -57,7 +57,7 @@ var (
 	userAgentHeader, identityEncoding = []string{userAgent}, []string{"identity"}
 )
 
-// newRequest builds the request from nothing: these headers, and X-Scope-OrgID last, are all there are
+// newRequest builds the request from nothing: these headers, and last X-Scope-OrgID and its label policy, are all there are
 // but for what [WithTransport] adds. The organization is that of the tenants of the fenced values in params.
 func (c *Client) newRequest(ctx context.Context, e *upstream, options RequestOptions, path string, params encoded) (*http.Request, error) {
 	org, err := c.org.forTenants(params.tenants)
@@ -87,6 +87,9 @@ func (c *Client) newRequest(ctx context.Context, e *upstream, options RequestOpt
 	c.authorize(r, e)
 	if org != "" {
 		r.Header.Set(headerOrgID, org)
+	}
+	if policy := c.labelPolicy(org, params.tenants); policy != "" {
+		r.Header.Set(headerLabelPolicy, policy)
 	}
 	return r, nil
 }

@@ -82,14 +82,14 @@ func TestProbeWalls(t *testing.T) {
 		want      string
 		sent      string // with later requests
 	}{
-		{"neither", "", nil, "required_labels: absent, per_request_limits: absent", ""},
-		{"the tenant's label", "", requires("tenant_id"), "required_labels: present, per_request_limits: absent", ""},
-		{"among others", "logs", requires("app", "tenant_id"), "required_labels: present, per_request_limits: absent", ""},
-		{"others alone", "", requires("app", "xtenant_id"), "required_labels: absent, per_request_limits: absent", ""},
-		{"limits of the request", "", honours, "required_labels: absent, per_request_limits: present", `{"requiredLabels":["tenant_id"]}`},
-		{"another refusal", "", lokitest.Fail(http.StatusBadRequest, "tenant_id"), "required_labels: unknown, per_request_limits: unknown", ""},
-		{"a failure", "", lokitest.Fail(http.StatusInternalServerError, fmt.Sprintf(missing, "tenant_id")), "required_labels: unknown, per_request_limits: unknown", ""},
-		{"an organization for each tenant", "{tenant}", honours, "required_labels: unknown, per_request_limits: unknown", ""},
+		{"neither", "", nil, "required_labels: absent, per_request_limits: absent, label_policies: unknown", ""},
+		{"the tenant's label", "", requires("tenant_id"), "required_labels: present, per_request_limits: absent, label_policies: unknown", ""},
+		{"among others", "logs", requires("app", "tenant_id"), "required_labels: present, per_request_limits: absent, label_policies: unknown", ""},
+		{"others alone", "", requires("app", "xtenant_id"), "required_labels: absent, per_request_limits: absent, label_policies: unknown", ""},
+		{"limits of the request", "", honours, "required_labels: absent, per_request_limits: present, label_policies: unknown", `{"requiredLabels":["tenant_id"]}`},
+		{"another refusal", "", lokitest.Fail(http.StatusBadRequest, "tenant_id"), "required_labels: unknown, per_request_limits: unknown, label_policies: unknown", ""},
+		{"a failure", "", lokitest.Fail(http.StatusInternalServerError, fmt.Sprintf(missing, "tenant_id")), "required_labels: unknown, per_request_limits: unknown, label_policies: unknown", ""},
+		{"an organization for each tenant", "{tenant}", honours, "required_labels: unknown, per_request_limits: unknown, label_policies: unknown", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			fake := twoTenants(t)
@@ -99,7 +99,11 @@ func TestProbeWalls(t *testing.T) {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
 			for _, r := range fake.Requests() {
-				if r.Params.Get("query") != `{logfence_probe="a",logfence_probe="b"}` || r.Header.Get("X-Query-Tags") != "" {
+				query, policy := `{logfence_probe="a",logfence_probe="b"}`, r.Header.Get("X-Prom-Label-Policy")
+				if policy != "" { // the probe of label policies
+					query = `{tenant_id=~".+"}`
+				}
+				if r.Params.Get("query") != query || r.Header.Get("X-Query-Tags") != "" {
 					t.Errorf("the probe sent %v, %v", r.Params, r.Header)
 				}
 			}
