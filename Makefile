@@ -45,6 +45,10 @@ test: loki proxies ## run every test, those against a real Loki included
 	@$(MAKE) --no-print-directory test-explore
 	@$(MAKE) --no-print-directory test-conformance
 
+.PHONY: test-lokis
+test-lokis: ## run the tests of isolation before each version of Loki in each configuration (VERSIONS, CONFIGURATIONS), and print the table of docs/lokis.md
+	@$(STATIC) go run ./internal/demo/lokis -versions "$(VERSIONS)" -configurations "$(CONFIGURATIONS)"
+
 .PHONY: test-memory
 test-memory: loki ## run the tests of the memory budget: the worst case in a real process, and random mixes (FOR, default 2m)
 	LOGFENCE_TEST_LOAD=memory $(STATIC) go test -count=1 -timeout 20m -run '^TestMemoryBudget$$' -v ./internal/e2e

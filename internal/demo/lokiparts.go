@@ -112,6 +112,9 @@ func (l *Loki) start(ctx context.Context) error {
 	return nil
 }
 
+// metWithin is how long one query may take that may have gone to a process before it knew the others.
+const metWithin = 5 * time.Second
+
 // waitMet returns when the processes have found each other, so that a query reaches the ingester: each is ready before that.
 func (l *Loki) waitMet(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
@@ -119,14 +122,16 @@ func (l *Loki) waitMet(ctx context.Context) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		_, err := l.do(ctx, l.role(roleRead), http.MethodGet, "/loki/api/v1/labels", http.Header{"X-Scope-Orgid": {"nobody"}}, nil, http.StatusOK)
+		attempt, done := context.WithTimeout(ctx, metWithin)
+		_, err := l.do(attempt, l.role(roleRead), http.MethodGet, "/loki/api/v1/labels", http.Header{"X-Scope-Orgid": {"nobody"}}, nil, http.StatusOK)
+		done()
 		if err == nil {
 			return nil
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("the processes have not found each other within %s: %w", readyWithin, err)
+			return fmt.Errorf("the processes have not found each other within %s: %w; the last that the querier said:\n%s", readyWithin, err, l.lastWords(l.role(roleQuerier)))
 		}
 	}
 }

@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"flag"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +21,7 @@ func afterwards() (ok bool) {
 	}
 	return testing.RunTests(func(string, string) (bool, error) { return true, nil }, []testing.InternalTest{
 		{Name: "TestNoTokenInAnyLog", F: func(t *testing.T) { noTokenInAnyLog(t, selected) }},
+		{Name: "TestCachesAreUsed", F: func(t *testing.T) { cachesAreUsed(t, selected) }},
 		{Name: "TestEveryOperationIsMet", F: func(t *testing.T) { everyOperationIsMet(t, selected) }},
 	})
 }
@@ -64,6 +66,30 @@ func noTokenInAnyLog(t *testing.T, selected string) {
 	}
 	for _, before := range logs.tokens {
 		t.Errorf("a token is in a log, after %q", before)
+	}
+	if t.Failed() && selected != "" {
+		t.Errorf("only a part of the tests ran: %s", selected)
+	}
+}
+
+// cacheHits is how often Loki found a key in one of its caches of results.
+var cacheHits = regexp.MustCompile(`(?m)^loki_cache_hits\{name="frontend\.(|[a-z-]+-cache\.)embedded-cache"\} (\S+)$`)
+
+// cachesAreUsed guarantees that Loki has served tests from its caches, where the configuration has any: otherwise they have shown
+// nothing of these.
+func cachesAreUsed(t *testing.T, selected string) {
+	if !on.configuration.Cached {
+		t.Skipf("in the configuration %s, Loki caches no results", on.configuration.Name)
+	}
+	caches := cacheHits.FindAllSubmatch(on.metrics, -1)
+	for _, cache := range caches {
+		t.Logf("%s%s hits", cache[1], cache[2])
+		if string(cache[2]) == "0" {
+			t.Errorf("nothing was found in the cache frontend.%s", cache[1])
+		}
+	}
+	if len(caches) < 4 {
+		t.Errorf("Loki has only %d caches of results", len(caches))
 	}
 	if t.Failed() && selected != "" {
 		t.Errorf("only a part of the tests ran: %s", selected)

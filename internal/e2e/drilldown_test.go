@@ -14,8 +14,9 @@ import (
 // get an error; and that the streams that its tag opens, of aggregated metrics, stay empty for a tenant.
 func TestDrilldown(t *testing.T) {
 	t.Parallel()
-	l, err := demo.StartLoki(t.Context(), demo.LokiOptions{
-		Binary: on.binaries.Loki, PersistPatterns: true,
+	needsStoredPatterns(t)
+	l, err := on.startLoki(t.Context(), demo.LokiOptions{
+		PersistPatterns: true,
 		Args: []string{
 			"-querier.max-query-series=2", "-limits.aggregation-enabled=true", "-pattern-ingester.metric-aggregation.downsample-period=1s",
 		},

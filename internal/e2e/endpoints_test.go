@@ -148,7 +148,20 @@ func (e endpoint) compare(t *testing.T, w window, s selector, d route) (some boo
 	}
 	a := on.gateway.send(t, request{method: d.method, path: d.path, params: through})
 	unleaked(t, a)
-	return sameResponse(t, a, sendToLoki(t, on.alone, request{path: "/loki/api/v1/" + e.loki, params: direct}))
+	b := sendToLoki(t, on.alone, request{path: "/loki/api/v1/" + e.loki, params: direct})
+	if on.configuration.Cached && (e.native == "stats" || strings.HasPrefix(e.native, "volume")) {
+		return sameGuess(t, a, b)
+	}
+	return sameResponse(t, a, b)
+}
+
+// sameGuess compares what Loki estimates from cached responses of other spans: there is something where there is something.
+func sameGuess(t *testing.T, through, direct response) (some bool) {
+	t.Helper()
+	if through.status != direct.status || through.status == http.StatusOK && holds(through.body) != holds(direct.body) {
+		t.Errorf("through logfence: %d %.300s\ndirectly: %d %.300s", through.status, through.body, direct.status, direct.body)
+	}
+	return through.status == http.StatusOK && holds(through.body)
 }
 
 func flat(v url.Values) (pairs []string) {
@@ -213,6 +226,9 @@ func TestSeriesMatchAlphaAlone(t *testing.T) {
 // response is alpha's complete volume in one sum.
 func TestVolumeOfEverything(t *testing.T) {
 	t.Parallel()
+	if on.configuration.Cached {
+		t.Skipf("in the configuration %s, Loki estimates volumes from cached ones of other spans", on.configuration.Name)
+	}
 	w := on.old
 	for _, path := range []string{"/api/v1/logs/volume", "/loki/api/v1/index/volume"} {
 		a := on.gateway.send(t, request{path: path, params: with(w.between(), "query", "{}")})
@@ -235,6 +251,11 @@ func TestVolumeOfEverything(t *testing.T) {
 // them a moment after the lines, and only while the ingester has these.
 func TestPatternsMatchAlphaAlone(t *testing.T) {
 	t.Parallel()
+	needsIngester(t)
+	if on.configuration.NoPatterns {
+		noPatterns(t)
+		return
+	}
 	w := on.fresh
 	for i, s := range selectors {
 		if s.text == "" {
@@ -256,6 +277,22 @@ func TestPatternsMatchAlphaAlone(t *testing.T) {
 				t.Errorf("no equal patterns in time for %s", s.text)
 			})
 		})
+	}
+}
+
+// noPatterns checks that a Loki without patterns is an error without data on each route.
+func noPatterns(t *testing.T) {
+	t.Helper()
+	for _, d := range (endpoint{native: "patterns", loki: "patterns"}).routes() {
+		for _, s := range selectors {
+			if s.text == "" {
+				continue
+			}
+			a := on.gateway.send(t, request{method: d.method, path: d.path, params: with(on.fresh.between(), "step", "1m", "query", s.text)})
+			if unleaked(t, a); a.status < http.StatusBadRequest {
+				t.Errorf("%s %s of %s: %d %.300s", d.method, d.path, s.text, a.status, a.body)
+			}
+		}
 	}
 }
 

@@ -27,7 +27,7 @@ func TestExpensiveTextsAtLoki(t *testing.T) { // alone, as far as that goes
 	if os.Getenv("LOGFENCE_TEST_LOAD") != "cost" {
 		t.Skip("LOGFENCE_TEST_LOAD is not set to cost")
 	}
-	l, err := demo.StartLoki(t.Context(), demo.LokiOptions{Binary: on.binaries.Loki, Args: liveArgs})
+	l, err := on.startLoki(t.Context(), demo.LokiOptions{Args: liveArgs})
 	if err != nil {
 		t.Fatal(err)
 	}

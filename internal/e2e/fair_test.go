@@ -41,7 +41,7 @@ func TestFairInLoki(t *testing.T) {
 	if os.Getenv("LOGFENCE_TEST_LOAD") != "fair" {
 		t.Skip("LOGFENCE_TEST_LOAD is not set to fair")
 	}
-	l, err := demo.StartLoki(t.Context(), demo.LokiOptions{Binary: on.binaries.Loki, Args: fairArgs})
+	l, err := on.startLoki(t.Context(), demo.LokiOptions{Args: fairArgs})
 	noErrorNow(t, err)
 	t.Cleanup(func() { noError(t, l.Close()) })
 	end := time.Now().Truncate(time.Minute)

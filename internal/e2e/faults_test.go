@@ -213,7 +213,7 @@ func (s *scene) end(t *testing.T) {
 // over it, that service is back by itself when it ends, and that no goroutine remains of it.
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	l, err := demo.StartLoki(t.Context(), demo.LokiOptions{Binary: on.binaries.Loki, Args: liveArgs})
+	l, err := on.startLoki(t.Context(), demo.LokiOptions{Args: liveArgs})
 	if err != nil {
 		t.Fatal(err)
 	}

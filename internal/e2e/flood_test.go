@@ -35,7 +35,7 @@ func TestFlood(t *testing.T) { // alone, as far as that goes
 	}
 	limited := []string{fmt.Sprint("LOGFENCE_TENANT_RATE=", floodRate), fmt.Sprint("LOGFENCE_TENANT_BURST=", 2*floodRate), "LOGFENCE_TENANT_QUERIES=4"}
 	unlimited := []string{"LOGFENCE_TENANT_RATE=1000000", "LOGFENCE_TENANT_BURST=1000000", "LOGFENCE_TENANT_QUERIES=1000000", "LOGFENCE_QUERIES_AT_ONCE=1000000"}
-	l, err := demo.StartLoki(t.Context(), demo.LokiOptions{Binary: on.binaries.Loki, Args: liveArgs})
+	l, err := on.startLoki(t.Context(), demo.LokiOptions{Args: liveArgs})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -63,7 +63,7 @@ func startWithout(ctx context.Context, prefix string, issuer *demo.Issuer, loki 
 // settingsFor are the least that a gateway needs, and a rate for tests, which send more than users do: what
 // comes later in the environment wins.
 func settingsFor(issuer *demo.Issuer, loki string) []string {
-	return []string{
+	settings := []string{
 		"LOGFENCE_LOKI_URL=" + loki,
 		"LOGFENCE_JWT_ISSUER=" + issuer.URL(),
 		"LOGFENCE_JWT_JWKS_URL=" + issuer.JWKSURL(),
@@ -71,6 +71,10 @@ func settingsFor(issuer *demo.Issuer, loki string) []string {
 		"LOGFENCE_DANGEROUSLY_ALLOW_HTTP_JWKS=true",
 		"LOGFENCE_TENANT_RATE=100000", "LOGFENCE_TENANT_BURST=100000",
 	}
+	if org := on.configuration.OrgID; org != "" {
+		settings = append(settings, "LOGFENCE_LOKI_ORG_ID="+org)
+	}
+	return settings
 }
 
 // start returns when logfence says that it is ready.

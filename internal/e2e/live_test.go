@@ -35,9 +35,18 @@ func ownStage(t *testing.T, settings ...string) (*demo.Loki, *gateway) {
 	return stageWith(t, liveArgs, settings...)
 }
 
+// needsIngester skips a test that reads what it has just written, where only the store is queried.
+func needsIngester(t *testing.T) {
+	t.Helper()
+	if on.configuration.StoreOnly {
+		t.Skipf("in the configuration %s, queries do not reach what was just written", on.configuration.Name)
+	}
+}
+
 func stageWith(t *testing.T, args []string, settings ...string) (*demo.Loki, *gateway) {
 	t.Helper()
-	l, err := demo.StartLoki(t.Context(), demo.LokiOptions{Binary: on.binaries.Loki, Args: args})
+	needsIngester(t)
+	l, err := on.startLoki(t.Context(), demo.LokiOptions{Args: args})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,14 +24,17 @@ type stage struct {
 	dir      string // temporary
 	binary   string // logfence, as it is released
 	binaries demo.Binaries
-	issuer   *demo.Issuer
-	alone    *demo.Loki // alpha's logs alone; queried directly
-	mixed    *demo.Loki // alpha's and everybody else's
-	gateway  *gateway   // before mixed
-	contract *contract
+	// configuration is that of every Loki but alone, which others are compared with.
+	configuration demo.Configuration
+	issuer        *demo.Issuer
+	alone         *demo.Loki // alpha's logs alone; queried directly
+	mixed         *demo.Loki // alpha's and everybody else's
+	gateway       *gateway   // before mixed
+	contract      *contract
+	metrics       []byte // mixed's, after the tests
 }
 
-// on is the stage, for every test; nothing writes to it after TestMain.
+// on is the stage, for every test; nothing writes to it but TestMain.
 var on stage
 
 // TestMain also guarantees that logfence ends in order, and that nothing is left running; see [afterwards] for more.
@@ -67,7 +70,8 @@ func run(m *testing.M) (code int, err error) {
 		fmt.Fprintf(os.Stderr, "e2e: set up in %s\n", time.Since(start).Round(time.Millisecond))
 	}
 	code = m.Run()
-	err = on.tearDown()
+	_, on.metrics, err = get(context.Background(), on.mixed.URL()+"/metrics")
+	err = errors.Join(err, on.tearDown())
 	if !afterwards() {
 		code = 1
 	}
@@ -91,8 +95,14 @@ func (s *stage) setUp(ctx context.Context) (err error) {
 	if s.contract, err = loadContract(filepath.Join("..", "..", "openapi.yaml")); err != nil {
 		return err
 	}
-	if s.binaries, err = demo.Find(ctx, demo.FindOptions{Logcli: true, Progress: os.Stderr}); err != nil {
+	if s.configuration, err = demo.ConfigurationNamed(os.Getenv("LOGFENCE_TEST_LOKI_CONFIG")); err != nil {
 		return err
+	}
+	if s.binaries, err = demo.Find(ctx, demo.FindOptions{Version: os.Getenv("LOGFENCE_TEST_LOKI_VERSION"), Logcli: true, Progress: os.Stderr}); err != nil {
+		return err
+	}
+	if !s.configuration.In(s.binaries.Version) {
+		return fmt.Errorf("the configuration %s is not in Loki %s", s.configuration.Name, s.binaries.Version)
 	}
 	if s.issuer, err = demo.StartIssuer(ctx); err != nil {
 		return err
@@ -104,12 +114,16 @@ func (s *stage) setUp(ctx context.Context) (err error) {
 		return err
 	})
 	g.Go(func() (err error) {
-		s.alone, err = s.seeded(ctx, alphas)
-		return err
+		if s.alone, err = demo.StartLoki(ctx, demo.LokiOptions{Binary: s.binaries.Loki, Args: lokiArgs}); err != nil {
+			return err
+		}
+		return seedLoki(ctx, s.alone, s.calendar, alphas)
 	})
 	g.Go(func() (err error) {
-		s.mixed, err = s.seeded(ctx, alphas, others)
-		return err
+		if s.mixed, err = s.startLoki(ctx, demo.LokiOptions{Args: lokiArgs}); err != nil {
+			return err
+		}
+		return seedLoki(ctx, s.mixed, s.calendar, alphas, others)
 	})
 	if err := g.Wait(); err != nil {
 		return err
@@ -140,29 +154,30 @@ var lokiArgs = []string{
 // kind of logs: a function of the span.
 type kind func(from, to time.Time) []demo.Stream
 
-// seeded starts a Loki with old logs that only its store has, and fresh ones that its ingester has.
-func (s *stage) seeded(ctx context.Context, kinds ...kind) (*demo.Loki, error) {
-	l, err := demo.StartLoki(ctx, demo.LokiOptions{Binary: s.binaries.Loki, Args: lokiArgs})
-	if err != nil {
-		return nil, err
-	}
-	if err := seedLoki(ctx, l, "", s.calendar, kinds...); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	return l, nil
+// startLoki starts a Loki of the configuration that is tested.
+func (s *stage) startLoki(ctx context.Context, o demo.LokiOptions) (*demo.Loki, error) {
+	o.Binary = s.binaries.Loki
+	return demo.StartLoki(ctx, s.configuration.Apply(o))
 }
 
-func seedLoki(ctx context.Context, l *demo.Loki, org string, c calendar, kinds ...kind) error {
+// seedLoki writes old logs that only its store has, and fresh ones that its ingester has.
+func seedLoki(ctx context.Context, l *demo.Loki, c calendar, kinds ...kind) error {
 	push := func(w window) error {
 		for _, k := range kinds {
-			if err := l.PushAs(ctx, org, w.logs(k)...); err != nil {
+			if err := l.Push(ctx, w.logs(k)...); err != nil {
 				return err
 			}
 		}
-		return nil
+		return pushMistaken(ctx, l, w)
 	}
-	if err := push(c.old); err != nil {
-		return err
+	first, then := []window{c.old}, []window{c.fresh}
+	if on.configuration.StoreOnly {
+		first, then = append(first, then...), nil
+	}
+	for _, w := range first {
+		if err := push(w); err != nil {
+			return err
+		}
 	}
 	if err := l.Flush(ctx); err != nil {
 		return err
@@ -170,13 +185,31 @@ func seedLoki(ctx context.Context, l *demo.Loki, org string, c calendar, kinds .
 	// Without the write-ahead log: Loki would read it at its start, and have the old logs in the
 	// ingester again.
 	l.Stop()
-	if err := os.RemoveAll(filepath.Join(l.Dir(), "wal")); err != nil {
+	if err := l.RemoveWAL(); err != nil {
 		return err
 	}
 	if err := l.Restart(ctx); err != nil {
 		return err
 	}
-	return push(c.fresh)
+	for _, w := range then {
+		if err := push(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pushMistaken writes streams that carry alpha's label by mistake into beta's organization, where each tenant has one: only the
+// organization keeps them from alpha.
+func pushMistaken(ctx context.Context, l *demo.Loki, w window) error {
+	if on.configuration.OrgID != "{tenant}" || l == on.alone {
+		return nil
+	}
+	var all []demo.Stream
+	for _, s := range w.logs(oddities) {
+		all = append(all, marked(s, demo.Alpha))
+	}
+	return l.PushAs(ctx, demo.Beta, all...)
 }
 
 func (s *stage) tearDown() error {

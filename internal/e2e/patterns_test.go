@@ -27,12 +27,13 @@ func addedLeg(service, pattern string) string {
 // and form, the response is the one that a value which means nothing gets.
 func TestPatternsPersisted(t *testing.T) {
 	t.Parallel()
-	l, err := demo.StartLoki(t.Context(), demo.LokiOptions{Binary: on.binaries.Loki, Args: lokiArgs, PersistPatterns: true})
+	needsStoredPatterns(t)
+	l, err := on.startLoki(t.Context(), demo.LokiOptions{Args: lokiArgs, PersistPatterns: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { noError(t, l.Close()) })
-	if err := seedLoki(t.Context(), l, "", on.calendar, alphas, others); err != nil {
+	if err := seedLoki(t.Context(), l, on.calendar, alphas, others); err != nil {
 		t.Fatal(err)
 	}
 	g, err := startGateway(t.Context(), on.binary, on.issuer, l.URL(), "LOGFENCE_MAX_RANGE=240h")
@@ -81,6 +82,18 @@ func TestPatternsPersisted(t *testing.T) {
 			})
 		}
 	})
+}
+
+// needsStoredPatterns skips a test of a Loki that stores patterns where there is none.
+func needsStoredPatterns(t *testing.T) {
+	t.Helper()
+	needsIngester(t)
+	switch c := on.configuration; {
+	case demo.Older(on.binaries.Version, "3.6"):
+		t.Skipf("Loki %s cannot store patterns", on.binaries.Version)
+	case c.NoPatterns:
+		t.Skipf("in the configuration %s, Loki has no patterns", c.Name)
+	}
 }
 
 func noError(t *testing.T, err error) {

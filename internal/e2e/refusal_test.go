@@ -56,7 +56,7 @@ func TestLokiLost(t *testing.T) {
 	t.Parallel()
 	// Compressing is Loki's default by its documentation; in v3.7.8 the default of another flag, written
 	// into the same variable, turns it off (pkg/lokifrontend/config.go).
-	l, err := demo.StartLoki(t.Context(), demo.LokiOptions{Binary: on.binaries.Loki, Args: []string{"-querier.compress-http-responses=true"}})
+	l, err := on.startLoki(t.Context(), demo.LokiOptions{Args: []string{"-querier.compress-http-responses=true"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -100,7 +100,7 @@ func newSoak(t *testing.T) *soak {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.issuer.Close() })
-	if s.loki, err = demo.StartLoki(t.Context(), demo.LokiOptions{Binary: on.binaries.Loki, Args: liveArgs}); err != nil {
+	if s.loki, err = on.startLoki(t.Context(), demo.LokiOptions{Args: liveArgs}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.loki.Close() })

@@ -51,8 +51,12 @@ var drilldown = http.Header{"X-Query-Tags": {"Source=grafana-lokiexplore-app"}}
 // the fence keeps from the streams of stored patterns.
 func TestStoredPatternsOfOthers(t *testing.T) {
 	t.Parallel()
-	l, err := demo.StartLoki(t.Context(), demo.LokiOptions{
-		Binary: on.binaries.Loki, PersistPatterns: true,
+	needsStoredPatterns(t)
+	if on.configuration.Loki.Separate {
+		t.Skipf("in the configuration %s, an ingester uploads the index of what it has flushed minutes later", on.configuration.Name)
+	}
+	l, err := on.startLoki(t.Context(), demo.LokiOptions{
+		PersistPatterns: true,
 		// Patterns of lines that are older than three hours are stored at once, however rare they are.
 		Args: append([]string{"-pattern-ingester.flush-check-period=1s", "-pattern-ingester.volume-threshold=1", "-limits.pattern-rate-threshold=0"}, lokiArgs...),
 	})

@@ -35,7 +35,7 @@ func (w Wall) String() string {
 
 // Walls are what Loki has of them.
 type Walls struct {
-	// RequiredLabels is limits_config.required_labels with the tenant's label: Loki refuses queries, patterns and detected
+	// RequiredLabels is limits_config.required_labels with the tenant's label: Loki refuses range queries, patterns and detected
 	// fields whose selectors lack it. It checks that the label is there, not its value.
 	RequiredLabels Wall
 	// QueryLimits is querier.per_request_limits_enabled: requests carry the required label themselves, and queries their Bounds.
