@@ -7,7 +7,7 @@ export type { Code, Failure, Foreign, NoAnswer, NoResponse, Refusal, Unrecognize
 export type { Result } from './result.js';
 export type { EndEvent, GapEvent, LinesEvent, ProgressEvent, StreamEvent } from './stream.js';
 export { unwrap } from './unwrap.js';
-export type { DroppedEvent, EntriesEvent, InterruptedEvent, ModeEvent, ResumedEvent, TailEvent } from './tail.js';
+export type { DroppedEvent, EntriesEvent, InterruptedEvent, ModeEvent, ReconnectedEvent, ResumedEvent, TailEvent } from './tail.js';
 export type {
   ContextResponse,
   DetectedLabel,
@@ -38,6 +38,7 @@ export type {
   Problem,
   QueryData,
   QueryResponse,
+  ReadEstimate,
   Sample,
   ScalarData,
   SeriesResponse,

@@ -17,13 +17,18 @@ export type DroppedEvent = { type: 'dropped' } & TailDropped;
  */
 export type InterruptedEvent = { type: 'interrupted'; retry_in: number; since?: string } & TailEnd;
 
+/** logfence has taken the request again after an {@link InterruptedEvent} without `since`: the tail goes on, quiet or not. */
+export interface ReconnectedEvent {
+  type: 'reconnected';
+}
+
 /** Loki is back: the lines that were missed have been sent. */
 export type ResumedEvent = { type: 'resumed' } & TailResumed;
 
 /** How logfence reads new lines: as they arrive, or by a query every few seconds. */
 export type ModeEvent = { type: 'mode' } & TailMode;
 
-export type TailEvent = EntriesEvent | DroppedEvent | InterruptedEvent | ResumedEvent | ModeEvent;
+export type TailEvent = EntriesEvent | DroppedEvent | InterruptedEvent | ReconnectedEvent | ResumedEvent | ModeEvent;
 
 /** Requests the events after an id; the request lasts until the signal is aborted. */
 export type OpenTail = (lastEventId: string, signal: AbortSignal) => Promise<Result<ReadableStream<Uint8Array>>>;
@@ -41,7 +46,7 @@ const atOnce = new Set(['token_expired', 'server_shutdown']);
 
 /** Follows lines over as many connections as it takes, until the signal is aborted. */
 export async function* follow(open: OpenTail, lastEventId: string, signal: AbortSignal | undefined): AsyncGenerator<TailEvent, void, void> {
-  const at: Position = { id: lastEventId, accepted: false, retry: 1000, inVain: 0 };
+  const at: Position = { id: lastEventId, accepted: false, away: false, retry: 1000, inVain: 0 };
   while (!signal?.aborted) {
     const end = yield* connection(open, at, signal);
     if (end === undefined) return;
@@ -49,6 +54,7 @@ export async function* follow(open: OpenTail, lastEventId: string, signal: Abort
     const { reason, detail } = 'reason' in end ? end : { reason: end.code, detail: end.detail };
     const retry_in = Math.round(pauseAfter(end, at));
     at.inVain++;
+    at.away = true;
     yield { type: 'interrupted', reason, detail, retry_in };
     await pause(retry_in, signal);
   }
@@ -59,6 +65,8 @@ interface Position {
   id: string;
   /** Whether logfence has taken the request once: then what goes wrong may pass. */
   accepted: boolean;
+  /** Whether the caller was told that the tail is interrupted, and not yet that it goes on. */
+  away: boolean;
   /** For how many milliseconds to wait before coming back, as logfence has it. */
   retry: number;
   /** How many connections in a row have brought nothing. */
@@ -79,6 +87,8 @@ async function* connection(
     if (signal?.aborted) return undefined;
     if (error) return error;
     at.accepted = true;
+    if (at.away) yield { type: 'reconnected' };
+    at.away = false;
     let end: TailEnd | undefined;
     for await (const event of heard(data, own)) {
       if (event.id !== '') at.id = event.id;

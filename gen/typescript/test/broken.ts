@@ -245,7 +245,7 @@ test('a tail goes on after the last id, be it that of a heartbeat, for as long a
     })(),
   );
   assert.deepEqual(ids, [undefined, '5-', '5-', '5-', '6-a']);
-  assert.deepEqual(events, ['broken_off', 'not_logfence', 'rate_limited', 'entries', 'broken_off']);
+  assert.deepEqual(events, ['broken_off', 'not_logfence', 'rate_limited', 'reconnected', 'entries', 'broken_off']);
   assert.equal(failure.code, 'no_tenant');
 });
 
@@ -279,7 +279,8 @@ test('a tail of which nothing is heard is taken for dead', async (t) => {
   const after = tail.next();
   await new Promise(setImmediate);
   t.mock.timers.tick(interrupted.retry_in + 1);
-  const event = (await after).value;
+  assert.deepEqual((await after).value, { type: 'reconnected' });
+  const event = (await tail.next()).value;
   assert.ok(event?.type === 'entries' && event.id === '2-b');
   assert.equal(requests, 2);
   await tail.return();

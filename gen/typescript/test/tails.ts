@@ -60,9 +60,11 @@ for (const [signal, reason] of [
     const app = `restart-${signal}`;
     await write(app, 'before');
     const interrupted: string[] = [];
+    const connection: string[] = [];
     let restarted = Promise.resolve();
     const lines = await read(alpha.tailLogs({ query: `{app="${app}"}` }), 4, async (event) => {
       if (event.type === 'interrupted') interrupted.push(event.reason);
+      if (event.type === 'interrupted' || event.type === 'reconnected') connection.push(event.type);
       if (linesOf(event).includes('before')) {
         restarted = restartLogfence(signal).then(() => write(app, 'while it was away', 'after'));
         await write(app, 'during');
@@ -71,6 +73,7 @@ for (const [signal, reason] of [
     await restarted;
     assert.deepEqual(lines.sort(), ['after', 'before', 'during', 'while it was away']);
     assert.equal(interrupted[0], reason);
+    assert.equal(connection.at(-1), 'reconnected');
   });
 }
 

@@ -123,6 +123,8 @@ export function eventsAreTold(event: TailEvent): void {
       same<Same<typeof event.retry_in, number>>();
       same<Same<typeof event.since, string | undefined>>();
       return;
+    case 'reconnected':
+      return;
     case 'resumed':
       same<Same<typeof event.lines, number>>();
       return;
