@@ -30,6 +30,19 @@ export interface Line {
   key: number;
 }
 
+/** A part of a range whose lines are missing among those that are shown. */
+export interface Gap {
+  /** In its place among those of the lines. */
+  key: number;
+  /** How many lines are before it. */
+  at: number;
+  span: Span;
+  /** Why. */
+  detail: string;
+  /** Where reading it goes on, when a part of it was read. */
+  cursor?: string | undefined;
+}
+
 export type Direction = 'backward' | 'forward';
 export type { Zone } from './zone';
 

@@ -1,4 +1,4 @@
-// All tests in a browser, one after the other, with one stack for all of them. `--test-name-pattern` picks some.
+// All tests in a browser, some at a time, with one stack for all of them. `--test-name-pattern` picks some.
 import './app/draft.spec';
 import './app/firefox.spec';
 import './app/hostile.spec';
@@ -7,6 +7,7 @@ import './app/many.spec';
 import './app/prefix.spec';
 import './app/reach.spec';
 import './app/signin.spec';
+import './app/stream.spec';
 import './app/view.spec';
 import './query/query.spec';
 import './results/charts.spec';
@@ -19,8 +20,15 @@ import './results/tail.spec';
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 
+import { runTests } from './stack';
+
+runTests();
+
 const here = new URL('.', import.meta.url);
 const named = readFileSync(new URL('main.ts', here), 'utf8');
 for (const name of readdirSync(here, { recursive: true, encoding: 'utf8' })) {
-  if (name.endsWith('.spec.ts')) assert.ok(named.includes(`'./${name.slice(0, -3)}'`), `main.ts does not import ${name}`);
+  if (!name.endsWith('.spec.ts')) continue;
+  assert.ok(named.includes(`'./${name.slice(0, -3)}'`), `main.ts does not import ${name}`);
+  const spec = readFileSync(new URL(name, here), 'utf8');
+  assert.doesNotMatch(spec, /import \{[^}]*\btest\b[^}]*\} from 'node:test'/, `${name} takes test from stack.ts, which runs it beside others`);
 }

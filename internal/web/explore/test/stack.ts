@@ -4,8 +4,9 @@ import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { createInterface } from 'node:readline';
-import { after, type TestContext } from 'node:test';
+import { after, describe, test as nodeTest, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { axeSource } from './axe';
@@ -28,26 +29,70 @@ export const around = await startAround();
 /** The URL of logfence with sign-in at the provider. */
 export const url = await startLogfence({ LOGFENCE_UI_OIDC_CLIENT_ID: around.client_id });
 
-const browser: Browser = await chromium.launch({
-  executablePath: needed('CHROMIUM'),
-  args: [
-    '--no-sandbox',
-    '--disable-gpu',
-    '--disable-quic',
-    '--no-first-run',
-    '--disable-background-networking',
-    '--disable-component-update',
-    '--disable-sync',
-    // A request to any other host fails, and is seen.
-    '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
-  ],
-});
+/** How many tests run at the same time: they wait for Loki and for timers, so it is one more than processors. */
+const atOnce = Math.min(4, availableParallelism() + 1);
+
+/** Browsers that no test uses. Each test has one alone: pages draw only in front, and a browser has one clipboard. */
+const idle: Browser[] = [];
+const browsers: Browser[] = [];
+const used = new WeakMap<TestContext, Promise<Browser>>();
+
+/** The browser of a test, until its end. */
+function browserOf(t: TestContext): Promise<Browser> {
+  let browser = used.get(t);
+  if (!browser) {
+    browser = idle.length > 0 ? Promise.resolve(idle.pop() as Browser) : launch();
+    used.set(t, browser);
+    t.after(async () => void idle.push((await browser) as Browser));
+  }
+  return browser;
+}
+
+async function launch(): Promise<Browser> {
+  const browser = await chromium.launch({
+    executablePath: needed('CHROMIUM'),
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      // A request to any other host fails, and is seen.
+      '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
+    ],
+  });
+  browsers.push(browser);
+  return browser;
+}
 
 after(async () => {
-  await browser.close();
+  await Promise.all(browsers.map((browser) => browser.close()));
   for (const child of children) child.stdin?.end();
   await Promise.all(children.map((child) => (child.exitCode === null ? (child.kill('SIGTERM'), once(child, 'exit')) : undefined)));
 });
+
+type TestBody = (t: TestContext) => Promise<unknown>;
+
+const tests: [name: string, body: TestBody, skip: string | false][] = [];
+
+/** A test, which runs beside others: each has a browser to itself, and streams of its own. */
+export function test(name: string, body: TestBody): void {
+  tests.push([name, body, false]);
+}
+
+/** A test of what others hold in another look or browser: it runs every night, by `make test-explore-all`. */
+export function nightly(name: string, body: TestBody): void {
+  tests.push([name, body, process.env['LOGFENCE_TEST_EXPLORE_ALL'] ? false : 'run by make test-explore-all']);
+}
+
+/** Runs all tests. */
+export function runTests(): void {
+  describe('the log explorer', { concurrency: atOnce, timeout: Infinity }, () => {
+    for (const [name, body, skip] of tests) void nodeTest(name, { timeout: 900_000, skip }, async (t) => void (await body(t)));
+  });
+}
 
 export type Person = 'ana' | 'ben';
 
@@ -62,7 +107,11 @@ export interface Options extends BrowserContextOptions {
 
 /** A page in a browser of its own. At the end of the test it is asserted that nothing went wrong that nobody saw. */
 export async function open(t: TestContext, { search = '', at = url, expected, ...options }: Options = {}): Promise<Page> {
-  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, timezoneId: 'Europe/Berlin', ...options });
+  const context = await (await browserOf(t)).newContext({
+    viewport: { width: 1440, height: 900 },
+    timezoneId: 'Europe/Berlin',
+    ...options,
+  });
   const page = await context.newPage();
   page.setDefaultTimeout(30_000); // a machine may be busy: nothing is timed here
   const faults: string[] = [];
@@ -123,6 +172,55 @@ export async function write(page: Page, query: string): Promise<void> {
 export async function run(page: Page, query: string): Promise<void> {
   await write(page, query);
   await page.keyboard.press('Control+Enter');
+}
+
+export interface Fed {
+  /** Sends a piece of the body, when there is a request. */
+  write: (text: string) => Promise<void>;
+  /** Breaks the connection off. */
+  breakOff: () => Promise<void>;
+  /** From now on the server responds itself. */
+  restore: () => Promise<void>;
+}
+
+/** Responds to the page's requests for a path with what the test writes, as it writes it: a server that takes its time. */
+export async function feed(page: Page, path: string, type: string): Promise<Fed> {
+  interface Feeding {
+    real: typeof fetch;
+    bodies: WritableStreamDefaultWriter<Uint8Array>[];
+  }
+  const feeding = await page.evaluateHandle(
+    ([end, media]): Feeding => {
+      const state: Feeding = { real: window.fetch, bodies: [] };
+      window.fetch = (input, init) => {
+        const request = new Request(input, init);
+        if (!new URL(request.url).pathname.endsWith(end)) return state.real.call(window, request);
+        const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+        const body = writable.getWriter();
+        state.bodies.unshift(body);
+        request.signal.addEventListener('abort', () => {
+          state.bodies = state.bodies.filter((one) => one !== body);
+          void body.abort(request.signal.reason);
+        });
+        return Promise.resolve(new Response(readable, { headers: { 'Content-Type': media } }));
+      };
+      return state;
+    },
+    [path, type] as const,
+  );
+  const requested = (): Promise<unknown> => page.waitForFunction(({ bodies }) => bodies.length > 0, feeding);
+  return {
+    write: async (text) => {
+      await requested();
+      // Without waiting: a write ends when it has been read.
+      await feeding.evaluate(({ bodies }, piece) => void bodies[0]?.write(new TextEncoder().encode(piece)).catch(() => undefined), text);
+    },
+    breakOff: async () => {
+      await requested();
+      await feeding.evaluate(({ bodies }) => void bodies.shift()?.abort(new TypeError('network error')));
+    },
+    restore: () => feeding.evaluate(({ real }) => void (window.fetch = real)),
+  };
 }
 
 export interface Pushed {

@@ -1,7 +1,7 @@
 import type { Me } from '@logfence/client';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
-import type { Client, Line, OnFilter, View } from '../model';
+import type { Client, Failure, Line, OnFilter, View } from '../model';
 import { addFilter, addPattern, recentQueries } from '../query';
 import { nameOf } from '../results/mark';
 import { needsSignIn } from './advice';
@@ -42,16 +42,16 @@ export function Explore({ connect, me, session, signIns, onGrant, onSignIn, onSi
   const [every, setEvery] = useState(0);
   const main = useRef<HTMLElement>(null);
   const client = useMemo(() => connect(view.tenant), [view.tenant]);
-  const search = useSearch(client, me.limits.max_lines);
-  const failed = search.result?.kind === 'failed';
+  const search = useSearch(client, me.limits);
+  const failed = failureIn(search) !== undefined;
   const ran = search.result?.request.query ?? view.query;
 
   const submit = (): void => state.submit(live);
   /** Back to the lines of a range: those of the query that was followed. */
   const stop = (): void => (search.result?.request.query === followed ? state.unfollow() : run());
   useEffect(() => search.run(view), [state.runs]);
-  useRefresh(every, view, live || failed || search.running !== undefined, () => search.run(view));
-  useSignInAgain(signIns, search, () => search.run(view));
+  useRefresh(every, view, live || failed || waits(search), () => search.run(view, true));
+  useSignInAgain(signIns, search, () => search.run(view, true));
 
   const span = () => spanOf(view.from, view.to, Date.now()) ?? { start: '0', end: '0' };
   const shift = (by: -1 | 0 | 1): void => run(moved(span(), by));
@@ -77,7 +77,7 @@ export function Explore({ connect, me, session, signIns, onGrant, onSignIn, onSi
     P: () => toggle('patterns'),
     H: () => toggle('history'),
     Esc: () => {
-      if (search.running) search.cancel();
+      if (waits(search)) search.cancel();
       else if (panel) setPanel(undefined);
       else return false;
       return true;
@@ -175,6 +175,7 @@ export function Explore({ connect, me, session, signIns, onGrant, onSignIn, onSi
             linkTo={(line) => linkTo(view, line)}
             onSignIn={onSignIn}
             onLabels={() => setPanel('labels')}
+            onChooseRange={() => setOpened('range')}
             onStop={stop}
           />
         </div>
@@ -198,14 +199,25 @@ function Problems({ problems, onDismiss }: { problems: string[]; onDismiss: () =
   );
 }
 
+function failureIn({ result }: Search): Failure | undefined {
+  return result?.kind === 'failed' || result?.kind === 'lines' ? result.failure : undefined;
+}
+
+/** Whether something is in flight, or waits for the user's consent. */
+function waits({ running, reading, pending }: Search): boolean {
+  return running !== undefined || reading !== undefined || pending !== undefined;
+}
+
 /** Sends what failed for want of a valid token once more after the user has signed in again. */
 function useSignInAgain(signIns: number, search: Search, rerun: () => void): void {
   const seen = useRef(signIns);
   useEffect(() => {
     if (seen.current === signIns) return;
     seen.current = signIns;
-    if (search.result?.kind === 'failed' && needsSignIn(search.result.failure)) rerun();
-    else if (search.more.failure && needsSignIn(search.more.failure)) void search.loadMore();
+    const failure = failureIn(search);
+    if (!failure || !needsSignIn(failure)) return;
+    if (search.result?.kind === 'lines') void search.loadMore();
+    else rerun();
   }, [signIns]);
 }
 

@@ -23,6 +23,7 @@ export function FailureBox({ failure, onRetry, onSignIn, expires }: FailureBoxPr
     <section class="a-failure" role="alert" aria-label="Error">
       <h2>{title}</h2>
       <p>{detail}</p>
+      {'hint' in failure && failure.hint && <p class="a-hint">{failure.hint}</p>}
       {advice && <p>{advice}</p>}
       <p class="a-actions">
         {expired && onSignIn && (

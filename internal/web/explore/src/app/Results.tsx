@@ -1,14 +1,15 @@
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useMemo } from 'preact/hooks';
 
 import type { Client, Line, OnFilter, Span, View, Zone } from '../model';
-import { isMetric, logQuery, searchTerms, streamSelector } from '../query';
+import { isMetric, logQuery, searchTerms } from '../query';
 import { Lines, LiveTail, VectorTable } from '../results';
 import { lazily } from './lazily';
 import { nameOf } from '../results/mark';
 import { coarseStamp, msOf } from '../results/time';
-import { mostLines, type SearchResult, type SearchRequest, type LinesResult } from './runQuery';
+import { isSameSearch, mostLines, type SearchResult, type SearchRequest, type LinesResult } from './runQuery';
 import { FailureBox } from './FailureBox';
 import type { Search } from './search';
+import { estimateText, percent, progressOf, summaryOf } from './summary';
 
 // Lines are shown before the charts, which are as large as all the rest.
 const MetricChart = lazily(async () => (await import('../results/MetricChart')).MetricChart, <p class="r-note">Loading the chart…</p>);
@@ -34,6 +35,8 @@ export interface ResultsProps {
   linkTo: (line: Line) => string;
   onSignIn: () => void;
   onLabels: () => void;
+  /** Opens the choice of a range. */
+  onChooseRange: () => void;
   onStop: () => void;
 }
 
@@ -69,14 +72,9 @@ export function Results(props: ResultsProps) {
   }
   return (
     <section class="a-results" aria-label="Results" aria-busy={running !== undefined}>
-      <div class="a-status">
-        {running ? (
-          <Progress key={running.at} request={running} shown={result} client={client} />
-        ) : (
-          <Summary result={result} zone={view.zone} />
-        )}
-      </div>
-      {running && <div class="a-bar" />}
+      <div class="a-status">{running ? <Progress request={running} search={search} /> : <Summary result={result} zone={view.zone} />}</div>
+      {running && <Bar done={search.progress?.done} />}
+      {search.pending && <Consent {...search.pending} onCancel={search.cancel} onChooseRange={props.onChooseRange} />}
       {result && <Shown {...props} result={result} />}
     </section>
   );
@@ -124,8 +122,13 @@ function Shown(props: ResultsProps & { result: SearchResult }) {
         />
       );
     case 'lines':
-      return result.lines.length === 0 ? <Empty {...props} /> : <ShownLines {...props} result={result} />;
+      return isEmpty(result) ? <Empty {...props} /> : <ShownLines {...props} result={result} />;
   }
+}
+
+/** Whether there is nothing in the range, as far as is certain. */
+function isEmpty({ lines, gaps, end }: LinesResult): boolean {
+  return lines.length === 0 && gaps.length === 0 && end === 'complete';
 }
 
 /** Whether a metric query is evaluated over time, or once. */
@@ -162,7 +165,8 @@ function ShownLines({
   const { request, lines } = result;
   const terms = useMemo(() => searchTerms(request.query), [request]);
   const linked = request.line;
-  const missing = useMemo(() => linked !== undefined && !lines.some((line) => nameOf(line) === linked), [linked, lines]);
+  const read = result.end !== 'reading';
+  const missing = useMemo(() => linked !== undefined && read && !lines.some((line) => nameOf(line) === linked), [linked, read, lines]);
   return (
     <>
       {missing && (
@@ -173,20 +177,30 @@ function ShownLines({
       <VolumeChart query={request.query} client={client} span={request.span} zone={view.zone} onZoom={onZoom} />
       <Lines
         lines={lines}
+        gaps={result.gaps}
         view={view}
         terms={terms}
         direction={request.direction}
-        loadOlder={search.loadMore}
-        loading={search.more.busy}
-        atEnd={result.atEnd || search.more.failure !== undefined || search.result !== result}
+        end={search.result === result ? result.end : undefined}
+        reading={search.reading}
+        progress={progressOf(search.progress)}
+        onMore={search.loadMore}
+        onGap={search.readGap}
+        onCancel={search.cancel}
         onFilter={onFilter}
         client={client}
         tenants={tenants}
         linkTo={linkTo}
         linked={linked}
       />
-      {search.more.failure && (
-        <FailureBox failure={search.more.failure} onRetry={() => void search.loadMore()} onSignIn={onSignIn} expires={expires} />
+      {result.failure && search.result === result && (
+        <FailureBox
+          key={result.failure.code}
+          failure={result.failure}
+          onRetry={() => void search.loadMore()}
+          onSignIn={onSignIn}
+          expires={expires}
+        />
       )}
     </>
   );
@@ -194,24 +208,9 @@ function ShownLines({
 
 /** The number of results, on screen and for screen readers. */
 function Summary({ result, zone }: { result: SearchResult | undefined; zone: Zone }) {
-  let text = '';
-  if (result?.kind === 'lines') {
-    const { lines, atEnd, took, request, crowded } = result;
-    const n = lines.length;
-    const rest =
-      n >= mostLines
-        ? ', the most that this page holds'
-        : atEnd || n === 0
-          ? ''
-          : `, more ${request.direction === 'backward' ? 'before' : 'after'}: a page has ${request.limit.toLocaleString('en')}`;
-    text = `${n.toLocaleString('en')} ${n === 1 ? 'line' : 'lines'}${rest} · ${seconds(took)}`;
-    if (crowded) text += ` · some lines of ${crowded === 1 ? 'one moment' : `${crowded} moments`} are missing: too many at once`;
-  } else if (result?.kind === 'matrix' || result?.kind === 'vector') {
-    text = `${result.series.length} series · ${seconds(result.took)}`;
-  }
   return (
     <p role="status">
-      {text}
+      {summaryOf(result)}
       {result && result.kind !== 'failed' && (
         <>
           {' · '}
@@ -234,46 +233,66 @@ function Provenance({ request, zone }: { request: SearchRequest; zone: Zone }) {
   );
 }
 
-function seconds(ms: number): string {
-  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
-}
-
-/** After two seconds the page shows how much there is to read, from Loki's index. */
-function Progress({ request, shown, client }: { request: SearchRequest; shown: SearchResult | undefined; client: Client }) {
-  const [text, setText] = useState('Searching…');
-  const other = shown && shown.kind !== 'failed' && !isSameSearch(shown.request, request);
-  useEffect(() => {
-    const aborter = new AbortController();
-    const timer = setTimeout(() => {
-      setText('Searching… No response yet.');
-      void client.getStats({ query: streamSelector(request.query), ...request.span }, { signal: aborter.signal }).then(({ data }) => {
-        if (!data || aborter.signal.aborted) return;
-        setText(`Searching… About ${bytes(data.bytes)} in ${data.streams.toLocaleString('en')} streams to read.`);
-      });
-    }, 2000);
-    return () => {
-      clearTimeout(timer);
-      aborter.abort();
-    };
-  }, []);
+/** What is searched. How far it is changes all the time, and is no part of what a screen reader reads by itself. */
+function Progress({ request, search: { result, progress } }: { request: SearchRequest; search: Search }) {
+  const { estimate } = request;
+  const other = result && result.kind !== 'failed' && result.request.at !== request.at && !isSameSearch(result.request, request);
+  const far = progressOf(progress);
   return (
-    <p role="status">
-      {text}
-      {other && ' The results below are of the search before.'}
+    <p>
+      <span role="status">
+        Searching…
+        {estimate && estimate.bytes > 0 && ` About ${estimateText(estimate)} to read.`}
+        {other && ' The results below are of the search before.'}
+      </span>
+      {far && ` ${far}`}
     </p>
   );
 }
 
-function isSameSearch(a: SearchRequest, b: SearchRequest): boolean {
-  const length = ({ span }: SearchRequest): bigint => BigInt(span.end) - BigInt(span.start);
-  return a.query === b.query && a.direction === b.direction && length(a) === length(b);
+/** The part of the range that has been searched, where that is known. */
+function Bar({ done }: { done: number | undefined }) {
+  if (done === undefined) return <div class="a-bar a-unknown" />;
+  return (
+    <div
+      class="a-bar"
+      role="progressbar"
+      aria-label="Part of the time range that was searched"
+      aria-valuenow={Math.floor(done * 100)}
+      aria-valuetext={percent(done)}
+    >
+      <div style={{ width: `${Math.min(1, Math.max(0, done)) * 100}%` }} />
+    </div>
+  );
 }
 
-function bytes(n: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  let unit = 0;
-  while (n >= 1000 && unit < units.length - 1) [n, unit] = [n / 1000, unit + 1];
-  return `${n < 10 && unit > 0 ? n.toFixed(1) : Math.round(n)} ${units[unit]}`;
+interface ConsentProps extends NonNullable<Search['pending']> {
+  onCancel: () => void;
+  onChooseRange: () => void;
+}
+
+/** An expensive query is run when the user has seen what it reads. */
+function Consent({ estimate, metric, agree, onCancel, onChooseRange }: ConsentProps) {
+  const narrow = (): void => {
+    onCancel();
+    onChooseRange();
+  };
+  return (
+    <section class="a-consent" role="alert" aria-label="Expensive query">
+      <p>
+        This query would read {metric ? 'about' : 'up to'} {estimateText(estimate)}. A shorter time range or more labels in the selector
+        make it less.
+      </p>
+      <p class="a-actions">
+        <button type="button" class="a-primary" onClick={agree}>
+          Run it
+        </button>
+        <button type="button" onClick={narrow}>
+          Choose a shorter range
+        </button>
+      </p>
+    </section>
+  );
 }
 
 const wider: Record<string, string> = { 'now-5m': 'now-1h', 'now-15m': 'now-3h', 'now-30m': 'now-6h', 'now-1h': 'now-24h' };

@@ -25,6 +25,10 @@ export function adviceOf(failure: Failure): string {
       return 'Ask your administrator for access.';
     case 'query_too_wide':
       return 'Choose a shorter time range.';
+    case 'query_reads_too_much':
+      return 'Choose a shorter time range, or add labels to the selector. Filters behind the selector change nothing: Loki reads the lines first.';
+    case 'too_many_streams':
+      return 'Others of your tenant are searching too. Run the query again when the wait is over.';
     case 'too_many_lines':
       return 'Choose a lower limit; older lines load as you reach the end of the list.';
     case 'too_dense':

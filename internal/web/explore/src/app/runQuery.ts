@@ -1,11 +1,13 @@
-// Requests for lines or numbers, and for the page after the lines that are there.
-import type { MatrixSeries, VectorSeries } from '@logfence/client';
+// Requests for lines or numbers, for the page behind the lines that are there, and for a gap between them.
+import type { MatrixSeries, ReadEstimate, VectorSeries } from '@logfence/client';
 
-import type { Client, Direction, Failure, Line, Span } from '../model';
+import type { Client, Direction, Failure, Gap, Span } from '../model';
 import { isMetric } from '../query/logql';
 import { momentIn } from '../results/mark';
-import { linesOf, nextPage, past, without } from './paging';
+import { Keys, LabelSets } from '../results/store';
+import { nsOf } from '../results/time';
 import { stepOf } from './range';
+import { appended, filled, lastKey, newIn, readPart, type Listed, type Part } from './reading';
 
 /** No more lines than these are kept in the page. */
 export const mostLines = 100_000;
@@ -20,19 +22,17 @@ export interface SearchRequest {
   instant: boolean;
   /** The line that is to be among the lines, as mark.ts names it. */
   line?: string | undefined;
+  /** What the query reads, as Loki's index has it; missing where it is not known. */
+  estimate?: ReadEstimate | undefined;
   /** When, in milliseconds since 1970. */
   at: number;
 }
 
-export interface LinesResult {
+export interface LinesResult extends Listed, Part {
   kind: 'lines';
   request: SearchRequest;
+  /** How long the first page took, in milliseconds. */
   took: number;
-  lines: Line[];
-  /** There is nothing further in the range, or no room. */
-  atEnd: boolean;
-  /** How many nanoseconds had more lines than one request returns, so that some are missing. */
-  crowded: number;
 }
 
 export interface MatrixResult {
@@ -61,10 +61,14 @@ export interface FailedResult {
 
 export type SearchResult = LinesResult | MatrixResult | VectorResult | FailedResult;
 
-export async function runQuery(client: Client, request: SearchRequest, signal: AbortSignal): Promise<SearchResult> {
+/** Runs a query, and shows lines while they come. */
+export async function runQuery(client: Client, request: SearchRequest, signal: AbortSignal, show: Show): Promise<SearchResult> {
+  if (!isMetric(request.query)) return await firstLines(client, request, signal, show);
+  return await (request.instant ? valuesAt : valuesOver)(client, request, signal);
+}
+
+async function valuesOver(client: Client, request: SearchRequest, signal: AbortSignal): Promise<SearchResult> {
   const began = performance.now();
-  if (!isMetric(request.query)) return await linesIn(client, request, began, signal);
-  if (request.instant) return await valuesAt(client, request, began, signal);
   const { query, span } = request;
   const step = stepOf(span);
   const { data, error } = await client.queryLogs({ query, ...span, step: `${step}s` }, { signal });
@@ -73,18 +77,8 @@ export async function runQuery(client: Client, request: SearchRequest, signal: A
   return { kind: 'matrix', request, took: performance.now() - began, series, step: step * 1000 };
 }
 
-async function linesIn(client: Client, given: SearchRequest, began: number, signal: AbortSignal): Promise<SearchResult> {
-  const request = await aroundLine(client, given, signal);
-  const { query, span, limit, direction } = request;
-  const { data, error } = await client.queryLogs({ query, ...span, limit, direction }, { signal, categorizeLabels: true });
-  const took = performance.now() - began;
-  if (error) return { kind: 'failed', request, failure: error };
-  if (data.data.resultType === 'matrix') return { kind: 'matrix', request, took, series: data.data.result, step: 1000 };
-  const lines = linesOf(data.data.result, direction, 0);
-  return { kind: 'lines', request, took, lines, atEnd: lines.length < limit, crowded: 0 };
-}
-
-async function valuesAt(client: Client, request: SearchRequest, began: number, signal: AbortSignal): Promise<SearchResult> {
+async function valuesAt(client: Client, request: SearchRequest, signal: AbortSignal): Promise<SearchResult> {
+  const began = performance.now();
   const { data, error } = await client.queryInstant({ query: request.query, time: request.span.end }, { signal });
   if (error) return { kind: 'failed', request, failure: error };
   const { resultType, result } = data.data;
@@ -101,41 +95,63 @@ async function aroundLine(client: Client, request: SearchRequest, signal: AbortS
   if (!ns || request.direction !== 'backward') return request;
   const limit = Math.max(1, Math.floor(request.limit / 2));
   const params = { query: request.query, start: ns, end: request.span.end, limit, direction: 'forward' as const };
-  const { data } = await client.queryLogs(params, { signal });
-  if (data?.data.resultType !== 'streams') return request; // the request itself then says what is wrong
-  const after = linesOf(data.data.result, 'forward', 0);
-  const last = after.at(-1);
-  if (after.length < limit || !last) return request;
-  return { ...request, span: { ...request.span, end: String(BigInt(last.ns) + 1n) } };
+  const { data } = await client.listLines(params, { signal });
+  const last = data?.lines.at(-1);
+  if (!last || !data?.next) return request; // where it failed, the request itself then says what is wrong
+  return { ...request, span: { ...request.span, end: String(BigInt(nsOf(last.timestamp)) + 1n) } };
 }
 
-/** The result with the next page, which begins where it ends. */
-export async function loadNextPage(client: Client, before: LinesResult, most: number, signal: AbortSignal): Promise<LinesResult | Failure> {
-  const { request, lines } = before;
-  const { query, direction } = request;
-  const key = (lines.at(-1)?.key ?? -1) + 1;
-  let next = nextPage(lines, request.span, direction, request.limit, most);
-  let crowded = before.crowded;
-  for (;;) {
-    const { data, error } = await client.queryLogs(
-      { query, ...next.span, limit: next.limit, direction },
-      { signal, categorizeLabels: true },
-    );
-    if (error) return error;
-    const page = data.data.resultType === 'streams' ? linesOf(data.data.result, direction, key) : [];
-    const fresh = without(page, next.held);
-    const full = page.length >= next.limit;
-    if (fresh.length > 0 || !full) {
-      const room = Math.max(0, mostLines - lines.length);
-      const all = lines.concat(fresh.slice(0, room).map((line, i) => ({ ...line, key: key + i })));
-      return { ...before, lines: all, atEnd: !full || fresh.length >= room, crowded };
-    }
-    // Only lines that are there already: first request as many as allowed, then skip this nanosecond.
-    const ns = next.held[0]?.ns ?? '0';
-    if (next.limit < most) next = { ...next, limit: most };
-    else {
-      crowded++;
-      next = { span: past(ns, request.span, direction), limit: Math.min(request.limit, most), held: [] };
-    }
-  }
+/** Takes what there is so far, after each event; the result is made where it is wanted. */
+export type Show = (part: Part, result: () => LinesResult) => void;
+
+async function firstLines(client: Client, given: SearchRequest, signal: AbortSignal, show: Show): Promise<SearchResult> {
+  const began = performance.now();
+  const request = await aroundLine(client, given, signal);
+  const { query, span, limit, direction } = request;
+  const sets = new LabelSets();
+  const resultOf = (part: Part): LinesResult => ({
+    ...resultAfter({ lines: [], gaps: [], sets }, part),
+    request,
+    took: performance.now() - began,
+  });
+  const params = { query, ...span, limit, direction };
+  const part = await readPart(client, params, { keys: new Keys(), sets }, signal, (soFar) => show(soFar, () => resultOf(soFar)));
+  if (part.failure?.code === 'kind_wrong') return await valuesOver(client, request, signal);
+  if (part.failure && part.next === undefined) return { kind: 'failed', request, failure: part.failure };
+  return resultOf(part);
+}
+
+/** The result with the next page, which begins behind it. */
+export async function nextLines(client: Client, before: LinesResult, signal: AbortSignal, show: Show): Promise<LinesResult> {
+  const { query, limit } = before.request;
+  const places = { keys: new Keys(lastKey(before)), sets: before.sets };
+  const resultOf = (part: Part): LinesResult => ({ ...before, ...resultAfter(before, part) });
+  const params = { query, cursor: before.next, limit: Math.min(limit, mostLines - before.lines.length) };
+  return resultOf(await readPart(client, params, places, signal, (soFar) => show(soFar, () => resultOf(soFar))));
+}
+
+type Grown = Omit<LinesResult, 'request' | 'took'>;
+
+/** What is there with the part that follows; `next` stays where the part has none to go on from. */
+function resultAfter(before: Listed & { next?: string | undefined }, part: Part): Grown {
+  const listed = appended(before, part);
+  const end = part.end === 'limit' && listed.lines.length >= mostLines ? 'full' : part.end;
+  const next = end === 'complete' ? undefined : (part.next ?? before.next);
+  return { kind: 'lines', ...part, ...listed, sets: before.sets, end, next };
+}
+
+/** The result with what of a gap can be read now. */
+export async function gapLines(client: Client, before: LinesResult, gap: Gap, signal: AbortSignal): Promise<LinesResult> {
+  const { query, direction, limit: page } = before.request;
+  const limit = Math.max(1, Math.min(page, mostLines - before.lines.length));
+  const params = gap.cursor ? { query, cursor: gap.cursor, limit } : { query, ...gap.span, direction, limit };
+  const places = { keys: new Keys(), sets: before.sets };
+  const part = await readPart(client, params, places, signal, () => undefined, newIn(before, gap));
+  return { ...before, ...filled(before, gap, part, direction) };
+}
+
+/** Whether two requests are for the same lines, at another moment. */
+export function isSameSearch(a: SearchRequest, b: SearchRequest): boolean {
+  const length = ({ span }: SearchRequest): bigint => BigInt(span.end) - BigInt(span.start);
+  return a.query === b.query && a.direction === b.direction && length(a) === length(b);
 }

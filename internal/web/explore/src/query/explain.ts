@@ -43,7 +43,7 @@ export function useExplained(value: string, client: Client, mistake: Mistake | u
   return told?.value === value ? told.about : undefined;
 }
 
-function explained({ message, line, column }: { message: string; line?: number; column?: number }): Explained {
+function explained({ message, hint, line, column }: { message: string; hint?: string; line?: number; column?: number }): Explained {
   const place = line !== undefined && column !== undefined ? { line, column } : undefined;
-  return { place, text: inWords(message) };
+  return { place, text: [inWords(message), hint].filter(Boolean).join(' ') };
 }

@@ -1,5 +1,5 @@
 /** What a query says, for what is shown beside it. Pure: text in, values out; a text that is no query says little. */
-import { Filter, FilterOp, LineFilter, LogRangeExpr, OrFilter, String as StringLiteral } from '@grafana/lezer-logql';
+import { Filter, FilterOp, LabelFilter, LineFilter, LogRangeExpr, OrFilter, String as StringLiteral } from '@grafana/lezer-logql';
 import type { SyntaxNode } from '@lezer/common';
 
 import type { Term } from '../model';
@@ -9,6 +9,12 @@ import { all, isMetricTree, matchers, parse, sources, textOf } from './syntax';
 /** Whether the query returns numbers, not lines. */
 export function isMetric(query: string): boolean {
   return isMetricTree(parse(query));
+}
+
+/** Whether Loki may have to read all that the query selects: for lines without a filter it stops at the last that it returns. */
+export function readsAll(query: string): boolean {
+  const top = parse(query);
+  return isMetricTree(top) || all(top, LineFilter).length > 0 || all(top, LabelFilter).length > 0;
 }
 
 /**

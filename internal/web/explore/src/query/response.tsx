@@ -52,6 +52,7 @@ export function Failed({ failure, again }: { failure: Failure; again: () => void
     <div class="q-failed" role="alert">
       <strong>{failure.title}</strong>
       <div>{failure.detail}</div>
+      {'hint' in failure && failure.hint && <div>{failure.hint}</div>}
       <button type="button" class="q-button" onClick={again}>
         Try again
       </button>

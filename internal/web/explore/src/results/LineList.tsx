@@ -259,6 +259,17 @@ export function LineList({ items, look, label, busy, open, follow = false, onBot
               isNotice(item) ? (
                 <article class="r-row r-notice" key={item.key} data-key={item.key} tabIndex={item === tabbed ? 0 : -1}>
                   {item.notice}
+                  {item.action && (
+                    <button
+                      type="button"
+                      class="r-link"
+                      aria-label={item.action.label}
+                      disabled={item.action.disabled}
+                      onClick={item.action.run}
+                    >
+                      {item.action.text}
+                    </button>
+                  )}
                 </article>
               ) : (
                 <Row

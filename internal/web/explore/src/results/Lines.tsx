@@ -1,11 +1,12 @@
+import type { RefObject } from 'preact';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 
-import type { Client, Direction, Line, OnFilter, Term, View } from '../model';
-import { arranged } from './arrange';
+import type { Client, Direction, Gap, Line, OnFilter, Term, View } from '../model';
 import { FindBar, useFind } from './Find';
+import { gapText, withGaps } from './gaps';
 import { LineList } from './LineList';
 import { marker } from './highlights';
-import type { Item } from './items';
+import { isNotice, type Item, type Notice } from './items';
 import { nameOf } from './mark';
 import { useStable } from './memo';
 import type { Look } from './Row';
@@ -13,13 +14,19 @@ import { columnsOf, tagsOf, varyingIn, type Tag } from './tags';
 
 export interface LinesProps {
   lines: Line[];
+  gaps: readonly Gap[];
   view: Pick<View, 'wrap' | 'zone' | 'nanoseconds' | 'fold' | 'join' | 'columns'>;
   terms: Term[];
   direction: Direction;
-  /** Loads more on reaching the end; missing where there are none. */
-  loadOlder?: () => Promise<void>;
-  loading: boolean;
-  atEnd: boolean;
+  /** How the reading of the lines has ended; undefined where they are those of an earlier search. */
+  end: 'reading' | 'complete' | 'limit' | 'full' | 'stopped' | 'failed' | undefined;
+  /** What is being read: the page behind the lines, or a gap, by its key; and how far that is. */
+  reading: 'page' | number | undefined;
+  progress: string;
+  /** Reads the page behind the lines: by itself on reaching the end, where a page is full. */
+  onMore: () => Promise<void>;
+  onGap: (gap: Gap) => Promise<void>;
+  onCancel: () => void;
   onFilter: OnFilter;
   client: Client;
   tenants: readonly string[];
@@ -31,16 +38,27 @@ export interface LinesProps {
 
 /** The lines of a result, and more of them on reaching the end. */
 export function Lines(props: LinesProps) {
-  const { lines, view, terms, direction, loading, atEnd, client, tenants } = props;
+  const { lines, gaps, view, terms, direction, end, reading, client, tenants } = props;
   const { wrap, zone, fold, join } = view;
   const digits = view.nanoseconds ? 9 : 3;
   const onFilter = useStable(props.onFilter);
   const link = useStable((line: Line) => props.linkTo?.(line) ?? '');
   const linkTo = props.linkTo && link;
-  const rows = useMemo(() => arranged(lines, { join, fold, direction }), [lines, join, fold, direction]);
+  const onGap = useStable((gap: Gap) => void props.onGap(gap));
+  const idle = end !== undefined && end !== 'reading' && reading === undefined;
+  const rows = useMemo(() => {
+    const noticeOf = (gap: Gap): Notice => {
+      const text = reading === gap.key ? 'Reading…' : gap.cursor ? 'Read on' : 'Read again';
+      const notice = gapText(gap, zone);
+      const action = { text, label: `${text}: ${notice}`, disabled: !idle, run: () => onGap(gap) };
+      return { key: gap.key, notice, ...(end && { action }) };
+    };
+    return withGaps(lines, gaps, { join, fold, direction }, noticeOf);
+  }, [lines, gaps, join, fold, direction, zone, idle, end === undefined, reading]);
   const found = useFind(rows);
   const mark = useMarker(found.term ? [...terms, found.term] : terms);
-  const marked = useMemo(() => props.linked && rows.find((row) => nameOf(row) === props.linked), [rows, props.linked]) || undefined;
+  const marked =
+    useMemo(() => props.linked && rows.find((row) => !isNotice(row) && nameOf(row) === props.linked), [rows, props.linked]) || undefined;
   const differing = useTags(rows, tenants);
   const columns = useColumns(rows, view.columns);
   const varying = useMemo(() => varyingIn(rows), [rows]);
@@ -56,15 +74,15 @@ export function Lines(props: LinesProps) {
         items={rows}
         look={look}
         label={`Log lines, ${order}`}
-        busy={loading}
-        open={!atEnd}
+        busy={end === 'reading' || reading !== undefined}
+        open={end !== 'complete'}
         hit={found.hit}
         marked={marked}
         heading={columns.length > 0 && <Heading columns={columns} digits={digits} />}
       >
         <Ending {...props} />
       </LineList>
-      {found.open && <FindBar found={found} more={!atEnd} />}
+      {found.open && <FindBar found={found} more={end !== 'complete'} />}
     </section>
   );
 }
@@ -107,32 +125,58 @@ function useColumns(items: readonly Item[], names: readonly string[]): readonly 
   return useMemo(() => columns, [JSON.stringify(columns)]);
 }
 
-function Ending({ lines, loadOlder, loading, atEnd, direction }: LinesProps) {
-  const end = useRef<HTMLDivElement>(null);
+/** What is behind the last line: only a range that was read to its end is called complete. */
+function Ending({ lines, gaps, end, reading, progress, direction, onMore, onCancel }: LinesProps) {
   const more = direction === 'backward' ? 'older' : 'newer';
-  const load = atEnd || loading ? undefined : loadOlder;
+  const [full, idle] = [end === 'limit', reading === undefined];
+  const element = useOnSeen(full && idle ? onMore : undefined, lines.length);
+  const go = (text: string) => (
+    <button type="button" class="r-link" disabled={!idle} onClick={() => void onMore()}>
+      {text}
+    </button>
+  );
+  return (
+    <div ref={element} class="r-ending">
+      {reading === 'page' ? (
+        <>
+          Loading… {progress}{' '}
+          <button type="button" class="r-link" onClick={onCancel}>
+            Cancel
+          </button>
+        </>
+      ) : full ? (
+        go(`Load ${more} lines`)
+      ) : end === 'reading' ? (
+        'Searching…'
+      ) : end === 'stopped' ? (
+        <>
+          The search was stopped here: there may be {more} lines. {go('Read on')}
+        </>
+      ) : end === 'failed' ? (
+        `The search failed here: there may be ${more} lines.`
+      ) : end === 'full' ? (
+        `This page holds no more lines. Choose a shorter range for ${more} ones, or export them.`
+      ) : end === 'complete' && gaps.length > 0 ? (
+        'End of this time range. Lines are missing where a gap is shown.'
+      ) : (
+        end === 'complete' && lines.length > 0 && 'End of the results in this time range.'
+      )}
+    </div>
+  );
+}
+
+/** Calls back when an element is nearly seen, so that mostly nobody waits. */
+function useOnSeen(on: (() => Promise<void>) | undefined, lines: number): RefObject<HTMLDivElement> {
+  const end = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const element = end.current;
-    if (!element || !load) return;
-    // Somewhat before the end is seen, so that mostly nobody waits.
-    const observer = new IntersectionObserver(([entry]) => entry?.isIntersecting && void load(), {
+    if (!element || !on) return;
+    const observer = new IntersectionObserver(([entry]) => entry?.isIntersecting && void on(), {
       root: element.closest('.r-scroller'),
       rootMargin: '400px',
     });
     observer.observe(element);
     return () => observer.disconnect();
-  }, [load, lines.length]);
-  return (
-    <div ref={end} class="r-ending">
-      {loading ? (
-        'Loading…'
-      ) : load ? (
-        <button type="button" class="r-link" onClick={() => void load()}>
-          Load {more} lines
-        </button>
-      ) : (
-        lines.length > 0 && 'End of the results in this time range.'
-      )}
-    </div>
-  );
+  }, [on, lines]);
+  return end;
 }

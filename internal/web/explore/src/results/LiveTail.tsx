@@ -216,6 +216,10 @@ async function follow(
           since ??= event.since === undefined ? Date.now() : Date.parse(event.since);
           setLink({ state: 'interrupted', detail: event.detail, since, byLoki });
           break;
+        case 'reconnected': // a quiet query may have no line for long
+          since = undefined;
+          setLink(live);
+          break;
         case 'resumed':
           since = undefined;
           byLoki = false;

@@ -1,9 +1,10 @@
 import type { Line } from '../model';
 
-/** A remark among the lines: that some are missing there. */
+/** A remark among the lines: that some are missing there, and what can be done about it. */
 export interface Notice {
   key: number;
   notice: string;
+  action?: { text: string; label: string; disabled: boolean; run: () => void };
 }
 
 export type Item = Line | Notice;

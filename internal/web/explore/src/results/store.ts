@@ -1,6 +1,6 @@
-import type { Stream } from '@logfence/client';
+import type { ListedLine, Stream } from '@logfence/client';
 import type { Direction, Labels, Line } from '../model';
-import { compareNs } from './time';
+import { compareNs, nsOf } from './time';
 
 const none: Labels = {};
 
@@ -39,4 +39,22 @@ export function linesOf(streams: Stream[], direction: Direction, keys: Keys): Li
   lines.sort((a, b) => sign * compareNs(a.ns, b.ns)); // stable, as the language has it
   for (const line of lines) line.key = keys.next();
   return lines;
+}
+
+/** Sets of labels, each as one object however many lines have it: streams are told apart by that. */
+export class LabelSets {
+  readonly #known = new Map<string, Labels>();
+
+  of(labels: Labels): Labels {
+    const text = JSON.stringify(labels);
+    const known = this.#known.get(text);
+    if (!known) this.#known.set(text, labels);
+    return known ?? labels;
+  }
+}
+
+/** A line as the API lists it. Its key is 0 until it has its place. */
+export function lineOf({ timestamp, line, labels, metadata, parsed }: ListedLine, sets: LabelSets): Line {
+  const metadataOrNone = Object.keys(metadata).length > 0 ? metadata : none;
+  return { ns: nsOf(timestamp), stream: sets.of(labels), metadata: metadataOrNone, parsed: parsed ?? none, text: line, key: 0 };
 }

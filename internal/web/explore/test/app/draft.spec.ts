@@ -1,10 +1,9 @@
 // What is typed and what was run are two things: nothing but Run takes what is typed.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 
 import type { Page } from 'playwright-core';
 
-import { open, openAs, push, startLogfence, statusShows, token, write } from '../stack';
+import { open, openAs, push, startLogfence, statusShows, token, write, test } from '../stack';
 
 const checkout = `?q=${encodeURIComponent('{app="checkout"}')}&limit=100`;
 const editor = (page: Page) => page.getByRole('textbox', { name: 'Query' });
@@ -68,25 +67,6 @@ test('a bad regular expression says what to write, and a part of the URL that ca
   await report.getByText('from=yesterdayish cannot be read; now-1h is used. dir=up cannot be read; backward is used.').waitFor();
   await report.getByRole('button', { name: 'Dismiss' }).click();
   assert.equal(await report.count(), 0);
-});
-
-test('an expired token is called expired; after signing in again the query runs by itself, beside the older lines', async (t) => {
-  const at = await startLogfence({});
-  const page = await open(t, { at, expected: /401/, search: checkout });
-  await page.getByLabel('Access token').fill(await token('alpha', 4));
-  await page.getByRole('button', { name: 'Sign in' }).click();
-  await statusShows(page, /^100 lines/);
-  await page.getByText('Session ended').waitFor();
-  await page.keyboard.press('Control+Enter');
-  const error = page.getByRole('alert', { name: 'Error' });
-  await error.getByRole('heading', { name: 'Your session has expired' }).waitFor();
-  await page.getByText(/^Older results: \{app="checkout"\}/).waitFor();
-  await error.getByRole('button', { name: 'Sign in again' }).click();
-  const dialog = page.getByRole('dialog', { name: 'Sign in again' });
-  await dialog.getByLabel('Access token').fill(await token('alpha'));
-  await dialog.getByRole('button', { name: 'Sign in' }).click();
-  await error.waitFor({ state: 'detached' });
-  await statusShows(page, /^100 lines/);
 });
 
 test('signing out in one tab signs out the others, and deletes the history', async (t) => {

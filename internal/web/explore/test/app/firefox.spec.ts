@@ -1,10 +1,10 @@
 // A second engine: Firefox, by WebDriver BiDi, does what users do most.
 import assert from 'node:assert/strict';
-import { test, type TestContext } from 'node:test';
+import type { TestContext } from 'node:test';
 
 import puppeteer, { type Page } from 'puppeteer-core';
 
-import { push, url } from '../stack';
+import { nightly, push, url } from '../stack';
 
 async function openFirefox(t: TestContext, executablePath: string): Promise<{ page: Page; faults: string[] }> {
   const browser = await puppeteer.launch({ browser: 'firefox', executablePath, headless: true, timeout: 120_000 });
@@ -22,7 +22,7 @@ async function openFirefox(t: TestContext, executablePath: string): Promise<{ pa
 const status = (page: Page, text: string): Promise<unknown> =>
   page.waitForFunction((wanted) => document.querySelector('.a-status')?.textContent?.startsWith(wanted), {}, text);
 
-test('Firefox signs in, shows lines and their histogram, opens one, finds a text, and runs a command', async (t) => {
+nightly('Firefox signs in, shows lines and their histogram, opens one, finds a text, and runs a command', async (t) => {
   const firefox = process.env['FIREFOX'];
   if (!firefox) return t.skip('Firefox is not installed');
   await push(

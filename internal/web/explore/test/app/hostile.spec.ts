@@ -1,8 +1,7 @@
 // Log lines are strangers' text: whatever is in them is shown, and nothing more.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 
-import { statusShows, openAs, push, startLogfence, open, token } from '../stack';
+import { statusShows, openAs, push, startLogfence, open, token, test } from '../stack';
 
 const hostile = [
   '<img src=x onerror="document.title=\'taken\'"><script>document.title="taken"</script>',

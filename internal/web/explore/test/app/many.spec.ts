@@ -1,8 +1,7 @@
 // A hundred thousand lines: what it takes to hold them, and to scroll through them.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 
-import { statusShows, openAs, push } from '../stack';
+import { statusShows, openAs, push, test } from '../stack';
 
 test('100,000 lines load as they are reached, and scroll', async (t) => {
   const count = Number(process.env['LOGFENCE_TEST_LINES'] ?? '20000');

@@ -1,10 +1,9 @@
 // Reached by everybody: by keyboard alone, in both themes, and on a telephone.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 
 import type { Page } from 'playwright-core';
 
-import { accessible, statusShows, open, openAs, run, signIn } from '../stack';
+import { accessible, nightly, statusShows, open, openAs, run, signIn, test } from '../stack';
 
 const checkout = `?q=${encodeURIComponent('{app="checkout"} | json')}&limit=100`;
 
@@ -160,33 +159,37 @@ async function panel(page: Page, name: string): Promise<void> {
   await page.waitForLoadState('networkidle');
 }
 
+/** Both themes and both widths each time; their other combinations every night. */
 const looks = [
-  { colorScheme: 'light', width: 1440 },
-  { colorScheme: 'light', width: 390 },
-  { colorScheme: 'dark', width: 1440 },
-  { colorScheme: 'dark', width: 390 },
-  { colorScheme: 'dark', width: 1440, forcedColors: 'active' },
+  { run: test, colorScheme: 'light', width: 1440 },
+  { run: nightly, colorScheme: 'light', width: 390 },
+  { run: nightly, colorScheme: 'dark', width: 1440 },
+  { run: test, colorScheme: 'dark', width: 390 },
+  { run: nightly, colorScheme: 'dark', width: 1440, forcedColors: 'active' },
 ] as const;
 
-for (const { width, ...look } of looks) {
-  test(`axe finds no serious fault in any state: ${'forcedColors' in look ? 'forced colors' : look.colorScheme}, ${width} pixels`, async (t) => {
-    const page = await open(t, { search: checkout, ...look, viewport: { width, height: 900 }, expected: /400/ });
-    await page.getByRole('button', { name: 'Sign in' }).waitFor();
-    await accessible(page, 'signed out');
-    const seen = new Set(['signed out']);
-    await signIn(page, 'ben');
-    for (const [state, reach] of states) {
-      if (width === 390 && state === 'fields') await page.getByRole('button', { name: 'Close Labels' }).click();
-      if (width === 390 && state === 'patterns') await page.getByRole('button', { name: 'Close Fields' }).click();
-      if (width === 390 && state === 'history') await page.getByRole('button', { name: 'Close Patterns' }).click();
-      await reach(page);
-      await accessible(page, state);
-      seen.add(state);
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      assert.ok(wide <= 0, `${state}: the page is ${wide} pixels too wide`);
-    }
-    assert.ok(seen.size >= 20, `${seen.size} states`);
-  });
+for (const { run: runLook, width, ...look } of looks) {
+  runLook(
+    `axe finds no serious fault in any state: ${'forcedColors' in look ? 'forced colors' : look.colorScheme}, ${width} pixels`,
+    async (t) => {
+      const page = await open(t, { search: checkout, ...look, viewport: { width, height: 900 }, expected: /400/ });
+      await page.getByRole('button', { name: 'Sign in' }).waitFor();
+      await accessible(page, 'signed out');
+      const seen = new Set(['signed out']);
+      await signIn(page, 'ben');
+      for (const [state, reach] of states) {
+        if (width === 390 && state === 'fields') await page.getByRole('button', { name: 'Close Labels' }).click();
+        if (width === 390 && state === 'patterns') await page.getByRole('button', { name: 'Close Fields' }).click();
+        if (width === 390 && state === 'history') await page.getByRole('button', { name: 'Close Patterns' }).click();
+        await reach(page);
+        await accessible(page, state);
+        seen.add(state);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        assert.ok(wide <= 0, `${state}: the page is ${wide} pixels too wide`);
+      }
+      assert.ok(seen.size >= 20, `${seen.size} states`);
+    },
+  );
 }
 
 test('by keyboard alone: sign in, run, open a line, filter by it, choose a range, and find what keys there are', async (t) => {

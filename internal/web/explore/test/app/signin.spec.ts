@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 
 import type { Page } from 'playwright-core';
 
-import { statusShows, open, openAs, run, signIn, startLogfence, token, url } from '../stack';
+import { statusShows, open, openAs, run, signIn, startLogfence, token, url, test } from '../stack';
 
 /** Everything that came over the wire to the page, and everything that it shows. */
 function wireOf(page: Page): { search: (mark: string) => Promise<string[]> } {
@@ -103,7 +102,7 @@ test('signing out ends it, here and at the provider', async (t) => {
   await page.getByRole('button', { name: 'Sign in' }).waitFor();
 });
 
-test('without a provider a token is pasted; when it ends, what is shown stays, and another one goes on', async (t) => {
+test('without a provider a token is pasted; when it expires, that is said, what is shown stays, and another one goes on by itself', async (t) => {
   const at = await startLogfence({});
   const page = await open(t, { at, expected: /401/, search: '?q=%7Bapp%3D%22checkout%22%7D' });
   await page.getByLabel('Access token').fill('not.a.token');
@@ -116,7 +115,10 @@ test('without a provider a token is pasted; when it ends, what is shown stays, a
   await page.getByText('Session ended').waitFor();
   await statusShows(page, /^500 lines/);
   await page.keyboard.press('Control+Enter');
-  await page.getByRole('alert', { name: 'Error' }).getByRole('button', { name: 'Sign in again' }).click();
+  const error = page.getByRole('alert', { name: 'Error' });
+  await error.getByRole('heading', { name: 'Your session has expired' }).waitFor();
+  await page.getByText(/^Older results: \{app="checkout"\}/).waitFor();
+  await error.getByRole('button', { name: 'Sign in again' }).click();
   assert.ok((await page.getByRole('article', { includeHidden: true }).count()) > 3, 'what was shown stays');
   await page.getByRole('dialog').getByLabel('Access token').fill('not.a.token');
   await page.getByRole('dialog').getByRole('button', { name: 'Sign in' }).click();
@@ -127,5 +129,6 @@ test('without a provider a token is pasted; when it ends, what is shown stays, a
     .fill(await token('alpha'));
   await page.getByRole('dialog').getByRole('button', { name: 'Sign in' }).click();
   await page.getByText('Session ended').waitFor({ state: 'detached' });
+  await error.waitFor({ state: 'detached' }); // the query runs by itself
   await statusShows(page, /^500 lines/);
 });

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 
-import { accessible, statusShows, openAs, push, run, startLogfence, token, open, url } from '../stack';
+import { accessible, statusShows, openAs, push, run, startLogfence, token, open, test } from '../stack';
 
 const checkout = `?q=${encodeURIComponent('{app="checkout"}')}`;
 
@@ -112,12 +111,14 @@ test('older lines load at the end: none is lost or doubled at one nanosecond', a
   await statusShows(page, /^330 lines ·/);
 });
 
-test('an error states what to do, and its request ID', async (t) => {
+test('an error states what to do, with the slip that is likely, and its request ID', async (t) => {
   const page = await openAs(t, 'ana', { search: '?q={app="checkout"', expected: /400/ });
   const error = page.getByRole('alert', { name: 'Error' });
   await error.getByText('syntax error').waitFor();
   await error.getByText(/^Request ID [0-9A-Z]{26}/).waitFor();
   assert.equal(await error.getByRole('button', { name: 'Run again' }).count(), 0, 'the same would fail the same');
+  await run(page, "{app='checkout'}");
+  await error.getByText('LogQL has no single quotes. Write straight double quotes').waitFor();
   await run(page, '{app="checkout"}');
   await statusShows(page, /^500 lines/);
   assert.equal(await error.count(), 0);
@@ -149,25 +150,4 @@ test('offline the page reports it, and back online the query runs again by itsel
   await page.context().setOffline(false);
   await error.waitFor({ state: 'detached' });
   await statusShows(page, /^500 lines/);
-});
-
-test('what takes long says what is waited for, and is cancelled', async (t) => {
-  const page = await openAs(t, 'ana', { search: checkout });
-  await statusShows(page, /^500 lines/);
-  // Held until the end: a real Loki is too fast to be waited for.
-  await page.route(/logs\/query\?/, () => undefined);
-  await page.keyboard.press('Control+Enter');
-  await statusShows(page, /^Searching… About/);
-  await page.getByRole('button', { name: 'Cancel' }).click();
-  await statusShows(page, /^500 lines/);
-  await page.unroute(/logs\/query\?/);
-});
-
-test('it refreshes by itself, while its range ends now', async (t) => {
-  const page = await openAs(t, 'ana', { search: '?q={app="fresh"}' });
-  await statusShows(page, /^0 lines/);
-  await page.getByLabel('Refresh').selectOption('5');
-  await push({ tenant_id: 'alpha', app: 'fresh' }, ['just come']);
-  await statusShows(page, /^1 line ·/);
-  assert.equal(new URL(page.url()).pathname, new URL(url).pathname + 'explore');
 });

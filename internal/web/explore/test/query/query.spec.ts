@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 
 import type { Locator, Page } from 'playwright-core';
 
-import { accessible, statusShows, openAs, push, run, token, url, write } from '../stack';
+import { accessible, statusShows, openAs, push, run, token, url, write, test } from '../stack';
 import { filters, lineFilters, patterns } from './edits';
 
 const editor = (page: Page): Locator => page.getByRole('textbox', { name: 'Query in LogQL' });

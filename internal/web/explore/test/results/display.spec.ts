@@ -1,10 +1,9 @@
 // How lines are shown: in columns, folded, and with their stack traces.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 
 import type { Page } from 'playwright-core';
 
-import { accessible, openAs, push, statusShows } from '../stack';
+import { accessible, openAs, push, statusShows, test } from '../stack';
 
 const searchFor = (query: string, more = ''): string => `?q=${encodeURIComponent(query)}${more}`;
 const rows = (page: Page) => page.getByRole('feed').getByRole('article');

@@ -1,10 +1,9 @@
 // A level is more than a color, and a row says where it is from.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 
 import type { Page } from 'playwright-core';
 
-import { accessible, openAs, push, statusShows } from '../stack';
+import { accessible, openAs, push, statusShows, test } from '../stack';
 
 const searchFor = (query: string): string => `?q=${encodeURIComponent(query)}`;
 const levels = ['critical', 'error', 'warn', 'info', 'debug', 'trace'];

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 
 import type { Page } from 'playwright-core';
 
-import { accessible, statusShows, now, open, openAs, push, run, signIn } from '../stack';
+import { accessible, statusShows, now, open, openAs, push, run, signIn, test } from '../stack';
 
 const rows = (page: Page) => page.getByRole('feed').getByRole('article');
 const row = (page: Page, text: string | RegExp) => rows(page).filter({ hasText: text });

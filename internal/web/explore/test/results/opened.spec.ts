@@ -1,10 +1,9 @@
 // An opened line: what can be done first, then the text, then its fields as a tree, on a phone as well.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 
 import type { Page } from 'playwright-core';
 
-import { accessible, open, openAs, push, startLogfence, statusShows, token } from '../stack';
+import { accessible, open, openAs, push, startLogfence, statusShows, token, test } from '../stack';
 
 const searchFor = (query: string): string => `?q=${encodeURIComponent(query)}`;
 const rows = (page: Page) => page.getByRole('feed').getByRole('article');
@@ -63,7 +62,7 @@ test('an opened line has the links of the operator, each to its host alone', asy
 });
 
 test('a double click selects a word and opens nothing; several rows are copied as lines', async (t) => {
-  await push({ tenant_id: 'alpha', app: 'selected' }, ['alpha beta gamma', 'delta epsilon']);
+  await push({ tenant_id: 'alpha', app: 'selected' }, ['alpha bravo gamma', 'delta epsilon']);
   const page = await openAs(t, 'ana', { search: searchFor('{app="selected"}'), permissions: ['clipboard-read', 'clipboard-write'] });
   await statusShows(page, /^2 lines/);
   await page.locator('.r-text', { hasText: 'alpha' }).dblclick({ position: { x: 10, y: 8 } });
@@ -75,6 +74,6 @@ test('a double click selects a word and opens nothing; several rows are copied a
   await page.mouse.move(bottom.x + 600, bottom.y + 12, { steps: 5 });
   await page.mouse.up();
   await page.keyboard.press('Control+C');
-  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), 'delta epsilon\nalpha beta gamma');
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), 'delta epsilon\nalpha bravo gamma');
   assert.equal(await page.getByRole('button', { name: 'Show context' }).count(), 0);
 });
