@@ -67,6 +67,10 @@ test-explore: build ## test the log explorer in Chromium, against a real logfenc
 	$(STATIC) go build -o $(BIN)/stack ./internal/demo/stack
 	internal/web/explore/test/run.sh $(CURDIR)/$(BIN)/logfence $(CURDIR)/$(BIN)/stack "$$($(STATIC) go run ./internal/demo/findloki)" $(ARGS)
 
+.PHONY: test-explore-all
+test-explore-all: ## test the log explorer in every look and in Firefox as well, as CI does every night
+	LOGFENCE_TEST_EXPLORE_ALL=1 $(MAKE) --no-print-directory test-explore
+
 .PHONY: screenshots
 screenshots: build ## make the pictures of the README, in internal/web/explore/screenshots
 	$(STATIC) go build -o $(BIN)/stack ./internal/demo/stack

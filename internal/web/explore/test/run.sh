@@ -2,7 +2,7 @@
 # Runs the tests of the log explorer in a real browser: the logfence that $1 names and the rest of the stack that $2
 # names, before the Loki that $3 names. Further arguments go to Node's test runner. What they need beyond Node is
 # installed where that is possible; where it is not, they are skipped, and it is said. In CI nothing is skipped but
-# the one test in Firefox, where that cannot be had.
+# the one test in Firefox, where that cannot be had. With LOGFENCE_TEST_EXPLORE_ALL those of every night run as well.
 set -eu
 export LOGFENCE_BIN="$1" STACK_BIN="$2" LOGFENCE_DEMO_LOKI="$3"
 shift 3
@@ -36,15 +36,18 @@ if [ -z "$CHROMIUM" ]; then
 	skip "Chromium is not installed"
 	exit
 fi
-# Firefox, for a smoke test of a second engine.
+# Firefox, for a smoke test of a second engine, every night.
 firefox() {
 	command -v firefox-esr || command -v firefox || true
 }
-if [ -z "${MAIN:-}" ] && [ -z "$(firefox)" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-	echo "installing firefox-esr by apt-get (once)"
-	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends firefox-esr; } >/dev/null || true
+FIREFOX=
+if [ -n "${LOGFENCE_TEST_EXPLORE_ALL:-}" ]; then
+	if [ -z "$(firefox)" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+		echo "installing firefox-esr by apt-get (once)"
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends firefox-esr; } >/dev/null || true
+	fi
+	FIREFOX="$(firefox)"
+	[ -n "$FIREFOX" ] || printf '\n*** SKIPPED: the test of the log explorer in Firefox: firefox-esr is not installed\n\n' >&2
 fi
-FIREFOX="$(firefox)"
 export FIREFOX
-[ -n "$FIREFOX" ] || printf '\n*** SKIPPED: the test of the log explorer in Firefox: firefox-esr is not installed\n\n' >&2
 exec node --import tsx --test --test-timeout=900000 --test-reporter=spec "$@" "${MAIN:-test/main.ts}"
