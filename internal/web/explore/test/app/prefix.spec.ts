@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { test, type TestContext } from 'node:test';
+import type { TestContext } from 'node:test';
 
-import { around, open, run, signIn, startLogfence, statusShows } from '../stack';
+import { around, open, run, signIn, startLogfence, statusShows, test } from '../stack';
 
 const settings = { LOGFENCE_UI_OIDC_CLIENT_ID: around.client_id, LOGFENCE_BASE_PATH: '/portal/logs' };
 
