@@ -70,6 +70,44 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// TestExplainRefusesWhatLokiRefuses guarantees that what explain finds beyond Loki's parser is what Loki refuses, and has its place.
+func TestExplainRefusesWhatLokiRefuses(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		`{app="checkout"} |~ "(a"`,
+		`{app="checkout"} |= "a" !~ "[b"`,
+		`sum(count_over_time({app="checkout"} |~ "a**" [1m]))`,
+		`{app="checkout"} |= ip("300.1.1.1")`,
+		`{app="checkout"} | json | addr = ip("300.1.1.1")`,
+		`{app="checkout"} | line_format "{{.a"`,
+		`{app="checkout"} | label_format a="{{.b"`,
+	} {
+		params := with(url.Values{}, "query", text, "since", "1h")
+		var problem struct{ Code, Detail string }
+		a := on.gateway.send(t, request{path: "/api/v1/logs/query", params: params})
+		if err := json.Unmarshal(a.body, &problem); err != nil || a.status != http.StatusBadRequest || problem.Code != "loki_refused" {
+			t.Errorf("%s: run: %d %s", text, a.status, a.body)
+		}
+		if direct := sendToLoki(t, on.alone, request{path: "/loki/api/v1/query_range", params: params}); direct.status != http.StatusBadRequest {
+			t.Errorf("%s: directly: %d %s", text, direct.status, direct.body)
+		}
+		body, err := json.Marshal(map[string]string{"query": text})
+		noErrorNow(t, err)
+		var explained struct {
+			Valid bool
+			Error struct {
+				Code, Message string
+				Line, Column  int
+			}
+		}
+		a = on.gateway.send(t, request{method: http.MethodPost, path: "/api/v1/logs/explain", body: string(body)})
+		if err := json.Unmarshal(a.body, &explained); err != nil || explained.Valid || explained.Error.Code != problem.Code || explained.Error.Line != 1 ||
+			!strings.HasPrefix(text[max(explained.Error.Column-1, 0):], `"`) {
+			t.Errorf("%s: explained: %d %s", text, a.status, a.body)
+		}
+	}
+}
+
 // TestBuildInfo guarantees that clients which probe for Loki's version find the one behind.
 func TestBuildInfo(t *testing.T) {
 	t.Parallel()

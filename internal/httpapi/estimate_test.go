@@ -98,8 +98,8 @@ func TestStreamsReadBudget(t *testing.T) {
 	}
 }
 
-// TestPageWaitsInOrder guarantees that a page of lines waits for memory while it has no slot at Loki, before its estimate and
-// when a response needs more: with a single slot, a query beside it is not kept waiting.
+// TestPageWaitsInOrder guarantees that a page of lines waits for memory while it has no slot at Loki, that of its estimate
+// included: with a single slot, a query beside it is not kept waiting.
 func TestPageWaitsInOrder(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, withLimits(t, func(c *limits.Config) { c.MaxQueryBytesRead, c.AtOnce, c.Wait = 1<<30, 1, time.Minute }))
