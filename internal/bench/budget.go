@@ -36,7 +36,7 @@ var budgets = []budget{
 	{what: "start to ready, ms", limit: 300, of: func(r *results) float64 { return r.memory[nameLogfence].start }},
 	{what: "10,000 tenants: CPU, × one", limit: 1.25, of: func(r *results) float64 { return growth(r.tenants) }},
 	{what: "1,000 callers at once: CPU, × one", limit: 1.25, of: func(r *results) float64 { return growth(r.callers) }},
-	// Exceeded since bytes may wait for 100 ms for more of them (flushLatency in package httpapi).
+	// See firstFlushLatency in package httpapi.
 	{what: "first byte of a response that pauses, ms later", limit: 5, of: func(r *results) float64 { return r.firstByte[nameLogfence] }},
 	{what: "fence, not cached, a rate: CPU, × one parse", limit: 2.2, of: coldFence("rate")},
 	{what: "fence, not cached, a dashboard: CPU, × one parse", limit: 2.2, of: coldFence("dashboard_1_KB")},

@@ -56,8 +56,12 @@ func copyBody(c echo.Context, body io.Reader, length int64) error {
 	}
 }
 
-// flushLatency is how long bytes of a response may wait for more of them before they are flushed.
-const flushLatency = 100 * time.Millisecond
+// How long bytes of a response may wait for more of them before they are flushed: the first ones only as long as it
+// takes to see that they are not all.
+const (
+	firstFlushLatency = time.Millisecond
+	flushLatency      = 100 * time.Millisecond
+)
 
 // latencyWriter flushes when bytes have waited for flushLatency, as the maxLatencyWriter of
 // httputil.ReverseProxy, which is not exported. The handler calls stop before it returns.
@@ -66,7 +70,7 @@ type latencyWriter struct {
 	flush func() error
 
 	mu      sync.Mutex // of all, to and flush included
-	timer   *time.Timer
+	timer   *time.Timer // nil before the first bytes
 	pending bool
 	err     error // of a flush that failed; nothing is written after it
 }
@@ -84,7 +88,7 @@ func (w *latencyWriter) Write(p []byte) (int, error) {
 	}
 	w.pending = true
 	if w.timer == nil {
-		w.timer = time.AfterFunc(flushLatency, w.delayedFlush)
+		w.timer = time.AfterFunc(firstFlushLatency, w.delayedFlush)
 	} else {
 		w.timer.Reset(flushLatency)
 	}

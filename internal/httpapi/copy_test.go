@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestFlushLatency guarantees that written bytes are flushed once they have waited, together with what came
-// meanwhile, that a flush that failed ends the response, and that none comes after the handler has returned.
+// TestFlushLatency guarantees that the first bytes are flushed at once if no more come, that later ones are flushed
+// once they have waited, together with what came meanwhile, that a flush that failed ends the response, and that none comes after the handler has returned.
 func TestFlushLatency(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -29,6 +29,12 @@ func TestFlushLatency(t *testing.T) {
 			_, err := w.Write([]byte(text))
 			return err
 		}
+		if err := write("zero "); err != nil {
+			t.Fatal(err)
+		}
+		after(0, 0)
+		after(firstFlushLatency, 1)
+		flushes = 0
 		if err := errors.Join(write("one"), write("two")); err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +56,7 @@ func TestFlushLatency(t *testing.T) {
 		if err := write("six"); !errors.Is(err, failure) {
 			t.Errorf("after a flush that failed: %v", err)
 		}
-		if got := out.String(); got != "onetwothreefourfive" {
+		if got := out.String(); got != "zero onetwothreefourfive" {
 			t.Errorf("written: %q", got)
 		}
 		w = &latencyWriter{to: &out, flush: w.flush}
