@@ -445,11 +445,12 @@ func TestStalledClient(t *testing.T) {
 	if grown := rss(t, g.cmd.Process.Pid) - before; grown > 48<<20 {
 		t.Errorf("logfence has grown by %d MiB", grown>>20)
 	}
-	received, dropped := 1, 0
+	received, dropped, cutOff := 1, 0, false
 	for received+dropped < sent*9/10 {
 		e, err := tl.next()
 		if err != nil {
-			break // cut off: also an end that it can tell
+			cutOff = true // by the time-out of a client that takes nothing: also an end that it can tell
+			break
 		}
 		received += len(e.lines)
 		if e.name == "dropped" {
@@ -464,7 +465,7 @@ func TestStalledClient(t *testing.T) {
 	if received == sent {
 		t.Error("nothing was held back: the test tests nothing")
 	}
-	if dropped == 0 {
+	if dropped == 0 && !cutOff {
 		t.Error("the client was not told")
 	}
 }
