@@ -69,7 +69,7 @@ type latencyWriter struct {
 	to    io.Writer
 	flush func() error
 
-	mu      sync.Mutex // of all, to and flush included
+	mu      sync.Mutex  // of all, to and flush included
 	timer   *time.Timer // nil before the first bytes
 	pending bool
 	err     error // of a flush that failed; nothing is written after it
