@@ -181,7 +181,7 @@ func (l *Loki) meeting(p *part) []string {
 	backend := l.role(roleBackend)
 	args := []string{
 		"-common.storage.ring.store=memberlist", "-memberlist.advertise-addr=127.0.0.1",
-		"-memberlist.bind-port=" + strconv.Itoa(p.gossip), "-memberlist.abort-if-join-fails=false",
+		"-memberlist.bind-port=" + strconv.Itoa(p.gossip), "-memberlist.advertise-port=" + strconv.Itoa(p.gossip), "-memberlist.abort-if-join-fails=false",
 		"-frontend.scheduler-address=" + address(backend.grpc), "-querier.scheduler-address=" + address(backend.grpc),
 		"-tsdb.shipper.index-gateway-client.server-address=" + address(backend.grpc),
 		"-common.compactor-address=" + backend.url(), "-frontend.tail-proxy-url=" + l.role(roleQuerier).url(),
