@@ -89,7 +89,7 @@ export function useSearch(client: Client, limits: Me['limits']): Search {
       if (own.signal.aborted) return done();
       if (estimate && isExpensive(estimate, limits)) {
         setPending({ estimate, metric: isMetric(query), agree: () => run(view, true) });
-        return done();
+        return setRunning(undefined); // the page behind the lines is not read meanwhile
       }
       if (estimate) setRunning({ ...request, estimate });
       agreed.current = keyOf(view);
@@ -126,6 +126,7 @@ export function useSearch(client: Client, limits: Me['limits']): Search {
     run,
     cancel: () => {
       aborter.current?.abort();
+      if (pending) busy.current = false;
       setPending(undefined);
     },
     loadMore: () => readOn('page', (before, own) => nextLines(client, before, own.signal, growing(own, 0))),

@@ -108,7 +108,7 @@ test('without a provider a token is pasted; when it expires, that is said, what 
   await page.getByLabel('Access token').fill('not.a.token');
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('alert', { name: 'Error' }).waitFor();
-  await page.getByLabel('Access token').fill(await token('alpha', 5));
+  await page.getByLabel('Access token').fill(await token('alpha', 20));
   await page.getByRole('button', { name: 'Sign in' }).click();
   await statusShows(page, /^500 lines/);
   await page.getByText(/Session ends in \d s/).waitFor();

@@ -58,7 +58,7 @@ test('lines come with how far the search is; a gap and a stop are said, and a ga
   await rows.nth(2).getByText('streamed 37.').waitFor();
 });
 
-test('an expensive query is run when the user has seen what it reads, and is not asked about again', async (t) => {
+test('an expensive query is run when the user has seen what it reads, and from then on as others', async (t) => {
   const page = await openAs(t, 'ana', { search: '?q={app="checkout"}&limit=100' });
   await statusShows(page, /^100 lines/);
   const estimate = { streams: 1234, chunks: 45_678, bytes: 12e9, entries: 1e8 };

@@ -15,7 +15,7 @@ test('a search says how far it is when it takes a second, and is not called done
   assert.deepEqual([-1, 0, 1, 2].map(percent), ['0 %', '0 %', '100 %', '100 %']);
 });
 
-test('consent is asked for above 1 GiB or half of the limit, and not for what is refused', () => {
+test('consent is needed above 1 GiB or half of the limit, and not for what is refused', () => {
   const expensive = (bytes: number, limit: number): boolean =>
     isExpensive({ bytes, streams: 1, chunks: 1, entries: 1 }, { max_query_bytes_read: limit });
   const gib = 2 ** 30;
