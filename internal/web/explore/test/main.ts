@@ -30,5 +30,9 @@ for (const name of readdirSync(here, { recursive: true, encoding: 'utf8' })) {
   if (!name.endsWith('.spec.ts')) continue;
   assert.ok(named.includes(`'./${name.slice(0, -3)}'`), `main.ts does not import ${name}`);
   const spec = readFileSync(new URL(name, here), 'utf8');
-  assert.doesNotMatch(spec, /import \{[^}]*\btest\b[^}]*\} from 'node:test'/, `${name} takes test from stack.ts, which runs it beside others`);
+  assert.doesNotMatch(
+    spec,
+    /import \{[^}]*\btest\b[^}]*\} from 'node:test'/,
+    `${name} takes test from stack.ts, which runs it beside others`,
+  );
 }
