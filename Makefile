@@ -54,6 +54,10 @@ test-memory: loki ## run the tests of the memory budget: the worst case in a rea
 	LOGFENCE_TEST_LOAD=memory $(STATIC) go test -count=1 -timeout 20m -run '^TestMemoryBudget$$' -v ./internal/e2e
 	LOGFENCE_TEST_LOAD=memory LOGFENCE_TEST_LOAD_TIME=$(or $(FOR),2m) go test $(RACE) -count=1 -timeout 2h -run '^(TestOrderOfResources|TestTinyBudget)$$' -v ./internal/limits ./internal/httpapi
 
+.PHONY: test-proxies
+test-proxies: proxies ## run the tests behind nginx and haproxy, with live tails that are silent for 75 seconds
+	LOGFENCE_TEST_LOAD=proxies $(STATIC) go test -count=1 -timeout 20m -run 'Prox|BelowAPath|RollingRestart' -v ./deploy
+
 .PHONY: test-conformance
 test-conformance: loki internal/tools/node/node_modules ## run day.arazzo.yaml with Redocly Respect, against a real logfence and Loki
 	$(STATIC) go test -count=1 -run '^TestADay$$' ./internal/conformance -redocly $(CURDIR)/internal/tools/node/node_modules/.bin/redocly

@@ -75,6 +75,9 @@ type Loki struct {
 	URL string
 	// Now is the clock that defaults of times are read from; nil is the system's. Set it before use.
 	Now func() time.Time
+	// PingEvery has tails pinged, as Loki (3.7.8) pings them every second; 0: never, so that clients take a silent tail for
+	// broken after some time. Set it before use.
+	PingEvery time.Duration
 
 	server *httptest.Server
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/coder/websocket"
 	"github.com/grafana/loki/v3/pkg/logql/syntax"
@@ -69,14 +70,24 @@ func (l *Loki) tail(w http.ResponseWriter, r *http.Request) {
 		defer l.mu.Unlock()
 		delete(l.tails, t)
 	}()
-	t.serve(conn.CloseRead(r.Context()), conn)
+	t.serve(conn.CloseRead(r.Context()), conn, l.PingEvery)
 }
 
-func (t *tail) serve(ctx context.Context, conn *websocket.Conn) {
+func (t *tail) serve(ctx context.Context, conn *websocket.Conn, pingEvery time.Duration) {
+	var pings <-chan time.Time
+	if pingEvery > 0 {
+		ticker := time.NewTicker(pingEvery)
+		defer ticker.Stop()
+		pings = ticker.C
+	}
 	for {
 		select {
 		case <-ctx.Done(): // the client left
 			return
+		case <-pings:
+			if err := conn.Ping(ctx); err != nil {
+				return
+			}
 		case frame := <-t.frames:
 			if err := conn.Write(ctx, websocket.MessageText, frame); err != nil {
 				return
