@@ -102,12 +102,13 @@ func lokiError(what string, err error) error {
 	if errors.As(err, &e) {
 		cause = e.Cause
 	}
-	for _, kind := range []error{loki.ErrUnreachable, loki.ErrUnavailable, loki.ErrTimeout, context.DeadlineExceeded} {
-		if errors.Is(err, kind) {
-			return fmt.Errorf("%s: cannot be reached: %w", what, cause)
-		}
+	if isUnreached(err) {
+		return fmt.Errorf("%s: cannot be reached: %w", what, cause)
 	}
-	hint := ""
+	outcome, hint := "it does not respond as Loki does", ""
+	if errors.Is(err, loki.ErrDenied) {
+		outcome = "it denies access"
+	}
 	for status, advice := range map[string]string{
 		"status 401": "; check LOGFENCE_LOKI_BEARER_TOKEN_FILE or LOGFENCE_LOKI_BASIC_AUTH_FILE and, where Loki has auth_enabled, LOGFENCE_LOKI_ORG_ID",
 		"status 403": "; the credentials are known, and may not do this",
@@ -117,5 +118,5 @@ func lokiError(what string, err error) error {
 			hint = advice
 		}
 	}
-	return fmt.Errorf("%s: it responds, and refuses: %w%s", what, cause, hint)
+	return fmt.Errorf("%s: %s: %w%s", what, outcome, cause, hint)
 }

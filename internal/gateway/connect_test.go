@@ -38,15 +38,17 @@ func TestConnect(t *testing.T) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(`{"version":"2.9.1"}`))
 	})
+	other := respond(http.NotFound)
 	gone := httptest.NewServer(nil)
 	gone.Close()
 	for url, want := range map[string]string{
 		good.URL:       "",
-		refusing:       "version: it responds, and refuses: status 401: no such user; check LOGFENCE_LOKI_BEARER_TOKEN_FILE",
-		noOrganization: "query: it responds, and refuses: status 401: no org id; check",
+		refusing:       "version: it denies access: status 401: no such user; check LOGFENCE_LOKI_BEARER_TOKEN_FILE",
+		noOrganization: "query: it denies access: status 401: no org id; check",
 		old:            "3.1 or newer is needed",
+		other:          "version: it does not respond as Loki does: status 404: 404 page not found; check the path of LOGFENCE_LOKI_URL",
 		gone.URL:       "version: cannot be reached: ",
-		strings.Replace(refusing, "://", "://reader:hunter2@", 1): "version: it responds, and refuses: status 401",
+		strings.Replace(refusing, "://", "://reader:hunter2@", 1): "version: it denies access: status 401",
 	} {
 		c := config.Config{Loki: loki.Config{URL: url, Timeout: time.Minute}}
 		all := Connect(t.Context(), c)
@@ -84,7 +86,7 @@ func TestRefusedAtStart(t *testing.T) {
 	t.Cleanup(client.Close)
 	log := &testlog.Buffer{}
 	warning, reached, err := checkLoki(context.Background(), client, false, telemetry.NewLogger(slog.LevelInfo, telemetry.FormatJSON, log))
-	if err != nil || reached || strings.Contains(warning+log.String(), "reached") || !strings.Contains(log.String(), "check the URL and the credentials") || !strings.Contains(log.String(), "401") {
+	if err != nil || reached || strings.Contains(warning+log.String(), "reached") || !strings.Contains(log.String(), "denies access; check the credentials") || !strings.Contains(log.String(), "401") {
 		t.Errorf("%q, %v, %s", warning, err, log)
 	}
 }

@@ -53,12 +53,24 @@ func checkLoki(ctx context.Context, client *loki.Client, testedOnly bool, log *s
 // notReached is why Loki's version is not known: in the log, and of the start. A response that is none of Loki's, such as
 // the 401 of a reverse proxy for wrong credentials, does not pass by itself.
 func notReached(err error) (message, state string) {
+	switch {
+	case isUnreached(err):
+		return "Loki cannot be reached yet", "Loki could not be reached at start"
+	case errors.Is(err, loki.ErrDenied):
+		return "Loki, or a reverse proxy in front of it, denies access; check the credentials", "Loki denied access at start"
+	default:
+		return "Loki, or a reverse proxy in front of it, does not return Loki's version", "Loki did not return its version at start"
+	}
+}
+
+// isUnreached reports whether an error means that there was no response.
+func isUnreached(err error) bool {
 	for _, kind := range []error{loki.ErrUnreachable, loki.ErrUnavailable, loki.ErrTimeout, context.DeadlineExceeded, context.Canceled} {
 		if errors.Is(err, kind) {
-			return "Loki cannot be reached yet", "Loki could not be reached at start"
+			return true
 		}
 	}
-	return "Loki, or a reverse proxy in front of it, refuses logfence's requests; check the URL and the credentials", "Loki refused the request for its version at start"
+	return false
 }
 
 // lokiState is what was found of Loki at start, for operators.
