@@ -61,7 +61,7 @@ func (c *Client) probePolicies(ctx context.Context, label string) Wall {
 	}
 	everyone := tenantSelector(label, []tenant.Name{tenant.Any})
 	empty := func(policy string) (empty, ok bool) {
-		response, done, err := c.sendProbe(ctx, everyone, probeHours, http.Header{headerLabelPolicy: {policyOf(org, policy)}})
+		response, done, err := c.sendProbe(ctx, everyone, probeHours, http.Header{headerLabelPolicy: {policyOf(org, policy)}}) //nolint:bodyclose // closed by done
 		if err != nil {
 			return false, false
 		}

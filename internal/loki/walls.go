@@ -78,7 +78,7 @@ func (c *Client) ProbeWalls(ctx context.Context, label string) Walls {
 
 // probeWall reports whether Loki refuses the probe for want of the label.
 func (c *Client) probeWall(ctx context.Context, header http.Header, label string) Wall {
-	response, done, err := c.sendProbe(ctx, probeQuery, time.Minute, header)
+	response, done, err := c.sendProbe(ctx, probeQuery, time.Minute, header) //nolint:bodyclose // closed by done
 	if err != nil {
 		return WallUnknown
 	}
