@@ -351,3 +351,60 @@ func TestMark(t *testing.T) {
 		}
 	}
 }
+
+// TestCloseEndsViewers guarantees that the end of a hub ends all of its viewers with an error, those as well that read nothing,
+// and that there are no new ones.
+func TestCloseEndsViewers(t *testing.T) {
+	inBubble(t, "", func(t *testing.T) {
+		f, h := &fake{}, hub()
+		reads, stalls := join(t, h, f, tail.ViewerConfig{}), join(t, h, f, tail.ViewerConfig{})
+		time.Sleep(time.Minute)
+		f.take(line(time.Now(), "before"))
+		texts(t, reads, 1)
+		h.Close()
+		for _, w := range []*watch{reads, stalls} {
+			var got []string
+			for {
+				b, err := w.Next(t.Context())
+				var end *tail.EndError
+				if errors.As(err, &end) {
+					break
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, b.Entries[0].Line)
+			}
+			if w == stalls && !slices.Equal(got, []string{"before"}) || w == reads && got != nil {
+				t.Errorf("before the end: %v", got)
+			}
+		}
+		if _, err := open(t.Context(), h, f, tail.ViewerConfig{}); !errors.Is(err, tail.ErrClosed) {
+			t.Errorf("after the end: %v", err)
+		}
+		if len(f.tails) != 0 {
+			t.Errorf("%d tails of Loki's", len(f.tails))
+		}
+	})
+}
+
+// TestBehind guarantees that a viewer is behind as long as it has not read the last batch, and not after it.
+func TestBehind(t *testing.T) {
+	inBubble(t, "", func(t *testing.T) {
+		f, h := &fake{}, hub()
+		defer h.Close()
+		w := join(t, h, f, tail.ViewerConfig{Start: time.Now()})
+		time.Sleep(time.Minute)
+		f.take(line(time.Now(), "to join the ring"))
+		texts(t, w, 1)
+		for i := range 3 {
+			f.take(line(time.Now(), "%d", i))
+			time.Sleep(time.Second)
+		}
+		for i := range 3 {
+			if texts(t, w, 1); w.Behind() != (i < 2) {
+				t.Errorf("after line %d: %t", i, w.Behind())
+			}
+		}
+	})
+}
