@@ -36,14 +36,33 @@ const (
 )
 
 // TestManyViewers guarantees that many viewers of ten queries of two tenants, before a Loki with its own bounds of tails, get
-// every line of theirs once and no line of another query or tenant; and that viewers who do not fit into the memory are
-// refused. LOGFENCE_TEST_LOAD=viewers runs it with 10,000 viewers for a minute, and reports what that costs.
+// every line of theirs once and no line of another query or tenant. LOGFENCE_TEST_LOAD=viewers runs it with 10,000
+// viewers for a minute, and reports what that costs.
 func TestManyViewers(t *testing.T) {
 	load := loadOfViewers()
 	if load.viewers < 1000 {
 		t.Parallel()
 	}
-	l, g := stageWith(t, stockTails, "LOGFENCE_TENANT_MAX_TAILS=10000", "GOMEMLIMIT=460MiB")
+	followMany(t, load, "GOMEMLIMIT=1400MiB") // 10,000 do not fit into the chart's 460 MiB
+}
+
+// TestViewersThatFit guarantees that a logfence with the memory that the chart gives it takes as many viewers as fit, refuses
+// the others clearly, and that those which it has taken get every line. It runs with LOGFENCE_TEST_LOAD=viewers alone;
+// TestMemoryIsReserved (package httpapi) holds the refusal.
+func TestViewersThatFit(t *testing.T) {
+	load := loadOfViewers()
+	if load.viewers < 1000 {
+		t.Skip("LOGFENCE_TEST_LOAD is not set to viewers")
+	}
+	load.seconds = 10
+	if a := followMany(t, load, "GOMEMLIMIT=460MiB"); len(a.refused) == 0 || len(a.viewers) < 2500 {
+		t.Errorf("%d viewers were taken, and %d refused", len(a.viewers), len(a.refused))
+	}
+}
+
+func followMany(t *testing.T, load viewersLoad, settings ...string) *audience {
+	t.Helper()
+	l, g := stageWith(t, stockTails, append(settings, "LOGFENCE_TENANT_MAX_TAILS=10000")...)
 	pid := g.cmd.Process.Pid
 	queries := viewedQueries(t, viewed)
 	atRest := rss(t, pid)
@@ -80,6 +99,7 @@ func TestManyViewers(t *testing.T) {
 		pushed.Round(time.Millisecond), took.Round(time.Millisecond), a.delay(false, 50), a.delay(false, 99), a.delay(true, 50), a.delay(true, 99))
 	t.Logf("resident memory %d MiB at rest, %d MiB with the viewers (%d KiB for each), %d MiB at most; %.2f µs of processor time for a delivered line",
 		atRest>>20, opened>>20, (opened-atRest)/max(1, len(a.viewers))>>10, peak>>20, float64(cpu.Nanoseconds())/1000/float64(max(1, a.received())))
+	return a
 }
 
 // TestViewersSurviveRestarts guarantees that many viewers lose and repeat no line when Loki is killed while lines arrive,
