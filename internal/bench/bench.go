@@ -129,7 +129,7 @@ func (b *bench) startLogfence(ctx context.Context, binary string, u *upstream) (
 		"LOGFENCE_JWT_ISSUER=" + issuer, "LOGFENCE_JWT_AUDIENCE=" + audience, "LOGFENCE_JWT_KEYS_FILE=" + b.keysFile,
 		"LOGFENCE_AUDIT_LOG=" + strings.TrimSuffix(log, ".log") + ".audit.jsonl",
 		"LOGFENCE_TENANT_RATE=100000000", "LOGFENCE_TENANT_BURST=100000000",
-		"LOGFENCE_TENANT_QUERIES=20000", "LOGFENCE_QUERIES_AT_ONCE=20000", "LOGFENCE_PPROF=true",
+		"LOGFENCE_TENANT_MAX_TAILS=20000", "LOGFENCE_TENANT_QUERIES=20000", "LOGFENCE_QUERIES_AT_ONCE=20000", "LOGFENCE_PPROF=true",
 	}
 	if u.caFile != "" {
 		env = append(env, "LOGFENCE_LOKI_CA_FILE="+u.caFile)
@@ -146,6 +146,7 @@ type results struct {
 	firstByte map[string]float64            // milliseconds later than the upstream's, by contestant
 	tenants   []point
 	callers   []point
+	delivery  float64 // processor microseconds of a line of a live tail
 	fence     *fenceCosts
 }
 
@@ -153,8 +154,8 @@ type results struct {
 func (b *bench) measure(ctx context.Context) (*results, error) {
 	r := &results{rounds: map[string]map[string][]round{}, memory: map[string]footprint{}, firstByte: map[string]float64{}, fence: &fenceCosts{}}
 	for _, p := range b.parts() {
-		// Memory and growth are measured in front of nginx, the first byte in front of the Go server.
-		besides := b.wants("memory") && (p.name == "nginx" || p.name == "chunks") || b.wants("growth") && p.name == "nginx"
+		// Memory and growth are measured in front of nginx, the first byte and tails in front of the Go server.
+		besides := b.wants("memory") && (p.name == "nginx" || p.name == "chunks") || b.wants("growth") && p.name == "nginx" || b.wants("tails") && p.name == "chunks"
 		if !b.wants(p.name) && !besides {
 			continue
 		}
@@ -212,10 +213,20 @@ func (b *bench) measurePart(ctx context.Context, p part, r *results) error {
 			return err
 		}
 	}
-	if p.name == "nginx" && b.wants("growth") {
-		return b.measureGrowth(ctx, all[len(all)-1], r)
+	return b.measureOnly(ctx, p, all[len(all)-1], r)
+}
+
+// measureOnly measures what nothing else is compared with.
+func (b *bench) measureOnly(ctx context.Context, p part, logfence *contestant, r *results) (err error) {
+	switch {
+	case p.name == "nginx" && b.wants("growth"):
+		err = b.measureGrowth(ctx, logfence, r)
+	case p.name == "chunks" && b.wants("tails"):
+		if r.delivery, err = b.measureTails(ctx, logfence); err == nil {
+			fmt.Printf("A line of a live tail takes %.2f µs of processor time for each of %d viewers.\n\n", r.delivery, benchViewers)
+		}
 	}
-	return nil
+	return err
 }
 
 // compare lets the contestants take turns; each round begins with another of them, and the first is to

@@ -45,6 +45,7 @@ var budgets = []budget{
 		return r.fence.of["FenceLength/fence/16KB"] / r.fence.of["FenceLength/fence/1KB"] / 16
 	}},
 	{what: "fence, most expensive text: CPU, ms", limit: 50, of: func(r *results) float64 { return r.fence.most("Cost") }},
+	{what: "live tail, a line for each of 500 viewers: CPU, µs", limit: 4, of: func(r *results) float64 { return r.delivery }},
 	{what: "cached token, µs", limit: 2, of: func(r *results) float64 { return r.fence.of["VerifyCached"] }},
 }
 

@@ -45,7 +45,7 @@ func run(ctx context.Context) error {
 	role := flag.String("role", "", "what this process is: upstream or proxy; empty runs the bench")
 	target := flag.String("upstream", "", "of a proxy: the upstream's URL")
 	ca := flag.String("ca", "", "of a proxy: CA certificates (PEM file) of the upstream")
-	only := flag.String("only", "", "comma-separated parts to run: nginx, memory, growth, chunks, gzip, http2, loki, fence")
+	only := flag.String("only", "", "comma-separated parts to run: nginx, memory, growth, chunks, tails, gzip, http2, loki, fence")
 	profile := flag.String("profile", "", "write a CPU profile of logfence under load (-size) in front of nginx to this file, and measure nothing")
 	size := flag.String("size", "200KB", "response size for -profile: 2KB, 200KB or 100MB")
 	check := flag.Bool("check", false, "fail if a budget is exceeded, and keep no figures")
@@ -67,7 +67,7 @@ func run(ctx context.Context) error {
 	case *only != "":
 		o.only = strings.Split(*only, ",")
 	case *check:
-		o.only = []string{"nginx", "memory", "growth", "fence"} // the parts that have budgets
+		o.only = []string{"nginx", "memory", "growth", "tails", "fence"} // the parts that have budgets
 	}
 	b, err := newBench(o)
 	if err != nil {

@@ -134,7 +134,8 @@ func (b *bench) startGo(ctx context.Context) (*upstream, error) {
 const pause = 250 * time.Millisecond
 
 // serveUpstream is a Go server that writes 200 KB in pieces of the size that the query names, as net/http
-// sends them: chunked. Other sizes are "gzip", 200 KB that are compressed already, and "pause".
+// sends them: chunked. Other sizes are "gzip", 200 KB that are compressed already, "pause", and "tail", which has no lines
+// but those of [serveTail].
 func serveUpstream(ctx context.Context) error {
 	text := body(200 << 10)
 	var compressed bytes.Buffer
@@ -148,6 +149,7 @@ func serveUpstream(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ready", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ready")) })
 	mux.HandleFunc("/loki/api/v1/status/buildinfo", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"version":"3.7.8"}`)) })
+	mux.HandleFunc("/loki/api/v1/tail", serveTail)
 	mux.HandleFunc("/loki/api/v1/query_range", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		query := r.FormValue("query")
@@ -169,6 +171,8 @@ func serveUpstream(ctx context.Context) error {
 		case strings.Contains(query, `"gzip"`) && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip"):
 			w.Header().Set("Content-Encoding", "gzip")
 			writePieces(w, compressed.Bytes(), 4<<10)
+		case strings.Contains(query, `"tail"`):
+			writePieces(w, []byte(`{"status":"success","data":{"resultType":"streams","result":[],"stats":{}}}`), 4<<10)
 		default:
 			http.Error(w, "no such size", http.StatusBadRequest)
 		}
