@@ -33,7 +33,7 @@ export async function answersAreNarrowed(logfence: Logfence): Promise<void> {
   const instant = (await logfence.queryInstant({ query: '1' })).data?.data;
   if (instant?.resultType === 'vector') same<Same<(typeof instant.result)[number], VectorSeries>>();
   const labels = await logfence.listLabels();
-  same<Same<NonNullable<typeof labels.data>['data'], string[] | undefined>>();
+  same<Same<NonNullable<typeof labels.data>['data'], string[]>>();
 }
 
 export async function requestsAreChecked(logfence: Logfence): Promise<void> {
