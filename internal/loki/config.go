@@ -21,8 +21,8 @@ type Config struct {
 	// of the same Loki, such as its query frontends, are separated by commas; one that fails is left out
 	// until it is healthy again.
 	URL string
-	// Timeout is how long one request may take from connecting to the last byte of the response; 0 is
-	// [DefaultTimeout]. Too short, and wide queries fail; too long, and slow ones pile up.
+	// Timeout is how long one request may take from connecting to the last byte of the response, without the time in which
+	// nobody reads the response, of which there may be nine times as much; 0 is [DefaultTimeout]. Too short, and wide queries fail; too long, and slow ones pile up.
 	Timeout time.Duration
 	// DisableKeepAlives has each HTTP/1.1 request use a connection of its own, so that bytes which Loki, or
 	// a proxy in front of it, sends beyond a response can never be read as the next one. Connections are

@@ -134,9 +134,13 @@ func (c *Client) Close() {
 // withDeadline bounds one request, from connecting to the last byte of its response. The context's cause is
 // [ErrTimeout] when the time has passed; cancel is called when the response has been read.
 func (c *Client) withDeadline(ctx context.Context, options RequestOptions) (_ context.Context, cancel context.CancelFunc) {
-	timeout := c.timeout
+	return context.WithTimeoutCause(ctx, c.timeoutOf(options), ErrTimeout)
+}
+
+// timeoutOf is how long a request may take.
+func (c *Client) timeoutOf(options RequestOptions) time.Duration {
 	if options.Timeout > 0 {
-		timeout = options.Timeout
+		return options.Timeout
 	}
-	return context.WithTimeoutCause(ctx, timeout, ErrTimeout)
+	return c.timeout
 }

@@ -54,9 +54,11 @@ func (c *Client) send(ctx context.Context, options RequestOptions, path string, 
 
 // sendOnce sends a request that has its slot.
 func (c *Client) sendOnce(ctx context.Context, options RequestOptions, path string, params encoded, media string) (*Response, error) {
-	timed, cancel := c.withDeadline(ctx, options)
+	clock := c.startClock(ctx, options)
+	timed := clock.request
 	var response *http.Response
 	e, err := c.doWithRetry(timed, func(attempt context.Context, e *upstream) error {
+		clock.resume() // the first attempt may have read a response
 		request, err := c.newRequest(attempt, e, options, path, params)
 		if err != nil {
 			return err
@@ -73,18 +75,18 @@ func (c *Client) sendOnce(ctx context.Context, options RequestOptions, path stri
 		}
 		if isUnavailable(response.StatusCode) {
 			c.pool.triggerHealthCheck(e)
-			return unavailableError(response, &body{from: response.Body, pool: c.pool, upstream: e, caller: ctx, request: timed})
+			return unavailableError(response, &body{from: response.Body, pool: c.pool, upstream: e, caller: ctx, clock: clock})
 		}
 		return nil
 	})
 	if err != nil {
-		cancel()
+		clock.stop()
 		return nil, err
 	}
 	if isGatewayError(response.StatusCode) {
 		c.pool.triggerHealthCheck(e)
 	}
-	body := &body{from: response.Body, pool: c.pool, upstream: e, caller: ctx, request: timed, cancel: cancel}
+	body := &body{from: response.Body, pool: c.pool, upstream: e, caller: ctx, clock: clock}
 	encoding, err := checkResponse(response, body, options.AcceptGzip, media)
 	if response.StatusCode == http.StatusNotFound && slices.Contains(optional, strings.TrimPrefix(path, apiPrefix)) {
 		err = &Error{Kind: ErrNotEnabled, Cause: err}
@@ -94,6 +96,7 @@ func (c *Client) sendOnce(ctx context.Context, options RequestOptions, path stri
 		body.Close() //nolint:errcheck,gosec // the response is rejected
 		return nil, err
 	}
+	clock.pause()
 	return &Response{ContentEncoding: encoding, Length: response.ContentLength, Body: body}, nil
 }
 
@@ -281,10 +284,9 @@ type body struct {
 	from     io.ReadCloser
 	pool     *pool
 	upstream *upstream
-	caller   context.Context    // it may end while the body is read
-	request  context.Context    // as above
-	cancel   context.CancelFunc // of request
-	err      error              // of the read that failed, or io.EOF
+	caller   context.Context // it may end while the body is read
+	clock    *clock          // runs while it is read
+	err      error           // of the read that failed, or io.EOF
 	released atomic.Bool
 }
 
@@ -293,7 +295,9 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
+	b.clock.resume()
 	n, err := b.from.Read(p)
+	b.clock.pause()
 	switch {
 	case err == nil:
 		return n, nil
@@ -303,7 +307,7 @@ func (b *body) Read(p []byte) (int, error) {
 	case b.caller.Err() == nil:
 		b.pool.triggerHealthCheck(b.upstream)
 	}
-	b.err = classify(b.caller, b.request, ErrFailed, err)
+	b.err = classify(b.caller, b.clock.request, ErrFailed, err)
 	return n, b.err
 }
 
@@ -313,7 +317,7 @@ func (b *body) Close() error {
 	if !b.released.Swap(true) {
 		b.upstream.release()
 	}
-	defer b.cancel()
+	defer b.clock.stop()
 	if err := b.from.Close(); err != nil {
 		return fmt.Errorf("close response: %w", err)
 	}

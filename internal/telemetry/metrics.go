@@ -58,7 +58,7 @@ func NewMetrics(options ...MetricsOption) *Metrics {
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	m.requests = m.CounterVec("logfence_requests_total", "Requests by operation and by the code of their problem, ok where there is none.", "operation", "code")
-	m.duration = m.HistogramVec("logfence_request_duration_seconds", "Time until the last byte of the response, by operation. A live tail lasts until it is closed.", requestBuckets, "operation")
+	m.duration = m.HistogramVec("logfence_request_duration_seconds", "Time until the last byte of the response, by operation, without clients that were too slow. A live tail lasts until it is closed.", requestBuckets, "operation")
 	m.inFlight = m.GaugeVec("logfence_requests_in_flight", "Requests in flight, by operation.", "operation")
 	m.received = m.CounterVec("logfence_request_bytes_total", "Bytes of request targets and bodies as received, by operation.", "operation")
 	m.sent = m.CounterVec("logfence_response_bytes_total", "Bytes of response bodies as sent, by operation.", "operation")
@@ -112,10 +112,11 @@ func (m *Metrics) operationMetrics(operation string) *operationMetrics {
 	})
 }
 
-// Codes whose counters exist before they first occur.
+// Codes that are treated differently: the counters of the first two exist before they first occur.
 const (
-	codeOK       = "ok"
-	codeInternal = "internal"
+	codeOK            = "ok"
+	codeInternal      = "internal"
+	codeClientTooSlow = "client_too_slow"
 )
 
 func (s *operationMetrics) count(m *Metrics, operation, code string) prometheus.Counter {
@@ -160,7 +161,9 @@ func (m *Metrics) record(d *audit.AccessRecord) {
 		code = codeOK
 	}
 	s.count(m, operationLabel(d.Operation), code).Inc()
-	s.duration.Observe(d.Duration.Seconds())
+	if code != codeClientTooSlow { // how long it took says how slow the client was
+		s.duration.Observe(d.Duration.Seconds())
+	}
 	s.sent.Add(float64(d.Bytes))
 	s.received.Add(float64(d.Received))
 	if d.Unproven {

@@ -117,7 +117,7 @@ func outcomeOf(status int) string {
 func failure(ctx context.Context, otherwise string) string {
 	deadline, limited := ctx.Deadline() // of a request to Loki, whose context need not end by it
 	switch err := ctx.Err(); {
-	case errors.Is(err, context.DeadlineExceeded), err == nil && limited && !time.Now().Before(deadline):
+	case errors.Is(err, context.DeadlineExceeded), err != nil && errors.Is(context.Cause(ctx), context.DeadlineExceeded), err == nil && limited && !time.Now().Before(deadline):
 		return upstreamTimeout
 	case err != nil:
 		return upstreamClientClosed
