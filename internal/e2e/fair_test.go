@@ -159,8 +159,8 @@ func fairRequest(ctx context.Context, t *testing.T, g *gateway, tenant string, p
 	return a.status
 }
 
-// TestEstimates reports how far estimates are from what Loki then reads, for fifty queries of flushed and of fresh logs. It runs with
-// LOGFENCE_TEST_LOAD=fair.
+// TestEstimates reports how far estimates are from what Loki then reads, for fifty queries of flushed and of fresh logs, of which Loki has
+// no estimate before it has flushed them. It runs with LOGFENCE_TEST_LOAD=fair.
 func TestEstimates(t *testing.T) {
 	if os.Getenv("LOGFENCE_TEST_LOAD") != "fair" {
 		t.Skip("LOGFENCE_TEST_LOAD is not set to fair")
@@ -194,7 +194,9 @@ func TestEstimates(t *testing.T) {
 		}
 		slices.Sort(ratios)
 		if len(ratios) == 0 {
-			t.Errorf("%s: no estimate", w.name)
+			if t.Logf("%s: no estimate for any of %d queries", w.name, missing); w.name == on.old.name {
+				t.Error("Loki estimates nothing of what it has flushed")
+			}
 			continue
 		}
 		t.Logf("%s: estimate / bytes read: least %.2f, median %.2f, most %.2f of %d queries; %d with neither or one of them 0",
