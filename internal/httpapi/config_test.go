@@ -14,7 +14,7 @@ import (
 func TestNewNamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	optional := []string{
-		"Metrics", "Profiles", "Compat", "BasicToken", "TokenHeaders", "CORSOrigins", "TrustedProxies", "Explore", "Heartbeat", "ClientTimeout", "MaxBody", "Now", "DrainSpread", "LokiTails", "Leeway", "InflightGrace", "LokiWarning", "LokiWalls", "Rules", "RulesErr",
+		"Metrics", "Profiles", "Compat", "BasicToken", "TokenHeaders", "CORSOrigins", "TrustedProxies", "BasePath", "BasePathStripped", "Explore", "Heartbeat", "ClientTimeout", "MaxBody", "Now", "DrainSpread", "LokiTails", "Leeway", "InflightGrace", "LokiWarning", "LokiWalls", "Rules", "RulesErr",
 	}
 	complete := newGateway(t).config
 	var required []string

@@ -191,12 +191,15 @@ func TestRefusalsHaveExamples(t *testing.T) {
 				t.Errorf("%s does not link %s", name, code)
 			}
 		}
-		if got := slices.Sorted(maps.Keys(content.Examples)); !slices.Equal(got, slices.Sorted(slices.Values(codes))) {
-			t.Errorf("%s lists %v, and has examples of %v", name, codes, got)
+		for _, code := range codes {
+			if content.Examples[code] == nil {
+				t.Errorf("%s lists %s, and has examples of %v", name, code, slices.Sorted(maps.Keys(content.Examples)))
+			}
 		}
-		for code, example := range content.Examples {
+		for key, example := range content.Examples { // a second one of a code has a name of its own
 			value, _ := example.Value.Value.(map[string]any)
-			if value["code"] != code || value["title"] != ours[code].title || value["type"] != "/docs/problems#"+code ||
+			code, _ := value["code"].(string)
+			if !slices.Contains(codes, code) || slices.Contains(codes, key) && key != code || value["title"] != ours[code].title || value["type"] != "/docs/problems#"+code ||
 				strconv.Itoa(int(value["status"].(float64))) != ours[code].status {
 				t.Errorf("%s: the example of %s is %v, want %+v", name, code, value, ours[code])
 			}
