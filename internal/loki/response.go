@@ -192,7 +192,7 @@ func statusError(r *http.Response, body io.Reader) error {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		return &Error{Kind: ErrDenied, Cause: cause}
 	case status == http.StatusRequestURITooLong, status == http.StatusRequestHeaderFieldsTooLarge,
-		status == http.StatusRequestEntityTooLarge && !(readable && isKnown(message)):
+		status == http.StatusRequestEntityTooLarge && (!readable || !isKnown(message)):
 		return &Error{Kind: ErrTooLong, Cause: cause}
 	case readable && (isQueryError(status) || status == http.StatusInternalServerError && isMistake(message)):
 		return &RefusedError{Status: status, Message: message}

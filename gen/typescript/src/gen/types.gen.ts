@@ -29,11 +29,11 @@ export type StatsIndex = {
      */
     totalStreams?: number;
     /**
-     * Nanoseconds spent looking up chunks.
+     * Time spent looking up chunks, in seconds.
      */
     chunkRefsLookupTime?: number;
     /**
-     * Nanoseconds spent on bloom filters.
+     * Time spent on bloom filters, in seconds.
      */
     bloomFilterTime?: number;
 };
