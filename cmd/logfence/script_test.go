@@ -39,6 +39,8 @@ func TestMain(m *testing.M) {
 //	dies                         waits for what serve started to end by a signal
 //	hangup <message>             sends it SIGHUP, and waits for the line that has the message
 //	get <status> <url> [token]   sends a request, and shows the response's body as stdout
+//	manager                      has a service manager's socket in $NOTIFY_SOCKET
+//	notified <state>             waits until the manager is notified of the state
 //	expand <file>                replaces $NAME in the file by the script's variables
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -48,6 +50,7 @@ func TestScript(t *testing.T) {
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "serve": serve, "stop": stopServing, "signal": signalServing, "says": says, "dies": dies, "hangup": hangup, "get": get, "expand": expand,
+			"manager": startManager, "notified": notified,
 		},
 	})
 }
@@ -80,6 +83,7 @@ func setup(e *testscript.Env) error {
 		e.Setenv(prefix+"TOKEN", token)
 	}
 	e.Values[servedKey] = &served{}
+	e.Values[managerKey] = &manager{}
 	return nil
 }
 
@@ -189,13 +193,16 @@ func environment(ts *testscript.TestScript) []string {
 			env = append(env, "LOGFENCE_"+name+"="+value)
 		}
 	}
+	if socket := ts.Getenv("NOTIFY_SOCKET"); socket != "" {
+		env = append(env, "NOTIFY_SOCKET="+socket)
+	}
 	return slices.Clip(env)
 }
 
 func signalServing(ts *testscript.TestScript, neg bool, args []string) {
-	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM}
+	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}
 	if neg || len(args) != 1 || signals[args[0]] == nil {
-		ts.Fatalf("usage: stop|signal INT|TERM")
+		ts.Fatalf("usage: stop|signal INT|TERM|HUP")
 	}
 	ts.Check(ts.Value(servedKey).(*served).command.Process.Signal(signals[args[0]]))
 }
