@@ -82,7 +82,7 @@ func TestHistory(t *testing.T) {
 // writeHistory writes lines of about 200 bytes, day by day, and returns the needles, the newest first.
 func writeHistory(t *testing.T, l *demo.Loki, end time.Time, lines int) (needles []string) {
 	t.Helper()
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same text in each run
+	random := rand.New(rand.NewPCG(1, 2)) // the same text in each run
 	start, perDay := end.Add(-historyDays*24*time.Hour), lines/historyDays
 	interval := 24 * time.Hour / time.Duration(perDay)
 	all := historyDays * perDay

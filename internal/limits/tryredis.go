@@ -25,11 +25,11 @@ func (c RedisConfig) Enabled() bool { return c.enabled() }
 // Try connects to Redis and does there what requests do: with the script, on keys of no tenant, which it writes and which
 // expire. The error distinguishes a Redis that refuses from one that is not reached, and holds neither user nor password.
 func (c RedisConfig) Try(ctx context.Context) error {
-	s, err := newShared(c, probeEvery, slog.New(slog.DiscardHandler))
+	s, err := newShared(c, probeEvery, slog.New(slog.DiscardHandler)) //nolint:contextcheck // what it starts lasts until close
 	if err != nil {
 		return err
 	}
-	defer s.close() // which gives back what is taken
+	defer s.close() //nolint:contextcheck // which gives back what is taken, also after ctx has ended
 	most := Defaults()
 	_, err = s.run(ctx, []member{{name: "~check", limits: &most}}, ClassExport, true) // no tenant's name
 	switch refused := refusal(err); {

@@ -57,7 +57,7 @@ func (c *Client) sendOnce(ctx context.Context, options RequestOptions, path stri
 	clock := c.startClock(ctx, options)
 	timed := clock.request
 	var response *http.Response
-	e, err := c.doWithRetry(timed, func(attempt context.Context, e *upstream) error {
+	e, err := c.doWithRetry(timed, func(attempt context.Context, e *upstream) error { //nolint:contextcheck // attempt is timed or its child
 		clock.resume() // the first attempt may have read a response
 		request, err := c.newRequest(attempt, e, options, path, params)
 		if err != nil {

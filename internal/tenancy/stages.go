@@ -22,7 +22,7 @@ func (e *RefusedLaterError) Error() string { return "refused by Loki later: " + 
 // maxStages bounds how many stages of a query are compiled for an explanation.
 const maxStages = 500
 
-// stageError is what is wrong with a stage, and the string that is to blame: its value, and what is before it.
+// stageError is what is wrong with a stage, and the string that causes it: its value, and what is before it.
 type stageError struct {
 	error
 
