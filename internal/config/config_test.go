@@ -107,7 +107,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"UI_OIDC_CLIENT_ID": "logs", "UI_OIDC_SCOPES": "openid offline_access", "UI_OIDC_PARAMETERS": "audience=logfence", "UI_OIDC_TOKEN": "id", "LOKI_ACTOR_LEVELS": "1",
 		"UI_LINKS":  "trace_id=https://tempo.example.com/trace/{value}",
 		"AUDIT_LOG": "/var/log/logfence/audit.jsonl", "AUDIT_QUERIES": "hash", "LOG_QUERIES": "off", "TRUSTED_PROXIES": "10.0.0.0/8,192.0.2.1",
-		"CLIENT_ADDRESS_HEADER": "Forwarded",
+		"CLIENT_ADDRESS_HEADER": "Forwarded", "BASE_PATH": "/logs",
 	}
 	byKind := map[kind]string{kindDuration: "37m", kindSize: "12KiB", kindNumber: "700", kindSwitch: "true"}
 	for _, s := range settings {
@@ -136,6 +136,8 @@ func TestEverySettingIsRead(t *testing.T) {
 				base = append(base, "LOGFENCE_TLS_KEY_FILE="+key)
 			case "TLS_KEY_FILE":
 				base = append(base, "LOGFENCE_TLS_CERT_FILE="+certificate)
+			case "BASE_PATH_STRIPPED":
+				base = append(base, "LOGFENCE_BASE_PATH=/logs")
 			case "AUDIT_REQUIRED":
 				base = append(base, "LOGFENCE_AUDIT_LOG=stderr")
 			case "UI_OIDC_PARAMETERS":

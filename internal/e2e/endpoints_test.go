@@ -149,10 +149,21 @@ func (e endpoint) compare(t *testing.T, w window, s selector, d route) (some boo
 	a := on.gateway.send(t, request{method: d.method, path: d.path, params: through})
 	unleaked(t, a)
 	b := sendToLoki(t, on.alone, request{path: "/loki/api/v1/" + e.loki, params: direct})
+	if strings.HasPrefix(d.path, "/api/v1/logs/label") {
+		b.body = withData(b.body)
+	}
 	if countsDiffer() && (e.native == "stats" || strings.HasPrefix(e.native, "volume")) {
 		return sameGuess(t, a, b)
 	}
 	return sameResponse(t, a, b)
+}
+
+// withData is a response of labels as the native API has it: with an empty list where Loki leaves it out.
+func withData(body []byte) []byte {
+	if text := strings.TrimSpace(string(body)); text == `{"status":"success"}` {
+		return []byte(`{"status":"success","data":[]}`)
+	}
+	return body
 }
 
 // countsDiffer is whether Loki counts volumes and statistics in another way than one that is a single process without caches: it

@@ -33,7 +33,7 @@ var historyArgs = append([]string{
 }, lokiArgs...)
 
 // TestHistory measures, in front of a real Loki that holds 30 days in its store, how long a stream of lines takes to its first progress,
-// its first line and its end for a search that finds little, beside Loki asked directly. The first line of the newest hour comes in
+// its first line and its end for a search that finds little, beside Loki requested directly. The first line of the newest hour comes in
 // less than a second, and all of it in at most 1.2 times one direct query: the medians of three. It takes minutes, and the load of
 // other tests would count: it runs with LOGFENCE_TEST_LOAD=history. LOGFENCE_TEST_LOAD_LINES is how many lines there are.
 func TestHistory(t *testing.T) {

@@ -32,7 +32,6 @@ func TestFlushLatency(t *testing.T) {
 		if err := write("zero "); err != nil {
 			t.Fatal(err)
 		}
-		after(0, 0)
 		after(firstFlushLatency, 1)
 		flushes = 0
 		if err := errors.Join(write("one"), write("two")); err != nil {
