@@ -165,6 +165,7 @@ var honest = []struct{ name, text string }{
 	{"dashboard 1 KB", dashboard(1)},
 	{"dashboard 10 KB", dashboard(9)},
 	{"long alternation", `{app="web"} |~ "` + strings.Repeat("order-123456|", 1000) + `order-0"`},
+	{"filters of letters", `{app="x"}` + strings.Repeat(` | user=~"\\pL+"`, 19)},
 	{"folded words", `{app="x"} |~ "(?i)req-\\w+-\\d+-\\S+"`},
 	{"folded alternatives", `{a=~"(?i)web-\\d+|api-\\d+|db-\\d+"}`},
 	{"folded date", "{app=\"x\"} |~ `(?i)\\d{4}-\\d{2}-\\d{2}-\\d+`"},

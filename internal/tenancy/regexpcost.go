@@ -40,6 +40,7 @@ const (
 	priceSetString  = 0.09   // each string that FastRegexMatcher makes to find what a set of strings would match
 	priceSetByte    = 0.0003 // each byte of them
 	priceLiteral    = 0.15   // each byte of an alternation of plain strings, which is not compiled
+	classBytes      = 40     // of a printed class, are priced as other bytes
 )
 
 // priceRegexpAtMost is never less than [priceRegexp], and takes next to no time. It is coarse: what it
@@ -169,7 +170,8 @@ func (m *regexpSize) class(re *gsyntax.Regexp, times float64) {
 	ranges := float64(len(re.Rune) / 2)
 	m.ranges += ranges
 	m.unfoldedRanges += ranges * times
-	m.unfoldedBytes += printedWidth(re.Rune) * times
+	// Of a large table, a range costs less to parse again than its bytes would.
+	m.unfoldedBytes += min(printedWidth(re.Rune), classBytes+ranges) * times
 	known := m.walk(re.Rune)
 	m.flagVisits += known.visits
 	m.unfoldedVisits += known.visits * times
