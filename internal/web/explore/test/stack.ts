@@ -30,7 +30,7 @@ export const around = await startAround();
 export const url = await startLogfence({ LOGFENCE_UI_OIDC_CLIENT_ID: around.client_id });
 
 /** How many tests run at the same time: they wait for Loki and for timers, so it is one more than processors. */
-const atOnce = Math.min(4, availableParallelism() + 1);
+const atOnce = Math.max(2, Math.min(4, availableParallelism()));
 
 /** Browsers that no test uses. Each test has one alone: pages draw only in front, and a browser has one clipboard. */
 const idle: Browser[] = [];
@@ -113,7 +113,7 @@ export async function open(t: TestContext, { search = '', at = url, expected, ..
     ...options,
   });
   const page = await context.newPage();
-  page.setDefaultTimeout(30_000); // a machine may be busy: nothing is timed here
+  page.setDefaultTimeout(120_000); // a machine may be busy: nothing is timed here
   const faults: string[] = [];
   page.on('pageerror', (error) => faults.push(`uncaught: ${error.message}`));
   // Violations of the Content-Security-Policy are told to the console, too.
