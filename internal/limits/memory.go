@@ -392,7 +392,7 @@ func (r *Reservation) TryGrow(bytes int64) bool {
 }
 
 // OverShare reports whether a tenant of the reservation's holds more than it could have grown to: others have grown, or
-// have reserved memory, since. Whoever can give back a part of what has grown should do so.
+// have reserved memory, since. The holder of what has grown should then give back a part of it.
 func (r *Reservation) OverShare() bool {
 	if r == nil {
 		return false
