@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 
 import type { Zone } from '../model';
 import { clockAt } from '../zone';
@@ -26,7 +26,8 @@ export function Calendar({ from, to, zone, onChoose }: CalendarProps) {
   const [first, setFirst] = useState<Day>();
   const grid = useRef<HTMLDivElement>(null);
   const moved = useRef(false);
-  useEffect(() => {
+  // In the same moment as it is drawn: the day before it may be gone, and the next key is meant for this one.
+  useLayoutEffect(() => {
     if (moved.current) grid.current?.querySelector<HTMLElement>('[tabindex="0"]')?.focus();
     moved.current = false;
   }, [focused]);

@@ -1,4 +1,4 @@
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 
 import type { Sought } from './simple';
 
@@ -9,7 +9,8 @@ export function Texts({ texts, onChange }: { texts: Sought[]; onChange: (texts: 
   const shown = texts.length > 0 ? texts : [empty];
   const section = useRef<HTMLElement>(null);
   const added = useRef(false);
-  useEffect(() => {
+  // In the same moment as it is drawn: keys that follow at once are meant for it.
+  useLayoutEffect(() => {
     if (added.current) [...(section.current?.querySelectorAll('input') ?? [])].at(-1)?.focus();
     added.current = false;
   }, [shown.length]);
