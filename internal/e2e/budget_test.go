@@ -3,18 +3,14 @@ package e2e
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -37,7 +33,7 @@ const (
 
 // TestMemoryBudget guarantees that logfence stays within GOMEMLIMIT, in the default settings, while three tenants
 // request at once what is the most expensive to buffer; that each request ends with a complete response or a
-// clear refusal; and that bodies that never come end, with and without a token. It takes some minutes and
+// clear refusal; and that bodies that never come end, with and without a token. It takes a minute and
 // LOGFENCE_TEST_LOAD=memory requests it. What a small query of a fourth tenant takes meanwhile is compared with what
 // it takes alone.
 func TestMemoryBudget(t *testing.T) {
@@ -56,45 +52,40 @@ func TestMemoryBudget(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	l := &budgetLoad{T: t, gateway: g, upstream: upstream.URL, newest: lines.began, outcomes: map[string]int{}}
+	l := &budgetLoad{Public: g.public, Newest: lines.began}
 	for i := range 4 {
 		token, err := on.issuer.Token(demo.Claims{Subject: "budget", Tenant: fmt.Sprint("budget-", i)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.tokens = append(l.tokens, token)
+		l.Tokens = append(l.Tokens, token)
 	}
 	pid := g.cmd.Process.Pid
 	idle := memoryOf(t, pid, "VmRSS")
-	alone, aloneDirect := l.smallQueries(10 * time.Second)
+	small := smallQueries{T: t, token: l.Tokens[3], bases: [...]string{g.public + "/api/v1/logs/query", upstream.URL + "/loki/api/v1/query_range"}}
+	alone := small.measure(10 * time.Second)
 	began := time.Now()
-	ended := l.start()
-	during, duringDirect := l.smallQueries(15 * time.Second)
-	select {
-	case <-ended:
-	case <-time.After(5 * time.Minute):
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		t.Fatalf("requests are stuck; ended have %v", l.outcomes)
-	}
+	load := l.start(t)
+	during := small.measure(15 * time.Second)
+	outcomes := load()
 	took := time.Since(began)
 	peak := memoryOf(t, pid, "VmHWM")
-	t.Logf("resident memory: idle %d MiB, at most %d MiB; all ended after %s: %v", idle>>20, peak>>20, took.Round(time.Second), l.outcomes)
-	ratio := float64(at(during, 0.99)) / float64(at(alone, 0.99))
-	t.Logf("small queries of another tenant: alone p50 %s, p99 %s of %d; during the load p50 %s, p99 %s of %d: %.1f times",
-		at(alone, 0.5), at(alone, 0.99), len(alone), at(during, 0.5), at(during, 0.99), len(during), ratio)
-	t.Logf("the same sent to the upstream itself: alone p50 %s, p99 %s; during the load p50 %s, p99 %s",
-		at(aloneDirect, 0.5), at(aloneDirect, 0.99), at(duringDirect, 0.5), at(duringDirect, 0.99))
+	t.Logf("resident memory: idle %d MiB, at most %d MiB; all ended after %s: %v", idle>>20, peak>>20, took.Round(time.Second), outcomes)
+	for i, name := range []string{"another tenant's small queries", "the same sent to the upstream itself"} {
+		t.Logf("%s: alone p50 %s, p99 %s of %d; during the load p50 %s, p99 %s of %d: %.1f times", name,
+			at(alone[i], 0.5), at(alone[i], 0.99), len(alone[i]), at(during[i], 0.5), at(during[i], 0.99), len(during[i]),
+			float64(at(during[i], 0.99))/float64(at(alone[i], 0.99)))
+	}
 	if peak > budgetMemory {
 		t.Errorf("at most %d MiB were resident", peak>>20)
 	}
-	for name, n := range l.outcomes {
+	for name, n := range outcomes {
 		if strings.Contains(name, "unexpected") {
 			t.Errorf("%d %s", n, name)
 		}
 	}
 	began = time.Now()
-	l.bodiesWithoutToken()
+	l.bodiesWithoutToken(t.Context())
 	if took := time.Since(began); took > 35*time.Second {
 		t.Errorf("bodies without a token ended after %s", took)
 	} else {
@@ -111,227 +102,45 @@ func at(took []time.Duration, q float64) time.Duration {
 	return sorted[int(q*float64(len(sorted)-1))].Round(10 * time.Microsecond)
 }
 
-// budgetLoad is the load and what became of it.
-type budgetLoad struct {
+// smallQueries sends small queries of a tenant that has no other load: to logfence, and in turn to its upstream. What
+// those to the upstream take longer during the load is not logfence's doing.
+type smallQueries struct {
 	*testing.T
 
-	gateway  *gateway
-	upstream string
-	tokens   []string
-	newest   time.Time // of the lines that Loki holds
-
-	mu       sync.Mutex
-	outcomes map[string]int
+	token string
+	bases [2]string
 }
 
-func (l *budgetLoad) count(kind, outcome string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.outcomes[kind+": "+outcome]++
-}
-
-// start sends everything at once, and closes its channel when all has ended.
-func (l *budgetLoad) start() <-chan struct{} {
-	var all sync.WaitGroup
-	each := func(n int, request func(token string)) {
-		for i := range n {
-			all.Go(func() { request(l.tokens[i%3]) })
-		}
-	}
-	each(budgetBodies, l.slowBody)
-	each(budgetContexts, l.context)
-	each(budgetTails, l.tail)
-	each(budgetExports, l.export)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		all.Wait()
-	}()
-	return ended
-}
-
-// get sends a request on a connection of its own. What is refused clearly is counted, and nil.
-func (l *budgetLoad) get(kind, token, path string, params url.Values, header ...string) *http.Response {
-	r, err := http.NewRequestWithContext(l.Context(), http.MethodGet, l.gateway.public+path+"?"+params.Encode(), nil)
-	if err != nil {
-		l.count(kind, "unexpected "+err.Error())
-		return nil
-	}
-	r.Header.Set("Authorization", "Bearer "+token)
-	for i := 0; i+1 < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
-	}
-	response, err := (&http.Transport{DisableKeepAlives: true, DisableCompression: true}).RoundTrip(r)
-	if err != nil {
-		l.count(kind, "unexpected "+err.Error())
-		return nil
-	}
-	if response.StatusCode == http.StatusOK {
-		return response
-	}
-	defer response.Body.Close()
-	var problem struct{ Code string }
-	_ = json.NewDecoder(response.Body).Decode(&problem)
-	if response.StatusCode == http.StatusServiceUnavailable && problem.Code == "overloaded" && response.Header.Get("Retry-After") != "" {
-		l.count(kind, "refused")
-	} else {
-		l.count(kind, fmt.Sprint("unexpected ", response.StatusCode, " ", problem.Code))
-	}
-	return nil
-}
-
-func (l *budgetLoad) context(token string) {
-	at := l.newest.Add(-budgetLines / 2 * budgetInterval)
-	response := l.get("context", token, "/api/v1/logs/context", url.Values{
-		"stream": {`{app="long"}`}, "timestamp": {strconv.FormatInt(at.UnixNano(), 10)}, "before": {"5000"}, "after": {"5000"},
-	})
-	if response == nil {
-		return
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	switch {
-	case err != nil || !strings.HasSuffix(string(body), `"truncated":true}`+"\n"):
-		l.count("context", fmt.Sprint("unexpected end ", err))
-	case len(body) > 9<<20 || len(body) < 3<<20:
-		l.count("context", fmt.Sprint("unexpected size ", len(body)))
-	default:
-		l.count("context", "delivered")
-	}
-}
-
-func (l *budgetLoad) export(token string) {
-	response := l.get("export", token, "/api/v1/logs/export", url.Values{
-		"query": {`{app="long"}`}, "since": {(budgetLines * budgetInterval).String()}, "limit": {strconv.Itoa(budgetExported)},
-	})
-	if response == nil {
-		return
-	}
-	defer response.Body.Close()
-	lines := 0
-	for scanner := bufio.NewReaderSize(response.Body, 64<<10); ; {
-		line, err := scanner.ReadString('\n')
-		switch {
-		case strings.Contains(line, `{"error":`) && strings.Contains(line, `"code":"overloaded"`):
-			l.count("export", "ended with overloaded")
-			return
-		case line != "":
-			lines++
-		}
-		if err != nil {
-			if err == io.EOF && lines == budgetExported {
-				l.count("export", "delivered")
-			} else {
-				l.count("export", fmt.Sprint("unexpected end after ", lines, " lines: ", err))
-			}
-			return
-		}
-	}
-}
-
-// tail resumes a tail, reads nothing for a while, and then everything that was missed.
-func (l *budgetLoad) tail(token string) {
-	from := l.newest.Add(-budgetResumed * budgetInterval)
-	response := l.get("tail", token, "/api/v1/logs/tail", url.Values{"query": {`{app="long"}`}}, "Last-Event-ID", strconv.FormatInt(from.UnixNano(), 10)+"-")
-	if response == nil {
-		return
-	}
-	defer response.Body.Close()
-	stall := time.NewTimer(3 * time.Second)
-	defer stall.Stop()
-	<-stall.C
-	lines := 0
-	for scanner := bufio.NewReaderSize(response.Body, 64<<10); ; {
-		line, err := scanner.ReadString('\n')
-		lines += strings.Count(line, longLineMark)
-		switch {
-		case lines >= budgetResumed:
-			l.count("tail", "resumed")
-			return
-		case strings.Contains(line, `"reason":"overloaded"`):
-			l.count("tail", "ended with overloaded")
-			return
-		case err != nil:
-			l.count("tail", fmt.Sprint("unexpected end after ", lines, " lines: ", err))
-			return
-		}
-	}
-}
-
-// slowBody announces a body of 399 KB, sends a quarter and then next to nothing, until logfence ends it.
-func (l *budgetLoad) slowBody(token string) {
-	l.body("body", "Authorization: Bearer "+token+"\r\n", 100<<10)
-}
-
-// body sends a part of a body, and counts how it ends.
-func (l *budgetLoad) body(kind, header string, sent int) {
-	dialer := net.Dialer{Timeout: time.Minute}
-	conn, err := dialer.DialContext(l.Context(), "tcp", strings.TrimPrefix(l.gateway.public, "http://"))
-	if err != nil {
-		l.count(kind, "unexpected "+err.Error())
-		return
-	}
-	defer conn.Close()
-	_, _ = fmt.Fprintf(conn, "POST /api/v1/logs/query HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 399000\r\n%s\r\nquery=", header)
-	go func() {
-		if sent > 0 {
-			_, _ = io.WriteString(conn, strings.Repeat("x", sent)) // refused ones are not read
-		}
-	}()
-	_ = conn.SetReadDeadline(time.Now().Add(2 * time.Minute))
-	status, err := bufio.NewReader(conn).ReadString('\n')
-	switch {
-	case strings.Contains(status, " 503 "):
-		l.count(kind, "refused")
-	case strings.Contains(status, " 400 "), strings.Contains(status, " 401 "):
-		l.count(kind, "ended with "+status[9:12])
-	case os.IsTimeout(err):
-		l.count(kind, "unexpected: stuck")
-	case err != nil:
-		l.count(kind, "connection closed")
-	default:
-		l.count(kind, "unexpected "+status)
-	}
-}
-
-func (l *budgetLoad) bodiesWithoutToken() {
-	var all sync.WaitGroup
-	for range budgetBodies {
-		all.Go(func() { l.body("body without a token", "", 0) })
-	}
-	all.Wait()
-}
-
-// smallQueries measures queries of a fourth tenant, one after the other, and in turn the same ones sent to the upstream
-// itself: what those take longer under load is not logfence's doing.
-func (l *budgetLoad) smallQueries(lasting time.Duration) (took, direct []time.Duration) {
+func (s *smallQueries) measure(lasting time.Duration) (took [2][]time.Duration) {
 	transport := &http.Transport{DisableCompression: true}
 	defer transport.CloseIdleConnections()
-	send := func(base, path string) time.Duration {
-		r, err := http.NewRequestWithContext(l.Context(), http.MethodGet, base+path+"?limit=1&query=%7Bapp%3D%22small%22%7D", nil)
-		if err != nil {
-			l.Fatal(err)
-		}
-		r.Header.Set("Authorization", "Bearer "+l.tokens[3])
-		began := time.Now()
-		response, err := transport.RoundTrip(r)
-		if err != nil {
-			l.Fatal(err)
-		}
-		_, _ = io.Copy(io.Discard, response.Body)
-		_ = response.Body.Close()
-		if response.StatusCode != http.StatusOK {
-			l.Errorf("a small query: %d", response.StatusCode)
-		}
-		return time.Since(began)
-	}
 	for end := time.Now().Add(lasting); time.Now().Before(end); {
-		took = append(took, send(l.gateway.public, "/api/v1/logs/query"))
-		direct = append(direct, send(l.upstream, "/loki/api/v1/query_range"))
+		for i, base := range s.bases {
+			took[i] = append(took[i], s.send(transport, base))
+		}
 		pause := time.NewTimer(10 * time.Millisecond)
 		<-pause.C
 	}
-	return took, direct
+	return took
+}
+
+func (s *smallQueries) send(transport http.RoundTripper, base string) time.Duration {
+	r, err := http.NewRequestWithContext(s.Context(), http.MethodGet, base+"?limit=1&query=%7Bapp%3D%22small%22%7D", nil)
+	if err != nil {
+		s.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+s.token)
+	began := time.Now()
+	response, err := transport.RoundTrip(r)
+	if err != nil {
+		s.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, response.Body)
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		s.Errorf("a small query: %d", response.StatusCode)
+	}
+	return time.Since(began)
 }
 
 // longLines is a Loki with budgetLines lines of each query in the past, which it makes as it writes them: its own

@@ -39,6 +39,13 @@ var on stage
 
 // TestMain also guarantees that logfence ends in order, and that nothing is left running; see [afterwards] for more.
 func TestMain(m *testing.M) {
+	if load := os.Getenv(budgetLoadEnv); load != "" {
+		if err := runBudgetLoad(load); err != nil {
+			fmt.Fprintln(os.Stderr, "e2e: load:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	flag.Parse()
 	inParallel(8)
 	code, err := run(m)

@@ -1,10 +1,8 @@
 package httpapi
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"slices"
 	"strconv"
 	"time"
@@ -80,7 +78,7 @@ func (s *Server) writeContext(c echo.Context, r *contextReader, size contextByte
 		return false, err
 	}
 	reserved.Fill(pages.Size(lines.older) + pages.Size(lines.same) + pages.Size(lines.newer))
-	return true, lines.write(c)
+	return true, lines.write(s.pieceWriter(c))
 }
 
 // contextReader requests the lines around a time.
@@ -168,45 +166,18 @@ func (r *contextReader) part(ctx context.Context, w loki.Window, direction strin
 }
 
 // write writes the response in pieces, so that it is not held beside the lines.
-func (l contextLines) write(c echo.Context) error {
-	c.Response().Header().Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
-	w := &pieceWriter{to: c.Response()}
+func (l contextLines) write(w *pieceWriter) error {
 	for _, part := range []struct {
 		name  string
 		lines []loki.Entry
 	}{{`{"before":[`, l.older}, {`],"at":[`, l.same}, {`],"after":[`, l.newer}} {
 		w.buffer.WriteString(part.name)
-		for i, e := range part.lines {
-			if i > 0 {
-				w.buffer.WriteByte(',')
-			}
-			appendLine(&w.buffer, e)
-			if err := w.flush(writePiece); err != nil {
-				return err
-			}
+		if err := w.lines(len(part.lines), func(i int) { appendLine(&w.buffer, part.lines[i]) }); err != nil {
+			return err
 		}
 	}
 	w.buffer.WriteString(`],"truncated":` + strconv.FormatBool(l.cut || l.dense) + "}\n")
 	return w.flush(0)
-}
-
-// writePiece is how much of a response that is made here is written at once.
-const writePiece = 64 << 10
-
-// pieceWriter writes what is in its buffer.
-type pieceWriter struct {
-	to     io.Writer
-	buffer bytes.Buffer
-}
-
-// flush writes the buffer if it holds more than so many bytes.
-func (w *pieceWriter) flush(above int) error {
-	if w.buffer.Len() <= above {
-		return nil
-	}
-	_, err := w.to.Write(w.buffer.Bytes())
-	w.buffer.Reset()
-	return aborted(err)
 }
 
 // streamQuery fences a selector as a log query. A pipeline is refused: it would leave out lines of the context.

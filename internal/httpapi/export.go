@@ -17,6 +17,7 @@ import (
 	"github.com/logfence/logfence/internal/pages"
 	"github.com/logfence/logfence/internal/tenancy"
 	"github.com/logfence/logfence/internal/tenant"
+	"github.com/logfence/logfence/internal/turns"
 	"github.com/logfence/logfence/internal/web"
 )
 
@@ -41,7 +42,7 @@ func (s *Server) ExportLogs(c echo.Context, p api.ExportLogsParams) error {
 	if err := s.checkBytesRead(c, q, w); err != nil {
 		return err
 	}
-	x := &export{Context: c, problemOf: s.problemOf, format: f, left: most, limited: p.Limit != nil}
+	x := &export{Context: c, turns: s.turns, problemOf: s.problemOf, format: f, left: most, limited: p.Limit != nil}
 	x.name = fileName(callerOf(c).Tenants, w, f.extension)
 	return x.finish(x.run(c.Request().Context(), pages.Walk{
 		Source: s.pageSource(requestOptions(c), q), Window: w, Lines: pageLines(c), LongBytes: s.longBytes(), Reserve: s.pageMemory(c),
@@ -80,7 +81,7 @@ func fileName(tenants []tenant.Name, w loki.Window, extension string) string {
 	return "logs-" + whose + "-" + nameTime(w.Start) + "-" + nameTime(w.End) + extension
 }
 
-// export is one export in progress. Its memory is that of a page and of the write buffers.
+// export is one export in progress. Its memory is that of a page and of a piece.
 type export struct {
 	echo.Context
 
@@ -92,13 +93,12 @@ type export struct {
 	limited bool // by the caller, not by the server alone
 	lines   int  // written so far
 
-	out    io.Writer    // nil before the first page
-	gzip   *gzip.Writer // nil if the client doesn't take it
-	buffer bytes.Buffer
+	turns turns.Turns
+	began bool
+	text  bytes.Buffer // of the next piece
+	piece bytes.Buffer // the same as it is sent
+	gzip  *gzip.Writer // writes to the piece; nil if the client doesn't take it
 }
-
-// exportChunk is how much is written at once.
-const exportChunk = 64 << 10
 
 // headerExportLines is a trailer (RFC 9110, section 6.5) that a complete export alone has: its number of lines.
 const (
@@ -130,9 +130,10 @@ func (x *export) run(ctx context.Context, w pages.Walk) error {
 
 // begin sends the header, with the first page: an error before that still has its status.
 func (x *export) begin() error {
-	if x.out != nil {
+	if x.began {
 		return nil
 	}
+	x.began = true
 	h := x.Response().Header()
 	h.Set(echo.HeaderContentType, x.format.media)
 	h.Set(echo.HeaderContentDisposition, `attachment; filename="`+x.name+`"`)
@@ -140,50 +141,62 @@ func (x *export) begin() error {
 	if x.Request().ProtoAtLeast(1, 1) {
 		h.Set(headerTrailer, headerExportLines)
 	}
-	x.out = x.Response()
 	if web.AcceptsGzip(x.Request().Header) {
 		h.Set(echo.HeaderContentEncoding, "gzip")
-		z, err := gzip.NewWriterLevel(x.Response(), gzip.BestSpeed)
+		z, err := gzip.NewWriterLevel(&x.piece, gzip.BestSpeed)
 		if err != nil {
 			return fmt.Errorf("compress: %w", err)
 		}
-		x.gzip, x.out = z, z
+		x.gzip = z
 	}
 	x.Response().WriteHeader(http.StatusOK)
-	_, err := io.WriteString(x.out, x.format.header)
-	return aborted(err)
+	x.text.WriteString(x.format.header)
+	return x.send()
 }
 
+// write writes a page, a piece at a time, each of which is made in a turn, and flushes it, so that a client sees progress.
 func (x *export) write(page []loki.Entry) error {
 	if err := x.begin(); err != nil {
 		return err
 	}
-	for _, e := range page {
-		x.format.line(&x.buffer, e)
-		if x.buffer.Len() >= exportChunk {
-			if err := x.send(); err != nil {
-				return err
+	for i := 0; i < len(page); {
+		var err error
+		x.turns.Do(func() {
+			for ; i < len(page) && x.text.Len() < writePiece; i++ {
+				x.format.line(&x.text, page[i])
 			}
+			if err = x.compress(); err == nil && x.gzip != nil && i == len(page) {
+				err = x.gzip.Flush()
+			}
+		})
+		if err == nil {
+			err = x.sendPiece()
 		}
-	}
-	if err := x.send(); err != nil {
-		return err
-	}
-	// Flush each page, so that a client sees progress.
-	if x.gzip != nil {
-		if err := x.gzip.Flush(); err != nil {
+		if err != nil {
 			return aborted(err)
 		}
 	}
 	return aborted(flush(x))
 }
 
-// send writes the buffer.
-func (x *export) send() error {
-	_, err := x.out.Write(x.buffer.Bytes())
-	x.buffer.Reset()
-	return aborted(err)
+// compress makes the piece of the text.
+func (x *export) compress() error {
+	to := io.Writer(&x.piece)
+	if x.gzip != nil {
+		to = x.gzip
+	}
+	_, err := x.text.WriteTo(to)
+	return err
 }
+
+// sendPiece writes the piece.
+func (x *export) sendPiece() error {
+	_, err := x.piece.WriteTo(x.Response())
+	return err
+}
+
+// send writes the text.
+func (x *export) send() error { return aborted(errors.Join(x.compress(), x.sendPiece())) }
 
 // aborted marks an error of writing to the client: nothing more can be sent to it.
 func aborted(err error) error {
@@ -212,10 +225,10 @@ func (x *export) finish(err error) error {
 			return err
 		}
 	}
-	if x.gzip != nil {
-		return aborted(x.gzip.Close())
+	if x.gzip == nil {
+		return nil
 	}
-	return nil
+	return aborted(errors.Join(x.gzip.Close(), x.sendPiece()))
 }
 
 // fail writes the last record of an export that failed.
@@ -224,7 +237,7 @@ func (x *export) fail(cause error) error {
 	p := x.problemOf(cause, d.Requested...)
 	p.RequestID = d.RequestID
 	d.Code, d.Cause = p.Code, cause
-	if err := x.format.failure(&x.buffer, p); err != nil {
+	if err := x.format.failure(&x.text, p); err != nil {
 		return aborted(err)
 	}
 	return x.send()
@@ -238,6 +251,6 @@ func (x *export) complete() error {
 	if x.format.end == nil {
 		return nil
 	}
-	x.format.end(&x.buffer, x.lines)
+	x.format.end(&x.text, x.lines)
 	return x.send()
 }

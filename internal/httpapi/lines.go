@@ -178,7 +178,7 @@ func (s *Server) linesPage(c echo.Context, r linesRequest) error {
 		return err
 	}
 	room.fill(pages.Size(page.All))
-	return writeLinesPage(c, page)
+	return writeLinesPage(s.pieceWriter(c), page)
 }
 
 // slottedSource requests each response of a page with a slot at Loki of its own: a page may wait for more memory between two of
@@ -241,18 +241,10 @@ func (keptRoom) Fill(int64) {}
 func (keptRoom) Release()   {}
 
 // writeLinesPage writes the response in pieces, so that it is not held beside the lines.
-func writeLinesPage(c echo.Context, page pages.Page) error {
-	c.Response().Header().Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
-	w := &pieceWriter{to: c.Response()}
+func writeLinesPage(w *pieceWriter, page pages.Page) error {
 	w.buffer.WriteString(`{"lines":[`)
-	for i := range page.Lines() {
-		if i > 0 {
-			w.buffer.WriteByte(',')
-		}
-		appendListedLine(&w.buffer, page.Batch, i)
-		if err := w.flush(writePiece); err != nil {
-			return err
-		}
+	if err := w.lines(len(page.Lines()), func(i int) { appendListedLine(&w.buffer, page.Batch, i) }); err != nil {
+		return err
 	}
 	w.buffer.WriteByte(']')
 	for _, on := range []struct {

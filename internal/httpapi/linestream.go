@@ -14,6 +14,7 @@ import (
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/pages"
+	"github.com/logfence/logfence/internal/turns"
 )
 
 // maxWindows is how many windows of a stream are read at the same time at most.
@@ -38,7 +39,7 @@ func (s *Server) streamLines(c echo.Context, r linesRequest, media string) error
 		Slot: x.querySlot, Kind: errorKind,
 	})
 	defer stream.Close()
-	w := &lineStream{Context: c, problemOf: s.problemOf, stream: stream, ndjson: media == mediaNDJSON, began: time.Now(), firstLine: s.recorder.FirstLine}
+	w := &lineStream{Context: c, problemOf: s.problemOf, stream: stream, turns: s.turns, ndjson: media == mediaNDJSON, began: time.Now(), firstLine: s.recorder.FirstLine}
 	d := recordOf(c)
 	h := c.Response().Header()
 	h.Set(echo.HeaderContentType, media)
@@ -89,6 +90,7 @@ type lineStream struct {
 	problemOf func(err error, queries ...string) *problem
 
 	stream    *pages.Stream
+	turns     turns.Turns
 	ndjson    bool
 	began     time.Time
 	firstLine func(time.Duration)
@@ -185,26 +187,30 @@ func (w *lineStream) sendLines(b pages.Batch) error {
 	}
 	var data bytes.Buffer
 	at := w.stream.Cursor()
-	lines := b.Lines()
-	for i := range lines {
-		if data.Len() == 0 {
-			data.WriteString(`{"lines":[`)
-		} else {
-			data.WriteByte(',')
-		}
-		appendListedLine(&data, b, i)
-		w.bytes += int64(len(lines[i].Line))
-		if data.Len() < writePiece && i < len(lines)-1 {
-			continue
-		}
-		data.WriteString(`]}`)
-		at.At = pages.PositionOf(b.All, b.First+i, b.Backward)
+	for i, n := 0, len(b.Lines()); i < n; {
+		data.Reset()
+		w.turns.Do(func() { i = w.encode(&data, b, i) })
+		at.At = pages.PositionOf(b.All, b.First+i-1, b.Backward)
 		if err := w.send("lines", at.String(), data.Bytes()); err != nil {
 			return err
 		}
-		data.Reset()
 	}
 	return nil
+}
+
+// encode writes the data of one event, of the lines from i on, and returns the next one.
+func (w *lineStream) encode(data *bytes.Buffer, b pages.Batch, i int) (next int) {
+	lines := b.Lines()
+	data.WriteString(`{"lines":[`)
+	for first := i; i < len(lines) && data.Len() < writePiece; i++ {
+		if i > first {
+			data.WriteByte(',')
+		}
+		appendListedLine(data, b, i)
+		w.bytes += int64(len(lines[i].Line))
+	}
+	data.WriteString(`]}`)
+	return i
 }
 
 func (w *lineStream) sendProgress() error {

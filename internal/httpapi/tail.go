@@ -19,6 +19,7 @@ import (
 
 	"github.com/logfence/logfence/gen/api"
 	"github.com/logfence/logfence/internal/loki"
+	"github.com/logfence/logfence/internal/pages"
 	"github.com/logfence/logfence/internal/tail"
 )
 
@@ -37,7 +38,7 @@ func (s *Server) TailLogs(c echo.Context, p api.TailLogsParams) error {
 		return err
 	}
 	defer f.close()
-	e := &events{Context: c}
+	e := &events{Context: c, encode: s.inTurn(encodeEntries)}
 	h := c.Response().Header()
 	h.Set(echo.HeaderContentType, "text/event-stream")
 	h.Set("X-Accel-Buffering", "no") // otherwise nginx buffers events until it has a page of them
@@ -57,6 +58,7 @@ func (s *Server) TailLogs(c echo.Context, p api.TailLogsParams) error {
 type events struct {
 	echo.Context
 
+	encode   func(*tail.Batch) []byte
 	received bool // whether the client has an id
 }
 
@@ -122,12 +124,21 @@ func (e *events) writeBatch(b *tail.Batch) error {
 	if err := e.write(head); err != nil {
 		return err
 	}
-	return e.write(b.Encoded(tail.FormatEvents, encodeEntries))
+	return e.write(b.Encoded(tail.FormatEvents, e.encode))
+}
+
+// inTurn has batches encoded in turns: those of lines that were missed come by the megabyte.
+func (s *Server) inTurn(encode func(*tail.Batch) []byte) func(*tail.Batch) []byte {
+	return func(b *tail.Batch) (text []byte) {
+		s.turns.Do(func() { text = encode(b) })
+		return text
+	}
 }
 
 // encodeEntries writes the data of an event of lines, to its end.
 func encodeEntries(b *tail.Batch) []byte {
 	var out bytes.Buffer
+	out.Grow(int(pages.Size(b.Entries)))
 	out.WriteString("data: {\"streams\":")
 	appendStreams(&out, b.Entries, nil)
 	out.WriteString("}\n\n")
@@ -180,9 +191,9 @@ func (s *Server) LokiTail(c echo.Context, p api.LokiTailParams) error {
 	conn.SetReadLimit(1 << 10)            // nothing is expected but control frames, which are shorter
 	client := conn.CloseRead(r.Context()) // ends when the client disconnects
 	defer context.AfterFunc(client, f.disconnect)()
-	w := &frames{conn: conn, response: c.Response(), timeout: s.clientTimeout, format: tail.FormatCategorized, encode: encodeCategorized}
+	w := &frames{conn: conn, response: c.Response(), timeout: s.clientTimeout, format: tail.FormatCategorized, encode: s.inTurn(encodeCategorized)}
 	if p.XLokiResponseEncodingFlags == nil {
-		w.format, w.encode = tail.FormatMerged, encodeMerged
+		w.format, w.encode = tail.FormatMerged, s.inTurn(encodeMerged)
 	}
 	end, err := w.run(client, f)
 	if isGone(client) || err != nil {
@@ -283,12 +294,14 @@ type frames struct {
 
 func encodeCategorized(b *tail.Batch) []byte {
 	var out bytes.Buffer
+	out.Grow(int(pages.Size(b.Entries)))
 	appendFrame(&out, b, nil)
 	return out.Bytes()
 }
 
 func encodeMerged(b *tail.Batch) []byte {
 	var out bytes.Buffer
+	out.Grow(int(pages.Size(b.Entries)))
 	cache := map[string]string{}
 	appendFrame(&out, b, func(e loki.Entry) string { return mergedLabels(e, cache) })
 	return out.Bytes()

@@ -63,13 +63,22 @@ func (c *Client) Entries(ctx context.Context, options RequestOptions, q tenancy.
 		return nil, err
 	}
 	defer response.Body.Close() //nolint:errcheck // it has been read, or is not needed
-	entries, err := c.decoding.entries(&limitedReader{from: response.Body, remaining: maxBytes})
+	entries, err := c.decode(&limitedReader{from: response.Body, remaining: maxBytes})
 	if err != nil {
 		return nil, err
 	}
 	backward := p.Direction != "forward"
 	slices.SortStableFunc(entries, func(a, b Entry) int { return compareEntries(a, b, backward) })
 	return entries, nil
+}
+
+// decode decodes a response in turns with others.
+func (c *Client) decode(r io.Reader) (entries []Entry, err error) {
+	err = c.turns.Read(r, func(r io.Reader) error {
+		entries, err = decodeEntries(r)
+		return err
+	})
+	return entries, err
 }
 
 func compareEntries(a, b Entry, backward bool) int {

@@ -23,6 +23,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/logfence/logfence/internal/turns"
 )
 
 // Client sends requests to one Loki. It is created once and safe for concurrent use.
@@ -31,7 +33,7 @@ type Client struct {
 	org               orgID
 	timeout           time.Duration
 	disableKeepAlives bool
-	decoding          decoding
+	turns             turns.Turns
 	storedPatterns    bool          // Config.DangerouslyStoredPatterns
 	actorLevels       *atomic.Int64 // lowered when Loki refuses as many
 	requiredLabel     string        // sent in X-Loki-Query-Limits, where ProbeWalls has found that Loki honours it; written before any request
@@ -69,7 +71,7 @@ func New(c Config, options ...Option) (*Client, error) {
 		org:               orgID(c.OrgID),
 		timeout:           c.Timeout,
 		disableKeepAlives: c.DisableKeepAlives,
-		decoding:          newDecoding(),
+		turns:             turns.New(),
 		storedPatterns:    c.DangerouslyStoredPatterns,
 		actorLevels:       &atomic.Int64{},
 		wrap:              func(t http.RoundTripper) http.RoundTripper { return t },
@@ -116,6 +118,9 @@ func (c *Client) filesChanged(what string) func(error) {
 		c.CloseIdleConnections() // those were made with the old ones
 	}
 }
+
+// Turns are those in which responses are decoded. Who works on many entries takes turns with that.
+func (c *Client) Turns() turns.Turns { return c.turns }
 
 // Reload reads the certificate and credential files now. Errors are logged as well.
 func (c *Client) Reload() error { return errors.Join(c.tls.reload(), c.credential.reload()) }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/logfence/logfence/internal/loki"
 )
 
@@ -153,21 +155,16 @@ func (m Cursor) delivered(entries []loki.Entry) map[uint64]int {
 	return counts
 }
 
-// fingerprint identifies a line: FNV-1a over all that makes a line, each part ended by a byte that UTF-8
-// does not have.
+// fingerprint identifies a line, in every process: all that makes a line, each part ended by a byte that UTF-8 does not
+// have.
 func fingerprint(e loki.Entry) uint64 {
-	const offset, prime = 14695981039346656037, 1099511628211
-	h := uint64(offset)
+	h := xxhash.New()
 	for _, part := range [...]string{e.Labels, e.Metadata, e.Parsed, e.Line} {
-		for i := range len(part) {
-			h = (h ^ uint64(part[i])) * prime
-		}
-		h = (h ^ 0xff) * prime
+		_, _ = h.WriteString(part) // it never fails
+		_, _ = h.Write([]byte{0xff})
 	}
-	for n := uint64(e.Nanos); n > 0; n >>= 8 { //nolint:gosec // bits, not a number
-		h = (h ^ n&0xff) * prime
-	}
-	return h
+	_, _ = h.Write(binary.BigEndian.AppendUint64(nil, uint64(e.Nanos))) //nolint:gosec // bits, not a number
+	return h.Sum64()
 }
 
 // fold48 folds a fingerprint to 48 bits.
