@@ -21,7 +21,7 @@ import (
 )
 
 // patience is how long a process may take to start or to stop, on a machine under load.
-const patience = time.Minute
+const patience = poll.Patience
 
 // gateway is a running `logfence serve`.
 type gateway struct {

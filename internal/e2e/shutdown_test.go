@@ -21,8 +21,12 @@ import (
 	"github.com/logfence/logfence/internal/poll"
 )
 
-// fleet is how many clients send requests at the same time, each over a connection of its own that it keeps.
-const fleet = 32
+// fleet is how many clients send requests at the same time, each over a connection of its own that it keeps; rounds is
+// how many responses each has before something happens, and after it.
+const (
+	fleet  = 32
+	rounds = 3
+)
 
 // TestShutdownLosesNothing guarantees that replicas can be replaced under load: two processes, clients
 // that send to one of them until its /readyz fails, as a load balancer does, and a real SIGTERM. Every
@@ -45,7 +49,7 @@ func handOver(t *testing.T, leaving, staying *gateway) {
 		clients.Go(func() error {
 			c := newLoadClient(t)
 			defer c.close()
-			for moved.Load() < 10*fleet {
+			for moved.Load() < rounds*fleet {
 				g := target.Load()
 				a, err := c.send(ctx, g.public, n)
 				if err != nil {
@@ -63,7 +67,7 @@ func handOver(t *testing.T, leaving, staying *gateway) {
 		})
 	}
 	clients.Go(func() error {
-		if err := poll.Until(ctx, func() (bool, error) { return served.Load() > 10*fleet, nil }); err != nil {
+		if err := poll.Until(ctx, func() (bool, error) { return served.Load() > rounds*fleet, nil }); err != nil {
 			return err
 		}
 		if err := leaving.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -119,7 +123,7 @@ func TestShutdownKeepsWhatBegan(t *testing.T) {
 		})
 	}
 	clients.Go(func() error {
-		if err := poll.Until(ctx, func() (bool, error) { return served.Load() > 10*fleet, nil }); err != nil {
+		if err := poll.Until(ctx, func() (bool, error) { return served.Load() > rounds*fleet, nil }); err != nil {
 			return err
 		}
 		return g.stop()

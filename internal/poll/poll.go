@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// Patience is how long a condition may take to hold, on a machine under load.
-	Patience = time.Minute
+	// Patience is how long a condition may take to hold, on a machine under load. It only ends a hang.
+	Patience = 3 * time.Minute
 	interval = 10 * time.Millisecond
 )
 
