@@ -21,15 +21,25 @@ var copyBuffers = sync.Pool{New: func() any { return new([copyBufferSize]byte) }
 // copyBody copies a response of so many bytes (below 0: not known) to the client until its end. The header goes
 // out with the first piece, so that a response that fails before it is still a problem and not half a response.
 // Not by httputil.ReverseProxy, which sends the header before it reads, and cannot turn what fails then into a
-// problem; the copying is the same.
+// problem; the copying is the same. As there, bytes are flushed early only where the length is not known: elsewhere
+// net/http holds less than 8 KB of them, and they are not all that the client waits for.
 func copyBody(c echo.Context, body io.Reader, length int64) error {
 	w := c.Response()
-	out := &latencyWriter{to: w, flush: func() error { return flush(c) }}
-	defer out.stop()
+	out, stop := io.Writer(w), func() {}
+	if length < 0 {
+		later := &latencyWriter{to: w, flush: func() error { return flush(c) }}
+		out, stop = later, later.stop
+	}
+	defer stop()
 	buffer, _ := copyBuffers.Get().(*[copyBufferSize]byte)
 	defer copyBuffers.Put(buffer)
 	for {
 		n, err := body.Read(buffer[:])
+		ended := errors.Is(err, io.EOF)
+		if ended {
+			stop()
+			out = w // nothing waits any more: net/http flushes what is written last
+		}
 		if n > 0 {
 			if !w.Committed && length > 0 {
 				w.Header().Set(echo.HeaderContentLength, strconv.FormatInt(length, 10))
@@ -38,16 +48,15 @@ func copyBody(c echo.Context, body io.Reader, length int64) error {
 				return fmt.Errorf("%w: %w", errAborted, err)
 			}
 		}
-		ended := errors.Is(err, io.EOF)
 		switch {
 		case ended && !w.Committed:
 			return fmt.Errorf("%w: an empty response", loki.ErrFailed)
 		case ended:
-			return nil // net/http flushes the rest
+			return nil
 		case err != nil && w.Committed:
 			// Flush the bytes that have arrived: a client that receives nothing at all may treat the connection as
 			// closed while idle, and repeat the request.
-			out.stop()
+			stop()
 			_ = flush(c) // the response is aborted either way
 			return fmt.Errorf("%w: %w", errAborted, err)
 		case err != nil:
