@@ -46,7 +46,7 @@ func readAsLoki(path string, values url.Values) error {
 			return parameterInvalid(name, "%s", wrong)
 		case read == "":
 			delete(values, name)
-		default:
+		case read != value:
 			values[name] = []string{read}
 		}
 	}
