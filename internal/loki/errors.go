@@ -91,13 +91,13 @@ func failed(format string, args ...any) error {
 
 // classify attributes an error of the transport to the caller, the deadline or Loki. The caller's
 // context is checked first, since its end makes everything else fail as well; request is made of it by
-// withDeadline or startClock. A connection's own deadline, which is set from it, may fail a moment before it ends.
+// withDeadline or startClock. A connection's own deadline, which is set from that of a context, may fail a moment before it ends.
 func classify(caller, request context.Context, kind, err error) error {
-	deadline, _ := request.Deadline()
+	deadline, limited := request.Deadline()
 	switch {
 	case caller.Err() != nil:
 		return fmt.Errorf("request to loki: %w", caller.Err())
-	case errors.Is(context.Cause(request), ErrTimeout), !time.Now().Before(deadline):
+	case errors.Is(context.Cause(request), ErrTimeout), limited && !time.Now().Before(deadline):
 		return &Error{Kind: ErrTimeout, Cause: err}
 	default:
 		return &Error{Kind: kind, Cause: err}
