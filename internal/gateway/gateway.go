@@ -79,8 +79,8 @@ type addrs struct{ public, admin string }
 // New wires the packages by the settings, without a port. ctx bounds the start alone; the caller has to close
 // what it returns. It fails where a file cannot be read or Loki is too old, not where Loki is away.
 //
-// stderr is where the log goes, and the audit log where it is configured so. Both write to it at the same time, a line with each
-// call, so it takes calls from several goroutines, as an *os.File does.
+// stderr is where the log goes, and the audit log where it is configured so. Both write to it at the same time, complete lines with
+// each call, so it takes calls from several goroutines, as an *os.File does.
 func New(ctx context.Context, c config.Config, stderr io.Writer) (_ *Gateway, err error) {
 	life := &lifecycle{}
 	defer func() {

@@ -12,18 +12,18 @@ import (
 	"time"
 )
 
-// slowSink takes a line when released, and keeps what it took.
+// slowSink takes lines when released, and keeps what it took.
 type slowSink struct {
-	take  chan error // one value for each line: nil, or why it is not taken
-	lines []string
+	take  chan error // one value for each call: nil, or why it is not taken
+	calls []string
 }
 
-func (s *slowSink) Write(line []byte) (int, error) {
+func (s *slowSink) Write(lines []byte) (int, error) {
 	if err := <-s.take; err != nil {
 		return 0, err
 	}
-	s.lines = append(s.lines, string(line))
-	return len(line), nil
+	s.calls = append(s.calls, string(lines))
+	return len(lines), nil
 }
 
 func put(t *testing.T, q *LogQueue, line string) {
@@ -33,53 +33,77 @@ func put(t *testing.T, q *LogQueue, line string) {
 	}
 }
 
-// TestLogQueueNeverWaits guarantees that a sink that takes nothing holds up nobody, that lines past the bounds
+// TestLogQueueNeverWaits guarantees that a sink that takes nothing holds up nobody, that lines past the bound
 // are dropped and counted, and that the others come out in their order once it takes lines again.
 func TestLogQueueNeverWaits(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct {
-		name string
-		size int // of a line
-		fit  int // lines
-	}{
-		{"bounded in lines", 10, maxQueuedLines},
-		{"bounded in bytes", 64 << 10, maxQueuedBytes / (64 << 10)},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
+	for _, size := range []int{10, 64 << 10} { // of a line
+		t.Run(fmt.Sprintf("lines of %d bytes", size), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				sink := &slowSink{take: make(chan error)}
 				q := NewLogQueue(sink)
-				line := func(i int) string { return fmt.Sprintf("%0*d\n", tt.size-1, i) }
+				line := func(i int) string { return fmt.Sprintf("%0*d\n", size-1, i) }
 				put(t, q, line(0))
-				synctest.Wait() // it is at the sink
+				synctest.Wait() // it is at the sink, and counts
+				fit := maxQueued / size
 				const more = 5
-				for i := range tt.fit + more {
+				for i := range fit - 1 + more {
 					put(t, q, line(i+1))
 				}
-				// The line at the sink counts in bytes, and no longer in lines.
-				want := uint64(more)
-				if tt.size*maxQueuedLines > maxQueuedBytes {
-					want++
-				}
-				if got := q.Dropped(); got != want {
-					t.Errorf("%d lines dropped, want %d", got, want)
+				if got := q.Dropped(); got != more {
+					t.Errorf("%d lines dropped, want %d", got, more)
 				}
 				close(sink.take) // takes all
 				if err := q.Close(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				if len(sink.lines) != tt.fit+1+more-int(want) {
-					t.Errorf("%d lines written", len(sink.lines))
-				}
-				for i, got := range sink.lines {
-					if got != line(i) {
-						t.Fatalf("line %d is %.20q", i, got)
+				written := 0
+				for got := range strings.Lines(strings.Join(sink.calls, "")) {
+					if got != line(written) {
+						t.Fatalf("line %d is %.20q", written, got)
 					}
+					written++
+				}
+				if written != fit {
+					t.Errorf("%d lines written, want %d", written, fit)
 				}
 			})
 		})
 	}
+}
+
+// TestLogQueueBatches guarantees that a line is written at once, and that those which come just after it are written
+// together, soon.
+func TestLogQueueBatches(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		sink := &slowSink{take: make(chan error)}
+		close(sink.take) // takes all
+		q := NewLogQueue(sink)
+		put(t, q, "a\n")
+		synctest.Wait()
+		put(t, q, "b\n")
+		put(t, q, "c\n")
+		synctest.Wait()
+		if got := strings.Join(sink.calls, "|"); got != "a\n" {
+			t.Errorf("written at once: %q", got)
+		}
+		time.Sleep(batchPause) // of the bubble's clock
+		synctest.Wait()
+		if got := strings.Join(sink.calls, "|"); got != "a\n|b\nc\n" {
+			t.Errorf("written: %q", got)
+		}
+		time.Sleep(batchPause)
+		put(t, q, "d\n")
+		synctest.Wait()
+		if got := strings.Join(sink.calls, "|"); got != "a\n|b\nc\n|d\n" {
+			t.Errorf("written after a pause: %q", got)
+		}
+		if err := q.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 // TestLogQueueEnds guarantees that Close waits for what is queued, but not past its context, and that a line
@@ -98,8 +122,8 @@ func TestLogQueueEnds(t *testing.T) {
 		}
 		put(t, q, "late\n")
 		close(sink.take)
-		if err := q.Close(t.Context()); err != nil || strings.Join(sink.lines, "") != "a\nb\n" {
-			t.Errorf("Close: %v, written %q", err, sink.lines)
+		if err := q.Close(t.Context()); err != nil || strings.Join(sink.calls, "") != "a\nb\n" {
+			t.Errorf("Close: %v, written %q", err, sink.calls)
 		}
 		if got := q.Dropped(); got != 1 {
 			t.Errorf("%d lines dropped, want 1", got)
@@ -107,23 +131,29 @@ func TestLogQueueEnds(t *testing.T) {
 	})
 }
 
-// TestLogQueueFails guarantees that a line that the sink does not take is counted, and the next one is tried.
+// TestLogQueueFails guarantees that lines that the sink does not take are counted, and the next ones are tried.
 func TestLogQueueFails(t *testing.T) {
 	t.Parallel()
-	sink := &slowSink{take: make(chan error, 3)}
-	for _, err := range []error{nil, errors.New("no space left on device"), nil} {
-		sink.take <- err
-	}
-	q := NewLogQueue(sink)
-	for _, line := range []string{"a\n", "b\n", "c\n"} {
-		put(t, q, line)
-	}
-	if err := q.Close(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if got := strings.Join(sink.lines, ""); got != "a\nc\n" || q.Dropped() != 1 {
-		t.Errorf("written %q, %d dropped", got, q.Dropped())
-	}
+	synctest.Test(t, func(t *testing.T) {
+		sink := &slowSink{take: make(chan error, 3)}
+		for _, err := range []error{nil, errors.New("no space left on device"), nil} {
+			sink.take <- err
+		}
+		q := NewLogQueue(sink)
+		put(t, q, "a\n")
+		synctest.Wait() // it is written; the next ones are collected
+		put(t, q, "b\n")
+		put(t, q, "c\n")
+		time.Sleep(2 * batchPause) // of the bubble's clock
+		synctest.Wait()
+		put(t, q, "d\n")
+		if err := q.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(sink.calls, ""); got != "a\nd\n" || q.Dropped() != 2 {
+			t.Errorf("written %q, %d dropped", got, q.Dropped())
+		}
+	})
 }
 
 // TestLogQueueLinesAreComplete guarantees that lines of many writers come out complete, each writer's in order,
@@ -132,7 +162,7 @@ func TestLogQueueLinesAreComplete(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	q := NewLogQueue(&out)
-	const writers, each = 8, 500 // fewer than maxQueuedLines
+	const writers, each = 8, 500 // fewer than fit
 	var running sync.WaitGroup
 	for i := range writers {
 		running.Go(func() {
