@@ -32,16 +32,13 @@ type aggregateKey struct {
 }
 
 type aggregate struct {
-	since time.Time
+	since string
 	count uint64
 	line  lineOutcome
 }
 
-// add counts a request if it is one too many, and reports whether it has.
+// add counts a request without a tenant if it is one too many, and reports whether it has.
 func (g *aggregates) add(d *AccessRecord, flush func()) bool {
-	if len(d.Tenants) > 0 {
-		return false
-	}
 	if g.limiter == nil {
 		g.limiter = rate.NewLimiter(aggregateRate, aggregateBurst)
 	}
@@ -74,7 +71,7 @@ func (g *aggregates) take() []line {
 	for _, key := range keys {
 		counted := g.counts[key]
 		lines = append(lines, line{
-			Type: "audit", Stage: stageAggregate, Time: time.Now().UTC(), Since: counted.since, Count: counted.count, lineOutcome: &counted.line,
+			Type: "audit", Stage: stageAggregate, Time: lineTime(time.Now()), Since: counted.since, Count: counted.count, lineOutcome: &counted.line,
 		})
 	}
 	g.counts, g.timer = nil, nil
@@ -83,6 +80,9 @@ func (g *aggregates) take() []line {
 
 // aggregated counts a request that gets no record of its own, and reports whether it is one.
 func (a *Log) aggregated(d *AccessRecord) bool {
+	if len(d.Tenants) > 0 {
+		return false
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.aggregates.add(d, a.flushAggregates)

@@ -182,25 +182,25 @@ const (
 type line struct {
 	Type      string        `json:"type"`  // always "audit", which no log line has
 	Stage     string        `json:"stage"` // see stageRequest
-	Time      time.Time     `json:"time"`
+	Time      string        `json:"time"`  // times are those of [lineTime]
 	RequestID string        `json:"request_id,omitempty"`
 	Subject   string        `json:"subject,omitempty"`
 	Issuer    string        `json:"issuer,omitempty"`
 	Tenants   []tenant.Name `json:"tenants,omitempty"`
 	Grants    []string      `json:"grants,omitempty"`
 	// AccessFile names the content of the file of grants; AnyTenant marks access to every tenant.
-	AccessFile string    `json:"access_file,omitempty"`
-	AnyTenant  bool      `json:"any_tenant,omitempty"`
-	Client     string    `json:"client,omitempty"`
-	Operation  string    `json:"operation,omitempty"`
-	Query      []string  `json:"query,omitempty"`
-	Fenced     []string  `json:"fenced,omitempty"`
-	Start      time.Time `json:"start,omitzero"`
-	End        time.Time `json:"end,omitzero"`
-	Lost       uint64    `json:"lost,omitempty"` // of a gap: how many are missing
+	AccessFile string   `json:"access_file,omitempty"`
+	AnyTenant  bool     `json:"any_tenant,omitempty"`
+	Client     string   `json:"client,omitempty"`
+	Operation  string   `json:"operation,omitempty"`
+	Query      []string `json:"query,omitempty"`
+	Fenced     []string `json:"fenced,omitempty"`
+	Start      string   `json:"start,omitempty"`
+	End        string   `json:"end,omitempty"`
+	Lost       uint64   `json:"lost,omitempty"` // of a gap: how many are missing
 	// Of an aggregate: how many requests there were, and when the first of them was.
-	Count uint64    `json:"count,omitempty"`
-	Since time.Time `json:"since,omitzero"`
+	Count uint64 `json:"count,omitempty"`
+	Since string `json:"since,omitempty"`
 	*lineOutcome
 }
 
@@ -231,13 +231,14 @@ func (a *Log) record(d AccessRecord, stage string, o *lineOutcome) line {
 	return r
 }
 
-// lineTime is a time in UTC that JSON can hold: RFC 3339 ends with the year 9999, and a caller's time with an
-// offset can be later. Encoding it would fail, and so would the record.
-func lineTime(t time.Time) time.Time {
-	if y := t.UTC().Year(); y < 0 || y > 9999 {
-		return time.Time{}
+// lineTime is a time in UTC as RFC 3339, as encoding/json writes it, which takes several times as long. Empty: there is none, or
+// one that RFC 3339 cannot hold: it ends with the year 9999, and a caller's time with an offset can be later.
+func lineTime(t time.Time) string {
+	t = t.UTC()
+	if y := t.Year(); t.IsZero() || y < 0 || y > 9999 {
+		return ""
 	}
-	return t.UTC()
+	return t.Format(time.RFC3339Nano)
 }
 
 func (a *Log) queries(texts []string) []string {
@@ -278,7 +279,7 @@ func (a *Log) resume() error {
 	if !a.failing {
 		return nil
 	}
-	if err := a.write(line{Type: "audit", Stage: stageGap, Time: time.Now().UTC(), Lost: a.gap}); err != nil {
+	if err := a.write(line{Type: "audit", Stage: stageGap, Time: lineTime(time.Now()), Lost: a.gap}); err != nil {
 		return err
 	}
 	a.log.LogAttrs(context.Background(), slog.LevelWarn, "audit records are written again", slog.Uint64("lost", a.gap))
