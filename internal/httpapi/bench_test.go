@@ -33,7 +33,9 @@ func BenchmarkHandler(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	limiter := newLimiter(b, func(c *limits.Config) { c.Rate, c.Burst = 1e9, 1e9 })
+	limiter := newLimiter(b, func(c *limits.Config) {
+		c.Rate, c.Burst, c.MaxQueryBytesRead = 1e9, 1e9, limits.Defaults().MaxQueryBytesRead
+	})
 	log := telemetry.NewLogger(slog.LevelInfo, telemetry.FormatJSON, io.Discard)
 	recorder := telemetry.NewRecorder(log, telemetry.WithMetrics(telemetry.NewMetrics()))
 	client, err := loki.New(loki.Config{URL: upstream.URL}, loki.WithTransport(recorder.Transport))
@@ -41,7 +43,10 @@ func BenchmarkHandler(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer client.Close()
-	s, err := New(Config{Verifier: everybody(), Fence: fence, Parsing: turns, Limits: limiter, Loki: client, Recorder: recorder, Log: log, Compat: true})
+	s, err := New(Config{
+		Verifier: everybody(), Fence: fence, Parsing: turns, Limits: limiter, Loki: client, Recorder: recorder, Log: log, Compat: true,
+		Now: func() time.Time { return now }, // at which the tokens are valid
+	})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,28 +62,50 @@ func newEstimator(client *loki.Client, now func() time.Time) (*estimator, error)
 // of estimates what a query with these reads takes from Loki over a window: the sum over its selectors, as Loki counts it
 // for its own max_query_bytes_read. With an error it is the sum of what is known.
 func (e *estimator) of(ctx context.Context, options loki.RequestOptions, reads []tenancy.Read, w loki.Window) (loki.IndexEstimate, error) {
+	keys := keysOf(reads, w)
+	total, failed := e.cached(keys)
+	if len(keys) == 0 {
+		return total, failed
+	}
 	ctx, cancel := context.WithTimeout(ctx, estimateTimeout)
 	defer cancel()
-	var (
-		mu    sync.Mutex
-		total loki.IndexEstimate
-	)
+	var mu sync.Mutex
 	var requests errgroup.Group // whose context would end the others with the first that fails
 	requests.SetLimit(estimatesAtOnce)
-	for key, times := range keysOf(reads, w) {
+	for key, times := range keys {
 		requests.Go(func() error {
-			found, err := e.one(ctx, options, key)
+			found, err := e.fetch(ctx, options, key)
 			mu.Lock()
 			defer mu.Unlock()
-			total.Streams += times * found.Streams
-			total.Chunks += times * found.Chunks
-			total.Bytes += times * found.Bytes
-			total.Entries += times * found.Entries
+			add(&total, found, times)
 			return err
 		})
 	}
 	err := requests.Wait()
-	return total, err
+	return total, cmp.Or(failed, err)
+}
+
+// cached is the sum of what is known of the keys, which are removed, and the error of one of them.
+func (e *estimator) cached(keys map[estimateKey]int64) (total loki.IndexEstimate, failed error) {
+	minute := e.now().Unix() / 60
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for key, times := range keys {
+		if known, ok := e.known.Get(key); ok && known.minute == minute {
+			add(&total, known.found, times)
+			failed = cmp.Or(failed, known.err)
+			delete(keys, key)
+		}
+	}
+	return total, failed
+}
+
+// add adds an estimate so many times.
+func add(total *loki.IndexEstimate, found loki.IndexEstimate, times int64) {
+	total.Streams += times * found.Streams
+	total.Chunks += times * found.Chunks
+	total.Bytes += times * found.Bytes
+	total.Entries += times * found.Entries
 }
 
 // keysOf are the selectors of a query, each with the window that it is read over and how often that is so.
@@ -96,20 +119,15 @@ func keysOf(reads []tenancy.Read, w loki.Window) map[estimateKey]int64 {
 	return keys
 }
 
-func (e *estimator) one(ctx context.Context, options loki.RequestOptions, key estimateKey) (loki.IndexEstimate, error) {
+// fetch requests an estimate of Loki, and caches it.
+func (e *estimator) fetch(ctx context.Context, options loki.RequestOptions, key estimateKey) (loki.IndexEstimate, error) {
 	minute := e.now().Unix() / 60
-	e.mu.Lock()
-	cached, ok := e.known.Get(key)
-	e.mu.Unlock()
-	if ok && cached.minute == minute {
-		return cached.found, cached.err
-	}
 	found, err := e.request(ctx, options, key.selector, loki.Window{Start: time.Unix(key.start*60, 0), End: time.Unix(key.end*60, 0)})
 	// A caller that leaves must not take the budget from the next query.
 	if len(key.selector.LogQL()) <= maxEstimateKey && !errors.Is(ctx.Err(), context.Canceled) {
 		e.mu.Lock()
+		defer e.mu.Unlock()
 		e.known.Add(key, estimated{minute: minute, found: found, err: err})
-		e.mu.Unlock()
 	}
 	return found, err
 }
