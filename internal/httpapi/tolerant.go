@@ -60,13 +60,13 @@ func (o *operation) merge(values, form url.Values) error {
 	return nil
 }
 
-// known returns the parameters that the operation has, with the values that Loki would read, and checks those that
+// known leaves of the values those of parameters that the operation has, as Loki would read them, and checks those that
 // Loki checks although it does not use them here.
 func (o *operation) known(values url.Values) (url.Values, error) {
-	accepted := url.Values{}
 	for name, given := range values {
 		repeats, known := o.repeats[name]
 		if !known && name != legacyRegexp && !slices.Contains(lokiReads[o.route.Path], name) {
+			delete(values, name)
 			continue
 		}
 		if len(given) > 1 && !repeats {
@@ -76,19 +76,19 @@ func (o *operation) known(values url.Values) (url.Values, error) {
 			return nil, err
 		}
 		given = slices.DeleteFunc(given, func(value string) bool { return value == "" && o.ignoresEmpty })
-		if len(given) > 0 {
-			accepted[name] = given
+		if values[name] = given; len(given) == 0 {
+			delete(values, name)
 		}
 	}
-	if err := readAsLoki(o.route.Path, accepted); err != nil {
+	if err := readAsLoki(o.route.Path, values); err != nil {
 		return nil, err
 	}
-	for name := range accepted {
+	for name := range values {
 		if _, known := o.repeats[name]; !known && name != legacyRegexp {
-			delete(accepted, name)
+			delete(values, name)
 		}
 	}
-	return accepted, o.checkRequired(accepted)
+	return values, o.checkRequired(values)
 }
 
 // checkRequired refuses a request without a query as Loki's parser does: it sees no query as an empty one.
