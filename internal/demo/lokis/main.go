@@ -132,10 +132,11 @@ func runAll(ctx context.Context, cells []cell, binary, tests, logs string, progr
 			return results, err
 		}
 		log := filepath.Join(logs, c.version+"-"+c.configuration.Name+".log")
-		r := c.run(ctx, binary, tests, log)
+		r, text := c.run(ctx, binary, tests, log)
 		results[c.String()] = r
 		_, _ = fmt.Fprintf(progress, "%s: %s\n", c, r)
 		if r.err != nil {
+			_, _ = fmt.Fprintf(progress, "%s\n", failures(text))
 			errs = append(errs, fmt.Errorf("%s: %w: see %s", c, r.err, log))
 		}
 	}
@@ -144,16 +145,29 @@ func runAll(ctx context.Context, cells []cell, binary, tests, logs string, progr
 
 func (c cell) String() string { return c.version + " " + c.configuration.Name }
 
-var verdict = regexp.MustCompile(`(?m)^\s*--- (PASS|FAIL|SKIP): `)
-
-func (c cell) run(ctx context.Context, binary, tests, log string) (r result) {
+// run runs the tests in the cell, and keeps their output in the file log.
+func (c cell) run(ctx context.Context, binary, tests, log string) (result, []byte) {
 	cmd := exec.CommandContext(ctx, binary, "-test.run="+tests, "-test.v", "-test.timeout=30m") //nolint:gosec // our own tests
 	cmd.Dir = filepath.Join("internal", "e2e")
 	cmd.Env = append(os.Environ(), "LOGFENCE_TEST_LOKI_CONFIG="+c.configuration.Name, "LOGFENCE_TEST_LOKI_VERSION="+c.version)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	began := time.Now()
 	text, err := cmd.CombinedOutput()
+	r := count(text)
 	r.took, r.err = time.Since(began), err
+	if r.err == nil && r.passed == 0 {
+		r.err = errors.New("no test ran")
+	}
+	if err := os.WriteFile(log, text, 0o600); err != nil {
+		r.err = errors.Join(r.err, err)
+	}
+	return r, text
+}
+
+var verdict = regexp.MustCompile(`(?m)^\s*--- (PASS|FAIL|SKIP): `)
+
+// count counts the tests and subtests in the output of tests that ran with -test.v.
+func count(text []byte) (r result) {
 	for _, m := range verdict.FindAllSubmatch(text, -1) {
 		switch string(m[1]) {
 		case "PASS":
@@ -164,13 +178,25 @@ func (c cell) run(ctx context.Context, binary, tests, log string) (r result) {
 			r.skipped++
 		}
 	}
-	if r.err == nil && r.passed == 0 {
-		r.err = errors.New("no test ran")
-	}
-	if err := os.WriteFile(log, text, 0o600); err != nil {
-		r.err = errors.Join(r.err, err)
-	}
 	return r
+}
+
+var progressLine = regexp.MustCompile(`^\s*(=== (RUN|PAUSE|CONT) |--- (PASS|SKIP): )`)
+
+// failures is the output of tests without the thousands of lines that say which test began or passed, and not longer than a reader
+// of CI's log reads: CI keeps no files.
+func failures(text []byte) string {
+	const most = 300
+	var lines []string
+	for line := range strings.Lines(string(text)) {
+		if !progressLine.MatchString(line) {
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) > most {
+		lines = append(lines[:most:most], "…\n")
+	}
+	return strings.Join(lines, "")
 }
 
 // table writes the results with a row for each configuration and a column for each version.
