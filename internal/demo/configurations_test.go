@@ -1,6 +1,8 @@
 package demo
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -59,5 +61,21 @@ func TestApply(t *testing.T) {
 		if got := tenants.Apply(LokiOptions{}).Organization(map[string]string{"tenant_id": tenant}); got != want {
 			t.Errorf("%q is written to %q, want %q", tenant, got, want)
 		}
+	}
+}
+
+// TestNightlyVersions guarantees that the nightly workflow runs the matrix with every version that has a module.
+func TestNightlyVersions(t *testing.T) {
+	t.Parallel()
+	versions, err := Versions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	workflow, err := os.ReadFile(filepath.Join("..", "..", ".github", "workflows", "lokis.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `version: ["` + strings.Join(versions, `", "`) + `"]`; !strings.Contains(string(workflow), want) {
+		t.Errorf("no %s in the workflow", want)
 	}
 }
