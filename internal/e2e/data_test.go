@@ -47,12 +47,20 @@ type calendar struct {
 // newCalendar puts the old logs where Loki no longer queries its ingester (older than three hours), and
 // the fresh ones where it queries both. All times are whole minutes of the past: the same request sent twice has
 // one response.
-func newCalendar(now time.Time) calendar {
+//
+// Where only the store is queried, the fresh ones are three hours older: a Loki that is one process does not look into its store
+// for what its ingester may still have, which is 2h41m by default (3.7.8, pkg/loki/modules.go, calculateMaxLookBack), with
+// querier.query_store_only as without.
+func newCalendar(now time.Time, storeOnly bool) calendar {
 	m := now.Truncate(time.Minute)
 	at := func(d time.Duration) time.Time { return m.Add(-d) }
+	var older time.Duration
+	if storeOnly {
+		older = 3 * time.Hour
+	}
 	return calendar{
 		old:    window{"store", at(6 * time.Hour), at(4 * time.Hour), 10 * time.Minute, "20m", "20m"},
-		fresh:  window{"ingester", at(14 * time.Minute), at(2 * time.Minute), 2 * time.Minute, "15m", "5m"},
+		fresh:  window{"ingester", at(older + 14*time.Minute), at(older + 2*time.Minute), 2 * time.Minute, "15m", "5m"},
 		across: window{"both", at(6 * time.Hour), at(time.Minute), 30 * time.Minute, "7h", "1h"},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -63,6 +64,9 @@ func TestQueriesMatchAlphaAlone(t *testing.T) {
 		through := on.gateway.send(t, request{method: d.method, path: d.path, params: with(clone(params), "query", text(q.text))})
 		direct := sendToLoki(t, on.alone, request{path: lokiPath, params: with(clone(params), "query", text(q.toLoki()))})
 		unleaked(t, through)
+		if on.configuration.Loki.Separate {
+			through.body, direct.body = scalarTime.ReplaceAll(through.body, []byte("${1}0")), scalarTime.ReplaceAll(direct.body, []byte("${1}0"))
+		}
 		if q.ordered {
 			sameOrder(t, through, direct)
 		}
@@ -104,6 +108,10 @@ func TestQueriesMatchAlphaAlone(t *testing.T) {
 		})
 	}
 }
+
+// scalarTime is the time of a scalar. Loki (3.7.8, pkg/querier/queryrange/prometheus.go, marshalScalar) takes milliseconds for seconds
+// there, and something else where it has passed the response on as JSON.
+var scalarTime = regexp.MustCompile(`("resultType":"scalar","result":\[)[0-9.]+`)
 
 func asIs(text string) string { return text }
 

@@ -40,14 +40,16 @@ func (s selector) toLokiIn(nest string) string {
 // brings anything of others into the response.
 func TestHostileQueriesMatchAlphaAlone(t *testing.T) {
 	t.Parallel()
-	var found atomic.Int64
+	var sent, found atomic.Int64
 	t.Cleanup(func() {
-		if t.Logf("%d responses hold something", found.Load()); !t.Failed() && found.Load() < 200 {
+		t.Logf("%d responses compared, %d with something in them", sent.Load(), found.Load())
+		if !t.Failed() && found.Load() < sent.Load()/2 {
 			t.Error("too few responses hold anything")
 		}
 	})
 	compare := func(t *testing.T, d route, path string, params url.Values, through, direct string) {
 		t.Helper()
+		sent.Add(1)
 		a := on.gateway.send(t, request{method: d.method, path: d.path, params: with(clone(params), "query", through)})
 		unleaked(t, a)
 		if sameResponse(t, a, sendToLoki(t, on.alone, request{path: path, params: with(params, "query", direct)})) {

@@ -114,7 +114,7 @@ func (s *stage) setUp(ctx context.Context) (err error) {
 	if s.issuer, err = demo.StartIssuer(ctx); err != nil {
 		return err
 	}
-	s.calendar = newCalendar(time.Now())
+	s.calendar = newCalendar(time.Now(), s.configuration.StoreOnly)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
 		s.binary, err = build(ctx, s.dir)
@@ -135,7 +135,8 @@ func (s *stage) setUp(ctx context.Context) (err error) {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	s.gateway, err = startGateway(context.WithoutCancel(ctx), s.binary, s.issuer, s.mixed.URL(), "LOGFENCE_MAX_RANGE=240h")
+	// On a busy machine, a query may wait longer for a slot than a user would.
+	s.gateway, err = startGateway(context.WithoutCancel(ctx), s.binary, s.issuer, s.mixed.URL(), "LOGFENCE_MAX_RANGE=240h", "LOGFENCE_QUEUE_WAIT=1m")
 	return err
 }
 
