@@ -35,10 +35,14 @@ loki: ## find or build the Loki and logcli that the demo and the tests run
 # Tests of one goroutine that look at many texts or bytes. The race detector finds nothing in them, and makes minutes of seconds.
 LONG_LOOPS := '^(TestReprint|TestPatternsPrinted|TestLokisOwnQueries|FuzzReprint|FuzzQuery|FuzzPatternSelector|TestExportOfLongLines|TestContextIsBounded)$$'
 
+# What is run before a second configuration of Loki: everything about fresh logs, once more with caches and stored patterns.
+ISOLATION := '^(TestQueriesMatchAlphaAlone|TestHostileQueriesMatchAlphaAlone|TestEndpointsMatchAlphaAlone|TestSeriesMatchAlphaAlone|TestPatternsMatchAlphaAlone|TestEveryTenantSeesItsOwn)$$/^(ingester|[0-9]+)$$'
+
 .PHONY: test
 test: loki proxies ## run every test, those against a real Loki included
 	go test $(RACE) -count=1 -timeout=20m -skip $(LONG_LOOPS) ./...
 	$(STATIC) go test -count=1 -run $(LONG_LOOPS) ./internal/tenancy ./internal/httpapi
+	LOGFENCE_TEST_LOKI_CONFIG=caches-and-patterns $(STATIC) go test -count=1 -timeout=20m -run $(ISOLATION) ./internal/e2e
 	$(STATIC) go test -C internal/tools ./...
 	@$(MAKE) --no-print-directory test-reference
 	@$(MAKE) --no-print-directory test-typescript
