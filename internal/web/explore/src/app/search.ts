@@ -30,44 +30,112 @@ export interface Search {
 }
 
 export function useSearch(client: Client, limits: Me['limits']): Search {
+  const flight = useFlight();
+  const agreed = useRef<string>();
+
+  const run = (view: View, known = false): void => {
+    const span = spanOf(view.from, view.to, Date.now());
+    if (!span) return;
+    const own = flight.begin();
+    const { query, direction, instant, line } = view;
+    const request: SearchRequest = { query, span, limit: Math.min(view.limit, limits.max_lines), direction, instant, line, at: Date.now() };
+    flight.setRunning(request);
+    flight.setReading(undefined);
+    void search(own, view, request, known);
+  };
+
+  const search = async (own: Own, view: View, request: SearchRequest, known: boolean): Promise<void> => {
+    const estimate = known || agreed.current === keyOf(view) ? undefined : await estimateOf(client, request, own.signal);
+    if (!flight.isCurrent(own)) return;
+    if (own.signal.aborted) return flight.done();
+    if (estimate && isExpensive(estimate, limits)) {
+      flight.setPending({ estimate, metric: isMetric(request.query), agree: () => run(view, true) });
+      return flight.setRunning(undefined); // the page behind the lines is not read meanwhile
+    }
+    if (estimate) flight.setRunning({ ...request, estimate });
+    agreed.current = keyOf(view);
+    const old = flight.latest();
+    // Lines that are shown do not at once make room for a few of the same.
+    const same = old !== undefined && old.kind !== 'failed' && isSameSearch(old.request, request);
+    const outcome = await runQuery(client, request, own.signal, flight.growing(own, same ? 1 : 0));
+    if (!flight.isCurrent(own)) return;
+    flight.done();
+    if (own.signal.aborted && !own.seen) return; // what was there stays
+    flight.change(own.seen ? outcome : beside(outcome, old));
+    if (outcome.kind !== 'failed') remember(request.query);
+  };
+
+  /** Reads what belongs to the lines that are there, one at a time. */
+  const readOn = async (what: Reading, read: (before: LinesResult, own: Own) => Promise<LinesResult>): Promise<void> => {
+    const before = flight.latest();
+    if (before?.kind !== 'lines' || flight.isBusy()) return;
+    const own = flight.begin();
+    flight.setReading(what);
+    const outcome = await read(before, own);
+    if (!flight.isCurrent(own)) return;
+    flight.done();
+    flight.change(outcome);
+  };
+
+  return {
+    ...flight.state,
+    run,
+    cancel: flight.cancel,
+    loadMore: () => readOn('page', (before, own) => nextLines(client, before, own.signal, flight.growing(own, 0))),
+    readGap: (gap) => readOn(gap.key, (before, own) => gapLines(client, before, gap, own.signal)),
+  };
+}
+
+/** What is in flight, and whether a part of its result has been shown. */
+type Own = AbortController & { seen?: boolean };
+
+/** One thing in flight at a time, and the result that is shown. */
+function useFlight() {
   const [result, setResult] = useState<SearchResult>();
   const [running, setRunning] = useState<SearchRequest>();
   const [progress, setProgress] = useState<ProgressEvent>();
   const [reading, setReading] = useState<Reading>();
   const [pending, setPending] = useState<Search['pending']>();
-  const aborter = useRef<AbortController>();
-  const agreed = useRef<string>();
+  const current = useRef<Own>();
   const latest = useRef<SearchResult>();
   const busy = useRef(false);
   const frame = useRef(0);
-  const change = (next: SearchResult): void => {
+  const cancelFrame = (): void => {
     cancelAnimationFrame(frame.current);
     frame.current = 0;
+  };
+  const isCurrent = (own: Own): boolean => current.current === own;
+  const change = (next: SearchResult): void => {
+    cancelFrame();
     latest.current = next;
     setResult(next);
   };
 
   /** What was in flight before ends, and its result is of no interest. */
-  const begin = (): AbortController => {
-    aborter.current?.abort();
-    cancelAnimationFrame(frame.current);
-    frame.current = 0;
+  const begin = (): Own => {
+    current.current?.abort();
+    cancelFrame();
     busy.current = true;
     setProgress(undefined);
     setPending(undefined);
-    return (aborter.current = new AbortController());
+    return (current.current = new AbortController());
   };
   const done = (): void => {
     busy.current = false;
     setRunning(undefined);
     setReading(undefined);
   };
+  const cancel = (): void => {
+    current.current?.abort();
+    if (pending) busy.current = false;
+    setPending(undefined);
+  };
   useEffect(() => () => void begin().abort(), []);
 
   /** Shows lines as they come, once a frame; not before `from` seconds. */
-  const growing = (own: AbortController & { seen?: boolean }, from: number): Show => {
+  const growing = (own: Own, from: number): Show => {
     return (part, resultOf) => {
-      if (aborter.current !== own) return;
+      if (!isCurrent(own)) return;
       setProgress(part.progress);
       if (part.lines.length + part.gaps.length === 0 || (part.progress?.seconds ?? 0) < from) return;
       own.seen = true;
@@ -75,63 +143,9 @@ export function useSearch(client: Client, limits: Me['limits']): Search {
     };
   };
 
-  const run = (view: View, known = false): void => {
-    const span = spanOf(view.from, view.to, Date.now());
-    if (!span) return;
-    const own: AbortController & { seen?: boolean } = begin();
-    const { query, direction, instant, line } = view;
-    const request: SearchRequest = { query, span, limit: Math.min(view.limit, limits.max_lines), direction, instant, line, at: Date.now() };
-    setRunning(request);
-    setReading(undefined);
-    void (async () => {
-      const estimate = known || agreed.current === keyOf(view) ? undefined : await estimateOf(client, request, own.signal);
-      if (aborter.current !== own) return;
-      if (own.signal.aborted) return done();
-      if (estimate && isExpensive(estimate, limits)) {
-        setPending({ estimate, metric: isMetric(query), agree: () => run(view, true) });
-        return setRunning(undefined); // the page behind the lines is not read meanwhile
-      }
-      if (estimate) setRunning({ ...request, estimate });
-      agreed.current = keyOf(view);
-      const old = latest.current;
-      // Lines that are shown do not at once make room for a few of the same.
-      const same = old !== undefined && old.kind !== 'failed' && isSameSearch(old.request, request);
-      const outcome = await runQuery(client, request, own.signal, growing(own, same ? 1 : 0));
-      if (aborter.current !== own) return;
-      done();
-      if (own.signal.aborted && !own.seen) return; // what was there stays
-      change(own.seen ? outcome : beside(outcome, old));
-      if (outcome.kind !== 'failed') remember(query);
-    })();
-  };
-
-  /** Reads what belongs to the lines that are there, one at a time. */
-  const readOn = async (what: Reading, read: (before: LinesResult, own: AbortController) => Promise<LinesResult>): Promise<void> => {
-    const before = latest.current;
-    if (before?.kind !== 'lines' || busy.current) return;
-    const own = begin();
-    setReading(what);
-    const outcome = await read(before, own);
-    if (aborter.current !== own) return;
-    done();
-    change(outcome);
-  };
-
-  return {
-    result,
-    running,
-    progress,
-    reading,
-    pending,
-    run,
-    cancel: () => {
-      aborter.current?.abort();
-      if (pending) busy.current = false;
-      setPending(undefined);
-    },
-    loadMore: () => readOn('page', (before, own) => nextLines(client, before, own.signal, growing(own, 0))),
-    readGap: (gap) => readOn(gap.key, (before, own) => gapLines(client, before, gap, own.signal)),
-  };
+  const state = { result, running, progress, reading, pending };
+  const set = { setRunning, setReading, setPending };
+  return { state, ...set, latest: () => latest.current, isBusy: () => busy.current, isCurrent, begin, done, cancel, change, growing };
 }
 
 /** A result of which nothing has been seen: where it has failed, what the same query had before stays beside it. */
