@@ -1,10 +1,10 @@
 import type { Me } from '@logfence/client';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
+import { needsSignIn } from '../advice';
 import type { Client, Failure, Line, OnFilter, View } from '../model';
 import { addFilter, addPattern, recentQueries } from '../query';
 import { nameOf } from '../results/mark';
-import { needsSignIn } from './advice';
 import { Header } from './Header';
 import { Palette, type Command } from './Palette';
 import { Panels, type Panel } from './Panels';

@@ -1,11 +1,13 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 
+import { adviceOf, explained, mayPass, needsSignIn, waitOf } from '../advice';
 import type { Failure } from '../model';
-import { adviceOf, explained, mayPass, needsSignIn, waitOf } from './advice';
 
 export interface FailureBoxProps {
   failure: Failure;
   onRetry?: (() => void) | undefined;
+  /** What the button for a retry says. */
+  again?: string;
   /** Signs in again, where that is what helps. */
   onSignIn?: (() => void) | undefined;
   /** When the session ends, in milliseconds since 1970. */
@@ -13,12 +15,13 @@ export interface FailureBoxProps {
 }
 
 /** What went wrong, and what to do. */
-export function FailureBox({ failure, onRetry, onSignIn, expires }: FailureBoxProps) {
+export function FailureBox({ failure, onRetry, again = 'Run again', onSignIn, expires }: FailureBoxProps) {
   const left = useCountdown(failure);
   const online = useOnline(() => failure.code === 'unreachable' && onRetry?.());
   const expired = needsSignIn(failure);
   const [{ title, detail }] = useState(() => explained(failure, expires, Date.now()));
-  const advice = adviceOf(failure);
+  // On the page where a user signs in there are no results that stay.
+  const advice = expired && !onSignIn ? '' : adviceOf(failure);
   return (
     <section class="a-failure" role="alert" aria-label="Error">
       <h2>{title}</h2>
@@ -33,7 +36,7 @@ export function FailureBox({ failure, onRetry, onSignIn, expires }: FailureBoxPr
         )}
         {onRetry && mayPass(failure) && (
           <button type="button" class={expired ? '' : 'a-primary'} disabled={left > 0 || !online} onClick={onRetry}>
-            {left > 0 ? `Run again in ${left} s` : 'Run again'}
+            {left > 0 ? `${again} in ${left} s` : again}
           </button>
         )}
         {'type' in failure && (

@@ -66,6 +66,9 @@ export function Results(props: ResultsProps) {
           tenants={props.tenants}
           signIns={props.signIns}
           onStop={props.onStop}
+          failed={(failure, again) => (
+            <FailureBox failure={failure} onRetry={again} again="Start again" onSignIn={props.onSignIn} expires={props.expires} />
+          )}
         />
       </section>
     );

@@ -27,10 +27,8 @@ export function PatternsPanel({ query, client, span, onFilter }: PatternsPanelPr
   );
   if (response.state === 'loading') return <Loading what="patterns" />;
   if (response.state === 'failed') {
-    // Loki without patterns responds with 404, or fails.
-    const none = response.failure.code === 'loki_failed' || response.failure.code === 'loki_refused';
-    return none ? (
-      <p class="q-note">Log patterns are not available. Ask your administrator to enable log patterns.</p>
+    return response.failure.code === 'not_enabled' ? (
+      <p class="q-note">Loki has log patterns disabled. Ask your administrator to enable them.</p>
     ) : (
       <Failed {...response} />
     );

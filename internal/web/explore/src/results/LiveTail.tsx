@@ -1,4 +1,5 @@
 import { LogfenceError } from '@logfence/client';
+import type { ComponentChildren } from 'preact';
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from 'preact/hooks';
 
 import type { Client, Failure, OnFilter, Term, Zone } from '../model';
@@ -22,6 +23,8 @@ export interface LiveTailProps {
   signIns: number;
   onFilter: OnFilter;
   onStop: () => void;
+  /** What is shown of a tail that has failed. */
+  failed: (failure: Failure, again: () => void) => ComponentChildren;
 }
 
 // One of each: setting it once more is no change.
@@ -86,14 +89,7 @@ export function LiveTail(props: LiveTailProps) {
           {tail.dropped > 0 && <strong class="r-warning"> · {tail.dropped.toLocaleString('en')} left out by the server</strong>}
         </span>
       </div>
-      {link.state === 'failed' && (
-        <p role="alert" class="r-problem">
-          {link.failure.title}: {link.failure.detail}{' '}
-          <button type="button" class="r-link" onClick={() => retry(undefined)}>
-            Start again
-          </button>
-        </p>
-      )}
+      {link.state === 'failed' && props.failed(link.failure, () => retry(undefined))}
       <LineList
         items={tail.items}
         look={look}
@@ -103,7 +99,7 @@ export function LiveTail(props: LiveTailProps) {
         follow={!held}
         onBottom={onBottom}
       >
-        {tail.items.length === 0 && <p class="r-note">Lines appear here as they arrive.</p>}
+        {tail.items.length === 0 && link.state !== 'failed' && <p class="r-note">Lines appear here as they arrive.</p>}
       </LineList>
       {held && tail.waiting > 0 && (
         <button type="button" class="r-newest" onClick={resume}>

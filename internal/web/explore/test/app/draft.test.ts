@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { adviceOf, explained, needsSignIn } from '../../src/app/advice';
 import { prepare } from '../../src/app/draft';
 
 test('LogQL runs as it is; plain words are searched for as text, with every metacharacter quoted', () => {
@@ -21,19 +20,4 @@ test('LogQL runs as it is; plain words are searched for as text, with every meta
     assert.deepEqual([prepared.query, prepared.note !== undefined], [query, noted]);
   }
   for (const text of ['', ' \n ']) assert.match('problem' in prepare(text) ? JSON.stringify(prepare(text)) : '', /The query is empty/);
-});
-
-const problem = { type: '/docs/problems#x', title: 'No', status: 401, detail: 'refused', request_id: '1', code: 'unauthorized' } as const;
-
-test('an expired token is called expired, and one that was not accepted is not', () => {
-  assert.equal(explained(problem, 1000, 1000).title, 'Your session has expired');
-  assert.equal(explained(problem, 1000, 999).title, 'No');
-  assert.equal(explained(problem, undefined, 5000).title, 'No');
-  assert.ok(needsSignIn(problem));
-});
-
-test('a bad regular expression gets advice on what to write', () => {
-  const invalid = { ...problem, status: 400, code: 'query_invalid' } as const;
-  assert.match(adviceOf({ ...invalid, detail: 'error parsing regexp: missing closing ): `a(`' }), /put a backslash before/);
-  assert.match(adviceOf({ ...invalid, detail: 'syntax error' }), /marked in the query/);
 });

@@ -249,7 +249,7 @@ test('the history keeps, pins and forgets queries, and ends with the session', a
 });
 
 test('patterns filter the query, and what goes without them says so', async (t) => {
-  const page = await openAs(t, 'ana', { search: '?q={app="checkout"}', expected: /502/ });
+  const page = await openAs(t, 'ana', { search: '?q={app="checkout"}', expected: /501|502/ });
   await statusShows(page, /lines/);
   const patterns = await panel(page, 'Patterns');
   await patterns
@@ -259,12 +259,19 @@ test('patterns filter the query, and what goes without them says so', async (t) 
   await statusShows(page, /lines/);
   assert.match(queryInUrl(page) ?? '', /^\{app="checkout"\} \|> "<_>.*out of stock<_>"$/);
   await accessible(page, 'patterns');
-  const problem = { title: 'Loki failed', status: 502, code: 'loki_failed', detail: 'x', type: 'x', request_id: 'x' };
-  await page.route(/\/patterns/, (route) => route.fulfill({ status: 502, contentType: 'application/problem+json', json: problem }));
+  const fail = async (status: number, code: string, title: string) => {
+    const problem = { title, status, code, detail: 'x', type: 'x', request_id: 'x' };
+    await page.route(/\/patterns/, (route) => route.fulfill({ status, contentType: 'application/problem+json', json: problem }));
+  };
+  await fail(502, 'loki_failed', 'Loki failed');
   await page.keyboard.press('Escape');
   await run(page, '{app="payments"}');
   await statusShows(page, /lines/);
-  await (await panel(page, 'Patterns')).getByText('Ask your administrator to enable log patterns').waitFor();
+  const without = await panel(page, 'Patterns');
+  await without.getByRole('alert').getByText('Loki failed').waitFor();
+  await fail(501, 'not_enabled', 'Feature is not enabled');
+  await without.getByRole('button', { name: 'Try again' }).click();
+  await without.getByText('Ask your administrator to enable them').waitFor();
 });
 
 test('fields show their values, and filter for and out', async (t) => {

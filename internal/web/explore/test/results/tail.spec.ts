@@ -85,6 +85,30 @@ test('while Loki is away the tail is not live, and the seconds are counted', asy
   assert.equal(await page.locator('.r-elapsed').count(), 0);
 });
 
+test('a live tail that cannot begin says what works in its place, and offers a retry where that may help', async (t) => {
+  const page = await openAs(t, 'ana', { search: searchFor('{app="checkout"}'), expected: /50\d/ });
+  await statusShows(page, /lines/);
+  const fail = (status: number, code: string) => {
+    const problem = { title: code, status, code, detail: 'Why.', type: `/docs/problems#${code}`, request_id: '01M8M03RM6E1REG0RB54A6ADFA' };
+    return page.route('**/api/v1/logs/tail?*', (route) =>
+      route.fulfill({ status, contentType: 'application/problem+json', json: problem }),
+    );
+  };
+  const error = page.getByRole('alert', { name: 'Error' });
+  await fail(502, 'websocket_blocked');
+  await page.getByRole('button', { name: 'Live', exact: true }).click();
+  await error.getByText('Queries still work').waitFor();
+  await error.getByText('Request ID 01M8M03RM6E1REG0RB54A6ADFA').waitFor();
+  assert.equal(await error.getByRole('button', { name: 'Start again' }).count(), 0);
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await fail(502, 'loki_unreachable');
+  await page.getByRole('button', { name: 'Live', exact: true }).click();
+  await error.getByText('Try again in a few minutes.').waitFor();
+  await page.unroute('**/api/v1/logs/tail?*');
+  await error.getByRole('button', { name: 'Start again' }).click();
+  await page.locator('.r-link-state.r-live').waitFor();
+});
+
 // Not from Loki, which leaves out lines of a tail that is too fast for it.
 test('a flood does not freeze the page, and all of it is counted', async (t) => {
   const page = await openAs(t, 'ana', { search: searchFor('{app="checkout"}') });
