@@ -55,13 +55,13 @@ export function Calendar({ from, to, zone, onChoose }: CalendarProps) {
   return (
     <div class="a-calendar" role="group" aria-label="Calendar">
       <div class="a-month">
-        <button type="button" aria-label="Month before" onClick={() => turn(-1)}>
+        <button type="button" aria-label="Previous month" onClick={() => turn(-1)}>
           ‹
         </button>
         <strong role="status">
           {monthNames[shown.getUTCMonth()]} {shown.getUTCFullYear()}
         </strong>
-        <button type="button" aria-label="Month after" onClick={() => turn(1)}>
+        <button type="button" aria-label="Next month" onClick={() => turn(1)}>
           ›
         </button>
       </div>
@@ -87,7 +87,7 @@ export function Calendar({ from, to, zone, onChoose }: CalendarProps) {
         ))}
       </div>
       <p class="a-muted a-small-text">
-        {first === undefined ? 'Choose a day, or the first and the last of several.' : 'Choose the last day, or apply.'}
+        {first === undefined ? 'Choose a day, or the first and the last day of a range.' : 'Choose the last day, or Apply.'}
       </p>
     </div>
   );

@@ -35,9 +35,9 @@ export function Display(props: DisplayProps) {
 
 const switches = [
   ['wrap', 'Wrap long lines'],
-  ['nanoseconds', 'Nanoseconds'],
-  ['fold', 'Fold equal lines that follow one another'],
-  ['join', 'Join the lines of stack traces'],
+  ['nanoseconds', 'Show nanoseconds'],
+  ['fold', 'Fold consecutive equal lines'],
+  ['join', 'Join the lines of a stack trace'],
 ] as const;
 
 function DisplayForm({ view, lines, mostLines, onChange, onLook }: DisplayProps) {
@@ -50,13 +50,13 @@ function DisplayForm({ view, lines, mostLines, onChange, onLook }: DisplayProps)
       <div class="a-row">
         <select
           aria-label="Limit"
-          title="How many lines a page of the list has"
+          title="How many lines are loaded at a time"
           value={view.limit}
           onChange={(e) => onChange({ limit: Number(e.currentTarget.value) })}
         >
           {choices.map((n) => (
             <option key={n} value={n}>
-              {n} lines a page
+              {n} lines per page
             </option>
           ))}
         </select>
@@ -101,10 +101,10 @@ function Columns({ chosen, lines, onChange }: ColumnsProps) {
           onInput={(e) => setSought(e.currentTarget.value)}
         />
         <button type="button" disabled={chosen.length === 0} onClick={() => onChange([])}>
-          None
+          Clear
         </button>
       </div>
-      {all.length === 0 && <p class="a-muted">The lines that are loaded have labels and fields to choose from. None are loaded.</p>}
+      {all.length === 0 && <p class="a-muted">No lines are loaded, so there are no labels and fields to choose from.</p>}
       <div class="a-names" role="group" aria-label="Labels and fields" tabIndex={0}>
         {shown.map((name) => (
           <label key={name} class="a-check">

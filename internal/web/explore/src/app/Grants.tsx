@@ -13,7 +13,7 @@ export function GrantPage({ names, busy, onGrant }: { names: readonly string[]; 
   return (
     <main class="a-signin">
       <h1>logfence</h1>
-      <p>You have several grants. Choose what you want to read; you can change it at the top later.</p>
+      <p>You have several grants. Choose one; you can switch to another at the top of the page.</p>
       {names.map((name) => (
         <button key={name} type="button" class="a-primary a-wide" disabled={busy} onClick={() => onGrant(name)}>
           {name}

@@ -137,7 +137,7 @@ const signs: Record<Theme, string> = { system: '◐', light: '☀', dark: '☾' 
 
 function ThemeSwitch() {
   const [chosen, setChosen] = useState(theme);
-  const label = `Theme: ${chosen === 'system' ? "the system's" : chosen}`;
+  const label = `Theme: ${chosen}`;
   return (
     <button
       type="button"

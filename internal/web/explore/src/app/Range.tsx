@@ -68,7 +68,7 @@ export function Range({ from, to, zone, onChange, onZone, open, onOpen }: RangeP
   );
 }
 
-const forms = 'Write 15m, last 2 hours, yesterday, 14:00, 2026-11-23 14:00:00, or seconds since 1970.';
+const forms = 'Enter 15m, last 2 hours, yesterday, 14:00, 2026-11-23 14:00:00, or seconds since 1970.';
 
 interface RangeFormProps {
   from: string;

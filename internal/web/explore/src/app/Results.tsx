@@ -48,7 +48,7 @@ export function Results(props: ResultsProps) {
     return (
       <section class="a-results a-empty" aria-label="Live">
         <h2>Metric queries have no live tail</h2>
-        <p>Take the log part of the query, {logQuery(followed)}, or turn on automatic refresh.</p>
+        <p>Follow the log part of the query, {logQuery(followed)}, or use automatic refresh.</p>
       </section>
     );
   }
@@ -174,7 +174,7 @@ function ShownLines({
     <>
       {missing && (
         <p class="a-older" role="note">
-          The line of this link is not among these lines: it may have been deleted, or the query does not find it.
+          The line that this link points to is not among these lines: it may have been deleted, or the query does not find it.
         </p>
       )}
       <VolumeChart query={request.query} client={client} span={request.span} zone={view.zone} onZoom={onZoom} />
@@ -246,7 +246,7 @@ function Progress({ request, search: { result, progress } }: { request: SearchRe
       <span role="status">
         Searching…
         {estimate && estimate.bytes > 0 && ` About ${estimateText(estimate)} to read.`}
-        {other && ' The results below are of the search before.'}
+        {other && ' The results below are those of the previous search.'}
       </span>
       {far && ` ${far}`}
     </p>
@@ -260,7 +260,7 @@ function Bar({ done }: { done: number | undefined }) {
     <div
       class="a-bar"
       role="progressbar"
-      aria-label="Part of the time range that was searched"
+      aria-label="Part of the time range that has been searched"
       aria-valuenow={Math.floor(done * 100)}
       aria-valuetext={percent(done)}
     >
@@ -283,12 +283,12 @@ function Consent({ estimate, metric, agree, onCancel, onChooseRange }: ConsentPr
   return (
     <section class="a-consent" role="alert" aria-label="Expensive query">
       <p>
-        This query would read {metric ? 'about' : 'up to'} {estimateText(estimate)}. A shorter time range or more labels in the selector
-        make it less.
+        This query would read {metric ? 'about' : 'up to'} {estimateText(estimate)}. With a shorter time range, or with more labels in the
+        selector, it reads less.
       </p>
       <p class="a-actions">
         <button type="button" class="a-primary" onClick={agree}>
-          Run it
+          Run anyway
         </button>
         <button type="button" onClick={narrow}>
           Choose a shorter range

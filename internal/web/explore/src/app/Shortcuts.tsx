@@ -9,22 +9,22 @@ export const shortcuts = [
   { keys: 'Ctrl+K', does: 'Find a command' },
   { keys: '/', does: 'Edit the query' },
   { keys: 'T', does: 'Choose a time range' },
-  { keys: '[', does: 'Earlier' },
-  { keys: ']', does: 'Later' },
+  { keys: '[', does: 'Earlier time range' },
+  { keys: ']', does: 'Later time range' },
   { keys: '-', does: 'Zoom out' },
-  { keys: 'R', does: 'Run again, up to now' },
-  { keys: 'L', does: 'Live tail, on or off' },
-  { keys: 'J', does: 'To the lines, and to the next one' },
-  { keys: 'K', does: 'To the lines, and to the one before' },
-  { keys: 'D', does: 'Choose how lines are shown, and columns' },
-  { keys: 'W', does: 'Wrap long lines, or not' },
-  { keys: 'U', does: 'UTC or local time' },
+  { keys: 'R', does: 'Run the query again' },
+  { keys: 'L', does: 'Start or stop the live tail' },
+  { keys: 'J', does: 'Go to the lines, then to the next line' },
+  { keys: 'K', does: 'Go to the lines, then to the previous line' },
+  { keys: 'D', does: 'Choose columns, and how lines are shown' },
+  { keys: 'W', does: 'Wrap long lines' },
+  { keys: 'U', does: 'Switch between UTC and local time' },
   { keys: 'B', does: 'Browse labels' },
-  { keys: 'F', does: 'Fields' },
-  { keys: 'P', does: 'Patterns' },
-  { keys: 'H', does: 'History' },
-  { keys: 'Esc', does: 'Cancel, or close' },
-  { keys: '?', does: 'This list' },
+  { keys: 'F', does: 'Browse fields' },
+  { keys: 'P', does: 'Browse patterns' },
+  { keys: 'H', does: 'Show earlier queries' },
+  { keys: 'Esc', does: 'Cancel or close' },
+  { keys: '?', does: 'Show this list' },
 ] as const;
 
 export type Shortcut = (typeof shortcuts)[number]['keys'];
@@ -71,16 +71,16 @@ export function ShortcutsDialog({ onClose }: { onClose: () => void }) {
         ))}
       </dl>
       <p class="a-muted a-small-text">
-        In the query, Enter runs it and Shift+Enter starts a new line. Single keys count outside of fields. What this page is made of, and
-        its licences:{' '}
-        <a href={`${basePath}/explore/licences.txt`} target="_blank" rel="noreferrer">
-          licences
-        </a>
-        . The API:{' '}
+        In the query, Enter runs it and Shift+Enter starts a new line. Shortcuts of a single key work outside of text fields.
+      </p>
+      <p class="a-small-text">
         <a href={`${basePath}/docs`} target="_blank" rel="noreferrer">
-          reference
+          API reference
         </a>
-        .
+        {' · '}
+        <a href={`${basePath}/explore/licences.txt`} target="_blank" rel="noreferrer">
+          Licences of the software in this page
+        </a>
       </p>
     </Dialog>
   );

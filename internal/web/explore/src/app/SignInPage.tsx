@@ -33,7 +33,7 @@ export function SignInPage({ settings, problem, failure, busy, onProvider, onTok
       ) : (
         <TokenForm busy={busy} onToken={onToken} />
       )}
-      {settings && <p class="a-muted a-small-text">at {settings.issuer}</p>}
+      {settings && <p class="a-muted a-small-text">Identity provider: {settings.issuer}</p>}
     </main>
   );
 }

@@ -23,6 +23,6 @@ export function prepare(text: string): Prepared {
   }
   return {
     query: `{} |~ ${quote(`(?i)${quoteMeta(words)}`)}`,
-    note: `“${words}” is not LogQL: it is searched for as text, in upper and lower case, in all lines.`,
+    note: `“${words}” is not LogQL: it is searched for as text, ignoring case, in all lines.`,
   };
 }

@@ -104,7 +104,7 @@ function restOf(gap: Gap, { lines, end, next, failure }: Part, direction: Direct
   const span = { ...gap.span };
   if (last && direction === 'forward') span.start = last.ns;
   else if (last) span.end = String(BigInt(last.ns) + 1n);
-  const why = end === 'limit' ? 'There are more lines than a page has.' : 'The reading was stopped.';
+  const why = end === 'limit' ? 'There are more lines than fit into a page.' : 'Loading was stopped.';
   return { ...gap, at: lines.length, span, detail: failure?.detail ?? why, cursor: next ?? gap.cursor };
 }
 

@@ -17,10 +17,10 @@ function linesSummary({ lines, gaps, end, took, request }: LinesResult): string 
   const rest: Record<LinesResult['end'], string> = {
     reading: ' so far',
     complete: '',
-    limit: `, more ${way}: a page has ${request.limit.toLocaleString('en')}`,
+    limit: `, more ${way} (${request.limit.toLocaleString('en')} per page)`,
     full: `, the most that this page holds`,
-    stopped: `, not all: the search was stopped`,
-    failed: `, not all: the search failed`,
+    stopped: `, incomplete: the search was stopped`,
+    failed: `, incomplete: the search failed`,
   };
   return `${counted(lines.length, 'line', 'lines')}${lines.length >= mostLines ? rest.full : rest[end]}${missing} · ${seconds(took)}`;
 }

@@ -24,7 +24,7 @@ export function FieldsPanel({ query, client, span, onFilter }: FieldsPanelProps)
   if (response.state === 'failed') return <Failed {...response} />;
   const fields = [...(response.data.fields ?? [])].sort((a, b) => byName(a.label, b.label));
   if (fields.length === 0) {
-    return <p class="q-note">No fields: no lines, or lines that are neither JSON nor logfmt.</p>;
+    return <p class="q-note">No fields found: there are no lines, or they are neither JSON nor logfmt.</p>;
   }
   const shown = fields.filter(({ label }) => label.toLowerCase().includes(sought.toLowerCase()));
   return (
@@ -44,7 +44,7 @@ export function FieldsPanel({ query, client, span, onFilter }: FieldsPanelProps)
           <FieldOf key={field.label} field={field} query={lines} client={client} span={span} onFilter={onFilter} />
         ))}
       </ul>
-      {shown.length === 0 && <p class="q-note">No field has this name.</p>}
+      {shown.length === 0 && <p class="q-note">No field name contains this text.</p>}
     </section>
   );
 }

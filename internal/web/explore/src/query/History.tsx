@@ -28,7 +28,7 @@ export function History({ onPick }: { onPick: (query: string) => void }) {
           Clear
         </button>
       </div>
-      {kept.length === 0 && <p class="q-note">Queries that you run are kept here, in this browser only.</p>}
+      {kept.length === 0 && <p class="q-note">The queries that you run are kept here, in this browser only.</p>}
       {kept.length > 0 && shown.length === 0 && <p class="q-note">No query contains this text.</p>}
       <ul class="q-list">
         {shown.map((entry) => (

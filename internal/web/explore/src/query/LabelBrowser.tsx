@@ -55,7 +55,7 @@ function NotSimple({ onClear }: { onClear: () => void }) {
   return (
     <div class="q-panel">
       <p class="q-note">
-        This query has parts that cannot be shown here, such as a regular expression, a parser or a metric. It stays as it is.
+        This query has parts that cannot be shown here, such as a regular expression, a parser or a metric. The query itself is not changed.
       </p>
       <div>
         <button type="button" class="q-button" onClick={onClear}>
@@ -126,7 +126,7 @@ interface NamesProps {
 function Names({ names, sought, onSeek, onAdd, first }: NamesProps) {
   const shown = names.filter((name) => name.toLowerCase().includes(sought.toLowerCase()));
   if (names.length === 0) {
-    return <p class="q-note">{first ? 'No labels in this time range. Try a wider one.' : 'These are all labels.'}</p>;
+    return <p class="q-note">{first ? 'No labels in this time range. Try a longer one.' : 'There are no other labels.'}</p>;
   }
   return (
     <>
@@ -154,7 +154,7 @@ function Names({ names, sought, onSeek, onAdd, first }: NamesProps) {
           </li>
         ))}
       </ul>
-      {shown.length === 0 && <p class="q-note">No label has this name.</p>}
+      {shown.length === 0 && <p class="q-note">No label name contains this text.</p>}
     </>
   );
 }

@@ -24,7 +24,7 @@ export function LabelChoice(props: LabelChoiceProps) {
     <details class="q-choice" open={open} onToggle={(e) => setOpen(e.currentTarget.open)}>
       <summary>
         <span class="q-name">{name}</span>{' '}
-        <span class="q-said">{values.length === 0 ? 'is anything' : `${negate ? 'is not' : 'is'} ${listed(values)}`}</span>
+        <span class="q-said">{values.length === 0 ? 'any value' : `${negate ? 'is not' : 'is'} ${listed(values)}`}</span>
       </summary>
       {open && (
         <div class="q-choice-in">

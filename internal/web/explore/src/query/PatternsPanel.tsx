@@ -38,7 +38,7 @@ export function PatternsPanel({ query, client, span, onFilter }: PatternsPanelPr
   if (patterns.length === 0) {
     return (
       <p class="q-note">
-        No patterns in <code>{selector}</code>. Patterns are kept for the last hours only.
+        No patterns in <code>{selector}</code>. Loki keeps patterns for the last few hours only.
       </p>
     );
   }

@@ -19,7 +19,7 @@ export interface QueryEditorProps {
 }
 
 const label = 'Query in LogQL';
-const hint = 'a text to find, or {app="…"} |= "text"';
+const hint = 'Text to find, or LogQL such as {app="…"} |= "text"';
 
 export function QueryEditor(props: QueryEditorProps) {
   const { value, client, mistake } = props;

@@ -41,7 +41,7 @@ export function useResponse<T>(key: readonly unknown[], request: (signal: AbortS
 export function Loading({ what }: { what: string }) {
   return (
     <p class="q-note" role="status">
-      Loading {what} …
+      Loading {what}…
     </p>
   );
 }

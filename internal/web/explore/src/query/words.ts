@@ -38,7 +38,7 @@ export const rangeFunctions: Word[] = [
     .map(([name, about]) => ({
       name,
       signature: '({…} | unwrap field [range])',
-      about: `${about} the values of a field in each range of time.`,
+      about: `${about} the values of a field in each time range.`,
       text: `${name}({‸} | unwrap  [5m])`,
     })),
   {

@@ -52,7 +52,7 @@ export function Context({ line, zone, client, varying, onClose }: ContextProps) 
         </button>
       </header>
       <fieldset class="r-common">
-        <legend>Lines of all streams with</legend>
+        <legend>Lines of all streams with these labels</legend>
         {labels.map(([name, value]) => (
           <label key={name}>
             <input
@@ -73,12 +73,12 @@ export function Context({ line, zone, client, varying, onClose }: ContextProps) 
             {failure.title}: {failure.detail}
           </p>
         )}
-        <End done={around?.first} none="Nothing older within a day." onMore={() => load(oldest, page, 0)} loading={loading}>
-          More before
+        <End done={around?.first} none="No older lines within a day." onMore={() => load(oldest, page, 0)} loading={loading}>
+          Load older lines
         </End>
         <AroundLines lines={at} line={line} zone={zone} />
-        <End done={around?.last} none="Nothing newer within a day." onMore={() => load(newest, 0, page)} loading={loading}>
-          More after
+        <End done={around?.last} none="No newer lines within a day." onMore={() => load(newest, 0, page)} loading={loading}>
+          Load newer lines
         </End>
       </div>
     </dialog>

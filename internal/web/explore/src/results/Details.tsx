@@ -42,10 +42,10 @@ function setsOf(line: Line): FieldSet[] {
   const found = fieldsOf(line.text);
   if (found?.parser === 'json') {
     const rows = treeOf(line.text) ?? found.fields.map(flat);
-    sets.push({ title: 'Fields of the text (JSON)', rows: named(line, rows), origin: 'json' });
+    sets.push({ title: 'Fields in the line (JSON)', rows: named(line, rows), origin: 'json' });
   } else if (found) {
     const rows = named(line, found.fields.map(flat)).filter(({ field }) => field !== undefined);
-    sets.push({ title: 'Fields of the text (logfmt)', rows, origin: 'logfmt' });
+    sets.push({ title: 'Fields in the line (logfmt)', rows, origin: 'logfmt' });
   }
   return sets;
 }

@@ -33,9 +33,9 @@ export function ExportButton(props: ExportButtonProps) {
 }
 
 const formats: [ExportFormat, string][] = [
-  ['ndjson', 'JSON lines'],
-  ['csv', 'CSV, for spreadsheets'],
-  ['text', 'Log lines only'],
+  ['ndjson', 'one JSON object per line'],
+  ['csv', 'for spreadsheets'],
+  ['text', 'the log lines alone'],
 ];
 
 function ExportDialog({ query, client, span, limit, onClose }: ExportButtonProps & { onClose: () => void }) {
@@ -102,7 +102,7 @@ function ExportDialog({ query, client, span, limit, onClose }: ExportButtonProps
         <fieldset disabled={running}>
           <legend>Lines</legend>
           <label>
-            <input type="radio" name="lines" checked={!some} onChange={() => setSome(false)} /> All of the time range
+            <input type="radio" name="lines" checked={!some} onChange={() => setSome(false)} /> All lines of the time range
           </label>
           <label>
             <input type="radio" name="lines" checked={some} onChange={() => setSome(true)} /> The oldest{' '}
@@ -113,7 +113,8 @@ function ExportDialog({ query, client, span, limit, onClose }: ExportButtonProps
               value={most}
               disabled={!some}
               onChange={(e) => setMost(Math.max(1, Number(e.currentTarget.value) || limit))}
-            />
+            />{' '}
+            lines
           </label>
         </fieldset>
         {!('showSaveFilePicker' in window) && (

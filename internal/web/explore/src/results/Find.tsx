@@ -86,10 +86,10 @@ export function FindBar({ found, more }: { found: Found; more: boolean }) {
         {text === '' ? '' : count === 0 ? 'not found' : `${at.toLocaleString('en')} of ${count.toLocaleString('en')}`}
         {text !== '' && more && ' loaded'}
       </span>
-      <button type="button" aria-label="Previous hit" title="Previous  Shift+Enter" disabled={count === 0} onClick={() => step(-1)}>
+      <button type="button" aria-label="Previous match" title="Previous  Shift+Enter" disabled={count === 0} onClick={() => step(-1)}>
         ↑
       </button>
-      <button type="button" aria-label="Next hit" title="Next  Enter" disabled={count === 0} onClick={() => step(1)}>
+      <button type="button" aria-label="Next match" title="Next  Enter" disabled={count === 0} onClick={() => step(1)}>
         ↓
       </button>
       <button type="button" aria-label="Close the search" title="Close  Esc" onClick={close}>

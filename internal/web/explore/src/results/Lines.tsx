@@ -48,7 +48,7 @@ export function Lines(props: LinesProps) {
   const idle = end !== undefined && end !== 'reading' && reading === undefined;
   const rows = useMemo(() => {
     const noticeOf = (gap: Gap): Notice => {
-      const text = reading === gap.key ? 'Reading…' : gap.cursor ? 'Read on' : 'Read again';
+      const text = reading === gap.key ? 'Loading…' : gap.cursor ? 'Load more' : 'Load again';
       const notice = gapText(gap, zone);
       const action = { text, label: `${text}: ${notice}`, disabled: !idle, run: () => onGap(gap) };
       return { key: gap.key, notice, ...(end && { action }) };
@@ -150,12 +150,12 @@ function Ending({ lines, gaps, end, reading, progress, direction, onMore, onCanc
         'Searching…'
       ) : end === 'stopped' ? (
         <>
-          The search was stopped here: there may be {more} lines. {go('Read on')}
+          The search was stopped here: there may be {more} lines. {go('Continue')}
         </>
       ) : end === 'failed' ? (
         `The search failed here: there may be ${more} lines.`
       ) : end === 'full' ? (
-        `This page holds no more lines. Choose a shorter range for ${more} ones, or export them.`
+        `This page cannot hold more lines. For ${more} ones, choose another time range or export them.`
       ) : end === 'complete' && gaps.length > 0 ? (
         'End of this time range. Lines are missing where a gap is shown.'
       ) : (

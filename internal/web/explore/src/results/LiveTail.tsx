@@ -72,7 +72,7 @@ export function LiveTail(props: LiveTailProps) {
         {link.state === 'interrupted' && <Elapsed since={link.since} />}
         {polled && (
           <span class="r-muted" title="Loki takes no more live tails at present">
-            every few seconds
+            updated every few seconds
           </span>
         )}
         <button type="button" aria-pressed={paused} onClick={() => (paused ? resume() : setPaused(true))}>
@@ -103,7 +103,7 @@ export function LiveTail(props: LiveTailProps) {
       </LineList>
       {held && tail.waiting > 0 && (
         <button type="button" class="r-newest" onClick={resume}>
-          ↓ {tail.waiting.toLocaleString('en')} {tail.waiting === 1 ? 'line waits' : 'lines wait'}: go to the newest
+          ↓ {tail.waiting.toLocaleString('en')} {tail.waiting === 1 ? 'new line' : 'new lines'}
         </button>
       )}
     </section>

@@ -94,7 +94,7 @@ export function MetricChart({ matrix, query, span, step, zone, kind, onZoom }: M
         <ZoomBar span={span} onZoom={onZoom} />
       </div>
       {selectsPerStep(query) && (
-        <p class="r-note">topk and bottomk select series at each step, so more series can appear than they name.</p>
+        <p class="r-note">topk and bottomk select series at each step, so more series can appear than the number given.</p>
       )}
       <div class="r-plot" ref={element} role="img" aria-label={`Lines of ${shown.length} series; the table below has their values`} />
       <table class="r-series">
@@ -113,7 +113,7 @@ export function MetricChart({ matrix, query, span, step, zone, kind, onZoom }: M
                   type="button"
                   class={`r-link ${one.level === 'unknown' ? `r-hue-${i % hues}` : `r-${one.level}`}`}
                   aria-pressed={!hidden.has(i)}
-                  title="Show or hide; with Shift, show this one alone"
+                  title="Click to show or hide; Shift+click to show this series alone"
                   onClick={(e) => toggle(i, e.shiftKey)}
                 >
                   <span class="r-swatch" />

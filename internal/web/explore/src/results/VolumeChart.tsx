@@ -111,9 +111,9 @@ function OpenChart({ query, client, span, zone, onZoom, fold }: VolumeChartProps
       </div>
       {state.kind === 'expensive' && (
         <p class="r-note">
-          This range has about {shortBytes(state.bytes)} of logs. Counting the lines reads all of them.{' '}
+          This range has about {shortBytes(state.bytes)} of logs. Counting its lines reads all of it.{' '}
           <button type="button" class="r-link" onClick={count}>
-            Count them
+            Count anyway
           </button>
         </p>
       )}

@@ -57,7 +57,12 @@ export class Tailing {
     // Its key is that of none: those of the lines that are gone are behind the last one shown and before the first.
     const gap: Item[] =
       this.#overflowed > 0 && first
-        ? [{ key: first.key - 0.5, notice: `${this.#overflowed.toLocaleString('en')} lines came while this was held, and are not kept` }]
+        ? [
+            {
+              key: first.key - 0.5,
+              notice: `${this.#overflowed.toLocaleString('en')} lines arrived while this was paused, and were not kept`,
+            },
+          ]
         : [];
     this.#items = this.#items.concat(gap, this.#waiting).slice(-this.#most);
     this.#waiting = [];

@@ -45,7 +45,7 @@ const states: [string, (page: Page) => Promise<void>][] = [
   [
     'columns, folded and wrapped',
     async (page) => {
-      for (const name of ['Wrap long lines', 'Fold equal lines that follow one another', 'app']) {
+      for (const name of ['Wrap long lines', 'Fold consecutive equal lines', 'app']) {
         await page.getByRole('checkbox', { name, exact: true }).check();
       }
       await page.keyboard.press('Escape');
@@ -249,7 +249,7 @@ test('the theme is chosen, and stays', async (t) => {
   const page = await openAs(t, 'ana', { search: checkout, colorScheme: 'light' });
   const theme = (): Promise<string | undefined> => page.evaluate(() => document.documentElement.dataset['theme']);
   assert.equal(await theme(), 'light');
-  for (const label of ["the system's", 'light']) await page.getByRole('button', { name: `Theme: ${label}` }).click();
+  for (const label of ['system', 'light']) await page.getByRole('button', { name: `Theme: ${label}` }).click();
   assert.equal(await theme(), 'dark');
   await page.reload();
   await page.getByRole('button', { name: 'Sign in' }).waitFor();

@@ -162,14 +162,14 @@ test('what came before a failure or a stop stays, can be gone on from, and is no
   const some: StreamEvent = { type: 'lines', id: 'here', lines: [listed(9, 'one'), listed(8, 'two')] };
   const failed = await linesOf(scripted([some, failure]), requestOf());
   assert.deepEqual([failed.end, failed.next, failed.failure?.code], ['failed', 'here', 'broken_off']);
-  assert.match(summaryOf(failed), /^2 lines, not all: the search failed/);
+  assert.match(summaryOf(failed), /^2 lines, incomplete: the search failed/);
   const aborter = new AbortController();
   const client = scripted([some, some]);
   const stopped = await runQuery(client, requestOf(), aborter.signal, () => aborter.abort());
   assert.ok(stopped.kind === 'lines' && stopped.end === 'stopped' && stopped.next === 'here');
-  assert.match(summaryOf(stopped), /^2 lines, not all: the search was stopped/);
+  assert.match(summaryOf(stopped), /^2 lines, incomplete: the search was stopped/);
   const later = scripted([some, { type: 'end', complete: false, reason: 'of a later server' as 'limit' }]);
-  assert.match(summaryOf(await linesOf(later, requestOf())), /not all/);
+  assert.match(summaryOf(await linesOf(later, requestOf())), /incomplete/);
   const nothing = await runQuery(scripted([failure]), requestOf(), new AbortController().signal, () => undefined);
   assert.equal(nothing.kind, 'failed');
 });

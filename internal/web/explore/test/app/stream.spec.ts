@@ -40,7 +40,7 @@ test('lines come with how far the search is; a gap and a stop are said, and a ga
   await ending.getByText('Searching…').waitFor();
   await accessible(page, 'a search in progress');
   await page.getByRole('button', { name: 'Cancel' }).click();
-  await statusShows(page, /^2 lines, not all: the search was stopped · lines are missing in 1 gap/);
+  await statusShows(page, /^2 lines, incomplete: the search was stopped · lines are missing in 1 gap/);
   await ending.getByText('The search was stopped here: there may be older lines.').waitFor();
 
   await page.keyboard.press('Control+Enter');
@@ -51,7 +51,7 @@ test('lines come with how far the search is; a gap and a stop are said, and a ga
   await statusShows(page, /^2 lines · lines are missing in 1 gap/);
   await ending.getByText('Lines are missing where a gap is shown.').waitFor();
   await lines.restore();
-  await missing.getByRole('button', { name: /^Read again: Lines from / }).click();
+  await missing.getByRole('button', { name: /^Load again: Lines from / }).click();
   await statusShows(page, /^40 lines ·/);
   await ending.getByText('End of the results in this time range.').waitFor();
   assert.equal(await missing.count(), 0);
@@ -80,7 +80,7 @@ test('an expensive query is run when the user has seen what it reads, and from t
   assert.equal(ran, 0, 'nothing was read');
   await page.keyboard.press('Escape');
   await page.getByRole('button', { name: 'Run', exact: true }).click();
-  await consent.getByRole('button', { name: 'Run it' }).click();
+  await consent.getByRole('button', { name: 'Run anyway' }).click();
   await statusShows(page, /^100 lines/);
   const again = page.waitForRequest(/logs\/lines/);
   await page.getByRole('button', { name: 'Run', exact: true }).click();

@@ -59,7 +59,7 @@ test('days are chosen in a calendar, ranges come again, and times are those of a
   const calendar = opened.getByRole('group', { name: 'Calendar' });
   await calendar.getByText('January 2026').waitFor();
   assert.equal(await calendar.getByRole('button', { pressed: true }).getAttribute('aria-label'), '10 January 2026');
-  await calendar.getByRole('button', { name: 'Month before' }).click();
+  await calendar.getByRole('button', { name: 'Previous month' }).click();
   await calendar.getByRole('button', { name: '30 December 2025' }).click();
   // Two keys before anything is painted: the second one is meant for the day that the first one moved to.
   await page.evaluate(async () => {

@@ -38,7 +38,7 @@ test('equal lines are folded with their count, on demand', async (t) => {
   await statusShows(page, /^5 lines/);
   assert.equal(await rows(page).count(), 5);
   await page.locator('body').press('d');
-  await page.getByRole('checkbox', { name: 'Fold equal lines that follow one another' }).check();
+  await page.getByRole('checkbox', { name: 'Fold consecutive equal lines' }).check();
   await page.keyboard.press('Escape');
   assert.equal(await rows(page).count(), 3);
   await rows(page).last().getByText('×3').waitFor();
@@ -68,6 +68,6 @@ test('the lines of a stack trace are one row, and each its own where that is not
   assert.deepEqual(text.replaceAll('↵', '').split('\n'), trace.slice(1, 6));
   await accessible(page, 'a stack trace');
   await page.locator('body').press('d');
-  await page.getByRole('checkbox', { name: 'Join the lines of stack traces' }).uncheck();
+  await page.getByRole('checkbox', { name: 'Join the lines of a stack trace' }).uncheck();
   assert.equal(await rows(page).count(), 7);
 });

@@ -193,11 +193,11 @@ test('the context of a line grows before and after it', async (t) => {
   const dialog = page.getByRole('dialog', { name: 'Context' });
   await dialog.locator('li[aria-current=true]', { hasText: 'step 50' }).waitFor();
   assert.equal(await dialog.getByRole('listitem').count(), 41);
-  await dialog.getByRole('button', { name: 'More before' }).click();
+  await dialog.getByRole('button', { name: 'Load older lines' }).click();
   await dialog.getByText('step 10 of').waitFor();
-  await dialog.getByRole('button', { name: 'More after' }).click();
+  await dialog.getByRole('button', { name: 'Load newer lines' }).click();
   await dialog.getByText('step 90 of').waitFor();
-  await dialog.getByRole('button', { name: 'More after' }).click();
+  await dialog.getByRole('button', { name: 'Load newer lines' }).click();
   await dialog.getByText('Nothing newer').waitFor();
   const texts = await dialog.locator('.r-text').allTextContents();
   assert.deepEqual(

@@ -30,7 +30,7 @@ test('an opened line has its actions first, arrays in its tree, links, and no va
   const shown = await box(row);
   assert.ok(shown.x + shown.width <= 390, `the row is ${shown.width} pixels wide`);
   assert.ok(shown.height < 6000, `the row is ${shown.height} pixels high`);
-  const tree = row.getByRole('table', { name: 'Fields of the text (JSON)' });
+  const tree = row.getByRole('table', { name: 'Fields in the line (JSON)' });
   assert.deepEqual(await tree.getByRole('rowheader').allTextContents(), ['msg', 'tags', '0', '1', 'deep', 'huge', 'wide']);
   await tree.getByRole('button', { name: 'tags' }).click();
   assert.deepEqual(await tree.getByRole('rowheader').allTextContents(), ['msg', 'tags', 'huge', 'wide']);

@@ -19,7 +19,7 @@ test('a live tail pauses, counts what waits, and goes on at the newest', async (
     stream,
     Array.from({ length: 200 }, (_, i) => `while paused ${i}.`),
   );
-  const newest = page.getByRole('button', { name: /200 lines wait/ });
+  const newest = page.getByRole('button', { name: /200 new lines/ });
   await newest.waitFor();
   await lastLine(page).getByText('first').waitFor();
   await newest.click();
@@ -30,7 +30,7 @@ test('a live tail pauses, counts what waits, and goes on at the newest', async (
   await page.getByText('Paused while you scroll').waitFor();
   const seen = await page.getByRole('feed').getByRole('article').nth(10).textContent();
   await push(stream, ['later']);
-  await page.getByRole('button', { name: /1 line waits/ }).waitFor();
+  await page.getByRole('button', { name: /1 new line$/ }).waitFor();
   assert.equal(await page.getByRole('feed').getByRole('article').nth(10).textContent(), seen);
   await accessible(page, 'a live tail');
   await page.locator('.r-scroller').evaluate((element) => (element.scrollTop = element.scrollHeight));
