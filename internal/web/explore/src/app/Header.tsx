@@ -112,7 +112,7 @@ function Expiry({ at, onSignIn }: { at: number; onSignIn: () => void }) {
   if (left > soon * 60_000) {
     return (
       <span class="a-expiry a-muted" title={`The session ends at ${new Date(at).toLocaleTimeString()}`}>
-        {spoken(left)} left
+        Session ends in {spoken(left)}
       </span>
     );
   }

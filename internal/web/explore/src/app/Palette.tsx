@@ -47,7 +47,7 @@ export function Palette({ commands, onClose }: { commands: Command[]; onClose: (
         aria-activedescendant={found[at] && `${id}-${at}`}
         autocomplete="off"
         spellcheck={false}
-        placeholder="Find a command, a time range or a query that was run"
+        placeholder="Command, time range or earlier query"
         value={sought}
         onInput={(e) => {
           setSought(e.currentTarget.value);

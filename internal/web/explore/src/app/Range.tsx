@@ -148,11 +148,12 @@ function RangeForm({ from, to, zone, onZone, onChoose }: RangeFormProps) {
         />
         {field('from', 'From')}
         {field('to', 'To')}
-        <p class="a-muted a-small-text">{forms}</p>
-        {problem && (
-          <p class="a-problem" id="a-range-problem" role="alert">
+        {problem ? (
+          <p class="a-problem a-small-text" id="a-range-problem" role="alert">
             {problem}
           </p>
+        ) : (
+          <p class="a-muted a-small-text">{forms}</p>
         )}
         <ZoneChoice zone={zone} onZone={onZone} />
         <button type="submit" class="a-primary">

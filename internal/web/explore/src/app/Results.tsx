@@ -319,7 +319,7 @@ function Empty({ view, onRange, onLabels, metric = false }: ResultsProps & { met
             Labels
           </button>
         </li>
-        <li>Remove filters from the query. Text is case-sensitive, and every filter must match.</li>
+        <li>Remove filters from the query: a line must match all of them. Text is case-sensitive, unless the filter begins with (?i).</li>
         {view.tenant && <li>Only the tenant {view.tenant} is searched. You can choose another at the top.</li>}
       </ul>
     </div>

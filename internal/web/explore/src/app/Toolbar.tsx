@@ -78,17 +78,18 @@ export function Toolbar(props: ToolbarProps) {
           </button>
         ))}
       </div>
-      <span class="a-spring" />
-      <Display
-        view={view}
-        lines={props.lines}
-        mostLines={props.mostLines}
-        open={props.open === 'display'}
-        onOpen={(open) => props.onOpen(open ? 'display' : undefined)}
-        onChange={onChange}
-        onLook={onLook}
-      />
-      {request && !live && <ExportButton query={request.query} client={client} span={request.span} limit={props.mostExported} />}
+      <div class="a-view-buttons">
+        <Display
+          view={view}
+          lines={props.lines}
+          mostLines={props.mostLines}
+          open={props.open === 'display'}
+          onOpen={(open) => props.onOpen(open ? 'display' : undefined)}
+          onChange={onChange}
+          onLook={onLook}
+        />
+        {request && !live && <ExportButton query={request.query} client={client} span={request.span} limit={props.mostExported} />}
+      </div>
     </div>
   );
 }

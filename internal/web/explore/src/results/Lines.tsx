@@ -93,7 +93,7 @@ function Heading({ columns, digits }: { columns: readonly Tag[]; digits: 3 | 9 }
     <div class="r-line">
       <span class="r-toggle" />
       <span class="r-head">
-        <span class="r-time" style={{ width: `${15 + digits}ch` }}>
+        <span class="r-time" style={{ '--digits': digits }}>
           Time
         </span>
         <span class="r-level">Level</span>

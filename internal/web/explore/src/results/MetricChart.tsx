@@ -90,8 +90,9 @@ export function MetricChart({ matrix, query, span, step, zone, kind, onZoom }: M
             ? `${chart.series.length.toLocaleString('en')} series${unitWords[unit]}`
             : coarseStamp(time, zone, chart.step)}
         </span>
-        <span class="r-space-between" />
-        <ZoomBar span={span} onZoom={onZoom} />
+        <span class="r-tools">
+          <ZoomBar span={span} onZoom={onZoom} />
+        </span>
       </div>
       {selectsPerStep(query) && (
         <p class="r-note">topk and bottomk select series at each step, so more series can appear than the number given.</p>

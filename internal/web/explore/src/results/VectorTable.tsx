@@ -38,10 +38,11 @@ export function VectorTable({ vector, query, at, zone, kind }: VectorTableProps)
         <span class="r-told">
           {rows.length.toLocaleString('en')} series{unitWords[unitOf(query)]}, at {coarseStamp(at, zone, 1000)}
         </span>
-        <span class="r-space-between" />
-        <button type="button" onClick={save}>
-          CSV
-        </button>
+        <span class="r-tools">
+          <button type="button" onClick={save}>
+            CSV
+          </button>
+        </span>
       </div>
       <table class="r-series r-vector">
         <thead>

@@ -42,8 +42,9 @@ export function VolumeChart(props: VolumeChartProps) {
     <section class="r-volume" aria-label="Lines over time">
       <div class="r-bar">
         {fold}
-        <span class="r-space-between" />
-        <ZoomBar span={props.span} onZoom={props.onZoom} />
+        <span class="r-tools">
+          <ZoomBar span={props.span} onZoom={props.onZoom} />
+        </span>
       </div>
     </section>
   );
@@ -103,11 +104,12 @@ function OpenChart({ query, client, span, zone, onZoom, fold }: VolumeChartProps
       <div class="r-bar">
         {fold}
         <Told counts={counts} point={point} zone={zone} state={state} />
-        <span class="r-space-between" />
-        <button type="button" aria-pressed={table} onClick={() => setTable(!table)}>
-          Table
-        </button>
-        <ZoomBar span={span} onZoom={onZoom} />
+        <span class="r-tools">
+          <button type="button" aria-pressed={table} onClick={() => setTable(!table)}>
+            Table
+          </button>
+          <ZoomBar span={span} onZoom={onZoom} />
+        </span>
       </div>
       {state.kind === 'expensive' && (
         <p class="r-note">

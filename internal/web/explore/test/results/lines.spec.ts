@@ -115,7 +115,7 @@ test('a link opens some minutes around its line, which is opened, marked and scr
   const gone = new URLSearchParams(link.search);
   gone.set('line', `${at + 7n}.00000000`);
   const other = await openAs(t, 'ana', { search: `?${gone.toString()}` });
-  await other.getByRole('note').getByText('The line of this link is not among these lines').waitFor();
+  await other.getByRole('note').getByText('The line that this link points to is not among these lines').waitFor();
 });
 
 test('a text is found in all loaded lines, one hit after the other', async (t) => {
@@ -198,7 +198,7 @@ test('the context of a line grows before and after it', async (t) => {
   await dialog.getByRole('button', { name: 'Load newer lines' }).click();
   await dialog.getByText('step 90 of').waitFor();
   await dialog.getByRole('button', { name: 'Load newer lines' }).click();
-  await dialog.getByText('Nothing newer').waitFor();
+  await dialog.getByText('No newer lines').waitFor();
   const texts = await dialog.locator('.r-text').allTextContents();
   assert.deepEqual(
     texts.map((text) => Number(text.split(' ')[1])),
