@@ -75,9 +75,11 @@ export function LiveTail(props: LiveTailProps) {
             updated every few seconds
           </span>
         )}
-        <button type="button" aria-pressed={paused} onClick={() => (paused ? resume() : setPaused(true))}>
-          {paused ? 'Resume' : 'Pause'}
-        </button>
+        {link.state !== 'failed' && (
+          <button type="button" aria-pressed={paused} onClick={() => (paused ? resume() : setPaused(true))}>
+            {paused ? 'Resume' : 'Pause'}
+          </button>
+        )}
         <button type="button" onClick={clear}>
           Clear
         </button>
