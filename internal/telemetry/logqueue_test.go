@@ -14,7 +14,9 @@ import (
 
 // slowSink takes lines when released, and keeps what it took.
 type slowSink struct {
-	take  chan error // one value for each call: nil, or why it is not taken
+	take chan error // one value for each call: nil, or why it is not taken
+
+	mu    sync.Mutex
 	calls []string
 }
 
@@ -22,8 +24,17 @@ func (s *slowSink) Write(lines []byte) (int, error) {
 	if err := <-s.take; err != nil {
 		return 0, err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.calls = append(s.calls, string(lines))
 	return len(lines), nil
+}
+
+// taken are the calls that were taken, with a separator between them.
+func (s *slowSink) taken(separator string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Join(s.calls, separator)
 }
 
 func put(t *testing.T, q *LogQueue, line string) {
@@ -59,7 +70,7 @@ func TestLogQueueNeverWaits(t *testing.T) {
 					t.Fatal(err)
 				}
 				written := 0
-				for got := range strings.Lines(strings.Join(sink.calls, "")) {
+				for got := range strings.Lines(sink.taken("")) {
 					if got != line(written) {
 						t.Fatalf("line %d is %.20q", written, got)
 					}
@@ -86,18 +97,18 @@ func TestLogQueueBatches(t *testing.T) {
 		put(t, q, "b\n")
 		put(t, q, "c\n")
 		synctest.Wait()
-		if got := strings.Join(sink.calls, "|"); got != "a\n" {
+		if got := sink.taken("|"); got != "a\n" {
 			t.Errorf("written at once: %q", got)
 		}
 		time.Sleep(batchPause) // of the bubble's clock
 		synctest.Wait()
-		if got := strings.Join(sink.calls, "|"); got != "a\n|b\nc\n" {
+		if got := sink.taken("|"); got != "a\n|b\nc\n" {
 			t.Errorf("written: %q", got)
 		}
 		time.Sleep(batchPause)
 		put(t, q, "d\n")
 		synctest.Wait()
-		if got := strings.Join(sink.calls, "|"); got != "a\n|b\nc\n|d\n" {
+		if got := sink.taken("|"); got != "a\n|b\nc\n|d\n" {
 			t.Errorf("written after a pause: %q", got)
 		}
 		if err := q.Close(t.Context()); err != nil {
@@ -122,8 +133,8 @@ func TestLogQueueEnds(t *testing.T) {
 		}
 		put(t, q, "late\n")
 		close(sink.take)
-		if err := q.Close(t.Context()); err != nil || strings.Join(sink.calls, "") != "a\nb\n" {
-			t.Errorf("Close: %v, written %q", err, sink.calls)
+		if err := q.Close(t.Context()); err != nil || sink.taken("") != "a\nb\n" {
+			t.Errorf("Close: %v, written %q", err, sink.taken("|"))
 		}
 		if got := q.Dropped(); got != 1 {
 			t.Errorf("%d lines dropped, want 1", got)
@@ -150,7 +161,7 @@ func TestLogQueueFails(t *testing.T) {
 		if err := q.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Join(sink.calls, ""); got != "a\nd\n" || q.Dropped() != 2 {
+		if got := sink.taken(""); got != "a\nd\n" || q.Dropped() != 2 {
 			t.Errorf("written %q, %d dropped", got, q.Dropped())
 		}
 	})
