@@ -138,7 +138,7 @@ func (d *Demo) Instructions(w io.Writer, publicURL string) error {
 	say(&text, "# Paste once: the API, and tokens of tenant %s, of tenant %s and of both.\n", Alpha, Beta)
 	say(&text, "export API=%s\nexport ALPHA=%s\nexport BETA=%s\nexport BOTH=%s\n\n",
 		quote(publicURL+"/api/v1"), quote(d.Tokens[Ana]), quote(d.Tokens[betaService]), quote(d.Tokens[Ben]))
-	say(&text, "# The values of the label app. Each tenant has an app that the other has not; nobody sees the node-agent.\n%s\n%s\n\n",
+	say(&text, "# The values of the label app. Each tenant has an app that the other does not have; nobody sees the node-agent.\n%s\n%s\n\n",
 		curl("ALPHA", "", apps), curl("BETA", "", apps))
 	say(&text, "# The last lines of checkout: of %s, of both tenants, and of both narrowed to %s.\n%s\n%s\n%s\n\n", Alpha, Beta,
 		curl("ALPHA", "", query, checkout, "limit=3"), curl("BOTH", "", query, checkout, "limit=3"), curl("BOTH", Beta, query, checkout, "limit=3"))
