@@ -196,11 +196,12 @@ func oddities(from, to time.Time) []demo.Stream {
 		}},
 	}
 	var all []demo.Stream
-	for _, k := range kinds {
+	for n, k := range kinds {
 		s := stream(k.name)
 		i := 0
 		for at := from; at.Before(to); at = at.Add(20 * time.Second) {
-			e := demo.Entry{Time: at.Add(time.Duration(i) * time.Microsecond), Line: k.lines[i%len(k.lines)]}
+			// No two lines have the same time: which of them a limit cuts off, Loki chooses differently in each configuration.
+			e := demo.Entry{Time: at.Add(time.Duration(i)*time.Microsecond + time.Duration(n)), Line: k.lines[i%len(k.lines)]}
 			if i%2 == 0 {
 				e.Metadata = map[string]string{tenantLabel: demo.Beta, "trace_id": fmt.Sprintf("%032x", i), "attempt": fmt.Sprint(i % 3)}
 			}

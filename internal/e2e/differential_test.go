@@ -73,7 +73,7 @@ func TestQueriesMatchAlphaAlone(t *testing.T) {
 		switch some := sameResponse(t, through, direct); {
 		case some:
 			found.Add(1)
-		case !q.empty && !t.Failed():
+		case !q.empty && !early() && !t.Failed(): // the share of those that find something is checked there, too
 			t.Errorf("the responses are empty, which proves little: %d %.300s", direct.status, direct.body)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -149,6 +150,12 @@ func (e endpoint) compare(t *testing.T, w window, s selector, d route) (some boo
 	a := on.gateway.send(t, request{method: d.method, path: d.path, params: through})
 	unleaked(t, a)
 	b := sendToLoki(t, on.alone, request{path: "/loki/api/v1/" + e.loki, params: direct})
+	if early() && e.logQuery {
+		if strings.HasPrefix(e.native, "fields/") {
+			return noFieldValues(t, a, b)
+		}
+		a.body, b.body = fieldType.ReplaceAll(a.body, nil), fieldType.ReplaceAll(b.body, nil)
+	}
 	if strings.HasPrefix(d.path, "/api/v1/logs/label") {
 		b.body = withData(b.body)
 	}
@@ -160,6 +167,21 @@ func (e endpoint) compare(t *testing.T, w window, s selector, d route) (some boo
 		return sameGuess(t, a, b)
 	}
 	return sameResponse(t, a, b)
+}
+
+// early is whether Loki is older than 3.3: it has no values of a field, takes the type of a field from one of its values, whichever, and
+// names no levels of lines `detected_level`.
+func early() bool { return demo.Older(on.binaries.Version, "3.3") }
+
+var fieldType = regexp.MustCompile(`,?"type":"[a-z]+"`)
+
+// noFieldValues checks that values of a field that Loki does not have are an error.
+func noFieldValues(t *testing.T, through, direct response) (some bool) {
+	t.Helper()
+	if direct.status != http.StatusNotFound || through.status < http.StatusBadRequest {
+		t.Errorf("through logfence: %d %.300s\ndirectly: %d %.300s", through.status, through.body, direct.status, direct.body)
+	}
+	return false
 }
 
 // withData is a response of labels as the native API has it: with an empty list where Loki leaves it out.

@@ -59,6 +59,10 @@ func TestHostileQueriesMatchAlphaAlone(t *testing.T) {
 			t.Logf("query: %s", through)
 		}
 	}
+	stage := ` | logfmt`
+	if early() { // whether it calls a label `x` or `x_extracted` depends on which of the streams it reads first
+		stage = ` |= ""`
+	}
 	for k, w := range on.windows() {
 		for i, s := range selectors {
 			if s.text == "" {
@@ -66,7 +70,7 @@ func TestHostileQueriesMatchAlphaAlone(t *testing.T) {
 			}
 			t.Run(fmt.Sprintf("%s/%d/lines", w.name, i), func(t *testing.T) {
 				t.Parallel()
-				compare(t, rangeRoutes[i%4], "/loki/api/v1/query_range", with(w.between(), "limit", "40"), s.text+` | logfmt`, s.toLoki()+` | logfmt`)
+				compare(t, rangeRoutes[i%4], "/loki/api/v1/query_range", with(w.between(), "limit", "40"), s.text+stage, s.toLoki()+stage)
 			})
 			for j, nest := range nests {
 				if (i+j+k)%3 == 0 { // each in two of the three windows
