@@ -170,7 +170,7 @@ func (e endpoint) compare(t *testing.T, w window, s selector, d route) (some boo
 }
 
 // early is whether Loki is older than 3.3: it has no values of a field, takes the type of a field from one of its values, whichever, and
-// names no levels of lines `detected_level`.
+// finds no `detected_level` in lines that name none.
 func early() bool { return demo.Older(on.binaries.Version, "3.3") }
 
 var fieldType = regexp.MustCompile(`,?"type":"[a-z]+"`)
