@@ -24,7 +24,7 @@ var mayImport = map[string][]string{
 	"internal/limits":  {"internal/fielderror", "internal/refresh", "internal/tenant"},
 	"internal/tenancy": {"internal/fielderror", "internal/tenant"},
 	"internal/access":  {"internal/claimpath", "internal/fielderror", "internal/tenancy", "internal/tenant"},
-	"internal/loki":    {"internal/fielderror", "internal/refresh", "internal/tenancy", "internal/tenant", "internal/turns"},
+	"internal/loki":    {"internal/fielderror", "internal/refresh", "internal/tenancy", "internal/tenant", "internal/cpuslots"},
 	"internal/pages":   {"internal/loki"},
 	"internal/tail":    {"internal/loki", "internal/pages", "internal/tenancy", "internal/tenant"},
 	"internal/config": {
@@ -33,7 +33,7 @@ var mayImport = map[string][]string{
 	},
 	"internal/httpapi": {
 		"gen/api", "internal/access", "internal/audit", "internal/auth", "internal/fielderror", "internal/hint", "internal/limits", "internal/loki", "internal/pages",
-		"internal/strictjson", "internal/tail", "internal/telemetry", "internal/tenancy", "internal/tenant", "internal/turns", "internal/web",
+		"internal/strictjson", "internal/tail", "internal/telemetry", "internal/tenancy", "internal/tenant", "internal/cpuslots", "internal/web",
 	},
 	"internal/telemetry": {"internal/audit", "internal/tenant"},
 	"internal/web":       {"gen/explore", "gen/reference", "internal/fielderror"},

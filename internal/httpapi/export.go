@@ -13,11 +13,11 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/logfence/logfence/gen/api"
+	"github.com/logfence/logfence/internal/cpuslots"
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/pages"
 	"github.com/logfence/logfence/internal/tenancy"
 	"github.com/logfence/logfence/internal/tenant"
-	"github.com/logfence/logfence/internal/turns"
 	"github.com/logfence/logfence/internal/web"
 )
 
@@ -42,7 +42,7 @@ func (s *Server) ExportLogs(c echo.Context, p api.ExportLogsParams) error {
 	if err := s.checkBytesRead(c, q, w); err != nil {
 		return err
 	}
-	x := &export{Context: c, turns: s.turns, problemOf: s.problemOf, format: f, left: most, limited: p.Limit != nil}
+	x := &export{Context: c, cpuSlots: s.cpuSlots, problemOf: s.problemOf, format: f, left: most, limited: p.Limit != nil}
 	x.name = fileName(callerOf(c).Tenants, w, f.extension)
 	return x.finish(x.run(c.Request().Context(), pages.Walk{
 		Source: s.pageSource(requestOptions(c), q), Window: w, Lines: pageLines(c), LongBytes: s.longBytes(), Reserve: s.pageMemory(c),
@@ -93,11 +93,11 @@ type export struct {
 	limited bool // by the caller, not by the server alone
 	lines   int  // written so far
 
-	turns turns.Turns
-	began bool
-	text  bytes.Buffer // of the next piece
-	piece bytes.Buffer // the same as it is sent
-	gzip  *gzip.Writer // writes to the piece; nil if the client doesn't take it
+	cpuSlots cpuslots.Slots
+	began    bool
+	text     bytes.Buffer // of the next piece
+	piece    bytes.Buffer // the same as it is sent
+	gzip     *gzip.Writer // writes to the piece; nil if the client doesn't take it
 }
 
 // headerExportLines is a trailer (RFC 9110, section 6.5) that a complete export alone has: its number of lines.
@@ -154,14 +154,14 @@ func (x *export) begin() error {
 	return x.send()
 }
 
-// write writes a page, a piece at a time, each of which is made in a turn, and flushes it, so that a client sees progress.
+// write writes a page, a piece at a time, each of which is made in a CPU slot, and flushes it, so that a client sees progress.
 func (x *export) write(page []loki.Entry) error {
 	if err := x.begin(); err != nil {
 		return err
 	}
 	for i := 0; i < len(page); {
 		var err error
-		x.turns.Do(func() {
+		x.cpuSlots.Do(func() {
 			for ; i < len(page) && x.text.Len() < writePiece; i++ {
 				x.format.line(&x.text, page[i])
 			}

@@ -11,10 +11,10 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/logfence/logfence/internal/cpuslots"
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/pages"
-	"github.com/logfence/logfence/internal/turns"
 )
 
 // maxWindows is how many windows of a stream are read at the same time at most.
@@ -39,7 +39,7 @@ func (s *Server) streamLines(c echo.Context, r linesRequest, media string) error
 		Slot: x.querySlot, Kind: errorKind,
 	})
 	defer stream.Close()
-	w := &lineStream{Context: c, problemOf: s.problemOf, stream: stream, turns: s.turns, ndjson: media == mediaNDJSON, began: time.Now(), firstLine: s.recorder.FirstLine}
+	w := &lineStream{Context: c, problemOf: s.problemOf, stream: stream, cpuSlots: s.cpuSlots, ndjson: media == mediaNDJSON, began: time.Now(), firstLine: s.recorder.FirstLine}
 	d := recordOf(c)
 	h := c.Response().Header()
 	h.Set(echo.HeaderContentType, media)
@@ -90,7 +90,7 @@ type lineStream struct {
 	problemOf func(err error, queries ...string) *problem
 
 	stream    *pages.Stream
-	turns     turns.Turns
+	cpuSlots  cpuslots.Slots
 	ndjson    bool
 	began     time.Time
 	firstLine func(time.Duration)
@@ -189,7 +189,7 @@ func (w *lineStream) sendLines(b pages.Batch) error {
 	at := w.stream.Cursor()
 	for i, n := 0, len(b.Lines()); i < n; {
 		data.Reset()
-		w.turns.Do(func() { i = w.encode(&data, b, i) })
+		w.cpuSlots.Do(func() { i = w.encode(&data, b, i) })
 		at.At = pages.PositionOf(b.All, b.First+i-1, b.Backward)
 		if err := w.send("lines", at.String(), data.Bytes()); err != nil {
 			return err

@@ -6,30 +6,30 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/logfence/logfence/internal/turns"
+	"github.com/logfence/logfence/internal/cpuslots"
 )
 
 // writePiece is how much of a response that is made here is written at once.
 const writePiece = 64 << 10
 
-// pieceWriter writes a response of lines in pieces, each of which it makes in a turn. What is in the buffer is written
+// pieceWriter writes a response of lines in pieces, each of which it makes in a CPU slot. What is in the buffer is written
 // with the next piece.
 type pieceWriter struct {
-	turns  turns.Turns
-	to     io.Writer
-	buffer bytes.Buffer
+	cpuSlots cpuslots.Slots
+	to       io.Writer
+	buffer   bytes.Buffer
 }
 
 // pieceWriter responds with JSON.
 func (s *Server) pieceWriter(c echo.Context) *pieceWriter {
 	c.Response().Header().Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
-	return &pieceWriter{turns: s.turns, to: c.Response()}
+	return &pieceWriter{cpuSlots: s.cpuSlots, to: c.Response()}
 }
 
 // lines writes so many lines as items of an array. The function appends one of them to the buffer.
 func (w *pieceWriter) lines(n int, appendLine func(i int)) error {
 	for i := 0; i < n; {
-		w.turns.Do(func() {
+		w.cpuSlots.Do(func() {
 			for ; i < n && w.buffer.Len() <= writePiece; i++ {
 				if i > 0 {
 					w.buffer.WriteByte(',')

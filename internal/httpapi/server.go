@@ -30,12 +30,12 @@ import (
 	"github.com/logfence/logfence/gen/api"
 	"github.com/logfence/logfence/internal/access"
 	"github.com/logfence/logfence/internal/audit"
+	"github.com/logfence/logfence/internal/cpuslots"
 	"github.com/logfence/logfence/internal/fielderror"
 	"github.com/logfence/logfence/internal/limits"
 	"github.com/logfence/logfence/internal/loki"
 	"github.com/logfence/logfence/internal/telemetry"
 	"github.com/logfence/logfence/internal/tenancy"
-	"github.com/logfence/logfence/internal/turns"
 )
 
 // Server handles requests. It is made once and safe for use by many goroutines.
@@ -43,7 +43,7 @@ type Server struct {
 	verifier      Verifier
 	fence         *tenancy.Fence
 	loki          *loki.Client
-	turns         turns.Turns
+	cpuSlots      cpuslots.Slots
 	parsing       *limits.ParseSlots
 	limits        *limits.Limiter
 	maxBody       int64
@@ -93,7 +93,7 @@ func New(c Config) (*Server, error) {
 		return nil, fmt.Errorf("openapi.yaml: %w", err)
 	}
 	s := &Server{
-		verifier: c.Verifier, fence: c.Fence, loki: c.Loki, turns: c.Loki.Turns(), parsing: c.Parsing, limits: c.Limits,
+		verifier: c.Verifier, fence: c.Fence, loki: c.Loki, cpuSlots: c.Loki.CPUSlots(), parsing: c.Parsing, limits: c.Limits,
 		recorder: c.Recorder, log: c.Log, basicToken: c.BasicToken, proxies: c.TrustedProxies, now: c.Now, operations: prepared,
 	}
 	if s.tokenHeaders = c.TokenHeaders; len(s.tokenHeaders) == 0 {

@@ -38,7 +38,7 @@ func (s *Server) TailLogs(c echo.Context, p api.TailLogsParams) error {
 		return err
 	}
 	defer f.close()
-	e := &events{Context: c, encode: s.inTurn(encodeEntries)}
+	e := &events{Context: c, encode: s.inCPUSlot(encodeEntries)}
 	h := c.Response().Header()
 	h.Set(echo.HeaderContentType, "text/event-stream")
 	h.Set("X-Accel-Buffering", "no") // otherwise nginx buffers events until it has a page of them
@@ -127,10 +127,10 @@ func (e *events) writeBatch(b *tail.Batch) error {
 	return e.write(b.Encoded(tail.FormatEvents, e.encode))
 }
 
-// inTurn has batches encoded in turns: those of lines that were missed come by the megabyte.
-func (s *Server) inTurn(encode func(*tail.Batch) []byte) func(*tail.Batch) []byte {
+// inCPUSlot has batches encoded in cpuSlots: those of lines that were missed come by the megabyte.
+func (s *Server) inCPUSlot(encode func(*tail.Batch) []byte) func(*tail.Batch) []byte {
 	return func(b *tail.Batch) (text []byte) {
-		s.turns.Do(func() { text = encode(b) })
+		s.cpuSlots.Do(func() { text = encode(b) })
 		return text
 	}
 }
@@ -191,9 +191,9 @@ func (s *Server) LokiTail(c echo.Context, p api.LokiTailParams) error {
 	conn.SetReadLimit(1 << 10)            // nothing is expected but control frames, which are shorter
 	client := conn.CloseRead(r.Context()) // ends when the client disconnects
 	defer context.AfterFunc(client, f.disconnect)()
-	w := &frames{conn: conn, response: c.Response(), timeout: s.clientTimeout, format: tail.FormatCategorized, encode: s.inTurn(encodeCategorized)}
+	w := &frames{conn: conn, response: c.Response(), timeout: s.clientTimeout, format: tail.FormatCategorized, encode: s.inCPUSlot(encodeCategorized)}
 	if p.XLokiResponseEncodingFlags == nil {
-		w.format, w.encode = tail.FormatMerged, s.inTurn(encodeMerged)
+		w.format, w.encode = tail.FormatMerged, s.inCPUSlot(encodeMerged)
 	}
 	end, err := w.run(client, f)
 	if isGone(client) || err != nil {

@@ -72,9 +72,9 @@ func (c *Client) Entries(ctx context.Context, options RequestOptions, q tenancy.
 	return entries, nil
 }
 
-// decode decodes a response in turns with others.
+// decode decodes a response in a CPU slot.
 func (c *Client) decode(r io.Reader) (entries []Entry, err error) {
-	err = c.turns.Read(r, func(r io.Reader) error {
+	err = c.cpuSlots.Read(r, func(r io.Reader) error {
 		entries, err = decodeEntries(r)
 		return err
 	})

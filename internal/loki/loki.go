@@ -24,7 +24,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/logfence/logfence/internal/turns"
+	"github.com/logfence/logfence/internal/cpuslots"
 )
 
 // Client sends requests to one Loki. It is created once and safe for concurrent use.
@@ -33,7 +33,7 @@ type Client struct {
 	org               orgID
 	timeout           time.Duration
 	disableKeepAlives bool
-	turns             turns.Turns
+	cpuSlots          cpuslots.Slots
 	storedPatterns    bool          // Config.DangerouslyStoredPatterns
 	actorLevels       *atomic.Int64 // lowered when Loki refuses as many
 	requiredLabel     string        // sent in X-Loki-Query-Limits, where ProbeWalls has found that Loki honours it; written before any request
@@ -71,7 +71,7 @@ func New(c Config, options ...Option) (*Client, error) {
 		org:               orgID(c.OrgID),
 		timeout:           c.Timeout,
 		disableKeepAlives: c.DisableKeepAlives,
-		turns:             turns.New(),
+		cpuSlots:          cpuslots.New(),
 		storedPatterns:    c.DangerouslyStoredPatterns,
 		actorLevels:       &atomic.Int64{},
 		wrap:              func(t http.RoundTripper) http.RoundTripper { return t },
@@ -119,8 +119,8 @@ func (c *Client) filesChanged(what string) func(error) {
 	}
 }
 
-// Turns are those in which responses are decoded. Who works on many entries takes turns with that.
-func (c *Client) Turns() turns.Turns { return c.turns }
+// CPUSlots are those in which responses are decoded. Other work on many entries takes them as well.
+func (c *Client) CPUSlots() cpuslots.Slots { return c.cpuSlots }
 
 // Reload reads the certificate and credential files now. Errors are logged as well.
 func (c *Client) Reload() error { return errors.Join(c.tls.reload(), c.credential.reload()) }

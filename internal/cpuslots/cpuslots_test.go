@@ -1,4 +1,4 @@
-package turns
+package cpuslots
 
 import (
 	"io"
@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func readAll(t Turns, from io.Reader) (n int, err error) {
+func readAll(t Slots, from io.Reader) (n int, err error) {
 	err = t.Read(from, func(r io.Reader) error {
 		text, err := io.ReadAll(r)
 		n = len(text)
@@ -16,23 +16,23 @@ func readAll(t Turns, from io.Reader) (n int, err error) {
 	return n, err
 }
 
-// TestReadersWaitWithoutTurn guarantees that a reader which has to wait for more keeps no other one from its turn.
-func TestReadersWaitWithoutTurn(t *testing.T) {
+// TestReadersWaitWithoutSlot guarantees that a reader which has to wait for more keeps no other one from a slot.
+func TestReadersWaitWithoutSlot(t *testing.T) {
 	t.Parallel()
-	turns := Of(1)
+	slots := Of(1)
 	slow, write := io.Pipe()
 	ended := make(chan error)
 	go func() {
-		_, err := readAll(turns, slow)
+		_, err := readAll(slots, slow)
 		ended <- err
 	}()
 	if _, err := io.WriteString(write, "begun"); err != nil { // and it waits for more
 		t.Fatal(err)
 	}
-	if n, err := readAll(turns, strings.NewReader("text")); n != 4 || err != nil {
+	if n, err := readAll(slots, strings.NewReader("text")); n != 4 || err != nil {
 		t.Fatalf("%d bytes, %v", n, err)
 	}
-	turns.Do(func() {})
+	slots.Do(func() {})
 	if err := write.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -41,11 +41,11 @@ func TestReadersWaitWithoutTurn(t *testing.T) {
 	}
 }
 
-// TestNoMoreThanTurns guarantees that no more work at the same time than there are turns, and that all turns come back,
+// TestNoMoreThanSlots guarantees that no more work runs at the same time than there are slots, and that all are released,
 // also from work that panics.
-func TestNoMoreThanTurns(t *testing.T) {
+func TestNoMoreThanSlots(t *testing.T) {
 	t.Parallel()
-	turns := Of(2)
+	slots := Of(2)
 	var mu sync.Mutex
 	working, most := 0, 0
 	work := func() {
@@ -64,10 +64,10 @@ func TestNoMoreThanTurns(t *testing.T) {
 	for range 100 {
 		all.Go(func() {
 			defer func() { _ = recover() }()
-			turns.Do(work)
+			slots.Do(work)
 		})
 		all.Go(func() {
-			if n, err := readAll(turns, strings.NewReader(strings.Repeat("x", 3*piece))); n != 3*piece || err != nil {
+			if n, err := readAll(slots, strings.NewReader(strings.Repeat("x", 3*piece))); n != 3*piece || err != nil {
 				t.Errorf("%d bytes, %v", n, err)
 			}
 		})
@@ -76,17 +76,17 @@ func TestNoMoreThanTurns(t *testing.T) {
 	if most > 2 {
 		t.Errorf("%d worked at the same time", most)
 	}
-	if n := len(turns.taken); n != 0 {
-		t.Errorf("%d turns are still taken", n)
+	if n := len(slots.held); n != 0 {
+		t.Errorf("%d slots are still held", n)
 	}
 }
 
-// TestWithoutTurns guarantees that the zero value has a turn for everybody.
-func TestWithoutTurns(t *testing.T) {
+// TestWithoutSlots guarantees that the zero value has no bound.
+func TestWithoutSlots(t *testing.T) {
 	t.Parallel()
-	var turns Turns
-	turns.Do(func() { turns.Do(func() {}) })
-	if n, err := readAll(turns, strings.NewReader("text")); n != 4 || err != nil {
+	var slots Slots
+	slots.Do(func() { slots.Do(func() {}) })
+	if n, err := readAll(slots, strings.NewReader("text")); n != 4 || err != nil {
 		t.Errorf("%d bytes, %v", n, err)
 	}
 }
