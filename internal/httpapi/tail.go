@@ -127,7 +127,7 @@ func (e *events) writeBatch(b *tail.Batch) error {
 	return e.write(b.Encoded(tail.FormatEvents, e.encode))
 }
 
-// inCPUSlot has batches encoded in cpuSlots: those of lines that were missed come by the megabyte.
+// inCPUSlot has batches encoded in a CPU slot: those of lines that were missed come by the megabyte.
 func (s *Server) inCPUSlot(encode func(*tail.Batch) []byte) func(*tail.Batch) []byte {
 	return func(b *tail.Batch) (text []byte) {
 		s.cpuSlots.Do(func() { text = encode(b) })
