@@ -12,9 +12,9 @@ import (
 // take maxStretch times as long, so that no client holds it for ever.
 //
 // Its one timer is left alone by pause and resume, which a long response calls for each of its pieces: when it fires, it finds out
-// whether the time is over.
+// whether the deadline is exceeded.
 type clock struct {
-	request context.Context // ends when the time is over, with a cause that is ErrTimeout
+	request context.Context // ends when the deadline is exceeded, with a cause that is ErrTimeout
 	cancel  context.CancelCauseFunc
 	end     time.Time // of all in all
 
@@ -70,7 +70,7 @@ func (k *clock) resume() {
 	}
 }
 
-// check ends the request if its time is over, and otherwise looks again when it will be.
+// check ends the request if its deadline is exceeded, and otherwise looks again at the deadline.
 func (k *clock) check() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -83,7 +83,7 @@ func (k *clock) check() {
 	}
 }
 
-// due is when the time will be over if nothing pauses or resumes it.
+// due is the deadline if nothing pauses or resumes it.
 func (k *clock) due() time.Time {
 	if due := k.began.Add(k.left); !k.began.IsZero() && due.Before(k.end) {
 		return due
