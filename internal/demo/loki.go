@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -29,6 +30,9 @@ const (
 
 // errPortTaken means that another process got the port between our choosing it and Loki's listening.
 var errPortTaken = errors.New("the port was taken by another process")
+
+// ErrEnded means that Loki's process has ended though nobody stopped it.
+var ErrEnded = errors.New("loki has ended by itself")
 
 // LokiOptions are which Loki to start, and how.
 type LokiOptions struct {
@@ -55,6 +59,8 @@ type Loki struct {
 	dir     string // everything of this Loki: configuration, log, data
 	parts   []*part
 	client  *http.Client
+	// reserved keeps other Lokis off the ports of this one.
+	reserved *net.TCPListener
 
 	mu     sync.Mutex
 	closed bool
@@ -82,6 +88,7 @@ func StartLoki(ctx context.Context, o LokiOptions) (*Loki, error) {
 			return l, nil
 		}
 		if !errors.Is(err, errPortTaken) || try == portTries {
+			l.releasePorts()
 			return nil, errors.Join(fmt.Errorf("start loki: %w", err), os.RemoveAll(dir))
 		}
 	}
@@ -181,6 +188,7 @@ func (l *Loki) Close() error {
 	}
 	l.closed = true
 	l.stop()
+	l.releasePorts()
 	l.client.CloseIdleConnections()
 	if err := os.RemoveAll(l.dir); err != nil {
 		return fmt.Errorf("remove loki's folder: %w", err)

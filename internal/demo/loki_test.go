@@ -226,6 +226,19 @@ func TestStartLokiTellsWhy(t *testing.T) {
 	}
 }
 
+// TestPushTellsWhyLokiEnded guarantees that a push to a Loki that has ended by itself says so, and one to a Loki that runs does not.
+func TestPushTellsWhyLokiEnded(t *testing.T) {
+	l := startLoki(t, LokiOptions{})
+	refused := Stream{map[string]string{"not a label": "x"}, []Entry{{Time: time.Now(), Line: "a line"}}}
+	if err := l.Push(t.Context(), refused); err == nil || errors.Is(err, ErrEnded) {
+		t.Errorf("of a Loki that runs: %v, want its refusal", err)
+	}
+	l.Kill()
+	if err := l.Push(t.Context(), refused); !errors.Is(err, ErrEnded) || !strings.Contains(err.Error(), "Loki started") {
+		t.Errorf("got %v, want that it has ended, and its log", err)
+	}
+}
+
 // TestLokiNotTakenForAnother guarantees that a Loki which finds its port taken is not mistaken for the
 // one that has it, even where that one responds to everything as Loki does.
 func TestLokiNotTakenForAnother(t *testing.T) {

@@ -3,8 +3,8 @@ package demo
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -35,6 +35,7 @@ type part struct {
 	role               role
 	http, grpc, gossip int // ports
 	child              *child
+	logged             int64 // bytes that its log had before it was started last
 }
 
 // partsOf are the processes of a Loki, in the order in which a request passes through them.
@@ -59,30 +60,57 @@ func (p *part) url() string { return "http://" + address(p.http) }
 
 func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
-// choosePorts finds free ports below those that the system gives to outgoing connections (32768
-// and up on Linux, 49152 on macOS): a Loki that is restarted will find them free again.
+// Ports lie below those that the system gives to outgoing connections (32768 and up on Linux, 49152 on macOS): a
+// Loki that is restarted finds its own free again.
+const (
+	firstPort  = 20000
+	portBlocks = 750
+	blockSize  = 16 // one to reserve the block, and three for each of up to five processes
+)
+
+// choosePorts reserves a block of ports until [Loki.Close]. The first port of a block is held by a listener of
+// ours, so that no other Loki of this package takes the block, in any process and even while this one restarts.
 func (l *Loki) choosePorts() error {
-	chosen := map[int]bool{}
+	l.releasePorts()
+	for range 10 * portBlocks {
+		first := firstPort + blockSize*rand.IntN(portBlocks) //nolint:gosec // to be rarely taken, not to be hard to guess
+		reserved, err := listenOn(first)
+		if err != nil {
+			continue
+		}
+		l.reserved = reserved
+		if l.assignPorts(first + 1) {
+			return nil
+		}
+		l.releasePorts()
+	}
+	return fmt.Errorf("no free ports between %d and %d", firstPort, firstPort+blockSize*portBlocks)
+}
+
+// assignPorts gives the processes the ports from next on, and reports whether all are free.
+func (l *Loki) assignPorts(next int) bool {
 	for _, p := range l.parts {
 		for _, port := range []*int{&p.http, &p.grpc, &p.gossip} {
-			for try := 0; ; try++ {
-				if try == 1000 {
-					return errors.New("no free port between 20000 and 32000")
-				}
-				*port = 20000 + rand.IntN(12000) //nolint:gosec // to be rarely taken, not to be hard to guess
-				listener, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: *port})
-				if err != nil || chosen[*port] {
-					continue
-				}
-				if err := listener.Close(); err != nil {
-					return err
-				}
-				chosen[*port] = true
-				break
+			*port = next
+			next++
+			listener, err := listenOn(*port)
+			if err != nil || listener.Close() != nil {
+				return false
 			}
 		}
 	}
-	return nil
+	return true
+}
+
+func (l *Loki) releasePorts() {
+	if l.reserved != nil {
+		_ = l.reserved.Close()
+		l.reserved = nil
+	}
+}
+
+func listenOn(port int) (*net.TCPListener, error) {
+	return net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
 }
 
 // start runs Loki on the ports chosen, and leaves no process behind when it does not become ready.
@@ -149,6 +177,9 @@ func (l *Loki) launch(p *part) error {
 		return err
 	}
 	defer func() { _ = log.Close() }() // the child has its own copy
+	if p.logged, err = log.Seek(0, io.SeekEnd); err != nil {
+		return err
+	}
 
 	//nolint:gosec,noctx // the binary is the caller's choice, and it runs longer than the start's context
 	cmd := exec.Command(l.options.Binary, l.args(p, config)...)
@@ -249,13 +280,32 @@ func (l *Loki) dirOf(p *part) string {
 
 func (l *Loki) logPath(p *part) string { return filepath.Join(l.dirOf(p), "loki.log") }
 
-// lastWords are the last lines of a process's log, for an error message.
+// whyGone is how a process ended that should run, with the last lines of its log; nil while it runs.
+func (l *Loki) whyGone(r role) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := l.role(r)
+	if p.child == nil || !p.child.ended() {
+		return nil
+	}
+	return fmt.Errorf("%w (%s): %v; the last it said:\n%s", ErrEnded, p.role, p.child.err, l.lastWords(p)) //nolint:errorlint // an exit status tells a program nothing
+}
+
+// lastWords are the first errors and the last lines of a process's log, for an error message: the module that
+// failed first tells why, and the other modules end after it.
 func (l *Loki) lastWords(p *part) string {
-	const lines = 15
+	const errorLines, lastLines = 5, 15
 	text, err := os.ReadFile(l.logPath(p))
 	if err != nil {
 		return err.Error()
 	}
-	all := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "\n")
+	all := strings.Split(strings.TrimSpace(string(text[min(p.logged, int64(len(text))):])), "\n")
+	last := max(0, len(all)-lastLines)
+	var words []string
+	for _, line := range all[:last] {
+		if strings.Contains(line, "level=error") && len(words) < errorLines {
+			words = append(words, line)
+		}
+	}
+	return strings.Join(append(words, all[last:]...), "\n")
 }

@@ -119,7 +119,10 @@ func (l *Loki) push(ctx context.Context, org string, streams []Stream) error {
 			break
 		}
 	}
-	return err
+	if err != nil {
+		return errors.Join(err, l.whyGone(roleWrite))
+	}
+	return nil
 }
 
 // Flush moves everything that was written to the store, so that the store and no longer the ingester

@@ -120,17 +120,12 @@ func (s *stage) setUp(ctx context.Context) (err error) {
 		s.binary, err = build(ctx, s.dir)
 		return err
 	})
-	g.Go(func() (err error) {
-		if s.alone, err = demo.StartLoki(ctx, demo.LokiOptions{Binary: s.binaries.Loki, Args: lokiArgs}); err != nil {
-			return err
-		}
-		return seedLoki(ctx, s.alone, s.calendar, alphas)
+	g.Go(func() error {
+		return seeded(ctx, s.calendar, &s.alone, demo.LokiOptions{Binary: s.binaries.Loki, Args: lokiArgs}, alphas)
 	})
-	g.Go(func() (err error) {
-		if s.mixed, err = s.startLoki(ctx, demo.LokiOptions{Args: lokiArgs}); err != nil {
-			return err
-		}
-		return seedLoki(ctx, s.mixed, s.calendar, alphas, others)
+	g.Go(func() error {
+		o := demo.LokiOptions{Binary: s.binaries.Loki, Args: lokiArgs}
+		return seeded(ctx, s.calendar, &s.mixed, s.configuration.Apply(o), alphas, others)
 	})
 	if err := g.Wait(); err != nil {
 		return err
@@ -166,6 +161,22 @@ type kind func(from, to time.Time) []demo.Stream
 func (s *stage) startLoki(ctx context.Context, o demo.LokiOptions) (*demo.Loki, error) {
 	o.Binary = s.binaries.Loki
 	return demo.StartLoki(ctx, s.configuration.Apply(o))
+}
+
+// seeded starts a Loki and writes its logs. One that ends by itself meanwhile is replaced once: it is not Loki's
+// start that is tested. What it said is printed.
+func seeded(ctx context.Context, c calendar, l **demo.Loki, o demo.LokiOptions, kinds ...kind) (err error) {
+	for range 2 {
+		if *l, err = demo.StartLoki(ctx, o); err != nil {
+			return err
+		}
+		if err = seedLoki(ctx, *l, c, kinds...); !errors.Is(err, demo.ErrEnded) {
+			return err
+		}
+		fmt.Fprintln(os.Stderr, "e2e: a Loki is replaced:", err)
+		err = errors.Join(err, (*l).Close())
+	}
+	return err
 }
 
 // seedLoki writes old logs that only its store has, and fresh ones that its ingester has.
