@@ -56,7 +56,7 @@ func ofLoki(err error) *problem {
 		return codeLokiTimeout.problem(err, "Loki did not respond in time. Request less data: a shorter time range, a narrower selector.").
 			inLoki("timeout: " + lokiTimedOut)
 	case errors.Is(err, loki.ErrNotEnabled):
-		p := codeNotEnabled.problem(err, "Loki has this feature disabled. Ask your administrator to enable it.").inLoki("not found")
+		p := codeNotEnabled.problem(err, "This Loki does not have the feature, or has it disabled. Ask your administrator.").inLoki("not found")
 		p.lokiStatus = http.StatusNotFound
 		return p
 	case errors.Is(err, loki.ErrTooLongForURL):

@@ -45,8 +45,8 @@ var (
 	ErrTooLongForURL = fmt.Errorf("%w: the query of a tail is a part of its URL", ErrTooLong)
 	// ErrNoUpgrade means that a reverse proxy in front of Loki does not pass on Upgrade, which a tail needs.
 	ErrNoUpgrade = errors.New("the reverse proxy in front of loki does not pass on WebSockets")
-	// ErrNotEnabled means that Loki has the feature switched off that the request needs.
-	ErrNotEnabled = errors.New("loki has the feature disabled")
+	// ErrNotEnabled means that Loki does not have the feature that the request needs, or has it disabled.
+	ErrNotEnabled = errors.New("loki does not have the feature, or has it disabled")
 	// ErrFailed means that Loki returned a server error, something that is not a response of Loki's, or
 	// an incomplete response.
 	ErrFailed = errors.New("loki failed")

@@ -9,7 +9,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"unicode"
@@ -35,9 +34,16 @@ func (c *Client) getEncoded(ctx context.Context, options RequestOptions, path st
 
 const apiPrefix = "/loki/api/v1/"
 
-// optional are the paths for which Loki 3.7.8 returns 404 where their feature is off: volume_enabled in limits_config
-// (pkg/querier/queryrange/roundtrip.go), pattern_ingester.enabled (pkg/querier/querier.go).
-var optional = []string{pathPatterns, "index/volume", "index/volume_range"}
+// isOptional reports whether a path is one of those for which a Loki returns 404 that does not have the feature. Loki 3.7.8
+// does where it is off: volume_enabled in limits_config (pkg/querier/queryrange/roundtrip.go), pattern_ingester.enabled
+// (pkg/querier/querier.go). Loki 3.1.2 has no values of a field.
+func isOptional(path string) bool {
+	switch path {
+	case pathPatterns, "index/volume", "index/volume_range":
+		return true
+	}
+	return strings.HasPrefix(path, "detected_field/")
+}
 
 func (c *Client) send(ctx context.Context, options RequestOptions, path string, params encoded, media string) (*Response, error) {
 	if options.Slot != nil {
@@ -88,7 +94,7 @@ func (c *Client) sendOnce(ctx context.Context, options RequestOptions, path stri
 	}
 	body := &body{from: response.Body, pool: c.pool, upstream: e, caller: ctx, clock: clock}
 	encoding, err := checkResponse(response, body, options.AcceptGzip, media)
-	if response.StatusCode == http.StatusNotFound && slices.Contains(optional, strings.TrimPrefix(path, apiPrefix)) {
+	if response.StatusCode == http.StatusNotFound && isOptional(strings.TrimPrefix(path, apiPrefix)) {
 		err = &Error{Kind: ErrNotEnabled, Cause: err}
 	}
 	if err != nil {

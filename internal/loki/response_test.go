@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,6 +83,25 @@ func TestOutcomes(t *testing.T) {
 			var refused *loki.RefusedError
 			if errors.As(err, &refused) {
 				t.Errorf("passed on as Loki's own: %v", err)
+			}
+		})
+	}
+}
+
+// TestNotEnabled guarantees that a 404 of Loki's is told apart as a feature that it does not have, for the operations that not every
+// Loki has, and is a failure for all others.
+func TestNotEnabled(t *testing.T) {
+	fake := twoTenants(t)
+	fake.Instead(lokitest.Fail(http.StatusNotFound, "404 page not found"))
+	c := client(t, loki.Config{URL: fake.URL})
+	for _, op := range operations {
+		t.Run(op.name, func(t *testing.T) {
+			missing := slices.Contains([]string{"Volume", "VolumeRange", "Patterns", "DetectedFieldValues"}, op.name)
+			f := fenced{query(t, `{app="web"}`), selector(t, `{app="web"}`), patternSelector(t, `{app="web"}`)}
+			_, err := op.send(t.Context(), c, loki.RequestOptions{}, f)
+			failsWith(t, err, loki.ErrFailed)
+			if errors.Is(err, loki.ErrNotEnabled) != missing {
+				t.Errorf("got %v; a missing feature: %t", err, missing)
 			}
 		})
 	}

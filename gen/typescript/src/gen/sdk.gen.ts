@@ -268,7 +268,8 @@ export const listFields = <ThrowOnError extends boolean = false>(options: Option
  * List the values of a field
  *
  * Returns the values of one field in a sample of the selected log lines. The default time range is the
- * last hour. An unknown field has no values: the status is 200 and the response is an empty object.
+ * last hour. An unknown field has no values: the status is 200 and the response is an empty object. Where Loki is
+ * older than 3.3, the response is 501 `not_enabled`.
  *
  * Tenant isolation by query: the tenant's matcher is added to every stream selector in `query` before the query is sent to
  * Loki. Matchers that the caller wrote on the same label stay and apply as well. A query whose isolation

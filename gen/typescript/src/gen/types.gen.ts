@@ -2634,7 +2634,7 @@ export type GetVolumeErrors = {
      */
     500: Problem;
     /**
-     * The feature is disabled in Loki. Codes: [`not_enabled`](/docs/problems#not_enabled).
+     * Loki does not have the feature, or it is disabled there. Codes: [`not_enabled`](/docs/problems#not_enabled).
      */
     501: Problem;
     /**
@@ -2738,7 +2738,7 @@ export type GetVolumeRangeErrors = {
      */
     500: Problem;
     /**
-     * The feature is disabled in Loki. Codes: [`not_enabled`](/docs/problems#not_enabled).
+     * Loki does not have the feature, or it is disabled there. Codes: [`not_enabled`](/docs/problems#not_enabled).
      */
     501: Problem;
     /**
@@ -2830,7 +2830,7 @@ export type ListPatternsErrors = {
      */
     500: Problem;
     /**
-     * The feature is disabled in Loki. Codes: [`not_enabled`](/docs/problems#not_enabled).
+     * Loki does not have the feature, or it is disabled there. Codes: [`not_enabled`](/docs/problems#not_enabled).
      */
     501: Problem;
     /**
@@ -3038,6 +3038,10 @@ export type ListFieldValuesErrors = {
      * Internal error of logfence. The server's log has the request id. Codes: [`internal`](/docs/problems#internal).
      */
     500: Problem;
+    /**
+     * Loki does not have the feature, or it is disabled there. Codes: [`not_enabled`](/docs/problems#not_enabled).
+     */
+    501: Problem;
     /**
      * Loki is not reachable, or it failed, or it cannot be used as it is set up. Codes: [`loki_unreachable`](/docs/problems#loki_unreachable), [`loki_failed`](/docs/problems#loki_failed), [`loki_denied`](/docs/problems#loki_denied), [`websocket_blocked`](/docs/problems#websocket_blocked).
      */
