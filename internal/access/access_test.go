@@ -116,6 +116,7 @@ func TestConditions(t *testing.T) {
 func TestSources(t *testing.T) {
 	t.Parallel()
 	pattern := []Condition{{Claim: "groups", Pattern: "logs-(?P<tenant>.+)"}}
+	later := []Condition{{Claim: "groups", Pattern: "(prod|test)-(logs)(?:-(?P<tenant>.+))?"}}
 	table := []Condition{{Claim: "groups", Map: map[string][]tenant.Name{"1-2": {"alpha"}, "3-4": {"beta", "gamma"}}}}
 	for _, tt := range []struct {
 		name, claims string
@@ -125,6 +126,8 @@ func TestSources(t *testing.T) {
 		{"from a pattern", `{"groups":["logs-b","logs-a","x"]}`, Grant{Name: "g", When: pattern, Source: SourcePattern}, "g: a,b"},
 		{"a value that names none", `{"groups":["logs-a","logs-my team","logs-ü"]}`, Grant{Name: "g", When: pattern, Source: SourcePattern}, "g: a"},
 		{"only such values", `{"groups":["logs-my team"]}`, Grant{Name: "g", When: pattern, Source: SourcePattern}, ""},
+		{"the group is not the first", `{"groups":["prod-logs-a","test-logs-bc"]}`, Grant{Name: "g", When: later, Source: SourcePattern}, "g: a,bc"},
+		{"a group that matched nothing", `{"groups":["prod-logs"]}`, Grant{Name: "g", When: later, Source: SourcePattern}, ""},
 		{"from a map", `{"groups":["3-4","9-9"]}`, Grant{Name: "g", When: table, Source: SourceMap}, "g: beta,gamma"},
 		{"two conditions", `{"groups":["logs-a"],"acr":"mfa"}`, Grant{Name: "g", When: append(when("acr", "mfa"), pattern...), Source: SourcePattern}, "g: a"},
 		{"one of two", `{"groups":["logs-a"],"acr":"pwd"}`, Grant{Name: "g", When: append(when("acr", "mfa"), pattern...), Source: SourcePattern}, ""},
@@ -163,6 +166,7 @@ func TestMerge(t *testing.T) {
 		{"negative matchers", []Grant{shop("a", `{x!="1"}`, "alpha"), shop("b", `{x!="2"}`, "alpha")}, []string{`a: alpha {x!="1"}`, `b: alpha {x!="2"}`}},
 		{"other limits", []Grant{shop("a", ``, "alpha"), limited(shop("b", ``, "alpha"), "trial")}, []string{`a: alpha`, `b: alpha (limits: trial)`}},
 		{"until nothing merges", []Grant{shop("a", `{x="1"}`, "alpha"), shop("b", `{x="2"}`, "beta"), shop("c", ``, "alpha"), shop("d", ``, "beta")}, []string{`a+b+c+d: alpha,beta`}},
+		{"a later one merges and comes first", []Grant{shop("z", `{x="1"}`, "alpha"), shop("b", `{y="1"}`, "beta"), shop("a", ``, "alpha")}, []string{`z+a: alpha`, `b: beta {y="1"}`}},
 		{"every tenant is wider", []Grant{shop("a", `{x="1"}`, "alpha"), staff("s", "", "")}, []string{`a+s: *`}},
 		{"every tenant of other limits is not", []Grant{shop("a", ``, "alpha"), staff("s", "", "support")}, []string{`a: alpha`, `s: * (limits: support)`}},
 		{"every tenant, two selectors", []Grant{staff("s", `{x="1"}`, ""), staff("t", `{x="2"}`, "")}, []string{`s+t: * {x=~"(?:1)|(?:2)"}`}},

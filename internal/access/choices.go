@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -121,9 +122,9 @@ func merge(applied []Choice) []Choice {
 		place[c.Names[0]] = c.order
 	}
 	for _, c := range all {
-		slices.SortFunc(c.Names, func(a, b string) int { return place[a] - place[b] })
+		slices.SortFunc(c.Names, func(a, b string) int { return cmp.Compare(place[a], place[b]) })
 	}
-	slices.SortFunc(all, func(a, b Choice) int { return a.order - b.order })
+	slices.SortFunc(all, func(a, b Choice) int { return cmp.Compare(a.order, b.order) })
 	return all
 }
 
