@@ -280,12 +280,20 @@ func (l *Loki) dirOf(p *part) string {
 
 func (l *Loki) logPath(p *part) string { return filepath.Join(l.dirOf(p), "loki.log") }
 
-// whyGone is how a process ended that should run, with the last lines of its log; nil while it runs.
+// endsWithin is how long a process may still be found running that closes its connections because it ends.
+const endsWithin = 2 * time.Second
+
+// whyGone is how a process ended that should run, with its last words; nil while it runs.
 func (l *Loki) whyGone(r role) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p := l.role(r)
-	if p.child == nil || !p.child.ended() {
+	if p.child == nil {
+		return nil
+	}
+	select {
+	case <-p.child.done:
+	case <-time.After(endsWithin):
 		return nil
 	}
 	return fmt.Errorf("%w (%s): %v; the last it said:\n%s", ErrEnded, p.role, p.child.err, l.lastWords(p)) //nolint:errorlint // an exit status tells a program nothing

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -119,10 +120,10 @@ func (l *Loki) push(ctx context.Context, org string, streams []Stream) error {
 			break
 		}
 	}
-	if err != nil {
+	if failed := (*url.Error)(nil); errors.As(err, &failed) && ctx.Err() == nil { // Loki has not responded
 		return errors.Join(err, l.whyGone(roleWrite))
 	}
-	return nil
+	return err
 }
 
 // Flush moves everything that was written to the store, so that the store and no longer the ingester
