@@ -83,7 +83,7 @@ func (s *Server) writeContext(c echo.Context, r *contextReader, size contextByte
 
 // contextReader requests the lines around a time.
 type contextReader struct {
-	entries       func(context.Context, loki.RangeParams, int64) ([]loki.Entry, error)
+	entries       pages.Source
 	at            time.Time
 	start, end    time.Time
 	before, after int
@@ -118,48 +118,52 @@ func (s *Server) contextReader(c echo.Context, p api.GetContextParams) (*context
 type contextLines struct {
 	older, same, newer []loki.Entry
 	cut                bool // some were left out for their size
-	dense              bool // more may have the time than Loki returns at once
+	more               bool // Loki may have more that belong to it, but did not return them
 }
 
 // read requests the three parts at the same time.
 func (r *contextReader) read(ctx context.Context, size contextBytes) (contextLines, error) {
-	var l contextLines
+	var older, same, newer loki.Lines
 	var cut [3]bool
 	requests, ctx := errgroup.WithContext(ctx)
 	requests.Go(func() (err error) {
-		l.older, cut[0], err = r.part(ctx, loki.Window{Start: r.start, End: r.at}, "backward", r.before, size.before)
+		older, cut[0], err = r.part(ctx, loki.Window{Start: r.start, End: r.at}, "backward", r.before, size.before)
 		return err
 	})
 	requests.Go(func() (err error) {
-		l.same, cut[1], err = r.part(ctx, loki.Window{Start: r.at, End: r.at.Add(1)}, "forward", r.most, size.at)
+		same, cut[1], err = r.part(ctx, loki.Window{Start: r.at, End: r.at.Add(1)}, "forward", r.most, size.at)
 		return err
 	})
 	requests.Go(func() (err error) {
-		l.newer, cut[2], err = r.part(ctx, loki.Window{Start: r.at.Add(1), End: r.end}, "forward", r.after, size.after)
+		newer, cut[2], err = r.part(ctx, loki.Window{Start: r.at.Add(1), End: r.end}, "forward", r.after, size.after)
 		return err
 	})
 	if err := requests.Wait(); err != nil {
 		return contextLines{}, err
 	}
-	slices.Reverse(l.older)
-	l.cut, l.dense = slices.Contains(cut[:], true), len(l.same) >= r.most
-	return l, nil
+	slices.Reverse(older.Entries)
+	fewer := func(l loki.Lines, want int) bool { return len(l.Entries) < want && !l.Complete }
+	return contextLines{
+		older: older.Entries, same: same.Entries, newer: newer.Entries,
+		cut:  slices.Contains(cut[:], true),
+		more: !same.Complete || fewer(older, r.before) || fewer(newer, r.after),
+	}, nil
 }
 
 // part requests the lines of one part, and fewer where they are too large; then it is cut, unless there are no more.
-func (r *contextReader) part(ctx context.Context, w loki.Window, direction string, lines int, maxBytes int64) (entries []loki.Entry, cut bool, err error) {
+func (r *contextReader) part(ctx context.Context, w loki.Window, direction string, lines int, maxBytes int64) (found loki.Lines, cut bool, err error) {
 	if lines == 0 || !w.Start.Before(w.End) {
-		return nil, false, nil
+		return loki.Lines{Complete: true}, false, nil
 	}
 	for fewer := lines; ; {
-		entries, err = r.entries(ctx, loki.RangeParams{Window: w, Direction: direction, Limit: fewer}, maxBytes)
+		found, err = r.entries(ctx, loki.RangeParams{Window: w, Direction: direction, Limit: fewer}, maxBytes)
 		switch {
 		case err == nil:
-			return entries, fewer < lines && len(entries) >= fewer, nil
+			return found, fewer < lines && !found.Complete, nil
 		case !errors.Is(err, loki.ErrTooLarge):
-			return nil, false, err
+			return loki.Lines{}, false, err
 		case fewer == 1:
-			return nil, true, nil
+			return loki.Lines{}, true, nil
 		}
 		fewer = pages.FewerLines(fewer, err)
 	}
@@ -176,7 +180,7 @@ func (l contextLines) write(w *pieceWriter) error {
 			return err
 		}
 	}
-	w.buffer.WriteString(`],"truncated":` + strconv.FormatBool(l.cut || l.dense) + "}\n")
+	w.buffer.WriteString(`],"truncated":` + strconv.FormatBool(l.cut || l.more) + "}\n")
 	return w.flush(0)
 }
 

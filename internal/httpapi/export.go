@@ -50,7 +50,7 @@ func (s *Server) ExportLogs(c echo.Context, p api.ExportLogsParams) error {
 }
 
 func (s *Server) pageSource(options loki.RequestOptions, q tenancy.Query) pages.Source {
-	return func(ctx context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error) {
+	return func(ctx context.Context, p loki.RangeParams, maxBytes int64) (loki.Lines, error) {
 		return s.loki.Entries(ctx, options, q, p, maxBytes)
 	}
 }

@@ -188,10 +188,10 @@ func (s *Server) slottedSource(c echo.Context, q tenancy.Query) pages.Source {
 	x.ticket.Release() // that of the estimate
 	options.Slot = nil
 	source := s.pageSource(options, q)
-	return func(ctx context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error) {
+	return func(ctx context.Context, p loki.RangeParams, maxBytes int64) (loki.Lines, error) {
 		release, err := x.querySlot(ctx)
 		if err != nil {
-			return nil, err
+			return loki.Lines{}, err
 		}
 		defer release()
 		return source(ctx, p, maxBytes)

@@ -2,6 +2,7 @@ package loki
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -50,35 +51,49 @@ func (e *TooLargeError) Error() string {
 // Is reports whether target is ErrTooLarge.
 func (e *TooLargeError) Is(target error) bool { return target == ErrTooLarge }
 
+// Lines are what Loki returned for a time range.
+type Lines struct {
+	Entries []Entry
+	// Complete reports that Loki has no other lines in the range. Fewer lines than were requested do not show that: Loki
+	// holds a line twice where a push was repeated, an ingester counts it twice towards the limit (3.7.8,
+	// pkg/ingester/instance.go, sendBatches), and its querier drops one of them. So the lines that the ingesters sent
+	// are counted, too. It may be false although there are no others; of no lines, it is true.
+	Complete bool
+}
+
 // Entries requests lines over a time range and decodes the response, of which it reads at most maxBytes.
 // They are in the order of time, forward or backward by p (Loki's default is backward); those of one
 // nanosecond are in the order of their streams' labels, and within a stream as Loki has them.
-func (c *Client) Entries(ctx context.Context, options RequestOptions, q tenancy.Query, p RangeParams, maxBytes int64) ([]Entry, error) {
+func (c *Client) Entries(ctx context.Context, options RequestOptions, q tenancy.Query, p RangeParams, maxBytes int64) (Lines, error) {
 	if q.Kind() != tenancy.KindLogs {
-		return nil, fmt.Errorf("%w: not a query for log lines", ErrParameter)
+		return Lines{}, fmt.Errorf("%w: not a query for log lines", ErrParameter)
 	}
 	options.AcceptGzip, options.CategorizeLabels = false, true
 	response, err := c.QueryRange(ctx, options, q, p)
 	if err != nil {
-		return nil, err
+		return Lines{}, err
 	}
 	defer response.Body.Close() //nolint:errcheck // it has been read, or is not needed
-	entries, err := c.decode(&limitedReader{from: response.Body, remaining: maxBytes})
+	d, err := c.decode(&limitedReader{from: response.Body, remaining: maxBytes})
 	if err != nil {
-		return nil, err
+		return Lines{}, err
 	}
 	backward := p.Direction != "forward"
-	slices.SortStableFunc(entries, func(a, b Entry) int { return compareEntries(a, b, backward) })
-	return entries, nil
+	slices.SortStableFunc(d.entries, func(a, b Entry) int { return compareEntries(a, b, backward) })
+	limit := cmp.Or(p.Limit, defaultLimit)
+	return Lines{d.entries, len(d.entries) == 0 || len(d.entries) < limit && d.stats.Ingester.TotalLinesSent < limit}, nil
 }
 
+// defaultLimit is how many lines Loki returns where no limit is sent.
+const defaultLimit = 100
+
 // decode decodes a response in a CPU slot.
-func (c *Client) decode(r io.Reader) (entries []Entry, err error) {
+func (c *Client) decode(r io.Reader) (d decoder, err error) {
 	err = c.cpuSlots.Read(r, func(r io.Reader) error {
-		entries, err = decodeEntries(r)
+		d, err = decodeEntries(r)
 		return err
 	})
-	return entries, err
+	return d, err
 }
 
 func compareEntries(a, b Entry, backward bool) int {
@@ -112,22 +127,23 @@ func (b *limitedReader) Read(p []byte) (int, error) {
 
 // decodeEntries decodes a response line by line, so that besides the entries it holds the text of one line
 // at most.
-func decodeEntries(r io.Reader) ([]Entry, error) {
+func decodeEntries(r io.Reader) (decoder, error) {
 	d := decoder{json: json.NewDecoder(r)}
 	for _, step := range []func() error{
 		func() error { return d.enterField("data") },
 		func() error { return d.enterField("result") },
 		d.streams,
+		d.rest,
 		d.end,
 	} {
 		if err := step(); err != nil {
 			if errors.Is(err, ErrTooLarge) {
-				return nil, &TooLargeError{Lines: len(d.entries)}
+				return decoder{}, &TooLargeError{Lines: len(d.entries)}
 			}
-			return nil, decodeError(err)
+			return decoder{}, decodeError(err)
 		}
 	}
-	return d.entries, nil
+	return d, nil
 }
 
 // decodeError keeps errors that body has classified; other errors are about the JSON.
@@ -143,6 +159,9 @@ type decoder struct {
 	json    *json.Decoder
 	labels  interner
 	entries []Entry
+	stats   struct {
+		Ingester struct{ TotalLinesSent int }
+	}
 }
 
 // enterField reads the next object up to the value of a field. The result must be streams: another result type
@@ -159,18 +178,29 @@ func (d *decoder) enterField(field string) error {
 		if name == field {
 			return nil
 		}
-		var value json.RawMessage
-		if err := d.json.Decode(&value); err != nil {
+		if err := d.field(name); err != nil {
 			return err
-		}
-		if name == "resultType" && string(value) != `"streams"` {
-			return fmt.Errorf("result is of type %.20s", value)
 		}
 	}
 	if err := d.delimiter('}'); err != nil { // More is false, too, when reading has failed
 		return err
 	}
 	return fmt.Errorf("no %q in it", field)
+}
+
+// field reads the value of a field beside the streams.
+func (d *decoder) field(name json.Token) error {
+	if name == "stats" {
+		return d.json.Decode(&d.stats)
+	}
+	var value json.RawMessage
+	if err := d.json.Decode(&value); err != nil {
+		return err
+	}
+	if name == "resultType" && string(value) != `"streams"` {
+		return fmt.Errorf("result is of type %.20s", value)
+	}
+	return nil
 }
 
 func (d *decoder) delimiter(want json.Delim) error {
@@ -249,10 +279,24 @@ func (d *decoder) value() error {
 	return err
 }
 
-// end reads what follows the streams, which is statistics, up to the end of the response: one that was cut off
-// there is not complete. A decoder's Token does not tell an end within an object from one behind it.
+// rest reads what follows the streams within "data": Loki's statistics.
+func (d *decoder) rest() error {
+	for d.json.More() {
+		name, err := d.json.Token()
+		if err != nil {
+			return err
+		}
+		if err := d.field(name); err != nil {
+			return err
+		}
+	}
+	return d.delimiter('}')
+}
+
+// end reads what follows up to the end of the response: one that was cut off there is not complete. A decoder's Token does
+// not tell an end within an object from one behind it.
 func (d *decoder) end() error {
-	for depth := 2; ; { // within "data"
+	for depth := 1; ; { // behind "data"
 		token, err := d.json.Token()
 		switch {
 		case errors.Is(err, io.EOF) && depth == 0:

@@ -3,6 +3,7 @@ package loki_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -45,7 +46,7 @@ func TestEntries(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return got
+		return got.Entries
 	}
 	got := entries("forward", 0)
 	if s := lines(t, got); s != "a=0 w=<1> w=3 a=4" {
@@ -66,14 +67,47 @@ func TestEntries(t *testing.T) {
 	}
 }
 
+// TestEntriesComplete guarantees that lines are only called complete where neither they nor those that Loki's ingesters sent are as
+// many as were requested.
+func TestEntriesComplete(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		lines int
+		stats string // beside "result"
+		want  bool
+	}{
+		{"no lines", 0, `,"stats":{"ingester":{"totalLinesSent":10}}`, true},
+		{"fewer", 9, `,"stats":{"summary":{},"ingester":{"totalReached":1,"totalLinesSent":9}}`, true},
+		{"as many", 10, `,"stats":{"ingester":{"totalLinesSent":10}}`, false},
+		{"fewer, of which some were counted twice", 7, `,"stats":{"ingester":{"totalLinesSent":10}}`, false},
+		{"from the store alone", 7, `,"stats":{"ingester":{}}`, true},
+		{"without statistics", 7, ``, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			fake := twoTenants(t)
+			fake.Instead(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				value := fmt.Sprintf(`["%d","x"]`, noon.UnixNano())
+				values := strings.TrimSuffix(strings.Repeat(value+",", tt.lines), ",")
+				say(w, `{"status":"success","data":{"resultType":"streams","result":[{"stream":{"tenant_id":"alpha"},"values":[`+values+`]}]`+tt.stats+`}}`)
+			}))
+			got, err := client(t, loki.Config{URL: fake.URL}).Entries(t.Context(), loki.RequestOptions{}, query(t, `{app="web"}`),
+				loki.RangeParams{Window: around(noon), Limit: 10}, 1<<20)
+			if err != nil || len(got.Entries) != tt.lines || got.Complete != tt.want {
+				t.Errorf("%d lines, complete: %t, %v", len(got.Entries), got.Complete, err)
+			}
+		})
+	}
+}
+
 // TestEntriesNeverHalf guarantees that what is too large, cut off or not JSON is an error.
 func TestEntriesNeverHalf(t *testing.T) {
 	l := twoTenants(t)
 	c := client(t, loki.Config{URL: l.URL})
 	entries := func(q tenancy.Query, most int64) error {
 		got, err := c.Entries(t.Context(), loki.RequestOptions{}, q, rangeOf(noon), most)
-		if err != nil && len(got) > 0 {
-			t.Errorf("%d entries beside %v", len(got), err)
+		if err != nil && len(got.Entries) > 0 {
+			t.Errorf("%d entries beside %v", len(got.Entries), err)
 		}
 		return err
 	}

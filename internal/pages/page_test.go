@@ -15,7 +15,7 @@ import (
 )
 
 // both is a source of either direction, which returns the lines of a nanosecond in an order of its own.
-func (h *held) both(_ context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error) {
+func (h *held) both(_ context.Context, p loki.RangeParams, maxBytes int64) (loki.Lines, error) {
 	h.requests++
 	all := slices.Clone(h.entries)
 	slices.SortStableFunc(all, func(a, b loki.Entry) int {
@@ -25,19 +25,7 @@ func (h *held) both(_ context.Context, p loki.RangeParams, maxBytes int64) ([]lo
 		}
 		return c
 	})
-	var page []loki.Entry
-	var size int64
-	for _, e := range all {
-		if len(page) < p.Limit && !e.Time().Before(p.Start) && e.Time().Before(p.End) {
-			page = append(page, e)
-			size += int64(len(e.Line))
-		}
-	}
-	h.most = max(h.most, len(page))
-	if size > maxBytes {
-		return nil, loki.ErrTooLarge
-	}
-	return page, nil
+	return h.page(all, p, maxBytes)
 }
 
 // read reads the page of a cursor, and holds it against the text of the cursor.

@@ -7,8 +7,8 @@
 //
 // Not promised here: what a query may cost (package limits), or lines that arrive behind the walk.
 //
-// A page may end between lines of one nanosecond. Where it was full, its last nanosecond is therefore left
-// for the next page to begin with, so no state and no comparison is needed. A nanosecond with as
+// A page may end between lines of one nanosecond. Where Loki may have more lines than it returned, the last nanosecond is
+// therefore left for the next page to begin with, so no state and no comparison is needed. A nanosecond with as
 // many lines as a page holds can therefore not be passed: that is a [DenseError], never a gap.
 //
 // Pages are small, so that many fit into the budget of memory: a page has as many lines as are expected to fit
@@ -80,7 +80,7 @@ func (unlimited) Fill(int64) {}
 func (unlimited) Release()   {}
 
 // Source requests one page of at most maxBytes from Loki: [loki.Client.Entries] for one caller and query.
-type Source func(ctx context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error)
+type Source func(ctx context.Context, p loki.RangeParams, maxBytes int64) (loki.Lines, error)
 
 // Walk describes what to read.
 type Walk struct {
@@ -243,19 +243,19 @@ func (s *walkState) nextPage(ctx context.Context, maxBytes int64) ([]loki.Entry,
 	if s.Backward {
 		direction = "backward"
 	}
-	page, err := s.Source(ctx, loki.RangeParams{Window: w, Limit: s.lines, Direction: direction}, maxBytes)
+	lines, err := s.Source(ctx, loki.RangeParams{Window: w, Limit: s.lines, Direction: direction}, maxBytes)
 	switch {
 	case errors.Is(err, loki.ErrTooLarge):
 		return nil, s.shrink(err)
 	case err != nil:
 		return nil, err
-	case len(page) < s.lines:
+	case lines.Complete:
 		s.passed(w)
 		s.span, s.dense, s.long = 2*max(s.span, minSpan), false, false
-		s.handOn(page)
-		return page, nil
+		s.handOn(lines.Entries)
+		return lines.Entries, nil
 	default:
-		return s.splitFullPage(page)
+		return s.splitPage(lines.Entries)
 	}
 }
 
@@ -298,8 +298,8 @@ func FewerLines(lines int, err error) int {
 	return max(fewer, 1)
 }
 
-// splitFullPage leaves the last nanosecond to the next page.
-func (s *walkState) splitFullPage(page []loki.Entry) ([]loki.Entry, error) {
+// splitPage leaves the last nanosecond of a page that is not complete to the next one.
+func (s *walkState) splitPage(page []loki.Entry) ([]loki.Entry, error) {
 	last := page[len(page)-1].Nanos
 	complete := len(page)
 	for complete > 0 && page[complete-1].Nanos == last {

@@ -23,26 +23,37 @@ type held struct {
 	entries  []loki.Entry
 	requests int
 	most     int // entries in one response
+	// repeated has it count every second line twice towards the limit, as a Loki does that holds it twice.
+	repeated bool
 }
 
-func (h *held) source(_ context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error) {
+func (h *held) source(_ context.Context, p loki.RangeParams, maxBytes int64) (loki.Lines, error) {
 	h.requests++
 	if p.Direction != "forward" || p.Limit < 1 {
-		return nil, fmt.Errorf("unexpected parameters %+v", p)
+		return loki.Lines{}, fmt.Errorf("unexpected parameters %+v", p)
 	}
+	return h.page(h.entries, p, maxBytes)
+}
+
+// page is the response to a request, of lines in its order.
+func (h *held) page(all []loki.Entry, p loki.RangeParams, maxBytes int64) (loki.Lines, error) {
 	var page []loki.Entry
 	var size int64
-	for _, e := range h.entries {
-		if len(page) < p.Limit && !e.Time().Before(p.Start) && e.Time().Before(p.End) {
+	sent := 0
+	for _, e := range all {
+		if sent < p.Limit && !e.Time().Before(p.Start) && e.Time().Before(p.End) {
 			page = append(page, e)
 			size += int64(len(e.Line))
+			if sent++; h.repeated && len(page)%2 == 0 {
+				sent++
+			}
 		}
 	}
 	h.most = max(h.most, len(page))
 	if size > maxBytes {
-		return nil, loki.ErrTooLarge
+		return loki.Lines{}, loki.ErrTooLarge
 	}
-	return page, nil
+	return loki.Lines{Entries: page, Complete: sent < p.Limit}, nil
 }
 
 func (h *held) sort() {
@@ -158,7 +169,10 @@ func TestPagesStop(t *testing.T) {
 	}
 	broken := errors.New("broken")
 	calls := 0
-	w.Source = func(context.Context, loki.RangeParams, int64) ([]loki.Entry, error) { calls++; return nil, broken }
+	w.Source = func(context.Context, loki.RangeParams, int64) (loki.Lines, error) {
+		calls++
+		return loki.Lines{}, broken
+	}
 	if _, err := collect(w); !errors.Is(err, broken) || calls != 1 {
 		t.Errorf("got %v after %d calls", err, calls)
 	}
@@ -204,7 +218,7 @@ func TestPagesReserve(t *testing.T) {
 	w := walk(h)
 	w.Bytes, w.LongBytes, w.Reserve = 20_000, 100_000, b.reserve
 	source := w.Source
-	w.Source = func(ctx context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error) {
+	w.Source = func(ctx context.Context, p loki.RangeParams, maxBytes int64) (loki.Lines, error) {
 		if b.reserved != pages.Cost(maxBytes) {
 			t.Errorf("%d are reserved for a page of %d", b.reserved, maxBytes)
 		}
@@ -241,5 +255,30 @@ func TestPagesReserve(t *testing.T) {
 	b.refuse = errors.New("no room")
 	if got, err := collect(w); !errors.Is(err, b.refuse) || len(got) != 0 {
 		t.Errorf("got %d lines, %v", len(got), err)
+	}
+}
+
+// TestRepeatedLines guarantees that a walk returns all lines where Loki holds some of them twice, so that it returns fewer than
+// were requested although there are more.
+func TestRepeatedLines(t *testing.T) {
+	t.Parallel()
+	for _, backward := range []bool{false, true} {
+		h := &held{repeated: true}
+		for i := range 2000 {
+			h.entries = append(h.entries, entry(time.Duration(i/5), fmt.Sprint("line ", i)))
+		}
+		w := walk(h)
+		w.Source, w.Backward, w.Lines = h.both, backward, 50
+		got, err := collect(w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := map[string]int{}
+		for _, e := range got {
+			seen[e.Line]++
+		}
+		if len(got) != len(h.entries) || len(seen) != len(h.entries) {
+			t.Errorf("backward %t: %d lines, %d different ones, of %d", backward, len(got), len(seen), len(h.entries))
+		}
 	}
 }

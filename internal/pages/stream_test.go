@@ -32,7 +32,7 @@ func kindOf(err error) pages.ErrorKind {
 // locked is held.both for several windows at the same time.
 func (h *held) locked() pages.Source {
 	var mu sync.Mutex
-	return func(ctx context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error) {
+	return func(ctx context.Context, p loki.RangeParams, maxBytes int64) (loki.Lines, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		return h.both(ctx, p, maxBytes)
@@ -102,9 +102,9 @@ func TestStreamGap(t *testing.T) {
 		from := noon.Add(time.Duration(rapid.IntRange(0, int(24*time.Hour)).Draw(t, "from")))
 		bad := loki.Window{Start: from, End: from.Add(time.Duration(rapid.IntRange(1, int(time.Hour)).Draw(t, "length")))}
 		source := h.locked()
-		s := pages.NewStream(context.Background(), streamOf(func(ctx context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error) {
+		s := pages.NewStream(context.Background(), streamOf(func(ctx context.Context, p loki.RangeParams, maxBytes int64) (loki.Lines, error) {
 			if p.Start.Before(bad.End) && bad.Start.Before(p.End) {
-				return nil, errOfWindow
+				return loki.Lines{}, errOfWindow
 			}
 			return source(ctx, p, maxBytes)
 		}, pages.FirstCursor(day(), backward, pages.Digest{})))
@@ -168,13 +168,13 @@ func TestStreamErrors(t *testing.T) {
 		n := 0
 		w := day()
 		w.Start = w.End.Add(-365 * 24 * time.Hour)
-		config := streamOf(func(ctx context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error) {
+		config := streamOf(func(ctx context.Context, p loki.RangeParams, maxBytes int64) (loki.Lines, error) {
 			mu.Lock()
 			n++
 			bad := tt.bad(n)
 			mu.Unlock()
 			if bad {
-				return nil, tt.err
+				return loki.Lines{}, tt.err
 			}
 			return good(ctx, p, maxBytes)
 		}, pages.FirstCursor(w, true, pages.Digest{}))
@@ -268,11 +268,11 @@ func TestStreamsShareLittleMemory(t *testing.T) {
 func TestStreamClose(t *testing.T) {
 	arrived, left := make(chan struct{}, 10), make(chan struct{}, 10)
 	room := &reservations{room: 1 << 40, freed: make(chan struct{})}
-	config := streamOf(func(ctx context.Context, _ loki.RangeParams, _ int64) ([]loki.Entry, error) {
+	config := streamOf(func(ctx context.Context, _ loki.RangeParams, _ int64) (loki.Lines, error) {
 		arrived <- struct{}{}
 		<-ctx.Done()
 		left <- struct{}{}
-		return nil, ctx.Err()
+		return loki.Lines{}, ctx.Err()
 	}, pages.FirstCursor(day(), true, pages.Digest{}))
 	config.Reserve = room.reserve
 	s := pages.NewStream(t.Context(), config)

@@ -107,17 +107,17 @@ func (s *Stream) walk(w *window) Walk {
 			walk.Want += s.StreamConfig.Cursor.At.Of
 		}
 	}
-	walk.Source = func(ctx context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error) {
+	walk.Source = func(ctx context.Context, p loki.RangeParams, maxBytes int64) (loki.Lines, error) {
 		release, err := s.Slot(ctx)
 		if err != nil {
-			return nil, err
+			return loki.Lines{}, err
 		}
 		defer release()
 		began := s.Now()
-		entries, err := s.Source(ctx, p, maxBytes)
+		lines, err := s.Source(ctx, p, maxBytes)
 		w.took += s.Now().Sub(began)
 		w.pages++
-		return entries, err
+		return lines, err
 	}
 	return walk
 }

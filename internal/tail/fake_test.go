@@ -114,15 +114,15 @@ func (f *fake) sorted() []loki.Entry {
 	return all
 }
 
-func (f *fake) Entries(_ context.Context, p loki.RangeParams, _ int64) ([]loki.Entry, error) {
+func (f *fake) Entries(_ context.Context, p loki.RangeParams, _ int64) (loki.Lines, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.queried++
 	if f.away {
-		return nil, errAway
+		return loki.Lines{}, errAway
 	}
 	if f.refuse != nil {
-		return nil, f.refuse
+		return loki.Lines{}, f.refuse
 	}
 	var found []loki.Entry
 	for _, e := range f.sorted() {
@@ -133,7 +133,7 @@ func (f *fake) Entries(_ context.Context, p loki.RangeParams, _ int64) ([]loki.E
 	if p.Direction != "forward" {
 		slices.Reverse(found)
 	}
-	return found[:min(p.Limit, len(found))], nil
+	return loki.Lines{Entries: found[:min(p.Limit, len(found))], Complete: len(found) < p.Limit}, nil
 }
 
 // take takes lines in: they are stored, and sent to the tails that have begun.

@@ -241,7 +241,7 @@ type Upstream interface {
 // Source reads from Loki for one query.
 type Source interface {
 	Open(ctx context.Context, p loki.TailParams) (Upstream, error)
-	Entries(ctx context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error)
+	Entries(ctx context.Context, p loki.RangeParams, maxBytes int64) (loki.Lines, error)
 }
 
 // NewSource returns the source of a client, for one query.
@@ -263,6 +263,6 @@ func (s *lokiSource) Open(ctx context.Context, p loki.TailParams) (Upstream, err
 	return upstream, nil
 }
 
-func (s *lokiSource) Entries(ctx context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error) {
+func (s *lokiSource) Entries(ctx context.Context, p loki.RangeParams, maxBytes int64) (loki.Lines, error) {
 	return s.client.Entries(ctx, s.options, s.query, p, maxBytes)
 }

@@ -127,10 +127,10 @@ func (v *Viewer) newest(ctx context.Context, w loki.Window) (entries []loki.Entr
 		if err != nil {
 			return nil, false, nil, err
 		}
-		entries, err := v.config.Source.Entries(ctx, loki.RangeParams{Window: w, Limit: lines}, maxBytes)
+		found, err := v.config.Source.Entries(ctx, loki.RangeParams{Window: w, Limit: lines}, maxBytes)
 		if err == nil {
-			reserved.Fill(pages.Size(entries))
-			return entries, len(entries) < lines, reserved, nil
+			reserved.Fill(pages.Size(found.Entries))
+			return found.Entries, found.Complete, reserved, nil
 		}
 		reserved.Release()
 		switch {

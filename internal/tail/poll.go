@@ -182,11 +182,11 @@ func (s *stream) setDown(down bool) {
 }
 
 // entries requests a page. A poll has a slot like a query, since it comes again and again.
-func (s *stream) entries(ctx context.Context, p loki.RangeParams, maxBytes int64) ([]loki.Entry, error) {
+func (s *stream) entries(ctx context.Context, p loki.RangeParams, maxBytes int64) (loki.Lines, error) {
 	if s.polled && s.config.Slot != nil {
 		release, err := s.config.Slot(ctx)
 		if err != nil {
-			return nil, err
+			return loki.Lines{}, err
 		}
 		defer release()
 	}
