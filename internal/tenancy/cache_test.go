@@ -63,3 +63,22 @@ func TestCachedWeigh(t *testing.T) {
 		t.Errorf("with a key of two bytes more it weighs %d, before %d", longer, weightOne)
 	}
 }
+
+// TestQueryWeight guarantees that a cached query counts with everything that grows with it.
+func TestQueryWeight(t *testing.T) {
+	t.Parallel()
+	least := queryWeight(queryKey{}, Query{})
+	long := strings.Repeat("x", 1000)
+	for name, weight := range map[string]int{
+		"scope": queryWeight(queryKey{scope: long}, Query{}),
+		"text":  queryWeight(queryKey{text: long}, Query{}),
+		"query": queryWeight(queryKey{}, Query{logql: long}),
+	} {
+		if weight != least+1000 {
+			t.Errorf("%s: %d, want %d", name, weight, least+1000)
+		}
+	}
+	if all := queryWeight(queryKey{long, long}, Query{logql: long}); all != least+3000 {
+		t.Errorf("all: %d, want %d", all, least+3000)
+	}
+}
