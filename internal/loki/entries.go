@@ -55,9 +55,10 @@ func (e *TooLargeError) Is(target error) bool { return target == ErrTooLarge }
 type Lines struct {
 	Entries []Entry
 	// Complete reports that Loki has no other lines in the range. Fewer lines than were requested do not show that: Loki
-	// holds a line twice where a push was repeated, an ingester counts it twice towards the limit (3.7.8,
-	// pkg/ingester/instance.go, sendBatches), and its querier drops one of them. So the lines that the ingesters sent
-	// are counted, too. It may be false although there are no others; of no lines, it is true.
+	// holds a line twice where a push was repeated, counts it twice towards the limit (3.7.8,
+	// pkg/ingester/instance.go, sendBatches), and drops one of them afterwards (pkg/iter/entry_iterator.go). So what
+	// its statistics say that it dropped, and what its ingesters sent, is counted, too. It may be false although there are no
+	// others; of no lines, it is true.
 	Complete bool
 }
 
@@ -80,8 +81,8 @@ func (c *Client) Entries(ctx context.Context, options RequestOptions, q tenancy.
 	}
 	backward := p.Direction != "forward"
 	slices.SortStableFunc(d.entries, func(a, b Entry) int { return compareEntries(a, b, backward) })
-	limit := cmp.Or(p.Limit, defaultLimit)
-	return Lines{d.entries, len(d.entries) == 0 || len(d.entries) < limit && d.stats.Ingester.TotalLinesSent < limit}, nil
+	counted := max(len(d.entries)+d.stats.duplicates(), d.stats.Ingester.TotalLinesSent)
+	return Lines{d.entries, len(d.entries) == 0 || counted < cmp.Or(p.Limit, defaultLimit)}, nil
 }
 
 // defaultLimit is how many lines Loki returns where no limit is sent.
@@ -159,9 +160,27 @@ type decoder struct {
 	json    *json.Decoder
 	labels  interner
 	entries []Entry
-	stats   struct {
-		Ingester struct{ TotalLinesSent int }
+	stats   wireStats
+}
+
+// wireStats are the part of Loki's statistics (3.7.8, pkg/logqlmodel/stats) that tells whether lines are complete.
+type wireStats struct {
+	Querier struct {
+		Store storeStats
 	}
+	Ingester struct {
+		TotalLinesSent int
+		Store          storeStats
+	}
+}
+
+type storeStats struct {
+	Chunk struct{ TotalDuplicates int }
+}
+
+// duplicates are the lines that were dropped since they were held twice.
+func (s *wireStats) duplicates() int {
+	return s.Querier.Store.Chunk.TotalDuplicates + s.Ingester.Store.Chunk.TotalDuplicates
 }
 
 // enterField reads the next object up to the value of a field. The result must be streams: another result type

@@ -67,8 +67,8 @@ func TestEntries(t *testing.T) {
 	}
 }
 
-// TestEntriesComplete guarantees that lines are only called complete where neither they nor those that Loki's ingesters sent are as
-// many as were requested.
+// TestEntriesComplete guarantees that lines are only called complete where neither they with those that Loki dropped, nor those that its
+// ingesters sent, are as many as were requested.
 func TestEntriesComplete(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -80,6 +80,8 @@ func TestEntriesComplete(t *testing.T) {
 		{"fewer", 9, `,"stats":{"summary":{},"ingester":{"totalReached":1,"totalLinesSent":9}}`, true},
 		{"as many", 10, `,"stats":{"ingester":{"totalLinesSent":10}}`, false},
 		{"fewer, of which some were counted twice", 7, `,"stats":{"ingester":{"totalLinesSent":10}}`, false},
+		{"fewer, of which some were dropped behind the store", 7, `,"stats":{"querier":{"store":{"chunk":{"totalDuplicates":3}}},"ingester":{"totalLinesSent":5}}`, false},
+		{"fewer, of which one was dropped in an ingester", 7, `,"stats":{"ingester":{"totalLinesSent":7,"store":{"chunk":{"totalDuplicates":2}}}}`, true},
 		{"from the store alone", 7, `,"stats":{"ingester":{}}`, true},
 		{"without statistics", 7, ``, true},
 	} {
