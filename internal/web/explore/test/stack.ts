@@ -146,6 +146,8 @@ export async function signIn(page: Page, who: Person): Promise<void> {
   await page.getByLabel('Password').fill(who);
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('button', { name: 'Run', exact: true }).waitFor();
+  // A plain field takes the query until the editor is loaded, and completes nothing.
+  await page.locator('.q-plain').waitFor({ state: 'detached' });
 }
 
 /** A page with somebody signed in. */
