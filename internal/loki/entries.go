@@ -58,7 +58,7 @@ type Lines struct {
 	// holds a line twice where a push was repeated, counts it twice towards the limit (3.7.8,
 	// pkg/ingester/instance.go, sendBatches), and drops one of them afterwards (pkg/iter/entry_iterator.go). So what
 	// its statistics say that it dropped, and what its ingesters sent, is counted, too. It may be false although there are no
-	// others; of no lines, it is true.
+	// others: a replicated Loki counts each line once for each replica. Of no lines, it is true.
 	Complete bool
 }
 
