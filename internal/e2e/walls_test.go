@@ -41,6 +41,9 @@ func TestWallsOfLoki(t *testing.T) {
 			t.Cleanup(func() { noError(t, l.Close()) })
 			w := on.fresh
 			noErrorNow(t, l.Push(t.Context(), append(w.logs(alphas), w.logs(others)...)...))
+			if tt.perLimits && !tt.labelsRequired {
+				boundsAreRead(t, l, w)
+			}
 			losing := losesTheFence(t, l)
 			address := freeAddress(t)
 			g, err := startGateway(t.Context(), on.binary, on.issuer, losing, "LOGFENCE_ADMIN_ADDR="+address)
@@ -49,6 +52,38 @@ func TestWallsOfLoki(t *testing.T) {
 			wallsAreShown(t, g, address, tt.labelsRequired, tt.perLimits)
 			wallsHold(t, g, w, tt.labelsRequired || tt.perLimits && on.configuration.OrgID != "{tenant}")
 		})
+	}
+}
+
+// boundsAreRead checks that Loki reads each bound of X-Loki-Query-Limits in the form in which logfence sends it (queryLimits of
+// internal/loki): Loki ignores a header that it cannot parse, and a member that it does not know.
+func boundsAreRead(t *testing.T, l *demo.Loki, w window) {
+	t.Helper()
+	if on.configuration.OrgID == "{tenant}" {
+		return // the lines are another organization's
+	}
+	noErrorNow(t, l.Flush(t.Context())) // what Loki would read is known of stored logs alone
+	lines, count := `{app="checkout"}`, `sum(count_over_time({app="checkout"}[1m]))`
+	for _, tt := range []struct{ bound, query, refusal string }{
+		{`"maxQueryLength":"60000ms"`, lines, "the query time range exceeds the limit"},
+		{`"maxQueryInterval":"1000ms"`, count, "[interval] value exceeds limit"},
+		{`"maxEntriesLimitPerQuery":1`, lines, "max entries limit per query exceeded"},
+		{`"maxQueryBytesRead":"1B"`, count, "the query would read too many bytes"},
+		{`"maxQueryTime":"1ms"`, count, "request timed out"},
+		{`"maxQueryLength":"604800000ms","maxQueryInterval":"3600000ms","maxEntriesLimitPerQuery":5000,"maxQueryTime":"60000ms","maxQueryBytesRead":"10995116B"`, count, ""},
+	} {
+		params := url.Values{"query": {tt.query}, "start": {nanoseconds(w.start)}, "end": {nanoseconds(w.end)}, "limit": {"10"}}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, l.URL()+"/loki/api/v1/query_range?"+params.Encode(), nil)
+		noErrorNow(t, err)
+		r.Header.Set("X-Loki-Query-Limits", `{"requiredLabels":["app"],`+tt.bound+`}`)
+		if orgID := on.configuration.OrgID; orgID != "" {
+			r.Header.Set("X-Scope-OrgID", orgID)
+		}
+		a, err := do(r)
+		noErrorNow(t, err)
+		if refused := a.status != http.StatusOK; refused != (tt.refusal != "") || !bytes.Contains(a.body, []byte(tt.refusal)) {
+			t.Errorf("%s: %d %.300s, want %q", tt.bound, a.status, a.body, tt.refusal)
+		}
 	}
 }
 
