@@ -341,6 +341,14 @@ func TestTooLong(t *testing.T) {
 	if _, err := s.Query(`{a="` + strings.Repeat("x", MaxQueryBytes) + `"}`); !errors.Is(err, ErrTooLong) {
 		t.Errorf("more than Loki takes: %v, want ErrTooLong", err)
 	}
+	const empty = `{a=""}`
+	longest := `{a="` + strings.Repeat("x", MaxQueryBytes-len(empty)) + `"}`
+	if _, err := s.Query(longest); errors.Is(err, ErrTooLong) {
+		t.Errorf("of %d bytes: %v", len(longest), err)
+	}
+	if _, err := s.Selectors([]string{longest[:len(longest)-len(empty)-len(`"}`)] + `"}`, empty}); errors.Is(err, ErrTooLong) {
+		t.Errorf("two selectors of %d bytes together: %v", len(longest), err)
+	}
 	names := make([]string, tenant.MaxNames)
 	for i := range names {
 		names[i] = strings.Repeat(string(rune('a'+i%26)), 100) + strings.Repeat("x", i%28)
