@@ -45,6 +45,10 @@ var unorderedLists = []string{"detectedLabels", "fields", "values"}
 // exactly is all of a response as text, but for what this file lists.
 func exactly(t *testing.T, a response) string {
 	t.Helper()
+	if early() && bytes.Contains(a.body, []byte(`"fields":[`)) {
+		a.body, a.header = fieldType.ReplaceAll(a.body, nil), a.header.Clone()
+		a.header.Del("Content-Length")
+	}
 	var b strings.Builder
 	fmt.Fprintln(&b, "status", a.status)
 	for _, name := range slices.Sorted(maps.Keys(a.header)) {
