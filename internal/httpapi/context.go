@@ -150,11 +150,30 @@ func (r *contextReader) read(ctx context.Context, size contextBytes) (contextLin
 	}, nil
 }
 
-// part requests the lines of one part, and fewer where they are too large; then it is cut, unless there are no more.
+// part requests the lines of one part. Where Loki counts lines more than once, half of those that were requested may come; then
+// twice as many are requested.
 func (r *contextReader) part(ctx context.Context, w loki.Window, direction string, lines int, maxBytes int64) (found loki.Lines, cut bool, err error) {
 	if lines == 0 || !w.Start.Before(w.End) {
 		return loki.Lines{Complete: true}, false, nil
 	}
+	found, cut, err = r.fitting(ctx, w, direction, lines, maxBytes)
+	if err != nil || cut || found.Complete || len(found.Entries) >= lines || 2*lines > r.most {
+		return found, cut, err
+	}
+	more, err := r.entries(ctx, loki.RangeParams{Window: w, Direction: direction, Limit: 2 * lines}, maxBytes)
+	switch {
+	case errors.Is(err, loki.ErrTooLarge):
+		return found, true, nil
+	case err != nil:
+		return loki.Lines{}, false, err
+	case len(more.Entries) > lines:
+		more.Entries, more.Complete = more.Entries[:lines], false
+	}
+	return more, false, nil
+}
+
+// fitting requests lines, and fewer where they are too large; then it is cut, unless there are no more.
+func (r *contextReader) fitting(ctx context.Context, w loki.Window, direction string, lines int, maxBytes int64) (found loki.Lines, cut bool, err error) {
 	for fewer := lines; ; {
 		found, err = r.entries(ctx, loki.RangeParams{Window: w, Direction: direction, Limit: fewer}, maxBytes)
 		switch {

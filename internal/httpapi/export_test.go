@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -308,5 +309,37 @@ func TestContext(t *testing.T) {
 		if a := g.get(alphaToken, "/api/v1/logs/context", "stream", stream, "timestamp", nanos); a.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s: got %d %s", stream, a.StatusCode, a.text)
 		}
+	}
+}
+
+// TestContextOfRepeatedLines guarantees that a context has as many lines as were requested where Loki counts each line twice.
+func TestContextOfRepeatedLines(t *testing.T) {
+	g := newGateway(t)
+	g.loki.Instead(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		limit, err := strconv.Atoi(r.FormValue("limit"))
+		if err != nil {
+			t.Error(err)
+		}
+		var values []string
+		if r.FormValue("direction") == "backward" {
+			for i := range limit / 2 {
+				values = append(values, fmt.Sprintf(`["%d","%d"]`, now.Add(-time.Duration(i+1)*time.Second).UnixNano(), i))
+			}
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"status":"success","data":{"resultType":"streams","result":[{"stream":{"tenant_id":"alpha"},"values":[%s]}],`+
+			`"stats":{"querier":{"store":{"chunk":{"totalDuplicates":%d}}},"ingester":{"totalReached":1,"totalLinesSent":%d}}}}`,
+			strings.Join(values, ","), len(values), 2*len(values))
+	}))
+	a := g.get(alphaToken, "/api/v1/logs/context", "stream", `{app="ctx"}`, "timestamp", fmt.Sprint(now.UnixNano()), "before", "10")
+	var c struct {
+		Before    []struct{ Line string }
+		Truncated bool
+	}
+	if err := json.Unmarshal([]byte(a.text), &c); err != nil || a.StatusCode != http.StatusOK {
+		t.Fatalf("%v in %d %s", err, a.StatusCode, a.text)
+	}
+	if len(c.Before) != 10 || c.Before[0].Line != "9" || c.Truncated {
+		t.Errorf("%+v", c)
 	}
 }

@@ -63,6 +63,7 @@ type Lines struct {
 }
 
 // Entries requests lines over a time range and decodes the response, of which it reads at most maxBytes.
+// They are the first ones of the range: no line is missing between them, though they may be fewer than Loki returned.
 // They are in the order of time, forward or backward by p (Loki's default is backward); those of one
 // nanosecond are in the order of their streams' labels, and within a stream as Loki has them.
 func (c *Client) Entries(ctx context.Context, options RequestOptions, q tenancy.Query, p RangeParams, maxBytes int64) (Lines, error) {
@@ -81,8 +82,13 @@ func (c *Client) Entries(ctx context.Context, options RequestOptions, q tenancy.
 	}
 	backward := p.Direction != "forward"
 	slices.SortStableFunc(d.entries, func(a, b Entry) int { return compareEntries(a, b, backward) })
+	limit := cmp.Or(p.Limit, defaultLimit)
 	counted := max(len(d.entries)+d.stats.duplicates(), d.stats.Ingester.TotalLinesSent)
-	return Lines{d.entries, len(d.entries) == 0 || counted < cmp.Or(p.Limit, defaultLimit)}, nil
+	complete := len(d.entries) == 0 || counted < limit
+	if gapless := d.stats.gapless(limit); len(d.entries) > gapless {
+		return Lines{d.entries[:gapless], false}, nil
+	}
+	return Lines{d.entries, complete}, nil
 }
 
 // defaultLimit is how many lines Loki returns where no limit is sent.
@@ -169,6 +175,7 @@ type wireStats struct {
 		Store storeStats
 	}
 	Ingester struct {
+		TotalReached   int
 		TotalLinesSent int
 		Store          storeStats
 	}
@@ -181,6 +188,23 @@ type storeStats struct {
 // duplicates are the lines that were dropped since they were held twice.
 func (s *wireStats) duplicates() int {
 	return s.Querier.Store.Chunk.TotalDuplicates + s.Ingester.Store.Chunk.TotalDuplicates
+}
+
+// gapless is how many of the first lines have no other line of Loki between them. An ingester that holds lines twice reaches the
+// limit with fewer lines than were requested; what the store and other ingesters have later follows in the response without its own.
+// It has sent the limit less what was dropped: up to so many lines nothing is missing. What was dropped may also be copies of
+// replicas, or of what is being flushed, which leave no gap. So a part of the limit is taken in any case; with replicas it
+// rests on an ingester holding no line more than twice.
+func (s *wireStats) gapless(limit int) int {
+	dropped := s.Querier.Store.Chunk.TotalDuplicates
+	if dropped == 0 || s.Ingester.TotalLinesSent < limit {
+		return limit
+	}
+	least := (limit + 1) / 2
+	if s.Ingester.TotalReached == 1 {
+		least = (limit + 7) / 8
+	}
+	return max(limit-dropped, least)
 }
 
 // enterField reads the next object up to the value of a field. The result must be streams: another result type

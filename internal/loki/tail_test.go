@@ -102,6 +102,42 @@ func TestEntriesComplete(t *testing.T) {
 	}
 }
 
+// TestEntriesHaveNoGap guarantees that lines end where an ingester that counts some twice may have reached the limit before other
+// sources did, and that some remain.
+func TestEntriesHaveNoGap(t *testing.T) {
+	for _, tt := range []struct {
+		name                   string
+		reached, sent, dropped int
+		lines, want            int // of a limit of ten
+	}{
+		{"none was dropped", 1, 10, 0, 10, 10},
+		{"no ingester reached the limit", 2, 9, 3, 10, 10},
+		{"an ingester held three twice", 1, 10, 3, 10, 7},
+		{"an ingester held three twice, and nothing was in the store", 1, 10, 3, 7, 7},
+		{"an ingester held two lines five times", 1, 10, 8, 10, 2},
+		{"all are being flushed", 1, 10, 10, 10, 2},
+		{"three replicas", 3, 30, 20, 10, 5},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			fake := twoTenants(t)
+			fake.Instead(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				values := make([]string, tt.lines)
+				for i := range values {
+					values[i] = fmt.Sprintf(`["%d","%d"]`, noon.UnixNano()+int64(i), i)
+				}
+				say(w, fmt.Sprintf(`{"status":"success","data":{"resultType":"streams","result":[{"stream":{"tenant_id":"alpha"},"values":[%s]}],"stats":{`+
+					`"querier":{"store":{"chunk":{"totalDuplicates":%d}}},"ingester":{"totalReached":%d,"totalLinesSent":%d}}}}`, strings.Join(values, ","), tt.dropped, tt.reached, tt.sent))
+			}))
+			got, err := client(t, loki.Config{URL: fake.URL}).Entries(t.Context(), loki.RequestOptions{}, query(t, `{app="web"}`),
+				loki.RangeParams{Window: around(noon), Limit: 10, Direction: "forward"}, 1<<20)
+			if err != nil || len(got.Entries) != tt.want || got.Complete || got.Entries[0].Line != "0" {
+				t.Errorf("%d lines, complete: %t, %v", len(got.Entries), got.Complete, err)
+			}
+		})
+	}
+}
+
 // TestEntriesNeverHalf guarantees that what is too large, cut off or not JSON is an error.
 func TestEntriesNeverHalf(t *testing.T) {
 	l := twoTenants(t)
