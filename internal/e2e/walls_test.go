@@ -41,9 +41,6 @@ func TestWallsOfLoki(t *testing.T) {
 			t.Cleanup(func() { noError(t, l.Close()) })
 			w := on.fresh
 			noErrorNow(t, l.Push(t.Context(), append(w.logs(alphas), w.logs(others)...)...))
-			if tt.perLimits && !tt.labelsRequired {
-				boundsAreRead(t, l, w)
-			}
 			losing := losesTheFence(t, l)
 			address := freeAddress(t)
 			g, err := startGateway(t.Context(), on.binary, on.issuer, losing, "LOGFENCE_ADMIN_ADDR="+address)
@@ -51,6 +48,9 @@ func TestWallsOfLoki(t *testing.T) {
 			t.Cleanup(func() { noError(t, g.stop()) })
 			wallsAreShown(t, g, address, tt.labelsRequired, tt.perLimits)
 			wallsHold(t, g, w, tt.labelsRequired || tt.perLimits && on.configuration.OrgID != "{tenant}")
+			if tt.perLimits && !tt.labelsRequired {
+				boundsAreRead(t, l, w)
+			}
 		})
 	}
 }
@@ -69,9 +69,12 @@ func boundsAreRead(t *testing.T, l *demo.Loki, w window) {
 		{`"maxQueryInterval":"1000ms"`, count, "[interval] value exceeds limit"},
 		{`"maxEntriesLimitPerQuery":1`, lines, "max entries limit per query exceeded"},
 		{`"maxQueryBytesRead":"1B"`, count, "the query would read too many bytes"},
-		{`"maxQueryTime":"1ms"`, count, "request timed out"},
+		{`"maxQueryTime":"1ms"`, count, "equest timed out"},
 		{`"maxQueryLength":"604800000ms","maxQueryInterval":"3600000ms","maxEntriesLimitPerQuery":5000,"maxQueryTime":"60000ms","maxQueryBytesRead":"10995116B"`, count, ""},
 	} {
+		if ignored := strings.Contains(tt.bound, "Interval") || strings.Contains(tt.bound, "Bytes"); ignored && demo.Older(on.binaries.Version, "3.7") {
+			continue // 3.1.2 and 3.3.4 read them with no request; logfence enforces both itself
+		}
 		params := url.Values{"query": {tt.query}, "start": {nanoseconds(w.start)}, "end": {nanoseconds(w.end)}, "limit": {"10"}}
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, l.URL()+"/loki/api/v1/query_range?"+params.Encode(), nil)
 		noErrorNow(t, err)
