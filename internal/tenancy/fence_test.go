@@ -360,6 +360,63 @@ func TestTooLong(t *testing.T) {
 	}
 }
 
+// TestTooManySelectors guarantees that the refusal of a text for its number of selectors says how many are taken, by their length and by
+// what they cost, and where the next one is; and that so many are taken.
+func TestTooManySelectors(t *testing.T) {
+	t.Parallel()
+	const selector, more = `count_over_time({}[1m])`, `+count_over_time({}[1m])`
+	long := make([]tenant.Name, 8)
+	for i := range long {
+		long[i] = tenant.Name(strings.Repeat(string(rune('a'+i)), 100))
+	}
+	for _, tt := range []struct {
+		what    string
+		tenants []tenant.Name
+		extra   string
+	}{
+		{"selectors for as many tenants as the token names", long, ""},
+		{"selectors for what the token is confined by", []tenant.Name{"acme"}, `{a=~"(?i)[a-\\x{10ffff}]"}`},
+		{"selectors for what the token is confined by", []tenant.Name{"acme"}, `{a!~"(?i)[a-\\x{10ffff}]"}`},
+	} {
+		f, err := New(Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := f.Scope(tt.tenants, tt.extra)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var refused *TooComplexError
+		if _, err := s.Query(selector + strings.Repeat(more, 180)); !errors.As(err, &refused) || refused.What != tt.what {
+			t.Errorf("181 selectors: %v, want %s", err, tt.what)
+			continue
+		}
+		if column := len(selector) + (refused.Limit-1)*len(more) + len(`+count_over_time(`) + 1; refused.Line != 1 || refused.Column != column {
+			t.Errorf("%v, want column %d", refused, column)
+		}
+		if _, err := s.Query(selector + strings.Repeat(more, refused.Limit-1)); err != nil {
+			t.Errorf("as many as are taken: %v", err)
+		}
+		if _, err := s.Query(selector + strings.Repeat(more, refused.Limit)); err == nil && tt.extra != "" { // a shorter text has room for more tenants
+			t.Error("one more than are taken")
+		}
+	}
+}
+
+// TestRefusedScope guarantees that a scope which is refused is refused again.
+func TestRefusedScope(t *testing.T) {
+	t.Parallel()
+	f, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := f.Scope([]tenant.Name{"acme"}, `{a=`); !errors.Is(err, ErrExtra) {
+			t.Errorf("%v, want ErrExtra", err)
+		}
+	}
+}
+
 // TestConfig guarantees that a label which LogQL cannot match on, or which Loki does not match against
 // streams, is refused at the start.
 func TestConfig(t *testing.T) {

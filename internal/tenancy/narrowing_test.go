@@ -133,6 +133,16 @@ func TestNarrowingContains(t *testing.T) {
 	}
 }
 
+// TestNarrowingOfUnited guarantees that selectors that were united are compared by what they are made of.
+func TestNarrowingOfUnited(t *testing.T) {
+	t.Parallel()
+	two, _ := narrowing(t, `{ns=~"a.*"}`).Or(narrowing(t, `{ns=~"b.*"}`))
+	three, _ := two.Or(narrowing(t, `{ns=~"c.*"}`))
+	if !three.Contains(two) || two.Contains(three) {
+		t.Errorf("%s contains %s: %t; the other way around: %t", three, two, three.Contains(two), two.Contains(three))
+	}
+}
+
 // TestNarrowingRandom guarantees that a united selector selects the streams of both and no other, that a wider one
 // selects all of the narrower, and that the text of each is one that the fence reads as the same.
 func TestNarrowingRandom(t *testing.T) {
