@@ -85,7 +85,7 @@ func (c *Client) Entries(ctx context.Context, options RequestOptions, q tenancy.
 	limit := cmp.Or(p.Limit, defaultLimit)
 	counted := max(len(d.entries)+d.stats.duplicates(), d.stats.Ingester.TotalLinesSent)
 	complete := len(d.entries) == 0 || counted < limit
-	if gapless := d.stats.gapless(limit); len(d.entries) > gapless {
+	if gapless := d.stats.gapless(len(d.entries), limit); gapless < len(d.entries) {
 		return Lines{d.entries[:gapless], false}, nil
 	}
 	return Lines{d.entries, complete}, nil
@@ -190,21 +190,21 @@ func (s *wireStats) duplicates() int {
 	return s.Querier.Store.Chunk.TotalDuplicates + s.Ingester.Store.Chunk.TotalDuplicates
 }
 
-// gapless is how many of the first lines have no other line of Loki between them. An ingester that holds lines twice reaches the
+// gapless is how many of the lines, the first ones, have no other line of Loki between them. An ingester that holds lines twice reaches the
 // limit with fewer lines than were requested; what the store and other ingesters have later follows in the response without its own.
 // It has sent the limit less what was dropped: up to so many lines nothing is missing. What was dropped may also be copies of
 // replicas, or of what is being flushed, which leave no gap. So a part of the limit is taken in any case; with replicas it
 // rests on an ingester holding no line more than twice.
-func (s *wireStats) gapless(limit int) int {
+func (s *wireStats) gapless(lines, limit int) int {
 	dropped := s.Querier.Store.Chunk.TotalDuplicates
 	if dropped == 0 || s.Ingester.TotalLinesSent < limit {
-		return limit
+		return lines
 	}
 	least := (limit + 1) / 2
 	if s.Ingester.TotalReached == 1 {
 		least = (limit + 7) / 8
 	}
-	return max(limit-dropped, least)
+	return min(lines, max(limit-dropped, least))
 }
 
 // enterField reads the next object up to the value of a field. The result must be streams: another result type
