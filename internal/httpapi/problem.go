@@ -73,7 +73,7 @@ var (
 	codeGrantAmbiguous       = code{"grant_ambiguous", http.StatusForbidden, "Several grants apply"}
 	codeGrantNotYours        = code{"grant_not_yours", http.StatusForbidden, "Grant is not the caller's"}
 	codeGroupsLeftOut        = code{"groups_left_out", http.StatusForbidden, "Token has no groups"}
-	codeTooManyTenants       = code{"too_many_tenants", http.StatusForbidden, "Token is given too much"}
+	codeTooManyTenants       = code{"too_many_tenants", http.StatusForbidden, "Too many tenants"}
 	codeAccessChanged        = code{"access_changed", http.StatusForbidden, "Access has changed"}
 	codeNoTenant             = code{"no_tenant", http.StatusForbidden, "Token names no tenant"}
 	codeTenantNotYours       = code{"tenant_not_yours", http.StatusForbidden, "Tenant is not the caller's"}

@@ -101,7 +101,7 @@ type encoding struct {
 	text []byte
 }
 
-// Encoded returns the batch as encode writes it: it is called once for each format, whoever else has the batch.
+// Encoded returns the batch as encode writes it: it is called once for each format, however many viewers have the batch.
 func (b *Batch) Encoded(f Format, encode func(*Batch) []byte) []byte {
 	if b.same != nil {
 		return b.same.Encoded(f, encode)

@@ -57,11 +57,11 @@ type Viewer struct {
 	behind   bool // whether there were more batches when the last one was taken
 
 	// What follows belongs to Next, once joined is closed.
-	own      *ownPosition
-	settled  bool
-	id       string
-	greeting *Event
-	held     *held // nil without a delay
+	own        *ownPosition
+	joinedRing bool
+	id         string
+	greeting   *Event
+	held       *held // nil without a delay
 }
 
 // ownPosition is what a viewer that has queried lines needs to join the ring without losing or repeating one.
@@ -137,7 +137,7 @@ func (v *Viewer) waitOpen(ctx context.Context) error {
 func (v *Viewer) ID() string { return v.id }
 
 // Behind reports whether Next, which has just returned a batch, has another one already: several can be written at once.
-func (v *Viewer) Behind() bool { return v.settled && v.own == nil && v.held == nil && v.behind }
+func (v *Viewer) Behind() bool { return v.joinedRing && v.own == nil && v.held == nil && v.behind }
 
 // Close has the viewer leave its stream, and waits for what it has started.
 func (v *Viewer) Close() {
@@ -165,7 +165,7 @@ func (v *Viewer) Next(ctx context.Context, until <-chan time.Time) (*Batch, erro
 			if v.failed != nil {
 				return nil, &EndError{v.failed}
 			}
-			v.settle()
+			v.takePosition()
 		case <-ctx.Done():
 			continue
 		case <-until:
@@ -188,12 +188,12 @@ func (v *Viewer) Next(ctx context.Context, until <-chan time.Time) (*Batch, erro
 	}
 }
 
-// settle takes over the position at which the viewer has joined the ring.
-func (v *Viewer) settle() {
-	if !v.settled && v.own != nil {
+// takePosition takes over the position at which the viewer has joined the ring.
+func (v *Viewer) takePosition() {
+	if !v.joinedRing && v.own != nil {
 		v.id = v.own.cursor.String()
 	}
-	v.settled = true
+	v.joinedRing = true
 }
 
 // take returns the next batch of the ring for the viewer, or a channel that is closed when there may be one.
