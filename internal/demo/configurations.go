@@ -60,6 +60,10 @@ var Configurations = []Configuration{
 		Name: "separate-protobuf", Meaning: "the same, `frontend.encoding: protobuf`",
 		Loki: LokiOptions{Separate: true, Args: []string{separateArgs[0], "-frontend.encoding=protobuf"}},
 	},
+	{
+		Name: "replicated", Meaning: "the same as `separate`, with three write processes that each hold every line (`replication_factor: 3`)",
+		Loki: LokiOptions{Separate: true, Replicas: 3, Args: separateArgs},
+	},
 	{Name: "store", Meaning: "only the store is queried", StoreOnly: true, Loki: LokiOptions{Args: []string{"-querier.query-store-only=true"}}},
 }
 
@@ -92,6 +96,7 @@ func (c Configuration) Apply(o LokiOptions) LokiOptions {
 	o.MultiTenant = o.MultiTenant || c.Loki.MultiTenant
 	o.PersistPatterns = o.PersistPatterns || c.Loki.PersistPatterns
 	o.Separate = o.Separate || c.Loki.Separate
+	o.Replicas = max(o.Replicas, c.Loki.Replicas)
 	if o.Organization == nil {
 		o.Organization = c.Loki.Organization
 	}

@@ -48,6 +48,8 @@ type LokiOptions struct {
 	// Separate runs the query frontend, the querier, the write path and the backend as processes of their own,
 	// which share their store and find each other by gossip.
 	Separate bool
+	// Replicas is how many write processes hold each line, where Separate is set; 0 is one.
+	Replicas int
 	// Args are added to Loki's command line, where they win over the configuration file.
 	Args []string
 }
@@ -174,9 +176,13 @@ func (l *Loki) Restart(ctx context.Context) error {
 	return nil
 }
 
-// RemoveWAL removes what a stopped Loki would read at its start: after a [Loki.Flush], its ingester is empty then.
+// RemoveWAL removes what a stopped Loki would read at its start: after a [Loki.Flush], its ingesters are empty then.
 func (l *Loki) RemoveWAL() error {
-	return os.RemoveAll(filepath.Join(l.dirOf(l.role(roleWrite)), "wal"))
+	var errs []error
+	for _, p := range l.writers() {
+		errs = append(errs, os.RemoveAll(filepath.Join(l.dirOf(p), "wal")))
+	}
+	return errors.Join(errs...)
 }
 
 // Close stops Loki, by force when it takes too long, and removes its folder. The second call does nothing.

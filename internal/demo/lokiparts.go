@@ -33,7 +33,8 @@ const (
 // part is one process of a Loki.
 type part struct {
 	role               role
-	http, grpc, gossip int // ports
+	name               string // of its folder, and in Loki's rings
+	http, grpc, gossip int    // ports
 	child              *child
 	logged             int64 // bytes that its log had before it was started last
 }
@@ -43,10 +44,28 @@ func partsOf(o LokiOptions) []*part {
 	if !o.Separate {
 		return []*part{{role: roleAll}}
 	}
-	return []*part{{role: roleFrontend}, {role: roleQuerier}, {role: roleWrite}, {role: roleBackend}}
+	parts := []*part{{role: roleFrontend}, {role: roleQuerier}}
+	for range max(o.Replicas, 1) {
+		parts = append(parts, &part{role: roleWrite})
+	}
+	parts = append(parts, &part{role: roleBackend})
+	for i, p := range parts {
+		p.name = fmt.Sprint(p.role, "-", i)
+	}
+	return parts
 }
 
-// role is the process that has the role.
+// writers are the processes with an ingester.
+func (l *Loki) writers() (writers []*part) {
+	for _, p := range l.parts {
+		if p.role == roleWrite || p.role == roleAll {
+			writers = append(writers, p)
+		}
+	}
+	return writers
+}
+
+// role is the first process that has the role.
 func (l *Loki) role(r role) *part {
 	for _, p := range l.parts {
 		if p.role == r {
@@ -64,8 +83,8 @@ func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Ito
 // Loki that is restarted finds its own free again.
 const (
 	firstPort  = 20000
-	portBlocks = 750
-	blockSize  = 16 // one to reserve the block, and three for each of up to five processes
+	portBlocks = 600
+	blockSize  = 20 // one to reserve the block, and three for each of up to six processes
 )
 
 // choosePorts reserves a block of ports until [Loki.Close]. The first port of a block is held by a listener of
@@ -215,6 +234,7 @@ func (l *Loki) meeting(p *part) []string {
 		"-memberlist.bind-port=" + strconv.Itoa(p.gossip), "-memberlist.advertise-port=" + strconv.Itoa(p.gossip), "-memberlist.abort-if-join-fails=false",
 		"-frontend.scheduler-address=" + address(backend.grpc), "-querier.scheduler-address=" + address(backend.grpc),
 		"-tsdb.shipper.index-gateway-client.server-address=" + address(backend.grpc),
+		"-ingester.lifecycler.ID=" + p.name, "-pattern-ingester.lifecycler.ID=" + p.name, "-distributor.ring.instance-id=" + p.name,
 		"-common.compactor-address=" + backend.url(), "-frontend.tail-proxy-url=" + l.role(roleQuerier).url(),
 	}
 	for _, other := range l.parts {
@@ -229,6 +249,7 @@ func (l *Loki) writeConfig(p *part) (path string, err error) {
 		"MultiTenant": l.options.MultiTenant,
 		"HTTPPort":    p.http,
 		"GRPCPort":    p.grpc,
+		"Replicas":    max(l.options.Replicas, 1),
 		"Dir":         l.dirOf(p),
 		"Chunks":      filepath.Join(l.dir, "chunks"), // the store, which all share
 		"Rules":       filepath.Join(l.dir, "rules"),
@@ -275,7 +296,7 @@ func (l *Loki) dirOf(p *part) string {
 	if p.role == roleAll {
 		return l.dir
 	}
-	return filepath.Join(l.dir, string(p.role))
+	return filepath.Join(l.dir, p.name)
 }
 
 func (l *Loki) logPath(p *part) string { return filepath.Join(l.dirOf(p), "loki.log") }

@@ -113,7 +113,7 @@ func (l *Loki) push(ctx context.Context, org string, streams []Stream) error {
 	if org != "" {
 		header.Set("X-Scope-OrgID", org)
 	}
-	// A busy machine lets Loki's own deadlines pass. It stores a line that it has already only once.
+	// A busy machine lets Loki's own deadlines pass. Loki may hold a line twice then, and returns it once.
 	for range 5 {
 		_, err = l.do(ctx, l.role(roleWrite), http.MethodPost, "/loki/api/v1/push", header, text, http.StatusNoContent)
 		if err == nil || !strings.Contains(err.Error(), "DeadlineExceeded") {
@@ -126,32 +126,38 @@ func (l *Loki) push(ctx context.Context, org string, streams []Stream) error {
 	return err
 }
 
-// Flush moves everything that was written to the store, so that the store and no longer the ingester
-// serves it. Nobody may write meanwhile: it returns when the ingester is empty.
+// Flush moves everything that was written to the store, so that the store and no longer the ingesters
+// serve it. Nobody may write meanwhile: it returns when they are empty.
 func (l *Loki) Flush(ctx context.Context) error {
+	for _, p := range l.writers() {
+		if err := l.flush(ctx, p); err != nil {
+			return fmt.Errorf("flush loki: %w", err)
+		}
+	}
+	return nil
+}
+
+func (l *Loki) flush(ctx context.Context, p *part) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		// Requested again each time: Loki's response does not wait for the store, and what has been
 		// stored leaves the ingester's memory with the flush after.
-		if _, err := l.do(ctx, l.role(roleWrite), http.MethodPost, "/flush", nil, nil, http.StatusNoContent); err != nil {
-			return fmt.Errorf("flush loki: %w", err)
+		if _, err := l.do(ctx, p, http.MethodPost, "/flush", nil, nil, http.StatusNoContent); err != nil {
+			return err
 		}
-		metrics, err := l.get(ctx, l.role(roleWrite), "/metrics")
+		metrics, err := l.get(ctx, p, "/metrics")
 		if err != nil {
-			return fmt.Errorf("flush loki: %w", err)
+			return err
 		}
 		held, err := metric(metrics, "loki_ingester_memory_chunks")
-		if err != nil {
-			return fmt.Errorf("flush loki: %w", err)
-		}
-		if held == 0 {
-			return nil
+		if err != nil || held == 0 {
+			return err
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("flush loki: %v chunks are left: %w", held, context.Cause(ctx))
+			return fmt.Errorf("%v chunks are left: %w", held, context.Cause(ctx))
 		}
 	}
 }
