@@ -177,8 +177,10 @@ func (e endpoint) compare(t *testing.T, w window, s selector, d route) (some boo
 func early() bool { return demo.Older(on.binaries.Version, "3.3") }
 
 // fieldSample and fieldType are what Loki makes of the lines that it looked at.
-var fieldSample = regexp.MustCompile(`,?"(type":"[a-z]+"|cardinality":[0-9]+)`)
-var fieldType = regexp.MustCompile(`,?"type":"[a-z]+"`)
+var (
+	fieldSample = regexp.MustCompile(`,?"(type":"[a-z]+"|cardinality":[0-9]+)`)
+	fieldType   = regexp.MustCompile(`,?"type":"[a-z]+"`)
+)
 
 // noFieldValues checks that values of a field that Loki does not have are the error that says so.
 func noFieldValues(t *testing.T, through, direct response) (some bool) {
