@@ -65,3 +65,34 @@ func (k deliveredLines) take(fp uint64) bool {
 	}
 	return false
 }
+
+// maxRecentLines bounds the memory of recentLines: about 64 KiB.
+const maxRecentLines = 2048
+
+// recentLines are the lines that Loki's tail brought last. It brings a line again when the ingester of another replica sends it
+// later than the first (3.7.8, pkg/querier/tail/tail.go: what has been sent is forgotten), and when a client pushes it again.
+// A query returns such a line once.
+type recentLines struct {
+	known map[uint64]struct{}
+	order []uint64 // a ring buffer
+	next  int
+}
+
+// add reports whether a line is a new one.
+func (r *recentLines) add(fp uint64) bool {
+	if _, known := r.known[fp]; known {
+		return false
+	}
+	if len(r.order) < maxRecentLines {
+		if r.known == nil {
+			r.known = map[uint64]struct{}{}
+		}
+		r.order = append(r.order, fp)
+	} else {
+		delete(r.known, r.order[r.next])
+		r.order[r.next] = fp
+		r.next = (r.next + 1) % maxRecentLines
+	}
+	r.known[fp] = struct{}{}
+	return true
+}

@@ -31,6 +31,7 @@ type fake struct {
 	// refuseTails ends each tail soon after it was opened, as Loki does that has too many.
 	refuseTails bool
 	lag         time.Duration // from when a line is stored to when tails have it
+	again       time.Duration // from when tails have a line to when they have it once more, as from another replica; 0 for never
 }
 
 var errAway = &loki.Error{Kind: loki.ErrUnreachable, Cause: errors.New("connection refused")}
@@ -144,16 +145,23 @@ func (f *fake) take(entries ...loki.Entry) {
 	for u := range f.tails {
 		if f.lag == 0 {
 			u.frames <- loki.Frame{Entries: slices.Clone(entries)}
-			continue
+		} else {
+			f.sendLater(u, f.lag, entries)
 		}
-		time.AfterFunc(f.lag, func() {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			if f.tails[u] {
-				u.frames <- loki.Frame{Entries: slices.Clone(entries)}
-			}
-		})
+		if f.again > 0 {
+			f.sendLater(u, f.lag+f.again, entries)
+		}
 	}
+}
+
+func (f *fake) sendLater(u *upstream, after time.Duration, entries []loki.Entry) {
+	time.AfterFunc(after, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.tails[u] {
+			u.frames <- loki.Frame{Entries: slices.Clone(entries)}
+		}
+	})
 }
 
 // tries is how many tails have been opened, or tried to be.

@@ -15,7 +15,7 @@ type pending struct {
 	size    int64 // as the reader counts them
 }
 
-// collect takes the lines of a frame that were not fetched, and returns their fingerprints.
+// collect takes the lines of a frame that were not fetched and have not just come, and returns their fingerprints.
 func (s *stream) collect(p *pending, r *reader, frame loki.Frame) []uint64 {
 	p.reader = r
 	before := len(p.prints)
@@ -25,7 +25,7 @@ func (s *stream) collect(p *pending, r *reader, frame loki.Frame) []uint64 {
 	}
 	for _, e := range frame.Entries {
 		f := fingerprint(e)
-		if _, fetched := s.fetched[f]; !fetched {
+		if _, fetched := s.fetched[f]; !fetched && s.recent.add(f) {
 			p.entries, p.prints = append(p.entries, e), append(p.prints, f)
 		}
 	}

@@ -61,6 +61,7 @@ type stream struct {
 
 	// What follows belongs to run alone.
 	dedup  dedupWindow
+	recent recentLines
 	cursor Cursor
 	// lastSeen is when Loki last sent anything: all that it ingested before was requested or has arrived.
 	lastSeen time.Time

@@ -6,7 +6,8 @@
 // the reason. Close leaves nothing running.
 //
 // Not promised here: lines that Loki's own tail drops without reporting it (see package loki), lines that
-// arrive late, by more than a few seconds, while Loki is down, or who may read what (package tenancy).
+// arrive late, by more than a few seconds, while Loki is down, lines that Loki's tail brings again more than 2,048
+// lines later, or who may read what (package tenancy).
 //
 // # Streams
 //

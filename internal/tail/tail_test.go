@@ -278,6 +278,29 @@ func TestTailEnds(t *testing.T) {
 	})
 }
 
+// TestTailOfReplicas guarantees that a line which Loki's tail brings again, since another replica sends it later, comes once, however many
+// others come in between.
+func TestTailOfReplicas(t *testing.T) {
+	for _, every := range []time.Duration{time.Millisecond, time.Second} {
+		inBubble(t, every.String(), func(t *testing.T) {
+			f := &fake{again: time.Second}
+			w := start(t, f, tail.ViewerConfig{})
+			time.Sleep(2 * begins)
+			const n = 3000
+			go func() {
+				for i := range n {
+					f.take(line(time.Now(), "%d", i))
+					time.Sleep(every)
+				}
+			}()
+			if got := texts(t, w, n); !slices.Equal(got, numbered(0, n)) {
+				t.Errorf("got %d lines, from %s to %s", len(got), got[0], got[len(got)-1])
+			}
+			nothing(t, w)
+		})
+	}
+}
+
 // TestTailResumesInADenseNanosecond guarantees that a tail goes on exactly, after any number of lines of one nanosecond
 // and while others of it arrive.
 func TestTailResumesInADenseNanosecond(t *testing.T) {
