@@ -85,6 +85,7 @@ async function startLoki(): Promise<void> {
   const settings: Record<string, string> = {
     MultiTenant: 'false',
     PersistPatterns: 'false',
+    Replicas: '1',
     HTTPPort: String(lokiPort),
     GRPCPort: String(await freePort()),
     Dir: join(folder, 'loki'),
