@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/logfence/logfence/internal/demo"
 )
 
 // routes are the ways to one operation: the native path and Loki's own, each by URL and by form.
@@ -64,6 +66,9 @@ func TestQueriesMatchAlphaAlone(t *testing.T) {
 		through := on.gateway.send(t, request{method: d.method, path: d.path, params: with(clone(params), "query", text(q.text))})
 		direct := sendToLoki(t, on.alone, request{path: lokiPath, params: with(clone(params), "query", text(q.toLoki()))})
 		unleaked(t, through)
+		if on.configuration.Loki.Separate && demo.Older(on.binaries.Version, "3.7") && parsedTwice.MatchString(q.text) {
+			t.Skip("whether Loki 3.1 and 3.3 call a label `x` or `x_extracted` depends on the streams that they read before")
+		}
 		if on.configuration.Loki.Separate {
 			through.body, direct.body = scalarTime.ReplaceAll(through.body, []byte("${1}0")), scalarTime.ReplaceAll(direct.body, []byte("${1}0"))
 		}
@@ -108,6 +113,9 @@ func TestQueriesMatchAlphaAlone(t *testing.T) {
 		})
 	}
 }
+
+// parsedTwice is a query for lines that name labels which their streams have, too.
+var parsedTwice = regexp.MustCompile(`oddities.*\| *(json|logfmt)`)
 
 // scalarTime is the time of a scalar. Loki (3.7.8, pkg/querier/queryrange/prometheus.go, marshalScalar) takes milliseconds for seconds
 // there, and something else where it has passed the response on as JSON.
