@@ -31,8 +31,14 @@ export const pageOrigin = `http://127.0.0.1:${(pages.address() as AddressInfo).p
 const folder = await mkdtemp(join(tmpdir(), 'logfence-client-'));
 const lokiPort = await freePort();
 const port = await freePort();
-await startLoki();
-await startLogfence();
+try {
+  await startLoki();
+  await startLogfence();
+} catch (err) {
+  // What is open would keep the process, and the tests would wait for ever.
+  console.error(err);
+  process.exit(1);
+}
 
 after(async () => {
   pages.close();
