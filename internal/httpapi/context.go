@@ -160,16 +160,11 @@ func (r *contextReader) part(ctx context.Context, w loki.Window, direction strin
 	if err != nil || cut || found.Complete || len(found.Entries) >= lines || 2*lines > r.most {
 		return found, cut, err
 	}
-	more, err := r.entries(ctx, loki.RangeParams{Window: w, Direction: direction, Limit: 2 * lines}, maxBytes)
-	switch {
-	case errors.Is(err, loki.ErrTooLarge):
-		return found, true, nil
-	case err != nil:
-		return loki.Lines{}, false, err
-	case len(more.Entries) > lines:
-		more.Entries, more.Complete = more.Entries[:lines], false
+	found, cut, err = r.fitting(ctx, w, direction, 2*lines, maxBytes) // the first ones are not held beside these
+	if len(found.Entries) > lines {
+		found.Entries, found.Complete = found.Entries[:lines], false
 	}
-	return more, false, nil
+	return found, cut && len(found.Entries) < lines, err
 }
 
 // fitting requests lines, and fewer where they are too large; then it is cut, unless there are no more.

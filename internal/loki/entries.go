@@ -86,6 +86,7 @@ func (c *Client) Entries(ctx context.Context, options RequestOptions, q tenancy.
 	counted := max(len(d.entries)+d.stats.duplicates(), d.stats.Ingester.TotalLinesSent)
 	complete := len(d.entries) == 0 || counted < limit
 	if gapless := d.stats.gapless(len(d.entries), limit); gapless < len(d.entries) {
+		clear(d.entries[gapless:]) // their texts would stay in memory, of which nobody knows
 		return Lines{d.entries[:gapless], false}, nil
 	}
 	return Lines{d.entries, complete}, nil
@@ -190,8 +191,8 @@ func (s *wireStats) duplicates() int {
 	return s.Querier.Store.Chunk.TotalDuplicates + s.Ingester.Store.Chunk.TotalDuplicates
 }
 
-// gapless is how many of the lines, the first ones, have no other line of Loki between them. An ingester that holds lines twice reaches the
-// limit with fewer lines than were requested; what the store and other ingesters have later follows in the response without its own.
+// gapless is how many lines there are, from the first one, with no other line of Loki between them. An ingester that holds
+// lines twice reaches the limit with fewer lines than were requested; what the store and other ingesters have later follows in the response without its own.
 // It has sent the limit less what was dropped: up to so many lines nothing is missing. What was dropped may also be copies of
 // replicas, or of what is being flushed, which leave no gap. So a part of the limit is taken in any case; with replicas it
 // rests on an ingester holding no line more than twice.
