@@ -136,13 +136,13 @@ func (b *limitedReader) Read(p []byte) (int, error) {
 // decodeEntries decodes a response line by line, so that besides the entries it holds the text of one line
 // at most.
 func decodeEntries(r io.Reader) (decoder, error) {
-	d := decoder{json: json.NewDecoder(r)}
+	d := decoder{json: json.NewDecoder(r), labels: &interner{}}
 	for _, step := range []func() error{
 		func() error { return d.enterField("data") },
 		func() error { return d.enterField("result") },
 		d.streams,
 		d.rest,
-		d.end,
+		func() error { return d.end(1) }, // behind "data"
 	} {
 		if err := step(); err != nil {
 			if errors.Is(err, ErrTooLarge) {
@@ -165,7 +165,7 @@ func decodeError(err error) error {
 
 type decoder struct {
 	json    *json.Decoder
-	labels  interner
+	labels  *interner
 	entries []Entry
 	stats   wireStats
 }
@@ -277,32 +277,49 @@ func (d *decoder) list(item func() error) error {
 
 // stream decodes one stream, whose labels may come before its values, as Loki writes them, or after them.
 func (d *decoder) stream() error {
-	if err := d.delimiter('{'); err != nil {
-		return err
-	}
 	first, set := len(d.entries), "{}"
-	for d.json.More() {
-		name, err := d.json.Token()
-		if err != nil {
-			return err
-		}
+	err := d.object(func(name json.Token) (err error) {
 		switch name {
 		case "stream":
 			set, err = d.streamLabels()
 		case "values":
 			err = d.list(d.value)
 		default:
-			var ignored json.RawMessage
-			err = d.json.Decode(&ignored)
+			err = d.ignore()
 		}
-		if err != nil {
-			return err
-		}
-	}
+		return err
+	})
 	for i := range d.entries[first:] {
 		d.entries[first+i].Labels = set
 	}
+	return err
+}
+
+// object decodes an object, field by field.
+func (d *decoder) object(field func(name json.Token) error) error {
+	if err := d.delimiter('{'); err != nil {
+		return err
+	}
+	return d.fields(field)
+}
+
+// fields decodes what is left of an object.
+func (d *decoder) fields(field func(name json.Token) error) error {
+	for d.json.More() {
+		name, err := d.json.Token()
+		if err != nil {
+			return err
+		}
+		if err := field(name); err != nil {
+			return err
+		}
+	}
 	return d.delimiter('}')
+}
+
+func (d *decoder) ignore() error {
+	var ignored json.RawMessage
+	return d.json.Decode(&ignored)
 }
 
 func (d *decoder) streamLabels() (string, error) {
@@ -313,34 +330,55 @@ func (d *decoder) streamLabels() (string, error) {
 	return d.labels.stream(raw)
 }
 
+// value decodes ["ns", "line"] or ["ns", "line", {structuredMetadata?, parsed?}], part by part: as one value, each line would
+// be scanned three more times.
 func (d *decoder) value() error {
-	var v wireValue
-	if err := d.json.Decode(&v); err != nil {
+	var nanos string
+	var e Entry
+	var categories struct {
+		StructuredMetadata json.RawMessage `json:"structuredMetadata"`
+		Parsed             json.RawMessage `json:"parsed"`
+	}
+	if err := d.tuple(2, &nanos, &e.Line, &categories); err != nil {
 		return err
 	}
-	e, err := v.entry(&d.labels)
+	var err error
+	if e.Nanos, err = strconv.ParseInt(nanos, 10, 64); err != nil {
+		return err
+	}
+	if e.Metadata, err = d.labels.object(categories.StructuredMetadata); err != nil {
+		return err
+	}
+	if e.Parsed, err = d.labels.object(categories.Parsed); err != nil {
+		return err
+	}
 	d.entries = append(d.entries, e)
-	return err
+	return nil
+}
+
+// tuple decodes an array into its parts, of which at least so many are there.
+func (d *decoder) tuple(least int, parts ...any) error {
+	if err := d.delimiter('['); err != nil {
+		return err
+	}
+	for i, part := range parts {
+		if i >= least && !d.json.More() {
+			break
+		}
+		if err := d.json.Decode(part); err != nil {
+			return err
+		}
+	}
+	return d.delimiter(']')
 }
 
 // rest reads what follows the streams within "data": Loki's statistics.
-func (d *decoder) rest() error {
-	for d.json.More() {
-		name, err := d.json.Token()
-		if err != nil {
-			return err
-		}
-		if err := d.field(name); err != nil {
-			return err
-		}
-	}
-	return d.delimiter('}')
-}
+func (d *decoder) rest() error { return d.fields(d.field) }
 
-// end reads what follows up to the end of the response: one that was cut off there is not complete. A decoder's Token does
+// end reads what follows up to the end, at this depth: what was cut off there is not complete. A decoder's Token does
 // not tell an end within an object from one behind it.
-func (d *decoder) end() error {
-	for depth := 1; ; { // behind "data"
+func (d *decoder) end(depth int) error {
+	for {
 		token, err := d.json.Token()
 		switch {
 		case errors.Is(err, io.EOF) && depth == 0:
@@ -357,66 +395,6 @@ func (d *decoder) end() error {
 			depth--
 		}
 	}
-}
-
-// wireStream is a stream as Loki writes it in tails; in responses it is decoded value by value.
-type wireStream struct {
-	Stream json.RawMessage `json:"stream"`
-	Values []wireValue     `json:"values"`
-}
-
-func (s wireStream) appendTo(entries []Entry, names *interner) ([]Entry, error) {
-	set, err := names.stream(s.Stream)
-	if err != nil {
-		return nil, err
-	}
-	for _, v := range s.Values {
-		e, err := v.entry(names)
-		if err != nil {
-			return nil, err
-		}
-		e.Labels = set
-		entries = append(entries, e)
-	}
-	return entries, nil
-}
-
-// wireValue is ["ns", "line"] or ["ns", "line", {structuredMetadata?, parsed?}].
-type wireValue struct {
-	nanos      int64
-	line       string
-	categories struct {
-		StructuredMetadata json.RawMessage `json:"structuredMetadata"`
-		Parsed             json.RawMessage `json:"parsed"`
-	}
-}
-
-// UnmarshalJSON reads the tuple.
-func (v *wireValue) UnmarshalJSON(raw []byte) error {
-	var nanos string
-	parts := []any{&nanos, &v.line, &v.categories}
-	if err := json.Unmarshal(raw, &parts); err != nil {
-		return err
-	}
-	if len(parts) < 2 || len(parts) > 3 {
-		return fmt.Errorf("a value of %d parts", len(parts))
-	}
-	var err error
-	v.nanos, err = strconv.ParseInt(nanos, 10, 64)
-	return err
-}
-
-// entry is the value without its stream's labels.
-func (v *wireValue) entry(names *interner) (Entry, error) {
-	e := Entry{Nanos: v.nanos, Line: v.line}
-	var err error
-	if e.Metadata, err = names.object(v.categories.StructuredMetadata); err != nil {
-		return Entry{}, err
-	}
-	if e.Parsed, err = names.object(v.categories.Parsed); err != nil {
-		return Entry{}, err
-	}
-	return e, nil
 }
 
 // interner makes one text of labels that are the same, however Loki has ordered and escaped them.

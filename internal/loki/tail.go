@@ -1,6 +1,7 @@
 package loki
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -254,28 +255,31 @@ func (t *Tail) Close() {
 	t.conn.CloseNow() //nolint:errcheck,gosec // it is closed either way
 }
 
-// wireFrame is a message as Loki writes it.
-type wireFrame struct {
-	Streams []wireStream `json:"streams"`
-	Dropped []struct {
+// decodeFrame decodes a message of a tail: an object of streams, as in a response, and of what was dropped.
+func decodeFrame(message []byte, names *interner) (Frame, error) {
+	var dropped []struct {
 		Timestamp string          `json:"timestamp"`
 		Labels    json.RawMessage `json:"labels"`
-	} `json:"dropped_entries"`
-}
-
-func decodeFrame(message []byte, names *interner) (Frame, error) {
-	var wire wireFrame
-	if err := json.Unmarshal(message, &wire); err != nil {
+	}
+	d := decoder{json: json.NewDecoder(bytes.NewReader(message)), labels: names}
+	err := d.object(func(name json.Token) error {
+		switch name {
+		case "streams":
+			return d.streams()
+		case "dropped_entries":
+			return d.json.Decode(&dropped)
+		default:
+			return d.ignore()
+		}
+	})
+	if err == nil {
+		err = d.end(0)
+	}
+	if err != nil {
 		return Frame{}, err
 	}
-	var f Frame
-	var err error
-	for _, s := range wire.Streams {
-		if f.Entries, err = s.appendTo(f.Entries, names); err != nil {
-			return Frame{}, err
-		}
-	}
-	for _, d := range wire.Dropped {
+	f := Frame{Entries: d.entries}
+	for _, d := range dropped {
 		nanos, err := strconv.ParseInt(d.Timestamp, 10, 64)
 		if err != nil {
 			return Frame{}, err

@@ -169,6 +169,9 @@ func TestEntriesNeverHalf(t *testing.T) {
 		`{}`, `[]`, `{"status":"success","data":{"resultType":"matrix","result":[]}}`, `{"data":{"result":{}}}`,
 		`{"data":{"resultType":"streams","result":[{"stream":{},"values":[["x","y"]]}]}}`,
 		`{"data":{"resultType":"streams","result":[{"stream":{},"values":[["1"]]}]}}`,
+		`{"data":{"resultType":"streams","result":[{"stream":{},"values":[["1",2]]}]}}`,
+		`{"data":{"resultType":"streams","result":[{"stream":{},"values":[["1","x",{},{}]]}]}}`,
+		`{"data":{"resultType":"streams","result":[{"stream":{},"values":[null]}]}}`,
 		`{"data":{"resultType":"streams","result":[{"stream":{"a":1},"values":[]}]}}`,
 		// Cut off after the last stream, in a way that HTTP does not notice.
 		`{"data":{"resultType":"streams","result":[{"stream":{},"values":[["1","x"]]}]`,
