@@ -30,28 +30,26 @@ const (
 // String names the use in metrics.
 func (u MemoryUse) String() string { return memoryShares[u].name }
 
-// memoryShares are how the budget is divided, in eighths, and how much a tenant may hold and still be given
-// memory of the floor.
+// memoryShares are how the budget is divided, in eighths; how much a tenant may hold and still be given memory of the
+// floor; and how many requests of a tenant may wait. Bodies are few: what waits for one holds a connection and some 50 KB
+// which no budget counts.
 var memoryShares = [MemoryUses]struct {
 	name    string
 	eighths int64
 	first   int64
+	waiting int
 }{
-	MemoryBodies:  {name: "bodies", eighths: 1, first: 256 << 10},
-	MemoryTails:   {name: "tails", eighths: 1, first: 1 << 20},
-	MemoryViewers: {name: "viewers", eighths: 1, first: 1 << 20},
-	MemoryPages:   {name: "pages", eighths: 5, first: 8 << 20},
+	MemoryBodies:  {name: "bodies", eighths: 1, first: 256 << 10, waiting: 64},
+	MemoryTails:   {name: "tails", eighths: 1, first: 1 << 20, waiting: 512},
+	MemoryViewers: {name: "viewers", eighths: 1, first: 1 << 20, waiting: 512},
+	MemoryPages:   {name: "pages", eighths: 5, first: 8 << 20, waiting: 512},
 }
 
 // MinMemory is the smallest budget: one response of context fits into its pages.
 const MinMemory = 32 << 20
 
-// Bounds of the requests that wait for memory, of each use: of one tenant, and in all. A request that waits
-// holds some kilobytes.
-const (
-	maxMemoryWaitingPerTenant = 512
-	maxMemoryWaiting          = maxWaiting
-)
+// maxMemoryWaiting is how many requests of all tenants may wait for memory of a use.
+const maxMemoryWaiting = maxWaiting
 
 // ErrNoMemory means that there was no room in the budget of memory in time. It is an [ErrOverloaded].
 var ErrNoMemory = fmt.Errorf("%w: no room in the memory budget", ErrOverloaded)
@@ -77,6 +75,7 @@ type Memory struct {
 // memoryPool is the share of one use.
 type memoryPool struct {
 	size, floor, first int64
+	maxTenantWaiting   int
 
 	mu       sync.Mutex
 	reserved int64 // what is reserved
@@ -127,6 +126,7 @@ func NewMemory(budget int64, maxWait time.Duration) (*Memory, error) {
 		p := &m.pools[use]
 		p.size = budget / 8 * share.eighths
 		p.floor, p.first = p.size/4, min(share.first, p.size/16)
+		p.maxTenantWaiting = share.waiting
 		p.tenants, p.queues = map[tenant.Name]*memoryTenant{}, map[string]*memoryQueue{}
 	}
 	return m, nil
@@ -178,7 +178,7 @@ func (p *memoryPool) enqueue(owner MemoryOwner, bytes int64) (*memoryQueue, *nod
 		q.place = p.order.pushBack(q)
 	}
 	p.serve()
-	if isGranted(place) || p.waiting <= maxMemoryWaiting && !slices.ContainsFunc(q.tenants, (*memoryTenant).crowded) {
+	if isGranted(place) || p.waiting <= maxMemoryWaiting && !slices.ContainsFunc(q.tenants, p.crowded) {
 		return q, place, nil
 	}
 	p.dequeue(q, place)
@@ -195,7 +195,7 @@ func isGranted(place *node[*memoryWaiter]) bool {
 	}
 }
 
-func (t *memoryTenant) crowded() bool { return t.waiting > maxMemoryWaitingPerTenant }
+func (p *memoryPool) crowded(t *memoryTenant) bool { return t.waiting > p.maxTenantWaiting }
 
 func (p *memoryPool) queue(names []tenant.Name) *memoryQueue {
 	name := string(names[0])

@@ -139,28 +139,13 @@ func TestMemoryIsFair(t *testing.T) {
 	})
 }
 
-// TestMemoryWaits guarantees that a request which waits gets what is given back, leaves when its caller does,
-// and that waiting is bounded for each tenant.
+// TestMemoryWaits guarantees that a request which waits gets what is given back, and leaves when its caller does.
 func TestMemoryWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory(t)
 		held := reserve(t, m, m.Size(MemoryPages), "acme")
-		ctx, cancel := context.WithCancel(t.Context())
-		var left sync.WaitGroup
-		for range maxMemoryWaitingPerTenant {
-			left.Go(func() {
-				if _, err := m.Reserve(ctx, MemoryPages, owner("acme"), 1); !errors.Is(err, context.Canceled) {
-					t.Errorf("got %v", err)
-				}
-			})
-		}
-		synctest.Wait()
-		began := time.Now()
-		if _, err := m.Reserve(t.Context(), MemoryPages, owner("acme"), 1); !errors.Is(err, ErrNoMemory) || time.Since(began) != 0 {
-			t.Errorf("got %v after %s", err, time.Since(began))
-		}
-		cancel()
-		left.Wait()
+		leave := waitForMemory(t, m, MemoryPages, 3)
+		leave()
 		if got := m.Stats(MemoryPages); got.Waiting != 0 {
 			t.Errorf("%d wait", got.Waiting)
 		}
@@ -173,6 +158,56 @@ func TestMemoryWaits(t *testing.T) {
 		r.Release()
 		assertEmpty(t, m)
 	})
+}
+
+// TestMemoryWaiting guarantees that of each tenant only so many requests wait for memory: for bodies fewer than for other
+// uses. The next one is refused at once, and another tenant's waits.
+func TestMemoryWaiting(t *testing.T) {
+	for use := range MemoryUses {
+		synctest.Test(t, func(t *testing.T) {
+			m := newMemory(t)
+			held, err := m.Reserve(t.Context(), use, owner("acme"), m.Size(use))
+			if err != nil {
+				t.Fatal(err)
+			}
+			most := 512
+			if use == MemoryBodies {
+				most = 64
+			}
+			leave := waitForMemory(t, m, use, most)
+			began := time.Now()
+			if _, err := m.Reserve(t.Context(), use, owner("acme"), 1); !errors.Is(err, ErrNoMemory) || time.Since(began) != 0 {
+				t.Errorf("%s: got %v after %s", use, err, time.Since(began))
+			}
+			if _, err := m.Reserve(t.Context(), use, owner("beta"), 1); !errors.Is(err, ErrNoMemory) || time.Since(began) == 0 {
+				t.Errorf("%s: another tenant got %v after %s", use, err, time.Since(began))
+			}
+			leave()
+			held.Release()
+		})
+	}
+}
+
+// waitForMemory has so many requests of acme wait, which have not timed out when leave is called.
+func waitForMemory(t *testing.T, m *Memory, use MemoryUse, n int) (leave func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var left sync.WaitGroup
+	for range n {
+		left.Go(func() {
+			if _, err := m.Reserve(ctx, use, owner("acme"), 1); !errors.Is(err, context.Canceled) && !errors.Is(err, ErrNoMemory) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	synctest.Wait()
+	if got := m.Stats(use).Waiting; got != n {
+		t.Errorf("%d of %d wait", got, n)
+	}
+	return func() {
+		cancel()
+		left.Wait()
+	}
 }
 
 // TestMemoryOfSeveralTenants guarantees that a reservation counts once in all, and for each of its tenants.
