@@ -3,6 +3,7 @@ package gateway
 import (
 	"log/slog"
 	"net"
+	"runtime"
 	"sync"
 )
 
@@ -20,8 +21,10 @@ type unsentListener struct {
 	failed sync.Once // logged
 }
 
-// Accept returns a connection as the listener does.
+// Accept returns a connection as the listener does. Goroutines that can run do so before: without that, hundreds of
+// connections that arrive at once are all accepted first, and each request in progress waits behind them.
 func (l *unsentListener) Accept() (net.Conn, error) {
+	runtime.Gosched()
 	conn, err := l.Listener.Accept()
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		if err := boundUnsent(tcp); err != nil {
