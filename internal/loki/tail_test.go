@@ -82,6 +82,7 @@ func TestEntriesComplete(t *testing.T) {
 		{"fewer, of which some were counted twice", 7, `,"stats":{"ingester":{"totalLinesSent":10}}`, false},
 		{"fewer, of which some were dropped behind the store", 7, `,"stats":{"querier":{"store":{"chunk":{"totalDuplicates":3}}},"ingester":{"totalLinesSent":5}}`, false},
 		{"fewer, of which one was dropped in an ingester", 7, `,"stats":{"ingester":{"totalLinesSent":7,"store":{"chunk":{"totalDuplicates":2}}}}`, true},
+		{"fewer, of which some were dropped in both", 6, `,"stats":{"querier":{"store":{"chunk":{"totalDuplicates":2}}},"ingester":{"totalLinesSent":5,"store":{"chunk":{"totalDuplicates":2}}}}`, false},
 		{"from the store alone", 7, `,"stats":{"ingester":{}}`, true},
 		{"without statistics", 7, ``, true},
 	} {
