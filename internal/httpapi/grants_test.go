@@ -193,6 +193,9 @@ func TestMyGrants(t *testing.T) {
 		!slices.Equal(me.Tenants, []string{"beta"}) || me.Selector != "" || strings.Contains(a.text, "staff") {
 		t.Errorf("%s", a.text)
 	}
+	if a := g.choose("api~beta", "api", "", "/api/v1/me"); !strings.Contains(a.text, `"selector":"{app=\"api\"}","subject"`) {
+		t.Errorf("%s", a.text)
+	}
 	staff := g.choose("staff", "", "", "/api/v1/me")
 	if !strings.Contains(staff.text, `"any_tenant":true`) || !strings.Contains(staff.text, `"tenants":[]`) || !strings.Contains(staff.text, `"max_lines":7`) {
 		t.Errorf("%s", staff.text)
