@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -232,6 +233,25 @@ func TestSelectorOfTheToken(t *testing.T) {
 	for _, token := range []string{"of-no-selector", "of-a-pipeline", "of-two"} {
 		if a := g.get(token, "/api/v1/logs/labels"); a.StatusCode != http.StatusForbidden || !strings.Contains(a.text, "no_tenant") {
 			t.Errorf("%s: %d %s", token, a.StatusCode, a.text)
+		}
+	}
+}
+
+// TestOwnTenants guarantees that what a caller holds counts once for each of the token's tenants, whatever their order, how
+// often the token names them, and which of them a header names.
+func TestOwnTenants(t *testing.T) {
+	t.Parallel()
+	who := several()
+	who["again"] = auth.Principal{Tenants: []tenant.Name{"beta", "alpha", "beta"}, Expiry: now.Add(time.Hour)}
+	g := newGateway(t, withPrincipals(who))
+	for _, header := range []string{"", "beta"} {
+		r := g.request(http.MethodGet, "/api/v1/me")
+		r.Header.Set("Authorization", "Bearer again")
+		if header != "" {
+			r.Header.Set(headerTenant, header)
+		}
+		if got, err := g.server.identify(r); err != nil || !slices.Equal(got.own, []tenant.Name{"alpha", "beta"}) {
+			t.Errorf("%q: %v, %v", header, got.own, err)
 		}
 	}
 }
