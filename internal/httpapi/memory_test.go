@@ -280,3 +280,22 @@ func TestTooLargeBodiesAreNotKept(t *testing.T) {
 		t.Errorf("reading it took %d bytes", took)
 	}
 }
+
+// TestBounds guarantees that a body, and the parameters of a request, may be as large as is said, and no larger.
+func TestBounds(t *testing.T) {
+	for _, more := range []int{0, 1} {
+		for _, declared := range []bool{true, false} {
+			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(strings.Repeat("x", 100+more)))
+			r.Header.Set("Content-Type", "application/json")
+			if !declared {
+				r.ContentLength = -1
+			}
+			if body, err := readBody(r, "application/json", 100); (err == nil) != (more == 0) || err == nil && len(body) != 100 {
+				t.Errorf("%d more, declared: %v: %d bytes, %v", more, declared, len(body), err)
+			}
+		}
+		if values, err := parsePairs(strings.Repeat("match[]=x&", maxParameters-1+more) + "match[]=x"); (err == nil) != (more == 0) || err == nil && len(values["match[]"]) != maxParameters {
+			t.Errorf("%d more: %d parameters, %v", more, len(values["match[]"]), err)
+		}
+	}
+}
