@@ -18,7 +18,7 @@ func TestDecodeFrame(t *testing.T) {
 		Dropped: []Dropped{{Nanos: 4, Labels: `{"app":"api"}`}},
 	}
 	for _, message := range []string{
-		`{"streams":[{"stream":{"app":"web"},"values":[["1","a",{"structuredMetadata":{"id":"7"},"parsed":{"level":"warn"}}],["2","b",{}]]},` +
+		`{"streams":[{"stream":{"app":"web"},"values":[["1","a",{"structuredMetadata":{"id":"7"},"parsed":{"level":"warn"}}],["2","b",{"structuredMetadata":{}}]]},` +
 			`{"stream":{},"values":[["3",""]]}],"dropped_entries":[{"timestamp":"4","labels":{"app":"api"}}],"encodingFlags":["categorize-labels"]}`,
 		`{"encodingFlags":[],"dropped_entries":[{"labels":{"app":"api"},"timestamp":"4"}],"streams":[` +
 			`{"values":[["1","a",{"parsed":{"level":"warn"},"structuredMetadata":{"id":"7"}}],["2","b"]],"more":[{}],"stream":{"app":"web"}},{"values":[["3",""]]}]} `,
