@@ -192,10 +192,10 @@ func (s *wireStats) duplicates() int {
 }
 
 // gapless is how many lines there are, from the first one, with no other line of Loki between them. An ingester that holds
-// lines twice reaches the limit with fewer lines than were requested; what the store and other ingesters have later follows in the response without its own.
-// It has sent the limit less what was dropped: up to so many lines nothing is missing. What was dropped may also be copies of
-// replicas, or of what is being flushed, which leave no gap. So a part of the limit is taken in any case; with replicas it
-// rests on an ingester holding no line more than twice.
+// lines twice reaches the limit with fewer lines than were requested; what the store and other ingesters have later follows
+// in the response without its own. It has sent the limit less what was dropped: up to so many lines nothing is missing. What
+// was dropped may also be copies of replicas, or of what is being flushed, which leave no gap. So a part of the limit is
+// taken in any case; with replicas it rests on an ingester holding no line more than twice.
 func (s *wireStats) gapless(lines, limit int) int {
 	dropped := s.Querier.Store.Chunk.TotalDuplicates
 	if dropped == 0 || s.Ingester.TotalLinesSent < limit {
